@@ -1,0 +1,199 @@
+"""Engine output -> Answer; Answer -> Markdown. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import quote, unquote
+
+from shared.engines.base import MadeFile, Mark, Passage
+from shared.models import Answer, Citation
+
+QUOTE_MAX_CHARS = 300
+PICTURES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
+
+# ---- citations ---------------------------------------------------------------------------------------------------
+
+
+def citations_of(
+    text: str, marks: Sequence[Mark], passages: Sequence[Passage], documents: Mapping[str, tuple[str, str | None]]
+) -> tuple[Citation, ...]:
+    """One citation per mark, each with the words of the document that come nearest to what was said there.
+
+    Args:
+        documents: file id -> the document's path and etag.
+    """
+    found: list[Citation] = []
+    for mark in sorted(marks, key=lambda mark: mark.position):
+        position = min(max(mark.position, 0), len(text))
+        path, etag = documents.get(mark.file_id, (mark.filename, None))
+        said = _sentence_before(text, position)
+        passage, words = _nearest(said, [p for p in passages if p.file_id == mark.file_id])
+        page = passage.attributes.get("page") if passage else None
+        found.append(
+            Citation(
+                n=len(found) + 1,
+                document=path,
+                file_id=mark.file_id,
+                filename=mark.filename,
+                quote=words,
+                position=position,
+                page=int(page) if isinstance(page, int | float) else None,
+                etag=etag,
+            )
+        )
+    return tuple(_numbered(found))
+
+
+def _numbered(citations: list[Citation]) -> Iterator[Citation]:
+    """The same words of the same document carry the same number wherever they are cited."""
+    numbers: dict[tuple[str, str], int] = {}
+    for citation in citations:
+        n = numbers.setdefault((citation.document, citation.quote), len(numbers) + 1)
+        yield replace(citation, n=n)
+
+
+def _sentence_before(text: str, position: int) -> str:
+    line = text[:position].rstrip().rsplit("\n", 1)[-1]
+    return re.split(r"(?<=[.!?])\s+", line.strip())[-1] if line.strip() else text[max(0, position - 200) : position]
+
+
+def _nearest(said: str, passages: Sequence[Passage]) -> tuple[Passage | None, str]:
+    """The line or sentence that shares most words with what was said; it stands in the passage word for word."""
+    words = _words(said)
+    best: tuple[float, Passage | None, str] = (-1.0, passages[0] if passages else None, "")
+    for passage in passages:
+        for piece in _pieces(passage.text):
+            has = _words(piece)
+            # Shared words, and as few others as may be: a whole paragraph is no quote.
+            score = len(words & has) - 0.05 * len(has - words)
+            if score > best[0]:
+                best = (score, passage, piece)
+    return best[1], best[2]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        for sentence in re.split(r"(?<=[.!?])\s+", line.strip()):
+            if sentence:
+                yield sentence[:QUOTE_MAX_CHARS]
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+(?:\.\d+)?", text.casefold()))
+
+
+# ---- files the code made -----------------------------------------------------------------------------------------
+
+
+def media_type_of(filename: str) -> str | None:
+    """Of a picture; None for any other file."""
+    return PICTURES.get(filename.rsplit(".", 1)[-1].lower())
+
+
+def safe_filename(filename: str) -> str:
+    """The model chose it: keep letters, digits and a few signs, and no folders."""
+    name = re.sub(r"[^\w.() -]+", "_", filename.replace("\\", "/").rsplit("/", 1)[-1]).strip(". ")
+    return name[-100:] or "file"
+
+
+def distinct(made: Sequence[MadeFile]) -> tuple[MadeFile, ...]:
+    """Each file once, in the order the answer names them."""
+    return tuple({(file.container_id, file.file_id): file for file in reversed(made)}.values())[::-1]
+
+
+def link(text: str, paths: Mapping[str, str]) -> tuple[str, Callable[[int], int]]:
+    """Replace `sandbox:/mnt/data/<file>` by the path in `answers` at which the file was saved.
+
+    Args:
+        paths: file name in the sandbox -> path in `answers`. What was not saved is left as it is.
+
+    Returns:
+        The new text, and where a position of the old one is in it.
+    """
+    pieces: list[str] = []
+    moves: list[tuple[int, int]] = []  # from this position on, so many characters further
+    end = length = 0
+    for match in re.finditer(r"sandbox:/mnt/data/([^\s)\"'>\]]+)", text):
+        path = paths.get(unquote(match.group(1)))
+        if path is None:
+            continue
+        pieces += [text[end : match.start()], quote(path)]
+        length += len(pieces[-2]) + len(pieces[-1])
+        end = match.end()
+        moves.append((end, length - end))
+    pieces.append(text[end:])
+
+    def moved(position: int) -> int:
+        return position + max(((start, by) for start, by in moves if start <= position), default=(0, 0))[1]
+
+    return "".join(pieces), moved
+
+
+# ---- Markdown ----------------------------------------------------------------------------------------------------
+
+
+def markdown_of(answer: Answer) -> str:
+    """`answer.md`: the question, the answer with its marks, charts, sources, notes, and what it took."""
+    return "\n".join(_lines(answer)) + "\n"
+
+
+def _lines(answer: Answer) -> Iterator[str]:
+    yield f"# {' '.join(answer.question.split())}"
+    yield ""
+    if answer.error:
+        yield f"> **{answer.status}**: {answer.error.message} (`{answer.error.code}`)"
+        yield ""
+    if answer.answer:
+        yield _marked(answer)
+        yield ""
+    for chart in answer.charts:
+        if quote(chart.path) not in (answer.answer or ""):
+            yield f"![{chart.filename}]({_beside(answer, chart.path)})"
+            yield ""
+    if answer.outputs:
+        yield "## Files"
+        yield ""
+        yield from (f"- [{file.filename}]({_beside(answer, file.path)})" for file in answer.outputs)
+        yield ""
+    if answer.citations:
+        yield "## Sources"
+        yield ""
+        yield from _sources(answer.citations)
+        yield ""
+    yield from (f"> {note}\n" for note in answer.notes)
+    yield "---"
+    yield ""
+    yield _footer(answer)
+
+
+def _marked(answer: Answer) -> str:
+    """The answer with [n] behind each cited place, and its links as seen from beside `answer.md`."""
+    text = answer.answer or ""
+    for citation in sorted(answer.citations, key=lambda c: (c.position, c.n), reverse=True):
+        text = f"{text[: citation.position]} [{citation.n}]{text[citation.position :]}"
+    return text.replace(f"]({answer.id}/", "](")
+
+
+def _beside(answer: Answer, path: str) -> str:
+    return quote(path.removeprefix(f"{answer.id}/"))
+
+
+def _sources(citations: Sequence[Citation]) -> Iterator[str]:
+    for n in sorted({citation.n for citation in citations}):
+        citation = next(c for c in citations if c.n == n)
+        page = f", page {citation.page}" if citation.page else ""
+        words = " ".join(citation.quote.split())
+        yield f"{n}. **{citation.document}**{page}" + (f": “{words}”" if words else "")
+
+
+def _footer(answer: Answer) -> str:
+    cost = f"cost {answer.cost.usd:.4f} USD at {answer.cost.prices}" if answer.cost else ""
+    parts = [
+        f"Run `{answer.id}`",
+        f"model {answer.model}" if answer.model else "",
+        f"{answer.timings.total_ms / 1000:.1f} s",
+        cost,
+    ]
+    return " · ".join(part for part in parts if part)

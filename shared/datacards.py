@@ -1,0 +1,288 @@
+"""A table file -> a short Markdown profile that file search can find in its place. Pure, one pass, bounded memory."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, islice
+from typing import IO, Any
+
+FIRST_ROWS = 5
+DISTINCT_MAX = 12  # values of a column that are kept to be shown; with more it is no category
+COLUMNS_MAX = 200  # shown on the card; the rest is counted
+CELL_MAX_CHARS = 60
+JSON_MAX_BYTES = 32 * 1024 * 1024  # JSON is read whole to be judged; a larger one is taken for text
+
+
+class NotATable(ValueError):
+    """The file holds no table this module can read. The message is for the one who dropped it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """`terms` are the words by which a question finds the file: its name, its columns, its categories."""
+
+    markdown: str
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    name: str  # of the sheet; "" when the file is one table
+    columns: tuple[str, ...]
+    rows: Iterator[Sequence[Any]]
+
+
+def card_of(filename: str, content: IO[bytes]) -> Card:
+    """Profile a .csv, .tsv, .xlsx or .json file.
+
+    Raises:
+        NotATable: it is damaged, empty or, for JSON, not a table.
+    """
+    content.seek(0)
+    tables = [_Profile(table) for table in _tables(filename, content)]
+    tables = [table for table in tables if table.columns]
+    if not tables:
+        raise NotATable("The file holds no table: no header row was found.")
+    lines = [
+        f"# {filename}",
+        "",
+        "A data file. Its rows are not in this index: analyse it with Python in code interpreter.",
+    ]
+    for table in tables:
+        lines += ["", *table.markdown()]
+    names = re.split(r"[\W_]+", filename.rsplit(".", 1)[0])
+    words = chain(names, *(table.words() for table in tables))
+    return Card(markdown="\n".join(lines) + "\n", terms=tuple(dict.fromkeys(stem(w) for w in words if len(w) > 1)))
+
+
+# ---- which data files fit a question -----------------------------------------------------------------------------
+
+FEW_FILES = 3
+CHOSEN_MAX = 10
+
+
+def choose(question: str, files: dict[str, Sequence[str]]) -> list[str]:
+    """The paths whose card's terms fit the question, best first.
+
+    Few files (three or less) are all given, since the model can tell what it needs. Of many, those that share at least
+    two words with the question (name, columns, categories), or one that no other file has.
+    """
+    if len(files) <= FEW_FILES:
+        return sorted(files)
+    asked = {stem(word) for word in re.split(r"[\W_]+", question) if len(word) > 2}
+    shared = {path: asked.intersection(terms) for path, terms in files.items()}
+    holders: dict[str, int] = {}
+    for word in chain.from_iterable(shared.values()):
+        holders[word] = holders.get(word, 0) + 1
+    fitting = [path for path, words in shared.items() if len(words) > 1 or any(holders[word] == 1 for word in words)]
+    return sorted(fitting, key=lambda path: (-len(shared[path]), path))[:CHOSEN_MAX]
+
+
+def stem(word: str) -> str:
+    """`Metrics` and `metric` are one word here; nothing finer is needed to tell files apart."""
+    word = word.casefold()
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------
+
+
+def _tables(filename: str, content: IO[bytes]) -> Iterable[Table]:
+    ending = filename.rsplit(".", 1)[-1].lower()
+    if ending in ("csv", "tsv"):
+        return [_csv(content)]
+    if ending == "xlsx":
+        return _xlsx(content)
+    return [_json(content)]
+
+
+def _csv(content: IO[bytes]) -> Table:
+    head = content.read(65_536)
+    content.seek(0)
+    if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise NotATable("The file is not text, whatever its ending says.")
+    encoding = _encoding(head)
+    text = io.TextIOWrapper(content, encoding=encoding, errors="replace", newline="")
+    try:
+        dialect: Any = csv.Sniffer().sniff(head.decode(encoding, "replace"), delimiters=",;\t|")
+    except csv.Error:
+        dialect = csv.excel
+    rows = _closing(csv.reader(text, dialect), text)
+    header = next((row for row in rows if any(cell.strip() for cell in row)), None)
+    if header is None:
+        raise NotATable("The file is empty.")
+    return Table(name="", columns=tuple(header), rows=rows)
+
+
+def _closing(rows: Iterator[list[str]], text: io.TextIOWrapper) -> Iterator[list[str]]:
+    """The rows; afterwards the bytes below belong to the caller again."""
+    try:
+        yield from rows
+    except csv.Error as exc:
+        raise NotATable(f"The file cannot be read as a table: {exc}.") from exc
+    finally:
+        text.detach()
+
+
+def _encoding(head: bytes) -> str:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    try:
+        head.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        # A character cut in two at the end of what was read is no sign of another encoding.
+        return "utf-8-sig" if exc.start >= len(head) - 3 else "cp1252"
+    return "utf-8-sig"
+
+
+def _xlsx(content: IO[bytes]) -> Iterator[Table]:
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        workbook = CalamineWorkbook.from_filelike(content)
+        for name in workbook.sheet_names:
+            rows = iter(workbook.get_sheet_by_name(name).to_python(skip_empty_area=True))
+            header = next((row for row in rows if any(str(cell).strip() for cell in row)), None)
+            if header is not None:
+                yield Table(name=name, columns=tuple(str(cell) for cell in header), rows=rows)
+    except (CalamineError, ValueError) as exc:
+        raise NotATable(f"The workbook cannot be read: it is damaged or protected by a password ({exc}).") from exc
+
+
+def _json(content: IO[bytes]) -> Table:
+    data = content.read(JSON_MAX_BYTES + 1)
+    if len(data) > JSON_MAX_BYTES:
+        raise NotATable("The JSON is too large to be read as a table.")
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise NotATable(f"The file is not valid JSON: {exc}.") from exc
+    if isinstance(value, dict):  # {"rows": [{...}, ...]}: the one list in it is the table
+        lists = [item for item in value.values() if isinstance(item, list)]
+        value = lists[0] if len(lists) == 1 else None
+    if not isinstance(value, list) or not value or not all(isinstance(row, dict) for row in value):
+        raise NotATable("The JSON is not a list of records.")
+    columns = tuple(dict.fromkeys(chain.from_iterable(value)))
+    return Table(name="", columns=columns, rows=([row.get(column) for column in columns] for row in value))
+
+
+# ---- profiling ---------------------------------------------------------------------------------------------------
+
+
+class _Column:
+    """What is known of one column after one pass."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name.strip() or "(no name)"
+        self.empty = 0
+        self.kinds: dict[str, int] = {}
+        self.low: dict[str, Any] = {}
+        self.high: dict[str, Any] = {}
+        self.distinct: dict[str, None] | None = {}
+
+    def add(self, cell: Any) -> None:
+        kind, value = _typed(cell)
+        if kind == "empty":
+            self.empty += 1
+            return
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        if kind != "text":
+            self.low[kind] = min(self.low.get(kind, value), value)
+            self.high[kind] = max(self.high.get(kind, value), value)
+        if self.distinct is not None:
+            self.distinct[_short(cell)] = None
+            if len(self.distinct) > DISTINCT_MAX:
+                self.distinct = None
+
+    @property
+    def kind(self) -> str:
+        if not self.kinds:
+            return "empty"
+        if set(self.kinds) == {"integer", "number"}:
+            return "number"
+        return next(iter(self.kinds)) if len(self.kinds) == 1 else "mixed"
+
+    def describe(self) -> str:
+        values = [self.low[k] for k in self.low] + [self.high[k] for k in self.high]
+        if self.kind in ("integer", "number"):
+            return f"{min(values):g} to {max(values):g}"
+        if self.kind == "time":
+            return f"{min(values).isoformat(sep=' ')} to {max(values).isoformat(sep=' ')}"
+        if self.distinct:
+            return ", ".join(self.distinct)
+        return "many values" if self.kinds else ""
+
+
+class _Profile:
+    """One table, read to its end."""
+
+    def __init__(self, table: Table) -> None:
+        self.name = table.name
+        self.columns = [_Column(name) for name in table.columns]
+        self.first = list(islice(table.rows, FIRST_ROWS))
+        self.rows = 0
+        for row in chain(self.first, table.rows):
+            self.rows += 1
+            for column, cell in zip(self.columns, row, strict=False):
+                column.add(cell)
+
+    def words(self) -> Iterator[str]:
+        yield from re.split(r"[\W_]+", self.name)
+        for column in self.columns[:COLUMNS_MAX]:
+            yield from re.split(r"[\W_]+", column.name)
+            if column.kind == "text" and column.distinct:
+                yield from column.distinct
+
+    def markdown(self) -> Iterator[str]:
+        title = f"Sheet {self.name}: " if self.name else ""
+        yield f"{title}{self.rows:,} rows, {len(self.columns):,} columns."
+        yield ""
+        yield "| column | type | values | empty |"
+        yield "|---|---|---|---|"
+        for column in self.columns[:COLUMNS_MAX]:
+            yield f"| {_short(column.name)} | {column.kind} | {column.describe()} | {column.empty} |"
+        if len(self.columns) > COLUMNS_MAX:
+            yield f"| … {len(self.columns) - COLUMNS_MAX:,} more columns | | | |"
+        yield ""
+        yield "First rows:"
+        yield ""
+        shown = self.columns[:20]
+        yield "| " + " | ".join(_short(column.name) for column in shown) + " |"
+        yield "|" + "---|" * len(shown)
+        for row in self.first:
+            yield "| " + " | ".join(_short(cell) for cell in row[:20]) + " |"
+
+
+def _typed(cell: Any) -> tuple[str, Any]:
+    if cell is None or cell == "":
+        return "empty", None
+    if isinstance(cell, bool):
+        return "boolean", cell
+    if isinstance(cell, int | float):
+        return ("integer" if float(cell).is_integer() else "number"), cell
+    if isinstance(cell, datetime):
+        return "time", cell.replace(tzinfo=None)
+    text = str(cell).strip()
+    if not text:
+        return "empty", None
+    if re.fullmatch(r"[-+]?\d{1,18}", text):
+        return "integer", int(text)
+    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", text):
+        return "number", float(text)
+    if re.match(r"\d{4}-\d\d-\d\d", text):
+        try:
+            return "time", datetime.fromisoformat(text).replace(tzinfo=None)
+        except ValueError:
+            pass
+    return "text", text
+
+
+def _short(cell: Any) -> str:
+    text = "" if cell is None else re.sub(r"[\s|]+", " ", str(cell)).strip()
+    return text if len(text) <= CELL_MAX_CHARS else text[: CELL_MAX_CHARS - 1] + "…"

@@ -1,0 +1,130 @@
+"""What the app asks of a model service, in the app's own words. Engines translate; they decide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import IO, Literal, Protocol
+
+from shared.models import Activity, Failure, Usage
+
+Attributes = Mapping[str, str | float | bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexState:
+    """How far the service is with a file in a vector store. `failed` carries its reason."""
+
+    status: Literal["in_progress", "completed", "failed"]
+    code: str | None = None
+    message: str | None = None
+
+
+class VectorStores(Protocol):
+    """Files and vector stores: the same for every engine."""
+
+    async def create_store(self, name: str) -> str: ...
+
+    async def delete_store(self, store_id: str) -> None: ...
+
+    async def upload(self, filename: str, content: IO[bytes]) -> str:
+        """Send one file to the Files API and answer its id. `content` is read from its start, never held whole."""
+        ...
+
+    async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> None: ...
+
+    async def state(self, store_id: str, file_id: str) -> IndexState:
+        """Raises ServiceMissing when the file is not in the store."""
+        ...
+
+    async def attributes(self, store_id: str, file_id: str) -> Attributes: ...
+
+    async def discard(self, store_id: str | None, file_id: str) -> None:
+        """Take the file out of the store and delete it. What is gone already is fine."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One question for an engine."""
+
+    run_id: str
+    question: str
+    model: str
+    instructions: str
+    store_id: str | None
+    file_ids: tuple[str, ...]  # for code interpreter
+    previous: str | None  # the engine's run that this one continues
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A chunk that file search returned to the model."""
+
+    file_id: str
+    filename: str
+    text: str
+    score: float
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """The service's annotation: the text up to `position` rests on this file."""
+
+    position: int
+    file_id: str
+    filename: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeFile:
+    """A file code interpreter made. `start`..`end` is where the text names it, None when it does not."""
+
+    container_id: str
+    file_id: str
+    filename: str
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What the engine's run brought, once it has ended."""
+
+    text: str
+    marks: tuple[Mark, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    made: tuple[MadeFile, ...] = ()
+    usage: Usage = Usage()
+    model: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    containers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One look at an engine's run. `output` is there once the status is terminal, as far as there is any."""
+
+    status: Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+    activity: tuple[Activity, ...] = ()
+    output: Output | None = None
+    failure: Failure | None = None
+    completed_at: datetime | None = None
+
+
+class Engine(Protocol):
+    """Runs. Every method may raise ServiceBusy (try later), ServiceError (do not) and ServiceMissing."""
+
+    async def start(self, ask: Ask) -> str:
+        """Create the run in the background and answer its id at the service. Never retried inside."""
+        ...
+
+    async def look(self, engine_run: str) -> Look: ...
+
+    async def cancel(self, engine_run: str) -> None: ...
+
+    async def download(self, file: MadeFile) -> bytes:
+        """The content of a file that code interpreter made, at most 64 MiB."""
+        ...

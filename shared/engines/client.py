@@ -1,0 +1,66 @@
+"""The `openai` client of this app, and its errors in ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import openai
+from openai import AsyncOpenAI
+
+from shared.errors import ServiceBusy, ServiceError, ServiceMissing
+from shared.settings import Settings
+
+TIMEOUT_S = 60.0
+
+
+def open_client(settings: Settings) -> AsyncOpenAI:
+    """One client for life. Nothing is retried inside: the queues retry, where a crash loses nothing.
+
+    Source: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
+    """
+    if settings.openai_api_key:
+        return AsyncOpenAI(
+            base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0, timeout=TIMEOUT_S
+        )
+    from azure.identity.aio import DefaultAzureCredential, get_bearer_token_provider
+
+    credential = DefaultAzureCredential(managed_identity_client_id=settings.identity_client_id)
+    # The function, not a token: it is called for every request and renews what has expired.
+    provider = get_bearer_token_provider(credential, settings.openai_scope)
+    return AsyncOpenAI(base_url=settings.openai_base_url, api_key=provider, max_retries=0, timeout=TIMEOUT_S)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn the SDK's errors into ours. `what` says what was being done, as in "uploading a.pdf"."""
+    try:
+        yield
+    except openai.NotFoundError as exc:
+        raise ServiceMissing(f"{what}: {_words(exc)}") from exc
+    except openai.APIStatusError as exc:
+        if exc.status_code in (408, 409, 429) or exc.status_code >= 500:
+            raise ServiceBusy(f"{what}: {_words(exc)}", code=exc.code, retry_after_s=_retry_after_s(exc)) from exc
+        raise ServiceError(f"{what}: {_words(exc)}", code=exc.code or f"service_{exc.status_code}") from exc
+    except openai.APIConnectionError as exc:  # a timeout is one, too
+        raise ServiceBusy(f"{what}: the model service is out of reach.") from exc
+    except openai.OpenAIError as exc:
+        raise ServiceError(f"{what}: {exc}") from exc
+
+
+def _words(exc: openai.APIStatusError) -> str:
+    """The service's own sentence, and the id by which its operators find the request."""
+    body = exc.body if isinstance(exc.body, dict) else {}
+    words = str(body.get("message") or f"the model service answered {exc.status_code}.")
+    request_id = exc.response.headers.get("apim-request-id") or exc.request_id
+    return f"{words} (request {request_id})" if request_id else words
+
+
+def _retry_after_s(exc: openai.APIStatusError) -> float | None:
+    headers = exc.response.headers
+    for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            return float(headers[name]) / per_second
+        except (KeyError, ValueError):
+            continue
+    return None

@@ -1,0 +1,221 @@
+"""The Responses engine: a run is one background response, a thread is their chain by `previous_response_id`.
+
+Sources:
+    https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses
+    https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from openai import AsyncOpenAI
+from openai.types.responses import (
+    Response,
+    ResponseCodeInterpreterToolCall,
+    ResponseFileSearchToolCall,
+    ResponseOutputMessage,
+    ResponseOutputRefusal,
+    ResponseOutputText,
+)
+from openai.types.responses.response_output_text import AnnotationContainerFileCitation, AnnotationFileCitation
+
+from shared.engines.base import Ask, Look, MadeFile, Mark, Output, Passage
+from shared.engines.client import translated
+from shared.errors import ServiceError
+from shared.models import Activity, Failure, Usage
+
+if TYPE_CHECKING:
+    from openai.types.responses import ResponseIncludable, ToolParam
+
+DOWNLOAD_MAX_BYTES = 64 * 1024 * 1024
+INCLUDE: list[ResponseIncludable] = ["file_search_call.results", "code_interpreter_call.outputs"]
+
+# What the service may say of a failed response that a second try can mend.
+RETRYABLE = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
+
+ACTIVITIES = {
+    "file_search_call": "file_search",
+    "code_interpreter_call": "code_interpreter",
+    "function_call": "function",
+    "reasoning": "reasoning",
+    "message": "message",
+}
+
+
+class ResponsesEngine:
+    def __init__(self, client: AsyncOpenAI) -> None:
+        self._client = client
+
+    async def start(self, ask: Ask) -> str:
+        with translated("starting the run"):
+            response = await self._client.responses.create(
+                model=ask.model,
+                input=ask.question,
+                instructions=ask.instructions,  # not carried along the chain: sent every time
+                previous_response_id=ask.previous,
+                tools=_tools(ask),
+                include=INCLUDE,
+                metadata={"run_id": ask.run_id, "made_by": "assistant-functions"},
+                background=True,
+                store=True,  # without it a background response may be gone after ten minutes
+            )
+        return response.id
+
+    async def look(self, engine_run: str) -> Look:
+        with translated("looking at the run"):
+            response = await self._client.responses.retrieve(engine_run, include=INCLUDE)
+        look = look_of(response)
+        if look.output is None:
+            return look
+        made = look.output.made + await self._unnamed(response, look.output)
+        return replace(look, output=replace(look.output, made=made))
+
+    async def cancel(self, engine_run: str) -> None:
+        with translated("cancelling the run"):
+            await self._client.responses.cancel(engine_run)
+
+    async def download(self, file: MadeFile) -> bytes:
+        with translated(f"fetching {file.filename}"):
+            # `files.content` does not know container files.
+            content = await self._client.containers.files.content.retrieve(file.file_id, container_id=file.container_id)
+            data = await content.aread()
+        if len(data) > DOWNLOAD_MAX_BYTES:
+            raise ServiceError(f"{file.filename} has {len(data)} bytes; at most {DOWNLOAD_MAX_BYTES} are kept.")
+        return data
+
+    async def _unnamed(self, response: Response, output: Output) -> tuple[MadeFile, ...]:
+        """What this response's code left in its containers without the answer naming it."""
+        named = {(file.container_id, file.file_id) for file in output.made}
+        found = []
+        for container_id in output.containers:
+            try:
+                with translated("listing what the code made"):
+                    async for file in self._client.containers.files.list(container_id):
+                        # A container lives on through a thread: earlier answers' files are in it, too.
+                        is_new = file.source == "assistant" and file.created_at >= int(response.created_at)
+                        if is_new and (container_id, file.id) not in named:
+                            name = file.path.rsplit("/", 1)[-1]
+                            found.append(MadeFile(container_id=container_id, file_id=file.id, filename=name))
+            except ServiceError:
+                continue  # expired or not to be had: what the answer names is fetched all the same
+        return tuple(found)
+
+
+def _tools(ask: Ask) -> list[ToolParam]:
+    tools: list[ToolParam] = []
+    if ask.store_id:
+        tools.append({"type": "file_search", "vector_store_ids": [ask.store_id], "max_num_results": 20})
+    tools.append({"type": "code_interpreter", "container": {"type": "auto", "file_ids": list(ask.file_ids)}})
+    return tools
+
+
+def look_of(response: Response) -> Look:
+    """What one retrieved response says. Pure."""
+    activity = tuple(_activity(response))
+    status = response.status or "in_progress"
+    if status in ("queued", "in_progress"):
+        return Look(status=status, activity=activity)
+    completed_at = getattr(response, "completed_at", None)
+    return Look(
+        status=status,
+        activity=activity,
+        output=_output(response),
+        failure=_failure(response),
+        completed_at=datetime.fromtimestamp(completed_at, UTC) if completed_at else None,
+    )
+
+
+def _activity(response: Response) -> Iterator[Activity]:
+    for item in response.output:
+        if kind := ACTIVITIES.get(item.type):
+            yield Activity(type=kind, status=getattr(item, "status", None) or "completed")
+
+
+def _failure(response: Response) -> Failure | None:
+    if response.error:
+        code = response.error.code
+        return Failure(code=code, message=response.error.message, retryable=code in RETRYABLE)
+    if response.status == "incomplete":
+        reason = response.incomplete_details.reason if response.incomplete_details else None
+        return Failure(code=reason or "incomplete", message=f"The model stopped early: {reason or 'no reason given'}.")
+    if response.status == "failed":
+        return Failure(code="failed", message="The service gave no reason.", retryable=True)
+    return None
+
+
+def _output(response: Response) -> Output:
+    parts = list(_text_parts(response))
+    text, marks, made = "", [], []
+    for part in parts:
+        text += "\n\n" if text else ""
+        start = len(text)
+        if isinstance(part, ResponseOutputRefusal):
+            text += part.refusal
+            continue
+        text += part.text
+        for note in part.annotations:
+            if isinstance(note, AnnotationFileCitation):
+                marks.append(Mark(position=start + note.index, file_id=note.file_id, filename=note.filename))
+            elif isinstance(note, AnnotationContainerFileCitation):
+                made.append(
+                    MadeFile(
+                        container_id=note.container_id,
+                        file_id=note.file_id,
+                        filename=note.filename,
+                        start=start + note.start_index,
+                        end=start + note.end_index,
+                    )
+                )
+    searches = [item for item in response.output if isinstance(item, ResponseFileSearchToolCall)]
+    code_calls = [item for item in response.output if isinstance(item, ResponseCodeInterpreterToolCall)]
+    containers = tuple(dict.fromkeys(call.container_id for call in code_calls))
+    return Output(
+        text=text,
+        marks=tuple(marks),
+        passages=tuple(_passages(searches)),
+        made=tuple(made),
+        usage=_usage(response, searches=len(searches), code_calls=len(code_calls), sessions=len(containers)),
+        model=response.model,
+        metadata={k: v for k, v in (response.metadata or {}).items() if k not in ("run_id", "made_by")},
+        containers=containers,
+    )
+
+
+def _text_parts(response: Response) -> Iterator[ResponseOutputText | ResponseOutputRefusal]:
+    for item in response.output:
+        if isinstance(item, ResponseOutputMessage):
+            yield from item.content
+
+
+def _passages(searches: list[ResponseFileSearchToolCall]) -> Iterator[Passage]:
+    for search in searches:
+        for result in search.results or ():
+            if result.file_id and result.text:
+                yield Passage(
+                    file_id=result.file_id,
+                    filename=result.filename or "",
+                    text=result.text,
+                    score=result.score or 0.0,
+                    attributes=result.attributes or {},
+                )
+
+
+def _usage(response: Response, *, searches: int, code_calls: int, sessions: int) -> Usage:
+    counted = Usage(file_search_calls=searches, code_interpreter_calls=code_calls, code_interpreter_sessions=sessions)
+    if not (usage := response.usage):
+        return counted
+    # Older services leave the details out, whatever the SDK's types say.
+    cached = getattr(usage.input_tokens_details, "cached_tokens", 0) or 0
+    reasoning = getattr(usage.output_tokens_details, "reasoning_tokens", 0) or 0
+    return replace(
+        counted,
+        input_tokens=usage.input_tokens,
+        cached_tokens=cached,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=reasoning,
+        total_tokens=usage.total_tokens,
+    )

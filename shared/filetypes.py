@@ -1,0 +1,91 @@
+"""What becomes of a document, by its name and size. Pure.
+
+Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/file-search#supported-file-types
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from shared.models import Kind, Reason
+
+TEXT = frozenset(
+    "c cs cpp doc docx html java json md pdf php pptx py rb tex txt css js sh ts".split()  # noqa: SIM905
+)
+DATA = frozenset({"csv", "tsv", "xlsx"})
+PICTURES = frozenset({"png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "heic", "svg"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """`unsupported` or `failed`, and why."""
+
+    unsupported: bool
+    reason: Reason
+
+
+def classify(path: str, size_bytes: int, *, max_bytes: int) -> Kind | Refused:
+    """`text` goes to file search as it is, `data` goes to code interpreter and its card to file search."""
+    if message := bad_path(path):
+        return Refused(unsupported=True, reason=Reason(code="bad_name", message=message))
+    ending = ending_of(path)
+    if ending in PICTURES:
+        return _unsupported("A picture has no text to search. Run OCR first and drop the text, or a searchable PDF.")
+    if ending not in TEXT | DATA:
+        known = " ".join(sorted(TEXT | DATA))
+        return _unsupported(f"Files ending in .{ending} are not read. Convert it to one of: {known}.")
+    if size_bytes == 0:
+        return Refused(unsupported=False, reason=Reason(code="empty_file", message="The file has no content."))
+    if size_bytes > max_bytes:
+        return Refused(
+            unsupported=False,
+            reason=Reason(
+                code="file_too_large",
+                message=f"The file has {size_bytes:,} bytes; at most {max_bytes:,} are taken. Split it.",
+            ),
+        )
+    return "data" if ending in DATA else "text"
+
+
+def _unsupported(message: str) -> Refused:
+    return Refused(unsupported=True, reason=Reason(code="unsupported_file", message=message))
+
+
+def bad_path(path: str) -> str | None:
+    """Why a blob's name is refused; None when it is fine."""
+    if not path or len(path) > 1024:
+        return "A document's name has 1 to 1,024 characters."
+    if any(segment in ("", ".", "..") for segment in path.split("/")):
+        return "A document's name has no empty parts and no parts '.' or '..'."
+    if re.search(r"[\x00-\x1f\x7f\\]", path):
+        return "A document's name has no control characters and no backslashes."
+    return None
+
+
+def ending_of(path: str) -> str:
+    name = path.rsplit("/", 1)[-1]
+    return name.rsplit(".", 1)[-1].lower() if "." in name else ""
+
+
+def service_name(path: str, kind: Kind) -> str:
+    """The file's name at the service. A data file's folders are in it: code interpreter puts all files into one."""
+    if kind == "text":
+        return path.rsplit("/", 1)[-1]
+    folder, _, rest = path.partition("/")
+    return (rest or folder).replace("/", "__")
+
+
+def attributes_of(path: str, *, etag: str, collection: str, kind: Kind) -> dict[str, str | float | bool]:
+    """What goes along with a file in a vector store. A value holds at most 512 characters, a path up to 1,024."""
+    attributes: dict[str, str | float | bool] = {"etag": etag, "collection": collection[:512], "kind": kind}
+    for n in range(0, len(path), 512):
+        attributes["path" if n == 0 else f"path_{n // 512 + 1}"] = path[n : n + 512]
+    return attributes
+
+
+def path_of(attributes: object) -> str | None:
+    """The document's path out of `attributes_of`."""
+    if not isinstance(attributes, dict) or not isinstance(attributes.get("path"), str):
+        return None
+    return "".join(str(attributes.get(key, "")) for key in ("path", "path_2"))

@@ -1,0 +1,290 @@
+"""The nouns of the app. All frozen; all written to and read from Blob Storage as JSON by `records.py`."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+# ---- documents ---------------------------------------------------------------------------------------------------
+
+DocumentStatus = Literal["pending", "indexing", "indexed", "failed", "unsupported", "removing"]
+Kind = Literal["text", "data"]
+
+DEFAULT_COLLECTION = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why something is as it is: `code` for programs, `message` for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One version of a blob, and the service's copies of it."""
+
+    etag: str
+    size_bytes: int
+    last_modified_at: datetime
+    kind: Kind
+    file_id: str | None = None  # in the vector store: the document itself, or a data file's card
+    data_file_id: str | None = None  # the copy for code interpreter, data files only
+    terms: tuple[str, ...] = ()  # the words by which a question finds a data file
+
+    @property
+    def file_ids(self) -> tuple[str, ...]:
+        return tuple(i for i in (self.file_id, self.data_file_id) if i)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A blob in `documents` and where it stands.
+
+    `live` answers questions now; `incoming` is being indexed and takes its place once it is complete; `retired` are
+    files at the service that nothing needs any more and that are still to be deleted.
+    """
+
+    path: str
+    collection: str
+    status: DocumentStatus
+    updated_at: datetime
+    etag: str  # of the version last taken up, whatever became of it
+    size_bytes: int
+    live: Version | None = None
+    incoming: Version | None = None
+    retired: tuple[str, ...] = ()
+    reason: Reason | None = None
+    indexed_at: datetime | None = None
+    deadline_at: datetime | None = None
+    claimed_until: datetime | None = None  # someone is sending `incoming` to the service until then
+    faults: int = 0  # tries in a row that met a busy or unreachable service
+
+
+@dataclass(frozen=True, kw_only=True)
+class DocumentSummary:
+    """A document in a listing. `etag` is the version last taken up, `answers_etag` the one that answers now."""
+
+    path: str
+    collection: str
+    status: DocumentStatus
+    size_bytes: int
+    etag: str
+    updated_at: datetime
+    kind: Kind | None = None
+    reason: Reason | None = None
+    file_id: str | None = None
+    answers_etag: str | None = None
+    indexed_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """The documents below one top-level folder. One collection is one vector store."""
+
+    name: str
+    store_id: str
+    created_at: datetime
+
+
+def collection_of(path: str) -> str:
+    """`reports/2026/a.pdf` is in `reports`; `a.pdf` is in `default`."""
+    folder, slash, _ = path.partition("/")
+    return folder if slash and folder else DEFAULT_COLLECTION
+
+
+# ---- runs --------------------------------------------------------------------------------------------------------
+
+RunStatus = Literal[
+    "queued",
+    "in_progress",
+    "requires_action",
+    "cancelling",
+    "cancelled",
+    "completed",
+    "incomplete",
+    "failed",
+    "expired",
+]
+TERMINAL: frozenset[RunStatus] = frozenset({"cancelled", "completed", "incomplete", "failed", "expired"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a run did not end well, and whether asking again can help."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """Something the engine did or is doing for a run, such as `file_search` or `code_interpreter`."""
+
+    type: str
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """A document that code interpreter is given."""
+
+    path: str
+    file_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One question being answered.
+
+    `generation` counts the writes of this record; a queue message that carries an older one is stale and does nothing.
+    """
+
+    id: str
+    thread_id: str
+    status: RunStatus
+    question: str
+    collection: str
+    store_id: str | None
+    files: tuple[DataFile, ...]
+    metadata: dict[str, str]
+    created_at: datetime
+    deadline_at: datetime
+    next_look_at: datetime
+    generation: int = 0
+    looks: int = 0
+    faults: int = 0  # looks in a row that met a busy or unreachable service
+    starting_at: datetime | None = None  # someone is creating the engine's run at this moment
+    engine_run: str | None = None
+    previous: str | None = None  # the engine's run that this one continues
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    activity: tuple[Activity, ...] = ()
+    containers: tuple[str, ...] = ()  # code interpreter containers the run used
+    error: Failure | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    role: Literal["user", "assistant"]
+    text: str
+    run_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thread:
+    """A conversation: what was said, where the engine's chain ends, and the files it has used."""
+
+    id: str
+    created_at: datetime
+    collection: str
+    tail: str | None = None  # the engine's run that the next question continues
+    active_run_id: str | None = None
+    files: tuple[str, ...] = ()  # documents that code interpreter has been given
+    messages: tuple[Message, ...] = ()
+
+
+# ---- answers -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Citation:
+    """A place in the answer that rests on a document. `quote` stands in the document word for word."""
+
+    n: int
+    document: str
+    file_id: str
+    filename: str
+    quote: str
+    position: int  # character in `Answer.text`, after which the mark [n] belongs
+    page: int | None = None
+    etag: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    n: int
+    path: str  # in `answers`
+    filename: str
+    media_type: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    """A file code interpreter made that is not a picture."""
+
+    path: str  # in `answers`
+    filename: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    total_tokens: int = 0
+    file_search_calls: int = 0
+    code_interpreter_calls: int = 0
+    code_interpreter_sessions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """US dollars. `prices` says whose prices these are."""
+
+    usd: float
+    parts: dict[str, float]
+    prices: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timings:
+    queued_ms: int
+    run_ms: int
+    total_ms: int
+    looks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What `answers/<run_id>/answer.json` holds, for every run that ended, well or not."""
+
+    id: str
+    thread_id: str
+    status: RunStatus
+    question: str
+    collection: str
+    created_at: datetime
+    finished_at: datetime
+    timings: Timings
+    started_at: datetime | None = None
+    files: tuple[str, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    model: str | None = None
+    model_metadata: dict[str, str] = field(default_factory=dict)  # what the service says about the model
+    answer: str | None = None
+    citations: tuple[Citation, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    outputs: tuple[OutputFile, ...] = ()
+    usage: Usage = Usage()
+    cost: Cost | None = None
+    notes: tuple[str, ...] = ()
+    error: Failure | None = None
+
+
+def new_id(prefix: str, now: datetime) -> str:
+    """`run_` and 24 hex digits that sort newest first, so that listing blobs by name lists the newest runs first."""
+    ends_ms = 0xFFFFFFFFFFF - int(now.timestamp() * 1000)
+    return f"{prefix}_{ends_ms:011x}{secrets.token_hex(7)[:13]}"

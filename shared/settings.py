@@ -1,0 +1,122 @@
+"""All settings of the app, read once and together. The README's table is made from this list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from shared.errors import SettingError
+
+STORAGE_CONNECTION = "AzureWebJobsStorage"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageAccount:
+    """Where blobs and queues are: a connection string (laptop), or two endpoints reached by managed identity."""
+
+    connection_string: str | None = None
+    blob_url: str | None = None
+    queue_url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    storage: StorageAccount
+    identity_client_id: str | None  # user-assigned identity; None: system-assigned, or the developer's own sign-in
+    openai_base_url: str
+    openai_api_key: str | None  # None: managed identity
+    openai_scope: str
+    model: str
+    engine: Literal["responses"]
+    instructions: str | None
+    run_max_s: int
+    indexing_max_s: int
+    question_max_chars: int
+    body_max_bytes: int
+    document_max_bytes: int
+    price_input_usd: float  # per million tokens, as are the next two
+    price_cached_usd: float
+    price_output_usd: float
+    price_search_usd: float  # per call of file search
+    price_session_usd: float  # per code interpreter session
+    price_label: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read every setting.
+
+        Raises:
+            SettingError: naming the setting that is missing or has a value that cannot be used.
+        """
+        engine = environ.get("ENGINE") or "responses"
+        if engine != "responses":
+            raise SettingError(
+                f"ENGINE is {engine!r}; this version has the engine 'responses'.", code="setting_invalid"
+            )
+        return cls(
+            storage=_storage(environ),
+            identity_client_id=environ.get(f"{STORAGE_CONNECTION}__clientId") or environ.get("AZURE_CLIENT_ID"),
+            openai_base_url=_required(environ, "OPENAI_BASE_URL", "https://<resource>.openai.azure.com/openai/v1/"),
+            openai_api_key=environ.get("OPENAI_API_KEY") or None,
+            openai_scope=environ.get("OPENAI_SCOPE") or "https://ai.azure.com/.default",
+            model=_required(environ, "OPENAI_MODEL", "the name of the model deployment, such as gpt-4.1-mini"),
+            engine=cast(Literal["responses"], engine),
+            instructions=environ.get("INSTRUCTIONS") or None,
+            run_max_s=_whole(environ, "RUN_MAX_S", 900),
+            indexing_max_s=_whole(environ, "INDEXING_MAX_S", 1800),
+            question_max_chars=_whole(environ, "QUESTION_MAX_CHARS", 8_000),
+            body_max_bytes=_whole(environ, "BODY_MAX_BYTES", 65_536),
+            document_max_bytes=_whole(environ, "DOCUMENT_MAX_BYTES", 512 * 1024 * 1024),
+            price_input_usd=_price(environ, "PRICE_INPUT_USD", 0.40),
+            price_cached_usd=_price(environ, "PRICE_CACHED_USD", 0.10),
+            price_output_usd=_price(environ, "PRICE_OUTPUT_USD", 1.60),
+            price_search_usd=_price(environ, "PRICE_SEARCH_USD", 0.0025),
+            price_session_usd=_price(environ, "PRICE_SESSION_USD", 0.03),
+            price_label=environ.get("PRICE_LABEL") or "list prices of gpt-4.1-mini",
+        )
+
+
+def _storage(environ: Mapping[str, str]) -> StorageAccount:
+    """As the Functions host reads a connection `X`: `X`, else the two `X__...ServiceUri`, else `X__accountName`.
+
+    Source: https://learn.microsoft.com/azure/azure-functions/functions-reference#configure-an-identity-based-connection
+    """
+    name = STORAGE_CONNECTION
+    if environ.get(name):
+        return StorageAccount(connection_string=environ[name])
+    account = environ.get(f"{name}__accountName")
+    blob_url = environ.get(f"{name}__blobServiceUri") or (account and f"https://{account}.blob.core.windows.net")
+    queue_url = environ.get(f"{name}__queueServiceUri") or (account and f"https://{account}.queue.core.windows.net")
+    if blob_url and queue_url:
+        return StorageAccount(blob_url=blob_url, queue_url=queue_url)
+    raise SettingError(
+        f"The setting {name} is missing. Give a connection string, or {name}__blobServiceUri and "
+        f"{name}__queueServiceUri for managed identity."
+    )
+
+
+def _required(environ: Mapping[str, str], name: str, example: str) -> str:
+    if value := environ.get(name):
+        return value
+    raise SettingError(f"The setting {name} is missing. It should be {example}.")
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise SettingError(f"The setting {name} is {text!r}; it should be a whole number above 0.", code="setting_invalid")
+
+
+def _price(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise SettingError(
+            f"The setting {name} is {text!r}; it should be an amount in US dollars.", code="setting_invalid"
+        )
+    return value
