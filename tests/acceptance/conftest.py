@@ -1,0 +1,73 @@
+"""Real processes; every test keeps to a collection (a folder in `documents`) of its own."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local.client import Client
+from local.stack import Options, Stack
+from tests.acceptance.chat_server import ChatServer
+
+counter = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "acceptance" in item.path.parts:
+            item.add_marker(pytest.mark.acceptance)
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+    with Client(stack.app_url, storage=stack.azurite.connection_string) as client:
+        yield client
+
+
+@pytest.fixture
+def collection() -> str:
+    return f"test-{next(counter)}"
+
+
+@pytest.fixture
+def drop(client: Client) -> Callable[..., dict[str, dict[str, object]]]:
+    """Drop `path=content` pairs and wait until each has a final status; answers path -> document."""
+
+    def dropped(files: dict[str, bytes]) -> dict[str, dict[str, object]]:
+        etags = {path: client.drop_bytes(content, path) for path, content in files.items()}
+        final = client.wait_indexed(etags, on_final=lambda _: None)
+        assert final.keys() == files.keys(), [d for d in client.documents() if d["path"] in files]
+        return final
+
+    return dropped
+
+
+@pytest.fixture(scope="session")
+def chat_server() -> Iterator[ChatServer]:
+    with ChatServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def slow_stack(
+    tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str], chat_server: ChatServer
+) -> Iterator[Stack]:
+    """A stack whose model is `chat_server`, so that a test decides how long a run takes. Its sweep runs often."""
+    folder = Path(tmp_path_factory.mktemp("slow"))
+    environ = {
+        **plain_environ,
+        "EMULATOR_MODEL_URL": chat_server.url,
+        "EMULATOR_MODEL": "slow",
+        "SWEEP_SCHEDULE": "*/2 * * * * *",
+    }
+    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ) as running:
+        yield running
+
+
+@pytest.fixture
+def slow_client(slow_stack: Stack, chat_server: ChatServer) -> Iterator[Client]:
+    chat_server.hold()
+    with Client(slow_stack.app_url, storage=slow_stack.azurite.connection_string) as client:
+        yield client
+    chat_server.release()

@@ -1,0 +1,42 @@
+"""The storage account as a test looks into it, and as Event Grid and an operator would write to it."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from local.stack import Stack
+
+Json = dict[str, Any]
+
+
+def blobs(stack: Stack) -> BlobServiceClient:
+    return BlobServiceClient.from_connection_string(stack.azurite.connection_string)
+
+
+def names(stack: Stack, container: str, prefix: str = "") -> list[str]:
+    with blobs(stack) as service:
+        return list(service.get_container_client(container).list_blob_names(name_starts_with=prefix))
+
+
+def read_json(stack: Stack, container: str, name: str) -> Json:
+    with blobs(stack) as service:
+        found: Json = json.loads(service.get_blob_client(container, name).download_blob().readall())
+        return found
+
+
+def send(stack: Stack, queue: str, message: Json) -> None:
+    with QueueServiceClient.from_connection_string(stack.azurite.connection_string) as service:
+        body = base64.b64encode(json.dumps(message).encode()).decode()
+        service.get_queue_client(queue).send_message(body)
+
+
+def wait_until(true: Callable[[], bool], *, within_s: float = 60) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline_s, "it did not happen in time"
+        time.sleep(0.05)

@@ -1,0 +1,140 @@
+"""What is wrong is said so: over HTTP with a stable code, of documents in their status. Nothing else is disturbed."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+
+import httpx2
+import pytest
+from fpdf import FPDF
+
+from local.client import Client
+from local.stack import Stack
+from tests.acceptance import storage
+
+Drop = Callable[[dict[str, bytes]], dict[str, storage.Json]]
+
+JSON = {"Content-Type": "application/json"}
+NO_RUN = "run_" + "0" * 24
+NO_THREAD = "thread_" + "0" * 24
+
+
+def post(stack: Stack, content: bytes, headers: dict[str, str]) -> httpx2.Response:
+    return httpx2.post(f"{stack.app_url}/api/runs", content=content, headers=headers, trust_env=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"question": ""}, 400, "empty_question"),
+        ({"question": "   "}, 400, "empty_question"),
+        ({"question": "x" * 8_001}, 400, "question_too_long"),
+        ({"question": "x" * 70_000}, 413, "body_too_large"),
+        ({}, 400, "invalid_body"),
+        ({"question": 5}, 400, "invalid_body"),
+        ({"question": "Hi", "colection": "x"}, 400, "invalid_body"),
+        ({"question": "Hi", "thread_id": NO_THREAD}, 404, "thread_not_found"),
+        ({"question": "Hi", "thread_id": "../runs/run_1"}, 404, "thread_not_found"),
+        ({"question": "Hi", "collection": "never-made"}, 404, "collection_not_found"),
+        ({"question": "Hi", "collection": "a/b"}, 400, "invalid_collection"),
+        ({"question": "Hi", "files": ["no/such.csv"]}, 404, "file_not_found"),
+        ({"question": "Hi", "files": ["../state/runs/x"]}, 400, "invalid_file"),
+        ({"question": "Hi", "metadata": {"k": "v" * 513}}, 400, "invalid_metadata"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_bad_question_is_refused_with_a_stable_code(stack: Stack, body: object, status: int, code: str) -> None:
+    response = post(stack, json.dumps(body).encode(), JSON)
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (status, code)
+    assert response.headers["content-type"].startswith("application/problem+json")
+    assert problem["status"] == status
+    assert problem["detail"].endswith(".")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]x", b'{"question": "\xff"}', b"null"])
+def test_malformed_json_is_refused(stack: Stack, body: bytes) -> None:
+    response = post(stack, body, JSON)
+    assert response.status_code == 400
+    assert response.json()["code"] in ("malformed_json", "invalid_body")
+
+
+def test_another_content_type_is_refused(stack: Stack) -> None:
+    response = post(stack, b"question=Hi", {"Content-Type": "application/x-www-form-urlencoded"})
+    assert (response.status_code, response.json()["code"]) == (415, "wrong_media_type")
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        (f"runs/{NO_RUN}", "run_not_found"),
+        ("runs/run_1", "run_not_found"),
+        ("runs/..%2Fthreads", "run_not_found"),
+        (f"runs/{NO_RUN}/charts/1", "run_not_found"),
+    ],
+)
+def test_an_unknown_run_is_404(stack: Stack, path: str, code: str) -> None:
+    response = httpx2.get(f"{stack.app_url}/api/{path}", trust_env=False)
+    assert (response.status_code, response.json()["code"]) == (404, code)
+
+
+def test_an_unknown_chart_is_404(stack: Stack, client: Client) -> None:
+    run = client.wait(client.ask("Is there a chart?"), on_look=lambda _: None)
+    response = httpx2.get(f"{stack.app_url}/api/runs/{run['id']}/charts/7", trust_env=False)
+    assert (response.status_code, response.json()["code"]) == (404, "chart_not_found")
+
+
+def encrypted_pdf() -> bytes:
+    pdf = FPDF()
+    pdf.set_encryption(owner_password="owner", user_password="user")
+    pdf.add_page()
+    pdf.set_font("helvetica", size=12)
+    pdf.cell(text="Nobody can read this.")
+    return bytes(pdf.output())
+
+
+def docx_without_parts() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+    return buffer.getvalue()
+
+
+def test_bad_documents_say_why_and_disturb_nobody(client: Client, collection: str, drop: Drop) -> None:
+    bad = {
+        "corrupt.pdf": (b"%PDF-1.7\nnothing of the kind", "failed", "invalid_file"),
+        "locked.pdf": (encrypted_pdf(), "failed", "invalid_file"),
+        "empty.txt": (b"", "failed", "empty_file"),
+        "blank.txt": (b" \n\t\n", "failed", "invalid_file"),
+        "broken.docx": (docx_without_parts(), "failed", "invalid_file"),
+        "photo.png": (b"\x89PNG\r\n\x1a\n0000", "unsupported", "unsupported_file"),
+        "archive.zip": (b"PK\x05\x06" + b"\0" * 18, "unsupported", "unsupported_file"),
+        "no-ending": (b"words", "unsupported", "unsupported_file"),
+        "binary.csv": (b"\0\1\2\3" * 100, "failed", "not_a_table"),
+        "broken.xlsx": (b"PK\x03\x04 not a workbook", "failed", "not_a_table"),
+    }
+    good = {f"{collection}/good.txt": b"The fire drill is on the first Tuesday of March."}
+    documents = drop({f"{collection}/{name}": content for name, (content, _, _) in bad.items()} | good)
+    for name, (_, status, code) in bad.items():
+        document = documents[f"{collection}/{name}"]
+        assert (document["status"], document["reason"]["code"]) == (status, code), document
+        assert document["reason"]["message"].rstrip().endswith((".", ")")), document
+    assert documents[f"{collection}/good.txt"]["status"] == "indexed"
+    run = client.wait(client.ask("When is the fire drill?", collection=collection), on_look=lambda _: None)
+    assert "first Tuesday of March" in run["answer"]
+
+
+def test_a_file_that_failed_cannot_be_named(stack: Stack, collection: str, drop: Drop) -> None:
+    drop({f"{collection}/bad.xlsx": b"PK\x03\x04 not a workbook"})
+    body = json.dumps({"question": "Sum it up", "files": [f"{collection}/bad.xlsx"]}).encode()
+    response = post(stack, body, JSON)
+    assert (response.status_code, response.json()["code"]) == (409, "file_not_ready")
+
+
+def test_a_thread_answers_one_question_at_a_time(slow_client: Client, slow_stack: Stack) -> None:
+    accepted = slow_client.ask("What comes first?")
+    body = json.dumps({"question": "And second?", "thread_id": accepted.thread_id}).encode()
+    response = post(slow_stack, body, JSON)
+    assert (response.status_code, response.json()["code"]) == (409, "thread_busy")
+    assert accepted.id in response.json()["detail"]
