@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from shared.engines.base import MadeFile, Mark, Passage
@@ -28,7 +29,7 @@ def citations_of(
     for mark in sorted(marks, key=lambda mark: mark.position):
         position = min(max(mark.position, 0), len(text))
         path, etag = documents.get(mark.file_id, (mark.filename, None))
-        said = _sentence_before(text, position)
+        said = _said(text, position)
         passage, words = _nearest(said, [p for p in passages if p.file_id == mark.file_id])
         page = passage.attributes.get("page") if passage else None
         found.append(
@@ -54,30 +55,54 @@ def _numbered(citations: list[Citation]) -> Iterator[Citation]:
         yield replace(citation, n=n)
 
 
-def _sentence_before(text: str, position: int) -> str:
-    line = text[:position].rstrip().rsplit("\n", 1)[-1]
-    return re.split(r"(?<=[.!?])\s+", line.strip())[-1] if line.strip() else text[max(0, position - 200) : position]
+def _said(text: str, position: int) -> str:
+    """What a mark at `position` speaks for: the sentence before it, or what follows when that only leads up to it."""
+    before = text[:position].rstrip()
+    rest_of_line, _, after = text[position:].partition("\n")
+    sentence = re.split(r"(?<=[.!?])\s+|\n", before)[-1]
+    if (sentence + rest_of_line).rstrip(" *").endswith(":"):
+        return sentence + " " + re.split(r"\n\s*\n", after.strip())[0]
+    return sentence
 
 
 def _nearest(said: str, passages: Sequence[Passage]) -> tuple[Passage | None, str]:
-    """The line or sentence that shares most words with what was said; it stands in the passage word for word."""
+    """The sentences or lines in a row that share most words with what was said, as they stand in the passage."""
     words = _words(said)
     best: tuple[float, Passage | None, str] = (-1.0, passages[0] if passages else None, "")
     for passage in passages:
-        for piece in _pieces(passage.text):
-            has = _words(piece)
-            # Shared words, and as few others as may be: a whole paragraph is no quote.
-            score = len(words & has) - 0.05 * len(has - words)
-            if score > best[0]:
-                best = (score, passage, piece)
+        score, quoted = _best_window(words, passage.text, _pieces(passage.text))
+        if score > best[0]:
+            best = (score, passage, quoted)
     return best[1], best[2]
 
 
-def _pieces(text: str) -> Iterator[str]:
-    for line in text.splitlines():
-        for sentence in re.split(r"(?<=[.!?])\s+", line.strip()):
-            if sentence:
-                yield sentence[:QUOTE_MAX_CHARS]
+Piece = tuple[int, int, frozenset[str]]  # start, end, words
+
+
+def _best_window(words: set[str], text: str, pieces: Sequence[Piece]) -> tuple[float, str]:
+    """Up to `QUOTE_MAX_CHARS` of pieces in a row; a longer piece is cut."""
+    best = (-1.0, "")
+    for first, (start, _, has) in enumerate(pieces):
+        if not words & has:
+            continue
+        window: frozenset[str] = frozenset()
+        for _, end, more in pieces[first:]:
+            if window and end - start > QUOTE_MAX_CHARS:
+                break
+            window |= more
+            shared = len(words & window)
+            # Shared words, and as few others as may be: a whole paragraph is no quote.
+            score = shared - 0.1 * (len(window) - shared)
+            if score > best[0]:
+                best = (score, text[start : min(end, start + QUOTE_MAX_CHARS)])
+    return best
+
+
+@lru_cache(maxsize=64)
+def _pieces(text: str) -> tuple[Piece, ...]:
+    """The sentences and lines of a passage."""
+    matches = re.finditer(r"\S[^\n]*?(?:[.!?](?=\s)|(?=\n)|$)", text)
+    return tuple((match.start(), match.end(), frozenset(_words(match.group()))) for match in matches)
 
 
 def _words(text: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -107,13 +108,14 @@ class Publisher:
 
     async def _compose(self, run: Run, output: Output, saved: _Saved) -> Answer:
         text, moved = link(output.text, saved.paths())
+        documents = await self._documents(run, output)
         marks = [replace(mark, position=moved(mark.position)) for mark in output.marks]
         return replace(
             _bare(run),
             model=output.model,
             model_metadata=dict(output.metadata),
             answer=text,
-            citations=citations_of(text, marks, output.passages, await self._documents(run, output)),
+            citations=await asyncio.to_thread(citations_of, text, marks, output.passages, documents),
             charts=saved.charts,
             outputs=saved.outputs,
             usage=output.usage,
