@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -68,7 +69,10 @@ def _said(text: str, position: int) -> str:
 def _nearest(said: str, passages: Sequence[Passage]) -> tuple[Passage | None, str]:
     """The sentences or lines in a row that share most words with what was said, as they stand in the passage."""
     words = _words(said)
-    best: tuple[float, Passage | None, str] = (-1.0, passages[0] if passages else None, "")
+    if not passages:
+        return None, ""
+    # Nothing in common, as in an answer in another language: the opening of what was found first.
+    best = (-math.inf, passages[0], passages[0].text.strip()[:QUOTE_MAX_CHARS])
     for passage in passages:
         score, quoted = _best_window(words, passage.text, _pieces(passage.text))
         if score > best[0]:
@@ -81,7 +85,7 @@ Piece = tuple[int, int, frozenset[str]]  # start, end, words
 
 def _best_window(words: set[str], text: str, pieces: Sequence[Piece]) -> tuple[float, str]:
     """Up to `QUOTE_MAX_CHARS` of pieces in a row; a longer piece is cut."""
-    best = (-1.0, "")
+    best = (-math.inf, "")
     for first, (start, _, has) in enumerate(pieces):
         if not words & has:
             continue
@@ -125,7 +129,19 @@ def safe_filename(filename: str) -> str:
 
 def distinct(made: Sequence[MadeFile]) -> tuple[MadeFile, ...]:
     """Each file once, in the order the answer names them."""
-    return tuple({(file.container_id, file.file_id): file for file in reversed(made)}.values())[::-1]
+    first: dict[tuple[str, str], MadeFile] = {}
+    for file in made:
+        first.setdefault((file.container_id, file.file_id), file)
+    return tuple(first.values())
+
+
+def numbered(made: Sequence[MadeFile]) -> Iterator[tuple[int, MadeFile]]:
+    """Pictures and other files each counted from 1, lost ones included: a second try gives each the same name."""
+    counts = {True: 0, False: 0}
+    for file in made:
+        is_picture = media_type_of(file.filename) is not None
+        counts[is_picture] += 1
+        yield counts[is_picture], file
 
 
 def link(text: str, paths: Mapping[str, str]) -> tuple[str, Callable[[int], int]]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ FIRST_ROWS = 5
 DISTINCT_MAX = 12  # values of a column that are kept to be shown; with more it is no category
 COLUMNS_MAX = 200  # shown on the card; the rest is counted
 CELL_MAX_CHARS = 60
+JSON_COLUMNS_MAX = 1_000
+XLSX_MAX_BYTES = 256 * 1024 * 1024  # unpacked; a small zip can hold far more
 JSON_MAX_BYTES = 32 * 1024 * 1024  # JSON is read whole to be judged; a larger one is taken for text
 
 
@@ -145,13 +148,18 @@ def _xlsx(content: IO[bytes]) -> Iterator[Table]:
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
+        with zipfile.ZipFile(content) as parts:
+            unpacked_bytes = sum(part.file_size for part in parts.infolist())
+        if unpacked_bytes > XLSX_MAX_BYTES:
+            raise NotATable(f"The workbook has {unpacked_bytes:,} bytes when unpacked; at most {XLSX_MAX_BYTES:,} fit.")
+        content.seek(0)
         workbook = CalamineWorkbook.from_filelike(content)
         for name in workbook.sheet_names:
-            rows = iter(workbook.get_sheet_by_name(name).to_python(skip_empty_area=True))
+            rows = workbook.get_sheet_by_name(name).iter_rows()
             header = next((row for row in rows if any(str(cell).strip() for cell in row)), None)
             if header is not None:
                 yield Table(name=name, columns=tuple(str(cell) for cell in header), rows=rows)
-    except (CalamineError, ValueError) as exc:
+    except (CalamineError, zipfile.BadZipFile) as exc:
         raise NotATable(f"The workbook cannot be read: it is damaged or protected by a password ({exc}).") from exc
 
 
@@ -168,7 +176,9 @@ def _json(content: IO[bytes]) -> Table:
         value = lists[0] if len(lists) == 1 else None
     if not isinstance(value, list) or not value or not all(isinstance(row, dict) for row in value):
         raise NotATable("The JSON is not a list of records.")
-    columns = tuple(dict.fromkeys(chain.from_iterable(value)))
+    columns = tuple(islice(dict.fromkeys(chain.from_iterable(value)), JSON_COLUMNS_MAX + 1))
+    if len(columns) > JSON_COLUMNS_MAX:
+        raise NotATable(f"The JSON's records have more than {JSON_COLUMNS_MAX:,} different fields.")
     return Table(name="", columns=columns, rows=([row.get(column) for column in columns] for row in value))
 
 
@@ -211,7 +221,7 @@ class _Column:
     def describe(self) -> str:
         values = [self.low[k] for k in self.low] + [self.high[k] for k in self.high]
         if self.kind in ("integer", "number"):
-            return f"{min(values):g} to {max(values):g}"
+            return f"{_plain(min(values))} to {_plain(max(values))}"
         if self.kind == "time":
             return f"{min(values).isoformat(sep=' ')} to {max(values).isoformat(sep=' ')}"
         if self.distinct:
@@ -237,7 +247,8 @@ class _Profile:
         for column in self.columns[:COLUMNS_MAX]:
             yield from re.split(r"[\W_]+", column.name)
             if column.kind == "text" and column.distinct:
-                yield from column.distinct
+                for category in column.distinct:
+                    yield from re.split(r"[\W_]+", category)
 
     def markdown(self) -> Iterator[str]:
         title = f"Sheet {self.name}: " if self.name else ""
@@ -264,8 +275,10 @@ def _typed(cell: Any) -> tuple[str, Any]:
         return "empty", None
     if isinstance(cell, bool):
         return "boolean", cell
-    if isinstance(cell, int | float):
-        return ("integer" if float(cell).is_integer() else "number"), cell
+    if isinstance(cell, int):
+        return "integer", cell
+    if isinstance(cell, float):
+        return ("integer", int(cell)) if cell.is_integer() else ("number", cell)
     if isinstance(cell, datetime):
         return "time", cell.replace(tzinfo=None)
     text = str(cell).strip()
@@ -281,6 +294,10 @@ def _typed(cell: Any) -> tuple[str, Any]:
         except ValueError:
             pass
     return "text", text
+
+
+def _plain(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.15g}"
 
 
 def _short(cell: Any) -> str:

@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 CLAIM = timedelta(minutes=10)  # as long as a function may run
 WRITE_TRIES = 5
 TIMEOUT = Reason(code="timeout", message="The service did not finish indexing in time. Upload the file again to retry.")
-REASON_MAX_CHARS = 400  # of a reason in listings, whose room is limited
-TERMS_MAX_CHARS = 1_500
+REASON_MAX_CHARS = 200  # of a reason in listings, whose room is limited
+TERMS_MAX_BYTES = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,18 +74,18 @@ class Documents:
         self._now = now
         self._max_bytes = max_bytes
         self._deadline = timedelta(seconds=deadline_s)
-        self._records = Records(state, Document, name=_record_name, tags=lambda d: {"summary": pack(summary_of(d))})
+        self._records = Records(state, Document, name=_record_name, tags=_tags)
 
     # ---- events --------------------------------------------------------------------------------------------------
 
     async def index(self, path: str) -> None:
         """A blob was written: take up its current version, unless that was done already."""
-        try:
-            info = await self._blobs.info(path)
-        except BlobMissing:
-            return  # deleted since; that has an event of its own
         for _ in range(WRITE_TRIES):
+            # The record first: what the blob says afterwards is at least as new, and a lost race shows at the write.
             stored = await self._records.read(path)
+            info = await self._info(path)
+            if info is None:
+                return  # deleted since; that has an event of its own
             if stored and stored.value.etag == info.etag and stored.value.status != "removing":
                 await self._step(stored)  # the same event again: at most, what a crash left undone
                 return
@@ -104,23 +104,33 @@ class Documents:
 
     async def remove(self, path: str) -> None:
         """A blob was deleted: so is everything that was made of it."""
-        try:
-            await self._blobs.info(path)
-            return  # it is there again, or the event is an old one
-        except BlobMissing:
-            pass
-        stored = await self._records.read(path)
-        if stored is None:
+        for _ in range(WRITE_TRIES):
+            stored = await self._records.read(path)
+            if stored is None or await self._info(path):
+                return  # never taken up; or it is there again, and the event an old one
+            old = stored.value
+            removing = replace(
+                old,
+                status="removing",
+                live=None,
+                incoming=None,
+                retired=old.retired + _files(old),
+                offer_due=True,
+                claimed_until=None,
+            )
+            try:
+                stored = await self._write(stored, removing)
+            except BlobChanged:
+                continue
+            await self._step(stored)
             return
-        old = stored.value
-        removing = replace(old, status="removing", live=None, incoming=None, retired=old.retired + _files(old))
-        stored = await self._write(stored, removing)
-        await self._state.delete(_offer_name(path))
-        await self._step(stored)
+        raise BlobChanged(f"The record of {path} keeps changing.")
 
     async def give_up(self, path: str, message: str) -> None:
         """The host has stopped trying: the document is `failed`, and an older version goes on answering."""
-        stored = await self._records.read(path)
+        stored, info = await self._records.read(path), await self._info(path)
+        if stored is None and info:  # not even that was possible before
+            stored = await self._take_up(path, info, None)
         if stored and stored.value.status == "indexing":
             await self._settle(stored, "failed", Reason(code="gave_up", message=message))
 
@@ -135,7 +145,7 @@ class Documents:
         known: dict[str, DocumentSummary] = {}
         async for blob in self._state.list(f"index/{key_of(collection)}/" if collection else "index/"):
             summary = unpack(blob.metadata["summary"], DocumentSummary)
-            known[summary.path] = summary
+            known[summary.path] = replace(summary, collection=collection_of(summary.path))
         async for blob in self._blobs.list():
             if blob.name not in known and collection in (None, collection_of(blob.name)):
                 known[blob.name] = _pending(blob)
@@ -149,6 +159,12 @@ class Documents:
             offer = unpack(blob.metadata["offer"], Offer)
             found[DataFile(path=offer.path, file_id=offer.file_id)] = offer.terms
         return found
+
+    async def _info(self, path: str) -> BlobInfo | None:
+        try:
+            return await self._blobs.info(path)
+        except BlobMissing:
+            return None
 
     # ---- steps ---------------------------------------------------------------------------------------------------
 
@@ -165,7 +181,7 @@ class Documents:
                 await self._send(stored, incoming)
             elif incoming:
                 await self._check(stored, incoming)
-            elif document.retired or document.status == "removing":
+            elif document.retired or document.offer_due or document.status == "removing":
                 await self._clear(stored)
         except BlobChanged:
             await self._look_again(document.path)  # someone else took a step: see what is left to do
@@ -206,8 +222,11 @@ class Documents:
         claimed = await self._write(stored, replace(document, claimed_until=self._now() + CLAIM))
         try:
             sent = await self._intake.take_in(document.path, incoming, collection=document.collection)
-        except (BlobChanged, BlobMissing):
-            return  # it is another version by now, or gone: that has an event of its own
+        except (BlobChanged, BlobMissing):  # it is another version by now, or gone; whose event may have come before
+            await self._write(claimed, replace(document, claimed_until=None))
+            await self.remove(document.path)
+            await self.index(document.path)
+            return
         except NotATable as exc:
             await self._settle(claimed, "failed", Reason(code="not_a_table", message=str(exc)))
             return
@@ -216,6 +235,9 @@ class Documents:
         except ServiceError as exc:
             await self._refuse(claimed, exc.code, exc.message)
             return
+        except Exception:
+            await self._write(claimed, replace(document, claimed_until=None))  # the host tries again, then gives up
+            raise
         try:
             await self._write(claimed, replace(document, incoming=sent, claimed_until=None, faults=0))
         except BlobChanged:  # a newer version came while this one was on its way
@@ -244,10 +266,7 @@ class Documents:
     async def _promote(self, stored: Stored[Document], incoming: Version) -> None:
         """The new version answers from here on; only then is the old one retired."""
         old, now = stored.value, self._now()
-        if incoming.data_file_id:
-            await self._offer(old, incoming)
-        else:
-            await self._state.delete(_offer_name(old.path))
+        was_data = bool(old.live and old.live.data_file_id)
         indexed = replace(
             old,
             status="indexed",
@@ -257,6 +276,7 @@ class Documents:
             reason=None,
             indexed_at=now,
             faults=0,
+            offer_due=was_data or bool(incoming.data_file_id),
         )
         written = await self._write(stored, indexed)
         log.info("document.indexed", extra={"path": old.path, "etag": incoming.etag})
@@ -284,14 +304,16 @@ class Documents:
         await self._clear(written)
 
     async def _clear(self, stored: Stored[Document]) -> None:
-        """Delete at the service what nothing needs any more; last, the record of a document that was removed."""
+        """Bring everything else in line with the record; last, delete the record of a document that was removed."""
         document = stored.value
+        if document.offer_due:
+            await self._offer(document)
         await self._discard(document.collection, document.retired)
         if document.status == "removing":
-            await self._records.delete(document.path)
+            await self._records.delete(document.path, stored)
             log.info("document.removed", extra={"path": document.path})
-        elif document.retired:
-            await self._write(stored, replace(document, retired=()))
+        elif document.retired or document.offer_due:
+            await self._write(stored, replace(document, retired=(), offer_due=False))
 
     async def _discard(self, collection: str, file_ids: tuple[str, ...]) -> None:
         found = await self._collections.find(collection) if file_ids else None
@@ -316,14 +338,15 @@ class Documents:
     async def _look_again(self, path: str, *, delay_s: int = 0) -> None:
         await self._queue.send({"path": path}, delay_s=delay_s)
 
-    async def _offer(self, document: Document, version: Version) -> None:
-        """Name a data file to the questions of its collection."""
-        assert version.data_file_id
-        terms = tuple(" ".join(version.terms)[:TERMS_MAX_CHARS].split(" "))
-        offer = Offer(path=document.path, file_id=version.data_file_id, terms=terms)
-        await self._state.write(
-            _offer_name(document.path), b"", media_type="text/plain", metadata={"offer": pack(offer)}
-        )
+    async def _offer(self, document: Document) -> None:
+        """Name a data file to the questions of its collection, or take it back."""
+        name, live = _offer_name(document.path), document.live
+        if live is None or live.data_file_id is None:
+            await self._state.delete(name)
+            return
+        terms = " ".join(live.terms).encode()[:TERMS_MAX_BYTES].decode(errors="ignore").split(" ")
+        offer = Offer(path=document.path, file_id=live.data_file_id, terms=tuple(terms))
+        await self._state.write(name, b"", media_type="text/plain", metadata={"offer": pack(offer)})
 
     def _age_s(self, document: Document) -> float:
         started_at = document.deadline_at - self._deadline if document.deadline_at else self._now()
@@ -361,6 +384,11 @@ def summary_of(document: Document) -> DocumentSummary:
         updated_at=document.updated_at,
         indexed_at=document.indexed_at,
     )
+
+
+def _tags(document: Document) -> dict[str, str]:
+    # 8 KiB is all that metadata may take; the collection can be told from the path.
+    return {"summary": pack(replace(summary_of(document), collection=""))}
 
 
 def _pending(blob: BlobInfo) -> DocumentSummary:

@@ -5,6 +5,7 @@ Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/file-search#s
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -72,8 +73,10 @@ def service_name(path: str, kind: Kind) -> str:
     """The file's name at the service. A data file's folders are in it: code interpreter puts all files into one."""
     if kind == "text":
         return path.rsplit("/", 1)[-1]
-    folder, _, rest = path.partition("/")
-    return (rest or folder).replace("/", "__")
+    if "__" not in path:
+        return path.replace("/", "__")
+    stem, _, ending = path.replace("/", "__").rpartition(".")
+    return f"{stem}-{hashlib.sha256(path.encode()).hexdigest()[:8]}.{ending}"
 
 
 def attributes_of(path: str, *, etag: str, collection: str, kind: Kind) -> dict[str, str | float | bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 # ---- documents ---------------------------------------------------------------------------------------------------
@@ -62,6 +62,7 @@ class Document:
     deadline_at: datetime | None = None
     claimed_until: datetime | None = None  # someone is sending `incoming` to the service until then
     faults: int = 0  # tries in a row that met a busy or unreachable service
+    offer_due: bool = False  # the questions of the collection have yet to hear of a change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +159,7 @@ class Run:
     generation: int = 0
     looks: int = 0
     faults: int = 0  # looks in a row that met a busy or unreachable service
+    fetch_tries: int = 0  # looks that could not fetch a file the code made
     starting_at: datetime | None = None  # someone is creating the engine's run at this moment
     engine_run: str | None = None
     previous: str | None = None  # the engine's run that this one continues
@@ -284,7 +286,14 @@ class Answer:
     error: Failure | None = None
 
 
+LATEST_MS = 0xFFFFFFFFFFF
+
+
 def new_id(prefix: str, now: datetime) -> str:
     """`run_` and 24 hex digits that sort newest first, so that listing blobs by name lists the newest runs first."""
-    ends_ms = 0xFFFFFFFFFFF - int(now.timestamp() * 1000)
-    return f"{prefix}_{ends_ms:011x}{secrets.token_hex(7)[:13]}"
+    return f"{prefix}_{LATEST_MS - int(now.timestamp() * 1000):011x}{secrets.token_hex(7)[:13]}"
+
+
+def made_at(id: str) -> datetime:
+    """When `new_id` made it, to the millisecond."""
+    return datetime.fromtimestamp((LATEST_MS - int(id.partition("_")[2][:11], 16)) / 1000, UTC)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.answers import citations_of, distinct, link, markdown_of, media_type_of, safe_filename
+from shared.answers import citations_of, distinct, link, markdown_of, media_type_of, numbered, safe_filename
 from shared.costs import Prices, cost_of
 from shared.engines.base import Engine, MadeFile, Output, VectorStores
-from shared.errors import BlobChanged, ServiceBusy, ServiceError
-from shared.filetypes import path_of
+from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError
+from shared.filetypes import ending_of, path_of
 from shared.models import Answer, Chart, OutputFile, Run, Timings
 
 if TYPE_CHECKING:
@@ -55,18 +56,24 @@ class Publisher:
         """Write everything, or answer what was written before.
 
         Raises:
-            Unfinished: a chart cannot be had at this moment; nothing but charts was written.
+            Unfinished: a file cannot be had at this moment; nothing but charts was written.
         """
-        saved = await self._save(run, output.made) if output else _Saved()
+        with suppress(BlobMissing):
+            return await self.read(run.id)
+        saved = await self._save(run, output) if output else _Saved()
         answer = await self._compose(run, output, saved) if output else _bare(run)
-        await self._answers.write(f"{run.id}/answer.md", markdown_of(answer).encode(), media_type="text/markdown")
+        await self._write_markdown(answer)
         try:
             await self._answers.write(
                 f"{run.id}/answer.json", msgspec.json.encode(answer), media_type="application/json", if_none_match="*"
             )
-        except BlobChanged:
-            return await self.read(run.id)
+        except BlobChanged:  # another poller was quicker: its answer it is, in both forms
+            answer = await self.read(run.id)
+            await self._write_markdown(answer)
         return answer
+
+    async def _write_markdown(self, answer: Answer) -> None:
+        await self._answers.write(f"{answer.id}/answer.md", markdown_of(answer).encode(), media_type="text/markdown")
 
     async def read(self, run_id: str) -> Answer:
         """Raises BlobMissing while there is none."""
@@ -76,35 +83,35 @@ class Publisher:
     async def chart(self, chart: Chart) -> bytes:
         return (await self._answers.read(chart.path)).content
 
-    async def _save(self, run: Run, made: tuple[MadeFile, ...]) -> _Saved:
-        saved = _Saved()
-        for file in distinct(made):
+    async def _save(self, run: Run, output: Output) -> _Saved:
+        may_come_back = run.fetch_tries < FETCH_TRIES
+        if output.unlisted and may_come_back:
+            raise Unfinished(f"The files in {', '.join(output.unlisted)} cannot be listed now.")
+        saved = _Saved(
+            notes=tuple(f"What the code left in {container} could not be listed." for container in output.unlisted)
+        )
+        for n, file in numbered(distinct(output.made)):
             try:
                 content = await self._engine.download(file)
-            except ServiceBusy as exc:
-                if run.faults + 1 < FETCH_TRIES:
-                    raise Unfinished(exc.message) from exc
-                saved = _lost(saved, file, exc)
             except ServiceError as exc:
-                saved = _lost(saved, file, exc)
+                if isinstance(exc, ServiceBusy) and may_come_back:
+                    raise Unfinished(exc.message) from exc
+                note = f"The file {file.filename} that the code made could not be fetched: {exc.message}"
+                saved = replace(saved, notes=(*saved.notes, note))
             else:
-                saved = await self._save_one(run, file, content, saved)
+                saved = await self._save_one(run, n, file, content, saved)
         return saved
 
-    async def _save_one(self, run: Run, file: MadeFile, content: bytes, saved: _Saved) -> _Saved:
-        if media_type := media_type_of(file.filename):
-            n = len(saved.charts) + 1
-            path = f"{run.id}/charts/{n}.{file.filename.rsplit('.', 1)[-1].lower()}"
-            await self._answers.write(path, content, media_type=media_type)
+    async def _save_one(self, run: Run, n: int, file: MadeFile, content: bytes, saved: _Saved) -> _Saved:
+        media_type = media_type_of(file.filename)
+        name = f"charts/{n}.{ending_of(file.filename)}" if media_type else f"files/{n}-{safe_filename(file.filename)}"
+        path = f"{run.id}/{name}"
+        await self._answers.write(path, content, media_type=media_type or "application/octet-stream")
+        if media_type:
             chart = Chart(n=n, path=path, filename=file.filename, media_type=media_type, size_bytes=len(content))
             return replace(saved, charts=(*saved.charts, chart))
-        name = safe_filename(file.filename)
-        if any(output.path.endswith(f"/files/{name}") for output in saved.outputs):  # of another folder or container
-            name = f"{len(saved.outputs) + 1}-{name}"
-        path = f"{run.id}/files/{name}"
-        await self._answers.write(path, content, media_type="application/octet-stream")
-        output = OutputFile(path=path, filename=file.filename, size_bytes=len(content))
-        return replace(saved, outputs=(*saved.outputs, output))
+        made = OutputFile(path=path, filename=file.filename, size_bytes=len(content))
+        return replace(saved, outputs=(*saved.outputs, made))
 
     async def _compose(self, run: Run, output: Output, saved: _Saved) -> Answer:
         text, moved = link(output.text, saved.paths())
@@ -138,11 +145,6 @@ class Publisher:
                 etag = pairs.get("etag")
                 found[file_id] = (path, etag if isinstance(etag, str) else None)
         return found
-
-
-def _lost(saved: _Saved, file: MadeFile, exc: ServiceError) -> _Saved:
-    note = f"The file {file.filename} that the code made could not be fetched: {exc.message}"
-    return replace(saved, notes=(*saved.notes, note))
 
 
 def _bare(run: Run) -> Answer:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KEY_MAX_CHARS = 800  # a blob's name may have 1,024 characters and is longer on the wire
+KEY_MAX_CHARS = 430  # a blob's name may have 1,024 characters, and up to two keys are in one
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,9 @@ class Records(Generic[T]):
         """
         return await self._write(key, value, if_match=old.etag)
 
-    async def delete(self, key: str) -> None:
-        await self._blobs.delete(self._name(key))
+    async def delete(self, key: str, old: Stored[T]) -> None:
+        """Raises BlobChanged when someone wrote it since `old` was read."""
+        await self._blobs.delete(self._name(key), if_match=old.etag)
 
     async def _write(
         self, key: str, value: T, *, if_match: str | None = None, if_none_match: str | None = None

@@ -20,7 +20,7 @@ from shared.datacards import choose
 from shared.documents import Documents
 from shared.engines.base import Ask, Engine, Look
 from shared.errors import BlobChanged, Busy, NotFound, ServiceBusy, ServiceError
-from shared.models import DEFAULT_COLLECTION, DataFile, Failure, Run, RunStatus, Thread, new_id
+from shared.models import DEFAULT_COLLECTION, DataFile, Failure, Run, RunStatus, Thread, made_at, new_id
 from shared.polling import look_delay_s, retry_delay_s
 from shared.publishing import Publisher, Unfinished
 from shared.records import Records, Stored
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-START_CLAIM = timedelta(seconds=90)  # longer than a request to the service may take
+START_CLAIM = timedelta(seconds=75)  # longer than a request to the service may take
 OVERDUE = timedelta(seconds=15)  # a look that is so late was lost
 ORPHAN = timedelta(minutes=5)  # a marker of that age without a record belongs to a request that died
 FIRST_LOOK_S = 1
@@ -127,7 +127,7 @@ class Runs:
             metadata=asked.metadata,
             created_at=now,
             deadline_at=now + self._max,
-            next_look_at=now + timedelta(seconds=FIRST_LOOK_S),
+            next_look_at=now + START_CLAIM,
             starting_at=now,
             previous=joined.tail,
         )
@@ -154,12 +154,12 @@ class Runs:
             await self._state.delete(_marker(run_id))
         elif generation != run.generation:
             log.info("run.stale_message", extra={"run_id": run_id, "generation": generation})
-        elif self._now() > run.deadline_at:
-            await self._expire(stored)
         elif run.engine_run:
             await self._look(stored, run.engine_run)
+        elif self._now() > run.deadline_at:
+            await self._expire(stored)
         elif run.starting_at and self._now() - run.starting_at < START_CLAIM:
-            await self._put_back(stored, run, delay_s=look_delay_s(8))  # someone is at it
+            await self._enqueue(run, delay_s=look_delay_s(80))  # someone is at it, and will write the record
         else:
             await self._start_late(stored)
 
@@ -189,12 +189,14 @@ class Runs:
     # ---- starting ------------------------------------------------------------------------------------------------
 
     async def _refuse_second(self, thread: Thread) -> None:
-        active = await self._records.read(thread.active_run_id or "")
-        if active and not active.value.is_terminal:
-            raise Busy(
-                f"The thread {thread.id} is still answering {active.value.id}. Wait until that run has ended.",
-                code="thread_busy",
-            )
+        """The thread's last run has no record while it is being made, and never gets one when that request died."""
+        active_id = thread.active_run_id or ""
+        active = await self._records.read(active_id)
+        if active.value.is_terminal if active else self._now() - made_at(active_id) > ORPHAN:
+            return
+        raise Busy(
+            f"The thread {thread.id} is still answering {active_id}. Wait until that run has ended.", code="thread_busy"
+        )
 
     async def _files(self, asked: Question, collection: str, thread: Thread | None) -> tuple[DataFile, ...]:
         """The files for code interpreter: those named, else the collection's data files that fit the question.
@@ -223,7 +225,8 @@ class Runs:
 
     async def _start_late(self, stored: Stored[Run]) -> None:
         """What `start` could not do, since the service was busy or the process died."""
-        claim = replace(stored.value, starting_at=self._now(), generation=stored.value.generation + 1)
+        now, run = self._now(), stored.value
+        claim = replace(run, starting_at=now, next_look_at=now + START_CLAIM, generation=run.generation + 1)
         try:
             claimed = await self._records.replace(claim.id, stored, claim)
         except BlobChanged:
@@ -248,13 +251,17 @@ class Runs:
             log.info("run.put_off", extra={"run_id": run.id, "why": exc.message})
             waiting = replace(run, starting_at=None, faults=run.faults + 1)
             delay_s = retry_delay_s(waiting.faults, exc.retry_after_s)
-            return await self._put_back(stored, waiting, delay_s=delay_s)
+            return await self._put_back(stored, waiting, delay_s=delay_s) or await self.find(run.id)
         except ServiceError as exc:
             return await self._finish(stored, "failed", None, Failure(code=exc.code, message=exc.message))
         started = replace(
             run, status="in_progress", engine_run=engine_run, starting_at=None, started_at=self._now(), faults=0
         )
-        return await self._put_back(stored, started, delay_s=FIRST_LOOK_S)
+        put_back = await self._put_back(stored, started, delay_s=FIRST_LOOK_S)
+        if put_back is None:  # the run was ended meanwhile: nobody will look at what was just started
+            await self._cancel(run.id, engine_run)
+            return await self.find(run.id)
+        return put_back
 
     # ---- looking -------------------------------------------------------------------------------------------------
 
@@ -262,28 +269,42 @@ class Runs:
         run = replace(stored.value, looks=stored.value.looks + 1)
         try:
             look = await self._engine.look(engine_run)
-            if look.status in ("queued", "in_progress"):
+            if look.status in ("queued", "in_progress") and self._now() > run.deadline_at:
+                await self._expire(stored)
+            elif look.status in ("queued", "in_progress"):
                 delay_s = look_delay_s((self._now() - (run.started_at or run.created_at)).total_seconds())
                 await self._put_back(stored, replace(run, activity=look.activity, faults=0), delay_s=delay_s)
             else:
                 await self._finish(Stored(run, stored.etag), _status(look), look, look.failure)
-        except (ServiceBusy, Unfinished) as exc:
+        except Unfinished as exc:
             log.info("run.put_off", extra={"run_id": run.id, "why": str(exc)})
-            asked_s = exc.retry_after_s if isinstance(exc, ServiceBusy) else None
-            faults = run.faults + 1
-            await self._put_back(stored, replace(run, faults=faults), delay_s=retry_delay_s(faults, asked_s))
+            tries = run.fetch_tries + 1
+            await self._put_back(stored, replace(run, fetch_tries=tries), delay_s=retry_delay_s(tries, None))
+        except ServiceBusy as exc:
+            await self._look_later(stored, run, exc)
         except ServiceError as exc:
             await self._finish(stored, "failed", None, Failure(code=exc.code, message=exc.message))
+
+    async def _look_later(self, stored: Stored[Run], run: Run, exc: ServiceBusy) -> None:
+        log.info("run.put_off", extra={"run_id": run.id, "why": exc.message})
+        if self._now() > run.deadline_at:
+            await self._expire(stored)
+            return
+        faults = run.faults + 1
+        await self._put_back(stored, replace(run, faults=faults), delay_s=retry_delay_s(faults, exc.retry_after_s))
 
     async def _expire(self, stored: Stored[Run]) -> None:
         run = stored.value
         if run.engine_run:
-            try:
-                await self._engine.cancel(run.engine_run)
-            except ServiceError as exc:
-                log.warning("run.cancel_failed", extra={"run_id": run.id, "why": exc.message})
+            await self._cancel(run.id, run.engine_run)
         message = f"The run did not end within {self._max.total_seconds():.0f} s."
         await self._finish(stored, "expired", None, Failure(code="expired", message=message, retryable=True))
+
+    async def _cancel(self, run_id: str, engine_run: str) -> None:
+        try:
+            await self._engine.cancel(engine_run)
+        except ServiceError as exc:  # it ends by itself, and nobody waits for it
+            log.warning("run.cancel_failed", extra={"run_id": run_id, "why": exc.message})
 
     async def _finish(self, stored: Stored[Run], status: RunStatus, look: Look | None, failure: Failure | None) -> Run:
         """Charts first, then `answer.md`, then `answer.json` once; then thread, record and marker, each repeatable."""
@@ -307,14 +328,17 @@ class Runs:
         log.info("run.ended", extra={"run_id": run.id, "status": run.status, "looks": run.looks})
         return run
 
-    async def _put_back(self, stored: Stored[Run], run: Run, *, delay_s: int) -> Run:
-        """Write the record, then enqueue its next look. A crash between the two is the sweep's to find."""
+    async def _put_back(self, stored: Stored[Run], run: Run, *, delay_s: int) -> Run | None:
+        """Write the record, then enqueue its next look. A crash between the two is the sweep's to find.
+
+        None: another poller has taken this step.
+        """
         next_look_at = self._now() + timedelta(seconds=delay_s)
         run = replace(run, generation=run.generation + 1, next_look_at=next_look_at)
         try:
             await self._records.replace(run.id, stored, run)
         except BlobChanged:
-            return run  # another poller has taken this step
+            return None
         await self._enqueue(run, delay_s=delay_s)
         return run
 

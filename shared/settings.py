@@ -104,9 +104,11 @@ def _required(environ: Mapping[str, str], name: str, example: str) -> str:
 
 def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name) or str(default)
-    if text.isascii() and text.isdigit() and int(text) > 0:
+    if text.isascii() and text.isdigit() and 0 < int(text[:20]) < 2**40:
         return int(text)
-    raise SettingError(f"The setting {name} is {text!r}; it should be a whole number above 0.", code="setting_invalid")
+    raise SettingError(
+        f"The setting {name} is {text[:40]!r}; it should be a whole number above 0.", code="setting_invalid"
+    )
 
 
 def _price(environ: Mapping[str, str], name: str, default: float) -> float:

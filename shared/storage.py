@@ -69,8 +69,8 @@ class Blobs(Protocol):
         """Raises BlobMissing when there is none."""
         ...
 
-    async def delete(self, name: str) -> bool:
-        """True when it was there."""
+    async def delete(self, name: str, *, if_match: str | None = None) -> bool:
+        """True when it was there. Raises BlobChanged when it has another etag than `if_match`."""
         ...
 
     def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
@@ -123,11 +123,7 @@ class AzureBlobs:
         if_match: str | None = None,
         if_none_match: str | None = None,
     ) -> str:
-        conditions: dict[str, Any] = {}
-        if if_match:
-            conditions = {"etag": f'"{if_match}"', "match_condition": MatchConditions.IfNotModified}
-        elif if_none_match:
-            conditions = {"match_condition": MatchConditions.IfMissing}
+        conditions = {"match_condition": MatchConditions.IfMissing} if if_none_match else _only_if(if_match)
         with _translated(name):
             answer = await self._container.get_blob_client(name).upload_blob(
                 content,
@@ -142,10 +138,10 @@ class AzureBlobs:
         with _translated(name):
             return _info(await self._container.get_blob_client(name).get_blob_properties())
 
-    async def delete(self, name: str) -> bool:
+    async def delete(self, name: str, *, if_match: str | None = None) -> bool:
         try:
             with _translated(name):
-                await self._container.delete_blob(name)
+                await self._container.delete_blob(name, **_only_if(if_match))
         except BlobMissing:
             return False
         return True
@@ -157,11 +153,13 @@ class AzureBlobs:
 
     async def stream(self, name: str, *, etag: str) -> AsyncIterator[bytes]:
         with _translated(name):
-            download = await self._container.download_blob(
-                name, etag=f'"{etag}"', match_condition=MatchConditions.IfNotModified
-            )
+            download = await self._container.download_blob(name, **_only_if(etag))
             async for chunk in download.chunks():
                 yield chunk
+
+
+def _only_if(etag: str | None) -> dict[str, Any]:
+    return {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified} if etag else {}
 
 
 def _info(blob: Any) -> BlobInfo:

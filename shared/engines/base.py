@@ -101,6 +101,7 @@ class Output:
     model: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     containers: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()  # containers whose files could not be listed just now
 
 
 @dataclass(frozen=True, kw_only=True)

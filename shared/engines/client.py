@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import openai
+from azure.core.exceptions import ClientAuthenticationError
 from openai import AsyncOpenAI
 
 from shared.errors import ServiceBusy, ServiceError, ServiceMissing
@@ -44,6 +46,8 @@ def translated(what: str) -> Iterator[None]:
         raise ServiceError(f"{what}: {_words(exc)}", code=exc.code or f"service_{exc.status_code}") from exc
     except openai.APIConnectionError as exc:  # a timeout is one, too
         raise ServiceBusy(f"{what}: the model service is out of reach.") from exc
+    except ClientAuthenticationError as exc:  # a role may take minutes to arrive
+        raise ServiceBusy(f"{what}: no token for the model service could be had: {exc.message}") from exc
     except openai.OpenAIError as exc:
         raise ServiceError(f"{what}: {exc}") from exc
 
@@ -60,7 +64,9 @@ def _retry_after_s(exc: openai.APIStatusError) -> float | None:
     headers = exc.response.headers
     for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
-            return float(headers[name]) / per_second
+            seconds = float(headers[name]) / per_second
         except (KeyError, ValueError):
             continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
     return None

@@ -25,7 +25,7 @@ from openai.types.responses.response_output_text import AnnotationContainerFileC
 
 from shared.engines.base import Ask, Look, MadeFile, Mark, Output, Passage
 from shared.engines.client import translated
-from shared.errors import ServiceError
+from shared.errors import ServiceBusy, ServiceError
 from shared.models import Activity, Failure, Usage
 
 if TYPE_CHECKING:
@@ -71,26 +71,28 @@ class ResponsesEngine:
         look = look_of(response)
         if look.output is None:
             return look
-        made = look.output.made + await self._unnamed(response, look.output)
-        return replace(look, output=replace(look.output, made=made))
+        return replace(look, output=await self._with_unnamed(response, look.output))
 
     async def cancel(self, engine_run: str) -> None:
         with translated("cancelling the run"):
             await self._client.responses.cancel(engine_run)
 
     async def download(self, file: MadeFile) -> bytes:
+        # `files.content` does not know container files.
+        files = self._client.containers.files.content.with_streaming_response
+        content = bytearray()
         with translated(f"fetching {file.filename}"):
-            # `files.content` does not know container files.
-            content = await self._client.containers.files.content.retrieve(file.file_id, container_id=file.container_id)
-            data = await content.aread()
-        if len(data) > DOWNLOAD_MAX_BYTES:
-            raise ServiceError(f"{file.filename} has {len(data)} bytes; at most {DOWNLOAD_MAX_BYTES} are kept.")
-        return data
+            async with files.retrieve(file.file_id, container_id=file.container_id) as response:
+                async for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > DOWNLOAD_MAX_BYTES:
+                        raise ServiceError(f"{file.filename} has more than {DOWNLOAD_MAX_BYTES:,} bytes.")
+        return bytes(content)
 
-    async def _unnamed(self, response: Response, output: Output) -> tuple[MadeFile, ...]:
-        """What this response's code left in its containers without the answer naming it."""
+    async def _with_unnamed(self, response: Response, output: Output) -> Output:
+        """Add what this response's code left in its containers without the answer naming it."""
         named = {(file.container_id, file.file_id) for file in output.made}
-        found = []
+        found, unlisted = list(output.made), []
         for container_id in output.containers:
             try:
                 with translated("listing what the code made"):
@@ -100,9 +102,11 @@ class ResponsesEngine:
                         if is_new and (container_id, file.id) not in named:
                             name = file.path.rsplit("/", 1)[-1]
                             found.append(MadeFile(container_id=container_id, file_id=file.id, filename=name))
+            except ServiceBusy:
+                unlisted.append(container_id)
             except ServiceError:
-                continue  # expired or not to be had: what the answer names is fetched all the same
-        return tuple(found)
+                continue  # expired: what the answer names is tried all the same, and named when it is lost
+        return replace(output, made=tuple(found), unlisted=tuple(unlisted))
 
 
 def _tools(ask: Ask) -> list[ToolParam]:

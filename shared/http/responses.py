@@ -78,7 +78,7 @@ def finished(answer: Answer, markdown: str, url: str) -> func.HttpResponse:
 
 def run_url(url: str, run_id: str, *, key: bool = True) -> str:
     """The absolute URL of a run, on the host by which the caller came, whatever route of ours `url` is."""
-    prefix = url.split("?")[0].split("/runs")[0]
+    prefix = url.split("?")[0].rsplit("/runs", 1)[0]
     where = f"{prefix}/runs/{quote(run_id)}"
     return _with_key(where, url) if key else where
 
