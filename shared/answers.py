@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from shared.engines.base import MadeFile, Mark, Passage
 from shared.models import Answer, Citation
 
-QUOTE_MAX_CHARS = 300
+QUOTE_MAX_CHARS = 600
 PICTURES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 
 # ---- citations ---------------------------------------------------------------------------------------------------

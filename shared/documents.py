@@ -313,7 +313,11 @@ class Documents:
             await self._records.delete(document.path, stored)
             log.info("document.removed", extra={"path": document.path})
         elif document.retired or document.offer_due:
-            await self._write(stored, replace(document, retired=(), offer_due=False))
+            try:
+                await self._write(stored, replace(document, retired=(), offer_due=False))
+            except BlobChanged:  # a newer version may have made its offer before this one
+                await self._offer_again(document.path)
+                raise
 
     async def _discard(self, collection: str, file_ids: tuple[str, ...]) -> None:
         found = await self._collections.find(collection) if file_ids else None
@@ -347,6 +351,18 @@ class Documents:
         terms = " ".join(live.terms).encode()[:TERMS_MAX_BYTES].decode(errors="ignore").split(" ")
         offer = Offer(path=document.path, file_id=live.data_file_id, terms=tuple(terms))
         await self._state.write(name, b"", media_type="text/plain", metadata={"offer": pack(offer)})
+
+    async def _offer_again(self, path: str) -> None:
+        for _ in range(WRITE_TRIES):
+            stored = await self._records.read(path)
+            if stored is None:
+                await self._state.delete(_offer_name(path))
+                return
+            try:
+                await self._write(stored, replace(stored.value, offer_due=True))
+            except BlobChanged:
+                continue
+            return
 
     def _age_s(self, document: Document) -> float:
         started_at = document.deadline_at - self._deadline if document.deadline_at else self._now()

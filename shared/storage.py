@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -126,7 +127,8 @@ class AzureBlobs:
         conditions = {"match_condition": MatchConditions.IfMissing} if if_none_match else _only_if(if_match)
         with _translated(name):
             answer = await self._container.get_blob_client(name).upload_blob(
-                content,
+                io.BytesIO(content),  # sent in pieces, so that a large one does not hold up the event loop
+                length=len(content),
                 overwrite=True,
                 metadata=dict(metadata or {}),
                 content_settings=ContentSettings(content_type=media_type),

@@ -1,0 +1,77 @@
+# Both `make demo` and `make test` set up what they need: a .venv from requirements.lock, Azurite and Node.js in .local.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PIP := $(PYTHON) -m pip install -qq --disable-pip-version-check --no-input --require-hashes
+HOST = local
+ONLY =
+MAKEFLAGS += --jobs=2 # while pip installs the packages, npm installs Azurite
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up down bench lint format lock clean setup azurite
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo: setup ## see the whole product work on the samples
+	@$(PYTHON) -m local demo
+
+up: setup ## start everything and keep it running until Ctrl-C (HOST=func: with Azure Functions Core Tools)
+	@$(PYTHON) -m local up --host $(HOST)
+
+down: setup ## end the stack that is up
+	@$(PYTHON) -m local down
+
+test: lint .local/runtime/installed ## check and test everything
+	@$(PYTHON) -m pytest -q
+
+lint: setup ## check style and types
+	@$(VENV)/bin/ruff check --quiet
+	@$(VENV)/bin/ruff format --check --quiet
+	@$(VENV)/bin/mypy --no-error-summary
+	@echo "Style and types are clean."
+
+format: setup ## put the code into shape
+	@$(VENV)/bin/ruff check --quiet --fix
+	@$(VENV)/bin/ruff format --quiet
+
+bench: setup ## measure speed and quality; figures also in .local/bench (ONLY="speed host": only these)
+	@$(PYTHON) -m bench $(ONLY)
+
+lock: $(VENV)/created ## pin the newest packages that pyproject.toml and requirements.txt allow
+	@$(PYTHON) -m venv .local/lock
+	@.local/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@.local/lock/bin/uv pip compile requirements.txt pyproject.toml --extra local --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
+	@rm -rf .local/lock
+	@echo "requirements.lock is new; the next make command installs it."
+
+clean: ## remove all that set-up and runs made: .venv, .local with its data, caches
+	@rm -rf $(VENV) .local .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(VENV)/installed azurite
+
+azurite: $(VENV)/created
+	@$(PYTHON) -m local.node
+
+$(VENV)/installed: requirements.lock $(VENV)/created
+	@echo "Installing the Python packages into $(VENV) (about a minute)"
+	@$(PIP) --requirement requirements.lock
+	@touch $@
+
+$(VENV)/created:
+	@for python in python3.13 python3.12 python3.11 python3.14 python3; do \
+		if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then \
+			echo "Making $(VENV) with $$($$python --version)"; \
+			$$python -m venv $(VENV) && touch $@ && exit 0; \
+			echo "$$python could not make a virtual environment (on Debian and Ubuntu: apt install python3-venv)."; exit 1; \
+		fi; \
+	done; \
+	echo "This needs Python 3.11, 3.12, 3.13 or 3.14, and none is on PATH."; exit 1
+
+.local/runtime/installed: tests/runtime.txt $(VENV)/installed
+	@echo "Installing Microsoft's Functions runtime for the tests"
+	@rm -rf .local/runtime
+	@$(PIP) --no-deps --ignore-requires-python --target .local/runtime --requirement $<
+	@touch $@

@@ -1,0 +1,257 @@
+"""One index for all vector stores: parse, chunk, embed, keep and search files; one SQLite file.
+
+Slow work (parsing, embedding) happens in threads and child processes; the tables are touched under one lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..models.base import Passage
+from . import embeddings
+from .chunks import Chunk, split
+from .embeddings import Vectors
+from .filters import Attributes, Matches, compile_filter
+from .parsers.pool import ParserPool
+from .ranking import Query, rank
+from .tables import StoredFile, Tables
+from .vectors import Block, VectorCache
+from .words import query_words, windows
+
+T = TypeVar("T")
+
+VECTOR_HITS = 60  # chunks that the vectors hand to the ranking, a query
+
+
+@dataclass(eq=False, kw_only=True)
+class _Addition:
+    """An `add` under way; cancelled when its file or store is removed, or added anew, meanwhile."""
+
+    store_id: str
+    file_id: str
+    path: Path
+    filename: str
+    attributes: Attributes
+    cancelled: bool = False
+
+
+class Index:
+    """Its methods never block the event loop, and may be called from any loop."""
+
+    def __init__(self, path: Path | None, *, workers: int = 2) -> None:
+        """Open or create the index at `path`; None keeps it in memory. `workers` files are added at a time."""
+        self._tables = Tables(path)
+        self._lock = threading.Lock()
+        self._vectors = VectorCache()
+        self._additions: set[_Addition] = set()
+        self._parsers = ParserPool(workers=workers)
+        self._adding = ThreadPoolExecutor(workers, thread_name_prefix="index-add")
+        self._rest = ThreadPoolExecutor(2, thread_name_prefix="index")
+
+    async def warm(self) -> None:
+        """Load the vectors' weights and start a parser ahead of the first file (about 0.5 s). Optional."""
+        await _in(self._adding, self._parsers.warm)
+        await _in(self._adding, embeddings.load)
+
+    async def add(
+        self,
+        store_id: str,
+        file_id: str,
+        *,
+        path: Path,
+        filename: str,
+        attributes: Attributes,
+        max_tokens: int = 800,
+        overlap_tokens: int = 400,
+    ) -> int:
+        """Parse, chunk, embed and index one file; replaces what it had in this store once the new is ready.
+
+        When the file or its store is removed meanwhile, or the file added anew, nothing is written.
+
+        Returns:
+            The bytes its text and vectors take.
+
+        Raises:
+            ParseError: the file's own fault; nothing was changed.
+            ValueError: `overlap_tokens` is more than half of `max_tokens`.
+        """
+        addition = _Addition(
+            store_id=store_id, file_id=file_id, path=path, filename=filename, attributes=dict(attributes)
+        )
+        with self._lock:
+            self._cancel(store_id, file_id)
+            self._additions.add(addition)
+        try:
+            return await _in(self._adding, lambda: self._add(addition, max_tokens, overlap_tokens))
+        finally:
+            self._additions.discard(addition)
+
+    async def remove(self, store_id: str, file_id: str) -> None:
+        """Forget a file of a store; no error when it is not there."""
+        await _in(self._rest, lambda: self._remove(store_id, file_id))
+
+    async def remove_store(self, store_id: str) -> None:
+        """Forget a store and all its files; no error when it is not there."""
+        await _in(self._rest, lambda: self._remove(store_id, None))
+
+    async def update_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> None:
+        """Replace a file's attributes; no error when it is not there."""
+        new = dict(attributes)
+        await _in(self._rest, lambda: self._update_attributes(store_id, file_id, new))
+
+    async def chunks(self, store_id: str, file_id: str) -> list[Chunk]:
+        """A file's chunks in order; empty when it is not there."""
+        return await _in(self._rest, lambda: self._chunks(store_id, file_id))
+
+    async def search(
+        self,
+        store_ids: Sequence[str],
+        queries: Sequence[str],
+        *,
+        limit: int = 10,
+        filters: Mapping[str, Any] | None = None,
+        score_threshold: float = 0.0,
+    ) -> list[Passage]:
+        """The passages that fit any of the queries best, best first. What a score means is told in `ranking`.
+
+        Raises:
+            ValueError: the filter is malformed.
+        """
+        matches = None if filters is None else compile_filter(filters)
+        wanted = [query for query in queries if query.strip()]
+        if limit <= 0 or not wanted or not store_ids:
+            return []
+        found = await _in(self._rest, lambda: self._search(list(store_ids), wanted, limit, matches))
+        return [passage for passage in found if passage.score >= score_threshold]
+
+    async def close(self) -> None:
+        """Close the database and end the parsers; a file that is being parsed is finished first."""
+        await asyncio.to_thread(self._adding.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._rest.shutdown)
+        await asyncio.to_thread(self._parsers.close)
+        self._tables.close()
+
+    # ---- in threads ------------------------------------------------------------------------------------------
+
+    def _add(self, addition: _Addition, max_tokens: int, overlap_tokens: int) -> int:
+        if addition.cancelled:
+            return 0
+        sections = self._parsers.parse(addition.path, addition.filename)
+        chunks = split(sections, max_tokens=max_tokens, overlap_tokens=overlap_tokens)
+        parts = [windows(chunk.text) for chunk in chunks]
+        vectors = embeddings.embed([window for part in parts for window in part])
+        with self._change():
+            if not addition.cancelled:
+                self._write(addition, chunks, np.split(vectors, np.cumsum([len(part) for part in parts])[:-1]))
+        return sum(len(chunk.text.encode()) for chunk in chunks) + vectors.nbytes
+
+    def _write(self, addition: _Addition, chunks: Sequence[Chunk], vectors: Sequence[Vectors]) -> None:
+        self._delete(addition.store_id, addition.file_id)
+        store_key, file_key, block = self._tables.insert(
+            addition.store_id, addition.file_id, addition.filename, addition.attributes, chunks, vectors
+        )
+        self._vectors.put(store_key, file_key, block)
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                with self._tables.transaction():
+                    yield
+            except BaseException:
+                self._vectors.clear()  # they may be ahead of the tables now
+                raise
+
+    def _cancel(self, store_id: str, file_id: str | None) -> None:
+        for addition in list(self._additions):
+            if addition.store_id == store_id and file_id in (None, addition.file_id):
+                addition.cancelled = True
+
+    def _remove(self, store_id: str, file_id: str | None) -> None:
+        with self._change():
+            self._cancel(store_id, file_id)
+            self._delete(store_id, file_id)
+            if file_id is None:
+                self._tables.delete_store(store_id)
+
+    def _delete(self, store_id: str, file_id: str | None) -> None:
+        for file in self._stored(store_id, file_id):
+            self._tables.delete_file(file)
+            self._vectors.drop(file.store_key, file.key)
+
+    def _stored(self, store_id: str, file_id: str | None) -> list[StoredFile]:
+        """The file if it is there; all files of the store for None."""
+        if file_id is None:
+            return self._tables.files(self._tables.store_keys([store_id]))
+        file = self._tables.file(store_id, file_id)
+        return [file] if file else []
+
+    def _update_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> None:
+        with self._change():
+            for addition in list(self._additions):
+                if (addition.store_id, addition.file_id) == (store_id, file_id):
+                    addition.attributes = attributes
+            for file in self._stored(store_id, file_id):
+                self._tables.set_attributes(file, attributes)
+
+    def _chunks(self, store_id: str, file_id: str) -> list[Chunk]:
+        with self._lock:
+            return [chunk for file in self._stored(store_id, file_id) for chunk in self._tables.chunks_of(file)]
+
+    def _search(self, store_ids: list[str], queries: list[str], limit: int, matches: Matches | None) -> list[Passage]:
+        targets = embeddings.embed(queries)
+        with self._lock:
+            stores = self._tables.store_keys(store_ids)
+            only = None if matches is None else {f.key for f in self._tables.files(stores) if matches(f.attributes)}
+            if not stores or (only is not None and not only):
+                return []
+            block = Block.joined([self._vectors.get(store, self._tables.vectors_of) for store in stores])
+            counts = [self._tables.counts(query_words(query), stores) for query in queries]
+            n_chunks = len(block.chunk_ids)
+            ids = {found for part in counts for found in self._tables.search(part, n_chunks, stores, only)}
+        similarities = block.similarities(targets)  # the long part at many chunks, so outside the lock
+        ids.update(_nearest(block, similarities, only))
+        with self._lock:
+            candidates = self._tables.candidates(ids, _cosines(block, similarities, ids))
+            best = rank(candidates, [Query.of(part, n_chunks) for part in counts], limit=limit)
+            chunks = self._tables.chunks_by_id([candidate.chunk_id for candidate, _ in best])
+            files = self._tables.files_by_key({candidate.file_key for candidate, _ in best})
+        return [_passage(files[candidate.file_key], chunks[candidate.chunk_id], score) for candidate, score in best]
+
+
+async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+
+def _nearest(block: Block, similarities: Vectors, only: Collection[int] | None) -> Iterator[int]:
+    """Ids of the chunks nearest to each query."""
+    allowed = np.arange(len(block.chunk_ids))
+    if only is not None:
+        allowed = np.flatnonzero(np.isin(block.file_keys, list(only)))
+    for column in similarities[allowed].T:
+        yield from block.chunk_ids[allowed[np.argsort(-column)[:VECTOR_HITS]]].tolist()
+
+
+def _cosines(block: Block, similarities: Vectors, ids: Collection[int]) -> dict[int, list[float]]:
+    rows = np.flatnonzero(np.isin(block.chunk_ids, list(ids)))
+    return dict(zip(block.chunk_ids[rows].tolist(), similarities[rows].tolist(), strict=True))
+
+
+def _passage(file: StoredFile, chunk: Chunk, score: float) -> Passage:
+    return Passage(
+        file_id=file.file_id,
+        filename=file.filename,
+        text=chunk.text,
+        score=score,
+        page=chunk.page,
+        attributes=file.attributes,
+    )

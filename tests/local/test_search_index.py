@@ -1,0 +1,211 @@
+import asyncio
+import json
+import sqlite3
+
+import pytest
+
+from local.openai_emulator.search import tokens
+from local.openai_emulator.search.index import Index
+from local.openai_emulator.search.parsers import ParseError
+from local.openai_emulator.search.vectors import VectorCache
+
+TEXTS = {
+    "gateway.md": "# Gateway\n\nThe gateway restarts when the watchdog timer expires after ninety seconds.",
+    "leave.md": "# Leave\n\nEvery employee has thirty days of paid vacation a year; unused days expire in March.",
+    "kitchen.md": "# Kitchen\n\nThe coffee machine is cleaned on Fridays. Descale it with citric acid.",
+    "chinese.txt": "北京的秋天非常美丽。人工智能正在改变世界，向量检索与关键词检索各有所长。",
+    "accents.txt": "Le café du coin sert une crème brûlée naïve.",
+}
+
+
+@pytest.fixture
+async def index():
+    index = Index(None)
+    yield index
+    await index.close()
+
+
+@pytest.fixture
+def add(index, tmp_path):
+    async def add(store_id, filename, text=None, *, file_id=None, attributes=None, **options):
+        path = tmp_path / filename
+        path.write_text(TEXTS[filename] if text is None else text, encoding="utf-8")
+        return await index.add(
+            store_id,
+            file_id or f"file-{filename}",
+            path=path,
+            filename=filename,
+            attributes=attributes or {},
+            **options,
+        )
+
+    return add
+
+
+async def names(index, query, stores=("vs_a",), **options):
+    return [passage.filename for passage in await index.search(stores, [query], **options)]
+
+
+@pytest.mark.parametrize(
+    ("query", "filename"),
+    [
+        ("When does the gateway restart?", "gateway.md"),
+        ("how many vacation days do employees get", "leave.md"),
+        ("cleaning the coffee machine", "kitchen.md"),
+        ("关键词检索", "chinese.txt"),
+        ("creme brulee", "accents.txt"),
+        ("CAFÉ", "accents.txt"),
+    ],
+)
+async def test_the_fitting_file_comes_first(index, add, query, filename):
+    for name in TEXTS:
+        await add("vs_a", name)
+    passages = await index.search(["vs_a"], [query])
+    assert passages[0].filename == filename
+    assert passages[0].score > 0.6
+    assert [p.score for p in passages] == sorted((p.score for p in passages), reverse=True)
+    assert all(0 <= p.score <= 1 for p in passages)
+
+
+async def test_the_score_tells_that_nothing_fits(index, add):
+    for name in TEXTS:
+        await add("vs_a", name)
+    strange = await index.search(["vs_a"], ["What is the capital of Mongolia?"])
+    assert max((passage.score for passage in strange), default=0) < 0.3
+    assert await index.search(["vs_a"], ["What is the capital of Mongolia?"], score_threshold=0.3) == []
+
+
+async def test_several_queries_are_fused(index, add):
+    for name in TEXTS:
+        await add("vs_a", name)
+    passages = await index.search(["vs_a"], ["watchdog timer", "unused vacation days"], limit=2)
+    assert {passage.filename for passage in passages} == {"gateway.md", "leave.md"}
+
+
+async def test_stores_are_kept_apart_and_searched_together(index, add):
+    await add("vs_a", "gateway.md")
+    await add("vs_b", "leave.md")
+    assert await names(index, "gateway vacation", ["vs_a"]) == ["gateway.md"]
+    assert set(await names(index, "gateway vacation", ["vs_a", "vs_b"])) == {"gateway.md", "leave.md"}
+    assert await names(index, "gateway", ["vs_none"]) == []
+
+
+async def test_filters_choose_files(index, add):
+    await add("vs_a", "gateway.md", attributes={"team": "ops"})
+    await add("vs_a", "leave.md", attributes={"team": "hr"})
+    ops = {"type": "eq", "key": "team", "value": "ops"}
+    assert await names(index, "vacation days", filters=ops) == ["gateway.md"]
+    await index.update_attributes("vs_a", "file-leave.md", {"team": "ops"})
+    found = await index.search(["vs_a"], ["vacation days"], filters=ops)
+    assert found[0].attributes == {"team": "ops"}
+    assert found[0].filename == "leave.md"
+    with pytest.raises(ValueError, match="type"):
+        await index.search(["vs_a"], ["x"], filters={"key": "team"})
+
+
+@pytest.mark.parametrize(
+    "query", ['"', "AND OR NOT", "a* NEAR(b) ^c", "store : s1", "'; DROP TABLE chunks; --", "\x00", "_", "🎉", "the"]
+)
+async def test_no_query_is_an_error(index, add, query):
+    await add("vs_a", "gateway.md")
+    assert len(await names(index, query)) <= 1
+
+
+async def test_a_file_added_again_replaces_itself(index, add):
+    await add("vs_a", "note.txt", "The old secret is alpha.")
+    await add("vs_a", "note.txt", "The new secret is omega.")
+    assert [chunk.text for chunk in await index.chunks("vs_a", "file-note.txt")] == ["The new secret is omega."]
+    assert [passage.text for passage in await index.search(["vs_a"], ["secret"])] == ["The new secret is omega."]
+
+
+async def test_a_failed_file_leaves_the_old_version(index, add):
+    await add("vs_a", "note.txt", "The old secret is alpha.")
+    with pytest.raises(ParseError) as caught:
+        await add("vs_a", "note.txt", "   ")
+    assert caught.value.code == "invalid_file"
+    assert len(await index.chunks("vs_a", "file-note.txt")) == 1
+
+
+async def test_remove_leaves_nothing(tmp_path):
+    file = tmp_path / "index.sqlite"
+    index = Index(file)
+    for store in ("vs_a", "vs_b"):
+        for name in ("gateway.md", "leave.md"):
+            path = tmp_path / name
+            path.write_text(TEXTS[name])
+            await index.add(store, name, path=path, filename=name, attributes={})
+    await names(index, "gateway")  # so that the vectors are in memory
+    await index.remove("vs_a", "gateway.md")
+    await index.remove("vs_a", "never-there")
+    assert await names(index, "gateway watchdog") == ["leave.md"]
+    await index.remove_store("vs_a")
+    await index.remove_store("vs_b")
+    assert await names(index, "gateway", ["vs_a", "vs_b"]) == []
+    await index.close()
+    database = sqlite3.connect(file)
+    counts = [
+        database.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("stores", "files", "chunks", "keywords")
+    ]
+    database.close()
+    assert counts == [0, 0, 0, 0]
+
+
+async def test_everything_is_there_after_reopening(tmp_path):
+    path = tmp_path / "gateway.md"
+    path.write_text(TEXTS["gateway.md"])
+    first = Index(tmp_path / "index.sqlite")
+    await first.add("vs_a", "file-1", path=path, filename="gateway.md", attributes={"team": "ops"})
+    before = await first.search(["vs_a"], ["watchdog"])
+    await first.close()
+    second = Index(tmp_path / "index.sqlite")
+    assert await second.search(["vs_a"], ["watchdog"]) == before
+    assert before[0].attributes == {"team": "ops"}
+    await second.close()
+
+
+async def test_removed_while_it_is_added(index, add):
+    adding = asyncio.create_task(add("vs_a", "gateway.md", TEXTS["gateway.md"] * 200))
+    while not index._additions:
+        await asyncio.sleep(0)
+    await index.remove_store("vs_a")
+    await adding
+    assert await index.chunks("vs_a", "file-gateway.md") == []
+
+
+async def test_many_files_at_once(index, add):
+    await asyncio.gather(*(add("vs_a", f"{n}.txt", f"Machine number {n} stands in hall {n}.") for n in range(40)))
+    assert await names(index, "machine number 17", limit=1) == ["17.txt"]
+    assert len(await names(index, "machine", limit=50)) == 40
+
+
+async def test_chunk_sizes_as_asked(index, add):
+    await add("vs_a", "long.txt", "A sentence about nothing. " * 500, max_tokens=120, overlap_tokens=30)
+    chunks = await index.chunks("vs_a", "file-long.txt")
+    assert len(chunks) > 20
+    assert all(chunk.tokens == tokens.count(chunk.text) <= 120 for chunk in chunks)
+
+
+async def test_usage_bytes_grow_with_the_text(index, add):
+    small = await add("vs_a", "a.txt", "One line.")
+    large = await add("vs_a", "b.txt", "One line of many. " * 2000)
+    assert 0 < small < large / 10
+
+
+async def test_stores_leave_memory_and_come_back(index, add):
+    index._vectors = VectorCache(max_bytes=1)
+    for n in range(4):
+        await add(f"vs_{n}", f"{n}.txt", f"Machine number {n} stands here.")
+    for n in (0, 1, 2, 3, 0, 2):
+        assert await names(index, f"machine {n}", [f"vs_{n}"]) == [f"{n}.txt"]
+    assert len(index._vectors._stores) == 1
+
+
+async def test_the_index_serves_a_second_event_loop(index, add):
+    await add("vs_a", "gateway.md")
+    found = await asyncio.to_thread(lambda: asyncio.run(names(index, "gateway")))
+    assert found == ["gateway.md"]
+
+
+async def test_json_is_searchable(index, add):
+    await add("vs_a", "limits.json", json.dumps({"limits": [{"name": "cpu", "alert_percent": 85}] * 50}))
+    assert await names(index, "cpu alert percent") != []
