@@ -1,0 +1,230 @@
+"""One app, loaded and running: its listeners, its HTTP side, and what feeds them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from azure.core.exceptions import AzureError
+
+from local.functions_host.app import loaded_app
+from local.functions_host.background import Background
+from local.functions_host.blobs import LIST_EVERY_S, POISON_QUEUE, BlobTrigger, BlobTriggers
+from local.functions_host.by_hand import ByHand
+from local.functions_host.errors import HostError
+from local.functions_host.events import EventGrid, EventQueue
+from local.functions_host.feed import Feed, position_file
+from local.functions_host.http import HttpApp
+from local.functions_host.index import Function
+from local.functions_host.invocation import Invoker
+from local.functions_host.keys import Keys
+from local.functions_host.queues import LEASE_S, QueueListener, Received, occasion
+from local.functions_host.settings import HostSettings
+from local.functions_host.storage import Storage, create_queue
+from local.functions_host.timers import Timer
+from local.functions_host.webhooks import Webhooks
+
+logger = logging.getLogger(__name__)
+
+GRACE_S = 2.0
+
+
+class Host:
+    """Runs a function app; `async with Host(...) as host` loads it and starts its listeners.
+
+    Args:
+        app_folder: Where function_app.py and host.json are.
+        access_log: Azurite's log, which wakes the listeners; without it they poll, and no storage event is raised.
+        environ: The app's environment, this process's own when None; it is put into `os.environ` while the host runs.
+        settings_file: Instead of `local.settings.json`.
+        auth: Ask for keys, see `keys.py`.
+        event_queues: Which containers' BlobDeleted events go to which queues.
+        lease_s: How long a received queue message is hidden.
+        list_every_s: How often blob triggers with source LogsAndContainerScan list their container.
+        grace_s: How long running functions may go on when the host stops.
+    """
+
+    def __init__(
+        self,
+        app_folder: Path,
+        *,
+        access_log: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        settings_file: Path | None = None,
+        auth: bool = False,
+        event_queues: Sequence[EventQueue] = (),
+        lease_s: int = LEASE_S,
+        list_every_s: float = LIST_EVERY_S,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self.settings = HostSettings.read(app_folder, os.environ if environ is None else environ, settings_file)
+        self.functions: tuple[Function, ...] = ()
+        self.keys = Keys.from_settings(self.settings.values) if auth else None
+        self._folder = app_folder.resolve()
+        self._log = access_log
+        self._event_queues = event_queues
+        self._lease_s = lease_s
+        self._list_every_s = list_every_s
+        self._grace_s = grace_s
+        self._stack = AsyncExitStack()
+        self._loops = Background()
+        self._asgi: HttpApp | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the app is loaded and its listeners run."""
+        return self._asgi is not None
+
+    @property
+    def asgi(self) -> HttpApp:
+        """The HTTP side, once the host runs."""
+        if self._asgi is None:
+            raise RuntimeError("The host does not run.")
+        return self._asgi
+
+    async def __aenter__(self) -> Self:
+        """Load the app, wait for storage, start listening.
+
+        Raises:
+            HostError: the app is refused, a setting is missing or storage does not answer.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(environment(self.settings.values))
+            functions = stack.enter_context(loaded_app(self._folder, self.settings))
+            self.functions = tuple(f for f in functions if not self.settings.disabled(f.name))
+            storage = Storage(self.settings.values, base64=self.settings.queues.base64)
+            stack.push_async_callback(storage.close)
+            invoker = stack.enter_context(Invoker(storage, threads=threads(self.settings.values)))
+            running = await stack.enter_async_context(self._listening(storage, invoker))
+            self._asgi = running
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: type[BaseException] | BaseException | TracebackType | None) -> None:
+        """Take no new work, wait for what runs, forget the app."""
+        self._asgi = None
+        await self._stack.aclose()
+
+    async def stop_listening(self) -> None:
+        """Take no new work; what runs goes on, and HTTP is still answered."""
+        await self._loops.finish()
+
+    @asynccontextmanager
+    async def _listening(self, storage: Storage, invoker: Invoker) -> AsyncIterator[HttpApp]:
+        runs, loops = Background(), self._loops
+        blobs = self._blob_triggers(storage, invoker)
+        timers = {f.name: Timer(f, invoker, runs) for f in self._of_type("timerTrigger")}
+        app = HttpApp(
+            self.functions,
+            prefix=self.settings.route_prefix,
+            invoker=invoker,
+            webhooks=Webhooks({f.name: f for f in self.functions}, blobs, invoker),
+            keys=self.keys,
+            run_by_hand=ByHand(invoker, timers, blobs, runs).start,
+        )
+        listeners = self._queue_listeners(storage, invoker, blobs)
+        await self._wait_for_storage(storage, blobs)
+        feed = Feed(EventGrid(storage, blobs, self._event_queues), blobs, listeners)
+        for work in (*(listener.run() for listener in listeners), *(timer.run() for timer in timers.values())):
+            loops.start(work)
+        if blobs:
+            loops.start(blobs.scan())
+        if blobs and blobs.subscribed and not self._log:
+            names = ", ".join(trigger.function.name for trigger in blobs.subscribed)
+            logger.warning("host.no_access_log: nobody sends blob events, and these wait for them: %s", names)
+        if self._log:
+            loops.start(feed.run(self._log, position_file(self._log, self.settings.host_id)))
+        try:
+            yield app
+        finally:
+            await loops.finish()
+            feed.save()
+            ending = [listener.finish(within_s=self._grace_s) for listener in listeners]
+            await asyncio.gather(runs.finish(within_s=self._grace_s), *ending)
+
+    def _of_type(self, trigger_type: str) -> list[Function]:
+        return [function for function in self.functions if function.trigger.type == trigger_type]
+
+    def _blob_triggers(self, storage: Storage, invoker: Invoker) -> BlobTriggers | None:
+        triggers = [BlobTrigger.from_function(function) for function in self._of_type("blobTrigger")]
+        if not triggers:
+            return None
+        return BlobTriggers(
+            triggers,
+            storage=storage,
+            invoker=invoker,
+            host_id=self.settings.host_id,
+            list_every_s=self._list_every_s,
+        )
+
+    def _queue_listeners(self, storage: Storage, invoker: Invoker, blobs: BlobTriggers | None) -> list[QueueListener]:
+        listeners = [
+            QueueListener(
+                storage.queues(function.trigger.connection),
+                queue := str(function.trigger.options["queueName"]),
+                poison=f"{queue}-poison",
+                handle=queue_handler(function, queue, invoker),
+                options=self.settings.queues,
+                lease_s=self._lease_s,
+            )
+            for function in self._of_type("queueTrigger")
+        ]
+        if blobs:
+            internal = QueueListener(
+                storage.queues(),
+                blobs.queue,
+                poison=POISON_QUEUE,
+                handle=blobs.handle,
+                options=self.settings.queues,
+                lease_s=self._lease_s,
+            )
+            blobs.queued = internal.wake
+            listeners.append(internal)
+        return listeners
+
+    async def _wait_for_storage(self, storage: Storage, blobs: BlobTriggers | None) -> None:
+        """Wait for every account a listener needs, and make the queues that are the host's or Event Grid's own."""
+        connections = {f.trigger.connection for f in (*self._of_type("queueTrigger"), *self._of_type("blobTrigger"))}
+        own = [blobs.queue] if blobs else []
+        own += [event_queue.queue for event_queue in self._event_queues]
+        for connection in connections | ({None} if own else set()):
+            await storage.wait_until_up(connection)
+        for queue in own:
+            try:
+                await create_queue(storage.queues().get_queue_client(queue))
+            except AzureError as exc:
+                raise HostError(f"The queue {queue!r} cannot be made: {exc}") from exc
+
+
+def queue_handler(function: Function, queue: str, invoker: Invoker) -> Callable[[Received], Awaitable[None]]:
+    async def handle(received: Received) -> None:
+        await invoker.run(function, occasion(received, queue))
+
+    return handle
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Put settings into `os.environ`, and take them out again."""
+    before = {name: os.environ.get(name) for name, value in values.items() if os.environ.get(name) != value}
+    os.environ.update({name: values[name] for name in before})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def threads(values: Mapping[str, str]) -> int | None:
+    """`PYTHON_THREADPOOL_THREAD_COUNT`, 1 to 32; None when it is not set or is no such number."""
+    text = values.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(text) if text.isdigit() and 1 <= int(text) <= 32 else None

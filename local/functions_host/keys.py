@@ -1,0 +1,41 @@
+"""Access keys, asked for only with `--auth`: `func start` leaves every function open, Azure does not."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """One key for functions, one master key for everything."""
+
+    function: str
+    master: str
+
+    @classmethod
+    def from_settings(cls, values: Mapping[str, str]) -> Keys:
+        """`FUNCTIONS_KEY` and `FUNCTIONS_MASTER_KEY`; a key that is not set is made up and told once."""
+        keys = {
+            name: values.get(name) or secrets.token_urlsafe(32) for name in ("FUNCTIONS_KEY", "FUNCTIONS_MASTER_KEY")
+        }
+        for name, key in keys.items():
+            if not values.get(name):
+                logger.warning("%s=%s (made for this start: set it to keep it)", name, key)
+        return cls(function=keys["FUNCTIONS_KEY"], master=keys["FUNCTIONS_MASTER_KEY"])
+
+    def allow(self, level: str, key: str) -> bool:
+        """Whether a key opens an auth level: `anonymous`, `function` or `admin`."""
+        level = level.lower()
+        if level == "anonymous" or same(key, self.master):
+            return True
+        return level == "function" and same(key, self.function)
+
+
+def same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())

@@ -1,0 +1,148 @@
+"""The storage accounts the app's settings name: async clients, made on first use, closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob.aio import BlobServiceClient, LinearRetry
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from local.functions_host.errors import HostError, SettingMissing
+from local.functions_host.settings import STORAGE
+
+logger = logging.getLogger(__name__)
+
+DEVELOPMENT = (  # what `UseDevelopmentStorage=true` stands for; the key is Azurite's well-known one
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+)
+START_DEADLINE_S = 60.0
+LOOK_EVERY_S = 0.02
+
+
+class Storage:
+    """Clients by the name of their connection setting.
+
+    Args:
+        settings: The app's environment.
+        base64: Whether queue messages are base64 (host.json `messageEncoding`).
+    """
+
+    def __init__(self, settings: Mapping[str, str], *, base64: bool = True) -> None:
+        self._settings = settings
+        self._base64 = base64
+        self._blobs: dict[str, BlobServiceClient] = {}
+        self._queues: dict[str, QueueServiceClient] = {}
+
+    def connection_string(self, connection: str | None) -> str:
+        """Of a connection setting; None is the host's own account.
+
+        Raises:
+            SettingMissing: there is no such setting.
+        """
+        name = connection or STORAGE
+        text = self._settings.get(name) or self._settings.get(f"AzureWebJobs{name}")
+        if not text:
+            raise SettingMissing(f"The storage connection {name!r} is not set: put its connection string in {name}.")
+        return DEVELOPMENT if text.strip().rstrip(";").lower() == "usedevelopmentstorage=true" else text
+
+    def blobs(self, connection: str | None = None) -> BlobServiceClient:
+        """The blob service of an account."""
+        text = self.connection_string(connection)
+        if text not in self._blobs:
+            self._blobs[text] = BlobServiceClient.from_connection_string(text, retry_policy=quick_retry())
+        return self._blobs[text]
+
+    def queues(self, connection: str | None = None) -> QueueServiceClient:
+        """The queue service of an account."""
+        text = self.connection_string(connection)
+        if text not in self._queues:
+            self._queues[text] = QueueServiceClient.from_connection_string(text, retry_policy=quick_retry())
+        return self._queues[text]
+
+    async def wait_until_up(self, connection: str | None = None) -> None:
+        """Wait until both services of an account answer.
+
+        Raises:
+            HostError: they do not within `START_DEADLINE_S`.
+        """
+        deadline = time.monotonic() + START_DEADLINE_S
+        for url in (self.blobs(connection).url, self.queues(connection).url):
+            if not await listens(url):
+                logger.info("host.waits_for_storage", extra={"url": url})
+            while not await listens(url):
+                if time.monotonic() > deadline:
+                    raise HostError(f"Storage does not answer at {url}. Is Azurite running?")
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    async def send(self, queue: str, content: bytes, connection: str | None = None) -> None:
+        """Send a queue message and create its queue when there is none."""
+        client = self.queues(connection).get_queue_client(queue)
+        await send_raw(client, encode(content, as_base64=self._base64))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for blobs in self._blobs.values():
+            await blobs.close()
+        for queues in self._queues.values():
+            await queues.close()
+
+
+async def send_raw(client: QueueClient, content: str) -> None:
+    """Send a queue message as it is and create its queue when there is none."""
+    try:
+        await client.send_message(content)
+    except ResourceNotFoundError:
+        await create_queue(client)
+        await client.send_message(content)
+
+
+async def create_queue(client: QueueClient) -> None:
+    """Create a queue unless it is there."""
+    try:
+        await client.create_queue()
+    except ResourceExistsError:
+        return
+
+
+async def listens(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        _, writer = await asyncio.open_connection(
+            parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        )
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def quick_retry() -> LinearRetry:
+    return LinearRetry(backoff=1, retry_total=2, random_jitter_range=0)
+
+
+def encode(content: bytes, *, as_base64: bool) -> str:
+    """A queue message's content as it stands in the queue."""
+    return base64.b64encode(content).decode() if as_base64 else content.decode()
+
+
+def decode(content: str, *, as_base64: bool) -> bytes:
+    """The reverse of `encode`.
+
+    Raises:
+        ValueError: it is not base64.
+    """
+    if not as_base64:
+        return content.encode()
+    try:
+        return base64.b64decode(content, validate=True)
+    except binascii.Error as exc:
+        raise ValueError(f"not base64: {exc}") from exc
