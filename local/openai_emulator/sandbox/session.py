@@ -1,0 +1,241 @@
+"""One code interpreter session: files in, code run, files out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.openai_emulator.sandbox import jail, watchdog
+from local.openai_emulator.sandbox.errors import SandboxUnavailable, SessionEnded
+from local.openai_emulator.sandbox.folder import Folder, check_name
+from local.openai_emulator.sandbox.limits import Limits
+from local.openai_emulator.sandbox.process import NOBODY, Process, is_root
+
+logger = logging.getLogger(__name__)
+
+READY, DONE, FAILED = b"R", b"0", b"1"  # what the runner says
+LOOK_BUSY_S, LOOK_IDLE_S = 0.1, 1.0  # between two looks of the watchdog
+GRACE_S = 2.0  # for a process that has let go of its channel to end
+MAX_CODE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one run."""
+
+    logs: str  # stdout and stderr as they came; a traceback when it raised; a sentence when the session ended
+    failed: bool
+    changed: tuple[str, ...] = ()  # files made or changed, relative to /mnt/data, figures included
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionFile:
+    """A regular file below /mnt/data."""
+
+    filename: str  # relative, may hold slashes
+    size_bytes: int
+
+
+class Session:
+    """One isolated Python process that keeps its state between runs. Made by `Sandbox.open`."""
+
+    def __init__(self, process: Process, limits: Limits) -> None:
+        self.alive = False  # False again once the process is gone
+        self.closed = False
+        self._process = process
+        self._limits = limits
+        self._folders: list[Folder] = []  # the writable file systems, /mnt/data first
+        self._one_at_a_time = asyncio.Lock()
+        self._busy = asyncio.Event()
+        self._broken_limit: str | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def launch(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]]) -> Session:
+        """Start one and wait until its imports are done.
+
+        Raises:
+            SandboxUnavailable: the jail or the imports failed; the text says what was said.
+        """
+        process = await Process.start(limits, with_proc=with_proc, files=files)
+        session = cls(process, limits)
+        try:
+            async with asyncio.timeout(limits.start_s):
+                if await session._answer() != READY:
+                    await process.wait()
+                    raise SandboxUnavailable(process.output.take().strip())
+            session._open_folders()
+        except TimeoutError:
+            await session.close()
+            raise SandboxUnavailable(f"A session was not ready within {limits.start_s:.0f} s.") from None
+        except BaseException:
+            await session.close()
+            raise
+        process.output.clear()
+        session.alive = True
+        session._watching = asyncio.create_task(session._watch())
+        return session
+
+    def _open_folders(self) -> None:
+        """Open the writable folders through the session's root, while only our own code has run there."""
+        for place in jail.WRITABLE:
+            path = f"/proc/{self._process.init_pid}/root{place}"
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if is_root():
+                os.fchown(descriptor, NOBODY, NOBODY)
+            self._folders.append(Folder(descriptor))
+
+    @property
+    def _data(self) -> Folder:
+        return self._folders[0]
+
+    async def put(self, filename: str, source: Path) -> None:
+        """Copy a host file to /mnt/data, in place of what had that name.
+
+        Raises:
+            FileRefused: the name is not allowed, or there is no room.
+            SessionEnded: the process is gone.
+        """
+        check_name(filename)
+        self._require_alive()
+        async with self._one_at_a_time:
+            await asyncio.to_thread(self._data.write, filename, source)
+
+    async def run(self, code: str) -> Outcome:
+        """Run one cell. A run that breaks a limit or is cancelled ends the session.
+
+        Raises:
+            SessionEnded: the process was gone before.
+        """
+        content = code.encode(errors="replace")
+        if len(content) > MAX_CODE_BYTES:
+            return Outcome(logs=f"The code is longer than {MAX_CODE_BYTES:,} bytes.", failed=True)
+        async with self._one_at_a_time:
+            self._require_alive()
+            await self._require_silence()
+            before = await asyncio.to_thread(self._data.files)
+            self._busy.set()
+            try:
+                failed, ending = await self._exchange(content)
+            except BaseException:
+                await self._end()
+                raise
+            finally:
+                self._busy.clear()
+            after = await asyncio.to_thread(self._data.files)
+            changed = tuple(name for name, stamp in after.items() if before.get(name) != stamp)
+            logs = self._process.output.take()
+            if ending:
+                logs += f"\n[The session has ended. {ending}]\n"
+            return Outcome(logs=logs, failed=failed, changed=changed, timed_out=ending.startswith("It ran longer"))
+
+    async def _exchange(self, content: bytes) -> tuple[bool, str]:
+        """Hand the code over and wait: whether it failed, and why the session ended (empty when it goes on)."""
+        channel, loop = self._process.channel, asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._limits.wall_s):
+                await loop.sock_sendall(channel, len(content).to_bytes(4, "big") + content)
+                answer = await self._answer()
+        except TimeoutError:
+            await self._end()
+            return True, f"It ran longer than {self._limits.wall_s:g} s."
+        except OSError:
+            answer = b""
+        if answer in (DONE, FAILED):
+            return answer == FAILED, ""
+        with contextlib.suppress(TimeoutError):  # it may have ended by itself: then its status says how
+            await asyncio.wait_for(self._process.wait(), GRACE_S)
+        status = await self._end()
+        return True, self._broken_limit or _ending(status, self._limits)
+
+    async def _answer(self) -> bytes:
+        return await asyncio.get_running_loop().sock_recv(self._process.channel, 1)
+
+    async def files(self) -> list[SessionFile]:
+        """The regular files below /mnt/data, sorted; also after the process ended, until `close`."""
+        found = await asyncio.to_thread(self._data.files)
+        return [SessionFile(filename=name, size_bytes=stamp[1]) for name, stamp in found.items()]
+
+    async def read(self, filename: str) -> bytes:
+        """A file's content; also after the process ended, until `close`.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+            FileRefused: not a regular file, too large, or a name that is not allowed.
+        """
+        return await asyncio.to_thread(self._data.read, filename, limit_bytes=self._limits.read_bytes)
+
+    async def font_cache(self) -> list[tuple[bytes, str]]:
+        """matplotlib's list of fonts as this session made it, for the next ones: content and place inside."""
+        folder = self._folders[jail.WRITABLE.index(jail.TMP)]
+        found = await asyncio.to_thread(folder.files)
+        names = [name for name in found if name.startswith("matplotlib/fontlist")]
+        limit = self._limits.read_bytes
+        return [(await asyncio.to_thread(folder.read, n, limit_bytes=limit), f"{jail.TMP}/{n}") for n in names]
+
+    @property
+    def init_pid(self) -> int:
+        """Process 1 of the session, by its number on the host."""
+        return self._process.init_pid
+
+    async def close(self) -> None:
+        """End the process and forget the files."""
+        self.closed = True
+        await self._end()
+        if self._watching:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+        self._process.close()
+        for folder in self._folders:
+            folder.close()
+
+    async def _end(self) -> int:
+        self.alive = False
+        return await self._process.kill()
+
+    async def _watch(self) -> None:
+        """Look at what the session uses; end it when that is too much. Also notices a process that ended by itself."""
+        try:
+            while self._process.bwrap.poll() is None:
+                excess = await asyncio.to_thread(watchdog.excess, self.init_pid, self._folders, self._limits)
+                if excess:
+                    logger.warning("sandbox.limit", extra={"limit": excess})
+                    self._broken_limit = excess
+                    break
+                await asyncio.sleep(LOOK_BUSY_S if self._busy.is_set() else 0)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._busy.wait(), LOOK_IDLE_S)
+        finally:  # nothing runs unwatched
+            await self._end()
+
+    async def _require_silence(self) -> None:
+        """Between runs the runner says nothing; code that has spoken for it can't be believed again."""
+        try:
+            self._process.channel.recv(1)
+        except BlockingIOError:
+            return
+        await self._end()
+        raise SessionEnded("The session's process has broken off.")
+
+    def _require_alive(self) -> None:
+        if not self.alive:
+            raise SessionEnded(self._broken_limit or "The session's process is gone.")
+
+
+def _ending(status: int, limits: Limits) -> str:
+    """Why a process ended by itself, from bwrap's exit status (128 + the signal's number)."""
+    if status == 128 + signal.SIGXCPU:
+        return f"It used more than {limits.cpu_s} s of processor time."
+    if status in (128 + signal.SIGKILL, -signal.SIGKILL):
+        return "The process was killed."
+    if status > 128:
+        return f"The process crashed ({signal.Signals(status - 128).name})."
+    return f"The process ended itself with exit code {status}."
