@@ -22,7 +22,7 @@ up: setup ## start everything and keep it running until Ctrl-C (HOST=func: with 
 down: setup ## end the stack that is up
 	@$(PYTHON) -m local down
 
-test: lint .local/runtime/installed ## check and test everything
+test: lint .local/runtime/installed .local/infra-tools/installed ## check and test everything
 	@$(PYTHON) -m pytest -q
 
 lint: setup ## check style and types
@@ -43,6 +43,9 @@ lock: $(VENV)/created ## pin the newest packages that pyproject.toml and require
 	@.local/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@.local/lock/bin/uv pip compile requirements.txt pyproject.toml --extra local --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
+	@.local/lock/bin/uv pip compile tests/infra/requirements.in --overrides tests/infra/overrides.txt --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		--quiet --output-file tests/infra/requirements.lock
 	@rm -rf .local/lock
 	@echo "requirements.lock is new; the next make command installs it."
 
@@ -74,4 +77,13 @@ $(VENV)/created:
 	@echo "Installing Microsoft's Functions runtime for the tests"
 	@rm -rf .local/runtime
 	@$(PIP) --no-deps --ignore-requires-python --target .local/runtime --requirement $<
+	@touch $@
+
+.local/infra-tools/installed: tests/infra/requirements.lock tests/infra/installer.lock $(VENV)/installed
+	@echo "Installing what checks infra/ for the tests (checkov, shellcheck)"
+	@rm -rf .local/infra-tools
+	@$(PYTHON) -m venv .local/infra-tools
+	@$(PIP) --prefix .local/infra-tools --requirement tests/infra/installer.lock
+	@.local/infra-tools/bin/uv pip install --quiet --no-deps --require-hashes --python .local/infra-tools/bin/python \
+		--requirement tests/infra/requirements.lock
 	@touch $@

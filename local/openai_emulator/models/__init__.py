@@ -1,0 +1,17 @@
+"""The models an emulator can answer with."""
+
+from __future__ import annotations
+
+from local.openai_emulator.models.base import Model
+from local.openai_emulator.settings import Settings
+
+
+def from_settings(settings: Settings) -> Model:
+    """The model behind `EMULATOR_MODEL_URL`, or the builtin offline one."""
+    if settings.model_url:
+        from local.openai_emulator.models.chat import ChatModel
+
+        return ChatModel(settings.model_url, settings.model or "", settings.model_key)
+    from local.openai_emulator.models.builtin import BuiltinModel
+
+    return BuiltinModel()

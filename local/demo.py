@@ -1,0 +1,167 @@
+"""`make demo`: the whole product on the samples, as a user meets it. Everything it shows came over HTTP and storage."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from local.client import Client
+from local.errors import NotRunning
+from local.paths import COMMAND, LOCAL, LOGS, SAMPLES, shown
+from local.record import Running, running
+from local.settings import Service, environ_with_dotenv
+from local.stack import Options, Stack
+from local.terminal import Terminal
+
+DEMO = LOCAL / "demo"
+DOCUMENTS = (
+    "monitoring-guide.pdf",
+    "monthly-metrics.csv",
+    "q4-incident-report.md",
+    "server-metrics-february.csv",
+)
+QUESTIONS = (
+    "What are the recommended alert thresholds for HTTP monitoring according to our documentation?",
+    "Analyze the server metrics for February: find the peak usage hours, calculate the average response time by "
+    "server, and create a chart showing response time trends",
+    "Which of those servers was the slowest, and at what hour was it at its worst?",
+)
+CITED = "monitoring-guide.pdf"  # the first answer must rest on it
+CHARTED = 1  # the second answer must have a chart
+PNG = b"\x89PNG\r\n\x1a\n"
+
+Json = dict[str, Any]
+
+
+def demo(terminal: Terminal) -> int:
+    """Run the demo; 0 when everything that should be in Blob Storage is there, else 1."""
+    for folder in ("answers", "logs"):
+        shutil.rmtree(DEMO / folder, ignore_errors=True)
+    with ExitStack() as ending:
+        stack, ready_s = _stack(terminal, ending)
+        client = ending.enter_context(Client(stack.app_url, storage=stack.storage))
+        documents = list(_drop(terminal, client))
+        questions = list(_ask(terminal, client))
+        missing = [*_missing_documents(documents), *_missing_answers(client, questions)]
+        for number, question in enumerate(questions, start=1):
+            _copy(client, question["run_id"], DEMO / "answers" / str(number))
+    report = {"documents": documents, "questions": questions, "stack_ready_s": ready_s}
+    DEMO.mkdir(parents=True, exist_ok=True)
+    (DEMO / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    return _close(terminal, missing, logs=LOGS if ready_s is None else DEMO / "logs")
+
+
+def _stack(terminal: Terminal, ending: ExitStack) -> tuple[Running, float | None]:
+    """The stack that is up, or one started for the demo and how many seconds that took."""
+    try:
+        stack, ready_s = running(), None
+        terminal.heading("1  Using the stack that is up")
+    except NotRunning:
+        environ = environ_with_dotenv()
+        options = Options(data=DEMO / "data", logs=DEMO / "logs", service=Service.from_environ(environ))
+        terminal.heading("1  Starting storage (Azurite), the OpenAI service and the Functions host on this machine")
+        started = ending.enter_context(Stack(options, environ=environ))
+        stack, ready_s = started.running(), round(started.ready_s, 3)
+        terminal.say(f"  all healthy after {ready_s:.1f} s, with a fresh state")
+    terminal.pair("app", stack.app_url)
+    terminal.pair("model", f"{stack.service.model} at {stack.service.base_url}")
+    return stack, ready_s
+
+
+def _drop(terminal: Terminal, client: Client) -> Iterator[Json]:
+    """Put the samples into the container and see them indexed; yields the report's entries."""
+    terminal.heading(f"2  Dropping {len(DOCUMENTS)} documents into the blob container `documents`")
+    dropped_at_s: dict[str, float] = {}
+    took_s: dict[str, float] = {}
+    etags: dict[str, str] = {}
+
+    def on_final(document: Json) -> None:
+        took_s[document["path"]] = time.monotonic() - dropped_at_s[document["path"]]
+        terminal.document(document, took_s[document["path"]])
+
+    for name in DOCUMENTS:
+        dropped_at_s[name] = time.monotonic()
+        etags[name] = client.drop(SAMPLES / name, name)
+    final = client.wait_indexed(etags, on_final=on_final)
+    for name in DOCUMENTS:
+        if document := final.get(name):
+            yield {"path": name, "status": document["status"], "drop_to_indexed_s": round(took_s[name], 3)}
+        else:
+            yield {"path": name, "status": "pending", "drop_to_indexed_s": None}
+
+
+def _ask(terminal: Terminal, client: Client) -> Iterator[Json]:
+    """Ask the questions, one thread for all; yields the report's entries."""
+    thread_id = None
+    for number, question in enumerate(QUESTIONS):
+        terminal.heading(f"{number + 3}  {'Asking' if number == 0 else 'Asking in the same thread'}")
+        terminal.say(question, style="bold")
+        accepted = client.ask(question, thread_id=thread_id)
+        with terminal.watching() as watch:
+            run = client.wait(accepted, on_look=watch.look)
+        answered_s = time.monotonic() - accepted.asked_at_s
+        terminal.answer(run, answered_s)
+        thread_id = accepted.thread_id
+        yield {
+            "question": question,
+            "run_id": run["id"],
+            "thread_id": run["thread_id"],
+            "status": run["status"],
+            "answer": run["answer"],
+            "citations": [{key: c[key] for key in ("document", "file_id", "quote")} for c in run["citations"]],
+            "charts": [chart["path"] for chart in run["charts"]],
+            "usage": run["usage"],
+            "cost": run.get("cost"),
+            "post_to_id_s": round(accepted.post_s, 3),
+            "post_to_answer_s": round(answered_s, 3),
+        }
+
+
+def _missing_documents(documents: list[Json]) -> Iterator[str]:
+    for document in documents:
+        if document["status"] != "indexed":
+            yield f"{document['path']} is {document['status']}, not indexed"
+
+
+def _missing_answers(client: Client, questions: list[Json]) -> Iterator[str]:
+    """What is not in Blob Storage as it should be, each a phrase for people."""
+    for number, question in enumerate(questions, start=1):
+        run_id = question["run_id"]
+        if question["status"] != "completed":
+            yield f"run {number} ({run_id}) ended as {question['status']}"
+        for name in ("answer.json", "answer.md"):
+            if not client.read_answer_blob(f"{run_id}/{name}"):
+                yield f"answers/{run_id}/{name} is not there"
+        for chart in question["charts"]:
+            if not (client.read_answer_blob(chart) or b"").startswith(PNG):
+                yield f"answers/{chart} is not a PNG picture"
+    if CITED not in {citation["document"] for citation in questions[0]["citations"]}:
+        yield f"the first answer does not cite {CITED}"
+    if not questions[CHARTED]["charts"]:
+        yield "the second answer has no chart"
+
+
+def _copy(client: Client, run_id: str, folder: Path) -> None:
+    """What a run left in Blob Storage, as files that can be opened."""
+    for name in client.answer_blobs(run_id):
+        target = folder / name.removeprefix(f"{run_id}/")
+        if target.resolve().is_relative_to(folder.resolve()):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(client.read_answer_blob(name) or b"")
+
+
+def _close(terminal: Terminal, missing: list[str], *, logs: Path) -> int:
+    """Say where everything is, or what is missing."""
+    terminal.heading("Copies of what is now in Blob Storage")
+    for path in sorted(path for path in (DEMO / "answers").rglob("*") if path.suffix in (".md", ".png")):
+        terminal.pair("chart" if path.suffix == ".png" else "answer", shown(path))
+    terminal.pair("report", shown(DEMO / "report.json"))
+    terminal.say()
+    if missing:
+        terminal.error("The demo is not whole:" + "".join(f"\n  - {line}" for line in missing), f"Logs: {shown(logs)}")
+        return 1
+    terminal.next_step(f"`make up` keeps the stack running; then `{COMMAND} chat` for your own questions.")
+    return 0

@@ -1,0 +1,68 @@
+"""`python -m local.openai_emulator --port 8787 --data .local/openai`: serve until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from local.openai_emulator.settings import Settings
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    arguments = _parse(argv)
+    logging.basicConfig(level=environ.get("EMULATOR_LOG_LEVEL", "WARNING"), stream=sys.stderr)
+    try:
+        settings = Settings.from_environ(environ)
+        if arguments.data is not None:
+            settings = replace(settings, data=arguments.data)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, arguments))
+    except (ValueError, OSError, RuntimeError) as exc:
+        sys.stderr.write(f"openai_emulator: {exc}\n")
+        return 2
+    return 0
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.openai_emulator", description="Azure OpenAI on this machine."
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8787, help="0 takes a free one")
+    parser.add_argument("--data", type=Path, help="folder that keeps everything; without it all is gone at the end")
+    parser.add_argument("--port-file", type=Path, help="is written with the port once the emulator serves")
+    return parser.parse_args(argv)
+
+
+async def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
+    from local.openai_emulator.server import serve
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with serve(settings, host=arguments.host, port=arguments.port) as url:
+        if arguments.port_file is not None:
+            arguments.port_file.write_text(url.rpartition(":")[2])
+        sys.stdout.write(f"ready {url}\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,196 @@
+"""One emulator, put together: its store, index, sandbox and model, and the API families on them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.routing import BaseRoute
+
+from local.openai_emulator import container_routes, models
+from local.openai_emulator.containers import Containers
+from local.openai_emulator.files import Files
+from local.openai_emulator.models.base import Model
+from local.openai_emulator.models.chat import ChatModel
+from local.openai_emulator.responses import Responses
+from local.openai_emulator.sandbox import Sandbox, SandboxUnavailable, Session
+from local.openai_emulator.search import tokens
+from local.openai_emulator.search.index import Index
+from local.openai_emulator.settings import Settings
+from local.openai_emulator.store import Store
+from local.openai_emulator.turns import Turns
+from local.openai_emulator.vector_store_files import VectorStoreFiles
+from local.openai_emulator.vector_stores import VectorStores
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_EVERY_S = 30
+
+
+class CodeInterpreter:
+    """The sandbox, proven and started on first use: an emulator without one still searches and answers."""
+
+    def __init__(self) -> None:
+        self._sandbox = Sandbox()
+        self._started: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Raises SandboxUnavailable, each time: no code runs outside a sandbox that works."""
+        if self._started is None:
+            self._started = asyncio.create_task(self._sandbox.start(), name="sandbox start")
+        await asyncio.shield(self._started)
+
+    async def open_session(self) -> Session:
+        await self.start()
+        return await self._sandbox.open()
+
+    async def close(self) -> None:
+        if self._started is not None:
+            self._started.cancel()
+            await asyncio.gather(self._started, return_exceptions=True)
+        await self._sandbox.close()
+
+    def health(self) -> dict[str, Any]:
+        if self._started is None:
+            return {"status": "not started"}
+        if not self._started.done():
+            return {"status": "starting"}
+        if (reason := self._started.exception()) is not None:
+            return {"status": "unavailable", "reason": str(reason)}
+        return {"status": "available", "tier": "bubblewrap"}
+
+
+class Emulator:
+    """Built by `open_emulator`."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        index: Index,
+        folder: Path,
+        model: Model,
+        interpreter: CodeInterpreter,
+        clock: Callable[[], float],
+    ) -> None:
+        self.store = store
+        self.model = model
+        self._index = index
+        self._interpreter = interpreter
+        self._tasks: list[asyncio.Task[None]] = []
+        self.files = Files(store=store, folder=folder / "files", clock=clock, before_delete=self._leave_stores)
+        self.vector_store_files = VectorStoreFiles(store=store, files=self.files, index=index, clock=clock)
+        self.vector_stores = VectorStores(store=store, files=self.vector_store_files, index=index, clock=clock)
+        self.containers = Containers(
+            store=store,
+            folder=folder / "containers",
+            files=self.files,
+            open_session=interpreter.open_session,
+            clock=clock,
+        )
+        turns = Turns(
+            store=store,
+            files=self.files,
+            stores=self.vector_stores,
+            containers=self.containers,
+            model=model,
+            clock=clock,
+        )
+        self.responses = Responses(store=store, turns=turns, model=model, clock=clock)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            *self.files.routes(),
+            *self.vector_stores.routes(),
+            *self.vector_store_files.routes(),
+            *container_routes.routes(self.containers, self.files),
+            *self.responses.routes(),
+        ]
+
+    def health(self) -> dict[str, Any]:
+        return {"status": "ok", "model": self.model.name, "sandbox": self._interpreter.health()}
+
+    def start(self, *, warm: bool = False) -> None:
+        """Take up what an earlier process left; `warm`: load and start what a first request would wait for."""
+        self.responses.fail_unfinished()
+        self.vector_store_files.resume()
+        self._tasks = [asyncio.create_task(self._sweep_for_ever(), name="sweep")]
+        if warm:
+            self._tasks.append(asyncio.create_task(self._warm(), name="warm"))
+
+    async def _warm(self) -> None:
+        try:
+            await self._interpreter.start()
+        except SandboxUnavailable as exc:
+            logger.warning("sandbox.unavailable: %s", exc)
+        await self._index.warm()
+        await asyncio.to_thread(tokens.encoding)
+
+    async def sweep(self) -> None:
+        """Drop what has expired."""
+        await self.containers.sweep()
+        await self.files.sweep()
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY_S)
+            try:
+                await self.sweep()
+            except Exception:
+                logger.exception("sweep.failed")
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.responses.close()
+        await self.vector_store_files.close()
+        await self.containers.close()
+
+    async def _leave_stores(self, file_id: str) -> None:
+        await self.vector_store_files.drop_file(file_id)
+
+
+@asynccontextmanager
+async def open_emulator(
+    settings: Settings,
+    *,
+    model: Model | None = None,
+    clock: Callable[[], float] = time.time,
+    warm: bool = False,
+) -> AsyncIterator[Emulator]:
+    """Open the data folder, take up what was left there, and close all at the end."""
+    async with AsyncExitStack() as stack:
+        if settings.data is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="openai-emulator-")))
+        else:
+            folder = settings.data
+            folder.mkdir(parents=True, exist_ok=True)
+        kept = settings.data is not None
+        store = stack.enter_context(contextlib.closing(Store(folder / "emulator.db" if kept else None)))
+        index = Index(folder / "index.db" if kept else None)
+        stack.push_async_callback(index.close)
+        if model is None:
+            model = models.from_settings(settings)
+            if isinstance(model, ChatModel):
+                stack.push_async_callback(model.close)
+        interpreter = CodeInterpreter()
+        stack.push_async_callback(interpreter.close)
+        emulator = Emulator(
+            store=store,
+            index=index,
+            folder=folder,
+            model=model,
+            interpreter=interpreter,
+            clock=clock,
+        )
+        stack.push_async_callback(emulator.close)
+        emulator.start(warm=warm)
+        yield emulator

@@ -1,0 +1,255 @@
+"""The HTTP server: routes under `/openai/v1` and `/v1` alike, credentials, request ids and error bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import re
+import secrets
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from openai.types import Model as ModelObject
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from local.openai_emulator import wire
+from local.openai_emulator.emulator import Emulator, open_emulator
+from local.openai_emulator.errors import ApiError, not_implemented
+from local.openai_emulator.models.base import Model
+from local.openai_emulator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PREFIXES = ("/openai/v1", "/v1")
+# What the real API has below v1; whatever no route takes is answered with 501 instead of 404.
+REAL_API = re.compile(
+    r"(assistants|audio|batches|chat|completions|containers|conversations|dashboard|deployments|embeddings|evals|files"
+    r"|fine_tuning|images|models|moderations|organization|realtime|responses|skills|threads|uploads|vector_stores"
+    r"|videos|webhook_endpoints)(/|$)"
+)
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    model: Model | None = None,
+    clock: Callable[[], float] = time.time,
+    warm: bool = False,
+) -> Starlette:
+    """The ASGI app; its lifespan opens and closes the emulator (`app.state.emulator`).
+
+    Args:
+        settings: Default: all in memory, any credential, the builtin model.
+        model: Answers instead of the one the settings name.
+        clock: Seconds since the epoch; containers, stores and files expire by it.
+        warm: Start the sandbox and load the index at once, not on first use.
+    """
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_emulator(settings, model=model, clock=clock, warm=warm) as emulator:
+            app.state.emulator = emulator
+            app.router.routes[:] = _routes(emulator)
+            yield
+
+    return Starlette(
+        lifespan=lifespan,
+        middleware=[Middleware(RequestIds), Middleware(Credentials, api_key=settings.api_key)],
+        exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _server_error},
+    )
+
+
+def _routes(emulator: Emulator) -> list[Mount | Route]:
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse(emulator.health())
+
+    async def list_models(_: Request) -> wire.ListPage:
+        names = [emulator.model.name]
+        return wire.ListPage(
+            data=[wire.dump(_model(name)) for name in names], first_id=names[0], last_id=names[-1], has_more=False
+        )
+
+    async def retrieve_model(request: Request) -> ModelObject:
+        return _model(request.path_params["model"])  # as on Azure a name is a deployment's: each is taken
+
+    routes = [
+        *emulator.routes(),
+        wire.route("GET", "/models", list_models),
+        wire.route("GET", "/models/{model}", retrieve_model),
+        Route("/{path:path}", _nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    ]
+    return [Route("/healthz", health), *(Mount(prefix, routes=routes) for prefix in PREFIXES)]
+
+
+def _model(name: str) -> ModelObject:
+    return ModelObject(id=name, object="model", created=0, owned_by="openai-emulator")
+
+
+async def _nothing_here(request: Request) -> Response:
+    path: str = request.path_params["path"].strip("/")
+    if REAL_API.match(path):
+        raise not_implemented(f"{request.method} /{path}")
+    raise ApiError(404, f"Invalid URL ({request.method} {request.url.path})", code="not_found")
+
+
+# ---- errors ------------------------------------------------------------------------------------------------------
+
+
+async def _api_error(_: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, ApiError)
+    headers = {"x-should-retry": "false"} if exc.status == 501 else None  # or the SDKs ask twice more
+    return JSONResponse(exc.body(), status_code=exc.status, headers=headers)
+
+
+async def _http_error(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, HTTPException)
+    message = {404: f"Invalid URL ({request.method} {request.url.path})"}.get(exc.status_code, exc.detail)
+    error = ApiError(exc.status_code, message, code="not_found" if exc.status_code == 404 else None)
+    return JSONResponse(error.body(), status_code=exc.status_code, headers=exc.headers)
+
+
+async def _server_error(request: Request, exc: Exception) -> JSONResponse:
+    """The last resort; its headers are written here because this handler runs outside the middleware."""
+    ids = request.scope.get(_IDS, {})
+    logger.error("request.failed", exc_info=exc, extra={"path": request.url.path, **ids})
+    error = ApiError(500, "The emulator had an error while processing your request; see its log.", type="server_error")
+    return JSONResponse(error.body(), status_code=500, headers=ids)
+
+
+# ---- around every request ----------------------------------------------------------------------------------------
+
+_IDS = "openai_emulator.request_ids"
+
+
+class RequestIds:
+    """`x-request-id` as OpenAI sends it and `apim-request-id` as Azure does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        ids = {"x-request-id": f"req_{secrets.token_hex(16)}", "apim-request-id": str(uuid.uuid4())}
+        scope[_IDS] = ids
+
+        async def send_with_ids(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = [(name.encode(), value.encode()) for name, value in ids.items()]
+                message = {**message, "headers": [*message["headers"], *own]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_ids)
+
+
+class Credentials:
+    """`Authorization: Bearer KEY` or `api-key: KEY` on everything but `/healthz`."""
+
+    def __init__(self, app: ASGIApp, *, api_key: str | None) -> None:
+        self._app = app
+        self._api_key = api_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != "/healthz" and not self._accepts(Request(scope)):
+            error = ApiError(
+                401,
+                "Access denied: send a valid key as 'Authorization: Bearer KEY' or 'api-key: KEY'.",
+                code="invalid_api_key",
+            )
+            await JSONResponse(error.body(), status_code=401)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _accepts(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        given = token.strip() if scheme.lower() == "bearer" else ""
+        given = given or request.headers.get("api-key", "").strip()
+        if self._api_key is None:
+            return bool(given)
+        return secrets.compare_digest(given.encode(), self._api_key.encode())
+
+
+# ---- on a port ---------------------------------------------------------------------------------------------------
+
+
+def listen(host: str, port: int, *, api_key: str | None) -> socket.socket:
+    """Bind a port, 0 for a free one.
+
+    Raises:
+        ValueError: others could reach it, and no API key is set.
+    """
+    if not _is_loopback(host) and not api_key:
+        raise ValueError(f"Host {host} is reachable from outside: set EMULATOR_API_KEY first, or use 127.0.0.1.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((host, port))
+    return bound
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@asynccontextmanager
+async def serve(
+    settings: Settings | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    model: Model | None = None,
+    clock: Callable[[], float] = time.time,
+) -> AsyncIterator[str]:
+    """Serve in this event loop while the block runs; yields `http://HOST:PORT`.
+
+    Raises:
+        ValueError: as `listen`.
+        RuntimeError: another emulator uses the same data folder.
+    """
+    import uvicorn
+
+    settings = settings or Settings()
+    started = asyncio.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started.set()
+
+        @contextlib.contextmanager
+        def capture_signals(self):  # type: ignore[no-untyped-def]  # whoever entered this block minds the signals
+            yield
+
+    with contextlib.closing(listen(host, port, api_key=settings.api_key)) as bound:
+        app = create_app(settings, model=model, clock=clock, warm=True)
+        async with app.router.lifespan_context(app):  # here and not by uvicorn, which exits when it fails
+            config = uvicorn.Config(
+                app, log_level="warning", access_log=False, ws="none", lifespan="off", timeout_graceful_shutdown=5
+            )
+            server = Server(config)
+            task = asyncio.create_task(server.serve(sockets=[bound]), name="uvicorn")
+            try:
+                await started.wait()
+                name = f"[{host}]" if ":" in host else host
+                yield f"http://{name}:{bound.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+                await task

@@ -1,0 +1,35 @@
+"""The emulator's settings, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    data: Path | None = None  # None: everything is in memory or a temporary folder, and gone at the end
+    api_key: str | None = None  # None: any non-empty credential is accepted
+    model_url: str | None = None  # base URL of a chat-completions endpoint; None: the builtin offline model
+    model: str | None = None  # the model's name there
+    model_key: str | None = None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read `EMULATOR_*`.
+
+        Raises:
+            ValueError: `EMULATOR_MODEL_URL` stands without `EMULATOR_MODEL`.
+        """
+        data = environ.get("EMULATOR_DATA")
+        settings = cls(
+            data=Path(data) if data else None,
+            api_key=environ.get("EMULATOR_API_KEY") or None,
+            model_url=environ.get("EMULATOR_MODEL_URL") or None,
+            model=environ.get("EMULATOR_MODEL") or None,
+            model_key=environ.get("EMULATOR_MODEL_KEY") or None,
+        )
+        if settings.model_url and not settings.model:
+            raise ValueError("EMULATOR_MODEL_URL is set, so EMULATOR_MODEL must name the model behind it")
+        return settings

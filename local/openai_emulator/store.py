@@ -1,0 +1,180 @@
+"""Everything the emulator remembers, apart from file contents: JSON objects in one SQLite file.
+
+The store is used from the event loop's thread alone. Every statement is small (WAL, one row or one page), and no
+`await` stands between a read and the write that follows from it, so each family's changes are atomic.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.openai_emulator.errors import invalid
+
+Body = dict[str, Any]
+
+# Two emulators on one folder would end each other's work, hence the exclusive lock.
+_PRAGMAS = """
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+BEGIN EXCLUSIVE;
+COMMIT;
+"""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of creation: finer than created_at, which counts seconds
+    kind TEXT NOT NULL,
+    parent TEXT NOT NULL,  -- id of the object this one lives in, or ''
+    id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (kind, parent, id)
+);
+CREATE INDEX IF NOT EXISTS objects_by_id ON objects (kind, id);
+CREATE INDEX IF NOT EXISTS objects_by_status ON objects (kind, parent, json_extract(body, '$.status'));
+"""
+
+_PAGE = """
+SELECT id, body FROM objects
+WHERE kind = :kind AND parent = :parent AND seq > :low AND seq < :high
+  AND (:field = '' OR json_extract(body, :field) = :value)
+ORDER BY seq * :direction LIMIT :limit
+"""
+
+_LAST = 2**62
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paging:
+    """What a list request asks for."""
+
+    limit: int
+    order: str = "desc"  # by creation: "asc" or "desc"
+    after: str | None = None
+    before: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    bodies: Sequence[Body]
+    ids: Sequence[str]
+    has_more: bool
+
+
+class Store:
+    def __init__(self, path: Path | None) -> None:
+        """Open or create the file for this process alone; None keeps all in memory.
+
+        Raises:
+            RuntimeError: another emulator has it open.
+        """
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
+        try:
+            self._db.executescript(_PRAGMAS + _SCHEMA)
+        except sqlite3.OperationalError as exc:
+            self._db.close()
+            raise RuntimeError(f"{path} cannot be opened; does another emulator use it? ({exc})") from exc
+
+    def close(self) -> None:
+        self._db.close()
+
+    def put(self, kind: str, id: str, body: Mapping[str, Any], *, parent: str = "") -> None:
+        """Insert, or replace the body in its place."""
+        self._db.execute(
+            "INSERT INTO objects (kind, parent, id, body) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (kind, parent, id) DO UPDATE SET body = excluded.body",
+            (kind, parent, id, json.dumps(body)),
+        )
+
+    def get(self, kind: str, id: str, *, parent: str = "") -> Body | None:
+        row = self._db.execute(
+            "SELECT body FROM objects WHERE kind = ? AND parent = ? AND id = ?", (kind, parent, id)
+        ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def delete(self, kind: str, id: str, *, parent: str = "") -> bool:
+        """True if it was there."""
+        done = self._db.execute("DELETE FROM objects WHERE kind = ? AND parent = ? AND id = ?", (kind, parent, id))
+        return done.rowcount > 0
+
+    def delete_children(self, kind: str, parent: str) -> None:
+        self._db.execute("DELETE FROM objects WHERE kind = ? AND parent = ?", (kind, parent))
+
+    def parents(self, kind: str, id: str) -> list[str]:
+        """Where objects with this id live: the vector stores a file is in."""
+        return [row[0] for row in self._db.execute("SELECT parent FROM objects WHERE kind = ? AND id = ?", (kind, id))]
+
+    def all(self, kind: str, *, parent: str | None = None, status: Sequence[str] = ()) -> list[Body]:
+        """Every object of a kind, oldest first."""
+        rows = self._db.execute(
+            "SELECT body FROM objects WHERE kind = ?1 AND (?2 IS NULL OR parent = ?2)"
+            " AND (?3 = '[]' OR json_extract(body, '$.status') IN (SELECT value FROM json_each(?3))) ORDER BY seq",
+            (kind, parent, json.dumps(list(status))),
+        )
+        return [json.loads(row[0]) for row in rows]
+
+    def counts(self, kind: str, parent: str) -> dict[str, int]:
+        """How many children stand in which status."""
+        return dict(
+            self._db.execute(
+                "SELECT json_extract(body, '$.status'), count(*) FROM objects WHERE kind = ? AND parent = ? GROUP BY 1",
+                (kind, parent),
+            ).fetchall()
+        )
+
+    def total(self, kind: str, parent: str, field: str) -> int:
+        """The sum of a number over all children."""
+        row = self._db.execute(
+            "SELECT total(json_extract(body, '$.' || ?)) FROM objects WHERE kind = ? AND parent = ?",
+            (field, kind, parent),
+        ).fetchone()
+        return int(row[0])
+
+    def page(self, kind: str, paging: Paging, *, parent: str = "", where: tuple[str, str] | None = None) -> Page:
+        """One page of a list; `where` is a top-level field of the body and the value it must have.
+
+        Raises:
+            ApiError: 400 when `after` or `before` names no object of this list.
+        """
+        after = self._seq(kind, parent, "after", paging.after)
+        before = self._seq(kind, parent, "before", paging.before)
+        direction = 1 if paging.order == "asc" else -1
+        low, high = (after, before) if direction == 1 else (before, after)
+        backwards = paging.before is not None and paging.after is None  # the page that ends just before the cursor
+        field, value = (f"$.{where[0]}", where[1]) if where else ("", "")
+        rows = self._db.execute(
+            _PAGE,
+            {
+                "kind": kind,
+                "parent": parent,
+                "low": low if low is not None else 0,
+                "high": high if high is not None else _LAST,
+                "field": field,
+                "value": value,
+                "direction": -direction if backwards else direction,
+                "limit": paging.limit + 1,
+            },
+        ).fetchall()
+        shown = rows[: paging.limit]
+        if backwards:
+            shown.reverse()
+        return Page(
+            ids=[row[0] for row in shown],
+            bodies=[json.loads(row[1]) for row in shown],
+            has_more=len(rows) > paging.limit,
+        )
+
+    def _seq(self, kind: str, parent: str, param: str, id: str | None) -> int | None:
+        if id is None:
+            return None
+        row = self._db.execute(
+            "SELECT seq FROM objects WHERE kind = ? AND parent = ? AND id = ?", (kind, parent, id)
+        ).fetchone()
+        if row is None:
+            raise invalid(f"Invalid value for '{param}': no object '{id}' in this list.", param=param)
+        return int(row[0])

@@ -1,0 +1,163 @@
+"""How everything looks in a terminal, and in a plain log."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.status import Status
+from rich.text import Text
+
+Json = dict[str, Any]
+
+PLAIN_WIDTH = 100
+WIDEST = 110
+ACTIVITIES = {
+    "file_search": "searching the documents",
+    "code_interpreter": "running Python",
+    "function": "calling a function",
+}
+COUNTED = (
+    ("file_search_calls", "file search", "file searches"),
+    ("code_interpreter_calls", "code run", "code runs"),
+)
+
+
+class Terminal:
+    """Writes for people: colours and a spinner on a terminal, the same words without control characters elsewhere."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or _console()
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """One line or paragraph."""
+        self.console.print(Text(text, style=style))
+
+    def heading(self, text: str) -> None:
+        """A line above a part."""
+        self.console.print()
+        self.console.rule(Text(text, style="bold cyan"), align="left", style="cyan")
+
+    def pair(self, name: str, value: str, style: str = "") -> None:
+        """A name and a value, aligned with the others."""
+        self.console.print(Text.assemble((f"  {name:<15} ", "dim"), (value, style)), soft_wrap=True)
+
+    def log(self, name: str, line: str) -> None:
+        """A line that a process wrote."""
+        self.console.print(Text(f"{name:>14} │ {line}", style="dim"), soft_wrap=True)
+
+    def next_step(self, text: str) -> None:
+        """What to do next."""
+        self.console.print(Text.assemble(("Next: ", "bold green"), text))
+
+    def error(self, message: str, advice: str = "") -> None:
+        """What is wrong and what to do."""
+        self.console.print(Text.assemble(("Error: ", "bold red"), message))
+        if advice:
+            self.console.print(Text(advice))
+
+    def document(self, document: Json, seconds: float | None = None) -> None:
+        """One document and its status."""
+        status = document["status"]
+        style = {"indexed": "green", "failed": "red", "unsupported": "yellow"}.get(status, "cyan")
+        took = f"{seconds:6.2f} s" if seconds is not None else ""
+        reason = (document.get("reason") or {}).get("message", "")
+        self.console.print(Text.assemble(f"  {document['path']:<34} ", (f"{status:<12}", style), took, reason))
+
+    @contextmanager
+    def watching(self) -> Iterator["Watch"]:
+        """Show a run's steps while it runs."""
+        watch = Watch(self.console)
+        with watch.status:
+            yield watch
+
+    def answer(self, run: Json, seconds: float | None = None) -> None:
+        """An answer with its sources, charts, tokens and cost; or why there is none."""
+        if run.get("answer"):
+            text = without_pictures(marked(run["answer"], run["citations"]))
+            self.console.print(Padding(Markdown(text), (1, 2, 1, 2)))
+        if run["status"] != "completed":
+            error = run.get("error") or {}
+            self.error(f"The run ended as {run['status']}: {error.get('message', 'no reason was given')}")
+        self.console.print(Group(*self._sources(run), *self._places(run)))
+        self.pair("tokens", tokens_line(run["usage"]))
+        if cost := run.get("cost"):
+            self.pair("cost", f"${cost['usd']:.4f}  ({cost['prices']})")
+        if seconds is not None:
+            self.pair("time", f"{seconds:.2f} s from question to answer")
+
+    def _sources(self, run: Json) -> Iterator[Text]:
+        for citation in run["citations"]:
+            page = f", page {citation['page']}" if citation.get("page") else ""
+            quote = shortened(citation.get("quote") or "", self.console.width - 10)
+            yield Text.assemble(
+                (f"  [{citation['n']}] {citation['document']}{page}", "bold"), (f"\n      “{quote}”", "dim")
+            )
+
+    def _places(self, run: Json) -> Iterator[Text]:
+        for chart in run["charts"]:
+            yield Text.assemble(("  chart           ", "dim"), (f"answers/{chart['path']}", "magenta"))
+        for output in run.get("outputs", []):
+            yield Text.assemble(("  file            ", "dim"), (f"answers/{output['path']}", "magenta"))
+        for note in run.get("notes", []):
+            yield Text.assemble(("  note            ", "dim"), (note, "yellow"))
+
+
+class Watch:
+    """Steps of a run: the current one beside a spinner, or a line each where there is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._seen = 0
+        self.status = Status("thinking", console=console, spinner="dots")
+
+    def look(self, run: Json) -> None:
+        """Take in one look at the run."""
+        steps = run.get("steps") or []
+        for step in steps[self._seen :]:
+            self._console.print(Text(f"  · {ACTIVITIES.get(step['type'], step['type'])}", style="dim"))
+        self._seen = max(self._seen, len(steps))
+        doing = [step["type"] for step in steps if step["status"] not in ("completed", "failed")]
+        self.status.update(ACTIVITIES.get(doing[-1], doing[-1]) if doing else "thinking")
+
+
+def marked(answer: str, citations: list[Json]) -> str:
+    """The answer with `[n]` after each cited place, where the API says where that is."""
+    for citation in sorted(citations, key=lambda c: (c.get("position", -1), c["n"]), reverse=True):
+        if (position := citation.get("position")) is not None:
+            answer = f"{answer[:position]} [{citation['n']}]{answer[position:]}"
+    return answer
+
+
+def without_pictures(markdown: str) -> str:
+    """Pictures by their words: a terminal shows none, and the charts are listed anyway."""
+    return re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"*Chart: \1*", markdown)
+
+
+def tokens_line(usage: Json) -> str:
+    """Tokens and tool calls in one line."""
+    parts = [f"{usage['input_tokens']:,} in"]
+    if usage["cached_tokens"]:
+        parts.append(f"{usage['cached_tokens']:,} of them cached")
+    parts.append(f"{usage['output_tokens']:,} out")
+    for name, one, more in COUNTED:
+        if count := usage[name]:
+            parts.append(f"{count} {one if count == 1 else more}")
+    return " · ".join(parts)
+
+
+def shortened(text: str, width: int) -> str:
+    """One line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: max(width - 1, 1)].rstrip()}…"
+
+
+def _console() -> Console:
+    if not sys.stdout.isatty():
+        return Console(width=PLAIN_WIDTH, color_system=None, markup=False, highlight=False, emoji=False)
+    console = Console(markup=False, highlight=False, emoji=False)
+    return console if console.width <= WIDEST else Console(width=WIDEST, markup=False, highlight=False, emoji=False)

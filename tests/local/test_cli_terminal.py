@@ -1,0 +1,109 @@
+"""What people read, on a terminal and in a plain log."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from local.terminal import Terminal, Watch, marked, shortened, tokens_line
+
+USAGE = {
+    "input_tokens": 1234,
+    "cached_tokens": 0,
+    "output_tokens": 56,
+    "reasoning_tokens": 0,
+    "total_tokens": 1290,
+    "file_search_calls": 0,
+    "code_interpreter_calls": 0,
+}
+RUN: dict[str, Any] = {
+    "id": "run_1",
+    "status": "completed",
+    "answer": "Alert above 2 s. Page above 5 s.",
+    "citations": [
+        {
+            "n": 1,
+            "document": "guide.pdf",
+            "file_id": "file-1",
+            "filename": "guide.pdf",
+            "quote": "warn [red] at 2 s",
+            "page": 3,
+        },
+        {"n": 2, "document": "notes.md", "file_id": "file-2", "filename": "notes.md", "quote": "x" * 500},
+    ],
+    "charts": [{"n": 1, "path": "run_1/charts/1.png", "filename": "a.png", "url": "http://x"}],
+    "outputs": [{"path": "run_1/files/a.csv", "filename": "a.csv"}],
+    "notes": ["one chart is missing"],
+    "usage": USAGE,
+    "cost": {"usd": 0.00058, "parts": {}, "prices": "list prices"},
+}
+
+
+def written(run: dict[str, Any], width: int = 100) -> str:
+    """An answer as a plain log has it."""
+    file = io.StringIO()
+    Terminal(Console(file=file, width=width, color_system=None, markup=False, highlight=False)).answer(run, 1.5)
+    return file.getvalue()
+
+
+def test_an_answer_shows_all_that_belongs_to_it() -> None:
+    text = written(RUN)
+    for part in (
+        "Alert above 2 s.",
+        "[1] guide.pdf, page 3",
+        "“warn [red] at 2 s”",
+        "answers/run_1/charts/1.png",
+        "answers/run_1/files/a.csv",
+        "one chart is missing",
+        "1,234 in · 56 out",
+        "$0.0006  (list prices)",
+        "1.50 s",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_an_answer_fits_and_has_no_control_characters(width: int) -> None:
+    text = written(RUN, width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert all(character.isprintable() or character == "\n" for character in text)
+
+
+def test_a_failed_run_says_why() -> None:
+    run = {**RUN, "status": "failed", "answer": None, "citations": [], "charts": [], "cost": None}
+    text = written({**run, "error": {"code": "rate_limited", "message": "The service is busy.", "retryable": True}})
+    assert "The run ended as failed: The service is busy." in text
+
+
+def test_marks_stand_where_the_citations_do() -> None:
+    citations = [{"n": 1, "position": 16}, {"n": 2, "position": 32}, {"n": 3, "position": 32}, {"n": 4}]
+    assert marked(RUN["answer"], citations) == "Alert above 2 s. [1] Page above 5 s. [2] [3]"
+
+
+def test_each_step_is_written_once() -> None:
+    file = io.StringIO()
+    watch = Watch(Console(file=file, width=80, color_system=None))
+    search = {"type": "file_search", "status": "completed"}
+    watch.look({"steps": [{**search, "status": "in_progress"}]})
+    watch.look({"steps": [search, {"type": "code_interpreter", "status": "in_progress"}]})
+    watch.look({"steps": None})
+    assert file.getvalue().split("\n") == ["  · searching the documents", "  · running Python", ""]
+
+
+@pytest.mark.parametrize(
+    ("usage", "line"),
+    [
+        ({}, "1,234 in · 56 out"),
+        ({"cached_tokens": 1000}, "1,234 in · 1,000 of them cached · 56 out"),
+        ({"file_search_calls": 1, "code_interpreter_calls": 1}, "1,234 in · 56 out · 1 file search · 1 code run"),
+        ({"file_search_calls": 2, "code_interpreter_calls": 3}, "1,234 in · 56 out · 2 file searches · 3 code runs"),
+    ],
+)
+def test_tokens_in_a_line(usage: dict[str, int], line: str) -> None:
+    assert tokens_line({**USAGE, **usage}) == line
+
+
+@pytest.mark.parametrize(("text", "short"), [("a  b\nc", "a b c"), ("abcdef", "abcd…"), ("abc  def", "abc…")])
+def test_shortened(text: str, short: str) -> None:
+    assert shortened(text, 5) == short

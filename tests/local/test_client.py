@@ -1,0 +1,70 @@
+"""The HTTP API as a user sees it, over the real processes."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.client import Client
+from local.errors import LocalError, RequestFailed
+from local.stack import Stack
+
+pytestmark = pytest.mark.acceptance
+TEXT = b"# Tea\n\nThe kitchen's green tea is brewed at 78 degrees for two minutes.\n"
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+    with Client(stack.app_url, storage=stack.azurite.connection_string) as client:
+        yield client
+
+
+def test_drop_ask_and_read_the_answer(client: Client) -> None:
+    collection = f"tea-{uuid.uuid4().hex[:8]}"
+    path = f"{collection}/tea.md"
+    seen: list[dict[str, Any]] = []
+    final = client.wait_indexed({path: client.drop_bytes(TEXT, path)}, on_final=seen.append)
+    assert final[path]["status"] == "indexed"
+    assert seen == [final[path]]
+
+    accepted = client.ask("At how many degrees is green tea brewed?", collection=collection)
+    looks: list[dict[str, Any]] = []
+    run = client.wait(accepted, on_look=looks.append)
+    assert (run["id"], run["thread_id"], run["status"]) == (accepted.id, accepted.thread_id, "completed")
+    assert "78" in run["answer"]
+    assert {citation["document"] for citation in run["citations"]} == {path}
+    assert looks[-1] == run
+    assert f"{run['id']}/answer.json" in client.answer_blobs(run["id"])
+    assert "78" in (client.read_answer_blob(f"{run['id']}/answer.md") or b"").decode()
+
+
+def test_what_is_not_there_is_none(client: Client) -> None:
+    assert client.read_answer_blob("run_missing/answer.json") is None
+    assert client.answer_blobs("run_missing") == []
+
+
+def test_a_document_that_is_never_dropped_is_not_waited_for_for_ever(client: Client) -> None:
+    assert client.wait_indexed({"missing.md": "0x1"}, on_final=lambda _: None, within_s=0.1) == {}
+
+
+def test_a_refusal_says_why(client: Client) -> None:
+    with pytest.raises(RequestFailed) as caught:
+        client.ask("Anything?", thread_id="thread_that_never_was")
+    assert caught.value.status in (400, 404, 422)
+    assert caught.value.code
+    assert str(caught.value)
+
+
+def test_an_app_that_is_not_there_is_named(stack: Stack) -> None:
+    with (
+        Client("http://127.0.0.1:9", storage=stack.azurite.connection_string) as client,
+        pytest.raises(LocalError, match=r"The app at http://127\.0\.0\.1:9 did not answer"),
+    ):
+        client.documents()
+
+
+def test_storage_that_is_not_there_is_said(stack: Stack) -> None:
+    gone = stack.azurite.connection_string.replace(f":{stack.azurite.ports[0]}/", ":9/")
+    with Client(stack.app_url, storage=gone) as client, pytest.raises(LocalError, match="Storage failed"):
+        client.drop_bytes(TEXT, "tea.md")
