@@ -20,7 +20,7 @@ from shared.datacards import choose
 from shared.documents import Documents
 from shared.engines.base import Ask, Engine, Look
 from shared.errors import BlobChanged, Busy, NotFound, ServiceBusy, ServiceError
-from shared.models import DEFAULT_COLLECTION, DataFile, Failure, Run, RunStatus, Thread, made_at, new_id
+from shared.models import DEFAULT_COLLECTION, Collection, DataFile, Failure, Run, RunStatus, Thread, made_at, new_id
 from shared.polling import look_delay_s, retry_delay_s
 from shared.publishing import Publisher, Unfinished
 from shared.records import Records, Stored
@@ -102,13 +102,7 @@ class Runs:
         if thread and thread.active_run_id:
             await self._refuse_second(thread)
         name = asked.collection or (thread.collection if thread else DEFAULT_COLLECTION)
-        collection, files = await asyncio.gather(self._collections.find(name), self._files(asked, name, thread))
-        if collection is None and asked.collection:
-            raise NotFound(
-                f"There is no collection {name!r}. A collection is a folder in the container 'documents'; it exists "
-                "from its first indexed document on.",
-                code="collection_not_found",
-            )
+        collection, files = await self._resolve(asked, name, thread)
         joining = (
             self._threads.claim(stored_thread, run_id=run_id)
             if stored_thread
@@ -134,6 +128,19 @@ class Runs:
         stored = await self._records.create(run_id, run)
         log.info("run.accepted", extra={"run_id": run_id, "thread_id": joined.id})
         return await self._launch(stored)
+
+    async def _resolve(
+        self, asked: Question, name: str, thread: Thread | None
+    ) -> tuple[Collection | None, tuple[DataFile, ...]]:
+        """The collection and the files that the question is about."""
+        collection, files = await asyncio.gather(self._collections.find(name), self._files(asked, name, thread))
+        if collection is None and asked.collection:
+            raise NotFound(
+                f"There is no collection {name!r}. A collection is a folder in the container 'documents'; it exists "
+                "from its first indexed document on.",
+                code="collection_not_found",
+            )
+        return collection, files
 
     async def find(self, run_id: str) -> Run:
         """Raises NotFound."""

@@ -9,6 +9,7 @@ from typing import Literal, cast
 from shared.errors import SettingError
 
 STORAGE_CONNECTION = "AzureWebJobsStorage"
+LONGEST_S = 366 * 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +64,8 @@ class Settings:
             model=_required(environ, "OPENAI_MODEL", "the name of the model deployment, such as gpt-4.1-mini"),
             engine=cast(Literal["responses"], engine),
             instructions=environ.get("INSTRUCTIONS") or None,
-            run_max_s=_whole(environ, "RUN_MAX_S", 900),
-            indexing_max_s=_whole(environ, "INDEXING_MAX_S", 1800),
+            run_max_s=_whole(environ, "RUN_MAX_S", 900, most=LONGEST_S),
+            indexing_max_s=_whole(environ, "INDEXING_MAX_S", 1800, most=LONGEST_S),
             question_max_chars=_whole(environ, "QUESTION_MAX_CHARS", 8_000),
             body_max_bytes=_whole(environ, "BODY_MAX_BYTES", 65_536),
             document_max_bytes=_whole(environ, "DOCUMENT_MAX_BYTES", 512 * 1024 * 1024),
@@ -102,12 +103,12 @@ def _required(environ: Mapping[str, str], name: str, example: str) -> str:
     raise SettingError(f"The setting {name} is missing. It should be {example}.")
 
 
-def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
+def _whole(environ: Mapping[str, str], name: str, default: int, *, most: int = 2**40) -> int:
     text = environ.get(name) or str(default)
-    if text.isascii() and text.isdigit() and 0 < int(text[:20]) < 2**40:
+    if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= most:
         return int(text)
     raise SettingError(
-        f"The setting {name} is {text[:40]!r}; it should be a whole number above 0.", code="setting_invalid"
+        f"The setting {name} is {text[:40]!r}; it should be a whole number from 1 to {most:,}.", code="setting_invalid"
     )
 
 

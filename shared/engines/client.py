@@ -48,6 +48,11 @@ def translated(what: str) -> Iterator[None]:
         raise ServiceBusy(f"{what}: the model service is out of reach.") from exc
     except ClientAuthenticationError as exc:  # a role may take minutes to arrive
         raise ServiceBusy(f"{what}: no token for the model service could be had: {exc.message}") from exc
+    except AttributeError as exc:  # the SDK hands on a page of HTML as a string
+        raise ServiceError(
+            f"{what}: what answered is not the model service's API. Check OPENAI_BASE_URL.",
+            code="service_not_understood",
+        ) from exc
     except openai.OpenAIError as exc:
         raise ServiceError(f"{what}: {exc}") from exc
 

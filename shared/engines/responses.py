@@ -63,12 +63,12 @@ class ResponsesEngine:
                 background=True,
                 store=True,  # without it a background response may be gone after ten minutes
             )
-        return response.id
+            return response.id
 
     async def look(self, engine_run: str) -> Look:
         with translated("looking at the run"):
             response = await self._client.responses.retrieve(engine_run, include=INCLUDE)
-        look = look_of(response)
+            look = look_of(response)
         if look.output is None:
             return look
         return replace(look, output=await self._with_unnamed(response, look.output))

@@ -23,7 +23,7 @@ class OpenAIVectorStores:
             store = await self._client.vector_stores.create(
                 name=name[:256], metadata={"made_by": "assistant-functions", "collection": name[:512]}
             )
-        return store.id
+            return store.id
 
     async def delete_store(self, store_id: str) -> None:
         with suppress(ServiceMissing), translated(f"deleting {store_id}"):
@@ -36,7 +36,7 @@ class OpenAIVectorStores:
             file = await self._client.files.create(
                 file=(filename, content), purpose="assistants", timeout=UPLOAD_TIMEOUT_S
             )
-        return file.id
+            return file.id
 
     async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> None:
         with translated(f"attaching {file_id}"):
@@ -45,21 +45,21 @@ class OpenAIVectorStores:
     async def state(self, store_id: str, file_id: str) -> IndexState:
         with translated(f"looking at {file_id}"):
             file = await self._client.vector_stores.files.retrieve(file_id, vector_store_id=store_id)
-        if file.status == "cancelled":
+            status, error = file.status, file.last_error
+        if status == "cancelled":
             return IndexState(status="failed", code="cancelled", message="Indexing was cancelled at the service.")
-        if file.status == "failed":
-            error = file.last_error
+        if status == "failed":
             return IndexState(
                 status="failed",
                 code=error.code if error else "failed",
                 message=error.message if error else "The service gave no reason.",
             )
-        return IndexState(status=file.status)
+        return IndexState(status=status)
 
     async def attributes(self, store_id: str, file_id: str) -> Attributes:
         with translated(f"looking at {file_id}"):
             file = await self._client.vector_stores.files.retrieve(file_id, vector_store_id=store_id)
-        return file.attributes or {}
+            return file.attributes or {}
 
     async def discard(self, store_id: str | None, file_id: str) -> None:
         # Both, in this order: taking a file out of a store leaves the File, which goes on counting against the quota.

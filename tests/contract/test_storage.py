@@ -1,0 +1,298 @@
+"""What the app expects of storage: the same tests on the fakes and, over the real SDK, on Azurite."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from local.azurite import Azurite
+from shared.documents import _record_name
+from shared.errors import BlobChanged, BlobMissing, StorageError
+from shared.records import key_of
+from shared.settings import StorageAccount
+from shared.storage import AzureBlobs, AzureQueue, Blobs, _queue, connect
+from tests.fakes import InMemoryBlobs, InMemoryQueue
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+async def blob_service(azurite: Azurite) -> AsyncIterator[BlobServiceClient]:
+    async with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        yield service
+
+
+@pytest.fixture(params=["fake", "azurite"])
+async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
+    """An empty blob container."""
+    if request.param == "fake":
+        yield InMemoryBlobs()
+        return
+    service = await _service_of(request)
+    async with service:
+        container = service.get_container_client(f"test-{uuid.uuid4().hex}")
+        await container.create_container()
+        yield AzureBlobs(container)
+
+
+async def drop(blobs: Blobs, name: str, content: bytes) -> str:
+    """A large blob as users bring it, and its etag: the app itself writes small ones only."""
+    if isinstance(blobs, AzureBlobs):
+        await blobs._container.upload_blob(name, content, overwrite=True)
+    else:
+        await blobs.write(name, content, media_type="text/plain")
+    return (await blobs.info(name)).etag
+
+
+async def _service_of(request: pytest.FixtureRequest) -> BlobServiceClient:
+    azurite: Azurite = request.getfixturevalue("azurite")
+    return BlobServiceClient.from_connection_string(azurite.connection_string)
+
+
+# ---- blobs -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_blob_is_read_as_it_was_written(blobs: Blobs) -> None:
+    etag = await blobs.write("a/b.bin", b"\x00\xff", media_type="image/png", metadata={"k": "v"})
+    assert not etag.startswith('"')
+    blob = await blobs.read("a/b.bin")
+    assert (blob.content, blob.etag) == (b"\x00\xff", etag)
+    info = await blobs.info("a/b.bin")
+    assert (info.name, info.etag, info.size_bytes, dict(info.metadata)) == ("a/b.bin", etag, 2, {"k": "v"})
+    assert info.last_modified_at.tzinfo is not None
+
+
+async def test_an_empty_blob_can_be_read(blobs: Blobs) -> None:
+    etag = await blobs.write("empty", b"", media_type="text/plain")
+    assert (await blobs.read("empty")).content == b""
+    assert [chunk async for chunk in blobs.stream("empty", etag=etag) if chunk] == []
+
+
+async def test_what_is_not_there_is_missing(blobs: Blobs) -> None:
+    with pytest.raises(BlobMissing):
+        await blobs.read("nothing")
+    with pytest.raises(BlobMissing):
+        await blobs.info("nothing")
+    with pytest.raises((BlobMissing, BlobChanged)):  # Azurite looks at the condition first
+        _ = [chunk async for chunk in blobs.stream("nothing", etag="0x1")]
+    assert await blobs.delete("nothing") is False
+
+
+async def test_each_write_has_an_etag_of_its_own(blobs: Blobs) -> None:
+    first = await blobs.write("a", b"same", media_type="text/plain")
+    assert await blobs.write("a", b"same", media_type="text/plain") != first
+
+
+async def test_create_only_once(blobs: Blobs) -> None:
+    await blobs.write("a", b"1", media_type="text/plain", if_none_match="*")
+    with pytest.raises(BlobChanged):
+        await blobs.write("a", b"2", media_type="text/plain", if_none_match="*")
+    assert (await blobs.read("a")).content == b"1"
+
+
+async def test_replace_only_what_was_read(blobs: Blobs) -> None:
+    old = await blobs.write("a", b"1", media_type="text/plain", metadata={"k": "old"})
+    new = await blobs.write("a", b"2", media_type="text/plain", if_match=old)
+    with pytest.raises(BlobChanged):
+        await blobs.write("a", b"3", media_type="text/plain", if_match=old)
+    blob = await blobs.read("a")
+    assert (blob.content, blob.etag) == (b"2", new)
+    assert dict((await blobs.info("a")).metadata) == {}
+
+
+async def test_replacing_what_was_deleted_is_a_change(blobs: Blobs) -> None:
+    old = await blobs.write("a", b"1", media_type="text/plain")
+    assert await blobs.delete("a") is True
+    with pytest.raises(BlobChanged):
+        await blobs.write("a", b"2", media_type="text/plain", if_match=old)
+    with pytest.raises(BlobMissing):
+        await blobs.read("a")
+
+
+async def test_delete_only_what_was_read(blobs: Blobs) -> None:
+    old = await blobs.write("a", b"1", media_type="text/plain")
+    new = await blobs.write("a", b"2", media_type="text/plain")
+    with pytest.raises(BlobChanged):
+        await blobs.delete("a", if_match=old)
+    assert (await blobs.read("a")).content == b"2"
+    assert await blobs.delete("a", if_match=new) is True
+    assert [info.name async for info in blobs.list()] == []
+
+
+async def test_a_listing_is_sorted_and_has_metadata(blobs: Blobs) -> None:
+    for name in ("b/2", "b/1", "a", "c", "b"):
+        await blobs.write(name, name.encode(), media_type="text/plain", metadata={"of": name.replace("/", "-")})
+    found = [(info.name, info.size_bytes, dict(info.metadata)) async for info in blobs.list("b/")]
+    assert found == [("b/1", 3, {"of": "b-1"}), ("b/2", 3, {"of": "b-2"})]
+    assert [info.name async for info in blobs.list()] == ["a", "b", "b/1", "b/2", "c"]
+
+
+async def test_a_long_listing_is_complete(blobs: Blobs) -> None:
+    names = [f"n/{n:04}" for n in range(30)]
+    for name in names:
+        await blobs.write(name, b"", media_type="text/plain")
+    assert [info.name async for info in blobs.list("n/")] == names
+
+
+NAMES = [
+    "a name with spaces.md",
+    "ünïcödé/文書 📄.pdf",
+    "100%.csv",
+    "a%20b.csv",
+    "what?.md",
+    "c#.md",
+    "a+b&c=d;e,f.txt",
+    "quo'te\".md",
+    "dots...md",
+    "(brackets) [square] {curly}.md",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_names_stay_as_they_are(blobs: Blobs, name: str) -> None:
+    etag = await blobs.write(name, b"x", media_type="text/plain")
+    assert (await blobs.info(name)).name == name
+    assert [info.name async for info in blobs.list()] == [name]
+    assert b"".join([chunk async for chunk in blobs.stream(name, etag=etag)]) == b"x"
+    assert await blobs.delete(name) is True
+
+
+HOSTILE = [
+    "../../answers/x",
+    "a/../b",
+    "a/./b",
+    "..",
+    ".",
+    "a//b",
+    "a\\..\\b",
+    "a/..",
+    "\x00\x1f",
+    "a/",
+    "%2E%2E/b",
+    "%2e",
+]
+
+
+async def test_records_of_hostile_names_stay_apart(blobs: Blobs) -> None:
+    keys = [f"index/default/{key_of(name)}.json" for name in HOSTILE]
+    for key in keys:
+        await blobs.write(key, key.encode(), media_type="text/plain", if_none_match="*")
+    for key in keys:
+        assert (await blobs.read(key)).content == key.encode()
+    assert [info.name async for info in blobs.list("index/default/")] == sorted(keys)
+
+
+async def test_the_record_of_the_longest_name_can_be_written(blobs: Blobs) -> None:
+    path = "監視" * 100 + "/" + "報告書" * 100 + ".md"
+    await blobs.write(_record_name(path), b"{}", media_type="application/json")
+    assert (await blobs.read(_record_name(path))).content == b"{}"
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")  # of the SDK's single requests
+async def test_a_large_blob_is_streamed_in_pieces(blobs: Blobs) -> None:
+    content = b"".join(bytes([n]) * MIB for n in range(34))  # more than the SDK takes in its first request
+    etag = await drop(blobs, "large", content)
+    pieces = [piece async for piece in blobs.stream("large", etag=etag)]
+    assert b"".join(pieces) == content
+    assert max(map(len, pieces)) <= 4 * MIB
+
+
+async def test_a_stream_is_of_one_version(blobs: Blobs) -> None:
+    old = await blobs.write("a", b"old", media_type="text/plain")
+    await blobs.write("a", b"new", media_type="text/plain")
+    with pytest.raises(BlobChanged):
+        _ = [piece async for piece in blobs.stream("a", etag=old)]
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")  # of the SDK's single requests
+async def test_a_stream_notices_an_overwrite_in_the_middle(azurite: Azurite, blob_service: BlobServiceClient) -> None:
+    container = blob_service.get_container_client(f"test-{uuid.uuid4().hex}")
+    await container.create_container()
+    blobs = AzureBlobs(container)
+    etag = await drop(blobs, "a", b"x" * 40 * MIB)
+    stream = blobs.stream("a", etag=etag)
+    await anext(stream)
+    await drop(blobs, "a", b"y" * 40 * MIB)
+    with pytest.raises(BlobChanged):
+        _ = [piece async for piece in stream]
+
+
+async def test_a_missing_container_is_an_error_of_ours(blob_service: BlobServiceClient) -> None:
+    blobs = AzureBlobs(blob_service.get_container_client(f"none-{uuid.uuid4().hex}"))
+    with pytest.raises(BlobMissing):
+        await blobs.read("a")
+    with pytest.raises(StorageError):
+        await blobs.write("a", b"", media_type="text/plain")
+    with pytest.raises(StorageError):
+        _ = [info async for info in blobs.list()]
+
+
+async def test_storage_out_of_reach_is_an_error_of_ours() -> None:
+    nowhere = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:1/a;"
+    async with BlobServiceClient.from_connection_string(nowhere, retry_total=0) as service:
+        with pytest.raises(StorageError, match="out of reach"):
+            await AzureBlobs(service.get_container_client("state")).read("a")
+
+
+# ---- queues ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class OnAzurite:
+    """A queue, and what the service holds of it."""
+
+    queue: AzureQueue
+    service: QueueServiceClient
+    name: str
+
+    async def raw(self) -> list[Any]:
+        return [message async for message in self.service.get_queue_client(self.name).receive_messages()]
+
+
+@pytest.fixture
+async def on_azurite(azurite: Azurite) -> AsyncIterator[OnAzurite]:
+    async with QueueServiceClient.from_connection_string(azurite.connection_string) as service:
+        name = f"test-{uuid.uuid4().hex}"
+        await service.create_queue(name)
+        yield OnAzurite(_queue(service, name), service, name)
+
+
+async def test_a_queue_message_is_base64_of_json(on_azurite: OnAzurite) -> None:
+    sent = {"path": "ünïcödé/a b.md", "n": 1}
+    await on_azurite.queue.send(sent)
+    [message] = await on_azurite.raw()
+    assert json.loads(base64.b64decode(message.content, validate=True)) == sent
+    assert message.expires_on.year == 9999
+
+
+async def test_a_delayed_queue_message_is_not_visible_yet(on_azurite: OnAzurite) -> None:
+    await on_azurite.queue.send({"n": 1}, delay_s=120)
+    assert await on_azurite.raw() == []
+    properties = await on_azurite.service.get_queue_client(on_azurite.name).get_queue_properties()
+    assert properties.approximate_message_count == 1
+
+
+async def test_a_missing_queue_is_an_error_of_ours(on_azurite: OnAzurite) -> None:
+    with pytest.raises(StorageError):
+        await _queue(on_azurite.service, f"none-{uuid.uuid4().hex}").send({"n": 1})
+
+
+async def test_the_fake_queue_keeps_message_and_delay() -> None:
+    queue = InMemoryQueue()
+    await queue.send({"n": 1}, delay_s=5)
+    await queue.send({"n": 2})
+    assert [(sent.message["n"], sent.delay_s) for sent in (queue.take(), queue.take())] == [(2, 0), (1, 5)]
+
+
+async def test_the_storage_of_the_app(azurite: Azurite) -> None:
+    async with connect(StorageAccount(connection_string=azurite.connection_string)) as storage:
+        with pytest.raises(BlobMissing):
+            await storage.documents.read(f"{uuid.uuid4().hex}.md")

@@ -1,0 +1,347 @@
+"""Small real things in place of storage and the model service, and what happens to them: crashes and rivals.
+
+Every call of a fake passes its `Outside`, where a test can end the process before or after the n-th call, let somebody
+else act in between, or make a call fail. Each fake passes the same contract tests as the real thing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from itertools import count
+from typing import IO, Any, ParamSpec, TypeVar
+
+from shared.engines.base import Ask, Attributes, IndexState, Look, MadeFile, Output
+from shared.errors import BlobChanged, BlobMissing, ServiceMissing
+from shared.storage import Blob, BlobInfo
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Crash(BaseException):
+    """The process ends here; no `except Exception` sees it."""
+
+
+Action = Callable[[], Awaitable[object]]
+
+
+class Outside:
+    """All that lies outside the process. `calls` names every call so far, as in `state.write runs/run_1.json`."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self._crash_at: tuple[int, bool] | None = None
+        self._meanwhile: list[tuple[str, bool, Action]] = []
+        self._errors: dict[str, list[BaseException]] = defaultdict(list)
+
+    def crash_at(self, n: int, *, after: bool) -> None:
+        """End the process before or after the n-th call from now, counted from 1; the effect of `after` stays."""
+        self._crash_at = (len(self.calls) + n, after)
+
+    def meanwhile(self, action: Action, *, before: str = "", after: str = "") -> None:
+        """Do this once, before or after the next call whose name begins so: another instance is at work, too."""
+        self._meanwhile.append((before or after, bool(after), action))
+
+    def fail(self, call: str, *errors: BaseException) -> None:
+        """The next calls of this name, such as `engine.start`, raise these instead."""
+        self._errors[call] += errors
+
+    def switch_on(self) -> None:
+        """A new process: no crash is planned any more."""
+        self._crash_at = None
+
+    @asynccontextmanager
+    async def call(self, name: str) -> AsyncIterator[None]:
+        self.calls.append(name)
+        n = len(self.calls)
+        await self._act(name, after=False)
+        if self._crash_at == (n, False):
+            raise Crash(f"before {name}")
+        if errors := self._errors[name.split(" ")[0]]:
+            raise errors.pop(0)
+        try:
+            yield
+        finally:  # an error is an answer, too
+            if self._crash_at == (n, True):
+                raise Crash(f"after {name}")
+            await self._act(name, after=True)
+
+    async def _act(self, name: str, *, after: bool) -> None:
+        due = [entry for entry in self._meanwhile if entry[1] == after and name.startswith(entry[0])]
+        for entry in due:
+            self._meanwhile.remove(entry)  # first: the action may make the same call
+            await entry[2]()
+
+
+def outside(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """A method of a fake that is a call to the outside."""
+
+    @wraps(method)
+    async def called(*args: P.args, **named: P.kwargs) -> T:
+        fake: Any = args[0]
+        what = f" {args[1]}" if len(args) > 1 and isinstance(args[1], str) else ""
+        async with fake.outside.call(f"{fake.label}.{method.__name__}{what}"):
+            return await method(*args, **named)
+
+    return called
+
+
+# ---- storage -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Kept:
+    content: bytes
+    media_type: str
+    info: BlobInfo
+
+
+class InMemoryBlobs:
+    def __init__(self, label: str = "blobs", outside: Outside | None = None, clock: Clock | None = None) -> None:
+        self.label = label
+        self.outside = outside or Outside()
+        self._clock = clock or Clock()
+        self._kept: dict[str, _Kept] = {}
+        self._etags = count(1)
+
+    @outside
+    async def read(self, name: str) -> Blob:
+        kept = self._find(name)
+        return Blob(content=kept.content, etag=kept.info.etag)
+
+    @outside
+    async def write(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        media_type: str,
+        metadata: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> str:
+        old = self._kept.get(name)
+        if (if_match and (old is None or old.info.etag != if_match)) or (if_none_match and old):
+            raise BlobChanged(f"{name} was written by someone else.")
+        return self.put(name, content, media_type=media_type, metadata=metadata)
+
+    @outside
+    async def info(self, name: str) -> BlobInfo:
+        return self._find(name).info
+
+    @outside
+    async def delete(self, name: str, *, if_match: str | None = None) -> bool:
+        old = self._kept.get(name)
+        if old and if_match and old.info.etag != if_match:
+            raise BlobChanged(f"{name} was written by someone else.")
+        return self._kept.pop(name, None) is not None
+
+    async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        async with self.outside.call(f"{self.label}.list {prefix}"):
+            found = [self._kept[name].info for name in sorted(self._kept) if name.startswith(prefix)]
+        for info in found:
+            yield info
+
+    async def stream(self, name: str, *, etag: str) -> AsyncIterator[bytes]:
+        async with self.outside.call(f"{self.label}.stream {name}"):
+            kept = self._find(name)
+            if kept.info.etag != etag:
+                raise BlobChanged(f"{name} was written by someone else.")
+        for start in range(0, len(kept.content), 4 * 1024 * 1024):
+            yield kept.content[start : start + 4 * 1024 * 1024]
+
+    # ---- for tests: at once, and not counted as a call of the app
+
+    def put(
+        self, name: str, content: bytes, *, media_type: str = "text/plain", metadata: Mapping[str, str] | None = None
+    ) -> str:
+        info = BlobInfo(
+            name=name,
+            etag=f"0x{next(self._etags):X}",
+            size_bytes=len(content),
+            last_modified_at=self._clock(),
+            metadata=dict(metadata or {}),
+        )
+        self._kept[name] = _Kept(content, media_type, info)
+        return info.etag
+
+    def take_away(self, name: str) -> None:
+        del self._kept[name]
+
+    def names(self, prefix: str = "") -> Sequence[str]:
+        return sorted(name for name in self._kept if name.startswith(prefix))
+
+    def content(self, name: str) -> bytes:
+        return self._kept[name].content
+
+    def _find(self, name: str) -> _Kept:
+        if name not in self._kept:
+            raise BlobMissing(f"{name} is not there.")
+        return self._kept[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A queue message on its way."""
+
+    message: dict[str, Any]
+    delay_s: int
+    due_at: datetime
+
+
+class InMemoryQueue:
+    def __init__(self, label: str = "queue", outside: Outside | None = None, clock: Clock | None = None) -> None:
+        self.label = label
+        self.outside = outside or Outside()
+        self._clock = clock or Clock()
+        self.messages: list[Sent] = []
+
+    @outside
+    async def send(self, message: Mapping[str, Any], *, delay_s: int = 0) -> None:
+        due_at = self._clock() + timedelta(seconds=delay_s)
+        self.messages.append(Sent(message=dict(message), delay_s=delay_s, due_at=due_at))
+
+    def take(self) -> Sent:
+        """The message that is due first, taken off the queue."""
+        first = min(self.messages, key=lambda sent: sent.due_at)
+        self.messages.remove(first)
+        return first
+
+
+# ---- the model service -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Store:
+    name: str
+    files: dict[str, Attributes] = field(default_factory=dict)
+
+
+class FakeVectorStores:
+    """Holds stores and files. `states` scripts what looks at a file of that name answer; else it is completed."""
+
+    label = "stores"
+
+    def __init__(self, outside: Outside | None = None) -> None:
+        self.outside = outside or Outside()
+        self.stores: dict[str, _Store] = {}
+        self.files: dict[str, tuple[str, bytes]] = {}  # id -> name, content
+        self.states: dict[str, list[IndexState]] = defaultdict(list)
+        self._ids = count(1)
+
+    def names_in(self, collection: str) -> list[str]:
+        """The names of the files that the collection's stores hold."""
+        ids = [i for store in self.stores.values() if store.name == collection for i in store.files]
+        return sorted(self.files[file_id][0] for file_id in ids)
+
+    @outside
+    async def create_store(self, name: str) -> str:
+        store_id = f"vs_{next(self._ids)}"
+        self.stores[store_id] = _Store(name)
+        return store_id
+
+    @outside
+    async def delete_store(self, store_id: str) -> None:
+        self.stores.pop(store_id, None)
+
+    @outside
+    async def upload(self, filename: str, content: IO[bytes]) -> str:
+        content.seek(0)
+        file_id = f"assistant-{next(self._ids)}"
+        self.files[file_id] = (filename, content.read())
+        return file_id
+
+    @outside
+    async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> None:
+        store = self._store(store_id)
+        if file_id not in self.files:
+            raise ServiceMissing(f"No file {file_id}.")
+        store.files[file_id] = dict(attributes)
+
+    @outside
+    async def state(self, store_id: str, file_id: str) -> IndexState:
+        self._attached(store_id, file_id)
+        scripted = self.states[self.files[file_id][0]]
+        return scripted.pop(0) if scripted else IndexState(status="completed")
+
+    @outside
+    async def attributes(self, store_id: str, file_id: str) -> Attributes:
+        return self._attached(store_id, file_id)
+
+    @outside
+    async def discard(self, store_id: str | None, file_id: str) -> None:
+        if store_id in self.stores:
+            self.stores[store_id].files.pop(file_id, None)
+        self.files.pop(file_id, None)
+
+    def _store(self, store_id: str) -> _Store:
+        if store_id not in self.stores:
+            raise ServiceMissing(f"No vector store {store_id}.")
+        return self.stores[store_id]
+
+    def _attached(self, store_id: str, file_id: str) -> Attributes:
+        store = self._store(store_id)
+        if file_id not in store.files:
+            raise ServiceMissing(f"No file {file_id} in {store_id}.")
+        return store.files[file_id]
+
+
+class FakeEngine:
+    """Runs answer the looks of `script`, one after the other; when it is empty, they are completed with `output`."""
+
+    label = "engine"
+
+    def __init__(self, outside: Outside | None = None) -> None:
+        self.outside = outside or Outside()
+        self.asks: dict[str, Ask] = {}  # by engine run
+        self.script: list[Look] = []
+        self.output = Output(text="Forty-two.", model="fake")
+        self.cancelled: list[str] = []
+        self.files: dict[str, bytes] = {}  # made by code, by file id
+        self._ids = count(1)
+
+    @outside
+    async def start(self, ask: Ask) -> str:
+        engine_run = f"resp_{next(self._ids)}"
+        self.asks[engine_run] = ask
+        return engine_run
+
+    @outside
+    async def look(self, engine_run: str) -> Look:
+        if engine_run not in self.asks:
+            raise ServiceMissing(f"No run {engine_run}.")
+        if engine_run in self.cancelled:
+            return Look(status="cancelled")
+        if self.script:
+            return self.script.pop(0)
+        return Look(status="completed", output=replace(self.output))
+
+    @outside
+    async def cancel(self, engine_run: str) -> None:
+        if engine_run not in self.asks:
+            raise ServiceMissing(f"No run {engine_run}.")
+        self.cancelled.append(engine_run)
+
+    @outside
+    async def download(self, file: MadeFile) -> bytes:
+        if file.file_id not in self.files:
+            raise ServiceMissing(f"No file {file.file_id}.")
+        return self.files[file.file_id]

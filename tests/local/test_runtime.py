@@ -1,0 +1,91 @@
+"""Microsoft's own `azure-functions-runtime` loads function_app.py as it is and runs each of its functions once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.azurite import Azurite
+from local.openai_emulator.server import serve
+from local.provision import provision
+from tests.local.runtime_driver import DOCUMENTS
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = ROOT / ".local" / "runtime"
+FUNCTIONS = [
+    "advance_run",
+    "check_indexing",
+    "fail_document",
+    "fail_indexing",
+    "fail_run",
+    "get_chart",
+    "get_run",
+    "health",
+    "index_document",
+    "list_documents",
+    "remove_document",
+    "start_run",
+    "sweep_runs",
+]
+
+
+@pytest.fixture
+async def driven(tmp_path: Path, plain_environ: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+    """What the driver reports; the runtime keeps its state in modules, and so has a process of its own."""
+    if not (RUNTIME / "azure_functions_runtime").is_dir():
+        pytest.fail("azure-functions-runtime is not in .local/runtime; `make test` installs it there.")
+    with Azurite(log=tmp_path / "azurite.log") as azurite:
+        provision(azurite.connection_string)
+        async with serve() as url:
+            environ = {
+                **plain_environ,
+                "AzureWebJobsStorage": azurite.connection_string,
+                "OPENAI_BASE_URL": f"{url}/openai/v1/",
+                "OPENAI_API_KEY": "local",
+                "OPENAI_MODEL": "builtin",
+                "PYTHONPATH": str(ROOT),
+            }
+            command = [sys.executable, "-m", "tests.local.runtime_driver", str(RUNTIME), str(ROOT)]
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=tmp_path, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            )
+            try:
+                async with asyncio.timeout(120):
+                    out, err = await process.communicate()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+            assert process.returncode == 0, err.decode()[-4000:]
+            yield json.loads(out)
+
+
+async def test_the_runtime_indexes_and_runs_every_function(driven: dict[str, Any]) -> None:
+    assert driven["functions"] == FUNCTIONS
+    assert driven["health"] == [200, {"status": "ok", "version": driven["health"][1]["version"]}]
+
+    status, listed = driven["list_documents"]
+    assert status == 200
+    assert {document["path"]: document["status"] for document in listed["documents"]} == dict.fromkeys(
+        DOCUMENTS, "indexed"
+    )
+
+    status, headers, run = driven["start_run"]
+    assert status == 202
+    assert headers["location"] == f"https://app.example/api/runs/{run['id']}?code=key"
+    assert int(headers["retry-after"]) >= 1
+
+    status, answer = driven["get_run"]
+    assert (status, answer["status"], answer["error"]) == (200, "completed", None)
+    assert "15" in answer["answer"]
+    assert answer["files"] == ["ops/100% ünïcödé.csv"]
+
+    status, headers, opening = driven["get_chart"]
+    assert (status, headers["content-type"], opening) == (200, "image/png", b"\x89PNG\r\n\x1a\n".hex())
+    assert driven["after_removal"] == ["ops/100% ünïcödé.csv"]
