@@ -52,9 +52,10 @@ class Tools(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Begun:
-    """A tool is at work now."""
+    """A tool is at work now. `usage`: of the turn so far."""
 
     move: Search | RunCode
+    usage: Usage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Finished:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """The turn is over. `move` is None when the output limit was reached before an answer."""
+    """The turn is over. `move` is None when the output limit was reached before an answer; `usage`: of the turn."""
 
     move: Say | CallFunctions | None
     usage: Usage
@@ -113,7 +114,7 @@ async def run_turn(
             return
         if not allowed(move, prompt.tools):
             continue  # the service ignores a call of a tool that is not there, or one beyond max_tool_calls
-        yield Begun(move=move)
+        yield Begun(move=move, usage=usage)
         finished = await carry_out(move, tools)
         yield finished
         calls += 1

@@ -348,8 +348,9 @@ class Workspace:
         except ApiError as exc:
             raise ToolBroken(exc.message) from exc
 
-    def image(self, file: OutputFile) -> bytes:
-        return self._containers.path(file.container_id, file.file_id).read_bytes()
+    def path(self, file: OutputFile) -> Path:
+        """Where the content of a file that code made lies."""
+        return self._containers.path(file.container_id, file.file_id)
 
 
 def read_file(body: dict[str, Any]) -> FileCreateResponse:

@@ -15,6 +15,7 @@ from typing import Any
 from starlette.routing import BaseRoute
 
 from local.openai_emulator import container_routes, models
+from local.openai_emulator.assistants_api import AssistantsApi
 from local.openai_emulator.containers import Containers
 from local.openai_emulator.files import Files
 from local.openai_emulator.models.base import Model
@@ -104,6 +105,15 @@ class Emulator:
             clock=clock,
         )
         self.responses = Responses(store=store, turns=turns, model=model, clock=clock)
+        self.assistants_api = AssistantsApi(
+            store=store,
+            files=self.files,
+            stores=self.vector_stores,
+            store_files=self.vector_store_files,
+            containers=self.containers,
+            model=model,
+            clock=clock,
+        )
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -112,6 +122,7 @@ class Emulator:
             *self.vector_store_files.routes(),
             *container_routes.routes(self.containers, self.files),
             *self.responses.routes(),
+            *self.assistants_api.routes(),
         ]
 
     def health(self) -> dict[str, Any]:
@@ -120,6 +131,7 @@ class Emulator:
     def start(self, *, warm: bool = False) -> None:
         """Take up what an earlier process left; `warm`: load and start what a first request would wait for."""
         self.responses.fail_unfinished()
+        self.assistants_api.runs.fail_unfinished()
         self.vector_store_files.resume()
         self._tasks = [asyncio.create_task(self._sweep_for_ever(), name="sweep")]
         if warm:
@@ -135,6 +147,7 @@ class Emulator:
 
     async def sweep(self) -> None:
         """Drop what has expired."""
+        await self.assistants_api.runs.expire()
         await self.containers.sweep()
         await self.files.sweep()
 
@@ -151,6 +164,7 @@ class Emulator:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.responses.close()
+        await self.assistants_api.runs.close()
         await self.vector_store_files.close()
         await self.containers.close()
 

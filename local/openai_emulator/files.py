@@ -23,6 +23,7 @@ from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.store import Store
 
 KIND = "file"
+Purpose = Literal["assistants", "assistants_output", "batch", "fine-tune", "vision"]
 
 
 class ExpiresAfter(wire.Body):
@@ -74,6 +75,12 @@ class Files:
         """Where the content lies; only for an id that `get` knows."""
         return self._folder / file_id
 
+    async def keep(self, source: Path, *, filename: str) -> FileObject:
+        """Copy what code made into a file of purpose `assistants_output`."""
+        file_id = wire.new_id("assistant-")
+        await asyncio.to_thread(shutil.copyfile, source, self.path(file_id))
+        return self._record(file_id, filename=wire.safe_filename(filename), purpose="assistants_output")
+
     async def delete(self, file_id: str) -> None:
         await self._before_delete(file_id)
         self._store.delete(KIND, file_id)
@@ -101,18 +108,22 @@ class Files:
         if size_bytes == 0:
             self.path(file_id).unlink()
             raise invalid("The file is empty.", param="file", code="empty_file")
+        lives_s = asked.expires_after.seconds if asked.expires_after else None
+        return self._record(file_id, filename=filename, purpose=asked.purpose, lives_s=lives_s)
+
+    def _record(self, file_id: str, *, filename: str, purpose: Purpose, lives_s: int | None = None) -> FileObject:
         now = int(self._clock())
         file = FileObject(
             id=file_id,
             object="file",
-            bytes=size_bytes,
+            bytes=self.path(file_id).stat().st_size,
             created_at=now,
             filename=filename,
-            purpose=asked.purpose,
+            purpose=purpose,
             status="processed",
         )
-        if asked.expires_after:
-            file.expires_at = now + asked.expires_after.seconds
+        if lives_s is not None:
+            file.expires_at = now + lives_s
         self._store.put(KIND, file_id, wire.dump(file))
         return file
 

@@ -1,4 +1,4 @@
-"""The HTTP server: routes under `/openai/v1` and `/v1` alike, credentials, request ids and error bodies."""
+"""The HTTP server: routes under `/openai/v1`, `/v1` and `/openai` alike, credentials, request ids and error bodies."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local.openai_emulator import wire
 from local.openai_emulator.emulator import Emulator, open_emulator
+from local.openai_emulator.entra import token_fault
 from local.openai_emulator.errors import ApiError, not_implemented
 from local.openai_emulator.models.base import Model
 from local.openai_emulator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-PREFIXES = ("/openai/v1", "/v1")
+PREFIXES = ("/openai/v1", "/v1", "/openai")  # the last one for clients that send `?api-version=`
 # What the real API has below v1; whatever no route takes is answered with 501 instead of 404.
 REAL_API = re.compile(
     r"(assistants|audio|batches|chat|completions|containers|conversations|dashboard|deployments|embeddings|evals|files"
@@ -66,7 +67,7 @@ def create_app(
 
     return Starlette(
         lifespan=lifespan,
-        middleware=[Middleware(RequestIds), Middleware(Credentials, api_key=settings.api_key)],
+        middleware=[Middleware(RequestIds), Middleware(Credentials, settings=settings, clock=clock)],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _server_error},
     )
 
@@ -156,30 +157,33 @@ class RequestIds:
 
 
 class Credentials:
-    """`Authorization: Bearer KEY` or `api-key: KEY` on everything but `/healthz`."""
+    """`Authorization: Bearer KEY` or `api-key: KEY` on everything but `/healthz`; or tokens of Entra ID, if asked for."""
 
-    def __init__(self, app: ASGIApp, *, api_key: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float]) -> None:
         self._app = app
-        self._api_key = api_key
+        self._settings = settings
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != "/healthz" and not self._accepts(Request(scope)):
-            error = ApiError(
-                401,
-                "Access denied: send a valid key as 'Authorization: Bearer KEY' or 'api-key: KEY'.",
-                code="invalid_api_key",
-            )
+        if scope["type"] == "http" and scope["path"] != "/healthz" and (why := self._fault(Request(scope))):
+            error = ApiError(401, why, code="invalid_api_key")
             await JSONResponse(error.body(), status_code=401)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _accepts(self, request: Request) -> bool:
+    def _fault(self, request: Request) -> str | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        given = token.strip() if scheme.lower() == "bearer" else ""
-        given = given or request.headers.get("api-key", "").strip()
-        if self._api_key is None:
-            return bool(given)
-        return secrets.compare_digest(given.encode(), self._api_key.encode())
+        bearer = token.strip() if scheme.lower() == "bearer" else ""
+        given = bearer or request.headers.get("api-key", "").strip()
+        key, audience = self._settings.api_key, self._settings.entra_audience
+        if key is not None and secrets.compare_digest(given.encode(), key.encode()):
+            return None
+        if audience is not None:
+            fault = token_fault(bearer, audience=audience, now_s=self._clock()) if bearer else "there is none"
+            return fault and f"Access denied: the access token of Entra ID cannot be used, for {fault}."
+        if key is None and given:
+            return None
+        return "Access denied: send a valid key as 'Authorization: Bearer KEY' or 'api-key: KEY'."
 
 
 # ---- on a port ---------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 class Settings:
     data: Path | None = None  # None: everything is in memory or a temporary folder, and gone at the end
     api_key: str | None = None  # None: any non-empty credential is accepted
+    entra_audience: str | None = None  # set: a bearer token must be for it and in time
     model_url: str | None = None  # base URL of a chat-completions endpoint; None: the builtin offline model
     model: str | None = None  # the model's name there
     model_key: str | None = None
@@ -26,6 +27,7 @@ class Settings:
         settings = cls(
             data=Path(data) if data else None,
             api_key=environ.get("EMULATOR_API_KEY") or None,
+            entra_audience=environ.get("EMULATOR_ENTRA_AUDIENCE") or None,
             model_url=environ.get("EMULATOR_MODEL_URL") or None,
             model=environ.get("EMULATOR_MODEL") or None,
             model_key=environ.get("EMULATOR_MODEL_KEY") or None,

@@ -30,7 +30,7 @@ from local.openai_emulator.vector_stores import VectorStores
 
 KIND = "response"
 _MOST_METADATA = 16
-_EVENTS: TypeAdapter[list[Event]] = TypeAdapter(list[Event])
+EVENTS: TypeAdapter[list[Event]] = TypeAdapter(list[Event])
 
 
 class ResponseTools:
@@ -79,7 +79,7 @@ class ResponseTools:
         return self._workspace.container_id if self._workspace else None
 
     def image(self, file: OutputFile) -> bytes:
-        return self._workspace.image(file) if self._workspace else b""
+        return self._workspace.path(file).read_bytes() if self._workspace else b""
 
 
 @dataclass(kw_only=True)
@@ -98,7 +98,7 @@ class Turn:
         return {
             "include": list(self.include),
             "container_id": self.tools.known_container_id,
-            "events": _EVENTS.dump_python(self.events, mode="json"),
+            "events": EVENTS.dump_python(self.events, mode="json"),
         }
 
 
@@ -127,7 +127,7 @@ class Turns:
             ApiError: what it names is not there, or is not implemented.
         """
         chain = self._chain(asked.previous_response_id)
-        history = [event for body in chain for event in _EVENTS.validate_python(body["events"])]
+        history = [event for body in chain for event in EVENTS.validate_python(body["events"])]
         said = read_input(asked.input, history)
         events = settled([*history, *said.events])
         tools = read_tools(asked.tools)

@@ -148,6 +148,12 @@ class VectorStoreFiles:
         if body is not None:
             self._store.put(STORE_KIND, store_id, {**body, "last_active_at": int(self._clock())})
 
+    async def indexed(self, store_ids: Sequence[str], *, within_s: float) -> None:
+        """Wait until nothing of these stores is in progress, or the time is over."""
+        tasks = [task for (store_id, _), task in self._tasks.items() if store_id in store_ids]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)
+
     async def drop_file(self, file_id: str) -> None:
         """Take a file out of every store."""
         for store_id in self._store.parents(KIND, file_id):

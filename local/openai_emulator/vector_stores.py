@@ -130,6 +130,30 @@ class VectorStores:
             raise not_found("vector store", store_id)
         return self._read(body)
 
+    def create(self, asked: CreateVectorStore) -> VectorStore:
+        """Raises ApiError 404: one of the files is not there."""
+        self._files.check_exist(asked.file_ids)
+        now = int(self._clock())
+        store_id = wire.new_id("vs_")
+        body = {
+            "id": store_id,
+            "object": "vector_store",
+            "created_at": now,
+            "last_active_at": now,
+            "name": asked.name or "",
+            "metadata": asked.metadata or {},
+            "expires_after": asked.expires_after.model_dump() if asked.expires_after else None,
+        }
+        self._store.put(KIND, store_id, body)
+        for file_id in dict.fromkeys(asked.file_ids):
+            self._files.attach(store_id, file_id, chunking_strategy=asked.chunking_strategy)
+        return self.get(store_id)
+
+    async def delete(self, store_id: str) -> None:
+        """Nothing happens when it is not there."""
+        self._store.delete(KIND, store_id)
+        await self._files.drop_store(store_id)
+
     def _read(self, body: dict[str, Any]) -> VectorStore:
         counts = self._store.counts(FILE_KIND, body["id"])
         expires_at = None
@@ -155,23 +179,7 @@ class VectorStores:
     # ---- the API -----------------------------------------------------------------------------------------------
 
     async def _create(self, request: Request) -> VectorStore:
-        asked = await wire.read_body(request, CreateVectorStore)
-        self._files.check_exist(asked.file_ids)
-        now = int(self._clock())
-        store_id = wire.new_id("vs_")
-        body = {
-            "id": store_id,
-            "object": "vector_store",
-            "created_at": now,
-            "last_active_at": now,
-            "name": asked.name or "",
-            "metadata": asked.metadata or {},
-            "expires_after": asked.expires_after.model_dump() if asked.expires_after else None,
-        }
-        self._store.put(KIND, store_id, body)
-        for file_id in dict.fromkeys(asked.file_ids):
-            self._files.attach(store_id, file_id, chunking_strategy=asked.chunking_strategy)
-        return self.get(store_id)
+        return self.create(await wire.read_body(request, CreateVectorStore))
 
     async def _list(self, request: Request) -> wire.ListPage:
         return wire.listed(self._store.page(KIND, wire.paging(request)), self._read)
@@ -198,8 +206,7 @@ class VectorStores:
 
     async def _delete(self, request: Request) -> VectorStoreDeleted:
         store = self.get(request.path_params["vector_store_id"])
-        self._store.delete(KIND, store.id)
-        await self._files.drop_store(store.id)
+        await self.delete(store.id)
         return VectorStoreDeleted(id=store.id, object="vector_store.deleted", deleted=True)
 
     async def _search(self, request: Request) -> SearchPage:

@@ -71,9 +71,9 @@ async def test_each_step_is_told_before_and_after() -> None:
     search, code = Search(queries=("q",)), RunCode(code="1")
     model = ScriptedModel(counted(search, 1, 2), counted(code, 10, 20), counted(Say(text="a"), 100, 200))
     assert await turn(model) == [
-        Begun(move=search),
+        Begun(move=search, usage=Usage(input_tokens=1, output_tokens=2)),
         Finished(event=Searched(queries=("q",), passages=(PASSAGE,))),
-        Begun(move=code),
+        Begun(move=code, usage=Usage(input_tokens=11, output_tokens=22)),
         Finished(event=Ran(code="1", logs="ok\n")),
         Ended(move=Say(text="a"), usage=Usage(input_tokens=111, output_tokens=222)),
     ]
