@@ -82,7 +82,7 @@ $(VENV)/created:
 .local/infra-tools/installed: tests/infra/requirements.lock tests/infra/installer.lock $(VENV)/installed
 	@echo "Installing what checks infra/ for the tests (checkov, shellcheck)"
 	@rm -rf .local/infra-tools
-	@$(PYTHON) -m venv .local/infra-tools
+	@$(PYTHON) -m venv --without-pip .local/infra-tools
 	@$(PIP) --prefix .local/infra-tools --requirement tests/infra/installer.lock
 	@.local/infra-tools/bin/uv pip install --quiet --no-deps --require-hashes --python .local/infra-tools/bin/python \
 		--requirement tests/infra/requirements.lock

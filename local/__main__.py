@@ -1,4 +1,4 @@
-"""The command line: `python -m local up | demo | ask | chat | status | cleanup | down`."""
+"""The command line: `python -m local up | demo | ask | chat | status | cleanup | doctor | down`."""
 
 import argparse
 import os
@@ -59,6 +59,8 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
             return down(terminal)
         case "cleanup":
             return _cleanup(options, terminal)
+        case "doctor":
+            return _doctor(options, terminal)
         case _:
             return _talk(options, terminal)
 
@@ -99,6 +101,16 @@ def _cleanup(options: argparse.Namespace, terminal: Terminal) -> int:
     return cleanup(terminal, storage=storage, service=service, dry_run=options.dry_run, everything=options.all)
 
 
+def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
+    """At the stack that is up, or at any app by its URL."""
+    from local import doctor
+    from local.record import running
+
+    if options.url:
+        return doctor.report(terminal, doctor.deployment(options.url, key=options.key, deep=options.deep))
+    return doctor.report(terminal, doctor.laptop(running(), deep=options.deep))
+
+
 def spare_loopback_from_proxies() -> None:
     """A proxy for the internet is none for this machine; every process started from here inherits this."""
     for name in ("NO_PROXY", "no_proxy"):
@@ -124,6 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     cleanup = commands.add_parser("cleanup", help="delete vector stores, files and containers that the app made")
     cleanup.add_argument("--dry-run", action="store_true", help="only list them")
     cleanup.add_argument("--all", action="store_true", help="also marked vector stores that are in no record here")
+    doctor = commands.add_parser("doctor", help="say what is wrong, and the command that mends it")
+    doctor.add_argument("--url", metavar="URL", help="look at this deployment instead of the stack that is up")
+    doctor.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="its function key; better in APP_KEY")
+    doctor.add_argument("--deep", action="store_true", help="also drop a document and ask about it (a minute, one run)")
     commands.add_parser("down", help="end the stack that is up")
     return parser
 

@@ -157,7 +157,7 @@ class RequestIds:
 
 
 class Credentials:
-    """`Authorization: Bearer KEY` or `api-key: KEY` on everything but `/healthz`; or tokens of Entra ID, if asked for."""
+    """`Authorization: Bearer KEY` or `api-key: KEY` on everything but `/healthz`; or tokens of Entra ID, if so set."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float]) -> None:
         self._app = app

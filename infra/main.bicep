@@ -1,0 +1,302 @@
+metadata description = 'Assistant Functions, whole: one resource group, one identity, no keys. See README.md.'
+
+targetScope = 'subscription'
+
+@description('Name of the azd environment; names of resources derive from it.')
+@minLength(1)
+@maxLength(40)
+param environmentName string
+
+@description('Where everything is. Each has the Responses API with file search and code interpreter.')
+@allowed([
+  'australiaeast'
+  'canadaeast'
+  'eastus'
+  'eastus2'
+  'francecentral'
+  'germanywestcentral'
+  'japaneast'
+  'koreacentral'
+  'norwayeast'
+  'polandcentral'
+  'southindia'
+  'swedencentral'
+  'switzerlandnorth'
+  'uaenorth'
+  'uksouth'
+  'westus3'
+])
+param location string
+
+@description('Empty: rg- and the environment name.')
+param resourceGroupName string = ''
+
+@description('Object id of whoever deploys, who may then drop documents and read answers; azd gives it.')
+param principalId string = ''
+
+@allowed([
+  'User'
+  'Group'
+  'ServicePrincipal'
+])
+param principalType string = 'User'
+
+@description('Name of an Azure OpenAI (or Foundry) account to use; empty: a new one is made.')
+param existingOpenAiName string = ''
+
+@description('Its resource group, in this subscription; empty: the one of this deployment.')
+param existingOpenAiResourceGroup string = ''
+
+@description('Name of the model deployment. With an existing account it must exist there.')
+param modelDeployment string = 'gpt-4.1-mini'
+
+param modelName string = 'gpt-4.1-mini'
+param modelVersion string = '2025-04-14'
+
+@description('GlobalStandard, DataZoneStandard or Standard.')
+param modelSku string = 'GlobalStandard'
+
+@description('Thousands of tokens per minute.')
+param modelCapacity int = 50
+
+@description('Audience of the tokens for the model service.')
+param openAiScope string = 'https://ai.azure.com/.default'
+
+@description('Instances kept running for HTTP. 1 and more: no cold starts, at the price in README.md.')
+@minValue(0)
+param alwaysReadyHttp int = 0
+
+@description('The same for the blob trigger. With 0 the first document after a pause can wait for a retry by Event Grid.')
+@minValue(0)
+param alwaysReadyBlob int = 1
+
+@allowed([
+  512
+  2048
+  4096
+])
+param instanceMemoryMb int = 2048
+
+@description('A ceiling on the bill before it is one on capacity.')
+@minValue(40)
+@maxValue(1000)
+param maximumInstances int = 40
+
+@description('A virtual network, private endpoints, and storage and model closed to the internet.')
+param privateNetwork bool = false
+
+@description('With privateNetwork: IPv4 addresses that still reach storage, such as yours.')
+param allowedIps array = []
+
+param networkPrefix string = '10.42.0.0/16'
+param appSubnetPrefix string = '10.42.0.0/24'
+param endpointSubnetPrefix string = '10.42.1.0/27'
+
+@description('Standard_LRS, Standard_ZRS or Standard_GRS.')
+param storageSku string = 'Standard_LRS'
+
+@minValue(1)
+@maxValue(365)
+param softDeleteDays int = 7
+
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 30
+
+@description('The most telemetry in a day, in GB; -1 for no cap.')
+param logDailyCapGb int = 1
+
+@description('Who hears of poison messages, failed runs, stalled indexing and dead letters; empty: no alerts are made.')
+param alertEmail string = ''
+
+@description('Your own values for the settings in settings.json, by name.')
+param appSettings object = {}
+
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+var tags = {
+  'azd-env-name': environmentName
+}
+var groupName = empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
+var makesOpenAi = empty(existingOpenAiName)
+var openAiName = makesOpenAi ? 'oai-${token}' : existingOpenAiName
+var openAiGroup = makesOpenAi || empty(existingOpenAiResourceGroup) ? groupName : existingOpenAiResourceGroup
+
+resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+  name: groupName
+  location: location
+  tags: tags
+}
+
+module identity 'modules/identity.bicep' = {
+  name: 'identity'
+  scope: group
+  params: {
+    name: 'id-${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring'
+  scope: group
+  params: {
+    workspaceName: 'log-${token}'
+    insightsName: 'appi-${token}'
+    location: location
+    tags: tags
+    retentionDays: logRetentionDays
+    dailyCapGb: logDailyCapGb
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  name: 'storage'
+  scope: group
+  params: {
+    name: 'st${token}'
+    location: location
+    tags: tags
+    sku: storageSku
+    closed: privateNetwork
+    allowedIps: allowedIps
+    softDeleteDays: softDeleteDays
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module topic 'modules/topic.bicep' = {
+  name: 'topic'
+  scope: group
+  params: {
+    name: 'evgt-${token}'
+    location: location
+    tags: tags
+    storageId: storage.outputs.id
+  }
+}
+
+module roles 'modules/roles.bicep' = {
+  name: 'roles'
+  scope: group
+  params: {
+    storageName: storage.outputs.name
+    insightsName: monitoring.outputs.insightsName
+    appPrincipalId: identity.outputs.principalId
+    topicPrincipalId: topic.outputs.principalId
+    deployerPrincipalId: principalId
+    deployerPrincipalType: principalType
+  }
+}
+
+module deletedEvents 'modules/deleted-events.bicep' = {
+  name: 'deleted-events'
+  scope: group
+  // Event Grid checks at once whether the topic may write where it is to write.
+  dependsOn: [
+    roles
+  ]
+  params: {
+    topicName: topic.outputs.name
+    storageId: storage.outputs.id
+  }
+}
+
+module openAi 'modules/openai.bicep' = if (makesOpenAi) {
+  name: 'openai'
+  scope: group
+  params: {
+    name: openAiName
+    location: location
+    tags: tags
+    deploymentName: modelDeployment
+    modelName: modelName
+    modelVersion: modelVersion
+    deploymentSku: modelSku
+    capacity: modelCapacity
+    closed: privateNetwork
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module openAiAccess 'modules/openai-access.bicep' = {
+  name: 'openai-access'
+  scope: resourceGroup(openAiGroup)
+  dependsOn: [
+    openAi
+  ]
+  params: {
+    accountName: openAiName
+    principalId: identity.outputs.principalId
+  }
+}
+
+module network 'modules/network.bicep' = if (privateNetwork) {
+  name: 'network'
+  scope: group
+  params: {
+    name: 'vnet-${token}'
+    location: location
+    tags: tags
+    addressPrefix: networkPrefix
+    appSubnetPrefix: appSubnetPrefix
+    endpointSubnetPrefix: endpointSubnetPrefix
+    storageId: storage.outputs.id
+    openAiId: makesOpenAi ? openAi!.outputs.id : ''
+  }
+}
+
+module app 'modules/app.bicep' = {
+  name: 'app'
+  scope: group
+  // The platform fetches the package, and the host takes its leases, with the identity's roles.
+  dependsOn: [
+    roles
+  ]
+  params: {
+    name: 'func-${token}'
+    planName: 'plan-${token}'
+    location: location
+    tags: tags
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    blobUrl: storage.outputs.blobUrl
+    queueUrl: storage.outputs.queueUrl
+    tableUrl: storage.outputs.tableUrl
+    insightsConnectionString: monitoring.outputs.connectionString
+    openAiBaseUrl: openAiAccess.outputs.baseUrl
+    openAiModel: modelDeployment
+    openAiScope: openAiScope
+    alwaysReadyHttp: alwaysReadyHttp
+    alwaysReadyBlob: alwaysReadyBlob
+    instanceMemoryMb: instanceMemoryMb
+    maximumInstances: maximumInstances
+    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
+    overrides: appSettings
+  }
+}
+
+module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
+  name: 'alerts'
+  scope: group
+  params: {
+    namePrefix: 'alert-${token}'
+    location: location
+    tags: tags
+    workspaceId: monitoring.outputs.workspaceId
+    topicId: topic.outputs.id
+    email: alertEmail
+  }
+}
+
+// Read by scripts/postdeploy.py. Names and addresses only: there is nothing secret to give.
+output AZURE_RESOURCE_GROUP string = group.name
+output AZURE_FUNCTION_APP_NAME string = app.outputs.name
+output AZURE_FUNCTION_APP_URL string = app.outputs.url
+output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
+output AZURE_STORAGE_ACCOUNT_ID string = storage.outputs.id
+output AZURE_STORAGE_BLOB_URL string = storage.outputs.blobUrl
+output AZURE_EVENT_GRID_TOPIC_NAME string = topic.outputs.name
+output AZURE_OPENAI_NAME string = openAiName
+output OPENAI_BASE_URL string = openAiAccess.outputs.baseUrl
+output OPENAI_MODEL string = modelDeployment

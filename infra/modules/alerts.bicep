@@ -1,0 +1,128 @@
+metadata description = 'What somebody should hear of: poison messages, failed runs, indexing that stands still, events that could not be delivered.'
+
+param namePrefix string
+param location string
+param tags object
+param workspaceId string
+param topicId string
+
+@description('Who is told.')
+param email string
+
+var rules = [
+  {
+    name: 'poison-messages'
+    text: 'A message was given up on. The app ends its run or document as failed; the log says why.'
+    severity: 1
+    window: 'PT15M'
+    query: 'union (AppRequests | where Name in ("fail_run", "fail_indexing", "fail_document")), (AppTraces | where Message has "Moving message to queue" and Message has "poison")'
+    threshold: 0
+  }
+  {
+    name: 'failed-runs'
+    text: 'More than three runs in a quarter of an hour did not end well.'
+    severity: 2
+    window: 'PT15M'
+    query: 'AppTraces | where Message in ("run.failed", "run.expired", "run.incomplete")'
+    threshold: 3
+  }
+  {
+    name: 'indexing-stands-still'
+    text: 'Documents have waited for more than 20 minutes, and none was finished in that time.'
+    severity: 2
+    window: 'PT30M'
+    query: 'let ended = toscalar(AppTraces | where TimeGenerated > ago(20m) and Message in ("document.indexed", "document.failed", "document.unsupported") | count); AppRequests | where Name == "check_indexing" | summarize first = min(TimeGenerated), last = max(TimeGenerated) | where first < ago(20m) and last > ago(5m) and ended == 0'
+    threshold: 0
+  }
+]
+
+resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
+  name: '${namePrefix}-people'
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'assistant'
+    enabled: true
+    emailReceivers: [
+      {
+        name: 'mail'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
+  name: '${namePrefix}-${rule.name}'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: rule.name
+    description: rule.text
+    severity: rule.severity
+    enabled: true
+    scopes: [
+      workspaceId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: rule.window
+    autoMitigate: true
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: rule.query
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: rule.threshold
+          failingPeriods: {
+            numberOfEvaluationPeriods: 1
+            minFailingPeriodsToAlert: 1
+          }
+        }
+      ]
+    }
+    actions: {
+      actionGroups: [
+        people.id
+      ]
+    }
+  }
+}]
+
+resource undelivered 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+  name: '${namePrefix}-dead-letters'
+  location: 'global'
+  tags: tags
+  properties: {
+    description: 'Event Grid gave up on events: documents were dropped or deleted and the app does not know. See the container dead-letters.'
+    severity: 1
+    enabled: true
+    scopes: [
+      topicId
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT15M'
+    autoMitigate: true
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          name: 'dead-lettered'
+          criterionType: 'StaticThresholdCriterion'
+          metricName: 'DeadLetteredCount'
+          operator: 'GreaterThan'
+          threshold: 0
+          timeAggregation: 'Total'
+        }
+      ]
+    }
+    actions: [
+      {
+        actionGroupId: people.id
+      }
+    ]
+  }
+}

@@ -1,0 +1,15 @@
+metadata description = 'The one identity that the app has everywhere: storage, Azure OpenAI, Application Insights, its own package.'
+
+param name string
+param location string
+param tags object
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+  name: name
+  location: location
+  tags: tags
+}
+
+output id string = identity.id
+output clientId string = identity.properties.clientId
+output principalId string = identity.properties.principalId

@@ -1,0 +1,92 @@
+"""What the app itself says: its triggers, the settings it reads, what it logs. The templates have to agree."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from shared.settings import STORAGE_CONNECTION, Settings
+
+ROOT = Path(__file__).parents[2]
+LIST_BINDINGS = """
+import json, function_app
+print(json.dumps({f.get_function_name(): [json.loads(b) for b in f.get_raw_bindings()]
+                  for f in function_app.app.get_functions()}))
+"""
+
+# Settings that the app understands and that Azure must not have: keys, where identities are used.
+LAPTOP_ONLY = {STORAGE_CONNECTION, "OPENAI_API_KEY", f"{STORAGE_CONNECTION}__accountName"}
+
+
+@cache
+def triggers() -> dict[str, dict[str, Any]]:
+    """Function name -> its trigger binding, as the real worker would tell the host."""
+    result = subprocess.run(
+        [sys.executable, "-c", LIST_BINDINGS], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    functions = json.loads(result.stdout)
+    return {name: bindings[0] for name, bindings in functions.items()}
+
+
+class Recorder(Mapping[str, str]):
+    """An environment that remembers what it was asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_, self.asked = values, set[str]()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.values_[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+IN_AZURE = {
+    f"{STORAGE_CONNECTION}__blobServiceUri": "https://a.blob.core.windows.net/",
+    f"{STORAGE_CONNECTION}__queueServiceUri": "https://a.queue.core.windows.net/",
+    "OPENAI_BASE_URL": "https://a.openai.azure.com/openai/v1/",
+    "OPENAI_MODEL": "gpt-4.1-mini",
+}
+
+
+def settings_read() -> set[str]:
+    """Every setting that the app reads, anywhere."""
+    recorder = Recorder(IN_AZURE)
+    Settings.from_environ(recorder)
+    read = recorder.asked
+    for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]:
+        read |= set(_environ_reads(ast.parse(path.read_text())))
+    return read
+
+
+def _environ_reads(tree: ast.AST) -> Iterator[str]:
+    """`os.environ["X"]`, `os.environ.get("X")` and `os.getenv("X")`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call | ast.Subscript):
+            source = ast.unparse(node.func if isinstance(node, ast.Call) else node.value)
+            reads = source in ("os.environ", "os.environ.get", "os.getenv")
+            given = node.args[:1] if isinstance(node, ast.Call) else [node.slice]
+            if reads:
+                yield from (
+                    each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                )
+
+
+def log_events() -> set[str]:
+    """What is logged, as the first argument of `log.…()` has it, such as `document.%s`."""
+    events = set()
+    for path in (ROOT / "shared").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log."):
+                events |= {
+                    arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+                }
+    return events

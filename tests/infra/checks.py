@@ -1,0 +1,310 @@
+"""What must hold between the templates, and between them and the app. Each check answers the faults it finds."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from local import provision
+from shared.settings import Settings
+from tests.infra import app_facts
+from tests.infra.tools import Json, Templates, body
+
+# What the host and the platform read, and the app does not.
+HOST_SETTINGS = {
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__tableServiceUri",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+}
+# In functionAppConfig on the Flex Consumption plan; as settings they are refused or ignored there.
+FLEX_REFUSES = {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "SCM_DO_BUILD_DURING_DEPLOYMENT"}
+
+ROLES = {  # (whose identity, role, on what): nothing more and nothing less
+    ("appPrincipalId", "Storage Blob Data Owner", "storage"),
+    ("appPrincipalId", "Storage Queue Data Contributor", "storage"),
+    ("appPrincipalId", "Monitoring Metrics Publisher", "insights"),
+    ("topicPrincipalId", "Storage Queue Data Message Sender", "storage"),
+    ("topicPrincipalId", "Storage Blob Data Contributor", "storage"),
+    ("deployerPrincipalId", "Storage Blob Data Contributor", "storage"),
+    ("principalId", "Cognitive Services OpenAI Contributor", "account"),
+}
+# Source: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+ROLE_IDS = {
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
+    "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a": "Storage Queue Data Message Sender",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    "a001fd3d-188f-4b5d-821b-7da978bf7442": "Cognitive Services OpenAI Contributor",
+}
+
+# Each was looked at; a preview, or another version, needs another look.
+API_VERSIONS = {
+    "Microsoft.Authorization/roleAssignments": "2022-04-01",
+    "Microsoft.CognitiveServices/accounts": "2025-06-01",
+    "Microsoft.CognitiveServices/accounts/deployments": "2025-06-01",
+    "Microsoft.EventGrid/systemTopics": "2025-02-15",
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions": "2025-02-15",
+    "Microsoft.EventGrid/topics": "2025-02-15",
+    "Microsoft.Insights/actionGroups": "2023-01-01",
+    "Microsoft.Insights/components": "2020-02-02",
+    "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",  # there is no other
+    "Microsoft.Insights/metricAlerts": "2018-03-01",
+    "Microsoft.Insights/scheduledQueryRules": "2023-12-01",
+    "Microsoft.Logic/workflows": "2019-05-01",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": "2023-01-31",
+    "Microsoft.Network/networkSecurityGroups": "2024-05-01",
+    "Microsoft.Network/privateDnsZones": "2024-06-01",
+    "Microsoft.Network/privateDnsZones/virtualNetworkLinks": "2024-06-01",
+    "Microsoft.Network/privateEndpoints": "2024-05-01",
+    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "2024-05-01",
+    "Microsoft.Network/virtualNetworks": "2024-05-01",
+    "Microsoft.OperationalInsights/workspaces": "2025-07-01",
+    "Microsoft.Resources/resourceGroups": "2024-03-01",
+    "Microsoft.Storage/storageAccounts": "2025-01-01",
+    "Microsoft.Storage/storageAccounts/blobServices": "2025-01-01",
+    "Microsoft.Storage/storageAccounts/blobServices/containers": "2025-01-01",
+    "Microsoft.Storage/storageAccounts/queueServices": "2025-01-01",
+    "Microsoft.Storage/storageAccounts/queueServices/queues": "2025-01-01",
+    "Microsoft.Web/serverfarms": "2025-03-01",
+    "Microsoft.Web/sites": "2025-03-01",
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": "2025-03-01",
+}
+
+
+# ---- between the files -------------------------------------------------------------------------------------------
+
+
+def references(templates: Templates) -> Iterator[str]:
+    """Modules, their parameters and outputs, and the JSON files that templates read."""
+    for path, tree in templates.bicep.items():
+        text = templates.text(path)
+        for symbol, module in tree.get("modules", {}).items():
+            yield from _module(templates, path, symbol, module)
+        for symbol, output in re.findall(r"\b(\w+)!?\.outputs\.(\w+)", text):
+            target = _target(path, tree["modules"][symbol]) if symbol in tree.get("modules", {}) else None
+            if target not in templates.trees or output not in templates.trees[target].get("outputs", {}):
+                yield f"{path}: {symbol}.outputs.{output} is declared nowhere"
+        for name in tree.get("parameters", {}):
+            if len(re.findall(rf"\b{name}\b", text)) < 2:
+                yield f"{path}: parameter {name} is used nowhere"
+        for file in re.findall(r"loadJsonContent\('([^']+)'\)", text):
+            if not (templates.folder / path).parent.joinpath(file).exists():
+                yield f"{path}: {file} does not exist"
+        yield from _names(templates, path, text)
+    yield from _parameter_file(templates)
+
+
+def _module(templates: Templates, path: str, symbol: str, module: Json) -> Iterator[str]:
+    target = _target(path, module)
+    if target not in templates.trees:
+        yield f"{path}: module {symbol} is in {target}, which does not exist"
+        return
+    declared = templates.trees[target].get("parameters", {})
+    given = set(body(module).get("params", {}))
+    yield from (f"{path}: {target} has no parameter {name}" for name in given - declared.keys())
+    yield from (f"{path}: {target} is not given its parameter {name}" for name in _required(declared) - given)
+
+
+def _target(path: str, module: Json) -> str:
+    return str(Path(path).parent / module["detail"]["full"]).removeprefix("./")
+
+
+def _names(templates: Templates, path: str, text: str) -> Iterator[str]:
+    for dotted in re.findall(r"(?<!/)\bnames((?:\.\w+)+)", text):
+        value = templates.json("names.json")
+        for part in dotted.strip(".").split("."):
+            if part not in value:
+                yield f"{path}: names{dotted} is not in names.json"
+                break
+            value = value[part]
+
+
+def _parameter_file(templates: Templates) -> Iterator[str]:
+    declared = templates.trees["main.bicep"]["parameters"]
+    given = set(templates.trees["main.bicepparam"]["variables"])
+    yield from (f"main.bicepparam: main.bicep has no parameter {name}" for name in given - declared.keys())
+    yield from (f"main.bicepparam: {name} is missing" for name in _required(declared) - given)
+
+
+def _required(declared: Json) -> set[str]:
+    return {name for name, parameter in declared.items() if parameter.get("default") is None}
+
+
+def api_versions(templates: Templates) -> Iterator[str]:
+    """Every resource type is in the version that was looked at."""
+    for path, tree in templates.bicep.items():
+        for symbol, resource in tree.get("resources", {}).items():
+            if API_VERSIONS.get(resource["type"]) != resource["api_version"]:
+                yield f"{path}: {symbol} is {resource['type']}@{resource['api_version']}"
+
+
+# ---- with the app ------------------------------------------------------------------------------------------------
+
+
+def settings(templates: Templates) -> Iterator[str]:
+    """What the templates set and what the app reads are one list, with the same defaults."""
+    fixed = set(templates.trees["modules/app.bicep"]["variables"]["settings"]["value"])
+    listed = templates.json("settings.json")
+    read, made = app_facts.settings_read(), fixed | listed.keys()
+    yield from (f"the app reads {name}, which infra/ does not set" for name in read - made - app_facts.LAPTOP_ONLY)
+    yield from (f"infra/ sets {name}, which nobody reads" for name in made - read - HOST_SETTINGS)
+    yield from (f"{name} must not be set" for name in made & (app_facts.LAPTOP_ONLY | FLEX_REFUSES))
+    yield from (f"{name} is both fixed and listed" for name in fixed & listed.keys())
+    for name, setting in listed.items():
+        given = {**app_facts.IN_AZURE, name: setting["default"]}
+        if Settings.from_environ(given) != Settings.from_environ(app_facts.IN_AZURE):
+            yield f"settings.json: {name} is {setting['default']!r}, which is not the app's default"
+        if not _is(setting["type"], setting["default"]):
+            yield f"settings.json: {name} is {setting['default']!r}, which is no {setting['type']}"
+        if not setting["about"]:
+            yield f"settings.json: {name} is not explained"
+
+
+def _is(type: str, value: object) -> bool:
+    patterns = {"text": ".*", "whole": "[1-9][0-9]*", "price": r"\d+(\.\d+)?", "cron": r"\S+( \S+){5}"}
+    return isinstance(value, str) and re.fullmatch(patterns[type], value) is not None
+
+
+def names(templates: Templates) -> Iterator[str]:
+    """Containers, queues and functions are those of the app, and of the stack on a laptop."""
+    given = templates.json("names.json")
+    containers, queues = given["containers"], given["queues"]
+    app_containers = set(provision.CONTAINERS)
+    app_queues = {name for queue in provision.QUEUES for name in (queue, f"{queue}-poison")}
+    app_queues.add(provision.HOST_POISON_QUEUE)
+    yield from (f"the container {name} is not made" for name in app_containers - set(containers.values()))
+    extra = set(containers.values()) - app_containers - {containers["package"], containers["deadLetters"]}
+    yield from (f"the container {name} belongs to nobody" for name in extra)
+    yield from (f"the queue {name} is not made" for name in app_queues - set(queues))
+    yield from (f"the queue {name} belongs to nobody" for name in set(queues) - app_queues)
+    triggers = app_facts.triggers()
+    for function, trigger in triggers.items():
+        if trigger["type"] == "queueTrigger" and trigger["queueName"] not in queues:
+            yield f"{function} waits for the queue {trigger['queueName']}, which is not made"
+    indexer = triggers.get(given["indexFunction"], {})
+    if indexer.get("type") != "blobTrigger":
+        yield f"Event Grid calls the function {given['indexFunction']}, which is no blob trigger of the app"
+    elif indexer["path"].split("/")[0] != containers["documents"]:
+        yield f"Event Grid sends events of {containers['documents']}, and the trigger is on {indexer['path']}"
+    if triggers.get("remove_document", {}).get("queueName") != given["deletedEventsQueue"]:
+        yield f"nobody reads the deletions in {given['deletedEventsQueue']}"
+
+
+def alerts(templates: Templates) -> Iterator[str]:
+    """What the alerts look for in the logs is what the functions are called and what they log."""
+    quoted = _alert_words(templates)
+    functions = {name for name in quoted if "_" in name}
+    yield from (f"an alert looks for {name}, which is no function" for name in functions - app_facts.triggers().keys())
+    yield from _never_logged({name for name in quoted if "." in name and not name.startswith("run.")})
+
+
+def run_alerts(templates: Templates) -> Iterator[str]:
+    """The same for how runs end."""
+    yield from _never_logged({name for name in _alert_words(templates) if name.startswith("run.")})
+
+
+def _alert_words(templates: Templates) -> set[str]:
+    return set(re.findall(r'"([\w.]+)"', templates.text("modules/alerts.bicep")))
+
+
+def _never_logged(events: set[str]) -> Iterator[str]:
+    logged = app_facts.log_events()
+    for event in events:
+        if event not in logged and f"{event.split('.')[0]}.%s" not in logged:
+            yield f"an alert looks for {event}, which is never logged"
+
+
+# ---- what is locked ----------------------------------------------------------------------------------------------
+
+
+def roles(templates: Templates) -> Iterator[str]:
+    """Exactly the roles of the list."""
+    found = set()
+    for path, symbol, config in templates.resources("Microsoft.Authorization/roleAssignments"):
+        properties = config["properties"]
+        role = properties["roleDefinitionId"]["function"]["parameters"]["resource_name_1"]
+        guid = templates.trees[path]["variables"].get(role, {}).get("value")
+        if guid not in ROLE_IDS:
+            yield f"{path}: {symbol} gives a role of unknown id {guid}"
+            continue
+        found.add((properties["principalId"], ROLE_IDS[guid], config["scope"]))
+    yield from (f"{who} lacks {role} on {what}" for who, role, what in sorted(ROLES - found))
+    yield from (f"{who} has {role} on {what}, which is not in the list" for who, role, what in sorted(found - ROLES))
+
+
+LOCKS = [  # (type, dotted property, what it must be)
+    ("Microsoft.Storage/storageAccounts", "allowSharedKeyAccess", False),
+    ("Microsoft.Storage/storageAccounts", "allowBlobPublicAccess", False),
+    ("Microsoft.Storage/storageAccounts", "allowCrossTenantReplication", False),
+    ("Microsoft.Storage/storageAccounts", "supportsHttpsTrafficOnly", True),
+    ("Microsoft.Storage/storageAccounts", "minimumTlsVersion", "TLS1_2"),
+    ("Microsoft.Storage/storageAccounts", "networkAcls.bypass", "AzureServices"),
+    ("Microsoft.Storage/storageAccounts/blobServices", "deleteRetentionPolicy.enabled", True),
+    ("Microsoft.Storage/storageAccounts/blobServices", "containerDeleteRetentionPolicy.enabled", True),
+    ("Microsoft.Storage/storageAccounts/blobServices/containers", "publicAccess", "None"),
+    ("Microsoft.CognitiveServices/accounts", "disableLocalAuth", True),
+    ("Microsoft.CognitiveServices/accounts", "customSubDomainName", "name"),
+    ("Microsoft.Insights/components", "DisableLocalAuth", True),
+    ("Microsoft.OperationalInsights/workspaces", "features.disableLocalAuth", True),
+    ("Microsoft.Web/serverfarms", "reserved", True),
+    ("Microsoft.Web/sites", "httpsOnly", True),
+    ("Microsoft.Web/sites", "siteConfig.minTlsVersion", "1.2"),
+    ("Microsoft.Web/sites", "siteConfig.ftpsState", "Disabled"),
+    ("Microsoft.Web/sites", "functionAppConfig.runtime.version", "3.12"),
+    ("Microsoft.Web/sites", "functionAppConfig.deployment.storage.authentication.type", "UserAssignedIdentity"),
+    ("Microsoft.Web/sites/basicPublishingCredentialsPolicies", "allow", False),
+]
+
+
+def locks(templates: Templates) -> Iterator[str]:
+    """No keys, no public blobs, no secrets in outputs."""
+    for type, dotted, wanted in LOCKS:
+        found = templates.resources(type)
+        if not found:
+            yield f"there is no {type}"
+        for path, symbol, config in found:
+            value = config["properties"]
+            for part in dotted.split("."):
+                value = value.get(part, {})
+            if value != wanted:
+                yield f"{path}: {symbol}.{dotted} is {value!r} and should be {wanted!r}"
+    for path, tree in templates.bicep.items():
+        for name, output in tree.get("outputs", {}).items():
+            if re.search(r"list_?keys|list_?secrets|sas", json.dumps(output), re.I):
+                yield f"{path}: the output {name} gives a secret"
+        if "listKeys" in templates.text(path) and path != "modules/created-events.bicep":
+            yield f"{path}: reads keys"
+
+
+DOCUMENTS = "/blobServices/default/containers/${names.containers.documents}/blobs/"
+
+
+def events(templates: Templates) -> Iterator[str]:
+    """Both subscriptions: only their type, only the documents, a dead-letter container, and the way each goes."""
+    found = {
+        symbol: config["properties"]
+        for _, symbol, config in templates.resources("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    }
+    for symbol, type in (("created", "Microsoft.Storage.BlobCreated"), ("deleted", "Microsoft.Storage.BlobDeleted")):
+        if symbol not in found:
+            yield f"there is no subscription {symbol}"
+            continue
+        filter_ = found[symbol].get("filter", {})
+        if filter_.get("includedEventTypes") != [type]:
+            yield f"{symbol} takes {filter_.get('includedEventTypes')} and should take {type} alone"
+        if filter_.get("subjectBeginsWith") != DOCUMENTS:
+            yield f"{symbol} takes events of {filter_.get('subjectBeginsWith')}, which needs to end in /blobs/"
+        letters = found[symbol].get("deadLetterWithResourceIdentity", {}).get("deadLetterDestination", {})
+        if "deadLetters" not in json.dumps(letters):
+            yield f"{symbol} loses what it cannot deliver"
+    url = found.get("created", {}).get("destination", {}).get("properties", {}).get("endpointUrl", "")
+    if url != "${webhook}?functionName=Host.Functions.${names.indexFunction}&code=${key}":
+        yield f"created calls {url!r}"
+    delivery = found.get("deleted", {}).get("deliveryWithResourceIdentity", {})
+    if delivery.get("destination", {}).get("endpointType") != "StorageQueue":
+        yield "deleted is not delivered to a queue with the identity of the topic"
+
+
+ALL = (references, api_versions, settings, names, alerts, roles, locks, events)

@@ -1,0 +1,31 @@
+"""Parse every Bicep file of a folder and print `{path: syntax tree}` as JSON. Runs in `.local/infra-tools`.
+
+A `.bicepparam` file is read as the Bicep that it nearly is: its `param` lines assign, as `var` lines do there.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from lark.exceptions import LarkError
+from pycep import BicepParser
+
+
+def main(folder: Path) -> int:
+    trees, parser = {}, BicepParser()
+    for path in sorted([*folder.rglob("*.bicep"), *folder.rglob("*.bicepparam")]):
+        text = path.read_text()
+        if path.suffix == ".bicepparam":
+            text = re.sub(r"^param ", "var ", re.sub(r"^using .*$", "", text, flags=re.M), flags=re.M)
+        try:
+            trees[str(path.relative_to(folder))] = parser.parse(text=text)
+        except LarkError as exc:
+            sys.stderr.write(f"{path}: {str(exc).splitlines()[0]}\n")
+            return 1
+    sys.stdout.write(json.dumps(trees))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

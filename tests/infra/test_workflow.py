@@ -1,0 +1,50 @@
+"""The CI/CD sample: no secret in it, no more rights than it needs, and what it runs is there."""
+
+from pathlib import Path
+
+from tests.infra.tools import read_yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
+
+
+def faults(text: str) -> list[str]:
+    workflow = read_yaml(text)
+    found = []
+    if "secrets." in text:
+        found.append("a secret is used")
+    if workflow.get("permissions") != {"contents": "read"}:
+        found.append("every job may more than read")
+    deploy = workflow["jobs"]["deploy"]
+    if deploy.get("permissions") != {"contents": "read", "id-token": "write"}:
+        found.append("the deployment cannot sign in, or may more than that")
+    if deploy.get("needs") != "test":
+        found.append("what fails its tests is deployed")
+    commands = [step.get("run", "") for step in deploy["steps"]]
+    if not any("azd provision" in command for command in commands) or not any(
+        "azd deploy" in command for command in commands
+    ):
+        found.append("nothing is deployed")
+    if [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step] != ["make test"]:
+        found.append("the tests are not run")
+    asked = {name for name in deploy["env"] if f"vars.{name}" in text}
+    if asked != {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"}:
+        found.append(f"the variables are {asked}")
+    return found
+
+
+def test_the_workflow_holds() -> None:
+    assert faults(WORKFLOW.read_text()) == []
+
+
+def test_faults_in_the_workflow_are_found() -> None:
+    text = WORKFLOW.read_text()
+    assert "a secret is used" in faults(text.replace("vars.AZURE_TENANT_ID", "secrets.AZURE_TENANT_ID"))
+    assert "what fails its tests is deployed" in faults(text.replace("    needs: test\n", ""))
+    assert faults(text.replace("      id-token: write\n", ""))
+
+
+def test_the_readme_names_every_variable() -> None:
+    readme = (ROOT / "infra" / "README.md").read_text()
+    for name in read_yaml(WORKFLOW.read_text())["jobs"]["deploy"]["env"]:
+        assert name in readme
