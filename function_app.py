@@ -58,6 +58,12 @@ async def fail_indexing(msg: func.QueueMessage) -> None:
     await services().documents.give_up(events.document_path(msg.get_body()), events.GAVE_UP)
 
 
+@app.route(route="documents/{collection}/{*path}", methods=["PUT"])
+async def put_document(req: func.HttpRequest) -> func.HttpResponse:
+    """`PUT /api/documents/{collection}/{path}`: a document of a caller without access to storage."""
+    return await api.answer(services, req, api.put_document)
+
+
 @app.route(route="documents", methods=["GET"])
 async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/documents`: every document with its index status."""
@@ -85,22 +91,142 @@ async def get_chart(req: func.HttpRequest) -> func.HttpResponse:
     return await api.answer(services, req, api.get_chart)
 
 
+@app.route(route="runs", methods=["GET"])
+async def list_runs(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/runs?status=&thread_id=&limit=&cursor=`: newest first."""
+    return await api.answer(services, req, api.list_runs)
+
+
+@app.route(route="runs/{id}/cancel", methods=["POST"])
+async def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/runs/{id}/cancel`: end it."""
+    return await api.answer(services, req, api.cancel_run)
+
+
+@app.route(route="runs/{id}/tool_outputs", methods=["POST"])
+async def hand_in_outputs(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/runs/{id}/tool_outputs`: what the caller's functions returned."""
+    return await api.answer(services, req, api.hand_in_outputs)
+
+
+@app.route(route="runs/{id}", methods=["DELETE"])
+async def delete_run(req: func.HttpRequest) -> func.HttpResponse:
+    """`DELETE /api/runs/{id}`: the record, the answer, the charts, and what the service stored."""
+    return await api.answer(services, req, api.delete_run)
+
+
 @app.queue_trigger(arg_name="msg", queue_name="runs", connection=STORAGE)
 async def advance_run(msg: func.QueueMessage) -> None:
     """Look at one run once: start it, finish it, or put it back for later."""
-    await services().runs.advance(*events.run_look(msg.get_body()))
+    await services().poller.advance(*events.run_look(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="runs-poison", connection=STORAGE)
 async def fail_run(msg: func.QueueMessage) -> None:
     """The host gave up on a run's message: end the run, so that nobody waits for it."""
-    await services().runs.fail(events.run_look(msg.get_body())[0])
+    await services().poller.fail(events.run_look(msg.get_body())[0])
 
 
 @app.timer_trigger(arg_name="timer", schedule=SWEEP)
 async def sweep_runs(timer: func.TimerRequest) -> None:
     """Find the runs whose next look was lost."""
-    await services().runs.sweep()
+    await services().poller.sweep()
+
+
+@app.queue_trigger(arg_name="msg", queue_name="callbacks", connection=STORAGE)
+async def send_callback(msg: func.QueueMessage) -> None:
+    """Tell one receiver that a run has ended."""
+    await services().push.deliver(msg.get_body())
+
+
+@app.route(route="webhooks/openai", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+async def service_event(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/webhooks/openai`: the model service says a response has ended; its signature is the key."""
+    return await api.answer(services, req, api.service_event)
+
+
+# ---- threads, assistants, hooks ----------------------------------------------------------------------------------
+
+
+@app.route(route="threads", methods=["POST"])
+async def create_thread(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/threads`: a thread for later questions."""
+    return await api.answer(services, req, api.create_thread)
+
+
+@app.route(route="threads/{id}", methods=["GET"])
+async def get_thread(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/threads/{id}`: its collection, and the run it is answering."""
+    return await api.answer(services, req, api.get_thread)
+
+
+@app.route(route="threads/{id}/messages", methods=["GET"])
+async def list_messages(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/threads/{id}/messages`: what was said."""
+    return await api.answer(services, req, api.list_messages)
+
+
+@app.route(route="threads/{id}", methods=["DELETE"])
+async def delete_thread(req: func.HttpRequest) -> func.HttpResponse:
+    """`DELETE /api/threads/{id}`: the thread with all its runs."""
+    return await api.answer(services, req, api.delete_thread)
+
+
+@app.route(route="assistants", methods=["GET"])
+async def list_assistants(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/assistants`: the current version of each."""
+    return await api.answer(services, req, api.list_assistants)
+
+
+@app.route(route="assistants/{name}", methods=["GET"])
+async def get_assistant(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/assistants/{name}`: its current version."""
+    return await api.answer(services, req, api.get_assistant)
+
+
+@app.route(route="assistants/{name}", methods=["PUT"])
+async def put_assistant(req: func.HttpRequest) -> func.HttpResponse:
+    """`PUT /api/assistants/{name}`: make its next version."""
+    return await api.answer(services, req, api.put_assistant)
+
+
+@app.route(route="assistants/{name}", methods=["DELETE"])
+async def delete_assistant(req: func.HttpRequest) -> func.HttpResponse:
+    """`DELETE /api/assistants/{name}`: runs that go on keep it."""
+    return await api.answer(services, req, api.delete_assistant)
+
+
+@app.route(route="hooks", methods=["POST"])
+async def subscribe(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/hooks`: tell this address of every run that ends."""
+    return await api.answer(services, req, api.subscribe)
+
+
+@app.route(route="hooks/{id}", methods=["DELETE"])
+async def unsubscribe(req: func.HttpRequest) -> func.HttpResponse:
+    """`DELETE /api/hooks/{id}`: no longer."""
+    return await api.answer(services, req, api.unsubscribe)
+
+
+# ---- about the app -----------------------------------------------------------------------------------------------
+
+
+@app.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/openapi.json`: this API, as OpenAPI 3.1."""
+    return api.get_openapi(req)
+
+
+@app.route(route="swagger.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def get_swagger(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/swagger.json`: the definition of a custom connector, as OpenAPI 2.0."""
+    return api.get_swagger(req)
+
+
+@app.route(route="health/deep", methods=["GET"])
+async def deep_health(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/health/deep`: storage, queues and the model service, looked at one by one."""
+    return await api.answer(services, req, api.deep_health)
 
 
 @app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)

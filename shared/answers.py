@@ -38,7 +38,7 @@ def citations_of(
                 n=len(found) + 1,
                 document=path,
                 file_id=mark.file_id,
-                filename=mark.filename,
+                filename=mark.filename or (passage.filename if passage else path.rsplit("/", 1)[-1]),
                 quote=words,
                 position=position,
                 page=int(page) if isinstance(page, int | float) else None,

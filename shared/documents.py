@@ -134,6 +134,10 @@ class Documents:
         if stored and stored.value.status == "indexing":
             await self._settle(stored, "failed", Reason(code="gave_up", message=message))
 
+    async def put(self, path: str, content: bytes, *, media_type: str) -> str:
+        """Write a blob for a caller without access to storage, and answer its etag. Its event does the rest."""
+        return await self._blobs.write(path, content, media_type=media_type)
+
     # ---- questions -----------------------------------------------------------------------------------------------
 
     async def find(self, path: str) -> Document | None:

@@ -12,6 +12,7 @@
     │   └── BlobChanged         somebody wrote it first: read again
     └── ServiceError            the model service said no; trying again does not help
         ├── ServiceMissing      it does not have that object (any more)
+        ├── ChainLost           the conversation to be continued is gone there: tell it in words
         └── ServiceBusy         throttled, down or out of reach: try again later
 
 Foreign errors are turned into these once, in the adapter that met them, with `from exc`.
@@ -83,6 +84,10 @@ class ServiceError(AppError):
 
 class ServiceMissing(ServiceError):
     code = "service_object_missing"
+
+
+class ChainLost(ServiceError):
+    code = "chain_lost"
 
 
 class ServiceBusy(ServiceError):

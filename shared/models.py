@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 # ---- documents ---------------------------------------------------------------------------------------------------
 
@@ -131,6 +131,57 @@ class Activity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Function:
+    """A function the model may call. `parameters` is the JSON Schema of an object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """A function the model wants called: by the app itself (`server`), or by the caller of the API (`client`)."""
+
+    call_id: str
+    name: str
+    arguments: str  # JSON, as the model wrote it
+    by: Literal["server", "client"]
+    output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssistantRef:
+    """Which assistant answered, and which version of it."""
+
+    name: str
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assistant:
+    """How questions are answered: a named set of choices, kept in versions. None leaves a choice to the app."""
+
+    name: str
+    version: int
+    updated_at: datetime
+    model: str | None = None
+    instructions: str | None = None
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+    collection: str | None = None
+    file_search: bool = True
+    code_interpreter: bool = True
+    functions: tuple[str, ...] = ()  # names out of shared/tools.py
+    max_seconds: int | None = None
+    deleted: bool = False  # kept, so that a later one of the same name goes on counting
+
+    @property
+    def ref(self) -> AssistantRef:
+        return AssistantRef(name=self.name, version=self.version)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataFile:
     """A document that code interpreter is given."""
 
@@ -156,22 +207,47 @@ class Run:
     created_at: datetime
     deadline_at: datetime
     next_look_at: datetime
+    assistant: AssistantRef
+    functions: tuple[Function, ...] = ()  # the caller's
+    callback_url: str | None = None
+    engine: str = "responses"
     generation: int = 0
     looks: int = 0
     faults: int = 0  # looks in a row that met a busy or unreachable service
     fetch_tries: int = 0  # looks that could not fetch a file the code made
-    starting_at: datetime | None = None  # someone is creating the engine's run at this moment
-    engine_run: str | None = None
+    starting_at: datetime | None = None  # someone is asking the engine at this moment
+    engine_runs: tuple[str, ...] = ()  # at the service, the newest last: one more each time functions were called
     previous: str | None = None  # the engine's run that this one continues
     started_at: datetime | None = None
+    waiting_at: datetime | None = None  # since when the run waits for outputs of the caller's functions
+    cancelled_at: datetime | None = None  # when the caller asked for it
     finished_at: datetime | None = None
     activity: tuple[Activity, ...] = ()
+    calls: tuple[ToolCall, ...] = ()  # to be answered before the run goes on
+    answered: dict[str, str] = field(default_factory=dict)  # call id -> digest of the output that was handed over
     containers: tuple[str, ...] = ()  # code interpreter containers the run used
+    notes: tuple[str, ...] = ()
     error: Failure | None = None
+
+    @property
+    def engine_run(self) -> str | None:
+        return self.engine_runs[-1] if self.engine_runs else None
 
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """A run in a listing."""
+
+    id: str
+    thread_id: str
+    status: RunStatus
+    question: str  # its beginning
+    created_at: datetime
+    finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +265,9 @@ class Thread:
     id: str
     created_at: datetime
     collection: str
+    engine: str = "responses"
     tail: str | None = None  # the engine's run that the next question continues
+    tail_run_id: str | None = None  # the run of ours whose it is
     active_run_id: str | None = None
     files: tuple[str, ...] = ()  # documents that code interpreter has been given
     messages: tuple[Message, ...] = ()
@@ -272,6 +350,7 @@ class Answer:
     finished_at: datetime
     timings: Timings
     started_at: datetime | None = None
+    assistant: AssistantRef | None = None
     files: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     model: str | None = None

@@ -9,8 +9,11 @@ LONGEST_S = 30  # a code interpreter container dies after 20 idle minutes, and i
 
 
 def look_delay_s(age_s: float) -> int:
-    """Seconds until the next look at what has been going on for `age_s`: 1 s at first, then an eighth of the age."""
-    return int(min(max(age_s / 8, SHORTEST_S), LONGEST_S))
+    """Seconds until the next look at what has been going on for `age_s`: a tenth of the age, from 1 to 30 s.
+
+    So an answer is late by a second for runs of up to 10 s, and by a tenth of the run beyond; see bench/polling.py.
+    """
+    return int(min(max(round(age_s / 10), SHORTEST_S), LONGEST_S))
 
 
 def retry_delay_s(faults: int, asked_s: float | None) -> int:

@@ -80,6 +80,11 @@ class Publisher:
         blob = await self._answers.read(f"{run_id}/answer.json")
         return msgspec.json.decode(blob.content, type=Answer)
 
+    async def withdraw(self, run_id: str) -> None:
+        """Delete everything a run has left in `answers`."""
+        async for blob in self._answers.list(f"{run_id}/"):
+            await self._answers.delete(blob.name)
+
     async def chart(self, chart: Chart) -> bytes:
         return (await self._answers.read(chart.path)).content
 
@@ -127,13 +132,13 @@ class Publisher:
             outputs=saved.outputs,
             usage=output.usage,
             cost=cost_of(output.usage, self._prices),
-            notes=saved.notes,
+            notes=(*run.notes, *saved.notes),
         )
 
     async def _documents(self, run: Run, output: Output) -> dict[str, tuple[str, str | None]]:
         """File id -> path and etag, of every file the answer cites."""
-        attributes = {passage.file_id: passage.attributes for passage in output.passages}
-        for mark in output.marks:  # an answer may rest on what an earlier one of its thread found
+        attributes = {p.file_id: p.attributes for p in output.passages if path_of(p.attributes)}
+        for mark in output.marks:  # it may rest on what an earlier answer of its thread found
             if mark.file_id not in attributes and run.store_id:
                 try:
                     attributes[mark.file_id] = await self._stores.attributes(run.store_id, mark.file_id)
@@ -160,8 +165,10 @@ def _bare(run: Run) -> Answer:
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=finished_at,
+        assistant=run.assistant,
         files=tuple(file.path for file in run.files),
         metadata=run.metadata,
+        notes=run.notes,
         error=run.error,
         timings=Timings(
             queued_ms=_ms(run.created_at, started_at),

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from shared.assistants import Assistants
 from shared.collections import Collections
 from shared.costs import Prices
 from shared.documents import Documents
+from shared.health import Check, look_around
+from shared.outbound import Sender, UrlPolicy
+from shared.poller import Defaults, Poller
 from shared.publishing import Publisher
+from shared.push import Push
 from shared.runs import Runs
 from shared.settings import Settings
 from shared.threads import Threads
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
     from shared.engines.base import Engine, VectorStores
+    from shared.engines.webhooks import ServiceWebhooks
     from shared.storage import Storage
 
 
@@ -28,26 +37,43 @@ class Services:
     settings: Settings
     documents: Documents
     runs: Runs
+    poller: Poller
     publisher: Publisher
+    threads: Threads
+    assistants: Assistants
+    push: Push
+    webhooks: ServiceWebhooks
+    look_around: Callable[[], Awaitable[list[Check]]]
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Services:
         # Imported here: a cold start that only answers GET /api/health pays for neither.
-        from shared.engines.client import open_client
-        from shared.engines.responses import ResponsesEngine
+        from shared.engines.client import open_client, ping
         from shared.engines.vector_stores import OpenAIVectorStores
+        from shared.engines.webhooks import ServiceWebhooks
         from shared.storage import open_storage
 
         client = open_client(settings)
         return cls.of(
             settings,
             storage=open_storage(settings.storage, client_id=settings.identity_client_id),
-            engine=ResponsesEngine(client),
+            engine=_engine(settings, client),
             stores=OpenAIVectorStores(client),
+            webhooks=ServiceWebhooks(client, secret=settings.webhook_secret),
+            ping=lambda: ping(client),
         )
 
     @classmethod
-    def of(cls, settings: Settings, *, storage: Storage, engine: Engine, stores: VectorStores) -> Services:
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        storage: Storage,
+        engine: Engine,
+        stores: VectorStores,
+        webhooks: ServiceWebhooks,
+        ping: Callable[[], Awaitable[None]],
+    ) -> Services:
         collections = Collections(storage.state, stores, now=utc_now)
         documents = Documents(
             documents=storage.documents,
@@ -62,17 +88,65 @@ class Services:
         publisher = Publisher(
             answers=storage.answers, engine=engine, stores=stores, prices=Prices.from_settings(settings), now=utc_now
         )
-        runs = Runs(
+        threads, assistants = Threads(storage.state, now=utc_now), Assistants(storage.state, now=utc_now)
+        push = _push(settings, storage)
+        poller = Poller(
             state=storage.state,
             queue=storage.runs,
             engine=engine,
-            threads=Threads(storage.state, now=utc_now),
+            threads=threads,
+            assistants=assistants,
+            publisher=publisher,
+            push=push,
+            defaults=Defaults(
+                model=settings.model, instructions=settings.instructions, action_max_s=settings.action_max_s
+            ),
+            now=utc_now,
+        )
+        runs = Runs(
+            state=storage.state,
+            publisher=publisher,
+            engine=engine,
+            poller=poller,
+            threads=threads,
+            assistants=assistants,
             collections=collections,
             documents=documents,
-            publisher=publisher,
+            push=push,
             now=utc_now,
-            model=settings.model,
-            instructions=settings.instructions,
+            default_s=settings.run_default_s,
             max_s=settings.run_max_s,
         )
-        return cls(settings=settings, documents=documents, runs=runs, publisher=publisher)
+        return cls(
+            settings=settings,
+            documents=documents,
+            runs=runs,
+            poller=poller,
+            publisher=publisher,
+            threads=threads,
+            assistants=assistants,
+            push=push,
+            webhooks=webhooks,
+            look_around=lambda: look_around(storage, ping),
+        )
+
+
+def _engine(settings: Settings, client: AsyncOpenAI) -> Engine:
+    if settings.engine == "assistants":
+        from shared.engines.assistants import AssistantsEngine
+
+        return AssistantsEngine(client)
+    from shared.engines.responses import ResponsesEngine
+
+    return ResponsesEngine(client)
+
+
+def _push(settings: Settings, storage: Storage) -> Push:
+    return Push(
+        state=storage.state,
+        queue=storage.callbacks,
+        sender=Sender(UrlPolicy(hosts=settings.callback_hosts, allow_private=settings.callback_allow_private)),
+        policy=UrlPolicy(hosts=settings.callback_hosts, allow_private=settings.callback_allow_private),
+        secret=settings.callback_secret,
+        now=utc_now,
+    )

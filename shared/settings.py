@@ -29,13 +29,21 @@ class Settings:
     openai_api_key: str | None  # None: managed identity
     openai_scope: str
     model: str
-    engine: Literal["responses"]
+    engine: Literal["responses", "assistants"]
     instructions: str | None
+    run_default_s: int
     run_max_s: int
+    action_max_s: int
+    callback_hosts: tuple[str, ...]
+    callback_secret: str | None
+    callback_allow_private: bool
+    webhook_secret: str | None
     indexing_max_s: int
     question_max_chars: int
     body_max_bytes: int
     document_max_bytes: int
+    upload_max_bytes: int
+    tool_output_max_bytes: int
     price_input_usd: float  # per million tokens, as are the next two
     price_cached_usd: float
     price_output_usd: float
@@ -51,10 +59,8 @@ class Settings:
             SettingError: naming the setting that is missing or has a value that cannot be used.
         """
         engine = environ.get("ENGINE") or "responses"
-        if engine != "responses":
-            raise SettingError(
-                f"ENGINE is {engine!r}; this version has the engine 'responses'.", code="setting_invalid"
-            )
+        if engine not in ("responses", "assistants"):
+            raise SettingError(f"ENGINE is {engine!r}; it should be responses or assistants.", code="setting_invalid")
         return cls(
             storage=_storage(environ),
             identity_client_id=environ.get(f"{STORAGE_CONNECTION}__clientId") or environ.get("AZURE_CLIENT_ID"),
@@ -62,13 +68,21 @@ class Settings:
             openai_api_key=environ.get("OPENAI_API_KEY") or None,
             openai_scope=environ.get("OPENAI_SCOPE") or "https://ai.azure.com/.default",
             model=_required(environ, "OPENAI_MODEL", "the name of the model deployment, such as gpt-4.1-mini"),
-            engine=cast(Literal["responses"], engine),
+            engine=cast(Literal["responses", "assistants"], engine),
             instructions=environ.get("INSTRUCTIONS") or None,
-            run_max_s=_whole(environ, "RUN_MAX_S", 900, most=LONGEST_S),
+            run_default_s=_whole(environ, "RUN_DEFAULT_S", 900, most=LONGEST_S),
+            run_max_s=_whole(environ, "RUN_MAX_S", 3600, most=LONGEST_S),
+            action_max_s=_whole(environ, "ACTION_MAX_S", 7 * 24 * 3600, most=LONGEST_S),
+            callback_hosts=tuple(h.strip() for h in (environ.get("CALLBACK_HOSTS") or "").split(",") if h.strip()),
+            callback_secret=environ.get("CALLBACK_SECRET") or None,
+            callback_allow_private=(environ.get("CALLBACK_ALLOW_PRIVATE") or "").lower() == "true",
+            webhook_secret=environ.get("OPENAI_WEBHOOK_SECRET") or None,
             indexing_max_s=_whole(environ, "INDEXING_MAX_S", 1800, most=LONGEST_S),
             question_max_chars=_whole(environ, "QUESTION_MAX_CHARS", 8_000),
             body_max_bytes=_whole(environ, "BODY_MAX_BYTES", 65_536),
             document_max_bytes=_whole(environ, "DOCUMENT_MAX_BYTES", 512 * 1024 * 1024),
+            upload_max_bytes=_whole(environ, "UPLOAD_MAX_BYTES", 32 * 1024 * 1024),
+            tool_output_max_bytes=_whole(environ, "TOOL_OUTPUT_MAX_BYTES", 256 * 1024),
             price_input_usd=_price(environ, "PRICE_INPUT_USD", 0.40),
             price_cached_usd=_price(environ, "PRICE_CACHED_USD", 0.10),
             price_output_usd=_price(environ, "PRICE_OUTPUT_USD", 1.60),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,12 +78,30 @@ class Blobs(Protocol):
         """In the order of names, with metadata."""
         ...
 
+    async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
+        """Part of a listing, and where the next part begins; None when this was the last.
+
+        Raises:
+            BlobMissing: the cursor is not one of ours.
+        """
+        ...
+
+    async def exists(self, name: str) -> bool: ...
+
+    async def reachable(self) -> None:
+        """Raises StorageError when the container is not there, or may not be read."""
+        ...
+
     def stream(self, name: str, *, etag: str) -> AsyncIterator[bytes]:
         """The content of exactly that version, 4 MiB at a time. Raises BlobChanged when it is another by now."""
         ...
 
 
 class Queue(Protocol):
+    async def reachable(self) -> None:
+        """Raises StorageError when the queue is not there, or may not be read."""
+        ...
+
     async def send(self, message: Mapping[str, Any], *, delay_s: int = 0) -> None:
         """Put one JSON message on the queue, base64 as the Functions host expects, visible after `delay_s`."""
         ...
@@ -100,7 +118,10 @@ def _translated(what: str) -> Iterator[None]:
     except HttpResponseError as exc:
         if exc.status_code in (409, 412):
             raise BlobChanged(f"{what} was written by someone else.") from exc
-        raise StorageError(f"{what}: storage answered {exc.status_code} {exc.error_code or ''}".rstrip()) from exc  # type: ignore[attr-defined]
+        if exc.status_code is None:  # no token could be had
+            raise StorageError(f"{what}: storage is out of reach: {exc.message}") from exc
+        code = getattr(exc, "error_code", None) or ""
+        raise StorageError(f"{what}: storage answered {exc.status_code} {code}".rstrip()) from exc
     except AzureError as exc:
         raise StorageError(f"{what}: storage is out of reach.") from exc
 
@@ -153,6 +174,22 @@ class AzureBlobs:
             async for blob in self._container.list_blobs(name_starts_with=prefix, include=["metadata"]):
                 yield _info(blob)
 
+    async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
+        listing = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=limit)
+        pages: Any = listing.by_page(cursor)
+        with _translated(prefix):
+            async for page in pages:
+                return [_info(blob) async for blob in page], pages.continuation_token or None
+        return [], None
+
+    async def exists(self, name: str) -> bool:
+        with _translated(name):
+            return await self._container.get_blob_client(name).exists()
+
+    async def reachable(self) -> None:
+        with _translated(f"The container {self._container.container_name}"):
+            await self._container.get_container_properties()
+
     async def stream(self, name: str, *, etag: str) -> AsyncIterator[bytes]:
         with _translated(name):
             download = await self._container.download_blob(name, **_only_if(etag))
@@ -178,6 +215,10 @@ class AzureQueue:
     def __init__(self, queue: QueueClient) -> None:
         self._queue = queue
 
+    async def reachable(self) -> None:
+        with _translated(f"The queue {self._queue.queue_name}"):
+            await self._queue.get_queue_properties()
+
     async def send(self, message: Mapping[str, Any], *, delay_s: int = 0) -> None:
         with _translated(self._queue.queue_name):
             # -1: never expires. The default of 7 days would lose what waits for an outage to end.
@@ -195,6 +236,7 @@ class Storage:
     state: Blobs
     runs: Queue
     indexing: Queue
+    callbacks: Queue
 
 
 @asynccontextmanager
@@ -217,6 +259,7 @@ def storage_of(blobs: BlobServiceClient, queues: QueueServiceClient) -> Storage:
         state=AzureBlobs(blobs.get_container_client("state")),
         runs=_queue(queues, "runs"),
         indexing=_queue(queues, "indexing"),
+        callbacks=_queue(queues, "callbacks"),
     )
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FILES_MAX = 20  # that a thread hands on to its next question
 WRITE_TRIES = 5
+TOLD_MAX_CHARS = 40_000  # of a thread, when the service has to be told it anew
+LOST = "deleted"  # a tail that no service knows
 
 
 class Threads:
@@ -23,9 +25,11 @@ class Threads:
         self._records = Records(state, Thread, name=lambda id: f"threads/{id}.json")
         self._now = now
 
-    async def create(self, collection: str, *, run_id: str) -> Thread:
+    async def create(self, collection: str, *, engine: str, run_id: str | None = None) -> Thread:
         now = self._now()
-        thread = Thread(id=new_id("thread", now), created_at=now, collection=collection, active_run_id=run_id)
+        thread = Thread(
+            id=new_id("thread", now), created_at=now, collection=collection, engine=engine, active_run_id=run_id
+        )
         return (await self._records.create(thread.id, thread)).value
 
     async def read(self, thread_id: str) -> Stored[Thread]:
@@ -43,6 +47,9 @@ class Threads:
         try:
             return (await self._records.replace(thread.id, stored, thread)).value
         except BlobChanged as exc:
+            now = await self._records.read(thread.id)
+            if now and now.value.active_run_id == run_id:
+                return now.value  # the same request, twice at the same moment
             raise Busy("Another question came to this thread at the same moment.", code="thread_busy") from exc
 
     async def release(self, run: Run, answer: Answer) -> None:
@@ -58,6 +65,49 @@ class Threads:
             return
         raise BlobChanged(f"The thread {run.thread_id} keeps changing.")
 
+    async def told(self, thread_id: str) -> tuple[tuple[str, str], ...]:
+        """(role, text) of what was said so far, for an engine that has forgotten it: the latest, within bounds."""
+        stored = await self._records.read(thread_id)
+        messages = [(m.role, m.text) for m in stored.value.messages if m.text] if stored else []
+        told: list[tuple[str, str]] = []
+        room = TOLD_MAX_CHARS
+        for role, text in reversed(messages):
+            room -= len(text)
+            if room < 0:
+                break
+            told.insert(0, (role, text))
+        return tuple(told)
+
+    async def forget(self, run: Run) -> None:
+        """Take a deleted run's messages out of its thread; where the chain ended with it, it begins anew in words."""
+        for _ in range(WRITE_TRIES):
+            stored = await self._records.read(run.thread_id)
+            if stored is None:
+                return
+            thread = stored.value
+            kept = replace(
+                thread,
+                messages=tuple(message for message in thread.messages if message.run_id != run.id),
+                active_run_id=None if thread.active_run_id == run.id else thread.active_run_id,
+                tail=LOST if thread.tail_run_id == run.id else thread.tail,
+            )
+            try:
+                await self._records.replace(thread.id, stored, kept)
+            except BlobChanged:
+                continue
+            return
+        raise BlobChanged(f"The thread {run.thread_id} keeps changing.")
+
+    async def delete(self, thread_id: str) -> None:
+        for _ in range(WRITE_TRIES):
+            stored = await self.read(thread_id)
+            try:
+                await self._records.delete(thread_id, stored)
+            except BlobChanged:
+                continue
+            return
+        raise BlobChanged(f"The thread {thread_id} keeps changing.")
+
 
 def _with(thread: Thread, run: Run, answer: Answer) -> Thread:
     asked = Message(role="user", text=run.question, run_id=run.id, created_at=run.created_at)
@@ -68,6 +118,8 @@ def _with(thread: Thread, run: Run, answer: Answer) -> Thread:
         active_run_id=None,
         # A run that did not complete leaves the chain where it was: the service continues completed ones only.
         tail=run.engine_run if run.status == "completed" else thread.tail,
+        tail_run_id=run.id if run.status == "completed" else thread.tail_run_id,
+        engine=run.engine,
         files=tuple(files)[-FILES_MAX:],
         messages=(*thread.messages, asked, said) if answer.answer else (*thread.messages, asked),
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Literal, Protocol
 
-from shared.models import Activity, Failure, Usage
+from shared.models import Activity, Failure, Function, Usage
 
 Attributes = Mapping[str, str | float | bool]
 
@@ -46,6 +46,15 @@ class VectorStores(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Call:
+    """The model wants a function called. `arguments` is JSON text, as the model wrote it."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ask:
     """One question for an engine."""
 
@@ -56,6 +65,11 @@ class Ask:
     store_id: str | None
     file_ids: tuple[str, ...]  # for code interpreter
     previous: str | None  # the engine's run that this one continues
+    history: tuple[tuple[str, str], ...] = ()  # (role, text) told in words, when there is no run to continue
+    code_interpreter: bool = True
+    functions: tuple[Function, ...] = ()
+    temperature: float | None = None
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +122,8 @@ class Output:
 class Look:
     """One look at an engine's run. `output` is there once the status is terminal, as far as there is any."""
 
-    status: Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+    status: Literal["queued", "in_progress", "requires_action", "completed", "incomplete", "failed", "cancelled"]
+    calls: tuple[Call, ...] = ()  # to be answered, when the status is requires_action
     activity: tuple[Activity, ...] = ()
     output: Output | None = None
     failure: Failure | None = None
@@ -118,13 +133,29 @@ class Look:
 class Engine(Protocol):
     """Runs. Every method may raise ServiceBusy (try later), ServiceError (do not) and ServiceMissing."""
 
+    name: str  # as in the setting ENGINE; a thread can only be continued by the engine that began it
+
     async def start(self, ask: Ask) -> str:
-        """Create the run in the background and answer its id at the service. Never retried inside."""
+        """Create the run in the background and answer its id at the service. Never retried inside.
+
+        Raises:
+            ChainLost: the service no longer has `ask.previous`.
+        """
         ...
 
-    async def look(self, engine_run: str) -> Look: ...
+    async def answer_calls(self, engine_run: str, ask: Ask, outputs: Mapping[str, str]) -> str:
+        """Go on with a run that waits for its calls; `outputs` by call id. Answers the id to look at from here on."""
+        ...
+
+    async def look(self, engine_runs: Sequence[str]) -> Look:
+        """Look at the last of these; once it has ended, the output is that of all of them, oldest first."""
+        ...
 
     async def cancel(self, engine_run: str) -> None: ...
+
+    async def forget(self, engine_runs: Sequence[str]) -> None:
+        """Delete what the service has stored of them. What is gone already is fine."""
+        ...
 
     async def download(self, file: MadeFile) -> bytes:
         """The content of a file that code interpreter made, at most 64 MiB."""

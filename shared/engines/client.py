@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import openai
@@ -14,6 +14,7 @@ from shared.errors import ServiceBusy, ServiceError, ServiceMissing
 from shared.settings import Settings
 
 TIMEOUT_S = 60.0
+DOWNLOAD_MAX_BYTES = 64 * 1024 * 1024
 
 
 def open_client(settings: Settings) -> AsyncOpenAI:
@@ -31,6 +32,12 @@ def open_client(settings: Settings) -> AsyncOpenAI:
     # The function, not a token: it is called for every request and renews what has expired.
     provider = get_bearer_token_provider(credential, settings.openai_scope)
     return AsyncOpenAI(base_url=settings.openai_base_url, api_key=provider, max_retries=0, timeout=TIMEOUT_S)
+
+
+async def ping(client: AsyncOpenAI) -> None:
+    """Ask the service for something small, so that a wrong address, key or role shows."""
+    with translated("asking the model service for its models"):
+        await client.models.list(timeout=10.0)
 
 
 @contextmanager
@@ -55,6 +62,16 @@ def translated(what: str) -> Iterator[None]:
         ) from exc
     except openai.OpenAIError as exc:
         raise ServiceError(f"{what}: {exc}") from exc
+
+
+async def read_bounded(chunks: AsyncIterator[bytes], filename: str) -> bytes:
+    """A file that code made, whole; one that is too large is refused before all of it is read."""
+    content = bytearray()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > DOWNLOAD_MAX_BYTES:
+            raise ServiceError(f"{filename} has more than {DOWNLOAD_MAX_BYTES:,} bytes.", code="file_too_large")
+    return bytes(content)
 
 
 def _words(exc: openai.APIStatusError) -> str:

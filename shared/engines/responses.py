@@ -1,4 +1,4 @@
-"""The Responses engine: a run is one background response, a thread is their chain by `previous_response_id`.
+"""The Responses engine: a run is a background response, a thread is their chain by `previous_response_id`.
 
 Sources:
     https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses
@@ -7,32 +7,36 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, omit
 from openai.types.responses import (
     Response,
     ResponseCodeInterpreterToolCall,
     ResponseFileSearchToolCall,
+    ResponseFunctionToolCall,
     ResponseOutputMessage,
     ResponseOutputRefusal,
     ResponseOutputText,
 )
 from openai.types.responses.response_output_text import AnnotationContainerFileCitation, AnnotationFileCitation
 
-from shared.engines.base import Ask, Look, MadeFile, Mark, Output, Passage
-from shared.engines.client import translated
-from shared.errors import ServiceBusy, ServiceError
+from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output, Passage
+from shared.engines.client import read_bounded, translated
+from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
 from shared.models import Activity, Failure, Usage
 
 if TYPE_CHECKING:
-    from openai.types.responses import ResponseIncludable, ToolParam
+    from openai.types.responses import ResponseIncludable, ResponseInputItemParam, ToolParam
 
-DOWNLOAD_MAX_BYTES = 64 * 1024 * 1024
 INCLUDE: list[ResponseIncludable] = ["file_search_call.results", "code_interpreter_call.outputs"]
+
+START_TIMEOUT_S = 25.0  # a background response is created at once; runs.START_CLAIM is longer
+CHAIN_LOST = frozenset({"previous_response_not_found", "service_object_missing"})
 
 # What the service may say of a failed response that a second try can mend.
 RETRYABLE = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
@@ -47,31 +51,67 @@ ACTIVITIES = {
 
 
 class ResponsesEngine:
+    name = "responses"
+
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
 
     async def start(self, ask: Ask) -> str:
+        told: list[ResponseInputItemParam] = [{"role": _role(role), "content": text} for role, text in ask.history]
+        told.append({"role": "user", "content": ask.question})
+        try:
+            return await self._create(ask, told, previous=ask.previous)
+        except ServiceError as exc:
+            if ask.previous and exc.code in CHAIN_LOST:
+                raise ChainLost(exc.message) from exc
+            raise
+
+    async def answer_calls(self, engine_run: str, ask: Ask, outputs: Mapping[str, str]) -> str:
+        # There is no resuming: the outputs begin a new response that continues the one that asked for them.
+        told: list[ResponseInputItemParam] = [
+            {"type": "function_call_output", "call_id": call_id, "output": output}
+            for call_id, output in outputs.items()
+        ]
+        return await self._create(ask, told, previous=engine_run)
+
+    async def look(self, engine_runs: Sequence[str]) -> Look:
+        look, response = await self._look_at(engine_runs[-1])
+        if look.output is None or look.status == "requires_action":
+            return look
+        output = await self._with_unnamed(response, look.output)
+        for engine_run in reversed(engine_runs[:-1]):
+            earlier, response = await self._look_at(engine_run)
+            if earlier.output:
+                output = joined(await self._with_unnamed(response, earlier.output), output)
+        return replace(look, output=output)
+
+    async def forget(self, engine_runs: Sequence[str]) -> None:
+        for engine_run in engine_runs:
+            with suppress(ServiceMissing), translated("deleting the run"):
+                await self._client.responses.delete(engine_run)
+
+    async def _create(self, ask: Ask, told: list[ResponseInputItemParam], *, previous: str | None) -> str:
         with translated("starting the run"):
             response = await self._client.responses.create(
                 model=ask.model,
-                input=ask.question,
+                input=told,
                 instructions=ask.instructions,  # not carried along the chain: sent every time
-                previous_response_id=ask.previous,
+                previous_response_id=previous,
                 tools=_tools(ask),
                 include=INCLUDE,
                 metadata={"run_id": ask.run_id, "made_by": "assistant-functions"},
+                temperature=omit if ask.temperature is None else ask.temperature,
+                max_output_tokens=omit if ask.max_output_tokens is None else ask.max_output_tokens,
                 background=True,
                 store=True,  # without it a background response may be gone after ten minutes
+                timeout=START_TIMEOUT_S,
             )
             return response.id
 
-    async def look(self, engine_run: str) -> Look:
+    async def _look_at(self, engine_run: str) -> tuple[Look, Response]:
         with translated("looking at the run"):
             response = await self._client.responses.retrieve(engine_run, include=INCLUDE)
-            look = look_of(response)
-        if look.output is None:
-            return look
-        return replace(look, output=await self._with_unnamed(response, look.output))
+            return look_of(response), response
 
     async def cancel(self, engine_run: str) -> None:
         with translated("cancelling the run"):
@@ -80,14 +120,9 @@ class ResponsesEngine:
     async def download(self, file: MadeFile) -> bytes:
         # `files.content` does not know container files.
         files = self._client.containers.files.content.with_streaming_response
-        content = bytearray()
         with translated(f"fetching {file.filename}"):
             async with files.retrieve(file.file_id, container_id=file.container_id) as response:
-                async for chunk in response.iter_bytes():
-                    content += chunk
-                    if len(content) > DOWNLOAD_MAX_BYTES:
-                        raise ServiceError(f"{file.filename} has more than {DOWNLOAD_MAX_BYTES:,} bytes.")
-        return bytes(content)
+                return await read_bounded(response.iter_bytes(), file.filename)
 
     async def _with_unnamed(self, response: Response, output: Output) -> Output:
         """Add what this response's code left in its containers without the answer naming it."""
@@ -97,8 +132,9 @@ class ResponsesEngine:
             try:
                 with translated("listing what the code made"):
                     async for file in self._client.containers.files.list(container_id):
-                        # A container lives on through a thread: earlier answers' files are in it, too.
-                        is_new = file.source == "assistant" and file.created_at >= int(response.created_at)
+                        # A container lives on through a thread: earlier answers' files are in it, too, maybe of the
+                        # very second in which this response began. No model writes code so soon.
+                        is_new = file.source == "assistant" and file.created_at > int(response.created_at)
                         if is_new and (container_id, file.id) not in named:
                             name = file.path.rsplit("/", 1)[-1]
                             found.append(MadeFile(container_id=container_id, file_id=file.id, filename=name))
@@ -113,8 +149,38 @@ def _tools(ask: Ask) -> list[ToolParam]:
     tools: list[ToolParam] = []
     if ask.store_id:
         tools.append({"type": "file_search", "vector_store_ids": [ask.store_id], "max_num_results": 20})
-    tools.append({"type": "code_interpreter", "container": {"type": "auto", "file_ids": list(ask.file_ids)}})
+    if ask.code_interpreter:
+        tools.append({"type": "code_interpreter", "container": {"type": "auto", "file_ids": list(ask.file_ids)}})
+    tools.extend(
+        {
+            "type": "function",
+            "name": function.name,
+            "description": function.description,
+            "parameters": dict(function.parameters),
+            "strict": False,
+        }
+        for function in ask.functions
+    )
     return tools
+
+
+def _role(role: str) -> Literal["user", "assistant"]:
+    return "assistant" if role == "assistant" else "user"
+
+
+def joined(earlier: Output, later: Output) -> Output:
+    """The output of a run that took several responses: the last one's text, what all of them found, made and used."""
+    one, other = earlier.usage, later.usage
+    sums = {f.name: getattr(one, f.name) + getattr(other, f.name) for f in fields(Usage)}
+    containers = tuple(dict.fromkeys((*earlier.containers, *later.containers)))
+    return replace(
+        later,
+        passages=(*earlier.passages, *later.passages),
+        made=(*earlier.made, *later.made),
+        usage=replace(Usage(**sums), code_interpreter_sessions=len(containers)),
+        containers=containers,
+        unlisted=tuple(dict.fromkeys((*earlier.unlisted, *later.unlisted))),
+    )
 
 
 def look_of(response: Response) -> Look:
@@ -123,7 +189,14 @@ def look_of(response: Response) -> Look:
     status = response.status or "in_progress"
     if status in ("queued", "in_progress"):
         return Look(status=status, activity=activity)
-    completed_at = getattr(response, "completed_at", None)
+    calls = tuple(
+        Call(call_id=item.call_id, name=item.name, arguments=item.arguments)
+        for item in response.output
+        if isinstance(item, ResponseFunctionToolCall)
+    )
+    if calls and status == "completed":
+        return Look(status="requires_action", calls=calls, activity=activity, output=_output(response))
+    completed_at = response.completed_at
     return Look(
         status=status,
         activity=activity,

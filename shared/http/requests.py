@@ -2,72 +2,148 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from typing import TypeVar, cast, get_args
 
 import msgspec
 
 from shared.errors import BadRequest, NotFound, TooLarge, WrongMediaType
 from shared.filetypes import bad_path
+from shared.http.fields import (
+    COLLECTION_MAX_CHARS,
+    FILES_MAX,
+    FUNCTIONS_MAX,
+    METADATA_KEY_MAX_CHARS,
+    METADATA_MAX,
+    METADATA_VALUE_MAX_CHARS,
+    PAGE_DEFAULT,
+    PAGE_MAX,
+    AssistantName,
+    CollectionName,
+    Cursor,
+    FunctionName,
+    HookId,
+    IdempotencyKey,
+    RunId,
+    Status,
+    ThreadId,
+    fits,
+)
+from shared.http.shapes import AssistantBody, FunctionTool, QuestionBody, ToolOutputsBody
+from shared.models import Assistant, Function, RunStatus
 from shared.runs import Question
 from shared.settings import Settings
 
-FILES_MAX = 20
-METADATA_MAX = 16
-COLLECTION_MAX_CHARS = 200
+T = TypeVar("T")
 
 
-class QuestionBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of `POST /api/runs`."""
-
-    question: str
-    thread_id: str | None = None
-    collection: str | None = None
-    files: list[str] | None = None
-    metadata: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-def question_from(body: bytes, headers: Mapping[str, str], settings: Settings) -> Question:
-    """Parse and check a question.
+def body_from(body: bytes, headers: Mapping[str, str], type: type[T], *, max_bytes: int) -> T:
+    """Decode a JSON body.
 
     Raises:
-        BadRequest (or TooLarge, WrongMediaType, NotFound): with a sentence that says what to change.
+        BadRequest (or TooLarge, WrongMediaType): with a sentence that says what to change.
     """
-    if len(body) > settings.body_max_bytes:
-        raise TooLarge(f"The body has {len(body):,} bytes; at most {settings.body_max_bytes:,} are taken.")
-    _require_json(headers)
+    if len(body) > max_bytes:
+        raise TooLarge(f"The body has {len(body):,} bytes; at most {max_bytes:,} are taken.")
+    media_type = headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise WrongMediaType(f"Send the body as application/json, not as {media_type or 'nothing'}.")
     try:
-        asked = msgspec.json.decode(body, type=QuestionBody)
+        return msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as exc:
         raise BadRequest(f"The body does not fit: {exc}.", code="invalid_body") from exc
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BadRequest(f"The body is not valid JSON: {exc}.", code="malformed_json") from exc
+
+
+def question_from(asked: QuestionBody, settings: Settings) -> Question:
     return Question(
         question=_question(asked.question, settings.question_max_chars),
         thread_id=thread_id_from(asked.thread_id) if asked.thread_id is not None else None,
         collection=collection_from(asked.collection) if asked.collection is not None else None,
+        assistant=assistant_name_from(asked.assistant) if asked.assistant is not None else None,
         files=_files(asked.files) if asked.files is not None else None,
+        functions=_functions(asked.tools),
         metadata=_metadata(asked.metadata),
+        max_seconds=asked.max_seconds,
+        callback_url=asked.callback_url,
     )
 
 
+def outputs_from(given: ToolOutputsBody, settings: Settings) -> dict[str, str]:
+    """Raises TooLarge when one is over the limit, BadRequest when a call is in it twice."""
+    outputs = {output.call_id: output.output for output in given.tool_outputs}
+    if len(outputs) < len(given.tool_outputs):
+        raise BadRequest("A call has two outputs in this request. Send one each.", code="duplicate_output")
+    for call_id, output in outputs.items():
+        if (size := len(output.encode())) > settings.tool_output_max_bytes:
+            raise TooLarge(
+                f"The output of {call_id[:80]!r} has {size:,} bytes; at most {settings.tool_output_max_bytes:,} are "
+                "taken. Put it into a document and say so.",
+                code="output_too_large",
+            )
+    return outputs
+
+
+def assistant_from(name: str, body: AssistantBody) -> Assistant:
+    from shared.assistants import DEFAULT
+    from shared.tools import REGISTRY
+
+    if unknown := [function for function in body.functions if function not in REGISTRY]:
+        raise BadRequest(
+            f"The app has no function {unknown[0][:80]!r}. It has: {', '.join(sorted(REGISTRY))}.",
+            code="unknown_function",
+        )
+    return Assistant(
+        name=assistant_name_from(name),
+        version=0,
+        updated_at=DEFAULT.updated_at,
+        model=body.model,
+        instructions=body.instructions,
+        temperature=body.temperature,
+        max_output_tokens=body.max_output_tokens,
+        collection=collection_from(body.collection) if body.collection is not None else None,
+        file_search=body.file_search,
+        code_interpreter=body.code_interpreter,
+        functions=tuple(dict.fromkeys(body.functions)),
+        max_seconds=body.max_seconds,
+    )
+
+
+# ---- ids and names: each becomes part of a blob's name, so that nothing but what is meant may pass ---------------
+
+
 def run_id_from(text: str) -> str:
-    """A run's id in a URL. It becomes part of a blob's name, so that nothing but an id may pass."""
-    if not re.fullmatch(r"run_[0-9a-f]{24}", text):
+    if not fits(text, RunId):
         raise NotFound("There is no such run. A run's id looks like run_ and 24 hex digits.", code="run_not_found")
     return text
 
 
 def thread_id_from(text: str) -> str:
-    if not re.fullmatch(r"thread_[0-9a-f]{24}", text):
+    if not fits(text, ThreadId):
         raise NotFound(
             f"There is no thread {text[:80]!r}. Leave thread_id out to begin a new one.", code="thread_not_found"
         )
     return text
 
 
+def hook_id_from(text: str) -> str:
+    if not fits(text, HookId):
+        raise NotFound("There is no such hook.", code="hook_not_found")
+    return text
+
+
+def assistant_name_from(text: str) -> str:
+    if not fits(text, AssistantName):
+        raise BadRequest(
+            "An assistant's name has 1 to 64 small letters, digits, - and _, and begins with a letter or digit.",
+            code="invalid_assistant_name",
+        )
+    return text
+
+
 def collection_from(text: str) -> str:
-    if not text or len(text) > COLLECTION_MAX_CHARS or "/" in text or bad_path(text):
+    if not fits(text, CollectionName) or "/" in text or bad_path(text):
         raise BadRequest(
             f"A collection's name is that of a folder in the container 'documents': 1 to {COLLECTION_MAX_CHARS} "
             "characters, no slash.",
@@ -76,10 +152,48 @@ def collection_from(text: str) -> str:
     return text
 
 
-def _require_json(headers: Mapping[str, str]) -> None:
-    media_type = headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        raise WrongMediaType(f"Send the body as application/json, not as {media_type or 'nothing'}.")
+def document_path_from(collection: str, path: str) -> str:
+    """`default` is the folderless collection: `PUT /api/documents/default/a.pdf` writes `default/a.pdf`."""
+    full = f"{collection_from(collection)}/{path}"
+    if why := bad_path(full):
+        raise BadRequest(why, code="invalid_path")
+    return full
+
+
+def idempotency_key_from(headers: Mapping[str, str]) -> str | None:
+    """Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
+    key = headers.get("idempotency-key")
+    if key is not None and not fits(key, IdempotencyKey):
+        raise BadRequest("An Idempotency-Key has 1 to 255 printable ASCII characters.", code="invalid_idempotency_key")
+    return key
+
+
+# ---- listings ----------------------------------------------------------------------------------------------------
+
+
+def status_from(text: str | None) -> RunStatus | None:
+    if text is None:
+        return None
+    if not fits(text, Status):
+        raise BadRequest(f"A run's status is one of {', '.join(get_args(RunStatus))}.", code="invalid_status")
+    return cast(RunStatus, text)
+
+
+def limit_from(text: str | None, *, default: int = PAGE_DEFAULT) -> int:
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= PAGE_MAX):
+        raise BadRequest(f"The limit is a whole number from 1 to {PAGE_MAX}.", code="invalid_limit")
+    return int(text)
+
+
+def cursor_from(text: str | None) -> str | None:
+    if text is not None and not fits(text, Cursor):
+        raise BadRequest("Take the cursor from the page before, as it is.", code="invalid_cursor")
+    return text
+
+
+# ---- parts of a question -----------------------------------------------------------------------------------------
 
 
 def _question(text: str, max_chars: int) -> str:
@@ -103,10 +217,32 @@ def _files(paths: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(paths))
 
 
+def _functions(tools: list[FunctionTool]) -> tuple[Function, ...]:
+    from shared.tools import REGISTRY
+
+    names = [tool.name for tool in tools]
+    if len(tools) > FUNCTIONS_MAX or len(set(names)) < len(names):
+        raise BadRequest(f"At most {FUNCTIONS_MAX} tools, each with a name of its own.", code="invalid_tools")
+    for tool in tools:
+        if not fits(tool.name, FunctionName):
+            raise BadRequest("A tool's name has 1 to 64 letters, digits, - and _.", code="invalid_tools")
+        if tool.name in REGISTRY:
+            raise BadRequest(f"{tool.name!r} is the name of a function of the app's own.", code="invalid_tools")
+        if tool.parameters and tool.parameters.get("type") != "object":
+            raise BadRequest(
+                f"The parameters of {tool.name!r} must be a JSON Schema of type object.", code="invalid_tools"
+            )
+    empty = {"type": "object", "properties": {}}
+    return tuple(Function(name=t.name, description=t.description, parameters=t.parameters or empty) for t in tools)
+
+
 def _metadata(pairs: dict[str, str]) -> dict[str, str]:
-    if len(pairs) > METADATA_MAX or any(not 0 < len(k) <= 64 or len(v) > 512 for k, v in pairs.items()):
+    if len(pairs) > METADATA_MAX or any(
+        not 0 < len(k) <= METADATA_KEY_MAX_CHARS or len(v) > METADATA_VALUE_MAX_CHARS for k, v in pairs.items()
+    ):
         raise BadRequest(
-            f"Metadata takes {METADATA_MAX} pairs, keys of 1 to 64 and values of up to 512 characters.",
+            f"Metadata takes {METADATA_MAX} pairs, keys of 1 to {METADATA_KEY_MAX_CHARS} and values of up to "
+            f"{METADATA_VALUE_MAX_CHARS} characters.",
             code="invalid_metadata",
         )
     return pairs

@@ -8,8 +8,10 @@ from urllib.parse import quote, urlsplit
 import azure.functions as func
 import msgspec
 
+from shared.answers import markdown_of
 from shared.errors import AppError, ServiceBusy, StorageError
-from shared.models import Answer, Run
+from shared.http.shapes import RUNTIME_STATUS, ChartView, PendingCall, Problem, RunAccepted, RunEnded
+from shared.models import Answer, Run, RunStatus
 from shared.polling import look_delay_s
 
 TITLES = {
@@ -19,9 +21,11 @@ TITLES = {
     413: "Too large",
     415: "Wrong media type",
     500: "The app is not set up right",
+    501: "Not implemented",
     502: "The model service refused",
     503: "Try again later",
 }
+WAITING_S = 30  # between looks at a run that waits for its caller
 
 
 def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> func.HttpResponse:
@@ -32,13 +36,13 @@ def json_response(status: int, body: Any, headers: dict[str, str] | None = None)
 
 def problem(exc: AppError) -> func.HttpResponse:
     """Source: https://www.rfc-editor.org/rfc/rfc9457"""
-    body = {
-        "type": f"urn:assistant-functions:problem:{exc.code}",
-        "title": TITLES.get(exc.status, "Error"),
-        "status": exc.status,
-        "code": exc.code,
-        "detail": exc.message,
-    }
+    body = Problem(
+        type=f"urn:assistant-functions:problem:{exc.code}",
+        title=TITLES.get(exc.status, "Error"),
+        status=exc.status,
+        code=exc.code,
+        detail=exc.message,
+    )
     headers = {}
     if isinstance(exc, ServiceBusy | StorageError):
         headers["Retry-After"] = str(round(getattr(exc, "retry_after_s", None) or 5))
@@ -52,35 +56,73 @@ def accepted(run: Run, url: str) -> func.HttpResponse:
 
     Source: https://learn.microsoft.com/azure/logic-apps/logic-apps-create-api-app#async-pattern
     """
-    where = run_url(url, run.id)
-    wait_s = look_delay_s((run.next_look_at - run.created_at).total_seconds())
-    body = {
-        "id": run.id,
-        "thread_id": run.thread_id,
-        "status": run.status,
-        "question": run.question,
-        "collection": run.collection,
-        "created_at": run.created_at,
-        "steps": run.activity,
-        "url": where,
+    body = RunAccepted(
+        **_follow(run.id, run.status, url),
+        createdTime=run.created_at,
+        lastUpdatedTime=run.started_at or run.created_at,
+        thread_id=run.thread_id,
+        status=run.status,
+        question=run.question,
+        collection=run.collection,
+        assistant=run.assistant,
+        created_at=run.created_at,
+        metadata=run.metadata,
+        steps=run.activity,
+        calls=tuple(
+            PendingCall(call_id=call.call_id, name=call.name, arguments=call.arguments)
+            for call in run.calls
+            if call.by == "client" and call.output is None
+        ),
+    )
+    age_s = (run.next_look_at - run.created_at).total_seconds()
+    wait_s = WAITING_S if run.status == "requires_action" else look_delay_s(age_s)
+    return json_response(202, body, {"Location": body.url, "Retry-After": str(wait_s)})
+
+
+def finished(answer: Answer, url: str) -> func.HttpResponse:
+    """200 with the whole answer. `url` of each chart answers its picture."""
+    where = run_url(url, answer.id, "")
+    charts = tuple(
+        ChartView(**msgspec.to_builtins(chart), url=_with_key(f"{where}/charts/{chart.n}", url))
+        for chart in answer.charts
+    )
+    same = {
+        f: getattr(answer, f) for f in RunEnded.__struct_fields__ if hasattr(answer, f) and f not in ("charts", "id")
     }
-    return json_response(202, body, {"Location": where, "Retry-After": str(wait_s)})
-
-
-def finished(answer: Answer, markdown: str, url: str) -> func.HttpResponse:
-    """200 with the whole answer. `url` of each chart answers its PNG."""
-    body = msgspec.to_builtins(answer)
-    body["markdown"] = markdown
-    for chart in body["charts"]:
-        chart["url"] = _with_key(f"{run_url(url, answer.id, key=False)}/charts/{chart['n']}", url)
+    body = RunEnded(
+        **_follow(answer.id, answer.status, url),
+        **same,
+        createdTime=answer.created_at,
+        lastUpdatedTime=answer.finished_at,
+        charts=charts,
+        output=answer.answer,
+        markdown=markdown_of(answer),
+    )
     return json_response(200, body)
 
 
-def run_url(url: str, run_id: str, *, key: bool = True) -> str:
+def _follow(run_id: str, status: RunStatus, url: str) -> dict[str, Any]:
+    where = _with_key(run_url(url, run_id, ""), url)
+    return {
+        "id": run_id,
+        "url": where,
+        "statusQueryGetUri": where,
+        "terminatePostUri": _with_key(run_url(url, run_id, "/cancel"), url),
+        "purgeHistoryDeleteUri": where,
+        "sendEventPostUri": _with_key(run_url(url, run_id, "/tool_outputs"), url),
+        "instanceId": run_id,
+        "runtimeStatus": RUNTIME_STATUS[status],
+    }
+
+
+def run_url(url: str, run_id: str, rest: str) -> str:
     """The absolute URL of a run, on the host by which the caller came, whatever route of ours `url` is."""
     prefix = url.split("?")[0].rsplit("/runs", 1)[0]
-    where = f"{prefix}/runs/{quote(run_id)}"
-    return _with_key(where, url) if key else where
+    return f"{prefix}/runs/{quote(run_id)}{rest}"
+
+
+def hook_url(url: str, hook_id: str) -> str:
+    return _with_key(f"{url.split('?')[0].rstrip('/')}/{quote(hook_id)}", url)
 
 
 def _with_key(where: str, url: str) -> str:

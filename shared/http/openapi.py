@@ -1,0 +1,171 @@
+"""`GET /api/openapi.json`: OpenAPI 3.1, made of the table in operations.py.
+
+Source: https://spec.openapis.org/oas/v3.1.1.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from shared import VERSION
+from shared.http.operations import OPERATIONS, Operation, Parameter, Reply
+from shared.http.responses import TITLES
+from shared.http.shapes import Problem, RunFinished
+
+Json = dict[str, Any]
+
+REF = "#/components/schemas/"
+TITLE = "Assistant Functions"
+ABOUT = "Drop documents into Blob Storage, ask over HTTP, get cited answers, charts and their cost back."
+BINARY: Json = {"type": "string", "format": "binary"}
+HEADERS: dict[str, Json] = {
+    "Location": {"description": "Where to look next, absolute.", "schema": {"type": "string", "format": "uri"}},
+    "Retry-After": {"description": "Seconds to wait before.", "schema": {"type": "integer", "minimum": 1}},
+}
+UNAUTHORIZED = "The function key is missing or wrong."
+WEBHOOK_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+
+def openapi(url: str) -> Json:
+    """The document for a caller who asked for it at `url`."""
+    return {**_document(), "servers": [{"url": server_of(url)}]}
+
+
+def server_of(url: str) -> str:
+    """`https://host/api/openapi.json?x` -> `https://host/api`"""
+    return url.split("?")[0].rstrip("/").rpartition("/")[0]
+
+
+@cache
+def _document() -> Json:
+    schemas, components = schemas_of((*_types(), Problem, RunFinished))
+    paths: Json = {}
+    for op in OPERATIONS:
+        paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": VERSION, "description": ABOUT},
+        "paths": paths,
+        "webhooks": {"runFinished": {"post": _notification("receiveRunFinished", schemas)}},
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "functionKey": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
+                "functionKeyInUrl": {"type": "apiKey", "in": "query", "name": "code"},
+            },
+        },
+    }
+
+
+def schemas_of(types: tuple[Any, ...]) -> tuple[Mapping[Any, Json], dict[str, Json]]:
+    """Type -> its schema, mostly a reference; and name -> the schema referred to."""
+    schemas, components = msgspec.json.schema_components(types, ref_template=REF + "{name}")
+    return dict(zip(types, schemas, strict=True)), components
+
+
+def _types() -> Iterator[Any]:
+    for op in OPERATIONS:
+        yield from (type for type in (op.body, *(reply.type for reply in op.replies)) if type not in (None, bytes))
+
+
+def _operation(op: Operation, schemas: Mapping[Any, Json]) -> Json:
+    described: Json = {
+        "operationId": op.id,
+        "tags": [op.path.split("/")[1]],
+        "summary": op.summary,
+        "description": op.description or op.summary,
+        "parameters": [_parameter(parameter) for parameter in op.parameters],
+        "responses": {
+            **{str(reply.status): _reply(op, reply, schemas) for reply in op.replies},
+            **{str(status): _problem(status, codes) for status, codes in problems_of(op).items()},
+        },
+        "security": [{"functionKey": []}, {"functionKeyInUrl": []}] if op.auth == "function" else [],
+    }
+    if op.auth == "function":
+        described["responses"]["401"] = {"description": UNAUTHORIZED}
+    if op.body is bytes:
+        described["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}}
+    elif op.body:
+        content = {"schema": schemas[op.body], **({} if op.example is None else {"example": op.example})}
+        described["requestBody"] = {"required": op.body_required, "content": {"application/json": content}}
+    if op.body and "callback_url" in getattr(op.body, "__struct_fields__", ()):
+        told = {"post": _notification(f"tell{op.id}", schemas)}
+        described["callbacks"] = {"runFinished": {"{$request.body#/callback_url}": told}}
+    return described
+
+
+def problems_of(op: Operation) -> dict[int, tuple[str, ...]]:
+    """Status -> codes, those that all operations of its kind have included."""
+    found = dict(op.problems)
+    if isinstance(op.body, type) and issubclass(op.body, msgspec.Struct):
+        common = {400: ("malformed_json", "invalid_body"), 413: ("body_too_large",), 415: ("wrong_media_type",)}
+        found |= {status: (*found.get(status, ()), *codes) for status, codes in common.items()}
+    if op.auth == "function" or op.body:
+        found |= {500: ("setting_missing", "setting_invalid"), 503: ("storage_unavailable", "service_busy")}
+    return dict(sorted(found.items()))
+
+
+def _parameter(parameter: Parameter) -> Json:
+    schema = msgspec.json.schema(parameter.type)
+    described: Json = {"name": parameter.name, "in": parameter.where, "required": parameter.required}
+    if description := schema.pop("description", None):
+        described["description"] = description
+    if examples := schema.pop("examples", None):
+        described["example"] = examples[0]
+    return {**described, "schema": schema}
+
+
+def _reply(op: Operation, reply: Reply, schemas: Mapping[Any, Json]) -> Json:
+    described: Json = {"description": reply.description}
+    if reply.headers:
+        described["headers"] = {name: {"required": True, **HEADERS[name]} for name in reply.headers}
+    if reply.type:
+        schema = BINARY if reply.type is bytes else schemas[reply.type]
+        described["content"] = {media: {"schema": schema} for media in reply.media}
+    if op.links and reply is op.replies[0]:
+        described["links"] = {
+            name: {"operationId": name, "parameters": {"id": "$response.body#/id"}} for name in op.links
+        }
+    return described
+
+
+def _problem(status: int, codes: tuple[str, ...]) -> Json:
+    example = {
+        "type": f"urn:assistant-functions:problem:{codes[0]}",
+        "title": TITLES[status],
+        "status": status,
+        "code": codes[0],
+        "detail": "A sentence that says what to change.",
+    }
+    schema: Json = {"$ref": f"{REF}Problem"}
+    if status < 500:  # above, the code may be the model service's own
+        schema["properties"] = {"status": {"enum": [status]}, "code": {"enum": list(codes)}}
+    described: Json = {
+        "description": problem_text(status, codes),
+        "content": {"application/problem+json": {"schema": schema, "example": example}},
+    }
+    if status == 503:
+        described["headers"] = {"Retry-After": HEADERS["Retry-After"]}
+    return described
+
+
+def problem_text(status: int, codes: tuple[str, ...]) -> str:
+    return f"{TITLES[status]}: {', '.join(codes)}."
+
+
+def _notification(id: str, schemas: Mapping[Any, Json]) -> Json:
+    return {
+        "operationId": id,
+        "summary": "A run has ended",
+        "description": "Signed in the form of Standard Webhooks; sent again, ever later, until it is answered 2xx.",
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in WEBHOOK_HEADERS
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schemas[RunFinished]}}},
+        "responses": {"2XX": {"description": "Taken."}, "410": {"description": "Never again: ends the subscription."}},
+        "security": [],
+    }
