@@ -8,7 +8,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 CONTAINERS = ("documents", "answers", "state")
-QUEUES = ("runs", "indexing", "document-events")
+QUEUES = ("runs", "indexing", "document-events", "callbacks")
 HOST_POISON_QUEUE = "webjobs-blobtrigger-poison"  # Microsoft's host makes it when it first needs it; the app reads it
 
 

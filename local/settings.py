@@ -1,6 +1,8 @@
 """The app's settings on this machine: the same ones that it has in Azure."""
 
+import base64
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +70,13 @@ def read_dotenv(text: str) -> dict[str, str]:
     return values
 
 
+def webhook_settings(environ: Mapping[str, str], *, app_url: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The emulator's and the app's part of the service's webhook: it tells the app of every response that ends."""
+    secret = environ.get("OPENAI_WEBHOOK_SECRET") or f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
+    told = {"EMULATOR_WEBHOOK_URL": f"{app_url}/api/webhooks/openai", "EMULATOR_WEBHOOK_SECRET": secret}
+    return told, {"OPENAI_WEBHOOK_SECRET": secret}
+
+
 def app_settings(environ: Mapping[str, str], *, storage: str, service: Service, blob_source: str) -> dict[str, str]:
     """The whole environment of the Functions host: the app's settings on top of `environ`."""
     settings = {
@@ -78,6 +87,7 @@ def app_settings(environ: Mapping[str, str], *, storage: str, service: Service, 
         "OPENAI_API_KEY": service.api_key,
         "OPENAI_MODEL": service.model,
         "ENGINE": environ.get("ENGINE") or "responses",
+        "SWEEP_SCHEDULE": environ.get("SWEEP_SCHEDULE") or "*/10 * * * * *",
         "PYTHONUNBUFFERED": "1",
     }
     return {**environ, **settings}

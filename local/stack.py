@@ -18,7 +18,7 @@ from local.errors import LocalError
 from local.paths import LOGS, ROOT
 from local.process import Process
 from local.record import Running
-from local.settings import Service, app_settings
+from local.settings import Service, app_settings, webhook_settings
 
 USUAL_PORTS = {"blobs": 10000, "queues": 10001, "tables": 10002, "emulator": 8787, "host": 7071}
 READY_WITHIN_S = 60.0
@@ -57,8 +57,9 @@ class Stack:
             ports=(self.ports["blobs"], self.ports["queues"], self.ports["tables"]),
         )
         self.service = options.service or Service.emulated(self.emulator_url)
-        self.emulator = None if options.service else self._emulator(environ)
-        self.host = self._host(environ)
+        told, hears = webhook_settings(environ, app_url=self.app_url)
+        self.emulator = None if options.service else self._emulator({**environ, **told})
+        self.host = self._host({**environ, **hears} if self.emulator else environ)
 
     @property
     def app_url(self) -> str:

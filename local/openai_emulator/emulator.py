@@ -29,6 +29,7 @@ from local.openai_emulator.store import Store
 from local.openai_emulator.turns import Turns
 from local.openai_emulator.vector_store_files import VectorStoreFiles
 from local.openai_emulator.vector_stores import VectorStores
+from local.openai_emulator.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Emulator:
         folder: Path,
         model: Model,
         interpreter: CodeInterpreter,
+        webhooks: Webhooks,
         clock: Callable[[], float],
     ) -> None:
         self.store = store
@@ -104,7 +106,7 @@ class Emulator:
             model=model,
             clock=clock,
         )
-        self.responses = Responses(store=store, turns=turns, model=model, clock=clock)
+        self.responses = Responses(store=store, turns=turns, model=model, webhooks=webhooks, clock=clock)
         self.assistants_api = AssistantsApi(
             store=store,
             files=self.files,
@@ -197,12 +199,15 @@ async def open_emulator(
                 stack.push_async_callback(model.close)
         interpreter = CodeInterpreter()
         stack.push_async_callback(interpreter.close)
+        webhooks = Webhooks(url=settings.webhook_url, secret=settings.webhook_secret)
+        stack.push_async_callback(webhooks.close)
         emulator = Emulator(
             store=store,
             index=index,
             folder=folder,
             model=model,
             interpreter=interpreter,
+            webhooks=webhooks,
             clock=clock,
         )
         stack.push_async_callback(emulator.close)

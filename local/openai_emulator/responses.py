@@ -29,6 +29,7 @@ from local.openai_emulator.models.base import CallFunctions, Model, ModelError, 
 from local.openai_emulator.response_input import CreateResponse, check
 from local.openai_emulator.store import Body, Store
 from local.openai_emulator.turns import KIND, Turn, Turns
+from local.openai_emulator.webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +40,13 @@ _ERROR_CODES = get_args(ResponseError.model_fields["code"].annotation)
 
 
 class Responses:
-    def __init__(self, *, store: Store, turns: Turns, model: Model, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, store: Store, turns: Turns, model: Model, webhooks: Webhooks, clock: Callable[[], float]
+    ) -> None:
         self._store = store
         self._turns = turns
         self._model = model
+        self._webhooks = webhooks
         self._clock = clock
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -103,6 +107,7 @@ class Responses:
             response = Response.model_validate(body["response"])
             _interrupt(response, "cancelled")
             body = self._put(response, body)
+            self._tell(response)
         return JSONResponse(response_output.visible(body["response"], body["include"]))
 
     async def _delete(self, request: Request) -> wire.Deleted:
@@ -134,6 +139,10 @@ class Responses:
         self._store.put(KIND, response.id, body)
         return body
 
+    def _tell(self, response: Response) -> None:
+        if response.background:  # of others the caller has the end in hand
+            self._webhooks.announce(f"response.{response.status}", response.id)
+
     # ---- running -----------------------------------------------------------------------------------------------
 
     def _save(self, turn: Turn) -> None:
@@ -156,6 +165,7 @@ class Responses:
         if response.status == "completed":
             response.completed_at = int(self._clock())
         self._save(turn)
+        self._tell(response)
         logger.info("response.ended", extra={**ids, "status": response.status})
 
     async def _run_steps(self, turn: Turn) -> None:

@@ -15,6 +15,8 @@ class Settings:
     model_url: str | None = None  # base URL of a chat-completions endpoint; None: the builtin offline model
     model: str | None = None  # the model's name there
     model_key: str | None = None
+    webhook_url: str | None = None  # told of every background response that ends
+    webhook_secret: str | None = None  # `whsec_...`, signs those events
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -31,7 +33,11 @@ class Settings:
             model_url=environ.get("EMULATOR_MODEL_URL") or None,
             model=environ.get("EMULATOR_MODEL") or None,
             model_key=environ.get("EMULATOR_MODEL_KEY") or None,
+            webhook_url=environ.get("EMULATOR_WEBHOOK_URL") or None,
+            webhook_secret=environ.get("EMULATOR_WEBHOOK_SECRET") or None,
         )
         if settings.model_url and not settings.model:
             raise ValueError("EMULATOR_MODEL_URL is set, so EMULATOR_MODEL must name the model behind it")
+        if settings.webhook_url and not settings.webhook_secret:
+            raise ValueError("EMULATOR_WEBHOOK_URL is set, so EMULATOR_WEBHOOK_SECRET must sign what is sent there")
         return settings
