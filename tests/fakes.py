@@ -15,8 +15,8 @@ from functools import wraps
 from itertools import count
 from typing import IO, Any, ParamSpec, TypeVar
 
-from shared.engines.base import Ask, Attributes, IndexState, Look, MadeFile, Output
-from shared.errors import BlobChanged, BlobMissing, ServiceMissing
+from shared.engines.base import Ask, Attributes, Call, IndexState, Look, MadeFile, Output
+from shared.errors import BadRequest, BlobChanged, BlobMissing, ChainLost, ServiceBusy, ServiceMissing
 from shared.storage import Blob, BlobInfo
 
 P = ParamSpec("P")
@@ -51,6 +51,7 @@ class Outside:
         self._crash_at: tuple[int, bool] | None = None
         self._meanwhile: list[tuple[str, bool, Action]] = []
         self._errors: dict[str, list[BaseException]] = defaultdict(list)
+        self._nth: tuple[int, bool, Action] | None = None
 
     def crash_at(self, n: int, *, after: bool) -> None:
         """End the process before or after the n-th call from now, counted from 1; the effect of `after` stays."""
@@ -59,6 +60,10 @@ class Outside:
     def meanwhile(self, action: Action, *, before: str = "", after: str = "") -> None:
         """Do this once, before or after the next call whose name begins so: another instance is at work, too."""
         self._meanwhile.append((before or after, bool(after), action))
+
+    def meanwhile_nth(self, n: int, action: Action, *, after: bool) -> None:
+        """The same before or after the n-th call from now, counted from 1."""
+        self._nth = (len(self.calls) + n, after, action)
 
     def fail(self, call: str, *errors: BaseException) -> None:
         """The next calls of this name, such as `engine.start`, raise these instead."""
@@ -72,7 +77,7 @@ class Outside:
     async def call(self, name: str) -> AsyncIterator[None]:
         self.calls.append(name)
         n = len(self.calls)
-        await self._act(name, after=False)
+        await self._act(n, name, after=False)
         if self._crash_at == (n, False):
             raise Crash(f"before {name}")
         if errors := self._errors[name.split(" ")[0]]:
@@ -82,9 +87,12 @@ class Outside:
         finally:  # an error is an answer, too
             if self._crash_at == (n, True):
                 raise Crash(f"after {name}")
-            await self._act(name, after=True)
+            await self._act(n, name, after=True)
 
-    async def _act(self, name: str, *, after: bool) -> None:
+    async def _act(self, n: int, name: str, *, after: bool) -> None:
+        if self._nth and self._nth[:2] == (n, after):
+            (_, _, action), self._nth = self._nth, None
+            await action()
         due = [entry for entry in self._meanwhile if entry[1] == after and name.startswith(entry[0])]
         for entry in due:
             self._meanwhile.remove(entry)  # first: the action may make the same call
@@ -154,6 +162,20 @@ class InMemoryBlobs:
             raise BlobChanged(f"{name} was written by someone else.")
         return self._kept.pop(name, None) is not None
 
+    @outside
+    async def reachable(self) -> None:
+        pass
+
+    @outside
+    async def exists(self, name: str) -> bool:
+        return name in self._kept
+
+    @outside
+    async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
+        found = [name for name in self.names(prefix) if cursor is None or name > cursor]
+        page = [self._kept[name].info for name in found[:limit]]
+        return page, page[-1].name if len(found) > limit else None
+
     async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
         async with self.outside.call(f"{self.label}.list {prefix}"):
             found = [self._kept[name].info for name in sorted(self._kept) if name.startswith(prefix)]
@@ -213,6 +235,10 @@ class InMemoryQueue:
         self.outside = outside or Outside()
         self._clock = clock or Clock()
         self.messages: list[Sent] = []
+
+    @outside
+    async def reachable(self) -> None:
+        pass
 
     @outside
     async def send(self, message: Mapping[str, Any], *, delay_s: int = 0) -> None:
@@ -305,43 +331,107 @@ class FakeVectorStores:
 
 
 class FakeEngine:
-    """Runs answer the looks of `script`, one after the other; when it is empty, they are completed with `output`."""
+    """Runs answer the looks of `script`, one after the other; when it is empty, they are completed with `output`.
+
+    `rounds` are the function calls that a run asks for before it completes: those of its first engine run, of the one
+    that goes on with their outputs, and so on. What was forgotten cannot be continued.
+    """
 
     label = "engine"
 
-    def __init__(self, outside: Outside | None = None) -> None:
+    def __init__(self, outside: Outside | None = None, *, name: str = "responses") -> None:
+        self.name = name
         self.outside = outside or Outside()
         self.asks: dict[str, Ask] = {}  # by engine run
         self.script: list[Look] = []
+        self.rounds: list[tuple[Call, ...]] = []
+        self.outputs: dict[str, dict[str, str]] = {}  # handed over, by the engine run that goes on with them
         self.output = Output(text="Forty-two.", model="fake")
         self.cancelled: list[str] = []
+        self.forgotten: list[str] = []
         self.files: dict[str, bytes] = {}  # made by code, by file id
+        self._depth: dict[str, int] = {}
         self._ids = count(1)
 
     @outside
     async def start(self, ask: Ask) -> str:
-        engine_run = f"resp_{next(self._ids)}"
-        self.asks[engine_run] = ask
-        return engine_run
+        if ask.previous is not None and ask.previous not in self.asks:
+            raise ChainLost(f"No run {ask.previous}.")
+        return self._begin(ask, depth=0)
 
     @outside
-    async def look(self, engine_run: str) -> Look:
-        if engine_run not in self.asks:
-            raise ServiceMissing(f"No run {engine_run}.")
+    async def answer_calls(self, engine_run: str, ask: Ask, outputs: Mapping[str, str]) -> str:
+        self._known(engine_run)
+        continued = self._begin(ask, depth=self._depth[engine_run] + 1)
+        self.outputs[continued] = dict(outputs)
+        return continued
+
+    @outside
+    async def look(self, engine_runs: Sequence[str]) -> Look:
+        engine_run = engine_runs[-1]
+        self._known(engine_run)
         if engine_run in self.cancelled:
             return Look(status="cancelled")
         if self.script:
             return self.script.pop(0)
+        calls = dict(enumerate(self.rounds)).get(self._depth[engine_run], ())
+        if calls:
+            return Look(status="requires_action", calls=calls)
         return Look(status="completed", output=replace(self.output))
 
     @outside
     async def cancel(self, engine_run: str) -> None:
-        if engine_run not in self.asks:
-            raise ServiceMissing(f"No run {engine_run}.")
+        self._known(engine_run)
         self.cancelled.append(engine_run)
+
+    @outside
+    async def forget(self, engine_runs: Sequence[str]) -> None:
+        for engine_run in engine_runs:
+            if self.asks.pop(engine_run, None):
+                self.forgotten.append(engine_run)
 
     @outside
     async def download(self, file: MadeFile) -> bytes:
         if file.file_id not in self.files:
             raise ServiceMissing(f"No file {file.file_id}.")
         return self.files[file.file_id]
+
+    def _begin(self, ask: Ask, *, depth: int) -> str:
+        engine_run = f"resp_{next(self._ids)}"
+        self.asks[engine_run] = ask
+        self._depth[engine_run] = depth
+        return engine_run
+
+    def _known(self, engine_run: str) -> None:
+        if engine_run not in self.asks:
+            raise ServiceMissing(f"No run {engine_run}.")
+
+
+# ---- receivers of callbacks --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Post:
+    url: str
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass
+class FakeSender:
+    """Receivers that answer what `answers` says, one after the other, then 200."""
+
+    answers: list[int | BadRequest | ServiceBusy] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list)
+    inside: set[str] = field(default_factory=set)  # hosts that lead to an address that is not allowed
+
+    async def check_host(self, host: str) -> None:
+        if host in self.inside:
+            raise BadRequest("Not public.", code="callback_not_allowed")
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        self.posts.append(Post(url, body, dict(headers)))
+        answer = self.answers.pop(0) if self.answers else 200
+        if isinstance(answer, int):
+            return answer
+        raise answer

@@ -1,5 +1,6 @@
 """Real processes; every test keeps to a collection (a folder in `documents`) of its own."""
 
+import base64
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from local.stack import Options, Stack
 from tests.acceptance.chat_server import ChatServer
 
 counter = itertools.count(1)
+
+CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,6 +64,10 @@ def slow_stack(
         "EMULATOR_MODEL_URL": chat_server.url,
         "EMULATOR_MODEL": "slow",
         "SWEEP_SCHEDULE": "*/2 * * * * *",
+        "CALLBACK_HOSTS": "127.0.0.1",
+        "CALLBACK_ALLOW_PRIVATE": "true",
+        "CALLBACK_SECRET": CALLBACK_SECRET,
+        "OPENAI_WEBHOOK_SECRET": WEBHOOK_SECRET,
     }
     with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ) as running:
         yield running

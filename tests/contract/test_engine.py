@@ -12,7 +12,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import uvicorn
@@ -24,17 +24,23 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from local.openai_emulator.server import serve
-from shared.engines import responses as responses_module
+from local.openai_emulator.settings import Settings as EmulatorSettings
+from shared.engines import client as client_module
+from shared.engines.assistants import AssistantsEngine
 from shared.engines.base import Ask, Engine, IndexState, Look, MadeFile, VectorStores
 from shared.engines.client import open_client
 from shared.engines.responses import ResponsesEngine
 from shared.engines.vector_stores import OpenAIVectorStores
-from shared.errors import AppError, ServiceBusy, ServiceError, ServiceMissing
+from shared.errors import AppError, ChainLost, ServiceBusy, ServiceError, ServiceMissing
+from shared.models import Function
 from shared.settings import Settings
+from tests.acceptance.chat_server import ChatServer
 from tests.fakes import FakeEngine, FakeVectorStores
 
 GUIDE = b"# Limits\n\nThe warning limit for response time is 350 ms. The critical limit is 900 ms.\n"
 CSV = b"server,ms\nweb-01,10\nweb-01,20\nweb-02,40\n"
+WEATHER = Function(name="weather", description="Of a city.", parameters={"type": "object", "properties": {}})
+pytestmark = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # each call of the Assistants API
 LIVE = bool(os.environ.get("LIVE"))
 
 
@@ -56,21 +62,39 @@ def settings_of(base_url: str, *, key: str = "test", model: str = "builtin") -> 
 
 
 @asynccontextmanager
-async def speaking_to(settings: Settings) -> AsyncIterator[Service]:
+async def speaking_to(settings: Settings, *, engine: str = "responses") -> AsyncIterator[Service]:
     async with open_client(settings) as client:
-        yield Service(ResponsesEngine(client), OpenAIVectorStores(client), settings.model)
+        made = AssistantsEngine(client) if engine == "assistants" else ResponsesEngine(client)
+        yield Service(made, OpenAIVectorStores(client), settings.model)
 
 
 @pytest.fixture(
-    params=["emulator", pytest.param("live", marks=pytest.mark.skipif(not LIVE, reason="LIVE=1 is not set"))]
+    params=[
+        "responses",
+        "assistants",
+        pytest.param("live", marks=pytest.mark.skipif(not LIVE, reason="LIVE=1 is not set")),
+    ]
 )
 async def service(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
     if request.param == "live":
         async with speaking_to(Settings.from_environ({"AzureWebJobsStorage": "none", **os.environ})) as live:
             yield live
         return
-    async with serve() as url, speaking_to(settings_of(f"{url}/openai/v1/")) as emulated:
+    async with serve() as url, speaking_to(settings_of(f"{url}/openai/v1/"), engine=request.param) as emulated:
         yield emulated
+
+
+@pytest.fixture(params=["responses", "assistants"])
+async def calling(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    """A service whose model calls `weather` for two cities, then once more, before it answers."""
+    with ChatServer() as model:
+        model.calls("weather", [("weather", '{"city": "Rome"}'), ("weather", '{"city": "Oslo"}')], [("weather", "{}")])
+        emulator = EmulatorSettings(model_url=model.url, model="chat")
+        async with (
+            serve(emulator) as url,
+            speaking_to(settings_of(f"{url}/openai/v1/"), engine=request.param) as emulated,
+        ):
+            yield emulated
 
 
 @pytest.fixture(params=["fake", "emulator", "live"])
@@ -189,7 +213,7 @@ async def test_a_cited_answer_and_its_follow_up(service: Service) -> None:
     first = await service.engine.start(
         ask_of(service, "What is the warning limit for response time?", store_id=store_id)
     )
-    look = await ended(lambda: service.engine.look(first))
+    look = await ended(lambda: service.engine.look((first,)))
     assert (look.status, look.failure) == ("completed", None)
     assert look.output is not None
     assert "350" in look.output.text
@@ -211,7 +235,7 @@ async def test_a_cited_answer_and_its_follow_up(service: Service) -> None:
     second = await service.engine.start(
         ask_of(service, "And what is the critical limit?", store_id=store_id, previous=first)
     )
-    look = await ended(lambda: service.engine.look(second))
+    look = await ended(lambda: service.engine.look((second,)))
     assert look.output is not None
     assert "900" in look.output.text
     await service.stores.discard(store_id, file_id)
@@ -222,12 +246,13 @@ async def test_a_chart_from_data(service: Service) -> None:
     file_id = await service.stores.upload("servers.csv", io.BytesIO(CSV))
     question = "What is the average ms by server? Create a bar chart of it."
     engine_run = await service.engine.start(ask_of(service, question, files=(file_id,)))
-    look = await ended(lambda: service.engine.look(engine_run))
+    look = await ended(lambda: service.engine.look((engine_run,)))
     assert (look.status, look.failure) == ("completed", None)
     assert look.output is not None
     assert "15" in look.output.text
     assert look.output.usage.code_interpreter_calls >= 1
-    assert look.output.usage.code_interpreter_sessions == len(look.output.containers) == 1
+    assert look.output.usage.code_interpreter_sessions == 1
+    assert len(look.output.containers) == (0 if service.engine.name == "assistants" else 1)
     pictures = [made for made in look.output.made if made.filename.endswith(".png")]
     assert pictures
     assert (await service.engine.download(pictures[0])).startswith(b"\x89PNG\r\n")
@@ -238,28 +263,73 @@ async def test_a_run_can_be_cancelled_at_any_time(service: Service) -> None:
     engine_run = await service.engine.start(ask_of(service, "What is there to know?"))
     with suppress(ServiceError):  # it may have ended already
         await service.engine.cancel(engine_run)
-    look = await ended(lambda: service.engine.look(engine_run))
+    look = await ended(lambda: service.engine.look((engine_run,)))
     assert look.status in ("cancelled", "completed")
 
 
 async def test_an_unknown_run_is_missing(service: Service) -> None:
     with pytest.raises(ServiceMissing):
-        await service.engine.look("resp_" + "0" * 48)
+        await service.engine.look(("resp_" + "0" * 48,))
     with pytest.raises(ServiceError):
         await service.engine.start(ask_of(service, "And then?", previous="resp_" + "0" * 48))
+
+
+async def test_functions_are_called_in_rounds(calling: Service) -> None:
+    ask = replace(ask_of(calling, "How is the weather?"), functions=(WEATHER,))
+    engine_runs = [await calling.engine.start(ask)]
+    asked: list[list[tuple[str, str]]] = []
+    for outputs in (["sun", "snow"], ["hail"]):
+        look = await ended(lambda: calling.engine.look(engine_runs))
+        assert (look.status, len(look.calls)) == ("requires_action", len(outputs))
+        asked.append([(call.name, call.arguments) for call in look.calls])
+        handed = {call.call_id: output for call, output in zip(look.calls, outputs, strict=True)}
+        engine_run = await calling.engine.answer_calls(engine_runs[-1], ask, handed)
+        if engine_run != engine_runs[-1]:
+            engine_runs.append(engine_run)
+    look = await ended(lambda: calling.engine.look(engine_runs))
+    assert asked == [[("weather", '{"city": "Rome"}'), ("weather", '{"city": "Oslo"}')], [("weather", "{}")]]
+    assert look.output is not None
+    assert (look.status, look.calls) == ("completed", ())
+    assert "I was told: sun, snow, hail." in look.output.text
+    assert (look.output.usage.input_tokens, look.output.usage.output_tokens) == (30, 15)
+
+
+async def test_a_run_that_waits_for_its_calls_can_be_left(calling: Service) -> None:
+    ask = replace(ask_of(calling, "How is the weather?"), functions=(WEATHER,))
+    engine_run = await calling.engine.start(ask)
+    await ended(lambda: calling.engine.look((engine_run,)))
+    with suppress(ServiceError):  # a response that asked for functions has completed
+        await calling.engine.cancel(engine_run)
+    again = await calling.engine.start(ask_of(calling, "Something else?"))
+    assert (await ended(lambda: calling.engine.look((again,)))).status == "completed"
+
+
+async def test_what_is_forgotten_cannot_be_continued_but_told(service: Service) -> None:
+    first = await service.engine.start(ask_of(service, "What is there to know?"))
+    await ended(lambda: service.engine.look((first,)))
+    await service.engine.forget((first,))
+    await service.engine.forget((first,))  # what is gone already is fine
+    with pytest.raises(ServiceMissing):
+        await service.engine.look((first,))
+    follow_up = ask_of(service, "And then?", previous=first)
+    with pytest.raises(ChainLost):
+        await service.engine.start(follow_up)
+    said = (("user", "What is there to know?"), ("assistant", "Little."))
+    told = await service.engine.start(replace(follow_up, previous=None, history=said))
+    assert (await ended(lambda: service.engine.look((told,)))).status == "completed"
 
 
 async def test_the_fake_engine_keeps_the_contract() -> None:
     engine = FakeEngine()
     service = Service(engine, FakeVectorStores(), "fake")
     engine_run = await engine.start(ask_of(service, "Why?"))
-    look = await ended(lambda: engine.look(engine_run))
+    look = await ended(lambda: engine.look((engine_run,)))
     assert look.status == "completed"
     assert look.output is not None
     await engine.cancel(engine_run)
-    assert (await engine.look(engine_run)).status == "cancelled"
+    assert (await engine.look((engine_run,))).status == "cancelled"
     with pytest.raises(ServiceMissing):
-        await engine.look("resp_unknown")
+        await engine.look(("resp_unknown",))
     with pytest.raises(ServiceMissing):
         await engine.cancel("resp_unknown")
 
@@ -349,7 +419,7 @@ async def test_the_errors_of_the_service_are_ours(
 
 EVERY_CALL: dict[str, Callable[[Service], Awaitable[object]]] = {
     "start": lambda s: s.engine.start(ask_of(s, "Why?")),
-    "look": lambda s: s.engine.look("resp_1"),
+    "look": lambda s: s.engine.look(("resp_1",)),
     "cancel": lambda s: s.engine.cancel("resp_1"),
     "download": lambda s: s.engine.download(MadeFile(container_id="c", file_id="f", filename="a.png")),
     "create_store": lambda s: s.stores.create_store("a"),
@@ -404,7 +474,7 @@ async def test_a_timeout_is_busy() -> None:
     async with answering(answer) as url, open_client(settings_of(url)) as client:
         engine = ResponsesEngine(client.with_options(timeout=0.2))
         with pytest.raises(ServiceBusy):
-            await engine.look("resp_1")
+            await engine.look(("resp_1",))
         gone.set()
 
 
@@ -414,13 +484,13 @@ async def test_a_token_that_cannot_be_had_is_an_error_of_ours() -> None:
 
     async with AsyncOpenAI(base_url="http://127.0.0.1:1/openai/v1/", api_key=no_token, max_retries=0) as client:
         with pytest.raises(ServiceError, match="token"):
-            await ResponsesEngine(client).look("resp_1")
+            await ResponsesEngine(client).look(("resp_1",))
 
 
 async def test_a_made_file_that_is_too_large_is_refused_before_all_of_it_is_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(responses_module, "DOWNLOAD_MAX_BYTES", 1024 * 1024)
+    monkeypatch.setattr(client_module, "DOWNLOAD_MAX_BYTES", 1024 * 1024)
     sent_bytes = 0
 
     async def content() -> AsyncIterator[bytes]:

@@ -142,6 +142,40 @@ async def test_a_long_listing_is_complete(blobs: Blobs) -> None:
     assert [info.name async for info in blobs.list("n/")] == names
 
 
+async def test_a_listing_in_pages(blobs: Blobs) -> None:
+    names = [f"n/{n}" for n in range(7)]
+    for name in (*names, "other"):
+        await blobs.write(name, b"", media_type="text/plain", metadata={"of": name.replace("/", "-")})
+    found, cursor, sizes = [], None, []
+    while True:
+        page, cursor = await blobs.page("n/", limit=3, cursor=cursor)
+        found += [(info.name, dict(info.metadata)) for info in page]
+        sizes.append(len(page))
+        if cursor is None:
+            break
+    assert found == [(name, {"of": name.replace("/", "-")}) for name in names]
+    assert sizes == [3, 3, 1]
+    assert await blobs.page("none/", limit=3, cursor=None) == ([], None)
+
+
+async def test_what_exists(blobs: Blobs) -> None:
+    assert await blobs.exists("a") is False
+    await blobs.write("a", b"", media_type="text/plain")
+    assert await blobs.exists("a") is True
+
+
+async def test_a_container_that_is_there_is_reachable(blobs: Blobs) -> None:
+    await blobs.reachable()
+
+
+async def test_what_is_not_there_is_not_reachable(on_azurite: OnAzurite, blob_service: BlobServiceClient) -> None:
+    name = f"none-{uuid.uuid4().hex}"
+    with pytest.raises(StorageError):
+        await AzureBlobs(blob_service.get_container_client(name)).reachable()
+    with pytest.raises(StorageError):
+        await _queue(on_azurite.service, name).reachable()
+
+
 NAMES = [
     "a name with spaces.md",
     "ünïcödé/文書 📄.pdf",

@@ -139,7 +139,7 @@ def test_the_workflows_ask_as_the_app_wants_it(path: Path) -> None:
     for _, action, http in posts:
         assert http["uri"].endswith("'/api/runs')")
         assert http["queries"] == {"code": "@parameters('functionKey')"}
-        known = set(QuestionBody.__struct_fields__) | {"callback_url"}
+        known = set(QuestionBody.__struct_fields__)
         assert http["body"].keys() <= known
         assert action["type"] == "HttpWebhook" or http["retryPolicy"] == {"type": "none"}
     for _, action, _ in asked:

@@ -127,12 +127,18 @@ class Host:
         self._queues.close()
 
     async def http(
-        self, function: str, path: str, *, body: bytes = b"", params: Mapping[str, str] | None = None
+        self,
+        function: str,
+        path: str,
+        *,
+        method: str = "GET",
+        body: bytes = b"",
+        params: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of an HTTP function's response."""
         text = self._runtime.Datum
         request = {
-            "method": text("POST" if body else "GET", "string"),
+            "method": text("POST" if body and method == "GET" else method, "string"),
             "url": text(f"https://app.example/api/{path}?code=key", "string"),
             "headers": {"content-type": text("application/json", "string")},
             "params": {name: text(value, "string") for name, value in (params or {}).items()},
@@ -185,6 +191,7 @@ async def drive(host: Host, runtime: Runtime) -> dict[str, Any]:
     status, headers, body = await host.http("get_chart", f"{path}/charts/1", params={"id": run["id"], "n": "1"})
     report["get_chart"] = [status, headers, body[:8].hex()]
 
+    report["others"] = await call_the_others(host, run)
     gone = next(iter(DOCUMENTS))
     host.blobs.get_blob_client("documents", gone).delete_blob()
     await host.message("remove_document", {"subject": f"/blobServices/default/containers/documents/blobs/{gone}"})
@@ -194,6 +201,43 @@ async def drive(host: Host, runtime: Runtime) -> dict[str, Any]:
     _, _, body = await host.http("list_documents", "documents")
     report["after_removal"] = [document["path"] for document in json.loads(body)["documents"]]
     return report
+
+
+async def call_the_others(host: Host, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Function -> status and code or id of what the rest of the HTTP functions answer."""
+    found: dict[str, Any] = {}
+
+    async def call(function: str, where: str, method: str, body: Any = b"", **params: str) -> Any:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        status, _, answer = await host.http(function, where, method=method, body=content, params=params)
+        found[function] = status
+        return json.loads(answer) if answer else None
+
+    here = {"id": run["id"]}
+    outputs = {"tool_outputs": [{"call_id": "call_1", "output": "x"}]}
+    await call("list_runs", "runs", "GET")
+    await call("cancel_run", f"runs/{run['id']}/cancel", "POST", **here)
+    await call("hand_in_outputs", f"runs/{run['id']}/tool_outputs", "POST", outputs, **here)
+    await call("delete_run", f"runs/{run['id']}", "DELETE", **here)
+    thread = {"id": (await call("create_thread", "threads", "POST", {}))["id"]}
+    await call("get_thread", "threads/x", "GET", **thread)
+    await call("list_messages", "threads/x/messages", "GET", **thread)
+    await call("delete_thread", "threads/x", "DELETE", **thread)
+    await call("put_assistant", "assistants/brief", "PUT", {"instructions": "Be brief."}, name="brief")
+    await call("get_assistant", "assistants/brief", "GET", name="brief")
+    await call("list_assistants", "assistants", "GET")
+    await call("delete_assistant", "assistants/brief", "DELETE", name="brief")
+    hook = await call("subscribe", "hooks", "POST", {"callback_url": "http://127.0.0.1:9/hook"})
+    await host.message(
+        "send_callback", {"webhook_id": "msg_1", "body": {"type": "run.finished"}, "hook_id": hook["id"], "attempt": 9}
+    )
+    await call("unsubscribe", "hooks/x", "DELETE", id=hook["id"])
+    await call("service_event", "webhooks/openai", "POST", {"type": "response.completed"})
+    await call("put_document", "documents/c/a.md", "PUT", b"Some words.", collection="c", path="a.md")
+    await call("get_openapi", "openapi.json", "GET")
+    await call("get_swagger", "swagger.json", "GET")
+    await call("deep_health", "health/deep", "GET")
+    return found
 
 
 async def main(runtime_folder: str, app: str) -> None:

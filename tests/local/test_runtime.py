@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -18,21 +19,63 @@ from tests.local.runtime_driver import DOCUMENTS
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / ".local" / "runtime"
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 FUNCTIONS = [
     "advance_run",
+    "cancel_run",
     "check_indexing",
+    "create_thread",
+    "deep_health",
+    "delete_assistant",
+    "delete_run",
+    "delete_thread",
     "fail_document",
     "fail_indexing",
     "fail_run",
+    "get_assistant",
     "get_chart",
+    "get_openapi",
     "get_run",
+    "get_swagger",
+    "get_thread",
+    "hand_in_outputs",
     "health",
     "index_document",
+    "list_assistants",
     "list_documents",
+    "list_messages",
+    "list_runs",
+    "put_assistant",
+    "put_document",
     "remove_document",
+    "send_callback",
+    "service_event",
     "start_run",
+    "subscribe",
     "sweep_runs",
+    "unsubscribe",
 ]
+OTHERS = {  # function -> status
+    "cancel_run": 200,
+    "create_thread": 201,
+    "deep_health": 200,
+    "delete_assistant": 204,
+    "delete_run": 204,
+    "delete_thread": 204,
+    "get_assistant": 200,
+    "get_openapi": 200,
+    "get_swagger": 200,
+    "get_thread": 200,
+    "hand_in_outputs": 409,  # the run has ended
+    "list_assistants": 200,
+    "list_messages": 200,
+    "list_runs": 200,
+    "put_assistant": 200,
+    "put_document": 201,
+    "service_event": 400,  # it is not signed
+    "subscribe": 201,
+    "unsubscribe": 204,
+}
 
 
 @pytest.fixture
@@ -49,6 +92,10 @@ async def driven(tmp_path: Path, plain_environ: dict[str, str]) -> AsyncIterator
                 "OPENAI_BASE_URL": f"{url}/openai/v1/",
                 "OPENAI_API_KEY": "local",
                 "OPENAI_MODEL": "builtin",
+                "OPENAI_WEBHOOK_SECRET": SECRET,
+                "CALLBACK_SECRET": SECRET,
+                "CALLBACK_HOSTS": "127.0.0.1",
+                "CALLBACK_ALLOW_PRIVATE": "true",
                 "PYTHONPATH": str(ROOT),
             }
             command = [sys.executable, "-m", "tests.local.runtime_driver", str(RUNTIME), str(ROOT)]
@@ -88,4 +135,5 @@ async def test_the_runtime_indexes_and_runs_every_function(driven: dict[str, Any
 
     status, headers, opening = driven["get_chart"]
     assert (status, headers["content-type"], opening) == (200, "image/png", b"\x89PNG\r\n\x1a\n".hex())
-    assert driven["after_removal"] == ["ops/100% ünïcödé.csv"]
+    assert driven["others"] == OTHERS
+    assert driven["after_removal"] == ["c/a.md", "ops/100% ünïcödé.csv"]

@@ -148,7 +148,7 @@ async def test_a_collection_is_one_store(world: World) -> None:
 
 
 async def test_two_instances_make_one_store(world: World) -> None:
-    other, _ = world.instance()
+    other = world.instance().documents
     for path in ("c/a.md", "c/b.md"):
         world.blobs.put(path, b"x")
     world.outside.meanwhile(lambda: other.index("c/b.md"), before="stores.create_store")
@@ -213,7 +213,7 @@ async def test_a_newer_version_overtakes_one_that_is_being_indexed(world: World)
 
 @pytest.mark.parametrize("when", ["stores.upload", "stores.attach", "documents.stream", "state.write index"])
 async def test_a_newer_version_comes_while_the_older_one_is_sent(world: World, when: str) -> None:
-    other, _ = world.instance()
+    other = world.instance().documents
 
     async def overwrite() -> None:
         world.blobs.put("a.md", b"second")
@@ -230,7 +230,7 @@ async def test_a_newer_version_comes_while_the_older_one_is_sent(world: World, w
 
 @pytest.mark.parametrize("first_call", ["documents.info", "state.read index"])
 async def test_an_old_event_that_paused_does_not_undo_a_newer_version(world: World, first_call: str) -> None:
-    other, _ = world.instance()
+    other = world.instance().documents
 
     async def newer() -> None:
         world.blobs.put("a.md", b"second")
@@ -248,7 +248,7 @@ async def test_an_old_event_that_paused_does_not_undo_a_newer_version(world: Wor
 
 async def test_an_offer_follows_the_newest_version(world: World) -> None:
     """While one instance writes the offer of a version, another one puts a newer version in its place."""
-    other, _ = world.instance()
+    other = world.instance().documents
 
     async def newer() -> None:
         world.blobs.put("a.csv", b"month,clicks\njan,1\n")
@@ -276,7 +276,7 @@ async def test_the_same_event_again_does_nothing(world: World) -> None:
 
 
 async def test_the_same_event_twice_at_once_sends_the_document_once(world: World) -> None:
-    other, _ = world.instance()
+    other = world.instance().documents
     world.outside.meanwhile(lambda: other.index("a.md"), before="stores.upload")
     await world.drop("a.md")
     assert sum(call.startswith("stores.upload") for call in world.outside.calls) == 1
@@ -349,7 +349,7 @@ async def test_removed_then_uploaded_again(world: World) -> None:
 )
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_uploaded_again_while_the_old_one_is_removed(world: World, when: str, after: bool) -> None:
-    other, _ = world.instance()
+    other = world.instance().documents
 
     async def upload_again() -> None:
         world.blobs.put("a.md", b"again")
@@ -368,7 +368,7 @@ async def test_uploaded_again_while_the_old_one_is_removed(world: World, when: s
 @pytest.mark.parametrize("when", ["state.read", "state.write", "documents.stream", "stores.upload", "stores.attach"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_removed_while_it_is_sent(world: World, when: str, after: bool) -> None:
-    other, _ = world.instance()
+    other = world.instance().documents
 
     async def delete() -> None:
         world.blobs.take_away("a.md")
@@ -537,7 +537,7 @@ async def test_a_claim_of_a_dead_process_runs_out(world: World) -> None:
     start = world.clock()
     await world.documents.index("a.md")
     assert [sent.message for sent in world.indexing.messages] == [{"path": "a.md"}]
-    await world.settle()
+    await world.settle(looks=200)
     assert (await world.document("a.md")).status == "indexed"
     assert CLAIM <= world.clock() - start < CLAIM + timedelta(seconds=30)
 

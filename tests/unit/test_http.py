@@ -8,8 +8,10 @@ from typing import Any
 
 import azure.functions as func
 import pytest
+from openai import AsyncOpenAI
 
 from shared.engines.base import Look, MadeFile, Output
+from shared.engines.webhooks import ServiceWebhooks
 from shared.errors import (
     BlobMissing,
     Busy,
@@ -21,6 +23,7 @@ from shared.errors import (
     TooLarge,
     WrongMediaType,
 )
+from shared.health import Check
 from shared.http import api
 from shared.http.responses import problem, run_url
 from shared.services import Services
@@ -31,12 +34,18 @@ from tests.unit.world import World
 URL = "https://app.azurewebsites.net/api/runs"
 
 
+async def all_well() -> list[Check]:
+    return []
+
+
 @pytest.fixture
 def services(world: World) -> Callable[[], Services]:
-    made = Services(
-        settings=Settings.from_environ(LEAST), documents=world.documents, runs=world.runs, publisher=world.publisher
+    return lambda: Services(
+        settings=Settings.from_environ(LEAST),
+        webhooks=ServiceWebhooks(AsyncOpenAI(api_key="none"), secret=None),
+        look_around=all_well,
+        **vars(world.app),
     )
-    return lambda: made
 
 
 def request(url: str = URL, *, method: str = "GET", body: bytes = b"", **route_params: str) -> func.HttpRequest:
@@ -95,8 +104,8 @@ async def test_a_run_over_http(world: World, services: Callable[[], Services], k
     ],
 )
 def test_the_url_of_a_run_is_on_the_host_that_was_asked(url: str) -> None:
-    assert run_url(url, "run_1") == f"{url}/run_1"
-    assert run_url(f"{url}/run_1?code=a%2Fb", "run_1") == f"{url}/run_1?code=a%2Fb"
+    assert run_url(url, "run_1", "") == f"{url}/run_1"
+    assert run_url(f"{url}/run_1?code=a%2Fb", "run_1", "/cancel") == f"{url}/run_1/cancel"
 
 
 @pytest.mark.parametrize(

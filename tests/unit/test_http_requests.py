@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import AppError
-from shared.http.requests import collection_from, question_from, run_id_from
+from shared.http.requests import body_from, collection_from, question_from, run_id_from
+from shared.http.shapes import QuestionBody
 from shared.runs import Question
 from shared.settings import Settings
 from tests.unit.test_settings import LEAST
@@ -22,7 +23,8 @@ THREAD = "thread_" + "0" * 24
 
 def asked(body: Any, headers: dict[str, str] | None = None) -> Question:
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return question_from(sent, JSON if headers is None else headers, SETTINGS)
+    given = JSON if headers is None else headers
+    return question_from(body_from(sent, given, QuestionBody, max_bytes=SETTINGS.body_max_bytes), SETTINGS)
 
 
 def test_a_whole_question() -> None:
@@ -144,7 +146,7 @@ FIELDS = st.fixed_dictionaries(
 @given(st.binary(max_size=200) | FIELDS.map(lambda body: json.dumps(body).encode()))
 def test_nothing_but_our_errors(body: bytes) -> None:
     try:
-        question = question_from(body, JSON, SETTINGS)
+        question = asked(body)
     except AppError as exc:
         assert 400 <= exc.status < 500
         return

@@ -11,9 +11,10 @@ import pytest
 from shared.engines.base import Look, MadeFile, Mark, Output, Passage
 from shared.errors import Busy, NotFound, ServiceBusy, ServiceError, ServiceMissing
 from shared.models import Activity, Failure, Run, Usage
-from shared.runs import INSTRUCTIONS, ORPHAN, Question, Runs
+from shared.poller import INSTRUCTIONS, ORPHAN, START_CLAIM
+from shared.runs import Question, Runs
 from tests.fakes import Crash
-from tests.unit.world import RUN_MAX_S, World
+from tests.unit.world import RUN_DEFAULT_S, World
 
 GOING_ON = Look(status="in_progress", activity=(Activity(type="file_search", status="completed"),))
 BUSY = ServiceBusy("Too many requests.")
@@ -87,7 +88,7 @@ async def test_looks_come_later_and_later(world: World) -> None:
             "failed",
             "server_error",
         ),
-        (Look(status="cancelled"), "cancelled", None),
+        (Look(status="cancelled"), "cancelled", "cancelled"),
         (
             Look(
                 status="incomplete",
@@ -251,7 +252,7 @@ async def test_a_service_that_stays_busy_meets_the_deadline(world: World) -> Non
     answer = world.answer(run.id)
     assert answer.error is not None
     assert (answer.status, answer.error.code, answer.error.retryable) == ("expired", "expired", True)
-    assert timedelta(0) < world.clock() - start - timedelta(seconds=RUN_MAX_S) < timedelta(minutes=2)
+    assert timedelta(0) < world.clock() - start - timedelta(seconds=RUN_DEFAULT_S) < timedelta(minutes=2)
 
 
 async def test_a_run_that_never_ends_is_cancelled_at_its_deadline(world: World) -> None:
@@ -272,7 +273,7 @@ async def test_a_cancel_that_fails_does_not_keep_a_run_alive(world: World) -> No
 
 async def test_what_was_completed_in_time_is_not_thrown_away_by_an_outage(world: World) -> None:
     run = await world.ask()
-    world.clock.forward(RUN_MAX_S + 100)
+    world.clock.forward(RUN_DEFAULT_S + 100)
     await world.finish()
     assert world.answer(run.id).status == "completed"
 
@@ -285,28 +286,28 @@ async def test_a_stale_message_does_nothing(world: World) -> None:
     run = await world.ask()
     await world.deliver()
     calls = len(world.outside.calls)
-    await world.runs.advance(run.id, run.generation - 1)
+    await world.poller.advance(run.id, run.generation - 1)
     assert world.outside.calls[calls:] == [f"state.read runs/{run.id}.json"]
 
 
 async def test_a_message_of_an_unknown_run_does_nothing(world: World) -> None:
-    await world.runs.advance("run_unknown", 0)
-    await world.runs.fail("run_unknown")
+    await world.poller.advance("run_unknown", 0)
+    await world.poller.fail("run_unknown")
     assert world.queue.messages == []
 
 
 @pytest.mark.parametrize("going_on", [True, False], ids=["goes on", "ends"])
 @pytest.mark.parametrize("when", ["engine.look", "state.write runs", "answers.write", "state.delete"])
 async def test_the_same_message_at_two_instances(world: World, going_on: bool, when: str) -> None:
-    _, other = world.instance()
+    other = world.instance()
     with_files(world)
     run = await world.ask()
     if going_on:
         world.engine.script = [GOING_ON, GOING_ON]
     sent = world.queue.take()
     world.clock.now = sent.due_at
-    world.outside.meanwhile(lambda: other.advance(run.id, sent.message["generation"]), before=when)
-    await world.runs.advance(run.id, sent.message["generation"])
+    world.outside.meanwhile(lambda: other.poller.advance(run.id, sent.message["generation"]), before=when)
+    await world.poller.advance(run.id, sent.message["generation"])
     assert len(world.queue.messages) == (1 if going_on else 0)
     await world.finish()
     answer = world.answer(run.id)
@@ -326,19 +327,19 @@ def assert_consistent(world: World, run: Run, answer_text: str) -> None:
 
 async def test_an_expired_run_that_was_completed_at_the_same_moment(world: World) -> None:
     """Its answer, its Markdown and its record say the same."""
-    _, other = world.instance()
+    other = world.instance()
     with_files(world)
     run = await world.ask()
     sent = world.queue.take()
     generation = sent.message["generation"]
 
     async def past_deadline() -> None:
-        world.clock.forward(RUN_MAX_S + 100)
+        world.clock.forward(RUN_DEFAULT_S + 100)
         world.engine.script = [GOING_ON]  # what the other one happened to see
-        await other.advance(run.id, generation)
+        await other.poller.advance(run.id, generation)
 
     world.outside.meanwhile(past_deadline, before="answers.write")
-    await world.runs.advance(run.id, generation)
+    await world.poller.advance(run.id, generation)
     answer, record = world.answer(run.id), await world.runs.find(run.id)
     assert answer.status == record.status
     assert_consistent(world, run, answer_text=answer.answer or "")
@@ -346,33 +347,29 @@ async def test_an_expired_run_that_was_completed_at_the_same_moment(world: World
 
 async def test_a_slow_start_is_not_repeated(world: World) -> None:
     """Creating the engine's run takes long, and the sweep and its messages come in between."""
-    _, other = world.instance()
+    other = world.instance()
 
     async def meanwhile() -> None:
         for _ in range(3):
-            world.clock.forward(20)
-            await other.sweep()
-            for sent in list(world.queue.messages):
-                world.queue.messages.remove(sent)
-                await other.advance(sent.message["run_id"], sent.message["generation"])
+            world.clock.forward((START_CLAIM.total_seconds() - 1) / 3)
+            await other.poller.sweep()
+            await world.look_at_all(other.poller)
 
     world.outside.meanwhile(meanwhile, before="engine.start")
     run = await world.ask()
-    await world.runs.sweep()
+    await world.poller.sweep()
     await world.finish()
     assert world.answer(run.id).status == "completed"
     assert starts(world) == 1
 
 
 async def test_an_engine_run_that_came_too_late_is_not_left_running(world: World) -> None:
-    _, other = world.instance()
+    other = world.instance()
 
     async def meanwhile() -> None:
-        world.clock.forward(RUN_MAX_S + 1)
-        await other.sweep()
-        for sent in list(world.queue.messages):
-            world.queue.messages.remove(sent)
-            await other.advance(sent.message["run_id"], sent.message["generation"])
+        world.clock.forward(RUN_DEFAULT_S + 1)
+        await other.poller.sweep()
+        await world.look_at_all(other.poller)
 
     world.outside.meanwhile(meanwhile, before="engine.start")
     run = await world.ask()
@@ -382,66 +379,6 @@ async def test_an_engine_run_that_came_too_late_is_not_left_running(world: World
 
 
 # ---- the process dies --------------------------------------------------------------------------------------------
-
-
-async def _to_its_end(world: World, run_id: str) -> None:
-    """As the host does it: messages again until they succeed, a sweep every minute."""
-    for _ in range(60):
-        while world.queue.messages:
-            sent = world.queue.take()
-            world.clock.now = max(world.clock.now, sent.due_at)
-            try:
-                await world.runs.advance(sent.message["run_id"], sent.message["generation"])
-            except Crash:
-                world.restart()
-                world.queue.messages.append(replace(sent, due_at=world.clock()))
-        if f"{run_id}/answer.json" in world.answers.names() and not world.state.names("active/"):
-            return
-        world.clock.forward(60)
-        try:
-            await world.runs.sweep()
-        except Crash:
-            world.restart()
-    raise AssertionError("The run never ends.")
-
-
-async def _journey(n: int | None, *, after: bool) -> tuple[World, str | None]:
-    """One run with a chart from POST to answer, its process dying at the n-th call."""
-    world = World()
-    with_files(world)
-    world.engine.script = [GOING_ON]
-    world.outside.calls.clear()
-    if n:
-        world.outside.crash_at(n, after=after)
-    try:
-        run_id: str | None = (await world.ask()).id
-    except Crash:
-        world.restart()
-        records = world.state.names("runs/")
-        run_id = records[0].removeprefix("runs/").removesuffix(".json") if records else None
-    if run_id:
-        await _to_its_end(world, run_id)
-    return world, run_id
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_crash_at_any_call_still_gives_exactly_one_answer(after: bool) -> None:
-    straight, _ = await _journey(None, after=after)
-    total = len(straight.outside.calls)
-    assert total > 12
-    for n in range(1, total + 1):
-        world, run_id = await _journey(n, after=after)
-        where = f"crash {'after' if after else 'before'} call {n}: {straight.outside.calls[n - 1]}"
-        if run_id is None:  # it died before the question was accepted: the caller has no id
-            continue
-        answer, run = world.answer(run_id), await world.runs.find(run_id)
-        assert (answer.status, run.status) == ("completed", "completed"), where
-        assert [chart.path for chart in answer.charts] == [f"{run_id}/charts/1.png"], where
-        writes = [call for call in world.outside.calls if call == f"answers.write {run_id}/answer.json"]
-        assert writes, where
-        assert world.state.names("active/") == [], where
-        follow_up = await world.ask("And then?", thread_id=run.thread_id)
-        assert follow_up.previous == run.engine_run, where
 
 
 async def test_a_redone_end_does_not_undo_what_was_published(world: World) -> None:
@@ -455,11 +392,11 @@ async def test_a_redone_end_does_not_undo_what_was_published(world: World) -> No
     world.clock.now = sent.due_at
     world.outside.meanwhile(_die, after=f"answers.write {run.id}/answer.json")
     with pytest.raises(Crash):
-        await world.runs.advance(run.id, sent.message["generation"])
+        await world.poller.advance(run.id, sent.message["generation"])
     before = {name: world.answers.content(name) for name in world.answers.names()}
     del world.engine.files["cfile_1"]
     world.restart()
-    await world.runs.advance(run.id, sent.message["generation"])
+    await world.poller.advance(run.id, sent.message["generation"])
     assert {name: world.answers.content(name) for name in world.answers.names()} == before
     assert (await world.runs.find(run.id)).status == "completed"
 
@@ -474,9 +411,9 @@ async def _die() -> None:
 async def test_a_lost_message_is_replaced(world: World) -> None:
     run = await world.ask()
     world.queue.messages.clear()
-    assert await world.runs.sweep() == 0
+    assert await world.poller.sweep() == 0
     world.clock.forward(60)
-    assert await world.runs.sweep() == 1
+    assert await world.poller.sweep() == 1
     await world.finish()
     assert world.answer(run.id).status == "completed"
 
@@ -486,10 +423,10 @@ async def test_the_sweep_removes_markers_that_mean_nothing(world: World) -> None
     await world.finish()
     world.state.put(f"active/{run.id}", b"")
     world.state.put("active/run_of_a_request_that_died", b"")
-    await world.runs.sweep()
+    await world.poller.sweep()
     assert world.state.names("active/") == ["active/run_of_a_request_that_died"]
     world.clock.forward(ORPHAN.total_seconds() + 1)
-    await world.runs.sweep()
+    await world.poller.sweep()
     assert world.state.names("active/") == []
 
 
@@ -498,7 +435,7 @@ async def test_the_sweep_removes_markers_that_mean_nothing(world: World) -> None
 
 async def test_a_poisoned_run_fails(world: World) -> None:
     run = await world.ask()
-    await world.runs.fail(run.id)
+    await world.poller.fail(run.id)
     answer = world.answer(run.id)
     assert answer.error is not None
     assert (answer.status, answer.error.code, answer.error.retryable) == ("failed", "internal_error", True)
@@ -510,7 +447,7 @@ async def test_a_poisoned_run_fails(world: World) -> None:
 async def test_a_poisoned_message_of_an_ended_run_changes_nothing(world: World) -> None:
     run = await world.ask()
     await world.finish()
-    await world.runs.fail(run.id)
+    await world.poller.fail(run.id)
     assert world.answer(run.id).status == "completed"
 
 
@@ -524,7 +461,7 @@ async def test_a_follow_up_continues_the_thread(world: World) -> None:
     await world.finish()
     assert second.thread_id == first.thread_id
     assert [ask.previous for ask in world.engine.asks.values()] == [None, "resp_1"]
-    thread = (await world.runs._threads.read(first.thread_id)).value
+    thread = (await world.app.threads.read(first.thread_id)).value
     assert [(message.role, message.text) for message in thread.messages] == [
         ("user", "One?"),
         ("assistant", "Forty-two."),
@@ -569,7 +506,7 @@ async def test_a_thread_answers_one_question_at_a_time(world: World) -> None:
 )
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_two_questions_to_one_thread_at_the_same_moment(world: World, when: str, after: bool) -> None:
-    _, other = world.instance()
+    other = world.instance()
     first = await world.ask()
     await world.finish()
     outcomes: list[object] = []
@@ -580,13 +517,13 @@ async def test_two_questions_to_one_thread_at_the_same_moment(world: World, when
         except Busy as exc:
             outcomes.append(exc)
 
-    world.outside.meanwhile(lambda: ask(other, "Mine?"), **{"after" if after else "before": when})
+    world.outside.meanwhile(lambda: ask(other.runs, "Mine?"), **{"after" if after else "before": when})
     await ask(world.runs, "Yours?")
     await world.finish()
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Run)]
     assert len(outcomes) == 2
     assert len(accepted) >= 1
-    thread = (await world.runs._threads.read(first.thread_id)).value
+    thread = (await world.app.threads.read(first.thread_id)).value
     said = [message.run_id for message in thread.messages if message.role == "assistant"]
     assert sorted(said) == sorted([first.id, *(run.id for run in accepted)])
     assert thread.active_run_id is None
@@ -600,7 +537,7 @@ async def test_a_thread_outlives_a_request_that_died(world: World) -> None:
         await world.ask(thread_id=first.thread_id)
     world.restart()
     world.clock.forward(ORPHAN.total_seconds() + 60)
-    await world.runs.sweep()
+    await world.poller.sweep()
     assert (await world.ask(thread_id=first.thread_id)).previous == "resp_1"
 
 

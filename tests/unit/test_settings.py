@@ -15,7 +15,10 @@ LEAST = {
 def test_the_least_that_is_needed() -> None:
     settings = Settings.from_environ(LEAST)
     assert settings.storage.connection_string == "UseDevelopmentStorage=true"
-    assert (settings.openai_api_key, settings.engine, settings.run_max_s) == (None, "responses", 900)
+    assert (settings.openai_api_key, settings.engine) == (None, "responses")
+    assert (settings.run_default_s, settings.run_max_s, settings.action_max_s) == (900, 3600, 7 * 24 * 3600)
+    assert (settings.callback_hosts, settings.callback_secret, settings.callback_allow_private) == ((), None, False)
+    assert settings.webhook_secret is None
     assert settings.openai_scope == "https://ai.azure.com/.default"
     assert (settings.question_max_chars, settings.document_max_bytes) == (8000, 512 * 1024 * 1024)
 
@@ -40,6 +43,10 @@ def test_a_missing_setting_is_named(name: str, value: str | None) -> None:
         ("RUN_MAX_S", "9" * 30),
         ("RUN_MAX_S", "9" * 5000),
         ("RUN_MAX_S", "500000000000"),
+        ("RUN_DEFAULT_S", "0"),
+        ("ACTION_MAX_S", "x"),
+        ("UPLOAD_MAX_BYTES", "1 MB"),
+        ("TOOL_OUTPUT_MAX_BYTES", "-1"),
         ("INDEXING_MAX_S", "x"),
         ("INDEXING_MAX_S", "500000000000"),
         ("QUESTION_MAX_CHARS", "x"),
@@ -97,6 +104,10 @@ def test_every_setting_is_taken() -> None:
         "OPENAI_SCOPE": "s",
         "INSTRUCTIONS": "Be brief.",
         "RUN_MAX_S": "1",
+        "ENGINE": "assistants",
+        "CALLBACK_HOSTS": " a.example, *.b.example ,",
+        "CALLBACK_ALLOW_PRIVATE": "True",
+        "OPENAI_WEBHOOK_SECRET": "whsec_x",
         "PRICE_INPUT_USD": "0",
         "PRICE_LABEL": "ours",
         "AZURE_CLIENT_ID": "id",
@@ -104,4 +115,6 @@ def test_every_setting_is_taken() -> None:
     settings = Settings.from_environ(environ)
     assert (settings.openai_api_key, settings.openai_scope, settings.instructions) == ("k", "s", "Be brief.")
     assert (settings.run_max_s, settings.price_input_usd, settings.price_label) == (1, 0.0, "ours")
-    assert settings.identity_client_id == "id"
+    assert settings.callback_hosts == ("a.example", "*.b.example")
+    assert (settings.engine, settings.callback_allow_private) == ("assistants", True)
+    assert (settings.identity_client_id, settings.webhook_secret) == ("id", "whsec_x")

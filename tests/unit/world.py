@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from shared.assistants import Assistants
 from shared.collections import Collections
 from shared.costs import Prices
 from shared.documents import Documents
 from shared.models import Answer, Document, DocumentSummary, Run
+from shared.outbound import UrlPolicy
+from shared.poller import Defaults, Poller
 from shared.publishing import Publisher
+from shared.push import Push
 from shared.runs import Question, Runs
 from shared.threads import Threads
-from tests.fakes import Clock, FakeEngine, FakeVectorStores, InMemoryBlobs, InMemoryQueue, Outside
+from tests.fakes import Clock, FakeEngine, FakeSender, FakeVectorStores, InMemoryBlobs, InMemoryQueue, Outside
 
 PRICES = Prices(input=1.0, cached=0.5, output=2.0, search=0.01, session=0.03, label="test prices")
 DEADLINE_S = 1800
-RUN_MAX_S = 900
+RUN_DEFAULT_S = 900
+RUN_MAX_S = 3600
+ACTION_MAX_S = 7 * 24 * 3600
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+CALLBACK = "https://receiver.example/hook?sig=do-not-tell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instance:
+    """One process of the app."""
+
+    documents: Documents
+    runs: Runs
+    poller: Poller
+    publisher: Publisher
+    threads: Threads
+    assistants: Assistants
+    push: Push
 
 
 @dataclass
 class World:
-    """`documents` and `runs` are one process; `instance()` puts another one beside it."""
+    """`app` is one process; `instance()` puts another one beside it."""
 
     clock: Clock = field(default_factory=Clock)
     outside: Outside = field(default_factory=Outside)
@@ -34,11 +56,25 @@ class World:
         self.answers = InMemoryBlobs("answers", self.outside, self.clock)
         self.indexing = InMemoryQueue("indexing", self.outside, self.clock)
         self.queue = InMemoryQueue("runs", self.outside, self.clock)
+        self.callbacks = InMemoryQueue("callbacks", self.outside, self.clock)
         self.stores = FakeVectorStores(self.outside)
         self.engine = FakeEngine(self.outside)
-        self.documents, self.runs = self.instance()
+        self.sender = FakeSender()
+        self.app = self.instance()
 
-    def instance(self) -> tuple[Documents, Runs]:
+    @property
+    def documents(self) -> Documents:
+        return self.app.documents
+
+    @property
+    def runs(self) -> Runs:
+        return self.app.runs
+
+    @property
+    def poller(self) -> Poller:
+        return self.app.poller
+
+    def instance(self) -> Instance:
         collections = Collections(self.state, self.stores, now=self.clock)
         documents = Documents(
             documents=self.blobs,
@@ -50,28 +86,57 @@ class World:
             max_bytes=1_000_000,
             deadline_s=DEADLINE_S,
         )
-        self.publisher = Publisher(
+        publisher = Publisher(
             answers=self.answers, engine=self.engine, stores=self.stores, prices=PRICES, now=self.clock
         )
-        runs = Runs(
+        threads, assistants = Threads(self.state, now=self.clock), Assistants(self.state, now=self.clock)
+        push = Push(
+            state=self.state,
+            queue=self.callbacks,
+            sender=self.sender,  # type: ignore[arg-type]
+            policy=UrlPolicy(hosts=("receiver.example",)),
+            secret=SECRET,
+            now=self.clock,
+        )
+        poller = Poller(
             state=self.state,
             queue=self.queue,
             engine=self.engine,
-            threads=Threads(self.state, now=self.clock),
+            threads=threads,
+            assistants=assistants,
+            publisher=publisher,
+            push=push,
+            defaults=Defaults(model="test-model", instructions=None, action_max_s=ACTION_MAX_S),
+            now=self.clock,
+        )
+        runs = Runs(
+            state=self.state,
+            publisher=publisher,
+            engine=self.engine,
+            poller=poller,
+            threads=threads,
+            assistants=assistants,
             collections=collections,
             documents=documents,
-            publisher=self.publisher,
+            push=push,
             now=self.clock,
-            model="test-model",
-            instructions=None,
+            default_s=RUN_DEFAULT_S,
             max_s=RUN_MAX_S,
         )
-        return documents, runs
+        return Instance(
+            documents=documents,
+            runs=runs,
+            poller=poller,
+            publisher=publisher,
+            threads=threads,
+            assistants=assistants,
+            push=push,
+        )
 
     def restart(self) -> None:
         """A new process after a crash."""
         self.outside.switch_on()
-        self.documents, self.runs = self.instance()
+        self.app = self.instance()
 
     # ---- documents
 
@@ -107,15 +172,15 @@ class World:
 
     # ---- runs
 
-    async def ask(self, question: str = "Why?", **more: Any) -> Run:
-        return await self.runs.start(Question(question=question, **more))
+    async def ask(self, question: str = "Why?", *, key: str | None = None, **more: Any) -> Run:
+        return await self.runs.start(Question(question=question, **more), idempotency_key=key)
 
     async def deliver(self, *, times: int = 1) -> None:
         """The next messages of `runs`, each when it is due."""
         for _ in range(times):
             sent = self.queue.take()
             self.clock.now = max(self.clock.now, sent.due_at)
-            await self.runs.advance(sent.message["run_id"], sent.message["generation"])
+            await self.poller.advance(sent.message["run_id"], sent.message["generation"])
 
     async def finish(self, *, looks: int = 100) -> None:
         """Deliver the messages of `runs` until there are none."""
@@ -124,6 +189,12 @@ class World:
                 return
             await self.deliver()
         raise AssertionError(f"Still messages after {looks} looks: {self.queue.messages}")
+
+    async def look_at_all(self, poller: Poller) -> None:
+        """Another instance takes every message, due or not."""
+        for sent in list(self.queue.messages):
+            self.queue.messages.remove(sent)
+            await poller.advance(sent.message["run_id"], sent.message["generation"])
 
     def answer(self, run_id: str) -> Answer:
         return msgspec.json.decode(self.answers.content(f"{run_id}/answer.json"), type=Answer)

@@ -1,0 +1,139 @@
+"""The process ends at every call to storage and engine in turn, from POST to answer: each run has one answer."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from local.paths import ROOT
+from local.stack import Options, Stack
+from tests.acceptance import storage
+from tests.acceptance.chat_server import ChatServer
+
+CALLS_MAX = 90
+TOOL = {"type": "function", "name": "weather", "description": "Of a city."}
+
+
+@pytest.fixture(scope="module")
+def crashing(
+    tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str], chat_server: ChatServer
+) -> Iterator[Stack]:
+    """A stack whose host runs the app with the switch."""
+    folder = Path(tmp_path_factory.mktemp("crashing"))
+    app = folder / "app"
+    app.mkdir()
+    (app / "function_app.py").write_text("from tests.acceptance.crashing import load\n\napp = load()\n")
+    host = json.loads((ROOT / "host.json").read_text())
+    host["extensions"]["queues"]["maxPollingInterval"] = "00:00:00.100"
+    (app / "host.json").write_text(json.dumps(host))
+    environ = {
+        **plain_environ,
+        "EMULATOR_MODEL_URL": chat_server.url,
+        "EMULATOR_MODEL": "quick",
+        "SWEEP_SCHEDULE": "* * * * * *",
+        "CRASH_LOG": str(folder / "crashes.txt"),
+    }
+    stack = Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ)
+    stack.host.command[stack.host.command.index("--app") + 1] = str(app)
+    assert stack.emulator
+    assert stack.emulator.environ
+    del stack.emulator.environ["EMULATOR_WEBHOOK_URL"]  # type: ignore[attr-defined]  # looks by the schedule alone
+    with stack:
+        yield stack
+
+
+class Caller:
+    """Asks with a key until it is told a run's id, and hands in what the run waits for."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._http = httpx2.Client(base_url=f"{stack.app_url}/api", timeout=10, trust_env=False)
+        self.ids: dict[str, str] = {}
+
+    def post(self, key: str) -> None:
+        body = {"question": "How is the weather?", "tools": [TOOL]}
+        try:
+            run = self._http.post("/runs", json=body, headers={"Idempotency-Key": key})
+        except httpx2.HTTPError:
+            return
+        if run.status_code == 202:
+            assert self.ids.setdefault(key, run.json()["id"]) == run.json()["id"]
+        else:
+            assert run.status_code == 503, run.text
+
+    def look(self, key: str) -> storage.Json | None:
+        """The run as it stands; None while nobody answers. What it waits for is handed in."""
+        try:
+            run: storage.Json = self._http.get(f"/runs/{self.ids[key]}").json()
+            if run["status"] == "requires_action":
+                outputs = [{"call_id": call["call_id"], "output": "sun"} for call in run["calls"]]
+                if outputs:
+                    self._http.post(f"/runs/{run['id']}/tool_outputs", json={"tool_outputs": outputs})
+        except httpx2.HTTPError:
+            return None
+        return run
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def test_a_crash_at_every_call_leaves_each_run_with_one_answer(
+    crashing: Stack, chat_server: ChatServer, request: pytest.FixtureRequest
+) -> None:
+    chat_server.calls("weather", [("weather", "{}")])
+    caller = Caller(crashing)
+    request.addfinalizer(caller.close)
+    keys: list[str] = []
+    for n in range(1, CALLS_MAX):
+        key = f"crash-{n}"
+        keys.append(key)
+        start(crashing, {"CRASH_KEY": key, "CRASH_AT": str(n)})
+        if ended_without_a_crash(crashing, caller, keys):
+            break
+    else:
+        pytest.fail("The run never came to its end.")
+    assert len(keys) > 25
+    start(crashing, {})
+    for key in keys:
+        caller.post(key)
+        storage.wait_until(lambda key=key: is_completed(caller.look(key)), within_s=30)  # type: ignore[misc]
+    assert len(set(caller.ids.values())) == len(keys)
+    for run_id in caller.ids.values():
+        assert storage.names(crashing, "answers", run_id) == [f"{run_id}/answer.json", f"{run_id}/answer.md"]
+        assert storage.read_json(crashing, "answers", f"{run_id}/answer.json")["status"] == "completed"
+    storage.wait_until(lambda: storage.names(crashing, "state", "active/") == [])
+    assert len(storage.names(crashing, "state", "runs/")) == len(keys)
+
+
+def start(stack: Stack, switch: dict[str, str]) -> None:
+    """A new host process with this switch."""
+    kept = {name: value for name, value in (stack.host.environ or {}).items() if name not in ("CRASH_KEY", "CRASH_AT")}
+    stack.host.environ = {**kept, **switch}
+    stack.start_again(stack.host)
+
+
+def ended_without_a_crash(stack: Stack, caller: Caller, keys: list[str]) -> bool:
+    """Follow the newest run until it or the process ends; a caller whose connection broke asks again."""
+    for key in keys[-2:]:
+        caller.post(key)
+    seen: storage.Json | None = None
+
+    def done() -> bool:
+        nonlocal seen
+        if not stack.host.alive:
+            return True
+        if keys[-1] not in caller.ids:
+            caller.post(keys[-1])
+            return False
+        seen = caller.look(keys[-1])
+        return is_completed(seen)
+
+    storage.wait_until(done, within_s=30)
+    return stack.host.alive
+
+
+def is_completed(run: storage.Json | None) -> bool:
+    assert run is None or run["status"] not in ("failed", "expired", "cancelled"), json.dumps(run)
+    return run is not None and run["status"] == "completed"

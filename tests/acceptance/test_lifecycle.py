@@ -1,0 +1,411 @@
+"""Every way to start, follow, steer and end a run, over HTTP with real processes."""
+
+import base64
+import itertools
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from local.stack import Stack
+from shared.push import signature_of
+from tests.acceptance import storage
+from tests.acceptance.chat_server import ChatServer
+from tests.acceptance.conftest import CALLBACK_SECRET, WEBHOOK_SECRET
+from tests.acceptance.receiver import Receiver
+
+Json = dict[str, Any]
+counter = itertools.count(1)
+WEATHER = {
+    "type": "function",
+    "name": "weather",
+    "description": "Of a city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+
+
+class Api:
+    """The HTTP API as it is: status codes are the test's business."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.http = httpx2.Client(base_url=f"{stack.app_url}/api", timeout=60, trust_env=False)
+
+    def __call__(self, method: str, path: str, status: int, body: Any = None, **headers: str) -> Json:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = self.http.request(method, path, json=body, headers=names)
+        assert response.status_code == status, response.text
+        return response.json() if response.content else {}
+
+    def ask(self, question: str, **more: Any) -> Json:
+        return self("POST", "/runs", 202, {"question": question, **more})
+
+    def until(self, run: Json, *statuses: str) -> Json:
+        """The run once it has one of these statuses; any other end is a failure."""
+        seen: Json = {}
+
+        def there() -> bool:
+            seen.update(self.http.get(f"/runs/{run['id']}").json())
+            assert seen["status"] in (*statuses, "queued", "in_progress", "requires_action", "cancelling"), seen
+            return seen["status"] in statuses
+
+        storage.wait_until(there)
+        return seen
+
+    def problem(self, method: str, path: str, status: int, body: Any = None, **headers: str) -> str:
+        return str(self(method, path, status, body, **headers)["code"])
+
+
+@pytest.fixture
+def api(slow_stack: Stack, chat_server: ChatServer) -> Iterator[Api]:
+    chat_server.release()
+    made = Api(slow_stack)
+    yield made
+    chat_server.release()
+    made.http.close()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def word(chat_server: ChatServer) -> str:
+    """A word that makes this test's questions the only ones with its calls."""
+    return f"parrot{next(counter)}x"
+
+
+# ---- cancel, delete, list ----------------------------------------------------------------------------------------
+
+
+def test_cancel_a_running_run(api: Api, chat_server: ChatServer, slow_stack: Stack) -> None:
+    chat_server.hold()
+    run = api.ask("Does this ever end?")
+    api.until(run, "in_progress")
+    seen = api.http.post(run["terminatePostUri"])
+    assert (seen.status_code, seen.json()["status"]) in ((202, "cancelling"), (200, "cancelled"))
+    ended = api.until(run, "cancelled")
+    assert (ended["runtimeStatus"], ended["error"]["code"]) == ("Terminated", "cancelled")
+    assert storage.read_json(slow_stack, "answers", f"{run['id']}/answer.json")["status"] == "cancelled"
+    assert api("POST", f"/runs/{run['id']}/cancel", 200)["status"] == "cancelled"
+
+
+def test_cancel_a_queued_run(api: Api, slow_stack: Stack) -> None:
+    assert slow_stack.emulator
+    slow_stack.emulator.kill()
+    try:
+        run = api.ask("Is the service there?")
+        assert run["status"] == "queued"
+        assert api("POST", f"/runs/{run['id']}/cancel", 200)["status"] == "cancelled"
+    finally:
+        slow_stack.start_again(slow_stack.emulator)
+
+
+def test_cancel_a_waiting_run(api: Api, chat_server: ChatServer, word: str) -> None:
+    chat_server.calls(word, [("weather", "{}")])
+    run = api.ask(f"How is the {word}?", tools=[WEATHER])
+    [call] = api.until(run, "requires_action")["calls"]
+    assert api("POST", f"/runs/{run['id']}/cancel", 200)["status"] == "cancelled"
+    late = {"tool_outputs": [{"call_id": call["call_id"], "output": "sun"}]}
+    assert api.problem("POST", f"/runs/{run['id']}/tool_outputs", 409, late) == "run_ended"
+
+
+def test_delete_leaves_nothing(api: Api, slow_stack: Stack) -> None:
+    run = api.until(api.ask("What is to be forgotten?"), "completed")
+    with openai.OpenAI(base_url=slow_stack.service.base_url, api_key="local") as service:
+        record = storage.read_json(slow_stack, "state", f"runs/{run['id']}.json")
+        [engine_run] = record["engine_runs"]
+        assert service.responses.retrieve(engine_run).id == engine_run
+        api("DELETE", f"/runs/{run['id']}", 204)
+        with pytest.raises(openai.NotFoundError):
+            service.responses.retrieve(engine_run)
+    assert api.problem("GET", f"/runs/{run['id']}", 404) == "run_not_found"
+    assert api.problem("DELETE", f"/runs/{run['id']}", 404) == "run_not_found"
+    assert storage.names(slow_stack, "answers", run["id"]) == []
+    assert storage.names(slow_stack, "state", f"runs/{run['id']}") == []
+
+
+def test_delete_a_running_run(api: Api, chat_server: ChatServer, slow_stack: Stack) -> None:
+    chat_server.hold()
+    run = api.ask("Is this wanted?")
+    api("DELETE", f"/runs/{run['id']}", 204)
+    chat_server.release()
+    api.until(api.ask("Is this?", thread_id=run["thread_id"]), "completed")
+    assert storage.names(slow_stack, "answers", run["id"]) == []
+    assert storage.names(slow_stack, "state", f"active/{run['id']}") == []
+
+
+def test_runs_are_listed_newest_first(api: Api) -> None:
+    first = api.ask("One?")
+    api.until(first, "completed")
+    thread_id = first["thread_id"]
+    ids = [first["id"]]
+    for question in ("Two?", "Three?"):
+        run = api.ask(question, thread_id=thread_id)
+        api.until(run, "completed")
+        ids.insert(0, run["id"])
+    page = api("GET", f"/runs?thread_id={thread_id}&status=completed&limit=100", 200)
+    assert [run["id"] for run in page["runs"]] == ids
+    assert api("GET", f"/runs?thread_id={thread_id}&status=failed", 200)["runs"] == []
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = api("GET", f"/runs?limit=2{cursor}", 200)
+        assert len(page["runs"]) <= 2
+        seen += [run["id"] for run in page["runs"]]
+        if not page["cursor"]:
+            break
+        cursor = f"&cursor={page['cursor']}"
+    assert seen == sorted(set(seen))
+    assert set(ids) <= set(seen)
+    for query, code in (("limit=0", "invalid_limit"), ("status=odd", "invalid_status"), ("cursor=", "invalid_cursor")):
+        assert api.problem("GET", f"/runs?{query}", 400) == code
+    assert api.http.get("/runs?cursor=garbage").status_code < 500
+
+
+# ---- threads, messages, assistants -------------------------------------------------------------------------------
+
+
+def test_a_thread_from_its_making_to_its_end(api: Api) -> None:
+    thread = api("POST", "/threads", 201)
+    where = f"/threads/{thread['id']}"
+    assert api("GET", where, 200)["active_run_id"] is None
+    for question in ("First?", "Second?"):
+        api.until(api.ask(question, thread_id=thread["id"]), "completed")
+    messages = api("GET", f"{where}/messages", 200)["messages"]
+    assert [(m["role"], m["text"]) for m in messages if m["role"] == "user"] == [
+        ("user", "First?"),
+        ("user", "Second?"),
+    ]
+    assert [m["role"] for m in messages] == ["user", "assistant"] * 2
+    assert all(m["text"].startswith("The answer is") for m in messages[1::2])
+    api("DELETE", where, 204)
+    assert api.problem("GET", where, 404) == "thread_not_found"
+    assert api.problem("GET", f"/runs/{messages[0]['run_id']}", 404) == "run_not_found"
+    assert api.problem("POST", "/runs", 404, {"question": "Third?", "thread_id": thread["id"]}) == "thread_not_found"
+
+
+def test_a_thread_goes_on_when_the_service_has_lost_it(api: Api, slow_stack: Stack) -> None:
+    first = api.until(api.ask("First?"), "completed")
+    record = storage.read_json(slow_stack, "state", f"runs/{first['id']}.json")
+    with openai.OpenAI(base_url=slow_stack.service.base_url, api_key="local") as service:
+        service.responses.delete(record["engine_runs"][-1])
+    second = api.until(api.ask("Second?", thread_id=first["thread_id"]), "completed")
+    assert any("told the thread's messages anew" in note for note in second["notes"])
+    assert api.until(api.ask("Third?", thread_id=first["thread_id"]), "completed")["notes"] == []
+
+
+def test_an_assistant_and_its_versions(api: Api) -> None:
+    where = "/assistants/terse"
+    first = api("PUT", where, 200, {"instructions": "Be terse.", "code_interpreter": False})
+    run = api.until(api.ask("Who are you?", assistant="terse"), "completed")
+    second = api("PUT", where, 200, {"instructions": "Be brief."})
+    assert second["version"] == first["version"] + 1
+    assert run["assistant"] == {"name": "terse", "version": first["version"]}
+    assert api("GET", where, 200)["instructions"] == "Be brief."
+    assert {"default", "terse"} <= {found["name"] for found in api("GET", "/assistants", 200)["assistants"]}
+    api("DELETE", where, 204)
+    assert api.problem("GET", where, 404) == "assistant_not_found"
+    assert api.problem("POST", "/runs", 404, {"question": "Hi", "assistant": "terse"}) == "assistant_not_found"
+    assert api("PUT", where, 200, {})["version"] == second["version"] + 1
+    assert api.problem("PUT", where, 400, {"functions": ["no_such"]}) == "unknown_function"
+
+
+# ---- functions ---------------------------------------------------------------------------------------------------
+
+
+def test_functions_of_the_caller(api: Api, chat_server: ChatServer, word: str, slow_stack: Stack) -> None:
+    chat_server.calls(word, [("weather", '{"city": "Rome"}'), ("weather", '{"city": "Oslo"}')], [("weather", "{}")])
+    run = api.ask(f"How is the {word}?", tools=[WEATHER])
+    waiting = api.until(run, "requires_action")
+    where = f"/runs/{run['id']}/tool_outputs"
+    one, two = waiting["calls"]
+    assert (one["name"], json.loads(one["arguments"])) == ("weather", {"city": "Rome"})
+    assert waiting["runtimeStatus"] == "Running"
+
+    def outputs(*pairs: tuple[Json, str]) -> Json:
+        return {"tool_outputs": [{"call_id": call["call_id"], "output": output} for call, output in pairs]}
+
+    partial = api("POST", where, 202, outputs((one, "sun")))
+    assert (partial["status"], partial["calls"]) == ("requires_action", [two])
+    api("POST", where, 202, outputs((one, "sun")))
+    assert api.problem("POST", where, 409, outputs((one, "fog"))) == "output_already_given"
+    assert api.problem("POST", where, 400, outputs(({"call_id": "call_none"}, "x"))) == "unknown_call_id"
+    assert api.problem("POST", where, 400, outputs((two, "a"), (two, "b"))) == "duplicate_output"
+    assert api.problem("POST", where, 413, outputs((two, "x" * 300_000))) == "output_too_large"
+    api("POST", where, 202, outputs((two, "snow")))
+
+    def second_round() -> bool:
+        waiting.update(api.http.get(f"/runs/{run['id']}").json())
+        return waiting["status"] == "requires_action" and waiting["calls"] and waiting["calls"][0] not in (one, two)
+
+    storage.wait_until(second_round)
+    api("POST", where, 202, outputs((waiting["calls"][0], "hail")))
+    ended = api.until(run, "completed")
+    assert "I was told: sun, snow, hail." in ended["answer"]
+    assert ended["usage"]["input_tokens"] == 30, "all three responses are counted"
+    assert api.http.post(where, json=outputs((one, "sun"))).status_code == 200
+    assert len(storage.read_json(slow_stack, "state", f"runs/{run['id']}.json")["engine_runs"]) == 3
+
+
+def test_a_function_of_the_app(api: Api, chat_server: ChatServer, word: str) -> None:
+    api("PUT", "/assistants/clock", 200, {"functions": ["current_time"]})
+    chat_server.calls(
+        word, [("current_time", '{"time_zone": "Asia/Tokyo"}')], [("current_time", '{"time_zone": "X/Y"}')]
+    )
+    run = api.until(api.ask(f"What time is {word}?", assistant="clock"), "completed")
+    assert "+09:00" in run["answer"]
+    assert "There is no time zone" in run["answer"]
+
+
+def test_functions_of_both_at_once(api: Api, chat_server: ChatServer, word: str) -> None:
+    api("PUT", "/assistants/clock", 200, {"functions": ["current_time"]})
+    chat_server.calls(word, [("current_time", "{}"), ("weather", "{}")])
+    run = api.ask(f"Tell me of {word}!", assistant="clock", tools=[WEATHER])
+    [call] = api.until(run, "requires_action")["calls"]
+    assert call["name"] == "weather"
+    body = {"tool_outputs": [{"call_id": call["call_id"], "output": "sun"}]}
+    api("POST", f"/runs/{run['id']}/tool_outputs", 202, body)
+    answer = api.until(run, "completed")["answer"]
+    assert "+00:00" in answer
+    assert "sun" in answer
+
+
+# ---- documents, keys ---------------------------------------------------------------------------------------------
+
+
+def test_a_document_of_a_caller_without_storage(stack: Stack) -> None:
+    api = Api(stack)
+    path = "put/handbook/door code.md"
+    content = b"# Door\n\nThe code of the back door is 7315.\n"
+    put = api.http.put(f"/documents/{path}", content=content, headers={"Content-Type": "text/markdown"})
+    assert (put.status_code, put.json()["path"], put.json()["size_bytes"]) == (201, path, len(content))
+
+    def indexed() -> bool:
+        found = api("GET", "/documents?collection=put", 200)["documents"]
+        return [d["status"] for d in found if d["path"] == path and d["etag"] == put.json()["etag"]] == ["indexed"]
+
+    storage.wait_until(indexed)
+    run = api.until(api.ask("What is the code of the back door?", collection="put", files=[]), "completed")
+    assert "7315" in run["answer"]
+    assert {citation["document"] for citation in run["citations"]} == {path}
+    for bad in ("put/..%2F..%2Fx.md", "put/a%00b.md"):
+        assert 400 <= api.http.put(f"/documents/{bad}", content=b"x").status_code < 500
+    api.http.close()
+
+
+def test_an_idempotency_key_is_one_run(api: Api, chat_server: ChatServer) -> None:
+    asked = chat_server.asked
+    key = {"Idempotency_Key": f"order {next(counter)}"}
+    first = api("POST", "/runs", 202, {"question": "Only once?"}, **key)
+    again = api("POST", "/runs", 202, {"question": "Only once?"}, **key)
+    assert again["id"] == first["id"]
+    assert api.problem("POST", "/runs", 409, {"question": "Another?"}, **key) == "idempotency_key_reused"
+    api.until(first, "completed")
+    assert chat_server.asked == asked + 1
+    assert api.problem("POST", "/runs", 400, {"question": "Hi"}, Idempotency_Key="x" * 256) == "invalid_idempotency_key"
+
+
+# ---- push --------------------------------------------------------------------------------------------------------
+
+
+def unwrapped(received: Any) -> Json:
+    """As any receiver would check it: with the `openai` SDK's own verification of Standard Webhooks."""
+    with openai.OpenAI(api_key="none") as sdk:
+        sdk.webhooks.verify_signature(received.body, received.headers, secret=CALLBACK_SECRET)
+        with pytest.raises(openai.InvalidWebhookSignatureError):
+            sdk.webhooks.verify_signature(received.body + b" ", received.headers, secret=CALLBACK_SECRET)
+    found: Json = json.loads(received.body)
+    return found
+
+
+def test_a_callback_is_delivered_and_signed(api: Api, receiver: Receiver, slow_stack: Stack) -> None:
+    url = f"{receiver.url}/one?sig=do-not-tell"
+    run = api.ask("Tell me later?", callback_url=url, metadata={"team": "a"})
+    storage.wait_until(lambda: len(receiver.at("/one")) == 1)
+    event = unwrapped(receiver.at("/one")[0])
+    assert event["type"] == "run.finished"
+    assert event["data"] == {
+        "id": run["id"],
+        "thread_id": run["thread_id"],
+        "status": "completed",
+        "metadata": {"team": "a"},
+    }
+    assert api.until(run, "completed")["status"] == "completed"
+    assert "do-not-tell" not in slow_stack.host.output()
+
+
+def test_a_receiver_that_fails_is_asked_again(api: Api, receiver: Receiver) -> None:
+    receiver.answers.append(503)
+    api.ask("Tell me later?", callback_url=f"{receiver.url}/two")
+    storage.wait_until(lambda: len(receiver.at("/two")) == 2)
+    one, two = receiver.at("/two")
+    assert one.headers["webhook-id"] == two.headers["webhook-id"]
+    assert unwrapped(two)["type"] == "run.finished"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.2/x", "https://elsewhere.example/x", "ftp://127.0.0.1/x", "", "x"])
+def test_a_callback_elsewhere_is_refused(api: Api, url: str) -> None:
+    body = {"question": "Hi", "callback_url": url}
+    assert api.problem("POST", "/runs", 400, body) in ("callback_not_allowed", "invalid_callback_url")
+    assert api.problem("POST", "/hooks", 400, {"callback_url": url}) in ("callback_not_allowed", "invalid_callback_url")
+
+
+def test_a_hook_from_subscribe_to_unsubscribe(api: Api, receiver: Receiver) -> None:
+    response = api.http.post("/hooks", json={"callback_url": f"{receiver.url}/hook"})
+    assert response.status_code == 201
+    where = response.headers["location"]
+    assert where.endswith(response.json()["id"])
+    run = api.ask("Who is told?")
+    storage.wait_until(lambda: len(receiver.at("/hook")) == 1)
+    assert unwrapped(receiver.at("/hook")[0])["data"]["id"] == run["id"]
+    assert api.http.delete(where).status_code == 204
+    api.until(api.ask("And now?", callback_url=f"{receiver.url}/after"), "completed")
+    storage.wait_until(lambda: len(receiver.at("/after")) == 1)
+    assert len(receiver.at("/hook")) == 1
+
+
+# ---- the service's webhook ---------------------------------------------------------------------------------------
+
+
+def test_the_services_webhook(api: Api, chat_server: ChatServer, slow_stack: Stack) -> None:
+    """Signed, it makes a look at once; else it is refused."""
+    run = api.until(api.ask("Who is there?"), "completed")
+    [engine_run] = storage.read_json(slow_stack, "state", f"runs/{run['id']}.json")["engine_runs"]
+    event = {
+        "id": "evt_1",
+        "object": "event",
+        "type": "response.completed",
+        "created_at": 1,
+        "data": {"id": engine_run},
+    }
+    body = json.dumps(event).encode()
+    headers = signed(body)
+    for _ in range(2):
+        assert api.http.post("/webhooks/openai", content=body, headers=headers).status_code == 204
+    unknown = json.dumps({**event, "data": {"id": "resp_none"}}).encode()
+    assert api.http.post("/webhooks/openai", content=unknown, headers=signed(unknown)).status_code == 204
+    for bad in (
+        {**headers, "webhook-signature": "v1,AAAA"},
+        {**headers, "webhook-id": "evt_2"},
+        {**headers, "webhook-timestamp": "1"},
+        {name: value for name, value in headers.items() if name != "webhook-signature"},
+    ):
+        refused = api.http.post("/webhooks/openai", content=body, headers=bad)
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_signature"), bad
+
+
+def signed(body: bytes) -> dict[str, str]:
+    at = int(time.time())
+    key = base64.b64decode(WEBHOOK_SECRET.removeprefix("whsec_"))
+    return {
+        "content-type": "application/json",
+        "webhook-id": "evt_1",
+        "webhook-timestamp": str(at),
+        "webhook-signature": signature_of(key, "evt_1", at, body),
+    }

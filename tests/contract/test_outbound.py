@@ -1,0 +1,332 @@
+"""What leaves the app, over real sockets: receivers of every kind, and what the policy keeps from being called."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from openai import OpenAI
+
+from shared.errors import BadRequest, ServiceBusy
+from shared.outbound import ANSWER_MAX_BYTES, Lookup, Sender, UrlPolicy, dns
+from shared.push import Push
+from tests.fakes import InMemoryBlobs, InMemoryQueue
+
+LAPTOP = UrlPolicy(hosts=("127.0.0.1", "receiver.example"), allow_private=True)
+CLOUD = UrlPolicy(hosts=("receiver.example",))
+SECRET = "sig=do-not-tell"
+
+
+@dataclass
+class Receiver:
+    """A real web server; `seen` holds what it was sent."""
+
+    port: int = 0
+    seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # set when the client goes before the answer is over
+
+    def url(self, path: str, host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.port}{path}"
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append((request.path_qs, dict(request.headers), await request.read()))
+        match request.path.strip("/"):
+            case "moved":
+                return web.Response(status=307, headers={"Location": self.url("/200")})
+            case "silent":
+                await asyncio.Event().wait()
+            case "endless":
+                return await self._stream(request, b"x" * ANSWER_MAX_BYTES, endless=True)
+            case "dripping":
+                return await self._stream(request, b"x", endless=False)
+        return web.Response(status=int(request.path.strip("/")))
+
+    async def _stream(self, request: web.Request, chunk: bytes, *, endless: bool) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            await response.write(chunk)
+            while endless:
+                await response.write(chunk)
+            await asyncio.Event().wait()
+        except (ConnectionError, asyncio.CancelledError):
+            self.left.set()
+            raise
+        return response
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    async with serving(receiver) as server:
+        assert server.port
+        receiver.port = server.port
+        yield receiver
+
+
+@asynccontextmanager
+async def serving(receiver: Receiver, tls: ssl.SSLContext | None = None) -> AsyncIterator[TestServer]:
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", receiver.answer)
+    server = TestServer(app, scheme="https" if tls else "http")
+    await server.start_server(ssl=tls, shutdown_timeout=0)
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+def names(*answers: list[str]) -> tuple[Lookup, list[str]]:
+    """A DNS that gives these answers one after the other, the last one for ever, and the names it was asked for."""
+    asked: list[str] = []
+
+    async def lookup(host: str) -> list[str]:
+        asked.append(host)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    return lookup, asked
+
+
+# ---- receivers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 404, 410, 429, 500])
+async def test_answers_the_receivers_status(receiver: Receiver, status: int) -> None:
+    assert await Sender(LAPTOP).post(receiver.url(f"/{status}"), b"{}", {}) == status
+
+
+async def test_sends_body_headers_and_url_as_given(receiver: Receiver) -> None:
+    """The query's quoting stays: a receiver's signature may cover it."""
+    path = "/200?sp=%2Ftriggers%2Frun&sig=a%2Bb%3D&empty="
+    await Sender(LAPTOP).post(
+        receiver.url(path), b'{"a": 1}', {"webhook-id": "msg_1", "Content-Type": "application/json"}
+    )
+    [(seen_path, headers, body)] = receiver.seen
+    assert seen_path == path
+    assert body == b'{"a": 1}'
+    assert headers["webhook-id"] == "msg_1"
+    assert headers["Content-Type"] == "application/json"
+    assert "Cookie" not in headers
+
+
+async def test_follows_no_redirect(receiver: Receiver) -> None:
+    assert await Sender(LAPTOP).post(receiver.url("/moved"), b"{}", {}) == 307
+    assert [path for path, _, _ in receiver.seen] == ["/moved"]
+
+
+async def test_takes_no_proxy_from_the_environment(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{await closed_port()}")
+    assert await Sender(LAPTOP).post(receiver.url("/200"), b"{}", {}) == 200
+
+
+async def test_leaves_a_huge_answer(receiver: Receiver) -> None:
+    patient = Sender(LAPTOP, timeout_s=600)
+    assert await asyncio.wait_for(patient.post(receiver.url("/endless"), b"{}", {}), 20) == 200
+    await asyncio.wait_for(receiver.left.wait(), 10)
+
+
+async def test_the_status_counts_when_the_answer_does_not_end(receiver: Receiver) -> None:
+    assert await Sender(LAPTOP, timeout_s=0.5).post(receiver.url("/dripping"), b"{}", {}) == 200
+
+
+async def test_a_silent_receiver_is_out_of_reach(receiver: Receiver) -> None:
+    with pytest.raises(ServiceBusy, match=r"^127\.0\.0\.1 could not be reached"):
+        await Sender(LAPTOP, timeout_s=0.5).post(receiver.url("/silent"), b"{}", {})
+    assert receiver.seen
+
+
+async def test_a_refused_connection_is_out_of_reach() -> None:
+    with pytest.raises(ServiceBusy):
+        await Sender(LAPTOP).post(f"http://127.0.0.1:{await closed_port()}/?{SECRET}", b"{}", {})
+
+
+async def test_a_name_nobody_knows_is_out_of_reach() -> None:
+    async def unknown(host: str) -> list[str]:
+        raise OSError("Name or service not known")
+
+    with pytest.raises(ServiceBusy, match=r"^receiver\.example"):
+        await Sender(CLOUD, lookup=unknown).post("https://receiver.example/", b"{}", {})
+
+
+async def test_a_name_without_addresses_is_out_of_reach() -> None:
+    with pytest.raises(ServiceBusy):
+        await Sender(CLOUD, lookup=names([])[0]).post("https://receiver.example/", b"{}", {})
+
+
+@pytest.mark.parametrize("answer", [b"", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: minus\r\n\r\n"])
+async def test_a_receiver_that_speaks_no_http_is_out_of_reach_and_the_url_stays_secret(answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ServiceBusy) as caught:
+            await Sender(LAPTOP).post(f"http://127.0.0.1:{port}/?{SECRET}", b"{}", {})
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+async def test_a_webhook_arrives_as_the_openai_sdk_verifies_it(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And nothing on its way logs the URL: neither we nor the HTTP client."""
+    caplog.set_level(logging.DEBUG)
+    queue, secret = InMemoryQueue(), f"whsec_{base64.b64encode(bytes(32)).decode()}"
+    push = Push(
+        state=InMemoryBlobs(),
+        queue=queue,
+        sender=Sender(LAPTOP),
+        policy=LAPTOP,
+        secret=secret,
+        now=lambda: datetime.now(UTC),
+    )
+    url = receiver.url(f"/200?{SECRET}")
+    await push.check(url)
+    await push.announce("run.finished", id="run_1", data={"id": "run_1"}, urls=(url,))
+    await push.deliver(msgspec.json.encode(queue.take().message))
+    [(_, headers, body)] = receiver.seen
+    with OpenAI(api_key="none", webhook_secret=secret) as client:
+        assert client.webhooks.unwrap(body, headers).type == "run.finished"  # type: ignore[comparison-overlap]
+    assert queue.messages == []
+    ours = [str(vars(record)) for record in caplog.records if record.name != "aiohttp.access"]  # that is the receiver's
+    assert ours and not any(SECRET in line for line in ours)
+
+
+# ---- TLS ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_certificate_of_nobodys_making_is_refused(tmp_path: Path) -> None:
+    receiver = Receiver()
+    async with serving(receiver, tls=self_signed(tmp_path, "receiver.example")) as server:
+        sender = Sender(LAPTOP, lookup=names(["127.0.0.1"])[0])
+        with pytest.raises(ServiceBusy, match="Certificate"):
+            await sender.post(f"https://receiver.example:{server.port}/200", b"{}", {})
+    assert receiver.seen == []
+
+
+def self_signed(folder: Path, host: str) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    alternatives = x509.SubjectAlternativeName([x509.DNSName(host), x509.IPAddress(IPv4Address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(alternatives, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    both = folder / "both.pem"
+    both.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(both)
+    return context
+
+
+# ---- addresses ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("found", [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::1"], ["169.254.169.254"], ["10.0.0.4"]])
+async def test_a_name_that_leads_inside_is_refused_before_connecting(found: list[str]) -> None:
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        writer.close()
+
+    connections: list[asyncio.StreamWriter] = []
+    async with await asyncio.start_server(count, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        sender = Sender(AnyPort(hosts=("receiver.example",)), lookup=names(found)[0])
+        with pytest.raises(BadRequest) as caught:
+            await sender.post(f"https://receiver.example:{port}/", b"{}", {})
+    assert caught.value.code == "callback_not_allowed"
+    assert connections == []
+
+
+class AnyPort(UrlPolicy):
+    """The policy of the cloud, but for the port: a test cannot listen on 443."""
+
+    def check_url(self, url: str) -> str:
+        host, _, rest = url.removeprefix("https://").partition(":")
+        return super().check_url(f"https://{host}/{rest.partition('/')[2]}")
+
+
+async def test_the_name_is_looked_up_once_and_the_connection_goes_to_what_was_checked(receiver: Receiver) -> None:
+    """No second lookup that could answer otherwise; the receiver sees the name, not the address."""
+    lookup, asked = names(["127.0.0.1"], ["192.0.2.1"])
+    assert await Sender(LAPTOP, lookup=lookup).post(receiver.url("/200", "receiver.example"), b"{}", {}) == 200
+    assert asked == ["receiver.example"]
+    assert receiver.seen[0][1]["Host"] == f"receiver.example:{receiver.port}"
+
+
+async def test_a_name_that_was_public_when_it_was_accepted_is_checked_again() -> None:
+    sender = Sender(CLOUD, lookup=names(["8.8.8.8"], ["127.0.0.1"])[0])
+    await sender.check_host("receiver.example")
+    with pytest.raises(BadRequest):
+        await sender.post("https://receiver.example/", b"{}", {})
+
+
+async def test_a_url_that_is_not_allowed_is_not_even_looked_up() -> None:
+    lookup, asked = names(["8.8.8.8"])
+    with pytest.raises(BadRequest):
+        await Sender(CLOUD, lookup=lookup).post("https://other.example/", b"{}", {})
+    assert asked == []
+
+
+async def test_a_host_is_refused_by_its_address_and_let_through_without_one() -> None:
+    async def fails(host: str) -> list[str]:
+        raise OSError("Temporary failure in name resolution")
+
+    await Sender(CLOUD, lookup=fails).check_host("receiver.example")
+    with pytest.raises(BadRequest):
+        await Sender(CLOUD, lookup=names(["10.0.0.4"])[0]).check_host("receiver.example")
+
+
+async def test_a_slow_dns_holds_up_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(host: str) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr("shared.outbound.LOOKUP_S", 0.05)
+    await asyncio.wait_for(Sender(CLOUD, lookup=hangs).check_host("receiver.example"), 10)
+
+
+async def test_this_machines_dns_is_asked() -> None:
+    assert set(await dns("localhost")) <= {"127.0.0.1", "::1"}
+
+
+async def closed_port() -> int:
+    """A port that nobody listens on."""
+
+    async def unused(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(unused, "127.0.0.1", 0) as server:
+        return int(server.sockets[0].getsockname()[1])
