@@ -22,7 +22,7 @@ up: setup ## start everything and keep it running until Ctrl-C (HOST=func: with 
 down: setup ## end the stack that is up
 	@$(PYTHON) -m local down
 
-test: lint .local/runtime/installed .local/infra-tools/installed ## check and test everything
+test: lint .local/runtime/installed .local/infra-tools/installed .local/openapi-tools/installed ## check and test everything
 	@$(PYTHON) -m pytest -q
 
 lint: setup ## check style and types
@@ -35,7 +35,7 @@ format: setup ## put the code into shape
 	@$(VENV)/bin/ruff check --quiet --fix
 	@$(VENV)/bin/ruff format --quiet
 
-bench: setup ## measure speed and quality; figures also in .local/bench (ONLY="speed host": only these)
+bench: setup .local/openapi-tools/installed ## measure speed and quality; figures also in .local/bench (ONLY="speed host": only these)
 	@$(PYTHON) -m bench $(ONLY)
 
 lock: $(VENV)/created ## pin the newest packages that pyproject.toml and requirements.txt allow
@@ -46,6 +46,9 @@ lock: $(VENV)/created ## pin the newest packages that pyproject.toml and require
 	@.local/lock/bin/uv pip compile tests/infra/requirements.in --overrides tests/infra/overrides.txt --universal \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 		--quiet --output-file tests/infra/requirements.lock
+	@.local/lock/bin/uv pip compile tests/openapi/requirements.in --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		--quiet --output-file tests/openapi/requirements.lock
 	@rm -rf .local/lock
 	@echo "requirements.lock is new; the next make command installs it."
 
@@ -86,4 +89,12 @@ $(VENV)/created:
 	@$(PIP) --prefix .local/infra-tools --requirement tests/infra/installer.lock
 	@.local/infra-tools/bin/uv pip install --quiet --no-deps --require-hashes --python .local/infra-tools/bin/python \
 		--requirement tests/infra/requirements.lock
+	@touch $@
+
+.local/openapi-tools/installed: tests/openapi/requirements.lock $(VENV)/installed
+	@echo "Installing what checks the API's description for the tests (openapi-spec-validator, schemathesis)"
+	@rm -rf .local/openapi-tools
+	@$(PYTHON) -m venv .local/openapi-tools
+	@.local/openapi-tools/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes --no-deps \
+		--requirement $<
 	@touch $@

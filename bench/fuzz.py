@@ -1,0 +1,94 @@
+"""Hostile requests by the thousand, made from the API's own description: `python -m bench.fuzz [--json FILE]`.
+
+Source: https://schemathesis.readthedocs.io
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from local.paths import INSTALLED
+from local.stack import Options, Stack
+
+TOOL = INSTALLED / "openapi-tools" / "bin" / "st"
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+EXAMPLES = 100  # per operation
+WITHIN_S = 900
+
+Json = dict[str, Any]
+
+
+def fuzz(app_url: str, folder: Path, *arguments: str) -> tuple[Json, str]:
+    """Run schemathesis against an app: its report, and what it printed. It leaves its files in `folder`."""
+    if not TOOL.exists():
+        raise SystemExit("schemathesis is not installed yet: make .local/openapi-tools/installed")
+    report = folder / "report.json"
+    command: list[str | Path] = [TOOL, "run", f"{app_url}/api/openapi.json", "--no-color", "--request-timeout", "60"]
+    command += [
+        "--checks",
+        ",".join(CHECKS),
+        "--suppress-health-check",
+        "all",
+        "--report-json-path",
+        report,
+        *arguments,
+    ]
+    environ = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=WITHIN_S
+    )
+    if not report.exists():
+        raise SystemExit(done.stdout + done.stderr)
+    return json.loads(report.read_text()), done.stdout
+
+
+def main() -> int:
+    """Fuzz a fresh stack, print what came of it; 1 when anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with Stack(Options(data=folder / "data", logs=folder / "logs")) as stack:
+            report, printed = fuzz(stack.app_url, folder, "--max-examples", str(EXAMPLES), "--seed", str(options.seed))
+    failed = report["exit_code"] != 0 or not report["complete"]
+    Console().print(table(report, options.seed))
+    if failed:
+        sys.stdout.write(printed)
+    if options.json:
+        options.json.write_text(json.dumps({**report, "seed": options.seed}, indent=2) + "\n")
+    return int(failed)
+
+
+def table(report: Json, seed: int) -> Table:
+    """The figures as people read them."""
+    rows = Table(title=f"Requests made from the API's description (seed {seed})", box=box.SIMPLE)
+    rows.add_column("")
+    rows.add_column("n", justify="right")
+    cases = report["test_cases"]
+    rows.add_row("operations", str(report["operations"]["tested"]))
+    rows.add_row("cases", f"{cases['generated']:,}")
+    rows.add_row("with a 5xx, or an answer outside the description", str(cases["with_failures"] + cases["errored"]))
+    rows.add_row("seconds", f"{report['running_time']:.0f}")
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())
