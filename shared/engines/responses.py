@@ -126,23 +126,36 @@ class ResponsesEngine:
 
     async def _with_unnamed(self, response: Response, output: Output) -> Output:
         """Add what this response's code left in its containers without the answer naming it."""
-        named = {(file.container_id, file.file_id) for file in output.made}
-        found, unlisted = list(output.made), []
+        known = {(file.container_id, file.file_id) for file in output.made}
+        found: list[MadeFile] = []
+        same_second: list[MadeFile] = []
+        unlisted = []
         for container_id in output.containers:
             try:
                 with translated("listing what the code made"):
                     async for file in self._client.containers.files.list(container_id):
-                        # A container lives on through a thread: earlier answers' files are in it, too, maybe of the
-                        # very second in which this response began. No model writes code so soon.
-                        is_new = file.source == "assistant" and file.created_at > int(response.created_at)
-                        if is_new and (container_id, file.id) not in named:
+                        # A container lives on through a thread: earlier answers' files are in it, too.
+                        age_s = file.created_at - int(response.created_at)
+                        if file.source == "assistant" and age_s >= 0 and (container_id, file.id) not in known:
                             name = file.path.rsplit("/", 1)[-1]
-                            found.append(MadeFile(container_id=container_id, file_id=file.id, filename=name))
+                            made = MadeFile(container_id=container_id, file_id=file.id, filename=name)
+                            (found if age_s else same_second).append(made)
             except ServiceBusy:
                 unlisted.append(container_id)
             except ServiceError:
                 continue  # expired: what the answer names is tried all the same, and named when it is lost
-        return replace(output, made=tuple(found), unlisted=tuple(unlisted))
+        if same_second and response.previous_response_id:  # the one before may have ended in the second this began
+            same_second = await self._not_of(response.previous_response_id, same_second)
+        return replace(output, made=(*output.made, *same_second, *found), unlisted=tuple(unlisted))
+
+    async def _not_of(self, response_id: str, files: list[MadeFile]) -> list[MadeFile]:
+        """Those that this earlier response does not name."""
+        try:
+            earlier, _ = await self._look_at(response_id)
+        except ServiceMissing:
+            return files
+        named = {file.file_id for file in earlier.output.made} if earlier.output else set()
+        return [file for file in files if file.file_id not in named]
 
 
 def _tools(ask: Ask) -> list[ToolParam]:
