@@ -134,7 +134,7 @@ def lag(blobs: BlobServiceClient, openai: OpenAI, run_id: str) -> float:
 
     def engine_run() -> str | None:
         record = json.loads(blobs.get_blob_client("state", f"runs/{run_id}.json").download_blob().readall())
-        return str(record["engine_run"] or "") or None
+        return str(record["engine_runs"][-1]) if record["engine_runs"] else None
 
     def answered() -> bool:
         try:
