@@ -8,12 +8,14 @@ from azurefunctions.extensions.bindings import blob as bindings
 
 from shared import events
 from shared.http import api
+from shared.models import collection_of
 from shared.services import Services
 from shared.settings import STORAGE_CONNECTION as STORAGE
 from shared.settings import Settings
 
 # Event Grid in the cloud. `func start` on Azurite, which sends no events, needs the scanning source.
 SOURCE = func.BlobSource(os.environ.get("BLOB_SOURCE") or "EventGrid")
+RECONCILE = os.environ.get("RECONCILE_SCHEDULE") or "0 17 * * * *"
 SWEEP = os.environ.get("SWEEP_SCHEDULE") or "0 * * * * *"
 
 app = func.FunctionApp()
@@ -31,43 +33,131 @@ def services() -> Services:
 @app.blob_trigger(arg_name="blob", path="documents/{name}", connection=STORAGE, source=SOURCE)
 async def index_document(blob: bindings.BlobClient) -> None:
     """A document landed in `documents`: put it in its collection's vector store."""
-    await services().documents.index(blob.blob_name)
+    await services().library.documents.index(blob.blob_name)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="indexing", connection=STORAGE)
 async def check_indexing(msg: func.QueueMessage) -> None:
-    """Look once at how far a document is, and do its next step."""
-    await services().documents.look(events.document_path(msg.get_body()))
+    """Look once at how far a document is, and do its next step; or a batch of what takes longer."""
+    await services().library.work.do(msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name="document-events", connection=STORAGE)
 async def remove_document(msg: func.QueueMessage) -> None:
     """Event Grid says a blob was deleted: remove what was made of it."""
-    await services().documents.remove(events.deleted_path(msg.get_body()))
+    await services().library.documents.remove(events.deleted_path(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="webjobs-blobtrigger-poison", connection=STORAGE)
 async def fail_document(msg: func.QueueMessage) -> None:
     """The host gave up on a blob's event: the document is `failed`."""
-    await services().documents.give_up(events.poisoned_path(msg.get_body()), events.GAVE_UP)
+    await services().library.documents.give_up(events.poisoned_path(msg.get_body()), events.GAVE_UP)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="indexing-poison", connection=STORAGE)
 async def fail_indexing(msg: func.QueueMessage) -> None:
     """The host gave up on looking at a document: it is `failed`."""
-    await services().documents.give_up(events.document_path(msg.get_body()), events.GAVE_UP)
+    await services().library.work.give_up(msg.get_body())
 
 
-@app.route(route="documents/{collection}/{*path}", methods=["PUT"])
-async def put_document(req: func.HttpRequest) -> func.HttpResponse:
-    """`PUT /api/documents/{collection}/{path}`: a document of a caller without access to storage."""
-    return await api.answer(services, req, api.put_document)
+@app.queue_trigger(arg_name="msg", queue_name="document-events-poison", connection=STORAGE)
+async def fail_removal(msg: func.QueueMessage) -> None:
+    """The host gave up on a deleted blob: comparing its collection finds what is left of it, and goes on trying."""
+    collection = collection_of(events.deleted_path(msg.get_body()))
+    await services().library.reconciliation.order(dry_run=False, collection=collection)
+
+
+@app.timer_trigger(arg_name="timer", schedule=RECONCILE)
+async def reconcile_documents(timer: func.TimerRequest) -> None:
+    """Find what events have missed, and mend it."""
+    await services().library.reconciliation.order(dry_run=False)
 
 
 @app.route(route="documents", methods=["GET"])
 async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/documents`: every document with its index status."""
+    """`GET /api/documents?collection=&status=&limit=&cursor=`: documents with their index status."""
     return await api.answer(services, req, api.list_documents)
+
+
+@app.route(route="documents", methods=["DELETE"])
+async def delete_below(req: func.HttpRequest) -> func.HttpResponse:
+    """`DELETE /api/documents?prefix=folder/`: all documents of a folder."""
+    return await api.answer(services, req, api.delete_below)
+
+
+@app.route(route="documents/reconcile", methods=["POST"])
+async def reconcile(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/documents/reconcile?dry_run=`: compare container, records and service."""
+    return await api.answer(services, req, api.reconcile)
+
+
+# The host tries functions in the order of their names, and `{*path}` also takes an empty path: those above come first.
+
+
+@app.route(route="documents/{*path}", methods=["GET"])
+async def read_document(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/documents/{path}`: one document, with the history of its attempts."""
+    return await api.answer(services, req, api.read_document)
+
+
+@app.route(route="documents/{*path}", methods=["PUT"])
+async def put_document(req: func.HttpRequest) -> func.HttpResponse:
+    """`PUT /api/documents/{path}`: a document of a caller without access to storage."""
+    return await api.answer(services, req, api.put_document)
+
+
+@app.route(route="documents/{*path}", methods=["POST"])
+async def retry_document(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/documents/{path}`: index it anew."""
+    return await api.answer(services, req, api.retry_document)
+
+
+@app.route(route="documents/{*path}", methods=["DELETE"])
+async def delete_document(req: func.HttpRequest) -> func.HttpResponse:
+    """`DELETE /api/documents/{path}`: the blob, and all that was made of it."""
+    return await api.answer(services, req, api.delete_document)
+
+
+@app.route(route="receipts", methods=["GET"])
+async def list_receipts(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/receipts?collection=&path=`: what was removed, and verified gone."""
+    return await api.answer(services, req, api.list_receipts)
+
+
+@app.route(route="reports/{id}", methods=["GET"])
+async def get_report(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/reports/{id}`: 202 while a comparison goes on, then 200 with what it found."""
+    return await api.answer(services, req, api.get_report)
+
+
+@app.route(route="search", methods=["POST"])
+async def search(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/search {"query": "..."}`: passages without an answer."""
+    return await api.answer(services, req, api.search)
+
+
+@app.route(route="collections", methods=["GET"])
+async def list_collections(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/collections`: what each holds and costs."""
+    return await api.answer(services, req, api.list_collections)
+
+
+@app.route(route="collections/{name}", methods=["GET"])
+async def get_collection(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/collections/{name}`: what it holds and costs."""
+    return await api.answer(services, req, api.get_collection)
+
+
+@app.route(route="collections/{name}", methods=["PUT"])
+async def put_collection(req: func.HttpRequest) -> func.HttpResponse:
+    """`PUT /api/collections/{name} {"expires_days": 30}`: when its vector stores expire."""
+    return await api.answer(services, req, api.put_collection)
+
+
+@app.route(route="collections/{name}", methods=["DELETE"])
+async def delete_collection(req: func.HttpRequest) -> func.HttpResponse:
+    """`DELETE /api/collections/{name}`: all its documents, and its vector stores."""
+    return await api.answer(services, req, api.delete_collection)
 
 
 # ---- runs --------------------------------------------------------------------------------------------------------

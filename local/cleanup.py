@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from openai.types import VectorStore
 
 MADE_BY = "assistant-functions"
-FORGOTTEN = ("collections/", "index/", "data/")  # records to remove, so that documents are indexed anew
+FORGOTTEN = ("collections/", "index/", "scope/")  # records to remove, so that documents are indexed anew
 
 # Vector storage, per GB and day beyond the first GB. Source: https://openai.com/api/pricing
 GB = 1024**3
@@ -68,7 +68,9 @@ def cleanup(terminal: Terminal, *, storage: str, service: Service, dry_run: bool
             for name in made.records:
                 state.delete_blob(name)
     terminal.say(f"\n  Deleted {deleted} vector stores, files and containers.", style="green")
-    terminal.next_step("The documents are still in the blob container: drop one again to have it indexed anew.")
+    terminal.next_step(
+        "The documents are still in the blob container: while the app runs, its next comparison indexes them anew."
+    )
     return 0
 
 
@@ -79,9 +81,9 @@ def recorded(state: ContainerClient) -> Made:
         if not blob.name.endswith(".json"):
             continue
         for key, value in fields(json.loads(state.download_blob(blob.name).readall())):
-            if key == "store_id":
+            if key in ("store_id", "stores"):
                 made.stores.add(value)
-            elif key in ("file_id", "data_file_id", "retired"):
+            elif key in ("file_id", "data_file_id", "parts"):
                 made.files.add(value)
             elif key == "containers":
                 made.containers.add(value)

@@ -16,6 +16,7 @@ from local.paths import COMMAND
 
 Json = dict[str, Any]
 
+PAGE = 1_000
 LOOK_EVERY_S = 0.2  # the app is on this machine; a client over the internet should heed Retry-After
 PATIENCE: Json = {"retry_total": 2, "initial_backoff": 0.2, "increment_base": 2}  # the SDK's own waits over a minute
 FINAL = {"indexed", "failed", "unsupported"}
@@ -83,10 +84,16 @@ class Client:
                 )
             time.sleep(LOOK_EVERY_S)
 
-    def documents(self) -> list[Json]:
-        """`GET /api/documents`"""
-        documents: list[Json] = self._send("GET", "/api/documents").json()["documents"]
-        return documents
+    def documents(self, collection: str | None = None) -> list[Json]:
+        """`GET /api/documents`, all pages."""
+        asked: Json = {"limit": PAGE, **({"collection": collection} if collection else {})}
+        documents: list[Json] = []
+        while True:
+            page = self._send("GET", "/api/documents", params=asked).json()
+            documents += page["documents"]
+            if page["cursor"] is None:
+                return documents
+            asked["cursor"] = page["cursor"]
 
     def wait_indexed(
         self, etags: dict[str, str], *, on_final: Callable[[Json], None], within_s: float = 120
@@ -96,9 +103,11 @@ class Client:
         What is not there in time is not in the result.
         """
         final: dict[str, Json] = {}
+        collections = {path.partition("/")[0] if "/" in path else "default" for path in etags}
+        only = collections.pop() if len(collections) == 1 else None
         deadline_s = time.monotonic() + within_s
         while len(final) < len(etags) and time.monotonic() < deadline_s:
-            for document in self.documents():
+            for document in self.documents(only):
                 path = document["path"]
                 current = etags.get(path) == unquoted(document["etag"])
                 if current and path not in final and document["status"] in FINAL:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
+from shared.attributes import Source
 from shared.engines.base import MadeFile, Mark, Passage
 from shared.models import Answer, Citation
 
@@ -19,30 +20,30 @@ PICTURES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif"
 
 
 def citations_of(
-    text: str, marks: Sequence[Mark], passages: Sequence[Passage], documents: Mapping[str, tuple[str, str | None]]
+    text: str, marks: Sequence[Mark], passages: Sequence[Passage], documents: Mapping[str, Source]
 ) -> tuple[Citation, ...]:
     """One citation per mark, each with the words of the document that come nearest to what was said there.
 
     Args:
-        documents: file id -> the document's path and etag.
+        documents: file id -> the version of the document that it was made of.
     """
     found: list[Citation] = []
     for mark in sorted(marks, key=lambda mark: mark.position):
         position = min(max(mark.position, 0), len(text))
-        path, etag = documents.get(mark.file_id, (mark.filename, None))
+        source = documents.get(mark.file_id) or Source(path=mark.filename)
         said = _said(text, position)
         passage, words = _nearest(said, [p for p in passages if p.file_id == mark.file_id])
-        page = passage.attributes.get("page") if passage else None
         found.append(
             Citation(
                 n=len(found) + 1,
-                document=path,
+                document=source.path,
                 file_id=mark.file_id,
-                filename=mark.filename or (passage.filename if passage else path.rsplit("/", 1)[-1]),
+                filename=mark.filename or (passage.filename if passage else source.path.rsplit("/", 1)[-1]),
                 quote=words,
                 position=position,
-                page=int(page) if isinstance(page, int | float) else None,
-                etag=etag,
+                page=source.page(passage.attributes.get("page")) if passage else None,
+                etag=source.etag,
+                last_modified_at=source.last_modified_at,
             )
         )
     return tuple(_numbered(found))

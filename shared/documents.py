@@ -7,49 +7,61 @@ the service busy, or the work not done yet, puts a delayed message on the queue 
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared import lifecycle
+from shared.catalogue import document_records
 from shared.collections import Collections
+from shared.contents import Unreadable
 from shared.datacards import NotATable
 from shared.engines.base import VectorStores
-from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError, ServiceMissing
+from shared.errors import BlobChanged, BlobMissing, Busy, NotFound, ServiceBusy, ServiceError, ServiceMissing, StoreLost
 from shared.filetypes import Refused, classify
+from shared.gate import Gate
 from shared.intake import Intake
-from shared.models import (
-    DataFile,
-    Document,
-    DocumentStatus,
-    DocumentSummary,
-    Reason,
-    Version,
-    collection_of,
-)
+from shared.models import Document, DocumentStatus, Reason, Version
 from shared.polling import look_delay_s, retry_delay_s
-from shared.records import Records, Stored, key_of, pack, unpack
+from shared.records import Stored
+from shared.removal import Removal
+from shared.scope import Scopes
+from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.push import Push
     from shared.storage import BlobInfo, Blobs, Queue
 
 log = logging.getLogger(__name__)
 
-CLAIM = timedelta(minutes=10)  # as long as a function may run
 WRITE_TRIES = 5
-TIMEOUT = Reason(code="timeout", message="The service did not finish indexing in time. Upload the file again to retry.")
-REASON_MAX_CHARS = 200  # of a reason in listings, whose room is limited
-TERMS_MAX_BYTES = 1_000
+READERS_MAX = timedelta(hours=1)  # a replaced version is kept no longer for runs that began before
+READERS_LOOK_S = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
-    """A data file as the questions of its collection see it."""
+class Limits:
+    """Of one document: its size, its time, its tries; and how many are sent to the service at once."""
 
-    path: str
-    file_id: str
-    terms: tuple[str, ...]
+    max_bytes: int
+    max_tokens: int
+    deadline_s: int
+    tries: int
+    concurrency: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Limits:
+        return cls(
+            max_bytes=settings.document_max_bytes,
+            max_tokens=settings.file_max_tokens,
+            deadline_s=settings.indexing_max_s,
+            tries=settings.indexing_tries,
+            concurrency=settings.indexing_concurrency,
+        )
 
 
 class Documents:
@@ -61,20 +73,28 @@ class Documents:
         indexing: Queue,
         stores: VectorStores,
         collections: Collections,
+        scopes: Scopes,
+        gate: Gate,
+        removal: Removal,
+        push: Push,
+        filters: bool,
+        limits: Limits,
         now: Callable[[], datetime],
-        max_bytes: int,
-        deadline_s: int,
     ) -> None:
         self._blobs = documents
-        self._state = state
         self._queue = indexing
         self._stores = stores
         self._collections = collections
-        self._intake = Intake(documents, stores, collections)
+        self._scopes = scopes
+        self._gate = gate
+        self._removal = removal
+        self._push = push
+        self._filters = filters
+        self._limits = limits
         self._now = now
-        self._max_bytes = max_bytes
-        self._deadline = timedelta(seconds=deadline_s)
-        self._records = Records(state, Document, name=_record_name, tags=_tags)
+        self._intake = Intake(documents, stores, collections, max_tokens=limits.max_tokens, now=now)
+        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._records = document_records(state)
 
     # ---- events --------------------------------------------------------------------------------------------------
 
@@ -90,36 +110,48 @@ class Documents:
                 await self._step(stored)  # the same event again: at most, what a crash left undone
                 return
             try:
-                stored = await self._take_up(path, info, stored)
+                await self._begin(path, info, stored, tries=1)
             except BlobChanged:
                 continue
-            await self._step(stored)
             return
         raise BlobChanged(f"The record of {path} keeps changing.")
 
-    async def look(self, path: str) -> None:
-        """Do the next step for a document."""
+    async def retry(self, path: str, *, afresh: bool) -> None:
+        """Index the blob's current version anew. `afresh`: the count of its tries begins again.
+
+        Raises:
+            NotFound: there is no such blob.
+            Busy: it is being sent to the service at this moment.
+        """
+        stored, info = await self._records.read(path), await self._info(path)
+        if info is None:
+            raise NotFound(f"There is no document {path!r} in the container 'documents'.", code="document_not_found")
+        if stored and stored.value.claimed_until and stored.value.claimed_until > self._now():
+            raise Busy(f"The document {path!r} is being sent to the service at this moment.", code="document_busy")
+        if stored and stored.value.incoming and stored.value.etag == info.etag and not afresh:
+            await self._step(stored)  # it goes on by itself, and at most a message of it was lost
+            return
+        again = stored and stored.value.etag == info.etag and not afresh
+        await self._begin(path, info, stored, tries=stored.value.tries + 1 if stored and again else 1)
+
+    async def look(self, path: str, *, admitted: bool = False) -> None:
+        """Do the next step for a document. `admitted`: its turn to be sent has come."""
         if stored := await self._records.read(path):
-            await self._step(stored)
+            await self._step(stored, admitted=admitted)
+        else:
+            await self._removal.finish(path)
 
     async def remove(self, path: str) -> None:
         """A blob was deleted: so is everything that was made of it."""
         for _ in range(WRITE_TRIES):
             stored = await self._records.read(path)
-            if stored is None or await self._info(path):
-                return  # never taken up; or it is there again, and the event an old one
-            old = stored.value
-            removing = replace(
-                old,
-                status="removing",
-                live=None,
-                incoming=None,
-                retired=old.retired + _files(old),
-                offer_due=True,
-                claimed_until=None,
-            )
+            if stored is None:
+                await self._removal.finish(path)
+                return
+            if await self._info(path):
+                return  # it is there again, and the event an old one
             try:
-                stored = await self._write(stored, removing)
+                stored = await self._write(stored, lifecycle.removing(stored.value, self._now()))
             except BlobChanged:
                 continue
             await self._step(stored)
@@ -130,39 +162,21 @@ class Documents:
         """The host has stopped trying: the document is `failed`, and an older version goes on answering."""
         stored, info = await self._records.read(path), await self._info(path)
         if stored is None and info:  # not even that was possible before
-            stored = await self._take_up(path, info, None)
+            stored = await self._take_up(path, info, None, tries=1, claim=False)
         if stored and stored.value.status == "indexing":
-            await self._settle(stored, "failed", Reason(code="gave_up", message=message))
+            await self._settle(stored, "failed", Reason(code="gave_up", message=message, retryable=True))
 
-    async def put(self, path: str, content: bytes, *, media_type: str) -> str:
+    async def check_stores(self, collection: str) -> bool:
+        """Whether the service has lost a vector store of this collection. If so, it is built anew."""
+        found = await self._collections.find(collection)
+        lost = [store_id for store_id in (found.stores if found else ()) if await self._collections.is_gone(store_id)]
+        for store_id in lost:
+            await self._lose_store(collection, store_id)
+        return bool(lost)
+
+    async def put(self, path: str, content: bytes, *, media_type: str, metadata: dict[str, str]) -> str:
         """Write a blob for a caller without access to storage, and answer its etag. Its event does the rest."""
-        return await self._blobs.write(path, content, media_type=media_type)
-
-    # ---- questions -----------------------------------------------------------------------------------------------
-
-    async def find(self, path: str) -> Document | None:
-        stored = await self._records.read(path)
-        return stored.value if stored else None
-
-    async def list(self, collection: str | None = None) -> AsyncIterator[DocumentSummary]:
-        """Every document with its status, by path; a blob nobody has taken up yet is `pending`."""
-        known: dict[str, DocumentSummary] = {}
-        async for blob in self._state.list(f"index/{key_of(collection)}/" if collection else "index/"):
-            summary = unpack(blob.metadata["summary"], DocumentSummary)
-            known[summary.path] = replace(summary, collection=collection_of(summary.path))
-        async for blob in self._blobs.list():
-            if blob.name not in known and collection in (None, collection_of(blob.name)):
-                known[blob.name] = _pending(blob)
-        for path in sorted(known):
-            yield known[path]
-
-    async def data_files(self, collection: str) -> dict[DataFile, tuple[str, ...]]:
-        """The data files of a collection that answer now, and the words by which a question finds each."""
-        found = {}
-        async for blob in self._state.list(f"data/{key_of(collection)}/"):
-            offer = unpack(blob.metadata["offer"], Offer)
-            found[DataFile(path=offer.path, file_id=offer.file_id)] = offer.terms
-        return found
+        return await self._blobs.write(path, content, media_type=media_type, metadata=metadata)
 
     async def _info(self, path: str) -> BlobInfo | None:
         try:
@@ -172,7 +186,7 @@ class Documents:
 
     # ---- steps ---------------------------------------------------------------------------------------------------
 
-    async def _step(self, stored: Stored[Document]) -> None:
+    async def _step(self, stored: Stored[Document], *, admitted: bool = False) -> None:
         """Do what the record says is next."""
         document, incoming = stored.value, stored.value.incoming
         if document.claimed_until and document.claimed_until > self._now():
@@ -180,243 +194,269 @@ class Documents:
             return
         try:
             if incoming and document.deadline_at and self._now() > document.deadline_at:
-                await self._settle(stored, "failed", TIMEOUT)
-            elif incoming and not incoming.file_id:
-                await self._send(stored, incoming)
+                await self._settle(stored, "failed", lifecycle.too_late(document))
+            elif incoming and (wait_s := await self._turn_s(incoming, admitted=admitted)):
+                await self._look_again(document.path, delay_s=wait_s, admitted=not incoming.parts)
+            elif incoming and not incoming.parts:
+                await self._claim_and_send(stored)
             elif incoming:
                 await self._check(stored, incoming)
-            elif document.retired or document.offer_due or document.status == "removing":
+            elif document.retired or document.scope_due or document.news_due or document.status == "removing":
                 await self._clear(stored)
         except BlobChanged:
             await self._look_again(document.path)  # someone else took a step: see what is left to do
         except ServiceBusy as exc:
             await self._put_off(document.path, exc)
 
-    async def _take_up(self, path: str, info: BlobInfo, stored: Stored[Document] | None) -> Stored[Document]:
-        """Make the blob's current version the incoming one, or say at once why it cannot be."""
-        old = stored.value if stored else None
-        kind = classify(path, info.size_bytes, max_bytes=self._max_bytes)
-        refused = kind if isinstance(kind, Refused) else None
-        version = Version(
+    async def _turn_s(self, incoming: Version, *, admitted: bool) -> int:
+        """Seconds until it may go on: what is to be sent stands in a row, and a closed gate holds up everything."""
+        if closed_s := await self._gate.closed_s():
+            # Apart from one another: what waits for the gate should not come back in one wave.
+            return closed_s + random.randint(0, closed_s)  # noqa: S311
+        return 0 if admitted or incoming.parts else await self._gate.admit()
+
+    async def _begin(self, path: str, info: BlobInfo, stored: Stored[Document] | None, *, tries: int) -> None:
+        """Take up the blob's current version, and send it at once if its turn has come.
+
+        Raises:
+            BlobChanged: someone else took it up; nothing was done.
+        """
+        kind = classify(path, info.size_bytes, max_bytes=self._limits.max_bytes)
+        refused = isinstance(kind, Refused)
+        delay_s = 0 if refused else await self._gate.admit()
+        taken = await self._take_up(path, info, stored, tries=tries, claim=not refused and not delay_s)
+        if refused:
+            await self._step(taken)
+            return
+        try:
+            await self._scopes.put(taken.value)  # before the service has it: no question may find two versions
+            if delay_s:
+                await self._look_again(path, delay_s=delay_s, admitted=True)
+            else:
+                await self._send(taken)
+        except BlobChanged:
+            await self._look_again(path)
+        except ServiceBusy as exc:
+            await self._put_off(path, exc)
+
+    async def _take_up(
+        self, path: str, info: BlobInfo, stored: Stored[Document] | None, *, tries: int, claim: bool
+    ) -> Stored[Document]:
+        blob = lifecycle.Blob(
+            path=path,
             etag=info.etag,
             size_bytes=info.size_bytes,
             last_modified_at=info.last_modified_at,
-            kind="text" if isinstance(kind, Refused) else kind,
+            metadata=dict(info.metadata),
         )
-        now = self._now()
-        document = Document(
-            path=path,
-            collection=collection_of(path),
-            status=("unsupported" if refused.unsupported else "failed") if refused else "indexing",
-            reason=refused.reason if refused else None,
-            updated_at=now,
-            etag=info.etag,
-            size_bytes=info.size_bytes,
-            live=old.live if old else None,
-            incoming=None if refused else version,
-            retired=(old.retired + (old.incoming.file_ids if old.incoming else ())) if old else (),
-            indexed_at=old.indexed_at if old else None,
-            deadline_at=now + self._deadline,
+        document = lifecycle.taken_up(
+            blob,
+            stored.value if stored else None,
+            classify(path, info.size_bytes, max_bytes=self._limits.max_bytes),
+            tries=tries,
+            claim=claim,
+            news=self._push.on,
+            deadline_s=self._limits.deadline_s,
+            now=self._now(),
         )
         return await (self._write(stored, document) if stored else self._records.create(path, document))
 
-    async def _send(self, stored: Stored[Document], incoming: Version) -> None:
-        """Bring the incoming version to the service, under a claim so that a second event does not do it, too."""
-        document = stored.value
-        claimed = await self._write(stored, replace(document, claimed_until=self._now() + CLAIM))
+    async def _claim_and_send(self, stored: Stored[Document]) -> None:
+        """Under a claim, so that a second event does not send it, too."""
+        claimed = await self._write(stored, lifecycle.claimed(stored.value, self._now()))
+        await self._scopes.put(claimed.value)
+        await self._send(claimed)
+
+    async def _send(self, claimed: Stored[Document]) -> None:
+        """Bring the incoming version to the service.
+
+        Raises:
+            BlobChanged: a newer version overtook it; what questions are told is the newer one's again.
+        """
         try:
-            sent = await self._intake.take_in(document.path, incoming, collection=document.collection)
+            await self._bring(claimed)
+        except BlobChanged:
+            await self.tell_scope(claimed.value.path)
+            raise
+
+    async def _bring(self, claimed: Stored[Document]) -> None:
+        document, incoming = claimed.value, claimed.value.incoming
+        assert incoming
+        try:
+            async with self._slots:
+                sent = await self._intake.take_in(document.path, incoming, collection=document.collection)
         except (BlobChanged, BlobMissing):  # it is another version by now, or gone; whose event may have come before
             await self._write(claimed, replace(document, claimed_until=None))
             await self.remove(document.path)
             await self.index(document.path)
-            return
+        except Unreadable as exc:
+            await self._settle(claimed, "unsupported" if exc.unsupported else "failed", exc.reason)
         except NotATable as exc:
             await self._settle(claimed, "failed", Reason(code="not_a_table", message=str(exc)))
-            return
+        except StoreLost as exc:
+            await self._write(claimed, replace(document, claimed_until=None))
+            await self._lose_store(exc.collection, exc.store_id)
+            await self._look_again(document.path)
         except ServiceBusy:
             raise  # put off, as every step is
         except ServiceError as exc:
             await self._refuse(claimed, exc.code, exc.message)
-            return
         except Exception:
             await self._write(claimed, replace(document, claimed_until=None))  # the host tries again, then gives up
             raise
+        else:
+            await self._have_sent(claimed, sent)
+
+    async def _have_sent(self, claimed: Stored[Document], sent: Version) -> None:
+        document = claimed.value
         try:
             await self._write(claimed, replace(document, incoming=sent, claimed_until=None, faults=0))
         except BlobChanged:  # a newer version came while this one was on its way
-            await self._discard(document.collection, sent.file_ids)
+            await self._removal.discard((sent,))
             raise
         await self._look_again(document.path)
 
     async def _check(self, stored: Stored[Document], incoming: Version) -> None:
-        """Is the incoming version indexed? Then it takes the place of the old one."""
+        """Are all parts of the incoming version indexed? Then it takes the place of the old one."""
+        document, ready = stored.value, incoming.ready
+        assert incoming.store_id
+        for file_id in incoming.parts[ready:]:
+            try:
+                state = await self._stores.state(incoming.store_id, file_id)
+            except ServiceMissing:
+                await self._send_again(stored, incoming)
+                return
+            if state.status == "failed":
+                await self._refuse(stored, state.code or "failed", state.message or "The service gave no reason.")
+                return
+            if state.status == "in_progress":
+                break
+            ready += 1
+        if ready == len(incoming.parts):
+            await self._promote(stored, replace(incoming, ready=ready))
+            return
+        if ready > incoming.ready:
+            await self._write(stored, replace(document, incoming=replace(incoming, ready=ready)))
+        await self._look_again(document.path, delay_s=look_delay_s(self._age_s(document)))
+
+    async def _send_again(self, stored: Stored[Document], incoming: Version) -> None:
+        """What was sent is gone: with its whole store, or by itself."""
         document = stored.value
-        collection = await self._collections.find(document.collection)
-        try:
-            if collection is None or incoming.file_id is None:
-                raise ServiceMissing("The collection's record is gone.")
-            state = await self._stores.state(collection.store_id, incoming.file_id)
-        except ServiceMissing:
+        assert incoming.store_id
+        if not await self._collections.is_gone(incoming.store_id):
             await self._refuse(stored, "vanished", "The file was lost while it was indexed. Upload it again.")
             return
-        if state.status == "completed":
-            await self._promote(stored, incoming)
-        elif state.status == "failed":
-            await self._refuse(stored, state.code or "failed", state.message or "The service gave no reason.")
-        else:
-            await self._look_again(document.path, delay_s=look_delay_s(self._age_s(document)))
+        await self._write(stored, lifecycle.unsent(document, incoming))
+        await self._lose_store(document.collection, incoming.store_id)
+        await self._look_again(document.path)
+
+    async def _lose_store(self, collection: str, store_id: str) -> None:
+        """A vector store is gone: what it held is found by reconciling its collection, and indexed anew."""
+        log.warning("collection.store_lost", extra={"collection": collection, "store_id": store_id})
+        await self._collections.lose(collection, store_id)
+        await self._queue.send({"reconcile": collection})
 
     async def _promote(self, stored: Stored[Document], incoming: Version) -> None:
         """The new version answers from here on; only then is the old one retired."""
-        old, now = stored.value, self._now()
-        was_data = bool(old.live and old.live.data_file_id)
-        indexed = replace(
-            old,
-            status="indexed",
-            live=incoming,
-            incoming=None,
-            retired=old.retired + (old.live.file_ids if old.live else ()),
-            reason=None,
-            indexed_at=now,
-            faults=0,
-            offer_due=was_data or bool(incoming.data_file_id),
-        )
-        written = await self._write(stored, indexed)
+        old = stored.value
+        if lifecycle.is_plain(old, incoming):  # a crash right here leaves it uncounted for a moment, no more
+            await self._scopes.remove(old.path)
+        written = await self._write(stored, lifecycle.promoted(old, incoming, news=self._push.on, now=self._now()))
         log.info("document.indexed", extra={"path": old.path, "etag": incoming.etag})
         await self._clear(written)
 
     async def _refuse(self, stored: Stored[Document], code: str, message: str) -> None:
-        status: DocumentStatus = "unsupported" if code == "unsupported_file" else "failed"
-        await self._settle(stored, status, Reason(code=code, message=message))
+        await self._settle(stored, *lifecycle.refusal(code, message))
 
     async def _settle(self, stored: Stored[Document], status: DocumentStatus, reason: Reason) -> None:
         """The incoming version will not be indexed; an older one, if there is one, goes on answering."""
-        old = stored.value
-        dropped = old.incoming.file_ids if old.incoming else ()
-        settled = replace(
-            old,
-            status=status,
-            reason=reason,
-            incoming=None,
-            retired=old.retired + dropped,
-            claimed_until=None,
-            faults=0,
+        old, tries_max = stored.value, self._limits.tries
+        written = await self._write(
+            stored,
+            lifecycle.settled(old, status, reason, tries_max=tries_max, news=self._push.on, now=self._now()),
         )
-        written = await self._write(stored, settled)
         log.warning("document.%s", status, extra={"path": old.path, "code": reason.code})
         await self._clear(written)
 
     async def _clear(self, stored: Stored[Document]) -> None:
         """Bring everything else in line with the record; last, delete the record of a document that was removed."""
         document = stored.value
-        if document.offer_due:
-            await self._offer(document)
-        await self._discard(document.collection, document.retired)
         if document.status == "removing":
-            await self._records.delete(document.path, stored)
-            log.info("document.removed", extra={"path": document.path})
-        elif document.retired or document.offer_due:
+            await self._scopes.remove(document.path)
+            await self._removal.complete(stored)
+            return
+        if document.scope_due:
+            await self._scopes.put(document)
+        read = bool(document.retired) and await self._is_read(document)
+        after = replace(document, scope_due=False, news_due=False)
+        if document.retired and not read:
+            await self._removal.discard(document.retired)
+            after = replace(after, retired=(), retired_at=None)
+            await self._scopes.put(after)
+        if document.news_due:
+            await self._tell(document)
+        if after != document:
             try:
-                await self._write(stored, replace(document, retired=(), offer_due=False))
-            except BlobChanged:  # a newer version may have made its offer before this one
-                await self._offer_again(document.path)
+                await self._write(stored, after)
+            except BlobChanged:  # a newer version may have told its scope before this one
+                await self.tell_scope(document.path)
                 raise
+        if read:
+            await self._look_again(document.path, delay_s=READERS_LOOK_S)
 
-    async def _discard(self, collection: str, file_ids: tuple[str, ...]) -> None:
-        found = await self._collections.find(collection) if file_ids else None
-        for file_id in file_ids:
-            await self._stores.discard(found.store_id if found else None, file_id)
+    async def _is_read(self, document: Document) -> bool:
+        """Whether a run goes on that sees the retired versions and not those that took their place."""
+        since = document.retired_at
+        if not since or not self._filters or self._now() - since > READERS_MAX:
+            return False
+        return await self._scopes.are_asked_since_before(since)
 
     async def _put_off(self, path: str, exc: ServiceBusy) -> None:
-        """The service is busy: try again later. The deadline ends it."""
+        """The service is busy: nobody asks it for a while, and this document comes back. Its deadline ends it."""
+        await self._gate.close(exc.retry_after_s)
         stored = await self._records.read(path)
         if stored is None:
             return
-        faults = stored.value.faults + 1
-        await self._write(stored, replace(stored.value, claimed_until=None, faults=faults))
-        log.info("document.put_off", extra={"path": path, "faults": faults, "why": exc.message})
-        await self._look_again(path, delay_s=retry_delay_s(faults, exc.retry_after_s))
+        waiting = lifecycle.put_off(stored.value, exc)
+        await self._write(stored, waiting)
+        log.info("document.put_off", extra={"path": path, "faults": waiting.faults, "why": exc.message})
+        await self._look_again(path, delay_s=retry_delay_s(waiting.faults, exc.retry_after_s))
 
     # ---- small things --------------------------------------------------------------------------------------------
 
     async def _write(self, stored: Stored[Document], value: Document) -> Stored[Document]:
         return await self._records.replace(value.path, stored, replace(value, updated_at=self._now()))
 
-    async def _look_again(self, path: str, *, delay_s: int = 0) -> None:
-        await self._queue.send({"path": path}, delay_s=delay_s)
+    async def _look_again(self, path: str, *, delay_s: int = 0, admitted: bool = False) -> None:
+        await self._queue.send({"path": path, "admitted": admitted}, delay_s=delay_s)
 
-    async def _offer(self, document: Document) -> None:
-        """Name a data file to the questions of its collection, or take it back."""
-        name, live = _offer_name(document.path), document.live
-        if live is None or live.data_file_id is None:
-            await self._state.delete(name)
-            return
-        terms = " ".join(live.terms).encode()[:TERMS_MAX_BYTES].decode(errors="ignore").split(" ")
-        offer = Offer(path=document.path, file_id=live.data_file_id, terms=tuple(terms))
-        await self._state.write(name, b"", media_type="text/plain", metadata={"offer": pack(offer)})
+    async def _tell(self, document: Document) -> None:
+        """What became of this version; repeats carry the same id."""
+        reason = document.reason
+        data = {
+            "path": document.path,
+            "collection": document.collection,
+            "etag": document.etag,
+            "status": document.status,
+            "reason": {"code": reason.code, "message": reason.message} if reason else None,
+        }
+        event = "document.indexed" if document.status == "indexed" else "document.failed"
+        await self._push.announce(event, id=f"{document.path}@{document.etag}#{document.tries}", data=data)
 
-    async def _offer_again(self, path: str) -> None:
+    async def tell_scope(self, path: str) -> None:
+        """Bring what questions are told of a document in line with its record as it is now."""
         for _ in range(WRITE_TRIES):
             stored = await self._records.read(path)
             if stored is None:
-                await self._state.delete(_offer_name(path))
+                await self._scopes.remove(path)
                 return
             try:
-                await self._write(stored, replace(stored.value, offer_due=True))
+                await self._scopes.put(stored.value)
+                await self._write(stored, replace(stored.value, scope_due=False))
             except BlobChanged:
                 continue
             return
 
     def _age_s(self, document: Document) -> float:
-        started_at = document.deadline_at - self._deadline if document.deadline_at else self._now()
-        return (self._now() - started_at).total_seconds()
-
-
-def _files(document: Document) -> tuple[str, ...]:
-    versions = (document.live, document.incoming)
-    return tuple(file_id for version in versions if version for file_id in version.file_ids)
-
-
-def _record_name(path: str) -> str:
-    # The whole path below the collection: `a.pdf` and `default/a.pdf` are two documents of one collection.
-    return f"index/{key_of(collection_of(path))}/{key_of(path)}.json"
-
-
-def _offer_name(path: str) -> str:
-    return f"data/{key_of(collection_of(path))}/{key_of(path)}"
-
-
-def summary_of(document: Document) -> DocumentSummary:
-    """What listings show."""
-    shown = document.incoming or document.live
-    reason = document.reason
-    return DocumentSummary(
-        path=document.path,
-        collection=document.collection,
-        status=document.status,
-        reason=replace(reason, message=reason.message[:REASON_MAX_CHARS]) if reason else None,
-        kind=shown.kind if shown else None,
-        size_bytes=document.size_bytes,
-        etag=document.etag,
-        file_id=document.live.file_id if document.live else None,
-        answers_etag=document.live.etag if document.live else None,
-        updated_at=document.updated_at,
-        indexed_at=document.indexed_at,
-    )
-
-
-def _tags(document: Document) -> dict[str, str]:
-    # 8 KiB is all that metadata may take; the collection can be told from the path.
-    return {"summary": pack(replace(summary_of(document), collection=""))}
-
-
-def _pending(blob: BlobInfo) -> DocumentSummary:
-    return DocumentSummary(
-        path=blob.name,
-        collection=collection_of(blob.name),
-        status="pending",
-        size_bytes=blob.size_bytes,
-        etag=blob.etag,
-        updated_at=blob.last_modified_at,
-    )
+        since = document.attempts[-1].started_at if document.attempts else self._now()
+        return (self._now() - since).total_seconds()

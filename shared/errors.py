@@ -12,6 +12,7 @@
     │   └── BlobChanged         somebody wrote it first: read again
     └── ServiceError            the model service said no; trying again does not help
         ├── ServiceMissing      it does not have that object (any more)
+        │   └── StoreLost       a collection's vector store: what was in it has to be indexed anew
         ├── ChainLost           the conversation to be continued is gone there: tell it in words
         └── ServiceBusy         throttled, down or out of reach: try again later
 
@@ -86,16 +87,31 @@ class ServiceMissing(ServiceError):
     code = "service_object_missing"
 
 
+class StoreLost(ServiceMissing):
+    code = "vector_store_lost"
+
+    def __init__(self, collection: str, store_id: str) -> None:
+        super().__init__(f"The vector store {store_id} of the collection {collection!r} is gone at the service.")
+        self.collection = collection
+        self.store_id = store_id
+
+
 class ChainLost(ServiceError):
     code = "chain_lost"
 
 
 class ServiceBusy(ServiceError):
-    """`retry_after_s` is what the service asked for, None when it did not say."""
+    """`retry_after_s` is what the service asked for, None when it did not say.
+
+    `unclear`: whether the service did what it was asked to is not known.
+    """
 
     status = 503
     code = "service_busy"
 
-    def __init__(self, message: str, *, code: str | None = None, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, retry_after_s: float | None = None, unclear: bool = False
+    ) -> None:
         super().__init__(message, code=code)
         self.retry_after_s = retry_after_s
+        self.unclear = unclear

@@ -69,7 +69,7 @@ def ending_of(path: str) -> str:
     return name.rsplit(".", 1)[-1].lower() if "." in name else ""
 
 
-def service_name(path: str, kind: Kind) -> str:
+def service_name(path: str, kind: Kind, ending: str | None = None) -> str:
     """The file's name at the service. A data file's folders are in it: code interpreter puts all files into one."""
     if kind == "text":
         return path.rsplit("/", 1)[-1]
@@ -77,18 +77,3 @@ def service_name(path: str, kind: Kind) -> str:
         return path.replace("/", "__")
     stem, _, ending = path.replace("/", "__").rpartition(".")
     return f"{stem}-{hashlib.sha256(path.encode()).hexdigest()[:8]}.{ending}"
-
-
-def attributes_of(path: str, *, etag: str, collection: str, kind: Kind) -> dict[str, str | float | bool]:
-    """What goes along with a file in a vector store. A value holds at most 512 characters, a path up to 1,024."""
-    attributes: dict[str, str | float | bool] = {"etag": etag, "collection": collection[:512], "kind": kind}
-    for n in range(0, len(path), 512):
-        attributes["path" if n == 0 else f"path_{n // 512 + 1}"] = path[n : n + 512]
-    return attributes
-
-
-def path_of(attributes: object) -> str | None:
-    """The document's path out of `attributes_of`."""
-    if not isinstance(attributes, dict) or not isinstance(attributes.get("path"), str):
-        return None
-    return "".join(str(attributes.get(key, "")) for key in ("path", "path_2"))

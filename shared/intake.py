@@ -1,73 +1,144 @@
-"""One version of a document on its way into the service: streamed, uploaded, attached; all of it or nothing."""
+"""One version of a document on its way into the service: streamed, looked into, uploaded, attached; all or nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
+from shared.attributes import attributes_of
 from shared.collections import Collections
-from shared.datacards import Card, NotATable, card_of
+from shared.contents import Contents, look_inside
+from shared.datacards import Card, card_of, csv_of
 from shared.engines.base import VectorStores
-from shared.errors import AppError
-from shared.filetypes import attributes_of, ending_of, service_name
-from shared.models import Kind, Version
+from shared.errors import AppError, ServiceError, StoreLost
+from shared.filetypes import service_name
+from shared.models import Version
+from shared.parts import Part, parts_of
 
 if TYPE_CHECKING:
     from shared.storage import Blobs
 
 SPOOL_BYTES = 4 * 1024 * 1024  # held in memory while a document passes through; more goes to a temporary file
+STORE_GONE = frozenset({"service_object_missing", "vector_store_expired", "not_found"})
+
+
+@dataclass(kw_only=True)
+class Sent:
+    """What is at the service so far; the parts are attached, the data file is not."""
+
+    parts: list[str]
+    uploaded: list[str]  # all of it, for the case that the next step fails
 
 
 class Intake:
-    def __init__(self, documents: Blobs, stores: VectorStores, collections: Collections) -> None:
+    def __init__(
+        self,
+        documents: Blobs,
+        stores: VectorStores,
+        collections: Collections,
+        *,
+        max_tokens: int,
+        now: Callable[[], datetime],
+    ) -> None:
         self._blobs = documents
         self._stores = stores
         self._collections = collections
+        self._max_tokens = max_tokens
+        self._now = now
 
     async def take_in(self, path: str, version: Version, *, collection: str) -> Version:
         """Send exactly this version to the service; the answer names the service's copies. What failed is cleaned up.
 
         Raises:
             BlobChanged, BlobMissing: the blob is another by now, or gone.
-            NotATable: a data file without a table in it.
+            Unreadable, NotATable: its content cannot be indexed.
+            StoreLost: the collection's vector store is gone.
             ServiceBusy, ServiceError: the service did not take it.
         """
-        store = await self._collections.find_or_make(collection)
+        store_id = await self._collections.place(collection)
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as content:
             async for chunk in self._blobs.stream(path, etag=version.etag):
                 content.write(chunk)
-            kind, card = await asyncio.to_thread(_kind_and_card, path, version.kind, content)
-            version = replace(version, kind=kind, terms=card.terms if card else ())
-            made: list[str] = []  # ids at the service; the last one is attached
+            inside = await asyncio.to_thread(look_inside, path, content)
+            version = replace(version, kind=inside.kind, notice=inside.notice, store_id=store_id)
+            sent = Sent(parts=[], uploaded=[])
             try:
-                await self._hand_over(made, service_name(path, kind), content, card)
-                attributes = attributes_of(path, etag=version.etag, collection=collection, kind=kind)
-                await self._stores.attach(store.store_id, made[-1], attributes)
-            except AppError:
-                for file_id in made:
+                if inside.kind == "data":
+                    return await self._send_data(path, version, inside, content, sent)
+                return await self._send_text(path, version, inside, content, sent)
+            except AppError as exc:
+                for file_id in sent.uploaded:
                     with suppress(AppError):  # the first error is the one to report
-                        await self._stores.discard(store.store_id, file_id)
+                        await self._stores.discard(store_id, file_id)
+                if isinstance(exc, ServiceError) and exc.code in STORE_GONE:
+                    await self._check_store(collection, store_id)
                 raise
-        return replace(version, file_id=made[-1], data_file_id=made[0] if card else None)
 
-    async def _hand_over(self, made: list[str], name: str, content: IO[bytes], card: Card | None) -> None:
-        """Upload the file and, for data, its card; `made` has what was uploaded also when the next step fails."""
-        made.append(await self._stores.upload(name, content))
-        if card:
-            with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as markdown:
-                markdown.write(card.markdown.encode())
-                made.append(await self._stores.upload(f"{name}.md", markdown))
+    async def _send_data(
+        self, path: str, version: Version, inside: Contents, content: IO[bytes], sent: Sent
+    ) -> Version:
+        """The file for code interpreter, and its card for file search."""
+        name = service_name(path, "data", inside.ending)
+        card: Card = await asyncio.to_thread(card_of, _named(path, inside), content)
+        version = replace(version, terms=card.terms)
+        if inside.ending == "parquet":
+            with await asyncio.to_thread(csv_of, content) as copy:
+                data_file_id = await self._upload(name, copy, sent)
+        else:
+            data_file_id = await self._upload(name, content, sent)
+        with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as markdown:
+            markdown.write(card.markdown.encode())
+            await self._attach(path, version, f"{name}.md", Part(content=markdown), sent)
+        return replace(version, parts=tuple(sent.parts), data_file_id=data_file_id)
+
+    async def _send_text(
+        self, path: str, version: Version, inside: Contents, content: IO[bytes], sent: Sent
+    ) -> Version:
+        """The document, or its parts one after the other."""
+        name = service_name(path, "text", inside.ending)
+        async for part in _in_thread(inside.ending, content, max_tokens=self._max_tokens):
+            try:
+                await self._attach(path, version, name, part, sent)
+            finally:
+                if part.content is not content:
+                    part.content.close()
+        assert version.store_id
+        self._collections.placed(version.store_id, len(sent.parts) - 1)
+        return replace(version, parts=tuple(sent.parts))
+
+    async def _attach(self, path: str, version: Version, name: str, part: Part, sent: Sent) -> None:
+        assert version.store_id
+        file_id = await self._upload(name, part.content, sent)
+        # The moment is taken here: later than the scope's word that this version is on its way.
+        attributes = attributes_of(path, version, since=self._now(), first_page=part.first_page)
+        await self._stores.attach(version.store_id, file_id, attributes)
+        sent.parts.append(file_id)
+
+    async def _upload(self, name: str, content: IO[bytes], sent: Sent) -> str:
+        file_id = await self._stores.upload(name, content)
+        sent.uploaded.append(file_id)
+        return file_id
+
+    async def _check_store(self, collection: str, store_id: str) -> None:
+        """Raises StoreLost when it was the store that the service did not find."""
+        self._collections.forget(collection, store_id)
+        if await self._collections.is_gone(store_id):
+            raise StoreLost(collection, store_id)
 
 
-def _kind_and_card(path: str, kind: Kind, content: IO[bytes]) -> tuple[Kind, Card | None]:
-    """A data file has a card. JSON has one when it is a table; other JSON is text."""
+async def _in_thread(ending: str, content: IO[bytes], *, max_tokens: int) -> AsyncIterator[Part]:
+    """The parts of a text, each made in a thread: a long PDF takes a while."""
+    parts = iter(parts_of(ending, content, max_tokens=max_tokens))
+    while part := await asyncio.to_thread(next, parts, None):
+        yield part
+
+
+def _named(path: str, inside: Contents) -> str:
+    """The file's own name, with the ending that its content has."""
     name = path.rsplit("/", 1)[-1]
-    if ending_of(path) == "json":
-        try:
-            return "data", card_of(name, content)
-        except NotATable:
-            return "text", None
-    return (kind, card_of(name, content)) if kind == "data" else (kind, None)
+    return name if name.lower().endswith(f".{inside.ending}") else f"{name}.{inside.ending}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING
 
 from shared import tools
 from shared.assistants import Assistants
-from shared.engines.base import Ask, Call, Engine, Look
+from shared.engines.base import Ask, Call, Engine, Look, Within
 from shared.errors import BlobChanged, ChainLost, NotFound, ServiceBusy, ServiceError
 from shared.models import Failure, Run, RunStatus, RunSummary, ToolCall
 from shared.polling import look_delay_s, retry_delay_s
 from shared.publishing import Publisher, Unfinished
 from shared.records import Records, Stored, pack
+from shared.scope import Scopes
 from shared.threads import LOST, Threads
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ OVERDUE = timedelta(seconds=15)  # a look that is so late was lost
 ORPHAN = timedelta(minutes=5)  # a marker of that age without a record belongs to a request that died
 CANCEL_GRACE = timedelta(seconds=30)  # for the service to stop what was cancelled
 FIRST_LOOK_S = 1
+STORE_GONE = re.compile("vector.?store", re.IGNORECASE)  # what the service says names it, under several codes
 STARTING_AGAIN_S = 5
 QUESTION_MAX_CHARS = 200  # of a question in listings
 TOLD_IN_WORDS = "The service no longer had this conversation, so that it was told the thread's messages anew."
@@ -70,9 +73,12 @@ class Poller:
         assistants: Assistants,
         publisher: Publisher,
         push: Push,
+        scopes: Scopes,
+        check_stores: Callable[[str], Awaitable[bool]],
         defaults: Defaults,
         now: Callable[[], datetime],
     ) -> None:
+        """`check_stores` says whether a collection has lost a vector store, which is then built anew."""
         self.records = Records(state, Run, name=lambda id: f"runs/{id}.json", tags=_tags)
         self._state = state
         self._queue = queue
@@ -81,6 +87,8 @@ class Poller:
         self._assistants = assistants
         self._publisher = publisher
         self._push = push
+        self._scopes = scopes
+        self._check_stores = check_stores
         self._defaults = defaults
         self._now = now
 
@@ -152,7 +160,8 @@ class Poller:
             delay_s = retry_delay_s(waiting.faults, exc.retry_after_s)
             return await self._put_back(stored, waiting, delay_s=delay_s) or await self._read(run.id)
         except (ServiceError, NotFound) as exc:
-            return await self.finish(stored, "failed", None, Failure(code=exc.code, message=exc.message))
+            failure = await self._explained(run, Failure(code=exc.code, message=exc.message))
+            return await self.finish(stored, "failed", None, failure)
         started = replace(
             run,
             status="in_progress",
@@ -178,7 +187,8 @@ class Poller:
             question=run.question,
             model=assistant.model or self._defaults.model,
             instructions=assistant.instructions or self._defaults.instructions or INSTRUCTIONS,
-            store_id=run.store_id if assistant.file_search else None,
+            stores=run.stores if assistant.file_search else (),
+            within=Within(as_of=run.as_of, excluded=run.excluded) if run.as_of and self._engine.filters else None,
             file_ids=tuple(file.file_id for file in run.files),
             previous=None if run.previous == LOST else run.previous,
             history=await self._threads.told(run.thread_id) if run.previous == LOST else (),
@@ -202,6 +212,18 @@ class Poller:
         except BlobChanged:
             return  # another poller was quicker
         await self.launch(claimed)
+
+    async def _explained(self, run: Run, failure: Failure | None) -> Failure | None:
+        """A vector store that is gone fails every run of its collection, until its documents are indexed anew."""
+        if failure is None or not run.stores or not STORE_GONE.search(f"{failure.code} {failure.message}"):
+            return failure
+        if not await self._check_stores(run.collection):
+            return failure
+        message = (
+            f"The vector store of the collection {run.collection!r} was gone at the service; it is being built anew "
+            "from the documents. Ask again in a few minutes."
+        )
+        return Failure(code="collection_rebuilding", message=message, retryable=True)
 
     # ---- functions -----------------------------------------------------------------------------------------------
 
@@ -237,7 +259,15 @@ class Poller:
         if all(call.output is not None for call in run.calls):
             # The time it waited for its caller is not counted against it.
             waited = now - (run.waiting_at or now)
-            later = Stored(replace(run, deadline_at=run.deadline_at + waited, waiting_at=None), stored.etag)
+            scope = await self._scopes.of(run.collection)  # what it searches from here on is what is there now
+            going_on = replace(
+                run,
+                deadline_at=run.deadline_at + waited,
+                waiting_at=None,
+                as_of=now,
+                excluded=scope.excluded,
+            )
+            later = Stored(going_on, stored.etag)
             if now > later.value.deadline_at:
                 await self._expire(later)
             else:
@@ -262,7 +292,7 @@ class Poller:
             elif look.status == "requires_action":
                 await self._act(stored, replace(run, activity=look.activity), look.calls)
             else:
-                failure = CANCELLED if look.status == "cancelled" else look.failure
+                failure = CANCELLED if look.status == "cancelled" else await self._explained(run, look.failure)
                 await self.finish(Stored(run, stored.etag), look.status, look, failure)
         except Unfinished as exc:
             log.info("run.put_off", extra={"run_id": run.id, "why": str(exc)})

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.answers import citations_of, distinct, link, markdown_of, media_type_of, numbered, safe_filename
+from shared.attributes import Source, source_of
 from shared.costs import Prices, cost_of
-from shared.engines.base import Engine, MadeFile, Output, VectorStores
+from shared.engines.base import Attributes, Engine, MadeFile, Output, VectorStores
 from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError
-from shared.filetypes import ending_of, path_of
+from shared.filetypes import ending_of
 from shared.models import Answer, Chart, OutputFile, Run, Timings
 
 if TYPE_CHECKING:
@@ -135,21 +136,22 @@ class Publisher:
             notes=(*run.notes, *saved.notes),
         )
 
-    async def _documents(self, run: Run, output: Output) -> dict[str, tuple[str, str | None]]:
-        """File id -> path and etag, of every file the answer cites."""
-        attributes = {p.file_id: p.attributes for p in output.passages if path_of(p.attributes)}
+    async def _documents(self, run: Run, output: Output) -> dict[str, Source]:
+        """File id -> what it was made of, of every file the answer cites."""
+        attributes = {p.file_id: p.attributes for p in output.passages if source_of(p.attributes)}
         for mark in output.marks:  # it may rest on what an earlier answer of its thread found
-            if mark.file_id not in attributes and run.store_id:
-                try:
-                    attributes[mark.file_id] = await self._stores.attributes(run.store_id, mark.file_id)
-                except ServiceError as exc:
-                    log.warning("citation.unresolved", extra={"run_id": run.id, "why": exc.message})
-        found = {}
-        for file_id, pairs in attributes.items():
-            if path := path_of(pairs):
-                etag = pairs.get("etag")
-                found[file_id] = (path, etag if isinstance(etag, str) else None)
-        return found
+            if mark.file_id not in attributes and (found := await self._attributes(run, mark.file_id)):
+                attributes[mark.file_id] = found
+        return {file_id: source for file_id, pairs in attributes.items() if (source := source_of(pairs))}
+
+    async def _attributes(self, run: Run, file_id: str) -> Attributes | None:
+        """None when no store of the collection has that file any more."""
+        for store_id in run.stores:
+            try:
+                return await self._stores.attributes(store_id, file_id)
+            except ServiceError as exc:
+                log.info("citation.unresolved", extra={"run_id": run.id, "store_id": store_id, "why": exc.message})
+        return None
 
 
 def _bare(run: Run) -> Answer:

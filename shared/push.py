@@ -84,6 +84,11 @@ class Push:
         self._now = now
         self._records = Records(state, Hook, name=_name, tags=lambda hook: {"events": " ".join(hook.events)})
 
+    @property
+    def on(self) -> bool:
+        """Whether anything is ever announced."""
+        return self._key is not None
+
     async def check(self, url: str) -> None:
         """Raises BadRequest, `callback_not_allowed` or `invalid_callback_url`, when nothing will be sent there."""
         if self._key is None:

@@ -46,8 +46,12 @@ class Records(Generic[T]):
         self._tags = tags or (lambda _: {})
 
     async def read(self, key: str) -> Stored[T] | None:
+        return await self.read_named(self._name(key))
+
+    async def read_named(self, name: str) -> Stored[T] | None:
+        """By the blob's name, as a listing gives it."""
         try:
-            blob = await self._blobs.read(self._name(key))
+            blob = await self._blobs.read(name)
         except BlobMissing:
             return None
         return Stored(msgspec.json.decode(blob.content, type=self._type), blob.etag)
@@ -67,6 +71,15 @@ class Records(Generic[T]):
             BlobChanged: someone else did so since `old` was read.
         """
         return await self._write(key, value, if_match=old.etag)
+
+    async def put(self, key: str, value: T, *, tags: dict[str, str] | None = None) -> None:
+        """Write it whatever is there: for what only one process at a time has a reason to write."""
+        await self._blobs.write(
+            self._name(key),
+            msgspec.json.encode(value),
+            media_type="application/json",
+            metadata=self._tags(value) if tags is None else tags,
+        )
 
     async def delete(self, key: str, old: Stored[T]) -> None:
         """Raises BlobChanged when someone wrote it since `old` was read."""

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.assistants import DEFAULT, Assistants
-from shared.collections import Collections
 from shared.datacards import choose
-from shared.documents import Documents
 from shared.engines.base import Engine
 from shared.errors import BadRequest, BlobChanged, Busy, NotFound, ServiceBusy
+from shared.library import Library
 from shared.models import (
     DEFAULT_COLLECTION,
     Assistant,
@@ -33,6 +32,7 @@ from shared.models import (
 from shared.poller import CANCELLED, ORPHAN, START_CLAIM, Poller, digest, marker
 from shared.publishing import Publisher
 from shared.records import Records, Stored, unpack
+from shared.scope import Scope
 from shared.threads import Threads
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Runs:
         poller: Poller,
         threads: Threads,
         assistants: Assistants,
-        collections: Collections,
-        documents: Documents,
+        library: Library,
         push: Push,
         now: Callable[[], datetime],
         default_s: int,
@@ -93,8 +92,7 @@ class Runs:
         self._keys = Records(state, KeyUse, name=lambda key: f"idempotency/{sha256(key.encode()).hexdigest()}.json")
         self._threads = threads
         self._assistants = assistants
-        self._collections = collections
-        self._documents = documents
+        self._library = library
         self._push = push
         self._now = now
         self._default_s = default_s
@@ -188,14 +186,15 @@ class Runs:
     async def _new_run(self, run_id: str, asked: Question, assistant: Assistant, thread: Thread | None) -> Run:
         own = thread.collection if thread else None
         name = asked.collection or own or assistant.collection or DEFAULT_COLLECTION
-        collection, files = await asyncio.gather(self._collections.find(name), self._files(asked, name, thread))
+        now = self._now()  # before the scope is read: what comes later is not in it, and is not to be found
+        collection, scope = await asyncio.gather(self._library.collections.find(name), self._library.scopes.of(name))
+        files = await self._files(asked, scope, thread)
         if collection is None and (asked.collection or assistant.collection):
             raise NotFound(
                 f"There is no collection {name!r}. A collection is a folder in the container 'documents'; it exists "
                 "from its first indexed document on.",
                 code="collection_not_found",
             )
-        now = self._now()
         seconds = min(asked.max_seconds or assistant.max_seconds or self._default_s, self._max_s)
         return Run(
             id=run_id,
@@ -203,7 +202,7 @@ class Runs:
             status="queued",
             question=asked.question,
             collection=name,
-            store_id=collection.store_id if collection else None,
+            stores=collection.stores if collection else (),
             files=files,
             metadata=asked.metadata,
             created_at=now,
@@ -212,24 +211,27 @@ class Runs:
             assistant=assistant.ref,
             functions=asked.functions,
             callback_url=asked.callback_url,
+            as_of=now,
+            excluded=scope.excluded,
+            notes=_still_indexing(scope),
             engine=self._engine.name,
             starting_at=now,
         )
 
-    async def _files(self, asked: Question, collection: str, thread: Thread | None) -> tuple[DataFile, ...]:
+    async def _files(self, asked: Question, scope: Scope, thread: Thread | None) -> tuple[DataFile, ...]:
         """The files for code interpreter: those named, else the collection's data files that fit the question.
 
         Those an earlier question of the thread used stay, as far as they are still there.
         """
         if asked.files is not None:
             return tuple([await self._named_file(path) for path in asked.files])
-        offers = {file.path: (file, terms) for file, terms in (await self._documents.data_files(collection)).items()}
+        offers = {file.path: (file, terms) for file, terms in scope.files.items()}
         chosen = choose(asked.question, {path: terms for path, (_, terms) in offers.items()})
         kept = [path for path in (thread.files if thread else ()) if path in offers]
         return tuple(offers[path][0] for path in dict.fromkeys([*kept, *chosen]))
 
     async def _named_file(self, path: str) -> DataFile:
-        document = await self._documents.find(path)
+        document = await self._library.catalogue.find(path)
         if document is None:
             raise NotFound(
                 f"There is no document {path!r}. Give its path in the container 'documents', as GET /api/documents "
@@ -239,7 +241,13 @@ class Runs:
         if document.live is None:
             why = document.reason.message if document.reason else "It is still being indexed."
             raise Busy(f"The document {path!r} is {document.status}. {why}", code="file_not_ready")
-        return DataFile(path=path, file_id=document.live.data_file_id or document.live.file_id or "")
+        if len(document.live.parts) > 1:
+            raise BadRequest(
+                f"The document {path!r} is too long to be given to code interpreter whole: the service has it in "
+                f"{len(document.live.parts)} parts. Leave it out of 'files'; file search finds it.",
+                code="file_in_parts",
+            )
+        return DataFile(path=path, file_id=document.live.data_file_id or document.live.parts[0])
 
     # ---- following -----------------------------------------------------------------------------------------------
 
@@ -351,6 +359,14 @@ class Runs:
         if stored is None:
             raise NotFound(f"There is no run {run_id!r}.", code="run_not_found")
         return stored
+
+
+def _still_indexing(scope: Scope) -> tuple[str, ...]:
+    """What the answer says of documents that the question came too early for."""
+    if not scope.indexing:
+        return ()
+    some = "One document was" if scope.indexing == 1 else f"{scope.indexing:,} documents were"
+    return (f"{some} still being indexed in this collection when the question was asked.",)
 
 
 def _with_outputs(run: Run, outputs: Mapping[str, str]) -> Run:

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.assistants import Assistants
-from shared.collections import Collections
 from shared.costs import Prices
-from shared.documents import Documents
 from shared.health import Check, look_around
+from shared.library import Library
 from shared.outbound import Sender, UrlPolicy
 from shared.poller import Defaults, Poller
 from shared.publishing import Publisher
@@ -35,7 +34,7 @@ def utc_now() -> datetime:
 @dataclass(frozen=True, kw_only=True)
 class Services:
     settings: Settings
-    documents: Documents
+    library: Library
     runs: Runs
     poller: Poller
     publisher: Publisher
@@ -54,11 +53,13 @@ class Services:
         from shared.storage import open_storage
 
         client = open_client(settings)
+        storage = open_storage(settings.storage, client_id=settings.identity_client_id)
         return cls.of(
             settings,
-            storage=open_storage(settings.storage, client_id=settings.identity_client_id),
+            storage=storage,
             engine=_engine(settings, client),
             stores=OpenAIVectorStores(client),
+            push=_push(settings, storage),
             webhooks=ServiceWebhooks(client, secret=settings.webhook_secret),
             ping=lambda: ping(client),
         )
@@ -71,25 +72,17 @@ class Services:
         storage: Storage,
         engine: Engine,
         stores: VectorStores,
+        push: Push,
         webhooks: ServiceWebhooks,
         ping: Callable[[], Awaitable[None]],
+        now: Callable[[], datetime] = utc_now,
     ) -> Services:
-        collections = Collections(storage.state, stores, now=utc_now)
-        documents = Documents(
-            documents=storage.documents,
-            state=storage.state,
-            indexing=storage.indexing,
-            stores=stores,
-            collections=collections,
-            now=utc_now,
-            max_bytes=settings.document_max_bytes,
-            deadline_s=settings.indexing_max_s,
-        )
+        """The same app on other storage, another service or another clock: what tests do."""
+        library = Library.of(settings, storage=storage, stores=stores, push=push, filters=engine.filters, now=now)
         publisher = Publisher(
-            answers=storage.answers, engine=engine, stores=stores, prices=Prices.from_settings(settings), now=utc_now
+            answers=storage.answers, engine=engine, stores=stores, prices=Prices.from_settings(settings), now=now
         )
-        threads, assistants = Threads(storage.state, now=utc_now), Assistants(storage.state, now=utc_now)
-        push = _push(settings, storage)
+        threads, assistants = Threads(storage.state, now=now), Assistants(storage.state, now=now)
         poller = Poller(
             state=storage.state,
             queue=storage.runs,
@@ -98,10 +91,12 @@ class Services:
             assistants=assistants,
             publisher=publisher,
             push=push,
+            scopes=library.scopes,
+            check_stores=library.documents.check_stores,
             defaults=Defaults(
                 model=settings.model, instructions=settings.instructions, action_max_s=settings.action_max_s
             ),
-            now=utc_now,
+            now=now,
         )
         runs = Runs(
             state=storage.state,
@@ -110,16 +105,15 @@ class Services:
             poller=poller,
             threads=threads,
             assistants=assistants,
-            collections=collections,
-            documents=documents,
+            library=library,
             push=push,
-            now=utc_now,
+            now=now,
             default_s=settings.run_default_s,
             max_s=settings.run_max_s,
         )
         return cls(
             settings=settings,
-            documents=documents,
+            library=library,
             runs=runs,
             poller=poller,
             publisher=publisher,

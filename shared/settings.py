@@ -39,6 +39,12 @@ class Settings:
     callback_allow_private: bool
     webhook_secret: str | None
     indexing_max_s: int
+    indexing_tries: int
+    indexing_concurrency: int
+    uploads_per_s: int
+    store_max_files: int
+    store_expires_days: int | None
+    file_max_tokens: int
     question_max_chars: int
     body_max_bytes: int
     document_max_bytes: int
@@ -49,6 +55,7 @@ class Settings:
     price_output_usd: float
     price_search_usd: float  # per call of file search
     price_session_usd: float  # per code interpreter session
+    price_storage_usd: float  # per GiB of vector storage and day
     price_label: str
 
     @classmethod
@@ -78,6 +85,14 @@ class Settings:
             callback_allow_private=(environ.get("CALLBACK_ALLOW_PRIVATE") or "").lower() == "true",
             webhook_secret=environ.get("OPENAI_WEBHOOK_SECRET") or None,
             indexing_max_s=_whole(environ, "INDEXING_MAX_S", 1800, most=LONGEST_S),
+            indexing_tries=_whole(environ, "INDEXING_TRIES", 3, most=100),
+            indexing_concurrency=_whole(environ, "INDEXING_CONCURRENCY", 8, most=1000),
+            uploads_per_s=_whole(environ, "UPLOADS_PER_S", 30, most=100_000),
+            store_max_files=_whole(environ, "STORE_MAX_FILES", 9_500),
+            store_expires_days=_whole(environ, "STORE_EXPIRES_DAYS", 1, most=365)
+            if environ.get("STORE_EXPIRES_DAYS")
+            else None,
+            file_max_tokens=_whole(environ, "FILE_MAX_TOKENS", 2_000_000),
             question_max_chars=_whole(environ, "QUESTION_MAX_CHARS", 8_000),
             body_max_bytes=_whole(environ, "BODY_MAX_BYTES", 65_536),
             document_max_bytes=_whole(environ, "DOCUMENT_MAX_BYTES", 512 * 1024 * 1024),
@@ -88,6 +103,7 @@ class Settings:
             price_output_usd=_price(environ, "PRICE_OUTPUT_USD", 1.60),
             price_search_usd=_price(environ, "PRICE_SEARCH_USD", 0.0025),
             price_session_usd=_price(environ, "PRICE_SESSION_USD", 0.03),
+            price_storage_usd=_price(environ, "PRICE_STORAGE_USD", 0.10),
             price_label=environ.get("PRICE_LABEL") or "list prices of gpt-4.1-mini",
         )
 

@@ -78,6 +78,10 @@ class Blobs(Protocol):
         """In the order of names, with metadata."""
         ...
 
+    def list_names(self, prefix: str = "") -> AsyncIterator[str]:
+        """In their order; cheaper than `list`, 5,000 a request."""
+        ...
+
     async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
         """Part of a listing, and where the next part begins; None when this was the last.
 
@@ -173,6 +177,11 @@ class AzureBlobs:
         with _translated(prefix):
             async for blob in self._container.list_blobs(name_starts_with=prefix, include=["metadata"]):
                 yield _info(blob)
+
+    async def list_names(self, prefix: str = "") -> AsyncIterator[str]:
+        with _translated(prefix):
+            async for name in self._container.list_blob_names(name_starts_with=prefix):
+                yield name
 
     async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
         listing = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=limit)

@@ -15,9 +15,24 @@ from functools import wraps
 from itertools import count
 from typing import IO, Any, ParamSpec, TypeVar
 
-from shared.engines.base import Ask, Attributes, Call, IndexState, Look, MadeFile, Output
-from shared.errors import BadRequest, BlobChanged, BlobMissing, ChainLost, ServiceBusy, ServiceMissing
+from shared.engines.base import (
+    Ask,
+    Attributes,
+    Call,
+    FileInfo,
+    IndexState,
+    Look,
+    MadeFile,
+    Output,
+    Passage,
+    StoreEntry,
+    StoreInfo,
+    Within,
+)
+from shared.errors import BadRequest, BlobChanged, BlobMissing, ChainLost, ServiceBusy, ServiceError, ServiceMissing
 from shared.storage import Blob, BlobInfo
+
+MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -176,6 +191,12 @@ class InMemoryBlobs:
         page = [self._kept[name].info for name in found[:limit]]
         return page, page[-1].name if len(found) > limit else None
 
+    async def list_names(self, prefix: str = "") -> AsyncIterator[str]:
+        async with self.outside.call(f"{self.label}.list_names {prefix}"):
+            found = self.names(prefix)
+        for name in found:
+            yield name
+
     async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
         async with self.outside.call(f"{self.label}.list {prefix}"):
             found = [self._kept[name].info for name in sorted(self._kept) if name.startswith(prefix)]
@@ -258,7 +279,11 @@ class InMemoryQueue:
 @dataclass
 class _Store:
     name: str
+    app: str = ""
     files: dict[str, Attributes] = field(default_factory=dict)
+    made_at: datetime = MIDNIGHT
+    expires_days: int | None = None
+    expired: bool = False
 
 
 class FakeVectorStores:
@@ -266,10 +291,12 @@ class FakeVectorStores:
 
     label = "stores"
 
-    def __init__(self, outside: Outside | None = None) -> None:
+    def __init__(self, outside: Outside | None = None, clock: Clock | None = None) -> None:
         self.outside = outside or Outside()
+        self._clock = clock or Clock()
         self.stores: dict[str, _Store] = {}
         self.files: dict[str, tuple[str, bytes]] = {}  # id -> name, content
+        self.made_at: dict[str, datetime] = {}  # of files and of entries in stores
         self.states: dict[str, list[IndexState]] = defaultdict(list)
         self._ids = count(1)
 
@@ -279,9 +306,9 @@ class FakeVectorStores:
         return sorted(self.files[file_id][0] for file_id in ids)
 
     @outside
-    async def create_store(self, name: str) -> str:
+    async def create_store(self, name: str, *, app: str, expires_days: int | None = None) -> str:
         store_id = f"vs_{next(self._ids)}"
-        self.stores[store_id] = _Store(name)
+        self.stores[store_id] = _Store(name, app=app, made_at=self._clock(), expires_days=expires_days)
         return store_id
 
     @outside
@@ -289,10 +316,47 @@ class FakeVectorStores:
         self.stores.pop(store_id, None)
 
     @outside
+    async def describe(self, store_id: str) -> StoreInfo:
+        self._store(store_id)
+        return self._info(store_id)
+
+    @outside
+    async def expire(self, store_id: str, days: int | None) -> None:
+        self._store(store_id).expires_days = days
+
+    async def list_stores(self) -> AsyncIterator[StoreInfo]:
+        async with self.outside.call("stores.list_stores"):
+            found = [self._info(store_id) for store_id in self.stores]
+        for info in found:
+            yield info
+
+    async def entries(self, store_id: str) -> AsyncIterator[StoreEntry]:
+        async with self.outside.call(f"stores.entries {store_id}"):
+            held = dict(self._store(store_id).files)
+        for file_id, attributes in held.items():
+            yield StoreEntry(file_id=file_id, attributes=attributes, created_at=self.made_at[file_id])
+
+    async def files_since(self, at: datetime) -> AsyncIterator[FileInfo]:
+        async with self.outside.call("stores.files_since"):
+            found = [i for i in reversed(self.files) if self.made_at[i] >= at]
+        for file_id in found:
+            name, content = self.files[file_id]
+            yield FileInfo(id=file_id, filename=name, size_bytes=len(content), created_at=self.made_at[file_id])
+
+    @outside
+    async def reachable(self) -> None:
+        pass
+
+    @outside
+    async def has_file(self, file_id: str) -> bool:
+        return file_id in self.files
+
+    @outside
     async def upload(self, filename: str, content: IO[bytes]) -> str:
         content.seek(0)
         file_id = f"assistant-{next(self._ids)}"
         self.files[file_id] = (filename, content.read())
+        self.made_at[file_id] = self._clock()
         return file_id
 
     @outside
@@ -300,6 +364,8 @@ class FakeVectorStores:
         store = self._store(store_id)
         if file_id not in self.files:
             raise ServiceMissing(f"No file {file_id}.")
+        if store.expired:
+            raise ServiceError("The store has expired.", code="vector_store_expired")
         store.files[file_id] = dict(attributes)
 
     @outside
@@ -313,10 +379,36 @@ class FakeVectorStores:
         return self._attached(store_id, file_id)
 
     @outside
+    async def search(self, store_id: str, query: str, *, limit: int, within: Within) -> list[Passage]:
+        """Every file that holds a word of the query, its first words first."""
+        store, found = self._store(store_id), []
+        for file_id, attributes in store.files.items():
+            name, content = self.files[file_id]
+            visible = attributes["since"] <= within.as_of.timestamp() and attributes["version"] not in within.excluded  # type: ignore[operator]
+            text = content.decode(errors="replace")
+            shared = set(query.casefold().split()) & set(text.casefold().split())
+            if visible and shared:
+                score = len(shared) / len(query.split())
+                found.append(Passage(file_id=file_id, filename=name, text=text, score=score, attributes=attributes))
+        return sorted(found, key=lambda passage: -passage.score)[:limit]
+
+    @outside
     async def discard(self, store_id: str | None, file_id: str) -> None:
         if store_id in self.stores:
             self.stores[store_id].files.pop(file_id, None)
         self.files.pop(file_id, None)
+
+    def _info(self, store_id: str) -> StoreInfo:
+        store = self.stores[store_id]
+        return StoreInfo(
+            id=store_id,
+            files=len(store.files),
+            usage_bytes=sum(len(self.files[file_id][1]) for file_id in store.files if file_id in self.files),
+            expired=store.expired,
+            expires_at=None,
+            created_at=store.made_at,
+            made_for=(store.app, store.name),
+        )
 
     def _store(self, store_id: str) -> _Store:
         if store_id not in self.stores:
@@ -338,6 +430,7 @@ class FakeEngine:
     """
 
     label = "engine"
+    filters = True
 
     def __init__(self, outside: Outside | None = None, *, name: str = "responses") -> None:
         self.name = name

@@ -52,6 +52,7 @@ RETIRED = (
 
 class AssistantsEngine:
     name = "assistants"
+    filters = False  # its file search takes none
 
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
@@ -245,8 +246,8 @@ def _ids(engine_run: str) -> tuple[str, str]:
 
 def _resources(ask: Ask) -> Any:
     resources: dict[str, Any] = {}
-    if ask.store_id:
-        resources["file_search"] = {"vector_store_ids": [ask.store_id]}
+    if ask.stores:
+        resources["file_search"] = {"vector_store_ids": list(ask.stores)}
     if ask.code_interpreter:
         resources["code_interpreter"] = {"file_ids": list(ask.file_ids)}
     return resources
@@ -255,7 +256,7 @@ def _resources(ask: Ask) -> Any:
 def _choices(ask: Ask) -> dict[str, Any]:
     """What a run is made with in place of what its assistant has."""
     tools: list[AssistantToolParam] = []
-    if ask.store_id:
+    if ask.stores:
         tools.append({"type": "file_search"})
     if ask.code_interpreter:
         tools.append({"type": "code_interpreter"})

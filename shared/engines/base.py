@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import IO, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 from shared.models import Activity, Failure, Function, Usage
 
@@ -21,10 +21,73 @@ class IndexState:
     message: str | None = None
 
 
-class VectorStores(Protocol):
-    """Files and vector stores: the same for every engine."""
+@dataclass(frozen=True, kw_only=True)
+class StoreInfo:
+    """A vector store. `made_for` is the app and the collection that it was made for, where its metadata says so."""
 
-    async def create_store(self, name: str) -> str: ...
+    id: str
+    files: int
+    usage_bytes: int
+    expired: bool
+    expires_at: datetime | None
+    created_at: datetime
+    made_for: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreEntry:
+    """A file in a vector store."""
+
+    file_id: str
+    attributes: Attributes
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileInfo:
+    """A file of the Files API."""
+
+    id: str
+    filename: str
+    size_bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Within:
+    """What a search may find: what was in the store at `as_of`, without the versions `excluded`.
+
+    `where` is a filter of the caller's, in the form of the service.
+    Source: https://platform.openai.com/docs/guides/retrieval#attribute-filtering
+    """
+
+    as_of: datetime
+    excluded: tuple[str, ...] = ()
+    where: Mapping[str, Any] | None = None
+
+
+class VectorStores(Protocol):
+    """Files and vector stores: the same for every engine. Every method may raise ServiceBusy and ServiceError."""
+
+    async def create_store(self, name: str, *, app: str, expires_days: int | None = None) -> str: ...
+
+    async def describe(self, store_id: str) -> StoreInfo:
+        """Raises ServiceMissing when there is no such store."""
+        ...
+
+    async def expire(self, store_id: str, days: int | None) -> None:
+        """Let the store go after so many idle days; None: never."""
+        ...
+
+    def list_stores(self) -> AsyncIterator[StoreInfo]:
+        """All of the service's, also those of others."""
+        ...
+
+    def entries(self, store_id: str) -> AsyncIterator[StoreEntry]: ...
+
+    def files_since(self, at: datetime) -> AsyncIterator[FileInfo]:
+        """The files for assistants made since then, also those of others, the newest first."""
+        ...
 
     async def delete_store(self, store_id: str) -> None: ...
 
@@ -40,8 +103,14 @@ class VectorStores(Protocol):
 
     async def attributes(self, store_id: str, file_id: str) -> Attributes: ...
 
+    async def has_file(self, file_id: str) -> bool: ...
+
     async def discard(self, store_id: str | None, file_id: str) -> None:
         """Take the file out of the store and delete it. What is gone already is fine."""
+        ...
+
+    async def search(self, store_id: str, query: str, *, limit: int, within: Within) -> list[Passage]:
+        """The passages that fit best, best first."""
         ...
 
 
@@ -62,7 +131,8 @@ class Ask:
     question: str
     model: str
     instructions: str
-    store_id: str | None
+    stores: tuple[str, ...]
+    within: Within | None  # None: all that is in the stores
     file_ids: tuple[str, ...]  # for code interpreter
     previous: str | None  # the engine's run that this one continues
     history: tuple[tuple[str, str], ...] = ()  # (role, text) told in words, when there is no run to continue
@@ -134,6 +204,7 @@ class Engine(Protocol):
     """Runs. Every method may raise ServiceBusy (try later), ServiceError (do not) and ServiceMissing."""
 
     name: str  # as in the setting ENGINE; a thread can only be continued by the engine that began it
+    filters: bool  # whether file search can be told what to leave out
 
     async def start(self, ask: Ask) -> str:
         """Create the run in the background and answer its id at the service. Never retried inside.

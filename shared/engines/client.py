@@ -49,10 +49,13 @@ def translated(what: str) -> Iterator[None]:
         raise ServiceMissing(f"{what}: {_words(exc)}") from exc
     except openai.APIStatusError as exc:
         if exc.status_code in (408, 409, 429) or exc.status_code >= 500:
-            raise ServiceBusy(f"{what}: {_words(exc)}", code=exc.code, retry_after_s=_retry_after_s(exc)) from exc
+            unclear = exc.status_code == 408 or exc.status_code >= 500
+            raise ServiceBusy(
+                f"{what}: {_words(exc)}", code=exc.code, retry_after_s=_retry_after_s(exc), unclear=unclear
+            ) from exc
         raise ServiceError(f"{what}: {_words(exc)}", code=exc.code or f"service_{exc.status_code}") from exc
     except openai.APIConnectionError as exc:  # a timeout is one, too
-        raise ServiceBusy(f"{what}: the model service is out of reach.") from exc
+        raise ServiceBusy(f"{what}: the model service is out of reach.", unclear=True) from exc
     except ClientAuthenticationError as exc:  # a role may take minutes to arrive
         raise ServiceBusy(f"{what}: no token for the model service could be had: {exc.message}") from exc
     except AttributeError as exc:  # the SDK hands on a page of HTML as a string

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from openai import AsyncOpenAI, omit
 from openai.types.responses import (
@@ -27,11 +27,12 @@ from openai.types.responses.response_output_text import AnnotationContainerFileC
 
 from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output, Passage
 from shared.engines.client import read_bounded, translated
+from shared.engines.vector_stores import filters_of
 from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
 from shared.models import Activity, Failure, Usage
 
 if TYPE_CHECKING:
-    from openai.types.responses import ResponseIncludable, ResponseInputItemParam, ToolParam
+    from openai.types.responses import FileSearchToolParam, ResponseIncludable, ResponseInputItemParam, ToolParam
 
 INCLUDE: list[ResponseIncludable] = ["file_search_call.results", "code_interpreter_call.outputs"]
 
@@ -52,6 +53,7 @@ ACTIVITIES = {
 
 class ResponsesEngine:
     name = "responses"
+    filters = True
 
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
@@ -160,8 +162,15 @@ class ResponsesEngine:
 
 def _tools(ask: Ask) -> list[ToolParam]:
     tools: list[ToolParam] = []
-    if ask.store_id:
-        tools.append({"type": "file_search", "vector_store_ids": [ask.store_id], "max_num_results": 20})
+    if ask.stores:
+        search: FileSearchToolParam = {
+            "type": "file_search",
+            "vector_store_ids": list(ask.stores),
+            "max_num_results": 20,
+        }
+        if ask.within:
+            search["filters"] = cast(Any, filters_of(ask.within))
+        tools.append(search)
     if ask.code_interpreter:
         tools.append({"type": "code_interpreter", "container": {"type": "auto", "file_ids": list(ask.file_ids)}})
     tools.extend(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import IO
+from datetime import UTC, datetime
+from typing import IO, Any, cast
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, omit
+from openai.types import VectorStore
 
-from shared.engines.base import Attributes, IndexState
+from shared.engines.base import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
 from shared.engines.client import translated
 from shared.errors import ServiceMissing
 
+MADE_BY = "assistant-functions"
+PAGE = 100
 UPLOAD_TIMEOUT_S = 540.0  # 512 MiB at 1 MiB/s; the host ends a function after 10 minutes
 
 
@@ -18,12 +23,41 @@ class OpenAIVectorStores:
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
 
-    async def create_store(self, name: str) -> str:
+    async def create_store(self, name: str, *, app: str, expires_days: int | None = None) -> str:
         with translated(f"creating the vector store of {name}"):
             store = await self._client.vector_stores.create(
-                name=name[:256], metadata={"made_by": "assistant-functions", "collection": name[:512]}
+                name=name[:256],
+                metadata={"made_by": MADE_BY, "app": app, "collection": name[:512]},
+                expires_after=_expiry(expires_days) if expires_days else omit,
             )
             return store.id
+
+    async def describe(self, store_id: str) -> StoreInfo:
+        with translated(f"looking at {store_id}"):
+            return _store_info(await self._client.vector_stores.retrieve(store_id))
+
+    async def expire(self, store_id: str, days: int | None) -> None:
+        with translated(f"setting the expiry of {store_id}"):
+            await self._client.vector_stores.update(store_id, expires_after=_expiry(days) if days else None)
+
+    async def list_stores(self) -> AsyncIterator[StoreInfo]:
+        with translated("listing the vector stores"):
+            async for store in self._client.vector_stores.list(limit=PAGE):
+                yield _store_info(store)
+
+    async def entries(self, store_id: str) -> AsyncIterator[StoreEntry]:
+        with translated(f"listing the files of {store_id}"):
+            async for file in self._client.vector_stores.files.list(store_id, limit=PAGE):
+                yield StoreEntry(file_id=file.id, attributes=file.attributes or {}, created_at=_at(file.created_at))
+
+    async def files_since(self, at: datetime) -> AsyncIterator[FileInfo]:
+        with translated("listing the files"):
+            async for file in self._client.files.list(purpose="assistants", order="desc", limit=1000):
+                if _at(file.created_at) < at:
+                    return
+                yield FileInfo(
+                    id=file.id, filename=file.filename, size_bytes=file.bytes, created_at=_at(file.created_at)
+                )
 
     async def delete_store(self, store_id: str) -> None:
         with suppress(ServiceMissing), translated(f"deleting {store_id}"):
@@ -61,6 +95,14 @@ class OpenAIVectorStores:
             file = await self._client.vector_stores.files.retrieve(file_id, vector_store_id=store_id)
             return file.attributes or {}
 
+    async def has_file(self, file_id: str) -> bool:
+        try:
+            with translated(f"looking for {file_id}"):
+                await self._client.files.retrieve(file_id)
+        except ServiceMissing:
+            return False
+        return True
+
     async def discard(self, store_id: str | None, file_id: str) -> None:
         # Both, in this order: taking a file out of a store leaves the File, which goes on counting against the quota.
         if store_id:
@@ -68,3 +110,54 @@ class OpenAIVectorStores:
                 await self._client.vector_stores.files.delete(file_id, vector_store_id=store_id)
         with suppress(ServiceMissing), translated(f"deleting {file_id}"):
             await self._client.files.delete(file_id)
+
+    async def search(self, store_id: str, query: str, *, limit: int, within: Within) -> list[Passage]:
+        with translated("searching the documents"):
+            page = await self._client.vector_stores.search(
+                store_id,
+                query=query,
+                max_num_results=limit,
+                filters=cast(Any, filters_of(within)),
+            )
+            return [
+                Passage(
+                    file_id=found.file_id,
+                    filename=found.filename,
+                    text="\n".join(content.text for content in found.content),
+                    score=found.score,
+                    attributes=found.attributes or {},
+                )
+                for found in page.data
+            ]
+
+
+def filters_of(within: Within) -> dict[str, Any]:
+    """The filter object of file search."""
+    parts: list[Mapping[str, Any]] = [{"type": "lte", "key": "since", "value": within.as_of.timestamp()}]
+    if within.excluded:
+        parts.append({"type": "nin", "key": "version", "value": list(within.excluded)})
+    if within.where:
+        parts.append(within.where)
+    return {"type": "and", "filters": parts}
+
+
+def _expiry(days: int) -> Any:
+    return {"anchor": "last_active_at", "days": days}
+
+
+def _store_info(store: VectorStore) -> StoreInfo:
+    metadata = store.metadata or {}
+    ours = metadata.get("made_by") == MADE_BY and "app" in metadata
+    return StoreInfo(
+        id=store.id,
+        files=store.file_counts.total,
+        usage_bytes=store.usage_bytes,
+        expired=store.status == "expired",
+        expires_at=_at(store.expires_at) if store.expires_at else None,
+        created_at=_at(store.created_at),
+        made_for=(metadata["app"], metadata.get("collection", "")) if ours else None,
+    )
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -11,25 +11,31 @@ import azure.functions as func
 from shared import VERSION
 from shared.errors import AppError, BlobMissing, NotFound, TooLarge
 from shared.http import requests as read
-from shared.http.fields import OUTPUTS_MAX_BYTES
-from shared.http.responses import accepted, finished, hook_url, json_response, problem
+from shared.http.fields import BIG_PAGE_DEFAULT, BIG_PAGE_MAX, OUTPUTS_MAX_BYTES
+from shared.http.responses import accepted, document_view, finished, hook_url, json_response, problem, reported
 from shared.http.shapes import (
     AssistantBody,
     AssistantPage,
+    CollectionBody,
+    CollectionPage,
     DeepHealth,
+    Deleting,
     DocumentPage,
     Health,
     HookBody,
     HookView,
     MessagePage,
     QuestionBody,
+    ReceiptPage,
     RunPage,
+    SearchBody,
+    SearchResults,
     ThreadBody,
     ThreadView,
     ToolOutputsBody,
     Uploaded,
 )
-from shared.models import DEFAULT_COLLECTION, Run, Thread
+from shared.models import DEFAULT_COLLECTION, Run, Thread, collection_of
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -199,14 +205,21 @@ async def service_event(services: Services, req: func.HttpRequest) -> func.HttpR
 
 
 async def list_documents(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    collection = req.params.get("collection")
-    wanted = read.collection_from(collection) if collection is not None else None
-    documents = [document async for document in services.documents.list(wanted)]
-    return json_response(200, DocumentPage(documents=documents))
+    documents, cursor = await services.library.catalogue.page(
+        collection=_collection(req.params.get("collection")),
+        status=read.document_status_from(req.params.get("status")),
+        limit=_big_limit(req.params.get("limit")),
+        cursor=read.cursor_from(req.params.get("cursor")),
+    )
+    return json_response(200, DocumentPage(documents=documents, cursor=cursor))
+
+
+async def read_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    return json_response(200, document_view(await services.library.catalogue.get(_path(req))))
 
 
 async def put_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    path = read.document_path_from(req.route_params["collection"], req.route_params["path"])
+    path, metadata = _path(req), read.blob_metadata_from(req.headers)
     content, limit = req.get_body(), services.settings.upload_max_bytes
     if len(content) > limit:
         raise TooLarge(
@@ -214,10 +227,95 @@ async def put_document(services: Services, req: func.HttpRequest) -> func.HttpRe
             "into the container 'documents'.",
             code="document_too_large",
         )
-    media_type = req.headers.get("content-type") or "application/octet-stream"
-    etag = await services.documents.put(path, content, media_type=media_type[:200])
-    uploaded = Uploaded(path=path, collection=req.route_params["collection"], etag=etag, size_bytes=len(content))
-    return json_response(201, uploaded)
+    media_type = (req.headers.get("content-type") or "application/octet-stream")[:200]
+    etag = await services.library.documents.put(path, content, media_type=media_type, metadata=metadata)
+    return json_response(201, Uploaded(path=path, collection=collection_of(path), etag=etag, size_bytes=len(content)))
+
+
+async def retry_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    path = _path(req)
+    await services.library.documents.retry(path, afresh=True)
+    return json_response(202, document_view(await services.library.catalogue.get(path)))
+
+
+async def delete_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    path = _path(req)
+    await services.library.catalogue.get(path)
+    await services.library.removal.begin(path)
+    return json_response(202, Deleting(deleting=path))
+
+
+async def delete_below(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    prefix = read.prefix_from(req.params.get("prefix"))
+    await services.library.removal.begin(prefix)
+    return json_response(202, Deleting(deleting=prefix))
+
+
+async def list_receipts(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    path = req.params.get("path")
+    receipts, cursor = await services.library.catalogue.receipts(
+        collection=_collection(req.params.get("collection")),
+        path=read.document_path_from(path) if path is not None else None,
+        limit=_big_limit(req.params.get("limit")),
+        cursor=read.cursor_from(req.params.get("cursor")),
+    )
+    return json_response(200, ReceiptPage(receipts=receipts, cursor=cursor))
+
+
+async def reconcile(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    dry_run = read.flag_from(req.params.get("dry_run"), "dry_run")
+    report = await services.library.reconciliation.order(
+        dry_run=dry_run, collection=_collection(req.params.get("collection"))
+    )
+    return reported(report, req.url)
+
+
+async def get_report(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    report_id = read.report_id_from(req.route_params["id"])
+    return reported(await services.library.reconciliation.find(report_id), req.url)
+
+
+async def search(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    body = _body(services, req, SearchBody)
+    query = read.query_from(body.query, services.settings.question_max_chars)
+    collection = read.collection_from(body.collection)
+    where = read.filters_from(body.filters)
+    found = await services.library.search.search(query, collection=collection, where=where, limit=body.limit)
+    return json_response(
+        200, SearchResults(query=query, collection=collection, results=found.hits, indexing=found.indexing)
+    )
+
+
+async def list_collections(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    return json_response(200, CollectionPage(collections=await services.library.holdings.all()))
+
+
+async def get_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    return json_response(200, await services.library.holdings.get(read.collection_from(req.route_params["name"])))
+
+
+async def put_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    name, body = read.collection_from(req.route_params["name"]), _body(services, req, CollectionBody)
+    return json_response(200, await services.library.holdings.set_expiry(name, body.expires_days))
+
+
+async def delete_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    name = read.collection_from(req.route_params["name"])
+    holding = await services.library.holdings.get(name)
+    await services.library.removal.begin_collection(name)
+    return json_response(202, Deleting(deleting=holding.name))
+
+
+def _path(req: func.HttpRequest) -> str:
+    return read.document_path_from(req.route_params.get("path") or "")
+
+
+def _collection(name: str | None) -> str | None:
+    return read.collection_from(name) if name is not None else None
+
+
+def _big_limit(text: str | None) -> int:
+    return read.limit_from(text, default=BIG_PAGE_DEFAULT, most=BIG_PAGE_MAX)
 
 
 # ---- about the app, for which it needs no settings --------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from shared.models import RunStatus
+from shared.models import DocumentStatus, RunStatus
 
 FILES_MAX = 20
 FUNCTIONS_MAX = 64
@@ -18,6 +18,13 @@ COLLECTION_MAX_CHARS = 200
 PATH_MAX_CHARS = 1024
 PAGE_MAX = 100
 PAGE_DEFAULT = 20
+BIG_PAGE_MAX = 1_000  # of documents and receipts
+BIG_PAGE_DEFAULT = 100
+RESULTS_MAX = 50
+RESULTS_DEFAULT = 10
+FILTERS_MAX = 16  # in one filter that combines others
+FILTERS_DEPTH_MAX = 4
+EXPIRY_MAX_DAYS = 365
 SECONDS_MAX = 604_800
 OUTPUTS_MAX = 128
 OUTPUTS_MAX_BYTES = 4 * 1024 * 1024  # of all outputs of a request together
@@ -64,12 +71,23 @@ DocumentPath = Annotated[
     Meta(
         min_length=1,
         max_length=PATH_MAX_CHARS,
-        description="The document's path within its collection; it may hold slashes.",
-        examples=["guide.md"],
+        description="The document's path in the container 'documents', as collection/path; it may hold slashes.",
+        examples=["reports/guide.md"],
     ),
 ]
 ChartNumber = Annotated[int, Meta(ge=1, description="The chart's number, counted from 1.", examples=[1])]
 Status = Annotated[RunStatus, Meta(description="Only runs of this status.")]
+DocumentState = Annotated[DocumentStatus, Meta(description="Only documents of this status.")]
+Prefix = Annotated[
+    str, Meta(min_length=1, max_length=PATH_MAX_CHARS, description="Where the paths begin.", examples=["reports/2024/"])
+]
+ReportId = Annotated[
+    str, Meta(pattern="^rec_[0-9a-f]{24}$", description="The report's id.", examples=["rec_e6a5c1b2d3f405162738495a"])
+]
+Flag = Annotated[bool, Meta(description="true or false.")]
+BigLimit = Annotated[
+    int, Meta(ge=1, le=BIG_PAGE_MAX, description=f"How many at most; {BIG_PAGE_DEFAULT} when left out.")
+]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_MAX, description=f"How many at most; {PAGE_DEFAULT} when left out.")]
 Cursor = Annotated[
     str, Meta(pattern="^[!-~]{1,2000}$", description="Where the page begins: `cursor` of the page before.")

@@ -10,21 +10,27 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from shared.answers import PICTURES
+from shared.holdings import Holding
 from shared.http import shapes
 from shared.http.fields import (
     AssistantName,
+    BigLimit,
     ChartNumber,
     CollectionName,
     Cursor,
     DocumentPath,
+    DocumentState,
+    Flag,
     HookId,
     IdempotencyKey,
     Limit,
+    Prefix,
+    ReportId,
     RunId,
     Status,
     ThreadId,
 )
-from shared.models import Assistant
+from shared.models import Assistant, Report
 
 Visibility = Literal["none", "important", "advanced", "internal"]
 
@@ -83,6 +89,16 @@ class Operation:
 RUN = Parameter(name="id", type=RunId)
 THREAD = Parameter(name="id", type=ThreadId)
 ASSISTANT = Parameter(name="name", type=AssistantName)
+DOCUMENT = Parameter(name="path", type=DocumentPath)
+COLLECTION = Parameter(name="name", type=CollectionName)
+COMPARING = Reply(
+    status=202,
+    type=Report,
+    description="The comparison goes on. Look again at Location, after Retry-After seconds.",
+    headers=("Location", "Retry-After"),
+)
+NO_DOCUMENT = {400: ("invalid_collection", "invalid_path"), 404: ("document_not_found",)}
+NO_COLLECTION = {400: ("invalid_collection",), 404: ("collection_not_found",)}
 GONE = Reply(status=204, description="It is gone.")
 GOES_ON = Reply(
     status=202,
@@ -125,6 +141,7 @@ RUNS = (
                 "invalid_collection",
                 "invalid_file",
                 "too_many_files",
+                "file_in_parts",
                 "invalid_tools",
                 "invalid_metadata",
                 "invalid_idempotency_key",
@@ -328,25 +345,191 @@ DOCUMENTS = (
         path="/documents",
         handler="list_documents",
         summary="List documents",
-        description="Every document with its index status, or those of one collection.",
-        parameters=(query("collection", CollectionName),),
-        replies=(Reply(status=200, type=shapes.DocumentPage, description="The documents."),),
-        problems={400: ("invalid_collection",)},
+        description="Documents with their index status, by path within each collection; pending ones come last.",
+        parameters=(
+            query("collection", CollectionName),
+            query("status", DocumentState),
+            query("limit", BigLimit, visibility="advanced"),
+            query("cursor", Cursor, visibility="advanced"),
+        ),
+        replies=(Reply(status=200, type=shapes.DocumentPage, description="A page of documents."),),
+        problems={400: ("invalid_collection", "invalid_status", "invalid_limit", "invalid_cursor")},
+    ),
+    Operation(
+        id="GetDocument",
+        method="GET",
+        path="/documents/{path}",
+        handler="read_document",
+        summary="Look at a document",
+        description="Its status and why, and what came of each attempt to index it.",
+        parameters=(DOCUMENT,),
+        replies=(Reply(status=200, type=shapes.DocumentView, description="The document."),),
+        problems=NO_DOCUMENT,
     ),
     Operation(
         id="PutDocument",
         method="PUT",
-        path="/documents/{collection}/{path}",
+        path="/documents/{path}",
         handler="put_document",
         summary="Upload a document",
-        description="Stores it; indexing begins by itself. Large ones go straight into the container 'documents'.",
-        parameters=(
-            Parameter(name="collection", type=CollectionName),
-            Parameter(name="path", type=DocumentPath),
-        ),
+        description="Stores it; indexing begins by itself. Headers x-ms-meta-* become metadata to filter by. Large "
+        "documents go straight into the container 'documents'.",
+        parameters=(DOCUMENT,),
         body=bytes,
         replies=(Reply(status=201, type=shapes.Uploaded, description="It is stored."),),
-        problems={400: ("invalid_collection", "invalid_path"), 413: ("document_too_large",)},
+        problems={
+            400: ("invalid_collection", "invalid_path", "invalid_metadata"),
+            413: ("document_too_large",),
+        },
+    ),
+    Operation(
+        id="RetryDocument",
+        method="POST",
+        path="/documents/{path}",
+        handler="retry_document",
+        summary="Index a document anew",
+        description="Also one that has failed so often that the app has stopped trying.",
+        visibility="advanced",
+        parameters=(DOCUMENT,),
+        replies=(Reply(status=202, type=shapes.DocumentView, description="It is being indexed."),),
+        problems={**NO_DOCUMENT, 409: ("document_busy",)},
+    ),
+    Operation(
+        id="DeleteDocument",
+        method="DELETE",
+        path="/documents/{path}",
+        handler="delete_document",
+        summary="Delete a document",
+        description="The blob, and all that was made of it. A receipt says what is gone.",
+        parameters=(DOCUMENT,),
+        replies=(Reply(status=202, type=shapes.Deleting, description="The blob is gone; the rest follows."),),
+        problems=NO_DOCUMENT,
+    ),
+    Operation(
+        id="DeleteFolder",
+        method="DELETE",
+        path="/documents",
+        handler="delete_below",
+        summary="Delete a folder",
+        description="All documents whose paths begin so.",
+        visibility="advanced",
+        parameters=(Parameter(name="prefix", type=Prefix, where="query"),),
+        replies=(Reply(status=202, type=shapes.Deleting, description="Its documents are being deleted."),),
+        problems={400: ("invalid_prefix",)},
+    ),
+    Operation(
+        id="ListReceipts",
+        method="GET",
+        path="/receipts",
+        handler="list_receipts",
+        summary="List deletion receipts",
+        description="What was removed with a document, each thing looked for again afterwards.",
+        visibility="advanced",
+        parameters=(
+            query("collection", CollectionName),
+            query("path", DocumentPath),
+            query("limit", BigLimit, visibility="advanced"),
+            query("cursor", Cursor, visibility="advanced"),
+        ),
+        replies=(Reply(status=200, type=shapes.ReceiptPage, description="A page of receipts."),),
+        problems={400: ("invalid_collection", "invalid_path", "invalid_limit", "invalid_cursor")},
+    ),
+    Operation(
+        id="Reconcile",
+        method="POST",
+        path="/documents/reconcile",
+        handler="reconcile",
+        summary="Compare documents, records and index",
+        description="Finds what is missing, stale, orphaned or stuck, and mends it; a dry run only reports it.",
+        visibility="advanced",
+        parameters=(query("dry_run", Flag), query("collection", CollectionName)),
+        replies=(COMPARING,),
+        problems={400: ("invalid_collection", "invalid_flag")},
+        links=("GetReport",),
+    ),
+    Operation(
+        id="GetReport",
+        method="GET",
+        path="/reports/{id}",
+        handler="get_report",
+        summary="Look at a comparison",
+        description="Where container, records, files and vector stores disagreed, and what was done about it.",
+        visibility="advanced",
+        parameters=(Parameter(name="id", type=ReportId),),
+        replies=(
+            Reply(status=200, type=Report, description="The comparison has ended."),
+            COMPARING,
+        ),
+        problems={404: ("report_not_found",)},
+    ),
+)
+
+SEARCH = (
+    Operation(
+        id="Search",
+        method="POST",
+        path="/search",
+        handler="search",
+        summary="Search documents",
+        description="The passages that fit a query best, with document, page and score; no model answers.",
+        visibility="important",
+        body=shapes.SearchBody,
+        example={"query": "alert thresholds"},
+        replies=(Reply(status=200, type=shapes.SearchResults, description="The passages."),),
+        problems={
+            400: ("empty_query", "query_too_long", "invalid_collection", "invalid_filters"),
+            404: ("collection_not_found",),
+            409: ("collection_rebuilding",),
+        },
+    ),
+)
+
+COLLECTIONS = (
+    Operation(
+        id="ListCollections",
+        method="GET",
+        path="/collections",
+        handler="list_collections",
+        summary="List collections",
+        description="What each holds, and what its vector stores cost a day.",
+        replies=(Reply(status=200, type=shapes.CollectionPage, description="The collections."),),
+    ),
+    Operation(
+        id="GetCollection",
+        method="GET",
+        path="/collections/{name}",
+        handler="get_collection",
+        summary="Look at a collection",
+        description="What it holds, and what its vector stores cost a day.",
+        parameters=(COLLECTION,),
+        replies=(Reply(status=200, type=Holding, description="The collection."),),
+        problems=NO_COLLECTION,
+    ),
+    Operation(
+        id="PutCollection",
+        method="PUT",
+        path="/collections/{name}",
+        handler="put_collection",
+        summary="Set when a collection expires",
+        description="Its vector stores go after so many idle days, and are built anew from the documents when needed.",
+        visibility="advanced",
+        parameters=(COLLECTION,),
+        body=shapes.CollectionBody,
+        example={"expires_days": 30},
+        replies=(Reply(status=200, type=Holding, description="The collection."),),
+        problems=NO_COLLECTION,
+    ),
+    Operation(
+        id="DeleteCollection",
+        method="DELETE",
+        path="/collections/{name}",
+        handler="delete_collection",
+        summary="Delete a collection",
+        description="All its documents, and then its vector stores.",
+        visibility="advanced",
+        parameters=(COLLECTION,),
+        replies=(Reply(status=202, type=shapes.Deleting, description="It is being deleted."),),
+        problems=NO_COLLECTION,
     ),
 )
 
@@ -442,4 +625,14 @@ OPERATING = (
     ),
 )
 
-OPERATIONS: tuple[Operation, ...] = (*RUNS, *THREADS, *ASSISTANTS, *DOCUMENTS, *HOOKS, *OPERATING, *OPEN)
+OPERATIONS: tuple[Operation, ...] = (
+    *RUNS,
+    *THREADS,
+    *ASSISTANTS,
+    *DOCUMENTS,
+    *SEARCH,
+    *COLLECTIONS,
+    *HOOKS,
+    *OPERATING,
+    *OPEN,
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 
@@ -12,6 +13,8 @@ from shared.filetypes import bad_path
 from shared.http.fields import (
     COLLECTION_MAX_CHARS,
     FILES_MAX,
+    FILTERS_DEPTH_MAX,
+    FILTERS_MAX,
     FUNCTIONS_MAX,
     METADATA_KEY_MAX_CHARS,
     METADATA_MAX,
@@ -21,20 +24,24 @@ from shared.http.fields import (
     AssistantName,
     CollectionName,
     Cursor,
+    DocumentState,
     FunctionName,
     HookId,
     IdempotencyKey,
+    ReportId,
     RunId,
     Status,
     ThreadId,
     fits,
 )
 from shared.http.shapes import AssistantBody, FunctionTool, QuestionBody, ToolOutputsBody
-from shared.models import Assistant, Function, RunStatus
+from shared.models import Assistant, DocumentStatus, Function, RunStatus, collection_of
 from shared.runs import Question
 from shared.settings import Settings
 
 T = TypeVar("T")
+
+BLOB_METADATA_MAX_BYTES = 8 * 1024
 
 
 def body_from(body: bytes, headers: Mapping[str, str], type: type[T], *, max_bytes: int) -> T:
@@ -152,12 +159,42 @@ def collection_from(text: str) -> str:
     return text
 
 
-def document_path_from(collection: str, path: str) -> str:
-    """`default` is the folderless collection: `PUT /api/documents/default/a.pdf` writes `default/a.pdf`."""
-    full = f"{collection_from(collection)}/{path}"
-    if why := bad_path(full):
+def document_path_from(path: str) -> str:
+    """`reports/a.pdf` is in the collection `reports`; `a.pdf`, without a folder, is in `default`."""
+    if why := bad_path(path):
         raise BadRequest(why, code="invalid_path")
-    return full
+    collection_from(collection_of(path))
+    return path
+
+
+def prefix_from(text: str | None) -> str:
+    """What is to be deleted all together has to be said plainly: a folder, with its slash."""
+    if not text or not text.endswith("/") or bad_path(text.removesuffix("/")):
+        raise BadRequest("Name the folder whose documents are to go, with a slash at its end.", code="invalid_prefix")
+    return text
+
+
+def blob_metadata_from(headers: Mapping[str, str]) -> dict[str, str]:
+    """`x-ms-meta-team: hr` -> `{"team": "hr"}`, as Blob Storage takes it.
+
+    Source: https://learn.microsoft.com/rest/api/storageservices/setting-and-retrieving-properties-and-metadata-for-blob-resources
+    """
+    prefix = "x-ms-meta-"
+    found = {name.lower().removeprefix(prefix): v for name, v in headers.items() if name.lower().startswith(prefix)}
+    fine = all(re.fullmatch(r"[a-z_][a-z0-9_]{0,63}", k) and re.fullmatch(r"[ -~]*", v) for k, v in found.items())
+    if not fine or sum(len(k) + len(v) for k, v in found.items()) > BLOB_METADATA_MAX_BYTES:
+        raise BadRequest(
+            "A header x-ms-meta-<name> takes a name of letters, digits and _ and a value in printable ASCII; all of "
+            f"them together {BLOB_METADATA_MAX_BYTES:,} bytes.",
+            code="invalid_metadata",
+        )
+    return found
+
+
+def report_id_from(text: str) -> str:
+    if not fits(text, ReportId):
+        raise NotFound("There is no such report.", code="report_not_found")
+    return text
 
 
 def idempotency_key_from(headers: Mapping[str, str]) -> str | None:
@@ -179,11 +216,26 @@ def status_from(text: str | None) -> RunStatus | None:
     return cast(RunStatus, text)
 
 
-def limit_from(text: str | None, *, default: int = PAGE_DEFAULT) -> int:
+def document_status_from(text: str | None) -> DocumentStatus | None:
+    if text is None:
+        return None
+    if not fits(text, DocumentState):
+        known = ", ".join(get_args(DocumentStatus))
+        raise BadRequest(f"A document's status is one of {known}.", code="invalid_status")
+    return cast(DocumentStatus, text)
+
+
+def flag_from(text: str | None, name: str) -> bool:
+    if text not in (None, "true", "false"):
+        raise BadRequest(f"{name} is true or false.", code="invalid_flag")
+    return text == "true"
+
+
+def limit_from(text: str | None, *, default: int = PAGE_DEFAULT, most: int = PAGE_MAX) -> int:
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= PAGE_MAX):
-        raise BadRequest(f"The limit is a whole number from 1 to {PAGE_MAX}.", code="invalid_limit")
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= most):
+        raise BadRequest(f"The limit is a whole number from 1 to {most}.", code="invalid_limit")
     return int(text)
 
 
@@ -191,6 +243,55 @@ def cursor_from(text: str | None) -> str | None:
     if text is not None and not fits(text, Cursor):
         raise BadRequest("Take the cursor from the page before, as it is.", code="invalid_cursor")
     return text
+
+
+# ---- search ------------------------------------------------------------------------------------------------------
+
+
+def query_from(text: str, max_chars: int) -> str:
+    if not text.strip():
+        raise BadRequest("The query is empty. Write one in the field 'query'.", code="empty_query")
+    if len(text) > max_chars:
+        raise BadRequest(
+            f"The query has {len(text):,} characters; at most {max_chars:,} are taken.", code="query_too_long"
+        )
+    return text.strip()
+
+
+def filters_from(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The filter object of file search, checked.
+
+    Source: https://platform.openai.com/docs/guides/retrieval#attribute-filtering
+    """
+    if given is not None and (fault := _filter_fault(given, depth=1)):
+        raise BadRequest(f"The filter cannot be used: {fault}", code="invalid_filters")
+    return given
+
+
+def _filter_fault(node: object, *, depth: int) -> str | None:
+    if not isinstance(node, dict):
+        return "each is an object with a 'type'."
+    kind = node.get("type")
+    if kind in ("and", "or"):
+        parts = node.get("filters")
+        if node.keys() != {"type", "filters"} or not isinstance(parts, list) or not 0 < len(parts) <= FILTERS_MAX:
+            return f"{kind!r} takes 'filters', a list of 1 to {FILTERS_MAX}, and nothing else."
+        if depth == FILTERS_DEPTH_MAX:
+            return f"they are nested more than {FILTERS_DEPTH_MAX} deep."
+        return next((fault for part in parts if (fault := _filter_fault(part, depth=depth + 1))), None)
+    if node.keys() != {"type", "key", "value"} or not isinstance(node["key"], str) or not 0 < len(node["key"]) <= 64:
+        return "a comparison takes 'type', 'key' (the name of a metadata) and 'value', and nothing else."
+    value = node["value"]
+    if kind in ("in", "nin"):
+        good = (
+            isinstance(value, list) and 0 < len(value) <= 100 and all(isinstance(v, str | int | float) for v in value)
+        )
+        return None if good else f"{kind!r} takes a list of 1 to 100 texts, numbers or truth values."
+    if kind not in ("eq", "ne", "gt", "gte", "lt", "lte"):
+        return f"there is no type {str(kind)[:40]!r}; use eq, ne, gt, gte, lt, lte, in, nin, and, or."
+    if not isinstance(value, str | int | float) or (isinstance(value, bool) and kind not in ("eq", "ne")):
+        return f"{kind!r} compares with a text or a number."
+    return None
 
 
 # ---- parts of a question -----------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import msgspec
 
 from shared.answers import markdown_of
 from shared.errors import AppError, ServiceBusy, StorageError
-from shared.http.shapes import RUNTIME_STATUS, ChartView, PendingCall, Problem, RunAccepted, RunEnded
-from shared.models import Answer, Run, RunStatus
+from shared.http.shapes import RUNTIME_STATUS, ChartView, DocumentView, PendingCall, Problem, RunAccepted, RunEnded
+from shared.models import Answer, Document, Report, Run, RunStatus
 from shared.polling import look_delay_s
 
 TITLES = {
@@ -25,6 +25,7 @@ TITLES = {
     502: "The model service refused",
     503: "Try again later",
 }
+REPORT_LOOK_S = 2
 WAITING_S = 30  # between looks at a run that waits for its caller
 
 
@@ -99,6 +100,37 @@ def finished(answer: Answer, url: str) -> func.HttpResponse:
         markdown=markdown_of(answer),
     )
     return json_response(200, body)
+
+
+def document_view(document: Document) -> DocumentView:
+    shown = document.incoming or document.live
+    return DocumentView(
+        path=document.path,
+        collection=document.collection,
+        status=document.status,
+        size_bytes=document.size_bytes,
+        etag=document.etag,
+        answers_etag=document.live.etag if document.live else None,
+        kind=shown.kind if shown else None,
+        parts=len(document.live.parts) if document.live else 0,
+        reason=document.reason,
+        notice=shown.notice if shown else None,
+        metadata=shown.metadata if shown else {},
+        tries=document.tries,
+        attempts=list(reversed(document.attempts)),
+        updated_at=document.updated_at,
+        indexed_at=document.indexed_at,
+        deadline_at=document.deadline_at if document.incoming else None,
+    )
+
+
+def reported(report: Report, url: str) -> func.HttpResponse:
+    """202 with `Location` while a comparison goes on, 200 once it has ended."""
+    if report.status in ("completed", "failed"):
+        return json_response(200, report)
+    prefix = url.split("?")[0].split("/documents/reconcile")[0].split("/reports/")[0]
+    where = _with_key(f"{prefix}/reports/{quote(report.id)}", url)
+    return json_response(202, report, {"Location": where, "Retry-After": str(REPORT_LOOK_S)})
 
 
 def _follow(run_id: str, status: RunStatus, url: str) -> dict[str, Any]:

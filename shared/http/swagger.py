@@ -165,10 +165,12 @@ def _converted(schema: Json, components: Mapping[str, Json], *, inline: bool = F
 
 
 def _nullable(schema: Json, components: Mapping[str, Json]) -> Json:
-    """`anyOf: [X, null]` -> X with `x-nullable`; the types of our API have no other unions."""
-    (only,) = (option for option in schema["anyOf"] if option != {"type": "null"})
+    """`anyOf: [X, null]` -> X with `x-nullable`. 2.0 has no words for other unions: they may be anything."""
+    options = [option for option in schema["anyOf"] if option != {"type": "null"}]
     rest = {name: value for name, value in schema.items() if name != "anyOf"}
-    return {**_converted(only, components, inline=True), **_converted(rest, components), "x-nullable": True}
+    if len(options) > 1:
+        return _converted(rest, components)
+    return {**_converted(options[0], components, inline=True), **_converted(rest, components), "x-nullable": True}
 
 
 def _property(name: str, schema: Json, components: Mapping[str, Json], needed: bool) -> Json:

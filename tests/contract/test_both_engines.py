@@ -35,6 +35,7 @@ from local.openai_emulator.models.base import (
 )
 from local.openai_emulator.server import serve
 from shared.answers import citations_of, distinct
+from shared.attributes import Source
 from shared.engines.assistants import AssistantsEngine
 from shared.engines.base import Ask, Engine, Look
 from shared.engines.client import open_client
@@ -128,7 +129,7 @@ async def test_a_cited_answer(played: Played) -> None:
         counted(Search(queries=("warning limit",)), 10, 5),
         answers_from_the_guide,
     ]
-    _, look = await played.run(ask_of(played, "Which limits?", store_id=store_id))
+    _, look = await played.run(ask_of(played, "Which limits?", stores=(store_id,)))
     output = look.output
     assert output is not None
     assert (look.status, look.failure) == ("completed", None)
@@ -141,7 +142,9 @@ async def test_a_cited_answer(played: Played) -> None:
         (second, file_id, "guide.md"),
         (second, file_id, "guide.md"),
     ]
-    cited = citations_of(output.text, output.marks, output.passages, {file_id: ("docs/guide.md", "0x1")})
+    cited = citations_of(
+        output.text, output.marks, output.passages, {file_id: Source(path="docs/guide.md", etag="0x1")}
+    )
     assert [citation.document for citation in cited] == ["docs/guide.md"] * 3
     assert [citation.quote for citation in cited] == [
         "The warning limit for response time is 350 ms.",

@@ -27,7 +27,7 @@ from local.openai_emulator.server import serve
 from local.openai_emulator.settings import Settings as EmulatorSettings
 from shared.engines import client as client_module
 from shared.engines.assistants import AssistantsEngine
-from shared.engines.base import Ask, Engine, IndexState, Look, MadeFile, VectorStores
+from shared.engines.base import Ask, Engine, IndexState, Look, MadeFile, VectorStores, Within
 from shared.engines.client import open_client
 from shared.engines.responses import ResponsesEngine
 from shared.engines.vector_stores import OpenAIVectorStores
@@ -127,7 +127,7 @@ async def settled(stores: VectorStores, store_id: str, file_id: str) -> IndexSta
 
 async def indexed(stores: VectorStores, name: str, content: bytes) -> tuple[str, str]:
     """Ids of a new store and of the one file in it."""
-    store_id = await stores.create_store(f"test-{uuid.uuid4().hex[:8]}")
+    store_id = await stores.create_store(f"test-{uuid.uuid4().hex[:8]}", app="test")
     file_id = await stores.upload(name, io.BytesIO(content))
     await stores.attach(store_id, file_id, {"path": name, "etag": "0x1", "kind": "text"})
     assert (await settled(stores, store_id, file_id)).status == "completed"
@@ -138,8 +138,9 @@ def ask_of(
     service: Service,
     question: str,
     *,
-    store_id: str | None = None,
+    stores: tuple[str, ...] = (),
     files: tuple[str, ...] = (),
+    within: Within | None = None,
     previous: str | None = None,
 ) -> Ask:
     return Ask(
@@ -147,7 +148,8 @@ def ask_of(
         question=question,
         model=service.model,
         instructions="Answer from the documents. Use Python for data. Save charts as PNG files.",
-        store_id=store_id,
+        stores=stores,
+        within=within,
         file_ids=files,
         previous=previous,
     )
@@ -174,7 +176,7 @@ async def test_a_file_goes_into_a_store_and_out_again(stores: VectorStores, name
 async def test_content_is_sent_from_its_start(stores: VectorStores) -> None:
     content = io.BytesIO(GUIDE)
     content.read()
-    store_id = await stores.create_store("s")
+    store_id = await stores.create_store("s", app="test")
     file_id = await stores.upload("guide.md", content)
     await stores.attach(store_id, file_id, {})
     assert (await settled(stores, store_id, file_id)).status == "completed"
@@ -183,7 +185,7 @@ async def test_content_is_sent_from_its_start(stores: VectorStores) -> None:
 
 
 async def test_what_is_unknown_is_missing(stores: VectorStores) -> None:
-    store_id = await stores.create_store("s")
+    store_id = await stores.create_store("s", app="test")
     with pytest.raises(ServiceMissing):
         await stores.state(store_id, "assistant-unknown")
     with pytest.raises(ServiceMissing):
@@ -194,7 +196,7 @@ async def test_what_is_unknown_is_missing(stores: VectorStores) -> None:
 
 
 async def test_a_damaged_document_fails_with_a_reason(service: Service) -> None:
-    store_id = await service.stores.create_store("s")
+    store_id = await service.stores.create_store("s", app="test")
     file_id = await service.stores.upload("a.pdf", io.BytesIO(b"%PDF-1.7 this is no PDF"))
     await service.stores.attach(store_id, file_id, {})
     state = await settled(service.stores, store_id, file_id)
@@ -211,7 +213,7 @@ async def test_a_damaged_document_fails_with_a_reason(service: Service) -> None:
 async def test_a_cited_answer_and_its_follow_up(service: Service) -> None:
     store_id, file_id = await indexed(service.stores, "guide.md", GUIDE)
     first = await service.engine.start(
-        ask_of(service, "What is the warning limit for response time?", store_id=store_id)
+        ask_of(service, "What is the warning limit for response time?", stores=(store_id,))
     )
     look = await ended(lambda: service.engine.look((first,)))
     assert (look.status, look.failure) == ("completed", None)
@@ -233,7 +235,7 @@ async def test_a_cited_answer_and_its_follow_up(service: Service) -> None:
     assert look.output.model
 
     second = await service.engine.start(
-        ask_of(service, "And what is the critical limit?", store_id=store_id, previous=first)
+        ask_of(service, "And what is the critical limit?", stores=(store_id,), previous=first)
     )
     look = await ended(lambda: service.engine.look((second,)))
     assert look.output is not None
@@ -422,7 +424,7 @@ EVERY_CALL: dict[str, Callable[[Service], Awaitable[object]]] = {
     "look": lambda s: s.engine.look(("resp_1",)),
     "cancel": lambda s: s.engine.cancel("resp_1"),
     "download": lambda s: s.engine.download(MadeFile(container_id="c", file_id="f", filename="a.png")),
-    "create_store": lambda s: s.stores.create_store("a"),
+    "create_store": lambda s: s.stores.create_store("a", app="test"),
     "delete_store": lambda s: s.stores.delete_store("vs_1"),
     "upload": lambda s: s.stores.upload("a.md", io.BytesIO(b"x")),
     "attach": lambda s: s.stores.attach("vs_1", "file-1", {}),

@@ -14,7 +14,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from local.azurite import Azurite
-from shared.documents import _record_name
+from shared.catalogue import record_name
 from shared.errors import BlobChanged, BlobMissing, StorageError
 from shared.records import key_of
 from shared.settings import StorageAccount
@@ -226,8 +226,8 @@ async def test_records_of_hostile_names_stay_apart(blobs: Blobs) -> None:
 
 async def test_the_record_of_the_longest_name_can_be_written(blobs: Blobs) -> None:
     path = "監視" * 100 + "/" + "報告書" * 100 + ".md"
-    await blobs.write(_record_name(path), b"{}", media_type="application/json")
-    assert (await blobs.read(_record_name(path))).content == b"{}"
+    await blobs.write(record_name(path), b"{}", media_type="application/json")
+    assert (await blobs.read(record_name(path))).content == b"{}"
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body")  # of the SDK's single requests

@@ -9,13 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.answers import QUOTE_MAX_CHARS, citations_of, distinct, link, markdown_of, media_type_of, safe_filename
+from shared.attributes import Source
 from shared.engines.base import MadeFile, Mark, Passage
 from shared.models import Answer, Chart, Citation, Cost, Failure, OutputFile, Timings
 from tests.fakes import Clock
 
 NOW = Clock()()
 GUIDE = "Limits for HTTP.\nThe warning limit is 350 ms. The critical limit is 900 ms.\nCall the team lead at night."
-DOCUMENTS: dict[str, tuple[str, str | None]] = {"f1": ("ops/guide.md", "0x1"), "f2": ("ops/other.md", "0x2")}
+DOCUMENTS = {
+    "f1": Source(path="ops/guide.md", etag="0x1"),
+    "f2": Source(path="ops/other.md", etag="0x2", first_page=301),
+}
 
 
 def passage(file_id: str, text: str, **attributes: str | float | bool) -> Passage:

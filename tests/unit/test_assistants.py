@@ -67,7 +67,7 @@ async def test_a_run_keeps_the_version_that_it_began_with(world: World) -> None:
     [ask] = world.engine.asks.values()
     assert (ask.model, ask.instructions, ask.temperature, ask.max_output_tokens) == ("m", "One.", 0.5, 99)
     assert (ask.code_interpreter, [function.name for function in ask.functions]) == (False, ["current_time"])
-    assert ask.store_id in world.stores.stores
+    assert set(ask.stores) <= world.stores.stores.keys()
     assert (run.deadline_at - run.created_at).total_seconds() == 77
     answer = world.answer(run.id)
     assert answer.assistant is not None
@@ -81,7 +81,7 @@ async def test_without_file_search_no_store_is_named(world: World) -> None:
     await put(world, file_search=False)
     await world.ask(assistant="brief")
     [ask] = world.engine.asks.values()
-    assert ask.store_id is None
+    assert ask.stores == ()
 
 
 @pytest.mark.parametrize("when", ["state.read", "state.write assistants/brief/", "state.write assistants/brief.json"])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.documents import CLAIM, Offer, _offer_name, _record_name, _tags
+from shared.catalogue import _tags, record_name
 from shared.engines.base import IndexState
 from shared.errors import ServiceBusy, ServiceError, StorageError
+from shared.lifecycle import CLAIM
 from shared.models import DataFile, Document, Reason, Version
 from shared.records import pack
+from shared.scope import entry_of, scope_name, version_of
 from tests.fakes import Crash
 from tests.unit.world import DEADLINE_S, World
 
@@ -32,11 +35,13 @@ async def test_a_document_is_indexed(world: World) -> None:
     assert (document.live.kind, document.incoming, document.retired, document.reason) == ("text", None, (), None)
     assert world.live_text("reports") == [b"Words."]
     [store] = world.stores.stores.values()
-    assert store.files[document.live.file_id or ""] == {
+    assert store.files[document.live.parts[0]] == {
         "path": "reports/a.md",
         "etag": etag,
-        "collection": "reports",
+        "version": version_of("reports/a.md", etag),
         "kind": "text",
+        "since": world.clock().timestamp(),
+        "modified": world.clock().timestamp(),
     }
 
 
@@ -48,8 +53,7 @@ async def test_nothing_waits_while_the_service_is_at_it(world: World) -> None:
     while world.indexing.messages:
         sent = world.indexing.take()
         delays.append(sent.delay_s)
-        world.clock.now = max(world.clock.now, sent.due_at)
-        await world.documents.look("a.md")
+        await world.work(sent)
     assert delays[:4] == [0, 1, 1, 1]
     assert delays == sorted(delays)
     assert max(delays) <= 30
@@ -63,7 +67,7 @@ async def test_a_data_file_has_a_card_in_its_place(world: World) -> None:
     assert world.stores.files[live.data_file_id or ""][1] == CSV
     [card] = world.live_text("sales")
     assert b"| visits | integer | 1 to 2 | 0 |" in card
-    offers = await world.documents.data_files("sales")
+    offers = await world.offers("sales")
     assert offers.keys() == {DataFile(path="sales/2026/visits.csv", file_id=live.data_file_id or "")}
     assert {"visit", "month", "jan"} <= set(next(iter(offers.values())))
 
@@ -78,7 +82,7 @@ async def test_json_is_data_when_it_is_a_table(world: World, content: bytes, kin
     live = (await world.document("a.json")).live
     assert live is not None
     assert live.kind == kind
-    assert len(await world.documents.data_files("default")) == (kind == "data")
+    assert len(await world.offers()) == (kind == "data")
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,7 @@ async def test_a_collection_is_one_store(world: World) -> None:
 
 
 async def test_two_instances_make_one_store(world: World) -> None:
-    other = world.instance().documents
+    other = world.instance().library.documents
     for path in ("c/a.md", "c/b.md"):
         world.blobs.put(path, b"x")
     world.outside.meanwhile(lambda: other.index("c/b.md"), before="stores.create_store")
@@ -180,7 +184,7 @@ async def test_the_old_version_answers_until_the_new_one_is_complete(world: Worl
 @pytest.mark.parametrize("how", ["at the service", "empty", "refused"])
 async def test_a_failed_new_version_leaves_the_old_one_answering(world: World, how: str) -> None:
     old = await world.drop("a.csv", CSV)
-    offers = await world.documents.data_files("default")
+    offers = await world.offers()
     if how == "at the service":
         world.stores.states["a.csv.md"] = [FAILED]
     if how == "refused":
@@ -190,14 +194,14 @@ async def test_a_failed_new_version_leaves_the_old_one_answering(world: World, h
     assert (summary.status, summary.answers_etag) == ("failed", old)
     assert summary.reason is not None
     assert b"visits" in world.live_text()[0]
-    assert await world.documents.data_files("default") == offers
+    assert await world.offers() == offers
     assert len(world.stores.files) == 2
 
 
 async def test_a_table_that_becomes_text_is_offered_no_more(world: World) -> None:
     await world.drop("a.json", b'[{"a": 1}]')
     await world.drop("a.json", b'{"a": 1}')
-    assert await world.documents.data_files("default") == {}
+    assert await world.offers() == {}
     assert world.live_text() == [b'{"a": 1}']
 
 
@@ -213,7 +217,7 @@ async def test_a_newer_version_overtakes_one_that_is_being_indexed(world: World)
 
 @pytest.mark.parametrize("when", ["stores.upload", "stores.attach", "documents.stream", "state.write index"])
 async def test_a_newer_version_comes_while_the_older_one_is_sent(world: World, when: str) -> None:
-    other = world.instance().documents
+    other = world.instance().library.documents
 
     async def overwrite() -> None:
         world.blobs.put("a.md", b"second")
@@ -230,7 +234,7 @@ async def test_a_newer_version_comes_while_the_older_one_is_sent(world: World, w
 
 @pytest.mark.parametrize("first_call", ["documents.info", "state.read index"])
 async def test_an_old_event_that_paused_does_not_undo_a_newer_version(world: World, first_call: str) -> None:
-    other = world.instance().documents
+    other = world.instance().library.documents
 
     async def newer() -> None:
         world.blobs.put("a.md", b"second")
@@ -248,7 +252,7 @@ async def test_an_old_event_that_paused_does_not_undo_a_newer_version(world: Wor
 
 async def test_an_offer_follows_the_newest_version(world: World) -> None:
     """While one instance writes the offer of a version, another one puts a newer version in its place."""
-    other = world.instance().documents
+    other = world.instance().library.documents
 
     async def newer() -> None:
         world.blobs.put("a.csv", b"month,clicks\njan,1\n")
@@ -256,11 +260,11 @@ async def test_an_offer_follows_the_newest_version(world: World) -> None:
         for _ in range(3):
             await other.look("a.csv")
 
-    world.outside.meanwhile(newer, before="state.write data/")
+    world.outside.meanwhile(newer, before="state.write scope/")
     await world.drop("a.csv", CSV)
     live = (await world.document("a.csv")).live
     assert live is not None
-    assert [file.file_id for file in await world.documents.data_files("default")] == [live.data_file_id]
+    assert [file.file_id for file in await world.offers()] == [live.data_file_id]
     assert live.data_file_id in world.stores.files
 
 
@@ -276,7 +280,7 @@ async def test_the_same_event_again_does_nothing(world: World) -> None:
 
 
 async def test_the_same_event_twice_at_once_sends_the_document_once(world: World) -> None:
-    other = world.instance().documents
+    other = world.instance().library.documents
     world.outside.meanwhile(lambda: other.index("a.md"), before="stores.upload")
     await world.drop("a.md")
     assert sum(call.startswith("stores.upload") for call in world.outside.calls) == 1
@@ -317,7 +321,7 @@ async def test_removing_takes_everything_away(world: World) -> None:
     await world.settle()
     assert await world.listing() == {}
     assert world.stores.files == {}
-    assert world.state.names("index/") == world.state.names("data/") == []
+    assert world.state.names("index/") == world.state.names("scope/") == []
 
 
 async def test_removing_twice_or_what_was_never_there(world: World) -> None:
@@ -349,7 +353,7 @@ async def test_removed_then_uploaded_again(world: World) -> None:
 )
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_uploaded_again_while_the_old_one_is_removed(world: World, when: str, after: bool) -> None:
-    other = world.instance().documents
+    other = world.instance().library.documents
 
     async def upload_again() -> None:
         world.blobs.put("a.md", b"again")
@@ -368,7 +372,7 @@ async def test_uploaded_again_while_the_old_one_is_removed(world: World, when: s
 @pytest.mark.parametrize("when", ["state.read", "state.write", "documents.stream", "stores.upload", "stores.attach"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_removed_while_it_is_sent(world: World, when: str, after: bool) -> None:
-    other = world.instance().documents
+    other = world.instance().library.documents
 
     async def delete() -> None:
         world.blobs.take_away("a.md")
@@ -420,8 +424,7 @@ async def test_a_busy_service_is_asked_again_later(world: World, call: str) -> N
     while world.indexing.messages:
         sent = world.indexing.take()
         seen.append(sent.delay_s)
-        world.clock.now = max(world.clock.now, sent.due_at)
-        await world.documents.look("a.md")
+        await world.work(sent)
     assert 21 in seen
     document = await world.document("a.md")
     assert (document.status, document.faults, document.claimed_until) == ("indexed", 0, None)
@@ -435,7 +438,7 @@ async def test_a_service_that_stays_busy_meets_the_deadline(world: World) -> Non
     await world.drop("a.md")
     document = await world.document("a.md")
     assert document.reason is not None
-    assert (document.status, document.reason.code) == ("failed", "timeout")
+    assert (document.status, document.reason.code) == ("failed", "service_busy")
     assert timedelta(0) < world.clock() - start - timedelta(seconds=DEADLINE_S) < timedelta(minutes=1)
 
 
@@ -475,9 +478,8 @@ async def _tried_until_it_works(world: World, event: str) -> None:
         if not world.indexing.messages:
             return
         sent = world.indexing.take()
-        world.clock.now = max(world.clock.now, sent.due_at)
         try:
-            await world.documents.look("a.csv")
+            await world.work(sent)
         except Crash:
             world.restart()
             world.indexing.messages.append(sent)
@@ -513,14 +515,14 @@ async def test_a_crash_at_any_call_loses_nothing(event: str, after: bool) -> Non
         if event == "remove":
             assert await world.listing() == {}, where
             assert world.live_text() == [], where
-            assert world.state.names("data/") == [], where
+            assert world.state.names("scope/") == [], where
             continue
         document = await world.document("a.csv")
         assert document.status == "indexed", where
         assert document.live is not None
-        assert [file.file_id for file in await world.documents.data_files("default")] == [document.live.data_file_id]
+        assert [file.file_id for file in await world.offers()] == [document.live.data_file_id]
         held = [i for store in world.stores.stores.values() for i in store.files if i in world.stores.files]
-        assert document.live.file_id in held, where
+        assert document.live.parts[0] in held, where
         assert document.live.data_file_id in world.stores.files, where
         assert len([i for i in held if "path" in _attributes(world, i)]) <= 2, where
 
@@ -536,7 +538,7 @@ async def test_a_claim_of_a_dead_process_runs_out(world: World) -> None:
         await world.documents.index("a.md")
     start = world.clock()
     await world.documents.index("a.md")
-    assert [sent.message for sent in world.indexing.messages] == [{"path": "a.md"}]
+    assert [sent.message for sent in world.indexing.messages] == [{"path": "a.md", "admitted": False}]
     await world.settle(looks=200)
     assert (await world.document("a.md")).status == "indexed"
     assert CLAIM <= world.clock() - start < CLAIM + timedelta(seconds=30)
@@ -570,7 +572,7 @@ async def test_giving_up_fails_what_is_being_indexed(world: World) -> None:
     await world.documents.give_up("a.md", "The app failed.")
     summary = (await world.listing())["a.md"]
     assert (summary.status, summary.answers_etag) == ("failed", old)
-    assert summary.reason == Reason(code="gave_up", message="The app failed.")
+    assert summary.reason == Reason(code="gave_up", message="The app failed.", retryable=True)
     assert world.live_text() == [b"old"]
 
 
@@ -586,7 +588,7 @@ async def test_giving_up_on_what_has_no_record_makes_one(world: World) -> None:
     await world.documents.give_up("a.md", "The app failed.")
     summary = (await world.listing())["a.md"]
     assert summary.status == "failed"
-    assert summary.reason == Reason(code="gave_up", message="The app failed.")
+    assert summary.reason == Reason(code="gave_up", message="The app failed.", retryable=True)
 
 
 async def test_giving_up_on_what_is_gone_does_nothing(world: World) -> None:
@@ -609,7 +611,7 @@ async def test_the_listing_shows_every_document(world: World) -> None:
         "b/new.md": ("pending", "b"),
         "b/x.md": ("indexed", "b"),
     }
-    assert list(listed) == sorted(listed)
+    assert list(listed) == ["b/x.md", "a.png", "ab/other.md", "b/new.md"], "by collection; what is pending comes last"
     assert set(await world.listing("b")) == {"b/new.md", "b/x.md"}
     assert set(await world.listing("default")) == {"a.png"}
     assert await world.listing("none") == {}
@@ -642,8 +644,10 @@ def test_what_is_stored_of_a_long_name_fits(letter: str, folder_chars: int) -> N
         live=version,
         reason=Reason(code="unsupported_file", message=letter * 5000),
     )
-    assert max(len(_record_name(path)), len(_offer_name(path))) <= 1024
+    assert max(len(record_name(path)), len(scope_name(path))) <= 1024
     # Azure takes 8 KiB of metadata, names and values together.
     assert sum(len(key) + len(value) for key, value in _tags(document).items()) <= 8192
-    offer = Offer(path=path, file_id="assistant-" + "x" * 30, terms=tuple([letter * 20] * 50))
-    assert len(pack(offer)) <= 8192 or len(" ".join(offer.terms).encode()) > 1_000
+    data = replace(version, data_file_id="assistant-" + "x" * 30, terms=tuple([letter * 20] * 500), parts=("x",))
+    retired = tuple(replace(version, etag=f"0x{n}", parts=("x",)) for n in range(100))
+    entry = entry_of(replace(document, live=data, incoming=version, retired=retired))
+    assert len(pack(entry)) <= 8192

@@ -11,14 +11,12 @@ from shared.filetypes import (
     PICTURES,
     TEXT,
     Refused,
-    attributes_of,
     bad_path,
     classify,
     ending_of,
-    path_of,
     service_name,
 )
-from shared.models import Kind, collection_of
+from shared.models import collection_of
 
 
 @pytest.mark.parametrize("ending", sorted(TEXT))
@@ -92,19 +90,3 @@ def test_a_data_file_keeps_its_ending_and_has_no_folder(path: str) -> None:
     name = service_name(path, "data")
     assert "/" not in name
     assert name.endswith(".csv")
-
-
-@given(
-    st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1024),
-    st.sampled_from(["text", "data"]),
-)
-def test_attributes_fit_and_carry_the_path(path: str, kind: Kind) -> None:
-    attributes = attributes_of(path, etag="0x1", collection=collection_of(path), kind=kind)
-    assert len(attributes) <= 16
-    assert all(len(str(value)) <= 512 for value in attributes.values())
-    assert path_of(attributes) == path
-
-
-@pytest.mark.parametrize("attributes", [None, {}, {"path": 1}, "x", []])
-def test_foreign_files_have_no_path(attributes: object) -> None:
-    assert path_of(attributes) is None

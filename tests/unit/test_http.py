@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import azure.functions as func
@@ -40,11 +41,11 @@ async def all_well() -> list[Check]:
 
 @pytest.fixture
 def services(world: World) -> Callable[[], Services]:
-    return lambda: Services(
+    return lambda: replace(
+        world.app,
         settings=Settings.from_environ(LEAST),
         webhooks=ServiceWebhooks(AsyncOpenAI(api_key="none"), secret=None),
         look_around=all_well,
-        **vars(world.app),
     )
 
 

@@ -48,7 +48,7 @@ async def test_a_run_from_question_to_answer(world: World) -> None:
     assert (run.status, run.thread_id[:7], world.answers.names()) == ("in_progress", "thread_", [])
     [ask] = world.engine.asks.values()
     assert (ask.run_id, ask.question, ask.model, ask.previous) == (run.id, "What is the limit?", "test-model", None)
-    assert ask.store_id in world.stores.stores
+    assert set(ask.stores) <= world.stores.stores.keys()
     assert ask.instructions == INSTRUCTIONS
 
     await world.deliver(times=2)
@@ -199,7 +199,7 @@ async def test_a_cited_document_is_named_by_its_path(world: World) -> None:
     await world.drop("guide.md", b"The limit is 42. The sky is blue.")
     document = await world.document("guide.md")
     assert document.live is not None
-    file_id = document.live.file_id or ""
+    file_id = document.live.parts[0]
     [store] = world.stores.stores.values()
     found = Passage(
         file_id=file_id,
@@ -591,7 +591,7 @@ async def test_without_files_the_fitting_data_files_are_given(world: World) -> N
     stock, text = await world.document("stock.csv"), await world.document("text.md")
     assert stock.live
     assert text.live
-    assert given == (stock.live.data_file_id, text.live.file_id)
+    assert given == (stock.live.data_file_id, text.live.parts[0])
 
 
 async def test_a_follow_up_keeps_the_files_of_its_thread(world: World) -> None:
@@ -615,12 +615,12 @@ async def test_a_thread_stays_in_its_collection(world: World) -> None:
     first = await world.ask(collection="c")
     await world.finish()
     second = await world.ask(thread_id=first.thread_id)
-    assert (second.collection, second.store_id) == ("c", first.store_id)
+    assert (second.collection, second.stores) == ("c", first.stores)
 
 
 async def test_no_documents_no_store(world: World) -> None:
     run = await world.ask()
-    assert (run.collection, run.store_id) == ("default", None)
+    assert (run.collection, run.stores) == ("default", ())
 
 
 async def test_run_ids_sort_newest_first(world: World) -> None:

@@ -8,20 +8,18 @@ from typing import Any
 
 import msgspec
 
-from shared.assistants import Assistants
-from shared.collections import Collections
-from shared.costs import Prices
 from shared.documents import Documents
-from shared.models import Answer, Document, DocumentSummary, Run
+from shared.engines.webhooks import ServiceWebhooks
+from shared.models import Answer, DataFile, Document, DocumentSummary, Run
 from shared.outbound import UrlPolicy
-from shared.poller import Defaults, Poller
-from shared.publishing import Publisher
+from shared.poller import Poller
 from shared.push import Push
 from shared.runs import Question, Runs
-from shared.threads import Threads
-from tests.fakes import Clock, FakeEngine, FakeSender, FakeVectorStores, InMemoryBlobs, InMemoryQueue, Outside
+from shared.services import Services
+from shared.settings import Settings
+from shared.storage import Storage
+from tests.fakes import Clock, FakeEngine, FakeSender, FakeVectorStores, InMemoryBlobs, InMemoryQueue, Outside, Sent
 
-PRICES = Prices(input=1.0, cached=0.5, output=2.0, search=0.01, session=0.03, label="test prices")
 DEADLINE_S = 1800
 RUN_DEFAULT_S = 900
 RUN_MAX_S = 3600
@@ -30,17 +28,24 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 CALLBACK = "https://receiver.example/hook?sig=do-not-tell"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Instance:
-    """One process of the app."""
-
-    documents: Documents
-    runs: Runs
-    poller: Poller
-    publisher: Publisher
-    threads: Threads
-    assistants: Assistants
-    push: Push
+ENVIRON = {
+    "AzureWebJobsStorage": "fakes",
+    "OPENAI_BASE_URL": "http://fakes",
+    "OPENAI_API_KEY": "none",
+    "OPENAI_MODEL": "test-model",
+    "RUN_DEFAULT_S": str(RUN_DEFAULT_S),
+    "RUN_MAX_S": str(RUN_MAX_S),
+    "ACTION_MAX_S": str(ACTION_MAX_S),
+    "INDEXING_MAX_S": str(DEADLINE_S),
+    "DOCUMENT_MAX_BYTES": "1000000",
+    "UPLOADS_PER_S": "1000",
+    "PRICE_INPUT_USD": "1.0",
+    "PRICE_CACHED_USD": "0.5",
+    "PRICE_OUTPUT_USD": "2.0",
+    "PRICE_SEARCH_USD": "0.01",
+    "PRICE_SESSION_USD": "0.03",
+    "PRICE_LABEL": "test prices",
+}
 
 
 @dataclass
@@ -49,6 +54,7 @@ class World:
 
     clock: Clock = field(default_factory=Clock)
     outside: Outside = field(default_factory=Outside)
+    environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.blobs = InMemoryBlobs("documents", self.outside, self.clock)
@@ -57,14 +63,14 @@ class World:
         self.indexing = InMemoryQueue("indexing", self.outside, self.clock)
         self.queue = InMemoryQueue("runs", self.outside, self.clock)
         self.callbacks = InMemoryQueue("callbacks", self.outside, self.clock)
-        self.stores = FakeVectorStores(self.outside)
+        self.stores = FakeVectorStores(self.outside, self.clock)
         self.engine = FakeEngine(self.outside)
         self.sender = FakeSender()
         self.app = self.instance()
 
     @property
     def documents(self) -> Documents:
-        return self.app.documents
+        return self.app.library.documents
 
     @property
     def runs(self) -> Runs:
@@ -74,22 +80,7 @@ class World:
     def poller(self) -> Poller:
         return self.app.poller
 
-    def instance(self) -> Instance:
-        collections = Collections(self.state, self.stores, now=self.clock)
-        documents = Documents(
-            documents=self.blobs,
-            state=self.state,
-            indexing=self.indexing,
-            stores=self.stores,
-            collections=collections,
-            now=self.clock,
-            max_bytes=1_000_000,
-            deadline_s=DEADLINE_S,
-        )
-        publisher = Publisher(
-            answers=self.answers, engine=self.engine, stores=self.stores, prices=PRICES, now=self.clock
-        )
-        threads, assistants = Threads(self.state, now=self.clock), Assistants(self.state, now=self.clock)
+    def instance(self) -> Services:
         push = Push(
             state=self.state,
             queue=self.callbacks,
@@ -98,39 +89,22 @@ class World:
             secret=SECRET,
             now=self.clock,
         )
-        poller = Poller(
-            state=self.state,
-            queue=self.queue,
+        return Services.of(
+            Settings.from_environ({**ENVIRON, **self.environ}),
+            storage=Storage(
+                documents=self.blobs,
+                answers=self.answers,
+                state=self.state,
+                runs=self.queue,
+                indexing=self.indexing,
+                callbacks=self.callbacks,
+            ),
             engine=self.engine,
-            threads=threads,
-            assistants=assistants,
-            publisher=publisher,
+            stores=self.stores,
             push=push,
-            defaults=Defaults(model="test-model", instructions=None, action_max_s=ACTION_MAX_S),
+            webhooks=ServiceWebhooks.__new__(ServiceWebhooks),  # nobody calls it here
+            ping=self.stores.reachable,
             now=self.clock,
-        )
-        runs = Runs(
-            state=self.state,
-            publisher=publisher,
-            engine=self.engine,
-            poller=poller,
-            threads=threads,
-            assistants=assistants,
-            collections=collections,
-            documents=documents,
-            push=push,
-            now=self.clock,
-            default_s=RUN_DEFAULT_S,
-            max_s=RUN_MAX_S,
-        )
-        return Instance(
-            documents=documents,
-            runs=runs,
-            poller=poller,
-            publisher=publisher,
-            threads=threads,
-            assistants=assistants,
-            push=push,
         )
 
     def restart(self) -> None:
@@ -153,17 +127,30 @@ class World:
             if not self.indexing.messages:
                 return
             sent = self.indexing.take()
-            self.clock.now = max(self.clock.now, sent.due_at)
-            await self.documents.look(sent.message["path"])
+            await self.work(sent)
         raise AssertionError(f"Still messages after {looks} looks: {self.indexing.messages}")
 
+    async def work(self, sent: Sent) -> None:
+        """Deliver one message of `indexing`, when it is due."""
+        self.clock.now = max(self.clock.now, sent.due_at)
+        await self.app.library.work.do(msgspec.json.encode(sent.message))
+
     async def document(self, path: str) -> Document:
-        found = await self.documents.find(path)
+        found = await self.app.library.catalogue.find(path)
         assert found is not None
         return found
 
     async def listing(self, collection: str | None = None) -> dict[str, DocumentSummary]:
-        return {summary.path: summary async for summary in self.documents.list(collection)}
+        found: dict[str, DocumentSummary] = {}
+        cursor = None
+        while True:
+            page, cursor = await self.app.library.catalogue.page(collection=collection, cursor=cursor)
+            found |= {summary.path: summary for summary in page}
+            if cursor is None:
+                return found
+
+    async def offers(self, collection: str = "default") -> dict[DataFile, tuple[str, ...]]:
+        return (await self.app.library.scopes.of(collection)).files
 
     def live_text(self, collection: str = "default") -> list[bytes]:
         """The contents that the collection's vector store holds."""
