@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice, zip_longest
@@ -17,6 +19,10 @@ FIRST_ROWS = 5
 DISTINCT_MAX = 12  # values of a column that are kept to be shown; with more it is no category
 COLUMNS_MAX = 200  # shown on the card; the rest is counted
 CELL_MAX_CHARS = 60
+VALUES_MAX_CHARS = 160  # all of a column's categories together
+CARD_MAX_BYTES = 60_000
+CSV_MAX_BYTES = 512 * 1024 * 1024  # of a Parquet file's copy: what the service takes as one file
+SPOOL_BYTES = 4 * 1024 * 1024
 JSON_COLUMNS_MAX = 1_000
 XLSX_MAX_BYTES = 256 * 1024 * 1024  # unpacked; a small zip can hold far more
 JSON_MAX_BYTES = 32 * 1024 * 1024  # JSON is read whole to be judged; a larger one is taken for text
@@ -39,10 +45,11 @@ class Table:
     name: str  # of the sheet; "" when the file is one table
     columns: tuple[str, ...]
     rows: Iterator[Sequence[Any]]
+    note: str = ""  # what the reader of the card should know
 
 
 def card_of(filename: str, content: IO[bytes]) -> Card:
-    """Profile a .csv, .tsv, .xlsx or .json file.
+    """Profile a .csv, .tsv, .xlsx, .parquet or .json file.
 
     Raises:
         NotATable: it is damaged, empty or, for JSON, not a table.
@@ -61,7 +68,17 @@ def card_of(filename: str, content: IO[bytes]) -> Card:
         lines += ["", *table.markdown()]
     names = re.split(r"[\W_]+", filename.rsplit(".", 1)[0])
     words = chain(names, *(table.words() for table in tables))
-    return Card(markdown="\n".join(lines) + "\n", terms=tuple(dict.fromkeys(stem(w) for w in words if len(w) > 1)))
+    return Card(markdown=_cut(lines), terms=tuple(dict.fromkeys(stem(w) for w in words if len(w) > 1)))
+
+
+def _cut(lines: Sequence[str]) -> str:
+    """A workbook of many wide sheets gets a card of its first ones."""
+    left = CARD_MAX_BYTES
+    for number, line in enumerate(lines):
+        left -= len(line.encode("utf-8", "replace")) + 1
+        if left < 0:
+            return "\n".join([*lines[:number], "", "The card ends here; the file has more columns or sheets."]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 # ---- which data files fit a question -----------------------------------------------------------------------------
@@ -102,6 +119,8 @@ def _tables(filename: str, content: IO[bytes]) -> Iterable[Table]:
         return [_csv(content)]
     if ending == "xlsx":
         return _xlsx(content)
+    if ending == "parquet":
+        return _parquet(content)
     return [_json(content)]
 
 
@@ -116,7 +135,8 @@ def _csv(content: IO[bytes]) -> Table:
     header = next((row for row in rows if any(cell.strip() for cell in row)), None)
     if header is None:
         raise NotATable("The file is empty.")
-    return Table(name="", columns=tuple(header), rows=rows)
+    note = "" if encoding != "cp1252" else "The file is not in UTF-8; it was read as Windows-1252."
+    return Table(name="", columns=tuple(header), rows=rows, note=note)
 
 
 def _closing(rows: Iterator[list[str]], text: io.TextIOWrapper) -> Iterator[list[str]]:
@@ -124,6 +144,8 @@ def _closing(rows: Iterator[list[str]], text: io.TextIOWrapper) -> Iterator[list
     try:
         yield from (row for row in rows if row)
     except csv.Error as exc:
+        if "field limit" in str(exc):
+            raise NotATable(f"The file is no table: one cell has more than {csv.field_size_limit():,} signs.") from exc
         raise NotATable(f"The file cannot be read as a table: {exc}.") from exc
     finally:
         text.detach()
@@ -169,6 +191,86 @@ def _xlsx(content: IO[bytes]) -> Iterator[Table]:
         raise NotATable(f"The workbook cannot be read: it is damaged or protected by a password ({exc}).") from exc
 
 
+def _parquet(content: IO[bytes]) -> Iterator[Table]:
+    """By way of CSV, which is what code interpreter gets: the card describes just that."""
+    with csv_of(content) as copy:
+        yield _csv(copy)
+
+
+def csv_of(content: IO[bytes]) -> IO[bytes]:
+    """A Parquet file as CSV, written batch by batch into a temporary file that the caller closes.
+
+    Raises:
+        NotATable: it is damaged, has nested columns, or more than `CSV_MAX_BYTES` as CSV.
+    """
+    import arro3.io
+
+    content.seek(0)
+    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)
+    limited = _Limited(file)
+    try:
+        with _arrow_errors(limited):
+            batches = arro3.io.read_parquet(content)
+            names = [field.name for field in batches.schema]
+            nested = [field.name for field in batches.schema if _is_nested(field.type)]
+            if nested:
+                raise NotATable(f"The column {_short(nested[0])!r} holds nested values. Write them as JSON text.")
+            file.write(_line(names).encode())  # arro3 writes no header when there are no rows
+            arro3.io.write_csv(batches, limited, header=False)  # type: ignore[arg-type]
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _is_nested(kind: Any) -> bool:
+    from arro3.core import DataType
+
+    return DataType.is_nested(kind) and not DataType.is_dictionary(kind)
+
+
+def _line(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+class _Limited(io.RawIOBase):
+    """Hands bytes on until they are too many."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.is_full = False
+        self._left_bytes = CSV_MAX_BYTES
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            self.is_full = True
+            raise OSError("full")
+        return self._file.write(data)
+
+
+@contextmanager
+def _arrow_errors(limited: _Limited) -> Iterator[None]:
+    """arro3 raises plain `Exception`, and for a hostile file panics, which is a `BaseException` without a public name."""
+    try:
+        yield
+    except NotATable:
+        raise
+    except BaseException as exc:
+        if limited.is_full:
+            limit = f"{CSV_MAX_BYTES:,} bytes as CSV, which is the most that is taken"
+            raise NotATable(f"The Parquet file has more than {limit}. Split it.") from exc
+        if isinstance(exc, Exception) or type(exc).__name__ == "PanicException":
+            raise NotATable("The Parquet file cannot be read: it is damaged or of a kind that is not known.") from exc
+        raise
+
+
 def _json(content: IO[bytes]) -> Table:
     data = content.read(JSON_MAX_BYTES + 1)
     if len(data) > JSON_MAX_BYTES:
@@ -191,6 +293,12 @@ def _json(content: IO[bytes]) -> Table:
 # ---- profiling ---------------------------------------------------------------------------------------------------
 
 
+TEXT_START = re.compile(r"[^\W\d]")  # a cell that begins with a letter is text, whatever follows
+INTEGER = re.compile(r"[-+]?\d{1,18}")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
 class _Column:
     """What is known of one column after one pass."""
 
@@ -203,14 +311,21 @@ class _Column:
         self.distinct: dict[str, None] | None = {}
 
     def add(self, cell: Any) -> None:
+        if self.distinct is None and type(cell) is str and TEXT_START.match(cell):
+            self.kinds["text"] = self.kinds.get("text", 0) + 1  # the short way: nothing is kept of it but the count
+            return
         kind, value = _typed(cell)
         if kind == "empty":
             self.empty += 1
             return
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         if kind != "text":
-            self.low[kind] = min(self.low.get(kind, value), value)
-            self.high[kind] = max(self.high.get(kind, value), value)
+            if kind not in self.low:
+                self.low[kind] = self.high[kind] = value
+            elif value < self.low[kind]:
+                self.low[kind] = value
+            elif value > self.high[kind]:
+                self.high[kind] = value
         if self.distinct is not None:
             self.distinct[_short(cell)] = None
             if len(self.distinct) > DISTINCT_MAX:
@@ -231,7 +346,8 @@ class _Column:
         if self.kind == "time":
             return f"{min(values).isoformat(sep=' ')} to {max(values).isoformat(sep=' ')}"
         if self.distinct:
-            return ", ".join(self.distinct)
+            values_text = ", ".join(self.distinct)
+            return values_text if len(values_text) <= VALUES_MAX_CHARS else values_text[: VALUES_MAX_CHARS - 1] + "…"
         return "many values" if self.kinds else ""
 
 
@@ -240,7 +356,9 @@ class _Profile:
 
     def __init__(self, table: Table) -> None:
         self.name = table.name
-        self.columns = [_Column(name) for name in table.columns]
+        self.note = table.note
+        self.width = len(table.columns)
+        self.columns = [_Column(name) for name in table.columns[:COLUMNS_MAX]]  # those beyond are only counted
         self.first = list(islice(table.rows, FIRST_ROWS))
         self.rows = 0
         for row in chain(self.first, table.rows):
@@ -250,7 +368,7 @@ class _Profile:
 
     def words(self) -> Iterator[str]:
         yield from re.split(r"[\W_]+", self.name)
-        for column in self.columns[:COLUMNS_MAX]:
+        for column in self.columns:
             yield from re.split(r"[\W_]+", column.name)
             if column.kind == "text" and column.distinct:
                 for category in column.distinct:
@@ -258,14 +376,16 @@ class _Profile:
 
     def markdown(self) -> Iterator[str]:
         title = f"Sheet {self.name}: " if self.name else ""
-        yield f"{title}{self.rows:,} rows, {len(self.columns):,} columns."
+        yield f"{title}{self.rows:,} rows, {self.width:,} columns."
+        if self.note:
+            yield self.note
         yield ""
         yield "| column | type | values | empty |"
         yield "|---|---|---|---|"
-        for column in self.columns[:COLUMNS_MAX]:
+        for column in self.columns:
             yield f"| {_short(column.name)} | {column.kind} | {column.describe()} | {column.empty} |"
-        if len(self.columns) > COLUMNS_MAX:
-            yield f"| … {len(self.columns) - COLUMNS_MAX:,} more columns | | | |"
+        if self.width > len(self.columns):
+            yield f"| … {self.width - len(self.columns):,} more columns | | | |"
         yield ""
         yield "First rows:"
         yield ""
@@ -290,11 +410,11 @@ def _typed(cell: Any) -> tuple[str, Any]:
     text = str(cell).strip()
     if not text:
         return "empty", None
-    if re.fullmatch(r"[-+]?\d{1,18}", text):
+    if INTEGER.fullmatch(text):
         return "integer", int(text)
-    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?", text):
+    if NUMBER.fullmatch(text):
         return "number", float(text)
-    if re.match(r"\d{4}-\d\d-\d\d", text):
+    if DAY.match(text):
         try:
             return "time", datetime.fromisoformat(text).replace(tzinfo=None)
         except ValueError:
@@ -309,7 +429,3 @@ def _plain(value: float) -> str:
 def _short(cell: Any) -> str:
     text = "" if cell is None else re.sub(r"[\s|]+", " ", str(cell)).strip()
     return text if len(text) <= CELL_MAX_CHARS else text[: CELL_MAX_CHARS - 1] + "…"
-
-
-def csv_of(content: IO[bytes]) -> IO[bytes]:
-    raise NotATable("Parquet is not read yet.")

@@ -20,7 +20,7 @@ from shared.catalogue import document_records
 from shared.collections import Collections
 from shared.contents import Unreadable
 from shared.datacards import NotATable
-from shared.engines.base import VectorStores
+from shared.engines.base import IndexState, VectorStores
 from shared.errors import BlobChanged, BlobMissing, Busy, NotFound, ServiceBusy, ServiceError, ServiceMissing, StoreLost
 from shared.filetypes import Refused, classify
 from shared.gate import Gate
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 WRITE_TRIES = 5
 READERS_MAX = timedelta(hours=1)  # a replaced version is kept no longer for runs that began before
 READERS_LOOK_S = 5
+SOON_S = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,8 @@ class Documents:
 
     async def index(self, path: str) -> None:
         """A blob was written: take up its current version, unless that was done already."""
+        if await self._is_first(path):
+            return
         for _ in range(WRITE_TRIES):
             # The record first: what the blob says afterwards is at least as new, and a lost race shows at the write.
             stored = await self._records.read(path)
@@ -115,6 +118,16 @@ class Documents:
                 continue
             return
         raise BlobChanged(f"The record of {path} keeps changing.")
+
+    async def _is_first(self, path: str) -> bool:
+        """Take up a document that has no record yet, as most have not, without asking for one first."""
+        info = await self._info(path)
+        try:
+            if info:
+                await self._begin(path, info, None, tries=1)
+        except BlobChanged:
+            return False  # it has one
+        return True
 
     async def retry(self, path: str, *, afresh: bool) -> None:
         """Index the blob's current version anew. `afresh`: the count of its tries begins again.
@@ -229,7 +242,8 @@ class Documents:
             await self._step(taken)
             return
         try:
-            await self._scopes.put(taken.value)  # before the service has it: no question may find two versions
+            if taken.value.told:  # before the service has it: no question may find two versions
+                await self._scopes.put(taken.value)
             if delay_s:
                 await self._look_again(path, delay_s=delay_s, admitted=True)
             else:
@@ -284,7 +298,7 @@ class Documents:
         assert incoming
         try:
             async with self._slots:
-                sent = await self._intake.take_in(document.path, incoming, collection=document.collection)
+                sent, state = await self._intake.take_in(document.path, incoming, collection=document.collection)
         except (BlobChanged, BlobMissing):  # it is another version by now, or gone; whose event may have come before
             await self._write(claimed, replace(document, claimed_until=None))
             await self.remove(document.path)
@@ -305,16 +319,34 @@ class Documents:
             await self._write(claimed, replace(document, claimed_until=None))  # the host tries again, then gives up
             raise
         else:
-            await self._have_sent(claimed, sent)
+            await self._have_sent(claimed, sent, state)
 
-    async def _have_sent(self, claimed: Stored[Document], sent: Version) -> None:
-        document = claimed.value
+    async def _have_sent(self, claimed: Stored[Document], sent: Version, state: IndexState) -> None:
+        """A small document may be indexed by now, which saves all looks."""
+        having = replace(claimed.value, incoming=sent, claimed_until=None, faults=0)
+        after = self._seen(having, sent, state) if len(sent.parts) == 1 else having
         try:
-            await self._write(claimed, replace(document, incoming=sent, claimed_until=None, faults=0))
+            written = await self._write(claimed, after)
         except BlobChanged:  # a newer version came while this one was on its way
             await self._removal.discard((sent,))
             raise
-        await self._look_again(document.path)
+        if after.incoming:
+            await self._look_again(having.path)
+            return
+        log.info("document.%s", after.status, extra={"path": after.path, "etag": sent.etag})
+        if having.told and not after.scope_due:
+            await self._scopes.remove(after.path)
+        await self._clear(written)
+
+    def _seen(self, having: Document, sent: Version, state: IndexState) -> Document:
+        """The record after a look at the one file of a version."""
+        news, now = self._push.on, self._now()
+        if state.status == "completed":
+            return lifecycle.promoted(having, replace(sent, ready=1), news=news, now=now)
+        if state.status == "failed":
+            status, reason = lifecycle.refusal(state.code, state.message)
+            return lifecycle.settled(having, status, reason, tries_max=self._limits.tries, news=news, now=now)
+        return having
 
     async def _check(self, stored: Stored[Document], incoming: Version) -> None:
         """Are all parts of the incoming version indexed? Then it takes the place of the old one."""
@@ -327,7 +359,7 @@ class Documents:
                 await self._send_again(stored, incoming)
                 return
             if state.status == "failed":
-                await self._refuse(stored, state.code or "failed", state.message or "The service gave no reason.")
+                await self._refuse(stored, state.code, state.message)
                 return
             if state.status == "in_progress":
                 break
@@ -337,7 +369,10 @@ class Documents:
             return
         if ready > incoming.ready:
             await self._write(stored, replace(document, incoming=replace(incoming, ready=ready)))
-        await self._look_again(document.path, delay_s=look_delay_s(self._age_s(document)))
+        age_s = self._age_s(document)
+        if age_s > SOON_S and not document.live:  # of a first version questions are told only when it takes a while
+            await self._scopes.put(document)
+        await self._look_again(document.path, delay_s=look_delay_s(age_s))
 
     async def _send_again(self, stored: Stored[Document], incoming: Version) -> None:
         """What was sent is gone: with its whole store, or by itself."""
@@ -365,7 +400,7 @@ class Documents:
         log.info("document.indexed", extra={"path": old.path, "etag": incoming.etag})
         await self._clear(written)
 
-    async def _refuse(self, stored: Stored[Document], code: str, message: str) -> None:
+    async def _refuse(self, stored: Stored[Document], code: str | None, message: str | None) -> None:
         await self._settle(stored, *lifecycle.refusal(code, message))
 
     async def _settle(self, stored: Stored[Document], status: DocumentStatus, reason: Reason) -> None:
@@ -419,6 +454,8 @@ class Documents:
             return
         waiting = lifecycle.put_off(stored.value, exc)
         await self._write(stored, waiting)
+        if waiting.incoming:
+            await self._scopes.put(waiting)
         log.info("document.put_off", extra={"path": path, "faults": waiting.faults, "why": exc.message})
         await self._look_again(path, delay_s=retry_delay_s(waiting.faults, exc.retry_after_s))
 

@@ -14,8 +14,12 @@ from shared.models import Kind, Reason
 TEXT = frozenset(
     "c cs cpp doc docx html java json md pdf php pptx py rb tex txt css js sh ts".split()  # noqa: SIM905
 )
-DATA = frozenset({"csv", "tsv", "xlsx"})
+DATA = frozenset({"csv", "tsv", "xlsx", "parquet"})
 PICTURES = frozenset({"png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "heic", "svg"})
+# Refused by name: large as a rule, and never anything that is read. Any other ending is left to the content.
+HOPELESS = frozenset(
+    "zip 7z rar gz tgz tar bz2 xz iso dmg exe dll msi mp3 wav flac ogg m4a mp4 mkv avi mov webm".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +31,16 @@ class Refused:
 
 
 def classify(path: str, size_bytes: int, *, max_bytes: int) -> Kind | Refused:
-    """`text` goes to file search as it is, `data` goes to code interpreter and its card to file search."""
+    """`text` goes to file search as it is, `data` goes to code interpreter and its card to file search.
+
+    The cheap first check, before the content is seen. An ending that says nothing is `text` until `look_inside`.
+    """
     if message := bad_path(path):
         return Refused(unsupported=True, reason=Reason(code="bad_name", message=message))
     ending = ending_of(path)
     if ending in PICTURES:
         return _unsupported("A picture has no text to search. Run OCR first and drop the text, or a searchable PDF.")
-    if ending not in TEXT | DATA:
+    if ending in HOPELESS:
         known = " ".join(sorted(TEXT | DATA))
         return _unsupported(f"Files ending in .{ending} are not read. Convert it to one of: {known}.")
     if size_bytes == 0:
@@ -70,10 +77,20 @@ def ending_of(path: str) -> str:
 
 
 def service_name(path: str, kind: Kind, ending: str | None = None) -> str:
-    """The file's name at the service. A data file's folders are in it: code interpreter puts all files into one."""
+    """The file's name at the service. A data file's folders are in it: code interpreter puts all files into one.
+
+    `ending` is the content's true one: the service decides by it, so it is appended where the name ends in another.
+    A Parquet file goes as `<name>.csv`, its copy: code interpreter cannot count on a reader for it.
+    """
+    suffix = "csv" if ending == "parquet" else ending
+    if suffix and suffix != ending_of(path):
+        suffix = f".{suffix}"
+    else:
+        suffix = ""
     if kind == "text":
-        return path.rsplit("/", 1)[-1]
-    if "__" not in path:
-        return path.replace("/", "__")
-    stem, _, ending = path.replace("/", "__").rpartition(".")
-    return f"{stem}-{hashlib.sha256(path.encode()).hexdigest()[:8]}.{ending}"
+        return path.rsplit("/", 1)[-1] + suffix
+    if "__" in path:
+        name, dot, last = path.replace("/", "__").rpartition(".")
+        mark = hashlib.sha256(path.encode()).hexdigest()[:8]
+        return f"{name}-{mark}.{last}{suffix}" if dot else f"{last}-{mark}{suffix}"
+    return path.replace("/", "__") + suffix

@@ -14,7 +14,7 @@ from shared.attributes import attributes_of
 from shared.collections import Collections
 from shared.contents import Contents, look_inside
 from shared.datacards import Card, card_of, csv_of
-from shared.engines.base import VectorStores
+from shared.engines.base import IndexState, VectorStores
 from shared.errors import AppError, ServiceError, StoreLost
 from shared.filetypes import service_name
 from shared.models import Version
@@ -33,6 +33,7 @@ class Sent:
 
     parts: list[str]
     uploaded: list[str]  # all of it, for the case that the next step fails
+    state: IndexState = IndexState(status="in_progress")  # of the last part
 
 
 class Intake:
@@ -51,8 +52,11 @@ class Intake:
         self._max_tokens = max_tokens
         self._now = now
 
-    async def take_in(self, path: str, version: Version, *, collection: str) -> Version:
-        """Send exactly this version to the service; the answer names the service's copies. What failed is cleaned up.
+    async def take_in(self, path: str, version: Version, *, collection: str) -> tuple[Version, IndexState]:
+        """Send exactly this version to the service. What failed is cleaned up.
+
+        Returns:
+            The version with the service's copies, and how far the service is with the last of them.
 
         Raises:
             BlobChanged, BlobMissing: the blob is another by now, or gone.
@@ -68,9 +72,8 @@ class Intake:
             version = replace(version, kind=inside.kind, notice=inside.notice, store_id=store_id)
             sent = Sent(parts=[], uploaded=[])
             try:
-                if inside.kind == "data":
-                    return await self._send_data(path, version, inside, content, sent)
-                return await self._send_text(path, version, inside, content, sent)
+                send = self._send_data if inside.kind == "data" else self._send_text
+                return await send(path, version, inside, content, sent), sent.state
             except AppError as exc:
                 for file_id in sent.uploaded:
                     with suppress(AppError):  # the first error is the one to report
@@ -116,7 +119,7 @@ class Intake:
         file_id = await self._upload(name, part.content, sent)
         # The moment is taken here: later than the scope's word that this version is on its way.
         attributes = attributes_of(path, version, since=self._now(), first_page=part.first_page)
-        await self._stores.attach(version.store_id, file_id, attributes)
+        sent.state = await self._stores.attach(version.store_id, file_id, attributes)
         sent.parts.append(file_id)
 
     async def _upload(self, name: str, content: IO[bytes], sent: Sent) -> str:

@@ -61,6 +61,7 @@ def taken_up(
         claimed_until=now + CLAIM if claim else None,
         tries=tries,
         attempts=(attempt,),
+        told=not claim and not refused,
         news_due=bool(refused) and news,
     )
     if old is None:
@@ -72,6 +73,7 @@ def taken_up(
         retired_at=old.retired_at,
         indexed_at=old.indexed_at,
         lost_since=lost_since(old),
+        told=not refused,
         attempts=(*old.attempts, attempt)[-ATTEMPTS_MAX:],
         scope_due=bool(refused),
     )
@@ -152,13 +154,15 @@ def put_off(old: Document, why: ServiceBusy) -> Document:
         old,
         claimed_until=None,
         faults=old.faults + 1,
+        told=old.incoming is not None,
         lost_since=lost_since(old) if why.unclear else old.lost_since,
         attempts=tuple(replace(a, put_off=a.put_off + 1) if not a.ended_at else a for a in old.attempts),
     )
 
 
-def refusal(code: str, message: str) -> tuple[DocumentStatus, Reason]:
+def refusal(code: str | None, message: str | None) -> tuple[DocumentStatus, Reason]:
     """What the service's own error makes of a document."""
+    code, message = code or "failed", message or "The service gave no reason."
     status: DocumentStatus = "unsupported" if code == "unsupported_file" else "failed"
     return status, Reason(code=code, message=message, retryable=code in RETRYABLE)
 

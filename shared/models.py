@@ -83,6 +83,7 @@ class Document:
     faults: int = 0  # tries in a row that met a busy or unreachable service
     tries: int = 0  # times in a row that this version was begun
     attempts: tuple[Attempt, ...] = ()  # the latest ones, oldest first
+    told: bool = False  # questions have been told that `incoming` is on its way
     scope_due: bool = False  # what questions may use has yet to be brought in line with this record
     news_due: bool = False  # those who asked to be told have yet to hear of `status`
     receipt_id: str | None = None  # of the removal that goes on

@@ -360,13 +360,15 @@ class FakeVectorStores:
         return file_id
 
     @outside
-    async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> None:
+    async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> IndexState:
         store = self._store(store_id)
         if file_id not in self.files:
             raise ServiceMissing(f"No file {file_id}.")
         if store.expired:
             raise ServiceError("The store has expired.", code="vector_store_expired")
         store.files[file_id] = dict(attributes)
+        self.made_at[file_id] = self._clock()
+        return IndexState(status="in_progress")
 
     @outside
     async def state(self, store_id: str, file_id: str) -> IndexState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
+    gc.set_threshold(50_000, 20, 20)  # thousands of small objects a request, all short-lived: 8 % less time than 700
     try:
         import uvloop
     except ImportError:  # Windows

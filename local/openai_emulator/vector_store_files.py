@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 KIND = "vector_store_file"
 STORE_KIND = "vector_store"
 _AT_ONCE = 2
+_AT_ONCE_S = 0.05  # a file that is indexed in so short a time is `completed` in the very answer to its attaching
 _POLL_AFTER_MS = 200  # what the SDK's poll helpers wait between two looks
 
 
@@ -154,6 +155,12 @@ class VectorStoreFiles:
         if tasks:
             await asyncio.wait(tasks, timeout=within_s)
 
+    async def indexed_file(self, store_id: str, file_id: str, *, within_s: float) -> None:
+        """Wait until this file is indexed, or the time is over."""
+        task = self._tasks.get((store_id, file_id))
+        if task is not None:
+            await asyncio.wait([task], timeout=within_s)
+
     async def drop_file(self, file_id: str) -> None:
         """Take a file out of every store."""
         for store_id in self._store.parents(KIND, file_id):
@@ -249,9 +256,12 @@ class VectorStoreFiles:
         file: FileObject = self._files.get(asked.file_id)
         if file.purpose not in ("assistants", "user_data"):
             raise invalid(f"A file of purpose '{file.purpose}' cannot go into a vector store.", param="file_id")
-        return self.attach(
-            store_id, asked.file_id, attributes=asked.attributes, chunking_strategy=asked.chunking_strategy
-        )
+        self.attach(store_id, asked.file_id, attributes=asked.attributes, chunking_strategy=asked.chunking_strategy)
+        await self.indexed_file(store_id, asked.file_id, within_s=_AT_ONCE_S)
+        body = self._store.get(KIND, asked.file_id, parent=store_id)
+        if body is None:
+            raise not_found(f"file in vector store '{store_id}'", asked.file_id)
+        return VectorStoreFile.model_validate(body)
 
     async def _list(self, request: Request) -> wire.ListPage:
         status = request.query_params.get("filter")

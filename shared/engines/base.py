@@ -95,7 +95,9 @@ class VectorStores(Protocol):
         """Send one file to the Files API and answer its id. `content` is read from its start, never held whole."""
         ...
 
-    async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> None: ...
+    async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> IndexState:
+        """Mostly `in_progress`; the service may be done with a small file at once."""
+        ...
 
     async def state(self, store_id: str, file_id: str) -> IndexState:
         """Raises ServiceMissing when the file is not in the store."""

@@ -9,6 +9,7 @@ from typing import IO, Any, cast
 
 from openai import AsyncOpenAI, omit
 from openai.types import VectorStore
+from openai.types.vector_stores import VectorStoreFile
 
 from shared.engines.base import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
 from shared.engines.client import translated
@@ -72,23 +73,15 @@ class OpenAIVectorStores:
             )
             return file.id
 
-    async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> None:
+    async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> IndexState:
         with translated(f"attaching {file_id}"):
-            await self._client.vector_stores.files.create(store_id, file_id=file_id, attributes=dict(attributes))
+            return _state(
+                await self._client.vector_stores.files.create(store_id, file_id=file_id, attributes=dict(attributes))
+            )
 
     async def state(self, store_id: str, file_id: str) -> IndexState:
         with translated(f"looking at {file_id}"):
-            file = await self._client.vector_stores.files.retrieve(file_id, vector_store_id=store_id)
-            status, error = file.status, file.last_error
-        if status == "cancelled":
-            return IndexState(status="failed", code="cancelled", message="Indexing was cancelled at the service.")
-        if status == "failed":
-            return IndexState(
-                status="failed",
-                code=error.code if error else "failed",
-                message=error.message if error else "The service gave no reason.",
-            )
-        return IndexState(status=status)
+            return _state(await self._client.vector_stores.files.retrieve(file_id, vector_store_id=store_id))
 
     async def attributes(self, store_id: str, file_id: str) -> Attributes:
         with translated(f"looking at {file_id}"):
@@ -139,6 +132,17 @@ def filters_of(within: Within) -> dict[str, Any]:
     if within.where:
         parts.append(within.where)
     return {"type": "and", "filters": parts}
+
+
+def _state(file: VectorStoreFile) -> IndexState:
+    if file.status == "cancelled":
+        return IndexState(status="failed", code="cancelled", message="Indexing was cancelled at the service.")
+    if file.status == "failed":
+        error = file.last_error
+        return IndexState(
+            status="failed", code=error.code if error else None, message=error.message if error else None
+        )
+    return IndexState(status=file.status)
 
 
 def _expiry(days: int) -> Any:

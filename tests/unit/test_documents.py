@@ -93,9 +93,8 @@ async def test_json_is_data_when_it_is_a_table(world: World, content: bytes, kin
         ("noending", b"x", "unsupported", "unsupported_file"),
         ("a.md", b"", "failed", "empty_file"),
         ("a.md", b"x" * 1_000_001, "failed", "file_too_large"),
-        ("a.csv", b"\n\n", "failed", "not_a_table"),
-        ("a.csv", b"\0\0\0", "failed", "not_a_table"),
-        ("a.xlsx", b"PK no workbook", "failed", "not_a_table"),
+        ("a.csv", b"\n\n", "failed", "empty_file"),
+        ("a.csv", b"\0\0\0", "unsupported", "binary_content"),
         ("a\\b.md", b"x", "unsupported", "bad_name"),
         ("a//b.md", b"x", "unsupported", "bad_name"),
         ("a/../b.md", b"x", "unsupported", "bad_name"),
@@ -127,20 +126,20 @@ async def test_what_the_service_refuses(world: World, error: ServiceError, statu
 
 
 async def test_what_fails_at_the_service_says_why_and_is_cleaned_up(world: World) -> None:
-    world.stores.states["a.pdf"] = [GOING_ON, FAILED]
-    await world.drop("a.pdf")
-    document = await world.document("a.pdf")
+    world.stores.states["a.md"] = [GOING_ON, FAILED]
+    await world.drop("a.md")
+    document = await world.document("a.md")
     assert (document.status, document.reason) == ("failed", Reason(code="invalid_file", message="The PDF is damaged."))
     assert world.stores.files == {}
 
 
 async def test_one_bad_document_disturbs_no_other(world: World) -> None:
-    world.stores.states["bad.pdf"] = [FAILED]
-    await world.drop("bad.pdf")
-    await world.drop("good.pdf", b"Good.")
+    world.stores.states["bad.md"] = [FAILED]
+    await world.drop("bad.md")
+    await world.drop("good.md", b"Good.")
     assert {path: summary.status for path, summary in (await world.listing()).items()} == {
-        "bad.pdf": "failed",
-        "good.pdf": "indexed",
+        "bad.md": "failed",
+        "good.md": "indexed",
     }
     assert world.live_text() == [b"Good."]
 
@@ -167,7 +166,7 @@ async def test_two_instances_make_one_store(world: World) -> None:
 
 async def test_the_old_version_answers_until_the_new_one_is_complete(world: World) -> None:
     old = await world.drop("a.md", b"old")
-    world.stores.states["a.md"] = [GOING_ON]
+    world.stores.states["a.md"] = [GOING_ON] * 2
     new = world.blobs.put("a.md", b"new")
     await world.documents.index("a.md")
     await world.documents.look("a.md")
@@ -452,6 +451,7 @@ async def test_indexing_that_never_ends_meets_the_deadline(world: World) -> None
 
 
 async def test_a_file_that_vanished_at_the_service_fails(world: World) -> None:
+    world.stores.states["a.md"] = [GOING_ON]
     world.blobs.put("a.md", b"x")
     await world.documents.index("a.md")
     world.stores.files.clear()
@@ -567,6 +567,7 @@ async def test_a_fault_reaches_the_host_each_time(world: World, error: Exception
 
 async def test_giving_up_fails_what_is_being_indexed(world: World) -> None:
     old = await world.drop("a.md", b"old")
+    world.stores.states["a.md"] = [GOING_ON]
     world.blobs.put("a.md", b"new")
     await world.documents.index("a.md")
     await world.documents.give_up("a.md", "The app failed.")
