@@ -141,9 +141,10 @@ class Collections:
             return True
 
     async def lose(self, name: str, store_id: str) -> None:
-        """A store is gone at the service: the collection goes on without it."""
+        """A store is gone at the service, or has expired: the collection goes on without it."""
         self.forget(name, store_id)
         await self._change(name, lambda c: replace(c, stores=tuple(s for s in c.stores if s != store_id)))
+        await self._stores.delete_store(store_id)  # one that has expired is still there
 
     def forget(self, name: str, store_id: str) -> None:
         """What this instance believed of it is not true any more."""

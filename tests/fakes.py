@@ -232,6 +232,9 @@ class InMemoryBlobs:
     def names(self, prefix: str = "") -> Sequence[str]:
         return sorted(name for name in self._kept if name.startswith(prefix))
 
+    def info_of(self, name: str) -> BlobInfo:
+        return self._kept[name].info
+
     def content(self, name: str) -> bytes:
         return self._kept[name].content
 

@@ -139,9 +139,7 @@ def _state(file: VectorStoreFile) -> IndexState:
         return IndexState(status="failed", code="cancelled", message="Indexing was cancelled at the service.")
     if file.status == "failed":
         error = file.last_error
-        return IndexState(
-            status="failed", code=error.code if error else None, message=error.message if error else None
-        )
+        return IndexState(status="failed", code=error.code if error else None, message=error.message if error else None)
     return IndexState(status=file.status)
 
 
