@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -62,10 +63,14 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyUse:
-    """An idempotency key: the run it stands for, and a digest of the request that used it first."""
+    """An idempotency key: the run it stands for, and a digest of the request that used it first.
+
+    Once it is known that the run `was_made`, its record is missing only when it was deleted.
+    """
 
     run_id: str
     digest: str
+    was_made: bool = False
 
 
 class Runs:
@@ -101,7 +106,7 @@ class Runs:
     # ---- starting ------------------------------------------------------------------------------------------------
 
     async def start(self, asked: Question, *, idempotency_key: str | None = None) -> Run:
-        """Accept a question. With an idempotency key, the same request twice is one run.
+        """Accept a question. With an idempotency key, the same request twice is one run, until that run is deleted.
 
         Raises:
             NotFound: unknown thread, collection, assistant or file.
@@ -113,15 +118,18 @@ class Runs:
             return await self._start(run_id, asked)
         used = await self._use_key(idempotency_key, asked, run_id)
         if stored := await self._records.read(used.value.run_id):
+            await self._keep_key(idempotency_key, used)
             return stored.value
         try:
-            return await self._start(used.value.run_id, asked)
+            run = await self._start(used.value.run_id, asked)
         except (BadRequest, NotFound, Busy):
             # Refused, so that nothing was begun: the key is free for the question put right. Unless it is another's,
             # whose request, the same as this, is under way.
             if used.value.run_id == run_id and await self._records.read(run_id) is None:
                 await self._keys.delete(idempotency_key, used)
             raise
+        await self._keep_key(idempotency_key, used)
+        return run
 
     async def _start(self, run_id: str, asked: Question) -> Run:
         if asked.callback_url is not None:
@@ -154,12 +162,23 @@ class Runs:
             return await self._keys.create(key, use)
         except BlobChanged:
             stored = await self._keys.read(key)
+        if stored and stored.value.was_made and await self._records.read(stored.value.run_id) is None:
+            try:
+                return await self._keys.replace(key, stored, use)
+            except BlobChanged:
+                stored = await self._keys.read(key)
         if stored is None or stored.value.digest != use.digest:
             raise Busy(
                 "This Idempotency-Key was used for another question. Take a new key for a new question.",
                 code="idempotency_key_reused",
             )
         return stored
+
+    async def _keep_key(self, key: str, used: Stored[KeyUse]) -> None:
+        """Its run has a record now."""
+        if not used.value.was_made:
+            with suppress(BlobChanged):  # the same request, at the same moment, has done so
+                await self._keys.replace(key, used, replace(used.value, was_made=True))
 
     async def _check_thread(self, thread: Thread, run_id: str) -> None:
         """One active run per thread, and one engine.

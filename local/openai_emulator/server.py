@@ -20,13 +20,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local.openai_emulator import wire
 from local.openai_emulator.emulator import Emulator, open_emulator
 from local.openai_emulator.entra import token_fault
 from local.openai_emulator.errors import ApiError, not_implemented
+from local.openai_emulator.faults import Faults, InjectFaults
 from local.openai_emulator.models.base import Model
 from local.openai_emulator.settings import Settings
 
@@ -57,22 +58,27 @@ def create_app(
         warm: Start the sandbox and load the index at once, not on first use.
     """
     settings = settings or Settings()
+    faults = Faults()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_emulator(settings, model=model, clock=clock, warm=warm) as emulator:
             app.state.emulator = emulator
-            app.router.routes[:] = _routes(emulator)
+            app.router.routes[:] = _routes(emulator, faults)
             yield
 
     return Starlette(
         lifespan=lifespan,
-        middleware=[Middleware(RequestIds), Middleware(Credentials, settings=settings, clock=clock)],
+        middleware=[
+            Middleware(RequestIds),
+            Middleware(Credentials, settings=settings, clock=clock),
+            Middleware(InjectFaults, faults=faults, prefixes=PREFIXES),
+        ],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _server_error},
     )
 
 
-def _routes(emulator: Emulator) -> list[Mount | Route]:
+def _routes(emulator: Emulator, faults: Faults) -> list[BaseRoute]:
     async def health(_: Request) -> JSONResponse:
         return JSONResponse(emulator.health())
 
@@ -91,7 +97,7 @@ def _routes(emulator: Emulator) -> list[Mount | Route]:
         wire.route("GET", "/models/{model}", retrieve_model),
         Route("/{path:path}", _nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
-    return [Route("/healthz", health), *(Mount(prefix, routes=routes) for prefix in PREFIXES)]
+    return [Route("/healthz", health), *faults.routes(), *(Mount(prefix, routes=routes) for prefix in PREFIXES)]
 
 
 def _model(name: str) -> ModelObject:

@@ -1,11 +1,11 @@
-"""A small chat-completions server whose answers a test can hold back, and which calls functions as a test says."""
+"""A small chat-completions server whose answers a test can hold back, and which calls, says and refuses as told."""
 
 import asyncio
 import json
 import socket
 import threading
 import uuid
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,7 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+Json = dict[str, Any]
 Calls = list[tuple[str, str]]  # name, arguments as JSON
+Problem = tuple[str, str]  # code, message
+T = TypeVar("T")
 
 
 class ChatServer:
@@ -27,6 +30,8 @@ class ChatServer:
         self._free.set()
         self.asked = 0
         self._calling: dict[str, list[Calls]] = {}
+        self._saying: dict[str, str] = {}
+        self._refusing: dict[str, Problem] = {}
         app = Starlette(routes=[Route("/v1/chat/completions", self._complete, methods=["POST"])])
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
@@ -46,6 +51,14 @@ class ChatServer:
         """A question with this word in it calls these functions before it is answered, round after round."""
         self._calling[word] = list(rounds)
 
+    def says(self, word: str, text: str) -> None:
+        """A question with this word in it is answered so; cut off at the request's limit, each word being a token."""
+        self._saying[word] = text
+
+    def refuses(self, word: str, code: str, message: str) -> None:
+        """A question with this word in it gets a 400."""
+        self._refusing[word] = (code, message)
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -57,42 +70,60 @@ class ChatServer:
         self._socket.close()
 
     async def _complete(self, request: Request) -> JSONResponse:
-        body: dict[str, Any] = json.loads(await request.body())
+        body: Json = json.loads(await request.body())
         self.asked += 1
         n = self.asked
         await asyncio.to_thread(self._free.wait, 60)
-        calls, told = self._next(body["messages"])
-        message: dict[str, Any] = {"role": "assistant", "content": f"The answer is {n}."}
-        if calls:
-            message = {"role": "assistant", "content": None, "tool_calls": [_call(*call) for call in calls]}
-        elif told:
-            message["content"] += f" I was told: {', '.join(told)}."
-        choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}
-        return JSONResponse(
-            {
-                "id": "chatcmpl-1",
-                "object": "chat.completion",
-                "created": 1,
-                "model": body["model"],
-                "choices": [choice],
-                "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
-            }
-        )
-
-    def _next(self, messages: list[dict[str, Any]]) -> tuple[Calls, list[str]]:
-        """What to call now, and what this turn's calls have returned so far."""
-        start = max(place for place, message in enumerate(messages) if message["role"] == "user")
-        turn = messages[start:]
+        turn = _turn(body["messages"])
+        if problem := _of(turn, self._refusing):
+            code, message = problem
+            error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+            return JSONResponse({"error": error}, status_code=400)
         told = [message["content"] for message in turn if message["role"] == "tool"]
-        for word, rounds in self._calling.items():
-            if word in turn[0]["content"]:
-                done = 0
-                while done < len(rounds) and len(told) >= sum(len(calls) for calls in rounds[: done + 1]):
-                    done += 1
-                return (rounds[done] if done < len(rounds) else []), told
-        return [], told
+        if calls := _next(_of(turn, self._calling) or [], len(told)):
+            return _completion(body["model"], "tool_calls", tool_calls=[_call(*call) for call in calls])
+        if text := _of(turn, self._saying):
+            words, limit = text.split(), body.get("max_completion_tokens", body.get("max_tokens"))
+            reason = "stop" if limit is None or len(words) <= limit else "length"
+            return _completion(body["model"], reason, content=" ".join(words[:limit]), tokens=len(words[:limit]))
+        behind = f" I was told: {', '.join(told)}." if told else ""
+        return _completion(body["model"], "stop", content=f"The answer is {n}.{behind}")
 
 
-def _call(name: str, arguments: str) -> dict[str, Any]:
+def _turn(messages: list[Json]) -> list[Json]:
+    """The last question and what came after it."""
+    return messages[max(place for place, message in enumerate(messages) if message["role"] == "user") :]
+
+
+def _of(turn: list[Json], by_word: dict[str, T]) -> T | None:
+    return next((found for word, found in by_word.items() if word in turn[0]["content"]), None)
+
+
+def _next(rounds: list[Calls], told: int) -> Calls:
+    """The round of calls to make when so many of this turn's have returned."""
+    for calls in rounds:
+        if told < len(calls):
+            return calls
+        told -= len(calls)
+    return []
+
+
+def _completion(
+    model: str, reason: str, *, content: str | None = None, tool_calls: list[Json] | None = None, tokens: int = 5
+) -> JSONResponse:
+    message = {"role": "assistant", "content": content, **({"tool_calls": tool_calls} if tool_calls else {})}
+    return JSONResponse(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": model,
+            "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens},
+        }
+    )
+
+
+def _call(name: str, arguments: str) -> Json:
     function = {"name": name, "arguments": arguments}
     return {"id": f"call_{uuid.uuid4().hex[:16]}", "type": "function", "function": function}

@@ -1,4 +1,8 @@
-"""The process ends at every call to storage and engine in turn, from POST to answer: each run has one answer."""
+"""The process ends at every call to storage and engine in turn, from POST to answer: each run has one answer.
+
+It ends after each call; and before those calls where that is not the same as after the one before, which `crashing.py`
+finds by itself.
+"""
 
 import json
 from collections.abc import Iterator
@@ -13,6 +17,10 @@ from tests.acceptance import storage
 from tests.acceptance.chat_server import ChatServer
 
 CALLS_MAX = 90
+CRASHES = {  # some of those there must be
+    "after": ("write idempotency/", "write threads/", "start", "send", "look", "answer_calls", "/answer.md", "delete"),
+    "before": ("write idempotency/", "write threads/", "write active/", "read runs/"),
+}
 TOOL = {"type": "function", "name": "weather", "description": "Of a city."}
 
 
@@ -75,41 +83,58 @@ class Caller:
             return None
         return run
 
+    def said(self, run_id: str) -> list[str]:
+        """Who has spoken in its thread."""
+        run = self._http.get(f"/runs/{run_id}").json()
+        messages = self._http.get(f"/threads/{run['thread_id']}/messages").json()["messages"]
+        return [message["role"] for message in messages if message["run_id"] == run_id]
+
     def close(self) -> None:
         self._http.close()
 
 
+@pytest.mark.parametrize("when", ["after", "before"])
 def test_a_crash_at_every_call_leaves_each_run_with_one_answer(
-    crashing: Stack, chat_server: ChatServer, request: pytest.FixtureRequest
+    crashing: Stack, chat_server: ChatServer, request: pytest.FixtureRequest, when: str
 ) -> None:
     chat_server.calls("weather", [("weather", "{}")])
     caller = Caller(crashing)
     request.addfinalizer(caller.close)
+    before = len(storage.names(crashing, "state", "runs/"))
     keys: list[str] = []
     for n in range(1, CALLS_MAX):
-        key = f"crash-{n}"
+        key = f"crash-{when}-{n}"
         keys.append(key)
-        start(crashing, {"CRASH_KEY": key, "CRASH_AT": str(n)})
+        start(crashing, {"CRASH_KEY": key, "CRASH_AT": str(n), "CRASH_WHEN": when})
         if ended_without_a_crash(crashing, caller, keys):
             break
     else:
         pytest.fail("The run never came to its end.")
-    assert len(keys) > 25
     start(crashing, {})
     for key in keys:
         caller.post(key)
         storage.wait_until(lambda key=key: is_completed(caller.look(key)), within_s=30)  # type: ignore[misc]
-    assert len(set(caller.ids.values())) == len(keys)
+    crashes = crashes_of(crashing, when)
+    assert len(crashes) == len(set(caller.ids.values())) - 1 == len(keys) - 1
+    assert all(any(call in crash for crash in crashes) for call in CRASHES[when]), crashes
     for run_id in caller.ids.values():
         assert storage.names(crashing, "answers", run_id) == [f"{run_id}/answer.json", f"{run_id}/answer.md"]
         assert storage.read_json(crashing, "answers", f"{run_id}/answer.json")["status"] == "completed"
+        assert caller.said(run_id) == ["user", "assistant"]
     storage.wait_until(lambda: storage.names(crashing, "state", "active/") == [])
-    assert len(storage.names(crashing, "state", "runs/")) == len(keys)
+    assert len(storage.names(crashing, "state", "runs/")) == before + len(keys)
+
+
+def crashes_of(stack: Stack, when: str) -> list[str]:
+    """The calls after or before which the process ended."""
+    log = Path((stack.host.environ or {})["CRASH_LOG"]).read_text()
+    return [line.partition(" ")[2] for line in log.splitlines() if line.startswith(f"{when} ")]
 
 
 def start(stack: Stack, switch: dict[str, str]) -> None:
     """A new host process with this switch."""
-    kept = {name: value for name, value in (stack.host.environ or {}).items() if name not in ("CRASH_KEY", "CRASH_AT")}
+    names = ("CRASH_KEY", "CRASH_AT", "CRASH_WHEN")
+    kept = {name: value for name, value in (stack.host.environ or {}).items() if name not in names}
     stack.host.environ = {**kept, **switch}
     stack.start_again(stack.host)
 

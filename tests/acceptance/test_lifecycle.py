@@ -7,18 +7,17 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import httpx2
 import openai
 import pytest
 
 from local.stack import Stack
 from shared.push import signature_of
 from tests.acceptance import storage
+from tests.acceptance.api import Api, Json
 from tests.acceptance.chat_server import ChatServer
 from tests.acceptance.conftest import CALLBACK_SECRET, WEBHOOK_SECRET
 from tests.acceptance.receiver import Receiver
 
-Json = dict[str, Any]
 counter = itertools.count(1)
 WEATHER = {
     "type": "function",
@@ -26,37 +25,6 @@ WEATHER = {
     "description": "Of a city.",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
 }
-
-
-class Api:
-    """The HTTP API as it is: status codes are the test's business."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.http = httpx2.Client(base_url=f"{stack.app_url}/api", timeout=60, trust_env=False)
-
-    def __call__(self, method: str, path: str, status: int, body: Any = None, **headers: str) -> Json:
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        response = self.http.request(method, path, json=body, headers=names)
-        assert response.status_code == status, response.text
-        return response.json() if response.content else {}
-
-    def ask(self, question: str, **more: Any) -> Json:
-        return self("POST", "/runs", 202, {"question": question, **more})
-
-    def until(self, run: Json, *statuses: str) -> Json:
-        """The run once it has one of these statuses; any other end is a failure."""
-        seen: Json = {}
-
-        def there() -> bool:
-            seen.update(self.http.get(f"/runs/{run['id']}").json())
-            assert seen["status"] in (*statuses, "queued", "in_progress", "requires_action", "cancelling"), seen
-            return seen["status"] in statuses
-
-        storage.wait_until(there)
-        return seen
-
-    def problem(self, method: str, path: str, status: int, body: Any = None, **headers: str) -> str:
-        return str(self(method, path, status, body, **headers)["code"])
 
 
 @pytest.fixture
@@ -88,7 +56,7 @@ def test_cancel_a_running_run(api: Api, chat_server: ChatServer, slow_stack: Sta
     run = api.ask("Does this ever end?")
     api.until(run, "in_progress")
     seen = api.http.post(run["terminatePostUri"])
-    assert (seen.status_code, seen.json()["status"]) in ((202, "cancelling"), (200, "cancelled"))
+    assert (seen.status_code, seen.json()["status"]) == (202, "cancelling")
     ended = api.until(run, "cancelled")
     assert (ended["runtimeStatus"], ended["error"]["code"]) == ("Terminated", "cancelled")
     assert storage.read_json(slow_stack, "answers", f"{run['id']}/answer.json")["status"] == "cancelled"
@@ -166,6 +134,62 @@ def test_runs_are_listed_newest_first(api: Api) -> None:
     for query, code in (("limit=0", "invalid_limit"), ("status=odd", "invalid_status"), ("cursor=", "invalid_cursor")):
         assert api.problem("GET", f"/runs?{query}", 400) == code
     assert api.http.get("/runs?cursor=garbage").status_code < 500
+
+
+# ---- other ends --------------------------------------------------------------------------------------------------
+
+
+def end_of(api: Api, stack: Stack, run: Json, status: str, runtime_status: str) -> Json:
+    """`answer.json` of a run that ended so, with an error that is told alike wherever one looks."""
+    api.until(run, status)
+    answer = storage.read_json(stack, "answers", f"{run['id']}/answer.json")
+    shown = api("GET", f"/runs/{run['id']}", 200)
+    assert (shown["status"], shown["runtimeStatus"]) == (status, runtime_status)
+    assert [shown[name] for name in ("status", "answer", "error")] == [
+        answer[name] for name in ("status", "answer", "error")
+    ]
+    listed = api("GET", f"/runs?status={status}&thread_id={run['thread_id']}", 200)["runs"]
+    assert [found["id"] for found in listed] == [run["id"]]
+    return answer
+
+
+def test_a_run_that_takes_too_long_expires(api: Api, chat_server: ChatServer, slow_stack: Stack) -> None:
+    chat_server.hold()
+    run = api.ask("Does this ever end?", max_seconds=1)
+    answer = end_of(api, slow_stack, run, "expired", "Failed")
+    why = {"code": "expired", "message": "The run did not end within 1 s.", "retryable": True}
+    assert (answer["answer"], answer["error"]) == (None, why)
+    [engine_run] = storage.read_json(slow_stack, "state", f"runs/{run['id']}.json")["engine_runs"]
+    with openai.OpenAI(base_url=slow_stack.service.base_url, api_key="local") as service:
+        assert service.responses.retrieve(engine_run).status == "cancelled"
+    chat_server.release()
+    api.until(api.ask("And now?", thread_id=run["thread_id"]), "completed")
+
+
+def test_an_answer_that_is_cut_off_is_kept(api: Api, chat_server: ChatServer, word: str, slow_stack: Stack) -> None:
+    limit = 16
+    words = [f"word{n}" for n in range(3 * limit)]
+    chat_server.says(word, " ".join(words))
+    api("PUT", "/assistants/short", 200, {"max_output_tokens": limit})
+    run = api.ask(f"Tell me of {word}!", assistant="short")
+    answer = end_of(api, slow_stack, run, "incomplete", "Completed")
+    why = {"code": "max_output_tokens", "message": "The model stopped early: max_output_tokens.", "retryable": False}
+    assert (answer["answer"], answer["error"]) == (" ".join(words[:limit]), why)
+    assert answer["usage"]["output_tokens"] == limit
+    whole = api.until(api.ask(f"Tell me of {word}!", thread_id=run["thread_id"]), "completed")
+    assert whole["answer"] == " ".join(words)
+
+
+def test_what_the_service_refuses_fails(api: Api, chat_server: ChatServer, word: str, slow_stack: Stack) -> None:
+    asked = chat_server.asked
+    chat_server.refuses(word, "context_length_exceeded", "That is more than this model can read.")
+    run = api.ask(f"What is in {word}?")
+    answer = end_of(api, slow_stack, run, "failed", "Failed")
+    assert not answer["answer"]
+    assert answer["error"]["code"] == "server_error", "what the service makes of it: it has no code for this"
+    assert "That is more than this model can read." in answer["error"]["message"]
+    assert chat_server.asked == asked + 1
+    api.until(api.ask("And this?", thread_id=run["thread_id"]), "completed")
 
 
 # ---- threads, messages, assistants -------------------------------------------------------------------------------

@@ -42,6 +42,54 @@ async def test_a_refused_question_frees_its_key(world: World) -> None:
     assert (await world.ask("Put right?", key=KEY)).status == "in_progress"
 
 
+async def test_a_deleted_run_frees_its_key(world: World) -> None:
+    first = await world.ask("One?", key=KEY)
+    await world.finish()
+    await world.runs.delete(first.id)
+    second = await world.ask("Two?", key=KEY)
+    assert second.id != first.id
+    assert (await world.ask("Two?", key=KEY)).id == second.id
+    await world.runs.delete_thread(second.thread_id)
+    assert (await world.ask("Two?", key=KEY)).id not in (first.id, second.id)
+
+
+async def test_a_deleted_run_frees_its_key_for_one_of_two(world: World) -> None:
+    """Both find it free at the same moment: still one run."""
+    first = await world.ask(key=KEY)
+    await world.runs.delete(first.id)
+    other = world.instance()
+    ids = []
+
+    async def ask() -> None:
+        ids.append((await other.runs.start(Question(question="Why?"), idempotency_key=KEY)).id)
+
+    [key] = world.state.names("idempotency/")
+    world.outside.calls.clear()
+    world.outside.meanwhile_nth(3, ask, after=True)
+    ids.append((await world.ask(key=KEY)).id)
+    assert world.outside.calls[:3] == [f"state.write {key}", f"state.read {key}", f"state.read runs/{first.id}.json"]
+    assert ids == [ids[0]] * 2
+    assert world.state.names("runs/") == [f"runs/{ids[0]}.json"]
+    assert ids[0] != first.id
+
+
+async def test_a_run_deleted_after_a_retry_that_found_it(world: World) -> None:
+    """The request that made it died before it could note so."""
+
+    async def die() -> None:
+        raise Crash
+
+    world.outside.meanwhile(die, after="state.write runs/")
+    with pytest.raises(Crash):
+        await world.ask("One?", key=KEY)
+    world.restart()
+    [name] = world.state.names("runs/")
+    first = await world.ask("One?", key=KEY)
+    assert name == f"runs/{first.id}.json"
+    await world.runs.delete(first.id)
+    assert (await world.ask("Two?", key=KEY)).id != first.id
+
+
 @pytest.mark.parametrize("in_thread", [False, True], ids=["new thread", "old thread"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_the_same_request_at_two_instances(in_thread: bool, after: bool) -> None:
