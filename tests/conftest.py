@@ -11,6 +11,16 @@ from local.stack import Options, Stack
 SETTINGS_OF_THE_APP = ("OPENAI_", "EMULATOR_", "AZURE_", "AzureWebJobs")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The storm begins before everything else and is looked at last: its five minutes pass meanwhile."""
+
+    def place(item: pytest.Item) -> int:
+        mark = item.get_closest_marker("storm")
+        return 0 if mark is None else {"begins": -1, "ends": 1}[mark.args[0]]
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     """A running Azurite, in memory, shared by all tests: use container and queue names of your own."""

@@ -18,6 +18,10 @@ def blobs(stack: Stack) -> BlobServiceClient:
     return BlobServiceClient.from_connection_string(stack.azurite.connection_string)
 
 
+def queues(stack: Stack) -> QueueServiceClient:
+    return QueueServiceClient.from_connection_string(stack.azurite.connection_string)
+
+
 def names(stack: Stack, container: str, prefix: str = "") -> list[str]:
     with blobs(stack) as service:
         return list(service.get_container_client(container).list_blob_names(name_starts_with=prefix))
@@ -30,7 +34,7 @@ def read_json(stack: Stack, container: str, name: str) -> Json:
 
 
 def send(stack: Stack, queue: str, message: Json) -> None:
-    with QueueServiceClient.from_connection_string(stack.azurite.connection_string) as service:
+    with queues(stack) as service:
         body = base64.b64encode(json.dumps(message).encode()).decode()
         service.get_queue_client(queue).send_message(body)
 

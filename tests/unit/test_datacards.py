@@ -22,7 +22,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datacards import CHOSEN_MAX, NotATable, card_of, choose, stem
+from shared import datacards
+from shared.datacards import CARD_MAX_BYTES, CHOSEN_MAX, NotATable, card_of, choose, csv_of, stem
 
 ROOT = Path(__file__).parents[2]
 
@@ -416,3 +417,106 @@ def test_not_too_many_files_are_given() -> None:
 )
 def test_stems(word: str, stemmed: str) -> None:
     assert stem(word) == stemmed
+
+
+# ---- Parquet, encodings, size ------------------------------------------------------------------------------------
+
+
+def parquet(columns: dict[str, tuple[list[object], str]]) -> bytes:
+    import arro3.core as arrow
+    import arro3.io
+
+    arrays = {
+        name: arrow.Array(values, type=getattr(arrow.DataType, kind)())  # type: ignore[arg-type]
+        for name, (values, kind) in columns.items()
+    }
+    file = io.BytesIO()
+    arro3.io.write_parquet(arrow.Table.from_pydict(arrays), file)
+    return file.getvalue()
+
+
+SALES = {"city": (["Ulm", "a, b", None], "string"), "visits": ([1, 20, 300], "int64")}
+
+
+def test_parquet_has_a_card_and_a_copy() -> None:
+    content = parquet(SALES)
+    markdown = card("sales.parquet", content)
+    assert size_of(markdown) == (3, 2)
+    assert column_of(markdown, "visits") == ("integer", "1 to 300", "0")
+    assert column_of(markdown, "city") == ("text", "Ulm, a, b", "1")
+    with csv_of(io.BytesIO(content)) as copy:
+        assert copy.read() == b'city,visits\nUlm,1\n"a, b",20\n,300\n'
+
+
+def test_parquet_without_rows_has_its_columns() -> None:
+    assert size_of(card("a.parquet", parquet({"n": ([], "int64"), "m": ([], "string")}))) == (0, 2)
+
+
+def test_parquet_from_a_file_on_disk() -> None:
+    with tempfile.SpooledTemporaryFile(max_size=1) as file:
+        file.write(parquet(SALES))
+        assert size_of(card_of("a.parquet", file).markdown) == (3, 2)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 1_000_000), st.integers(0, 255), st.integers(0, 1_000_000))
+def test_hostile_parquet_is_a_table_or_not(at: int, value: int, length: int) -> None:
+    content = bytearray(parquet(SALES))
+    content[at % len(content)] = value
+    for damaged in (bytes(content), bytes(content[: length % len(content)])):
+        with suppress(NotATable):
+            card("a.parquet", damaged)
+
+
+@pytest.mark.parametrize("content", [b"PAR1", b"PAR1" + b"x" * 100 + b"PAR1", b"PAR1\xff\xff\xff\x7fPAR1"])
+def test_damaged_parquet_is_said_in_words(content: bytes) -> None:
+    with pytest.raises(NotATable, match="damaged"):
+        card("a.parquet", content)
+
+
+def test_parquet_that_is_too_much_as_csv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datacards, "CSV_MAX_BYTES", 10)
+    with pytest.raises(NotATable, match="Split it"):
+        csv_of(io.BytesIO(parquet(SALES)))
+
+
+def test_nested_parquet_is_refused() -> None:
+    import arro3.io
+
+    file = io.BytesIO()
+    records = io.BytesIO(b'{"tags": [1]}\n')
+    schema = arro3.io.infer_json_schema(records)
+    records.seek(0)
+    arro3.io.write_parquet(arro3.io.read_json(records, schema), file)
+    with pytest.raises(NotATable, match="'tags' holds nested"):
+        csv_of(file)
+
+
+def test_the_assumed_encoding_stands_on_the_card() -> None:
+    assert "Windows-1252" in card("a.csv", "größe,n\nü,1\n".encode("cp1252"))
+    assert "Windows-1252" not in card("a.csv", "größe,n\nü,1\n".encode())
+
+
+def test_a_card_stays_small() -> None:
+    wide = ",".join(f"{n}" + "ü" * 200 for n in range(100_000))
+    rows = "\n".join(",".join(f"{row}" + "ö" * 90 for _ in range(300)) for row in range(10))
+    markdown = card("a.csv", f"{wide}\n{rows}\n".encode())
+    assert size_of(markdown) == (10, 100_000)
+    assert len(markdown.encode()) < CARD_MAX_BYTES + 200
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["", " ", "1", "-2", "1.5", "1e3", "a", "b c", "1\n2", "2024-01-02", "9" * 20, "x1", "é", "1_0"]
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_many_cells_at_once_are_what_they_are_one_by_one(cells: list[str]) -> None:
+    together, single = datacards._Column("a"), datacards._Column("a")
+    together.add_texts(cells)
+    for cell in cells:
+        single.add(cell)
+    assert (together.kind, together.empty, together.describe()) == (single.kind, single.empty, single.describe())

@@ -16,7 +16,7 @@ from shared.filetypes import (
     ending_of,
     service_name,
 )
-from shared.models import collection_of
+from shared.models import Kind, collection_of
 
 
 @pytest.mark.parametrize("ending", sorted(TEXT))
@@ -35,8 +35,8 @@ def test_data_goes_to_code_interpreter(ending: str) -> None:
     [
         *((f"a.{ending}", 1, True, "unsupported_file", "OCR") for ending in sorted(PICTURES)),
         ("a.zip", 1, True, "unsupported_file", ".zip"),
-        ("a", 1, True, "unsupported_file", "Convert"),
-        ("a.md/b", 1, True, "unsupported_file", "Convert"),
+        ("a.mp4", 1, True, "unsupported_file", "Convert"),
+        ("a", 0, False, "empty_file", "no content"),
         ("a.md", 0, False, "empty_file", "no content"),
         ("a.md", 11, False, "file_too_large", "11 bytes"),
         ("a//b.md", 1, True, "bad_name", "empty parts"),
@@ -90,3 +90,27 @@ def test_a_data_file_keeps_its_ending_and_has_no_folder(path: str) -> None:
     name = service_name(path, "data")
     assert "/" not in name
     assert name.endswith(".csv")
+
+
+@pytest.mark.parametrize("path", ["a", "a.md/b", "a.log", "a.unheard-of"])
+def test_an_ending_that_says_nothing_is_left_to_the_content(path: str) -> None:
+    assert classify(path, 1, max_bytes=10) == "text"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "ending", "name"),
+    [
+        ("a/b.pdf", "text", "pdf", "b.pdf"),
+        ("a/B.PDF", "text", "pdf", "B.PDF"),
+        ("a/pdf_named.docx", "text", "pdf", "pdf_named.docx.pdf"),
+        ("a/app.log", "text", "txt", "app.log.txt"),
+        ("a/b.parquet", "data", "parquet", "a__b.parquet.csv"),
+        ("a/b.tsv", "data", "tsv", "a__b.tsv.txt"),
+        ("a/b.csv", "data", "xlsx", "a__b.csv.xlsx"),
+        ("a/b", "data", "xlsx", "a__b.xlsx"),
+    ],
+)
+def test_the_service_sees_the_true_ending(path: str, kind: Kind, ending: str, name: str) -> None:
+    assert service_name(path, kind, ending) == name
+    if kind == "data":
+        assert service_name(path.replace("/", "__"), kind, ending) != name
