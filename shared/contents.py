@@ -9,6 +9,7 @@ import codecs
 import re
 import threading
 import zipfile
+import zlib
 from dataclasses import dataclass
 from io import SEEK_END
 from typing import IO
@@ -82,12 +83,11 @@ SIGNATURES = (  # offset, bytes, what to do
     (0, b"SQLite format 3\0", "A database is not read. Export its tables as CSV."),
     (0, b"\x7fELF", "A program is not read."),
     (0, b"MZ\x90\0", "A program is not read."),
-    (0, b"{\\rtf", "RTF is not read. Save it as .docx or PDF."),
 )
 
 
 class Unreadable(Exception):
-    """The content cannot be indexed: `unsupported` for a type that is not read, else it is damaged, locked or too much."""
+    """It cannot be indexed: `unsupported` when its type is not read, else it is damaged, locked or too much."""
 
     def __init__(self, reason: Reason, *, unsupported: bool) -> None:
         super().__init__(reason.message)
@@ -117,7 +117,7 @@ def look_inside(path: str, content: IO[bytes]) -> Contents:
     named = ending_of(path)
     content.seek(0)
     head = content.read(HEAD_BYTES)
-    true = _binary(head, content)
+    true = _binary(named, head, content)
     notice = None if true else _check_text(head, content)
     ending = true or _text_ending(named, head)
     if ending == "json":
@@ -151,19 +151,24 @@ def _failed(code: str, message: str) -> Unreadable:
     return Unreadable(Reason(code=code, message=message), unsupported=False)
 
 
-def _binary(head: bytes, content: IO[bytes]) -> str | None:
-    """The ending of a binary type that is read; None for what may be text."""
-    if b"%PDF-" in head[:PDF_JUNK_BYTES]:
+def _binary(named: str, head: bytes, content: IO[bytes]) -> str | None:
+    """The ending of a binary type that is read; None for what may be text, though it begin with a signature."""
+    is_text = _is_utf8(head)
+    if head.startswith(b"%PDF-") or (b"%PDF-" in head[:PDF_JUNK_BYTES] and (named == "pdf" or not is_text)):
         _check_pdf(content)
         return "pdf"
     if head.startswith((b"PK\3\4", b"PK\5\6", b"PK\7\x08")):
         return _zip(content)
     if head.startswith(OLE):
         return _ole(head, content)
+    if head.startswith(b"{\\rtf"):
+        raise _unsupported("RTF is not read. Save it as .docx or PDF.")
+    if is_text:
+        return None
     if head.startswith(b"PAR1"):
         return "parquet"
     for offset, signature, message in SIGNATURES:
-        if head.startswith(signature, offset) and not (offset and _is_utf8(head)):
+        if head.startswith(signature, offset):
             raise _unsupported(message)
     if head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
         raise _unsupported(PICTURE)
@@ -338,8 +343,6 @@ def _check_directory(content: IO[bytes]) -> None:
 
 
 def _start(parts: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
-    import zlib
-
     try:
         with parts.open(name) as part:
             return part.read(most_bytes)
@@ -369,7 +372,7 @@ def _office(types: bytes, names: set[str], mimetype: bytes) -> str:
 
 
 def _ole(head: bytes, content: IO[bytes]) -> str:
-    """The container of Office before 2007, and of newer documents under a password, told by the names of its streams."""
+    """The container of Office before 2007, and of newer files under a password, told by the names of its streams."""
     streams = {
         name
         for name in ("EncryptedPackage", "WordDocument", "PowerPoint Document", "Workbook", "Book")

@@ -8,6 +8,7 @@ import json
 import re
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ CELL_MAX_CHARS = 60
 VALUES_MAX_CHARS = 160  # all of a column's categories together
 CARD_MAX_BYTES = 60_000
 CSV_MAX_BYTES = 512 * 1024 * 1024  # of a Parquet file's copy: what the service takes as one file
+BATCH_BYTES = 256 * 1024  # of rows that are profiled together
 SPOOL_BYTES = 4 * 1024 * 1024
 JSON_COLUMNS_MAX = 1_000
 XLSX_MAX_BYTES = 256 * 1024 * 1024  # unpacked; a small zip can hold far more
@@ -45,6 +47,7 @@ class Table:
     name: str  # of the sheet; "" when the file is one table
     columns: tuple[str, ...]
     rows: Iterator[Sequence[Any]]
+    is_text: bool = False  # every cell is a string
     note: str = ""  # what the reader of the card should know
 
 
@@ -136,7 +139,7 @@ def _csv(content: IO[bytes]) -> Table:
     if header is None:
         raise NotATable("The file is empty.")
     note = "" if encoding != "cp1252" else "The file is not in UTF-8; it was read as Windows-1252."
-    return Table(name="", columns=tuple(header), rows=rows, note=note)
+    return Table(name="", columns=tuple(header), rows=rows, is_text=True, note=note)
 
 
 def _closing(rows: Iterator[list[str]], text: io.TextIOWrapper) -> Iterator[list[str]]:
@@ -206,16 +209,17 @@ def csv_of(content: IO[bytes]) -> IO[bytes]:
     import arro3.io
 
     content.seek(0)
-    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)
+    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
     limited = _Limited(file)
     try:
         with _arrow_errors(limited):
             batches = arro3.io.read_parquet(content)
-            names = [field.name for field in batches.schema]
-            nested = [field.name for field in batches.schema if _is_nested(field.type)]
+            schema = batches.schema
+            fields = [schema.field(number) for number in range(len(schema.names))]
+            nested = [field.name for field in fields if _is_nested(field.type)]
             if nested:
                 raise NotATable(f"The column {_short(nested[0])!r} holds nested values. Write them as JSON text.")
-            file.write(_line(names).encode())  # arro3 writes no header when there are no rows
+            file.write(_line(schema.names).encode())  # arro3 writes no header when there are no rows
             arro3.io.write_csv(batches, limited, header=False)  # type: ignore[arg-type]
         file.seek(0)
     except BaseException:
@@ -257,7 +261,7 @@ class _Limited(io.RawIOBase):
 
 @contextmanager
 def _arrow_errors(limited: _Limited) -> Iterator[None]:
-    """arro3 raises plain `Exception`, and for a hostile file panics, which is a `BaseException` without a public name."""
+    """arro3 raises plain `Exception`, and panics at hostile files: a `BaseException` without a public name."""
     try:
         yield
     except NotATable:
@@ -293,10 +297,17 @@ def _json(content: IO[bytes]) -> Table:
 # ---- profiling ---------------------------------------------------------------------------------------------------
 
 
-TEXT_START = re.compile(r"[^\W\d]")  # a cell that begins with a letter is text, whatever follows
-INTEGER = re.compile(r"[-+]?\d{1,18}")
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
+_INTEGER = r"[-+]?\d{1,18}"
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
+INTEGER = re.compile(_INTEGER)
+NUMBER = re.compile(_NUMBER)
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
+# The same of many cells, a line each. What begins with a letter is text, whatever follows.
+FORMS = {
+    "integer": re.compile(rf"{_INTEGER}(?:\n{_INTEGER})*"),
+    "number": re.compile(rf"{_NUMBER}(?:\n{_NUMBER})*"),
+    "text": re.compile(r"[^\W\d].*(?:\n[^\W\d].*)*"),
+}
 
 
 class _Column:
@@ -310,22 +321,46 @@ class _Column:
         self.high: dict[str, Any] = {}
         self.distinct: dict[str, None] | None = {}
 
-    def add(self, cell: Any) -> None:
-        if self.distinct is None and type(cell) is str and TEXT_START.match(cell):
-            self.kinds["text"] = self.kinds.get("text", 0) + 1  # the short way: nothing is kept of it but the count
-            return
+    def add(self, cell: Any, count: int = 1) -> None:
         kind, value = _typed(cell)
         if kind == "empty":
-            self.empty += 1
+            self.empty += count
             return
-        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        self._count(kind, count)
         if kind != "text":
-            if kind not in self.low:
-                self.low[kind] = self.high[kind] = value
-            elif value < self.low[kind]:
-                self.low[kind] = value
-            elif value > self.high[kind]:
-                self.high[kind] = value
+            self._range(kind, value, value)
+        self._show(cell)
+
+    def add_texts(self, cells: Sequence[str]) -> None:
+        """Many at once: where all are of one form, one regular expression says so for all."""
+        full = [cell for cell in cells if cell]
+        self.empty += len(cells) - len(full)
+        joined = "\n".join(full)
+        if not full:
+            return
+        if joined.count("\n") != len(full) - 1:
+            form = None
+        else:
+            form = next((form for form, pattern in FORMS.items() if pattern.fullmatch(joined)), None)
+        if form is None or (form == "text" and self.distinct is not None):
+            for cell, count in Counter(full).items():
+                self.add(cell, count)
+            return
+        self._count(form, len(full))
+        if form != "text":
+            values = list(map(int if form == "integer" else float, full))
+            self._range(form, min(values), max(values))
+            for cell in full if self.distinct is not None else ():
+                self._show(cell)
+
+    def _count(self, kind: str, count: int) -> None:
+        self.kinds[kind] = self.kinds.get(kind, 0) + count
+
+    def _range(self, kind: str, low: Any, high: Any) -> None:
+        self.low[kind] = min(self.low.get(kind, low), low)
+        self.high[kind] = max(self.high.get(kind, high), high)
+
+    def _show(self, cell: Any) -> None:
         if self.distinct is not None:
             self.distinct[_short(cell)] = None
             if len(self.distinct) > DISTINCT_MAX:
@@ -351,6 +386,20 @@ class _Column:
         return "many values" if self.kinds else ""
 
 
+def _batches(rows: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
+    """Rows by the many, of a bounded size together: a cell may be long."""
+    batch: list[Sequence[str]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(map(len, row)) + 50 * len(row)  # a short string has about 50 bytes of its own
+        if size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
 class _Profile:
     """One table, read to its end."""
 
@@ -361,7 +410,15 @@ class _Profile:
         self.columns = [_Column(name) for name in table.columns[:COLUMNS_MAX]]  # those beyond are only counted
         self.first = list(islice(table.rows, FIRST_ROWS))
         self.rows = 0
-        for row in chain(self.first, table.rows):
+        rows = chain(self.first, table.rows)
+        if table.is_text:
+            for batch in _batches(rows):
+                self.rows += len(batch)
+                cells_of = zip_longest(*(row[: len(self.columns)] for row in batch), fillvalue="")
+                for column, cells in zip_longest(self.columns, cells_of, fillvalue=("",) * len(batch)):
+                    column.add_texts(cells)  # type: ignore[union-attr]  # there are never more cells than columns
+            return
+        for row in rows:
             self.rows += 1
             for column, cell in zip_longest(self.columns, islice(row, len(self.columns))):
                 column.add(cell)

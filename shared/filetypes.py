@@ -22,6 +22,10 @@ HOPELESS = frozenset(
 )
 
 
+# Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/code-interpreter#supported-file-types
+SENT_AS = {"parquet": "csv", "tsv": "txt"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refused:
     """`unsupported` or `failed`, and why."""
@@ -80,13 +84,10 @@ def service_name(path: str, kind: Kind, ending: str | None = None) -> str:
     """The file's name at the service. A data file's folders are in it: code interpreter puts all files into one.
 
     `ending` is the content's true one: the service decides by it, so it is appended where the name ends in another.
-    A Parquet file goes as `<name>.csv`, its copy: code interpreter cannot count on a reader for it.
+    A Parquet file goes as `<name>.csv`, its copy; a .tsv as `<name>.txt`, for .tsv is not on code interpreter's list.
     """
-    suffix = "csv" if ending == "parquet" else ending
-    if suffix and suffix != ending_of(path):
-        suffix = f".{suffix}"
-    else:
-        suffix = ""
+    true = SENT_AS.get(ending, ending) if ending else None
+    suffix = f".{true}" if true and true != ending_of(path) else ""
     if kind == "text":
         return path.rsplit("/", 1)[-1] + suffix
     if "__" in path:

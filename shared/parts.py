@@ -98,7 +98,7 @@ def _copy(document: object, pages: range) -> IO[bytes]:
     import pypdfium2
 
     assert isinstance(document, pypdfium2.PdfDocument)
-    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)
+    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the consumer closes it
     try:
         with PDFIUM:
             copy = pypdfium2.PdfDocument.new()
@@ -159,6 +159,6 @@ def _cut(buffer: bytearray, most: int, *, is_utf8: bool) -> int:
 
 
 def _file(piece: bytes | bytearray) -> IO[bytes]:
-    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)
+    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the consumer closes it
     file.write(piece)
     return file
