@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
@@ -33,7 +33,7 @@ class Sent:
 
     parts: list[str]
     uploaded: list[str]  # all of it, for the case that the next step fails
-    state: IndexState = IndexState(status="in_progress")  # of the last part
+    state: IndexState = field(default_factory=lambda: IndexState(status="in_progress"))  # of the last part
 
 
 class Intake:
