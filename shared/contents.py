@@ -19,7 +19,7 @@ from shared.filetypes import DATA, TEXT, ending_of
 from shared.models import Kind, Reason
 
 HEAD_BYTES = 65_536
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 256 * 1024
 PDF_JUNK_BYTES = 1024  # readers take a PDF whose first line stands this far down
 PDF_PAGES_TRIED = 200  # spread over the document; a scan of more pages is told by these
 DIRECTORY_MAX_BYTES = 4 * 1024 * 1024  # of a zip, which Python reads whole

@@ -15,7 +15,7 @@ from shared.models import Reason
 PARTS_MAX = 500
 # Conservative without a tokenizer: English has about 4 bytes to a token, code and Chinese 3, dense numbers 2.
 BYTES_PER_TOKEN = 2
-SPOOL_BYTES = 4 * 1024 * 1024
+SPOOL_BYTES = 256 * 1024  # of a part that are held in memory
 PART_BYTES = 32 * 1024 * 1024  # about as much of a long PDF is copied at once: PDFium holds a new document in memory
 WHOLE = frozenset({"doc", "docx", "pptx"})
 
@@ -98,7 +98,7 @@ def _copy(document: object, pages: range) -> IO[bytes]:
     import pypdfium2
 
     assert isinstance(document, pypdfium2.PdfDocument)
-    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the consumer closes it
+    file = _file()
     try:
         with PDFIUM:
             copy = pypdfium2.PdfDocument.new()
@@ -126,15 +126,24 @@ def _pieces(content: IO[bytes], max_bytes: int) -> Iterator[Part]:
     if (size_bytes * 3 // 2 if encoding == "utf-16" else size_bytes) <= max_bytes:
         yield Part(content=content)
         return
-    buffer = bytearray()
+    part, written = _file(), 0
+    buffer = bytearray()  # the end of the part, in which it may be cut: a long part is never held whole
     for block in _encoded(content, encoding):
         buffer += block
-        while len(buffer) > max_bytes:
-            cut = _cut(buffer, max_bytes, is_utf8=encoding is not None)
-            yield Part(content=_file(buffer[:cut]))
+        while written + len(buffer) > max_bytes:
+            cut = _cut(buffer, max_bytes - written, is_utf8=encoding is not None)
+            part.write(buffer[:cut])
             del buffer[:cut]
-    if buffer.strip():
-        yield Part(content=_file(buffer))
+            yield Part(content=part)
+            part, written = _file(), 0
+        if written + len(buffer) + BLOCK_BYTES <= max_bytes:
+            written += part.write(buffer)
+            buffer.clear()
+    if written or buffer.strip():
+        part.write(buffer)
+        yield Part(content=part)
+    else:
+        part.close()
 
 
 def _encoded(content: IO[bytes], encoding: str | None) -> Iterator[bytes]:
@@ -158,7 +167,5 @@ def _cut(buffer: bytearray, most: int, *, is_utf8: bool) -> int:
     return max(cut, 1)
 
 
-def _file(piece: bytes | bytearray) -> IO[bytes]:
-    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the consumer closes it
-    file.write(piece)
-    return file
+def _file() -> IO[bytes]:
+    return tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)
