@@ -12,7 +12,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -183,7 +183,8 @@ async def drive(host: Host, runtime: Runtime) -> dict[str, Any]:
     status, headers, body = await host.http("start_run", "runs", body=json.dumps(question).encode())
     run = json.loads(body)
     report["start_run"] = [status, headers, run]
-    await runtime.call("sweep_runs", "timer", json.dumps({"IsPastDue": False}), "json")
+    for timer in ("sweep_runs", "reconcile_documents"):
+        await runtime.call(timer, "timer", json.dumps({"IsPastDue": False}), "json")
     await host.deliver("runs", "advance_run")
     path = f"runs/{run['id']}"
     status, _, body = await host.http("get_run", path, params={"id": run["id"]})
@@ -233,11 +234,29 @@ async def call_the_others(host: Host, run: Mapping[str, Any]) -> dict[str, Any]:
     )
     await call("unsubscribe", "hooks/x", "DELETE", id=hook["id"])
     await call("service_event", "webhooks/openai", "POST", {"type": "response.completed"})
-    await call("put_document", "documents/c/a.md", "PUT", b"Some words.", collection="c", path="a.md")
+    await call("put_document", "documents/c/a.md", "PUT", b"Some words.", path="c/a.md")
+    await call_those_of_documents(call, host)
     await call("get_openapi", "openapi.json", "GET")
     await call("get_swagger", "swagger.json", "GET")
     await call("deep_health", "health/deep", "GET")
     return found
+
+
+async def call_those_of_documents(call: Callable[..., Awaitable[Any]], host: Host) -> None:
+    await call("read_document", "documents/c/a.md", "GET", path="c/a.md")
+    await call("retry_document", "documents/c/a.md", "POST", path="c/a.md")
+    await call("search", "search", "POST", {"query": "average", "collection": "ops"})
+    await call("list_collections", "collections", "GET")
+    await call("get_collection", "collections/ops", "GET", name="ops")
+    await call("put_collection", "collections/ops", "PUT", {"expires_days": None}, name="ops")
+    report = await call("reconcile", "documents/reconcile", "POST")
+    await call("get_report", "reports/x", "GET", id=report["id"])
+    await call("delete_document", "documents/c/a.md", "DELETE", path="c/a.md")
+    await call("delete_below", "documents", "DELETE")
+    await call("delete_collection", "collections/none", "DELETE", name="none")
+    await call("list_receipts", "receipts", "GET")
+    await host.message("fail_removal", {"subject": "/blobServices/default/containers/documents/blobs/c/a.md"})
+    await host.deliver("indexing", "check_indexing")
 
 
 async def main(runtime_folder: str, app: str) -> None:
