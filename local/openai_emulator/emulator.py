@@ -82,6 +82,7 @@ class Emulator:
         interpreter: CodeInterpreter,
         webhooks: Webhooks,
         clock: Callable[[], float],
+        store_max_files: int,
     ) -> None:
         self.store = store
         self.model = model
@@ -89,7 +90,9 @@ class Emulator:
         self._interpreter = interpreter
         self._tasks: list[asyncio.Task[None]] = []
         self.files = Files(store=store, folder=folder / "files", clock=clock, before_delete=self._leave_stores)
-        self.vector_store_files = VectorStoreFiles(store=store, files=self.files, index=index, clock=clock)
+        self.vector_store_files = VectorStoreFiles(
+            store=store, files=self.files, index=index, clock=clock, max_files=store_max_files
+        )
         self.vector_stores = VectorStores(store=store, files=self.vector_store_files, index=index, clock=clock)
         self.containers = Containers(
             store=store,
@@ -191,7 +194,7 @@ async def open_emulator(
             folder.mkdir(parents=True, exist_ok=True)
         kept = settings.data is not None
         store = stack.enter_context(contextlib.closing(Store(folder / "emulator.db" if kept else None)))
-        index = Index(folder / "index.db" if kept else None)
+        index = Index(folder / "index.db" if kept else None, max_file_tokens=settings.file_max_tokens)
         stack.push_async_callback(index.close)
         if model is None:
             model = models.from_settings(settings)
@@ -209,6 +212,7 @@ async def open_emulator(
             interpreter=interpreter,
             webhooks=webhooks,
             clock=clock,
+            store_max_files=settings.store_max_files,
         )
         stack.push_async_callback(emulator.close)
         emulator.start(warm=warm)

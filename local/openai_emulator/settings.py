@@ -17,13 +17,16 @@ class Settings:
     model_key: str | None = None
     webhook_url: str | None = None  # told of every background response that ends
     webhook_secret: str | None = None  # `whsec_...`, signs those events
+    store_max_files: int = 10_000  # in one vector store
+    file_max_tokens: int = 2_000_000  # of a file in a vector store
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Read `EMULATOR_*`.
 
         Raises:
-            ValueError: `EMULATOR_MODEL_URL` stands without `EMULATOR_MODEL`.
+            ValueError: `EMULATOR_MODEL_URL` stands without `EMULATOR_MODEL`, an address for events without its secret,
+                or a limit is no whole number above 0.
         """
         data = environ.get("EMULATOR_DATA")
         settings = cls(
@@ -35,9 +38,18 @@ class Settings:
             model_key=environ.get("EMULATOR_MODEL_KEY") or None,
             webhook_url=environ.get("EMULATOR_WEBHOOK_URL") or None,
             webhook_secret=environ.get("EMULATOR_WEBHOOK_SECRET") or None,
+            store_max_files=_limit(environ, "EMULATOR_STORE_MAX_FILES", cls.store_max_files),
+            file_max_tokens=_limit(environ, "EMULATOR_FILE_MAX_TOKENS", cls.file_max_tokens),
         )
         if settings.model_url and not settings.model:
             raise ValueError("EMULATOR_MODEL_URL is set, so EMULATOR_MODEL must name the model behind it")
         if settings.webhook_url and not settings.webhook_secret:
             raise ValueError("EMULATOR_WEBHOOK_URL is set, so EMULATOR_WEBHOOK_SECRET must sign what is sent there")
         return settings
+
+
+def _limit(environ: Mapping[str, str], name: str, default: int) -> int:
+    given = environ.get(name) or str(default)
+    if not (given.isascii() and given.isdigit() and int(given) > 0):
+        raise ValueError(f"{name} must be a whole number above 0, not {given!r}")
+    return int(given)

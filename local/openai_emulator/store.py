@@ -118,6 +118,11 @@ class Store:
         )
         return [json.loads(row[0]) for row in rows]
 
+    def count(self, kind: str, parent: str) -> int:
+        """How many children there are; quicker than `counts`."""
+        row = self._db.execute("SELECT count(*) FROM objects WHERE kind = ? AND parent = ?", (kind, parent)).fetchone()
+        return int(row[0])
+
     def counts(self, kind: str, parent: str) -> dict[str, int]:
         """How many children stand in which status."""
         return dict(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from openai.types import FileObject
@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 
 from local.openai_emulator import wire
-from local.openai_emulator.errors import invalid, not_found
+from local.openai_emulator.errors import ApiError, invalid, not_found
 from local.openai_emulator.files import Files
 from local.openai_emulator.store import Store
 
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 KIND = "vector_store_file"
 STORE_KIND = "vector_store"
+_DAY_S = 86_400
 _AT_ONCE = 2
 _AT_ONCE_S = 0.05  # a file that is indexed in so short a time is `completed` in the very answer to its attaching
 _POLL_AFTER_MS = 200  # what the SDK's poll helpers wait between two looks
@@ -79,11 +80,12 @@ class ContentPage(BaseModel):
 
 
 class VectorStoreFiles:
-    def __init__(self, *, store: Store, files: Files, index: Index, clock: Callable[[], float]) -> None:
+    def __init__(self, *, store: Store, files: Files, index: Index, clock: Callable[[], float], max_files: int) -> None:
         self._store = store
         self._files = files
         self._index = index
         self._clock = clock
+        self._max_files = max_files  # in one store
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
@@ -111,9 +113,12 @@ class VectorStoreFiles:
 
     # ---- for the other families --------------------------------------------------------------------------------
 
-    def check_exist(self, file_ids: Sequence[str]) -> None:
+    def check_fit(self, file_ids: Sequence[str]) -> None:
+        """Raises ApiError: one of the files is not there, or they are more than a store takes."""
         for file_id in file_ids:
             self._files.get(file_id)
+        if len(set(file_ids)) > self._max_files:
+            raise self._full("A vector store")
 
     def attach(
         self,
@@ -123,7 +128,12 @@ class VectorStoreFiles:
         attributes: dict[str, Any] | None = None,
         chunking_strategy: AutoStrategy | StaticStrategy | None = None,
     ) -> VectorStoreFile:
-        """Put a file into a store, or index it anew if it is there already; the work goes on in the background."""
+        """Put a file into a store, or index it anew if it is there already; the work goes on in the background.
+
+        Raises:
+            ApiError: 400, the store has expired or is full.
+        """
+        self._check_open(store_id, file_id)
         chunking = chunking_strategy.static if isinstance(chunking_strategy, StaticStrategy) else StaticChunking()
         file = VectorStoreFile.model_validate(
             {
@@ -143,10 +153,22 @@ class VectorStoreFiles:
         self._start(store_id, file_id)
         return file
 
+    def _check_open(self, store_id: str, file_id: str) -> None:
+        store = self._store.get(STORE_KIND, store_id)
+        if store is not None and has_expired(store, self._clock()):
+            raise expired(store_id)
+        if self._store.get(KIND, file_id, parent=store_id) is not None:
+            return  # indexed anew, so there is not one more
+        if self._store.count(KIND, store_id) >= self._max_files:
+            raise self._full(f"The vector store '{store_id}'")
+
+    def _full(self, what: str) -> ApiError:
+        return invalid(f"{what} holds at most {self._max_files:,} files.", param="file_id", code="vector_store_full")
+
     def touch(self, store_id: str) -> None:
-        """The store was used just now: its expiry counts from here."""
+        """The store was used just now: its expiry counts from here, unless it is over."""
         body = self._store.get(STORE_KIND, store_id)
-        if body is not None:
+        if body is not None and not has_expired(body, self._clock()):
             self._store.put(STORE_KIND, store_id, {**body, "last_active_at": int(self._clock())})
 
     async def indexed(self, store_ids: Sequence[str], *, within_s: float) -> None:
@@ -302,6 +324,21 @@ class VectorStoreFiles:
             raise invalid(f"The file is {file.status}: it has no content yet.", code="file_not_ready")
         chunks = await self._index.chunks(file.vector_store_id, file.id)
         return ContentPage(data=[FileContentResponse(type="text", text=chunk.text) for chunk in chunks])
+
+
+def expires_at(store: Mapping[str, Any]) -> int | None:
+    """When a vector store's record says it ends, in seconds since the epoch."""
+    after = store["expires_after"]
+    return int(store["last_active_at"] + after["days"] * _DAY_S) if after else None
+
+
+def has_expired(store: Mapping[str, Any], now_s: float) -> bool:
+    end = expires_at(store)
+    return end is not None and end <= now_s
+
+
+def expired(store_id: str) -> ApiError:
+    return invalid(f"The vector store '{store_id}' has expired.", code="vector_store_expired")
 
 
 def _failed(code: str, message: str) -> dict[str, Any]:

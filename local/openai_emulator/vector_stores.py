@@ -22,13 +22,18 @@ from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.models.base import Passage
 from local.openai_emulator.store import Store
 from local.openai_emulator.vector_store_files import KIND as FILE_KIND
-from local.openai_emulator.vector_store_files import ChunkingStrategy, VectorStoreFiles
+from local.openai_emulator.vector_store_files import (
+    ChunkingStrategy,
+    VectorStoreFiles,
+    expired,
+    expires_at,
+    has_expired,
+)
 
 if TYPE_CHECKING:
     from local.openai_emulator.search.index import Index
 
 KIND = "vector_store"
-_DAY_S = 86_400
 
 
 class ExpiresAfter(wire.Body):
@@ -97,7 +102,7 @@ class VectorStores:
         """Raises ApiError: 404 for a store that is not there, 400 for one that has expired."""
         for store_id in store_ids:
             if self.get(store_id).status == "expired":
-                raise invalid(f"The vector store '{store_id}' has expired.", code="vector_store_expired")
+                raise expired(store_id)
 
     async def search(
         self,
@@ -131,8 +136,8 @@ class VectorStores:
         return self._read(body)
 
     def create(self, asked: CreateVectorStore) -> VectorStore:
-        """Raises ApiError 404: one of the files is not there."""
-        self._files.check_exist(asked.file_ids)
+        """Raises ApiError: one of the files is not there, or they are too many."""
+        self._files.check_fit(asked.file_ids)
         now = int(self._clock())
         store_id = wire.new_id("vs_")
         body = {
@@ -156,10 +161,7 @@ class VectorStores:
 
     def _read(self, body: dict[str, Any]) -> VectorStore:
         counts = self._store.counts(FILE_KIND, body["id"])
-        expires_at = None
-        if body["expires_after"]:
-            expires_at = body["last_active_at"] + body["expires_after"]["days"] * _DAY_S
-        expired = expires_at is not None and expires_at <= self._clock()
+        over = has_expired(body, self._clock())
         return VectorStore.model_validate(
             {
                 **body,
@@ -171,8 +173,8 @@ class VectorStores:
                     total=sum(counts.values()),
                 ),
                 "usage_bytes": self._store.total(FILE_KIND, body["id"], "usage_bytes"),
-                "status": "expired" if expired else "in_progress" if counts.get("in_progress") else "completed",
-                "expires_at": expires_at,
+                "status": "expired" if over else "in_progress" if counts.get("in_progress") else "completed",
+                "expires_at": expires_at(body),
             }
         )
 

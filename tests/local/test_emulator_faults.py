@@ -1,8 +1,9 @@
-"""Fault rules, over real HTTP."""
+"""Fault rules, over real HTTP, and the limits of the service."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -10,8 +11,9 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from local.openai_emulator.server import serve
+from local.openai_emulator.server import create_app, serve
 from local.openai_emulator.settings import Settings
+from tests.local.emulator import Clock, ScriptedModel, client_of
 
 
 @pytest.fixture
@@ -91,9 +93,9 @@ async def test_a_large_upload_is_dropped_too(admin: httpx2.AsyncClient, client: 
 
 
 async def test_a_delay_alone_lets_the_work_be_done(admin: httpx2.AsyncClient, client: AsyncOpenAI) -> None:
-    await add(admin, path="/files", delay_ms=30_000, method="POST")
+    await add(admin, path="/models", delay_ms=1_500)
     with pytest.raises(openai.APITimeoutError):
-        await client.with_options(timeout=0.2).files.create(file=("a.txt", b"x"), purpose="assistants")
+        await client.with_options(timeout=0.2).models.list()
     await admin.delete("/admin/faults")
     await add(admin, path="/files", delay_ms=5, method="POST")
     await upload(client, "b.txt")
@@ -157,3 +159,76 @@ async def test_a_rule_that_makes_no_sense_is_refused(
 async def test_rules_need_the_credentials_of_the_api(served: str) -> None:
     async with httpx2.AsyncClient(base_url=served, headers={"api-key": "wrong"}) as http:
         assert (await http.post("/admin/faults", json={"path": "/*", "status": 500})).status_code == 401
+
+
+# ---- limits ------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def limited(clock: Clock | None = None, **limits: int) -> AsyncIterator[AsyncOpenAI]:
+    app = create_app(Settings(**limits), model=ScriptedModel(), clock=clock or Clock())  # type: ignore[arg-type]
+    async with app.router.lifespan_context(app), client_of(app) as client:
+        yield client
+
+
+async def text_file(client: AsyncOpenAI, text: str = "Pumps.") -> str:
+    return (await client.files.create(file=("a.txt", text.encode()), purpose="assistants")).id
+
+
+async def test_a_full_store_takes_no_more_files() -> None:
+    async with limited(store_max_files=2) as client:
+        first, second, third = [await text_file(client) for _ in range(3)]
+        store = await client.vector_stores.create(file_ids=[first, second])
+        with pytest.raises(openai.BadRequestError, match="at most 2 files") as caught:
+            await client.vector_stores.files.create(store.id, file_id=third)
+        assert caught.value.code == "vector_store_full"
+        await client.vector_stores.files.create(store.id, file_id=first)  # indexed anew: not one more
+        await client.vector_stores.files.delete(second, vector_store_id=store.id)
+        await client.vector_stores.files.create(store.id, file_id=third)
+        assert {file.id for file in (await client.vector_stores.files.list(store.id)).data} == {first, third}
+
+
+async def test_a_store_is_not_made_with_too_many_files() -> None:
+    async with limited(store_max_files=2) as client:
+        with pytest.raises(openai.BadRequestError, match="at most 2 files"):
+            await client.vector_stores.create(file_ids=[await text_file(client) for _ in range(3)])
+        assert (await client.vector_stores.list()).data == []
+
+
+async def test_a_file_of_too_many_tokens_fails() -> None:
+    async with limited(file_max_tokens=1_000) as client:
+        store = await client.vector_stores.create()
+        files = client.vector_stores.files
+        within = await files.create_and_poll(await text_file(client, "pump " * 900), vector_store_id=store.id)
+        assert within.status == "completed", within.last_error  # though its chunks overlap
+        beyond = await files.create_and_poll(await text_file(client, "pump " * 1_100), vector_store_id=store.id)
+        assert beyond.status == "failed"
+        assert beyond.last_error is not None
+        assert beyond.last_error.code == "invalid_file"
+        assert "1,000 tokens" in beyond.last_error.message
+        assert beyond.usage_bytes == 0
+
+
+async def test_an_expired_store_takes_no_files_and_stays_expired() -> None:
+    clock = Clock()
+    async with limited(clock) as client:
+        file_id = await text_file(client)
+        store = await client.vector_stores.create(expires_after={"anchor": "last_active_at", "days": 1})
+        await client.vector_stores.files.create_and_poll(file_id, vector_store_id=store.id)
+        clock.now += 2 * 86_400
+        with pytest.raises(openai.BadRequestError, match="expired") as caught:
+            await client.vector_stores.files.create(store.id, file_id=await text_file(client))
+        assert caught.value.code == "vector_store_expired"
+        await client.vector_stores.files.delete(file_id, vector_store_id=store.id)
+        assert (await client.vector_stores.retrieve(store.id)).status == "expired"
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "many", "1.5", "²"])
+def test_a_limit_is_a_whole_number_above_0(given: str) -> None:
+    with pytest.raises(ValueError, match="EMULATOR_FILE_MAX_TOKENS"):
+        Settings.from_environ({"EMULATOR_FILE_MAX_TOKENS": given})
+
+
+def test_limits_come_from_the_environment() -> None:
+    settings = Settings.from_environ({"EMULATOR_STORE_MAX_FILES": "7", "EMULATOR_FILE_MAX_TOKENS": ""})
+    assert (settings.store_max_files, settings.file_max_tokens) == (7, 2_000_000)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import tokens
-from .parsers import Section
+from .parsers import ParseError, Section
 
 # How good a place to cut is, behind a piece
 _NONE, _WORD, _SENTENCE, _LINE, _PARAGRAPH, _SECTION = range(6)
@@ -41,15 +41,25 @@ class _Piece:
     page: int | None
 
 
-def split(sections: Sequence[Section], *, max_tokens: int = 800, overlap_tokens: int = 400) -> list[Chunk]:
+def split(
+    sections: Sequence[Section],
+    *,
+    max_tokens: int = 800,
+    overlap_tokens: int = 400,
+    max_file_tokens: int | None = None,
+) -> list[Chunk]:
     """Chunks of at most `max_tokens`, each repeating about `overlap_tokens` of the one before.
 
     Raises:
+        ParseError: there are more than `max_file_tokens` in all, overlaps not counted.
         ValueError: `overlap_tokens` is more than half of `max_tokens`.
     """
     if not 0 <= overlap_tokens <= max_tokens // 2:
         raise ValueError("The overlap must not be more than half of the chunk size.")
     pieces = list(_pieces(sections, max_tokens))
+    if max_file_tokens is not None and sum(piece.tokens for piece in pieces) > max_file_tokens:
+        message = f"This file holds more than {max_file_tokens:,} tokens, the most a file in a vector store may have."
+        raise ParseError("invalid_file", message)
     chunks = []
     start = 0
     while start < len(pieces):

@@ -47,9 +47,13 @@ class _Addition:
 class Index:
     """Its methods never block the event loop, and may be called from any loop."""
 
-    def __init__(self, path: Path | None, *, workers: int = 2) -> None:
-        """Open or create the index at `path`; None keeps it in memory. `workers` files are added at a time."""
+    def __init__(self, path: Path | None, *, workers: int = 2, max_file_tokens: int | None = None) -> None:
+        """Open or create the index at `path`; None keeps it in memory. `workers` files are added at a time.
+
+        A file of more than `max_file_tokens` is refused.
+        """
         self._tables = Tables(path)
+        self._max_file_tokens = max_file_tokens
         self._lock = threading.Lock()
         self._vectors = VectorCache()
         self._additions: set[_Addition] = set()
@@ -146,7 +150,12 @@ class Index:
         if addition.cancelled:
             return 0
         sections = self._parsers.parse(addition.path, addition.filename)
-        chunks = split(sections, max_tokens=max_tokens, overlap_tokens=overlap_tokens)
+        chunks = split(
+            sections,
+            max_tokens=max_tokens,
+            overlap_tokens=overlap_tokens,
+            max_file_tokens=self._max_file_tokens,
+        )
         parts = [windows(chunk.text) for chunk in chunks]
         vectors = embeddings.embed([window for part in parts for window in part])
         with self._change():
