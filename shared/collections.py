@@ -105,6 +105,10 @@ class Collections:
         if room := self._rooms.get(store_id):
             room.placed += files
 
+    def fill(self, store_id: str) -> None:
+        """The service takes nothing more into it."""
+        self._rooms[store_id] = Room(files=self._max_files, counted_at=self._now())
+
     async def _find_or_make(self, name: str) -> Collection:
         """One store per collection, also when many documents arrive at once on several instances."""
         found = await self.find(name)

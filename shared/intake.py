@@ -15,7 +15,7 @@ from shared.collections import Collections
 from shared.contents import Contents, look_inside
 from shared.datacards import Card, card_of, csv_of
 from shared.engines.base import IndexState, VectorStores
-from shared.errors import AppError, ServiceError, StoreLost
+from shared.errors import AppError, ServiceBusy, ServiceError, StoreLost
 from shared.filetypes import service_name
 from shared.models import Version
 from shared.parts import Part, parts_of
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shared.storage import Blobs
 
 SPOOL_BYTES = 4 * 1024 * 1024  # held in memory while a document passes through; more goes to a temporary file
+STORE_FULL = frozenset({"vector_store_full", "file_limit_exceeded"})
 STORE_GONE = frozenset({"service_object_missing", "vector_store_expired", "not_found"})
 
 
@@ -78,8 +79,8 @@ class Intake:
                 for file_id in sent.uploaded:
                     with suppress(AppError):  # the first error is the one to report
                         await self._stores.discard(store_id, file_id)
-                if isinstance(exc, ServiceError) and exc.code in STORE_GONE:
-                    await self._check_store(collection, store_id)
+                if isinstance(exc, ServiceError):
+                    await self._check_store(collection, store_id, exc.code)
                 raise
 
     async def _send_data(
@@ -127,8 +128,18 @@ class Intake:
         sent.uploaded.append(file_id)
         return file_id
 
-    async def _check_store(self, collection: str, store_id: str) -> None:
-        """Raises StoreLost when it was the store that the service did not find."""
+    async def _check_store(self, collection: str, store_id: str, code: str) -> None:
+        """Was it the store?
+
+        Raises:
+            StoreLost: the service does not have it any more.
+            ServiceBusy: it is full; the next try finds another one.
+        """
+        if code in STORE_FULL:
+            self._collections.fill(store_id)
+            raise ServiceBusy(f"The vector store {store_id} is full.", code="vector_store_full", retry_after_s=0)
+        if code not in STORE_GONE:
+            return
         self._collections.forget(collection, store_id)
         if await self._collections.is_gone(store_id):
             raise StoreLost(collection, store_id)

@@ -103,16 +103,16 @@ def docx_without_parts() -> bytes:
 
 def test_bad_documents_say_why_and_disturb_nobody(client: Client, collection: str, drop: Drop) -> None:
     bad = {
-        "corrupt.pdf": (b"%PDF-1.7\nnothing of the kind", "failed", "invalid_file"),
-        "locked.pdf": (encrypted_pdf(), "failed", "invalid_file"),
+        "corrupt.pdf": (b"%PDF-1.7\nnothing of the kind", "failed", "damaged"),
+        "locked.pdf": (encrypted_pdf(), "failed", "encrypted"),
         "empty.txt": (b"", "failed", "empty_file"),
-        "blank.txt": (b" \n\t\n", "failed", "invalid_file"),
-        "broken.docx": (docx_without_parts(), "failed", "invalid_file"),
+        "blank.txt": (b" \n\t\n", "failed", "empty_file"),
+        "broken.docx": (docx_without_parts(), "unsupported", "unsupported_file"),
         "photo.png": (b"\x89PNG\r\n\x1a\n0000", "unsupported", "unsupported_file"),
         "archive.zip": (b"PK\x05\x06" + b"\0" * 18, "unsupported", "unsupported_file"),
         "no-ending": (b"words", "unsupported", "unsupported_file"),
-        "binary.csv": (b"\0\1\2\3" * 100, "failed", "not_a_table"),
-        "broken.xlsx": (b"PK\x03\x04 not a workbook", "failed", "not_a_table"),
+        "binary.csv": (b"\0\1\2\3" * 100, "unsupported", "binary_content"),
+        "broken.xlsx": (b"PK\x03\x04 not a workbook", "failed", "damaged"),
     }
     good = {f"{collection}/good.txt": b"The fire drill is on the first Tuesday of March."}
     documents = drop({f"{collection}/{name}": content for name, (content, _, _) in bad.items()} | good)

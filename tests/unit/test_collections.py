@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from shared.engines.base import IndexState
-from shared.errors import NotFound
+from shared.errors import NotFound, ServiceError
 from tests.unit.world import World
 
 
@@ -73,8 +73,6 @@ async def test_a_store_that_is_lost_while_a_document_is_indexed(world: World) ->
 
 
 async def test_a_run_that_meets_a_lost_store_says_so(world: World) -> None:
-    from shared.errors import ServiceError
-
     await world.drop("c/a.md", b"Words.")
     world.stores.stores.clear()
     world.outside.fail("engine.start", ServiceError("Vector store vs_1 not found.", code="not_found"))
@@ -137,3 +135,11 @@ async def test_a_document_that_comes_while_its_collection_goes_waits(world: Worl
     await world.settle(looks=1000)
     assert await world.app.library.collections.find("c") is None
     assert world.stores.stores == {}
+
+
+async def test_a_store_that_the_service_calls_full_is_left(world: World) -> None:
+    await world.drop("c/a.md", b"Words.")
+    world.outside.fail("stores.attach", ServiceError("No room.", code="vector_store_full"))
+    await world.drop("c/b.md", b"Words.")
+    assert stores_of(world, "c") == [1, 1]
+    assert {s.status for s in (await world.listing()).values()} == {"indexed"}

@@ -11,8 +11,10 @@ import pytest
 from shared.attributes import attributes_of
 from shared.catalogue import record_name
 from shared.engines.base import IndexState
+from shared.errors import ServiceBusy
 from shared.lifecycle import CLAIM
 from shared.models import Drift, Report, Version
+from shared.reconcile import DRIFT_MAX, Pass
 from tests.fakes import Crash
 from tests.unit.world import World
 
@@ -266,8 +268,6 @@ async def test_a_pass_that_dies_is_done_again(world: World) -> None:
 
 
 async def test_a_busy_service_cuts_it_short_and_says_so(world: World) -> None:
-    from shared.errors import ServiceBusy
-
     await full(world)
     world.outside.fail("stores.describe", ServiceBusy("Slow down."))
     report = await reconciled(world)
@@ -276,8 +276,6 @@ async def test_a_busy_service_cuts_it_short_and_says_so(world: World) -> None:
 
 
 def test_a_report_names_the_first_thousand() -> None:
-    from shared.reconcile import DRIFT_MAX, Pass
-
     report = Report(id="rec_1", status="in_progress", dry_run=True, created_at=World().clock())
     going = Pass(report=report)
     place = Drift(kind="missing", what="document", id="a", collection="c", detail="", repair="")
