@@ -22,17 +22,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from shared.errors import BadRequest, ServiceBusy, SettingError
+from shared.errors import BadRequest, ServiceBusy, ServiceError, SettingError
 from shared.models import new_id
 from shared.records import Records
 
 if TYPE_CHECKING:
+    from shared.eventgrid import Topic
     from shared.outbound import Sender, UrlPolicy
     from shared.storage import Blobs, Queue
 
 log = logging.getLogger(__name__)
 
-EVENTS = ("run.finished",)
+EVENTS = ("run.finished", "document.indexed", "document.failed", "document.removed")
 RETRY_DELAYS_S = (5, 30, 120, 600, 3_600, 10_800, 21_600, 50_400)  # after each failed try; 24 h in all
 BODY_MAX_BYTES = 32 * 1024  # a queue message takes 48 KiB, of which the URL may need 8
 KEY_BYTES = range(24, 65)
@@ -50,17 +51,20 @@ class Hook:
 
 
 class _Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """The queue message. The target is a URL, or a hook, whose URL is read at each try."""
+    """The queue message. The target is a URL, a hook, whose URL is read at each try, or the Event Grid topic."""
 
     webhook_id: str
     body: dict[str, Any]
     url: str | None = None
     hook_id: str | None = None
+    topic: bool = False
     attempt: int = 1
 
 
 class Push:
-    """`secret` is `whsec_` and base64 of 24 to 64 bytes; without one, nothing is accepted, sent or announced.
+    """`secret` is `whsec_` and base64 of 24 to 64 bytes; without one, no callback is accepted or sent.
+
+    `topic` is told of every event, where there is one.
 
     Raises:
         SettingError: the secret has another form.
@@ -74,6 +78,7 @@ class Push:
         sender: Sender,
         policy: UrlPolicy,
         secret: str | None,
+        topic: Topic | None = None,
         now: Callable[[], datetime],
     ) -> None:
         self._state = state
@@ -81,13 +86,14 @@ class Push:
         self._sender = sender
         self._policy = policy
         self._key = _key(secret) if secret else None
+        self._topic = topic
         self._now = now
         self._records = Records(state, Hook, name=_name, tags=lambda hook: {"events": " ".join(hook.events)})
 
     @property
     def on(self) -> bool:
         """Whether anything is ever announced."""
-        return self._key is not None
+        return self._key is not None or self._topic is not None
 
     async def check(self, url: str) -> None:
         """Raises BadRequest, `callback_not_allowed` or `invalid_callback_url`, when nothing will be sent there."""
@@ -128,14 +134,18 @@ class Push:
             id: Of what the event is about, such as a run's.
             data: Small: ids, a status, links. Of more than 32 KiB, only the id is sent.
         """
-        if self._key is None:
-            if urls:
-                log.warning("push.off", extra={"about": id, "why": "CALLBACK_SECRET is not set"})
+        if self._key is None and urls:
+            log.warning("push.off", extra={"about": id, "why": "CALLBACK_SECRET is not set"})
+        if not self.on:
             return
         body = {"type": event, "timestamp": self._now(), "data": dict(data)}
         if len(msgspec.json.encode(body)) > BODY_MAX_BYTES:
             log.warning("push.shortened", extra={"about": id})
             body["data"] = {"id": id}
+        if self._topic:
+            await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, "topic"), body=body, topic=True))
+        if self._key is None:
+            return
         for url in dict.fromkeys(urls):
             await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, url), body=body, url=url))
         async for info in self._state.list("hooks/"):
@@ -146,6 +156,9 @@ class Push:
     async def deliver(self, body: bytes) -> None:
         """Try one delivery once: done, or put off, or given up. A receiver's fault raises nothing."""
         delivery = msgspec.json.decode(body, type=_Delivery)
+        if delivery.topic:
+            await self._publish(delivery)
+            return
         url = await self._url(delivery)
         if url is None or self._key is None:
             log.info("push.dropped", extra=_about(delivery))
@@ -165,6 +178,24 @@ class Push:
                 await self.unsubscribe(delivery.hook_id)
         else:
             await self._put_off(delivery, {**about, "why": f"The receiver answered {status}."})
+
+    async def _publish(self, delivery: _Delivery) -> None:
+        """To the topic; one that was taken out of the settings since is told nothing."""
+        body, about = delivery.body, {**_about(delivery), "host": "event grid"}
+        if self._topic is None:
+            log.info("push.dropped", extra=about)
+            return
+        data = body["data"]
+        subject = f"documents/{data['path']}" if "path" in data else f"runs/{data.get('id')}"
+        at = datetime.fromisoformat(body["timestamp"])
+        try:
+            await self._topic.publish(body["type"], id=delivery.webhook_id, subject=subject, at=at, data=data)
+        except ServiceBusy as exc:
+            await self._put_off(delivery, {**about, "why": exc.message})
+        except ServiceError as exc:
+            log.error("push.refused", extra={**about, "why": exc.message})
+        else:
+            log.info("push.delivered", extra=about)
 
     async def _put_off(self, delivery: _Delivery, about: dict[str, Any]) -> None:
         delay_s = retry_delay_s(delivery.attempt)

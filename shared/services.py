@@ -136,11 +136,18 @@ def _engine(settings: Settings, client: AsyncOpenAI) -> Engine:
 
 
 def _push(settings: Settings, storage: Storage) -> Push:
+    policy = UrlPolicy(hosts=settings.callback_hosts, allow_private=settings.callback_allow_private)
+    topic = None
+    if settings.topic_endpoint:
+        from shared.eventgrid import Topic
+
+        topic = Topic(settings.topic_endpoint, key=settings.topic_key, client_id=settings.identity_client_id)
     return Push(
         state=storage.state,
         queue=storage.callbacks,
-        sender=Sender(UrlPolicy(hosts=settings.callback_hosts, allow_private=settings.callback_allow_private)),
-        policy=UrlPolicy(hosts=settings.callback_hosts, allow_private=settings.callback_allow_private),
+        sender=Sender(policy),
+        policy=policy,
         secret=settings.callback_secret,
+        topic=topic,
         now=utc_now,
     )

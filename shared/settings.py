@@ -38,6 +38,8 @@ class Settings:
     callback_secret: str | None
     callback_allow_private: bool
     webhook_secret: str | None
+    topic_endpoint: str | None
+    topic_key: str | None
     indexing_max_s: int
     indexing_tries: int
     indexing_concurrency: int
@@ -84,6 +86,8 @@ class Settings:
             callback_secret=environ.get("CALLBACK_SECRET") or None,
             callback_allow_private=(environ.get("CALLBACK_ALLOW_PRIVATE") or "").lower() == "true",
             webhook_secret=environ.get("OPENAI_WEBHOOK_SECRET") or None,
+            topic_endpoint=_https(environ, "EVENT_GRID_TOPIC_ENDPOINT"),
+            topic_key=environ.get("EVENT_GRID_TOPIC_KEY") or None,
             indexing_max_s=_whole(environ, "INDEXING_MAX_S", 1800, most=LONGEST_S),
             indexing_tries=_whole(environ, "INDEXING_TRIES", 3, most=100),
             indexing_concurrency=_whole(environ, "INDEXING_CONCURRENCY", 8, most=1000),
@@ -131,6 +135,14 @@ def _required(environ: Mapping[str, str], name: str, example: str) -> str:
     if value := environ.get(name):
         return value
     raise SettingError(f"The setting {name} is missing. It should be {example}.")
+
+
+def _https(environ: Mapping[str, str], name: str) -> str | None:
+    """An address outside of this machine, for which there is no excuse to be without TLS."""
+    url = environ.get(name) or None
+    if url is None or url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+        return url
+    raise SettingError(f"The setting {name} should begin with https://.", code="setting_invalid")
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int, *, most: int = 2**40) -> int:
