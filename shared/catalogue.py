@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.errors import BadRequest, BlobMissing, NotFound
+from shared.lifecycle import is_due
 from shared.models import Document, DocumentStatus, DocumentSummary, Reason, Receipt, collection_of
 from shared.records import Records, key_of, pack, unpack
 
@@ -174,8 +175,9 @@ def _short(document: Document) -> Reason | None:
 
 def _tags(document: Document) -> dict[str, str]:
     # 8 KiB is all that metadata may take; the collection can be told from the path.
-    summary = {"summary": pack(replace(summary_of(document), collection=""))}
-    return {**summary, "lost": "true"} if document.lost_since else summary
+    tags = {"summary": pack(replace(summary_of(document), collection=""))}
+    told = {"lost": document.lost_since is not None, "due": is_due(document)}
+    return {**tags, **{name: "true" for name, is_so in told.items() if is_so}}
 
 
 def _prefix(collection: str | None) -> str:

@@ -141,7 +141,8 @@ class Documents:
             raise NotFound(f"There is no document {path!r} in the container 'documents'.", code="document_not_found")
         if stored and stored.value.claimed_until and stored.value.claimed_until > self._now():
             raise Busy(f"The document {path!r} is being sent to the service at this moment.", code="document_busy")
-        if stored and stored.value.incoming and stored.value.etag == info.etag and not afresh:
+        going = stored and (stored.value.incoming or lifecycle.is_due(stored.value))
+        if stored and going and stored.value.etag == info.etag and not afresh:
             await self._step(stored)  # it goes on by itself, and at most a message of it was lost
             return
         again = stored and stored.value.etag == info.etag and not afresh
@@ -243,7 +244,7 @@ class Documents:
             return
         try:
             if taken.value.told:  # before the service has it: no question may find two versions
-                await self._scopes.put(taken.value)
+                await self.tell_scope(path)
             if delay_s:
                 await self._look_again(path, delay_s=delay_s, admitted=True)
             else:
@@ -278,22 +279,11 @@ class Documents:
     async def _claim_and_send(self, stored: Stored[Document]) -> None:
         """Under a claim, so that a second event does not send it, too."""
         claimed = await self._write(stored, lifecycle.claimed(stored.value, self._now()))
-        await self._scopes.put(claimed.value)
+        await self.tell_scope(claimed.value.path)
         await self._send(claimed)
 
     async def _send(self, claimed: Stored[Document]) -> None:
-        """Bring the incoming version to the service.
-
-        Raises:
-            BlobChanged: a newer version overtook it; what questions are told is the newer one's again.
-        """
-        try:
-            await self._bring(claimed)
-        except BlobChanged:
-            await self.tell_scope(claimed.value.path)
-            raise
-
-    async def _bring(self, claimed: Stored[Document]) -> None:
+        """Bring the incoming version to the service."""
         document, incoming = claimed.value, claimed.value.incoming
         assert incoming
         try:
@@ -334,8 +324,6 @@ class Documents:
             await self._look_again(having.path)
             return
         log.info("document.%s", after.status, extra={"path": after.path, "etag": sent.etag})
-        if having.told and not after.scope_due:
-            await self._scopes.remove(after.path)
         await self._clear(written)
 
     def _seen(self, having: Document, sent: Version, state: IndexState) -> Document:
@@ -370,8 +358,11 @@ class Documents:
         if ready > incoming.ready:
             await self._write(stored, replace(document, incoming=replace(incoming, ready=ready)))
         age_s = self._age_s(document)
-        if age_s > SOON_S and not document.live:  # of a first version questions are told only when it takes a while
-            await self._scopes.put(document)
+        if age_s > SOON_S and not document.told:  # of a first version questions are told only when it takes a while
+            latest = await self._records.read(document.path)
+            if latest and latest.value.incoming:
+                await self._write(latest, replace(latest.value, told=True))
+                await self.tell_scope(document.path)
         await self._look_again(document.path, delay_s=look_delay_s(age_s))
 
     async def _send_again(self, stored: Stored[Document], incoming: Version) -> None:
@@ -394,8 +385,6 @@ class Documents:
     async def _promote(self, stored: Stored[Document], incoming: Version) -> None:
         """The new version answers from here on; only then is the old one retired."""
         old = stored.value
-        if lifecycle.is_plain(old, incoming):  # a crash right here leaves it uncounted for a moment, no more
-            await self._scopes.remove(old.path)
         written = await self._write(stored, lifecycle.promoted(old, incoming, news=self._push.on, now=self._now()))
         log.info("document.indexed", extra={"path": old.path, "etag": incoming.etag})
         await self._clear(written)
@@ -417,25 +406,21 @@ class Documents:
         """Bring everything else in line with the record; last, delete the record of a document that was removed."""
         document = stored.value
         if document.status == "removing":
-            await self._scopes.remove(document.path)
+            await self.tell_scope(document.path)
             await self._removal.complete(stored)
             return
         if document.scope_due:
-            await self._scopes.put(document)
+            await self.tell_scope(document.path)
         read = bool(document.retired) and await self._is_read(document)
         after = replace(document, scope_due=False, news_due=False)
         if document.retired and not read:
             await self._removal.discard(document.retired)
             after = replace(after, retired=(), retired_at=None)
-            await self._scopes.put(after)
+            await self.tell_scope(document.path, without=document.retired)
         if document.news_due:
             await self._tell(document)
         if after != document:
-            try:
-                await self._write(stored, after)
-            except BlobChanged:  # a newer version may have told its scope before this one
-                await self.tell_scope(document.path)
-                raise
+            await self._write(stored, after)
         if read:
             await self._look_again(document.path, delay_s=READERS_LOOK_S)
 
@@ -455,7 +440,7 @@ class Documents:
         waiting = lifecycle.put_off(stored.value, exc)
         await self._write(stored, waiting)
         if waiting.incoming:
-            await self._scopes.put(waiting)
+            await self.tell_scope(path)
         log.info("document.put_off", extra={"path": path, "faults": waiting.faults, "why": exc.message})
         await self._look_again(path, delay_s=retry_delay_s(waiting.faults, exc.retry_after_s))
 
@@ -480,19 +465,20 @@ class Documents:
         event = "document.indexed" if document.status == "indexed" else "document.failed"
         await self._push.announce(event, id=f"{document.path}@{document.etag}#{document.tries}", data=data)
 
-    async def tell_scope(self, path: str) -> None:
-        """Bring what questions are told of a document in line with its record as it is now."""
-        for _ in range(WRITE_TRIES):
+    async def tell_scope(self, path: str, *, without: tuple[Version, ...] = ()) -> None:
+        """Bring what questions are told of a document in line with its record as it is now.
+
+        Args:
+            without: retired versions whose files are gone, as the record does not say yet.
+        """
+
+        async def read() -> Document | None:
             stored = await self._records.read(path)
-            if stored is None:
-                await self._scopes.remove(path)
-                return
-            try:
-                await self._scopes.put(stored.value)
-                await self._write(stored, replace(stored.value, scope_due=False))
-            except BlobChanged:
-                continue
-            return
+            if stored is None or stored.value.status == "removing":
+                return None
+            return replace(stored.value, retired=tuple(v for v in stored.value.retired if v not in without))
+
+        await self._scopes.tell(path, read)
 
     def _age_s(self, document: Document) -> float:
         since = document.attempts[-1].started_at if document.attempts else self._now()

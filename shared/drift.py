@@ -22,8 +22,10 @@ STUCK = timedelta(minutes=10)  # nothing has happened to a document for so long
 Summaries = Mapping[str, DocumentSummary]
 
 
-def of_documents(blobs: Mapping[str, BlobInfo], records: Summaries, *, tries: int, now: datetime) -> Iterator[Drift]:
-    """Container against records."""
+def of_documents(
+    blobs: Mapping[str, BlobInfo], records: Summaries, *, tries: int, now: datetime, due: Group[str] = ()
+) -> Iterator[Drift]:
+    """Container against records. `due`: paths of records that say what is still to be told or cleared away."""
     for path, blob in blobs.items():
         record = records.get(path)
         fresh = now - blob.last_modified_at < ON_ITS_WAY
@@ -39,6 +41,8 @@ def of_documents(blobs: Mapping[str, BlobInfo], records: Summaries, *, tries: in
         elif record.status in ("indexing", "pending"):
             if now - record.updated_at > STUCK:
                 yield _document(path, "stuck", f"Nothing has happened since {record.updated_at:%F %T}.", "go on")
+        elif path in due and now - record.updated_at > STUCK:
+            yield _document(path, "stuck", "Its last step was not done.", "do it")
         elif record.status == "failed" and record.reason and record.reason.retryable and record.tries < tries:
             yield _document(path, "stuck", f"It failed: {record.reason.message}", "try again")
     for path in records.keys() - blobs.keys():

@@ -80,7 +80,7 @@ def taken_up(
 
 
 def claimed(document: Document, now: datetime) -> Document:
-    return replace(document, claimed_until=now + CLAIM, lost_since=lost_since(document))
+    return replace(document, claimed_until=now + CLAIM, lost_since=lost_since(document), told=True)
 
 
 def promoted(old: Document, incoming: Version, *, news: bool, now: datetime) -> Document:
@@ -97,7 +97,8 @@ def promoted(old: Document, incoming: Version, *, news: bool, now: datetime) -> 
         faults=0,
         tries=0,
         attempts=_ended(old.attempts, now, "indexed", None),
-        scope_due=not is_plain(old, incoming),
+        told=False,
+        scope_due=old.told or not is_plain(old, incoming),
         news_due=news,
     )
 
@@ -123,6 +124,7 @@ def settled(
         claimed_until=None,
         faults=0,
         attempts=_ended(old.attempts, now, status, reason),
+        told=False,
         scope_due=True,
         news_due=news,
     )
@@ -158,6 +160,12 @@ def put_off(old: Document, why: ServiceBusy) -> Document:
         lost_since=lost_since(old) if why.unclear else old.lost_since,
         attempts=tuple(replace(a, put_off=a.put_off + 1) if not a.ended_at else a for a in old.attempts),
     )
+
+
+def is_due(document: Document) -> bool:
+    """It is decided what becomes of it, and that is not yet done, told or cleared away."""
+    left = document.retired or document.scope_due or document.news_due
+    return bool(left) and document.incoming is None and document.status != "removing"
 
 
 def refusal(code: str | None, message: str | None) -> tuple[DocumentStatus, Reason]:

@@ -154,7 +154,7 @@ class Drift:
     """A place where container, records and service disagree, and what was done about it."""
 
     kind: DriftKind
-    what: Literal["document", "file", "store_entry", "vector_store", "scope"]
+    what: Literal["document", "file", "store_entry", "vector_store", "scope", "receipt"]
     id: str  # the document's path, or the id at the service
     collection: str
     detail: str

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from shared import drift
 from shared.attributes import source_of
-from shared.catalogue import document_records, summary_in
+from shared.catalogue import document_records, receipt_records, summary_in
 from shared.collections import Collections
 from shared.documents import Documents
 from shared.engines.base import FileInfo, StoreEntry, VectorStores
@@ -86,6 +86,7 @@ class Reconciliation:
         self._tries = tries
         self._now = now
         self._records = document_records(state)
+        self._receipts = receipt_records(state)
         self._reports = Records(state, Report, name=lambda id: f"reports/{id}.json")
 
     # ---- reports -------------------------------------------------------------------------------------------------
@@ -154,32 +155,35 @@ class Reconciliation:
         held = await self._entries([store_id for store_id, info in stores.items() if info and not info.expired])
         entries = {file_id: entry for file_id, (entry, _) in held.items()}
         blobs = {blob.name: blob async for blob in self._blobs_in(name)}
-        records, losers = await self._recorded(name)
+        records, losers, due = await self._recorded(name)
         going.documents += len(blobs)
         now = self._now()
-        await self._mend(going, drift.of_documents(blobs, records, tries=self._tries, now=now))
+        await self._mend(going, drift.of_documents(blobs, records, tries=self._tries, now=now, due=due))
         there = {path: record for path, record in records.items() if path in blobs and record.etag == blobs[path].etag}
         places = drift.of_entries(name, there, entries, now=now)
         stores_of = {file_id: store_id for file_id, (_, store_id) in held.items()}
         await self._mend(going, [p for p in places if await self._confirmed(p, entries)], stores_of=stores_of)
         await self._questions(going, name)
         await self._lost_uploads(going, losers)
+        await self._open_receipts(going, name)
 
     async def _blobs_in(self, name: str) -> AsyncIterator[BlobInfo]:
         async for blob in self._blobs.list(f"{name}/" if name != "default" else ""):
             if collection_of(blob.name) == name:
                 yield blob
 
-    async def _recorded(self, name: str) -> tuple[dict[str, DocumentSummary], list[str]]:
-        """All records of a collection; and the paths of those whose uploads may have got lost."""
+    async def _recorded(self, name: str) -> tuple[dict[str, DocumentSummary], list[str], set[str]]:
+        """All records of a collection; the paths of those whose uploads may have got lost, and of those with a rest."""
         records: dict[str, DocumentSummary] = {}
-        losers = []
+        losers, due = [], set()
         async for blob in self._state.list(f"index/{key_of(name)}/"):
             summary = summary_in(blob)
             records[summary.path] = summary
             if "lost" in blob.metadata:
                 losers.append(summary.path)
-        return records, losers
+            if "due" in blob.metadata:
+                due.add(summary.path)
+        return records, losers, due
 
     async def _entries(self, store_ids: Iterable[str]) -> dict[str, tuple[StoreEntry, str]]:
         """File id -> its entry, and the store that it is in."""
@@ -231,6 +235,26 @@ class Reconciliation:
             for document in documents:
                 await self._forget_loss(document.path)
 
+    async def _open_receipts(self, going: Pass, name: str) -> None:
+        """A removal that was cut off between its record and its receipt, and whose message is lost."""
+        names = [
+            blob.name
+            async for blob in self._state.list(f"receipts/{key_of(name)}/")
+            if "complete" not in blob.metadata and self._now() - blob.last_modified_at > drift.STUCK
+        ]
+        for stored in [await self._receipts.read_named(found) for found in names]:
+            if stored is None or await self._records.read(stored.value.path):
+                continue
+            place = Drift(
+                kind="stuck",
+                what="receipt",
+                id=stored.value.path,
+                collection=name,
+                detail="Its receipt was not closed.",
+                repair="close it",
+            )
+            await self._mend(going, [place])
+
     async def _stores_of_nobody(self, going: Pass) -> None:
         """Stores of this app that no collection's record names: a process died between making and noting one."""
         app = await self._collections.app()
@@ -268,7 +292,7 @@ class Reconciliation:
 
     async def _repair(self, place: Drift, store_id: str | None) -> None:
         match place.what, place.kind:
-            case "document", "orphaned":
+            case ("document", "orphaned") | ("receipt", _):
                 await self._queue.send({"removed": place.id})
             case "document", _:  # through the queue: a full container must not come upon the service all at once
                 await self._queue.send({"path": place.id, "retry": True})

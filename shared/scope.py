@@ -8,11 +8,13 @@ the moment at which a new version takes the place of the old.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from shared.errors import BlobChanged, BlobMissing
 from shared.models import DataFile, Document, collection_of, made_at
 from shared.records import key_of, pack, unpack
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from shared.storage import Blobs
 
 TERMS_MAX_BYTES = 900
+WRITE_TRIES = 8
 VERSIONS_MAX = 30  # of one document that are excluded; more have no room in the blob's metadata
 EXCLUDED_MAX = 500  # of one question: a filter has to stay small
 
@@ -61,16 +64,38 @@ class Scopes:
                 files[DataFile(path=entry.path, file_id=entry.data_file_id)] = entry.terms
         return Scope(files=files, excluded=tuple(excluded[:EXCLUDED_MAX]), indexing=indexing)
 
-    async def put(self, document: Document) -> None:
-        """Say of this document what its record says; a document that has nothing to tell has no blob."""
-        entry, name = entry_of(document), scope_name(document.path)
-        if entry is None:
-            await self._state.delete(name)
-        else:
-            await self._state.write(name, b"", media_type="text/plain", metadata={"entry": pack(entry)})
+    async def tell(self, path: str, read: Callable[[], Awaitable[Document | None]]) -> None:
+        """Say of a document what its record says; a document that has nothing to tell has no blob.
 
-    async def remove(self, path: str) -> None:
-        await self._state.delete(scope_name(path))
+        The record is read behind the blob's etag, so that nobody who is slow writes something old over something new.
+
+        Raises:
+            BlobChanged: others keep writing it.
+        """
+        name = scope_name(path)
+        for _ in range(WRITE_TRIES):
+            etag = await self._etag(name)
+            document = await read()
+            entry = entry_of(document) if document else None
+            try:
+                if entry:
+                    metadata = {"entry": pack(entry)}
+                    missing = None if etag else "*"
+                    await self._state.write(
+                        name, b"", media_type="text/plain", metadata=metadata, if_match=etag, if_none_match=missing
+                    )
+                elif etag:
+                    await self._state.delete(name, if_match=etag)
+            except BlobChanged:
+                continue
+            return
+        raise BlobChanged(f"What questions are told of {path} keeps changing.")
+
+    async def _etag(self, name: str) -> str | None:
+        try:
+            return (await self._state.info(name)).etag
+        except BlobMissing:
+            return None
 
     async def are_asked_since_before(self, at: datetime) -> bool:
         """Whether a run goes on that began before then, and may yet search for what was current at its start."""

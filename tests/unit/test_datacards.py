@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared import datacards
+from shared import datacards, tables
 from shared.datacards import CARD_MAX_BYTES, CHOSEN_MAX, NotATable, card_of, choose, csv_of, stem
 
 ROOT = Path(__file__).parents[2]
@@ -475,7 +475,7 @@ def test_damaged_parquet_is_said_in_words(content: bytes) -> None:
 
 
 def test_parquet_that_is_too_much_as_csv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datacards, "CSV_MAX_BYTES", 10)
+    monkeypatch.setattr(tables, "CSV_MAX_BYTES", 10)
     with pytest.raises(NotATable, match="Split it"):
         csv_of(io.BytesIO(parquet(SALES)))
 

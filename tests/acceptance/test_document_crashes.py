@@ -1,0 +1,244 @@
+"""kill -9 at every change in storage, queue and vector stores while a document is indexed, replaced, deleted.
+
+Each call has a document of its own; those that died are mended by the processes after them,
+which die as well. In the end, each is as the last one is, which nothing has disturbed.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import openai
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+
+from local.stack import Options, Stack
+from shared.catalogue import receipt_prefix, record_name
+from shared.models import collection_of
+from shared.records import unpack
+from shared.scope import Entry, scope_name
+from tests.acceptance import storage
+
+PLACES_MAX = 26
+CRASHES = {  # some of those there must be, of each journey
+    "index": (
+        "begin",
+        "create_store",
+        "write collections/",
+        "upload",
+        "attach",
+        "write index/",
+        "write scope/",
+    ),
+    "replace": ("begin", "upload", "attach", "write index/", "write scope/", "discard"),
+    "delete": ("begin", "write index/", "delete scope/", "discard", "write receipts/", "delete index/"),
+}
+SWITCH = ("CRASH_PATH", "CRASH_JOURNEY")
+VERSION = re.compile(r"\bv\d\b")
+
+
+@pytest.fixture(scope="module")
+def crashing(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Stack]:
+    """A stack of its own, with the usual host until `start` changes it."""
+    folder = Path(tmp_path_factory.mktemp("crashing"))
+    (folder / "crashes.txt").touch()
+    environ = {**plain_environ, "CRASH_LOG": str(folder / "crashes.txt")}
+    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ) as stack:
+        yield stack
+
+
+def content(path: str, version: int) -> bytes:
+    return f"part,shelf,version\n{word(path)},{version * 1111},v{version}\nwasher,7,v{version}\n".encode()
+
+
+def word(path: str) -> str:
+    """By which it is found."""
+    return re.sub(r"\W", "", path)
+
+
+class World:
+    """Storage, the service and the API as they are, whichever host process is alive."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._open = ExitStack()
+        self._blobs = self._open.enter_context(storage.blobs(stack))
+        self._queues = self._open.enter_context(storage.queues(stack))
+        url = stack.service.base_url
+        self._service = self._open.enter_context(openai.OpenAI(base_url=url, api_key="local"))
+
+    def close(self) -> None:
+        self._open.close()
+
+    def drop(self, path: str, version: int) -> None:
+        self._blobs.get_blob_client("documents", path).upload_blob(content(path, version), overwrite=True)
+
+    def delete(self, path: str) -> None:
+        self._blobs.get_blob_client("documents", path).delete_blob()
+
+    def read(self, name: str) -> storage.Json | None:
+        try:
+            found: storage.Json = json.loads(self._blobs.get_blob_client("state", name).download_blob().readall())
+        except ResourceNotFoundError:
+            return None
+        return found
+
+    def names(self, container: str, prefix: str = "") -> list[str]:
+        return list(self._blobs.get_container_client(container).list_blob_names(name_starts_with=prefix))
+
+    def etag_of(self, path: str) -> str | None:
+        try:
+            return str(self._blobs.get_blob_client("documents", path).get_blob_properties().etag).strip('"')
+        except ResourceNotFoundError:
+            return None
+
+    def receipts(self, path: str) -> list[storage.Json]:
+        found = [self.read(name) for name in self.names("state", receipt_prefix(path))]
+        return [receipt for receipt in found if receipt]
+
+    def is_settled(self, path: str) -> bool:
+        """Nothing is left to be done for it."""
+        record, etag = self.read(record_name(path)), self.etag_of(path)
+        if record is None:
+            return etag is None and any(receipt["complete"] for receipt in self.receipts(path))
+        left = ("incoming", "retired", "scope_due", "news_due", "claimed_until", "lost_since")
+        assert record["status"] in ("indexed", "indexing", "removing", "failed"), record
+        return record["status"] == "indexed" and record["etag"] == etag and not any(record.get(name) for name in left)
+
+    def amiss(self) -> storage.Json:
+        """What the service holds that no record names, or the other way round; and messages that are left."""
+        records = [record for record in map(self.read, self.names("state", "index/")) if record]
+        collections = [found for found in map(self.read, self.names("state", "collections/")) if found]
+        live = [record["live"] for record in records if record.get("live")]
+        parts = {part for version in live for part in version["parts"]}
+        stores = {store.id for store in self._service.vector_stores.list(limit=100)}
+        entries = [f.id for store in stores for f in self._service.vector_stores.files.list(store, limit=100)]
+        files = {file.id for file in self._service.files.list()}
+        queues = {queue.name: self.waiting(queue.name) for queue in self._queues.list_queues()}
+        found = {
+            "files": sorted(files ^ (parts | {version["data_file_id"] for version in live})),
+            "stores": sorted(stores ^ {store_id for collection in collections for store_id in collection["stores"]}),
+            "entries": sorted(parts ^ set(entries)) + [n for n, count in Counter(entries).items() if count > 1],
+            "messages": {name: count for name, count in queues.items() if count},
+        }
+        return {name: what for name, what in found.items() if what}
+
+    def waiting(self, queue: str) -> int:
+        return self._queues.get_queue_client(queue).get_queue_properties().approximate_message_count or 0
+
+    def final_state(self, path: str) -> storage.Json:
+        """All that is there of it, without ids and times."""
+        record = self.read(record_name(path)) or {}
+        live = record.get("live") or {}
+        return {
+            "status": record.get("status"),
+            "is current": record.get("etag") == live.get("etag") == self.etag_of(path),
+            "parts": len(live.get("parts", [])),
+            "scope": self._scope(path, live),
+            "removed": [[(thing["kind"], thing["gone"]) for thing in r["removed"]] for r in self.receipts(path)],
+            "found": self._search(path),
+        }
+
+    def _scope(self, path: str, live: storage.Json) -> list[object]:
+        [*found] = self._blobs.get_container_client("state").list_blobs(scope_name(path), include=["metadata"])
+        entries = [unpack(blob.metadata["entry"], Entry) for blob in found]
+        return [
+            (entry.indexing, entry.excluded, entry.data_file_id == live["data_file_id"], bool(entry.terms))
+            for entry in entries
+        ]
+
+    def _search(self, path: str) -> list[list[str]]:
+        """The versions that speak from each of its passages."""
+        body = {"query": f"On which shelf is {word(path)}?", "collection": collection_of(path), "limit": 50}
+        response = httpx2.post(f"{self._stack.app_url}/api/search", json=body, timeout=10, trust_env=False)
+        assert response.status_code == 200, response.text
+        return [
+            sorted(set(VERSION.findall(hit["text"]))) for hit in response.json()["results"] if hit["document"] == path
+        ]
+
+
+@pytest.fixture
+def world(crashing: Stack) -> Iterator[World]:
+    made = World(crashing)
+    yield made
+    made.close()
+
+
+def test_a_kill_at_every_call_ends_as_an_undisturbed_run(crashing: Stack, world: World) -> None:
+    prepared = [path for journey in ("replace", "delete") for path in paths_of(journey)]
+    for path in prepared:
+        world.drop(path, 1)
+    wait_until_all_is_well(world, prepared)
+    tried = {journey: kill_everywhere(crashing, world, journey) for journey in CRASHES}
+    start(crashing, {})
+    wait_until_all_is_well(world, [path for paths in tried.values() for path in paths])
+    for journey, paths in tried.items():
+        crashes = [line for path in paths for line in log_of(crashing, path) if line.startswith("dies")]
+        assert len(crashes) == len(paths) - 1
+        assert all(any(call in crash for crash in crashes) for call in CRASHES[journey]), crashes
+        undisturbed = world.final_state(paths[-1])
+        for path, crash in zip(paths, crashes, strict=False):
+            assert world.final_state(path) == undisturbed, (path, crash)
+
+
+def paths_of(journey: str) -> list[str]:
+    folder = "index-{}" if journey == "index" else journey  # each the first document of its collection
+    return [f"{folder.format(n)}/stock-{n}.csv" for n in range(PLACES_MAX)]
+
+
+def kill_everywhere(stack: Stack, world: World, journey: str) -> list[str]:
+    """A document for each place at which a process died, and the last for the one that did not."""
+    for n, path in enumerate(paths_of(journey), 1):
+        start(stack, {"CRASH_JOURNEY": journey, "CRASH_PATH": path})
+        if journey == "delete":
+            world.delete(path)
+        else:
+            world.drop(path, 2 if journey == "replace" else 1)
+        if ended_without_a_crash(stack, world, path):
+            return paths_of(journey)[:n]
+    pytest.fail("The last one died, too.")
+
+
+def start(stack: Stack, switch: dict[str, str]) -> None:
+    """A new host process with this switch, which reconciles often."""
+    kept = {name: value for name, value in (stack.host.environ or {}).items() if name not in SWITCH}
+    stack.host.environ = {**kept, "RECONCILE_SCHEDULE": "*/10 * * * * *", **switch}
+    stack.host.command[stack.host.command.index("-m") + 1] = "tests.acceptance.crashing_documents"
+    stack.start_again(stack.host)
+
+
+def log_of(stack: Stack, path: str) -> list[str]:
+    log = Path((stack.host.environ or {})["CRASH_LOG"]).read_text()
+    return [line.removeprefix(f"{path} ") for line in log.splitlines() if line.startswith(f"{path} ")]
+
+
+def ended_without_a_crash(stack: Stack, world: World, path: str) -> bool:
+    """Wait until the process dies, or has nothing more to do for the document."""
+
+    def done() -> bool:
+        if not stack.host.alive:
+            return True
+        log = log_of(stack, path)
+        return bool(log) and log.count("begins") == log.count("ends") and world.is_settled(path)
+
+    storage.wait_until(done, within_s=30)
+    return stack.host.alive
+
+
+def wait_until_all_is_well(world: World, paths: list[str]) -> None:
+    amiss: storage.Json = {}
+
+    def is_well() -> bool:
+        amiss.clear()
+        amiss.update({path: world.read(record_name(path)) for path in paths if not world.is_settled(path)})
+        amiss.update(world.amiss())
+        return not amiss
+
+    try:
+        storage.wait_until(is_well)
+    except AssertionError:
+        pytest.fail(json.dumps(amiss, indent=1))
