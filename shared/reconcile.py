@@ -158,11 +158,12 @@ class Reconciliation:
         records, losers, due = await self._recorded(name)
         going.documents += len(blobs)
         now = self._now()
-        await self._mend(going, drift.of_documents(blobs, records, tries=self._tries, now=now, due=due))
         there = {path: record for path, record in records.items() if path in blobs and record.etag == blobs[path].etag}
         places = drift.of_entries(name, there, entries, now=now)
         stores_of = {file_id: store_id for file_id, (_, store_id) in held.items()}
         await self._mend(going, [p for p in places if await self._confirmed(p, entries)], stores_of=stores_of)
+        # Behind the orphans: once a document is being sent, what is left of it is not looked into.
+        await self._mend(going, drift.of_documents(blobs, records, tries=self._tries, now=now, due=due))
         await self._questions(going, name)
         await self._lost_uploads(going, losers)
         await self._open_receipts(going, name)
@@ -226,11 +227,13 @@ class Reconciliation:
         if not documents:
             return
         files = list((await self._files(going)).values())
-        names = {document.path: _names_of(document) for document in documents}
-        known = {file_id for document in documents for v in drift.versions(document) for file_id in v.file_ids}
+        known, busy = await self._in_use({document.path for document in documents})
+        names = {document.path: _names_of(document.path) - busy for document in documents}
+        known.update(file_id for d in documents for v in drift.versions(d) for file_id in v.file_ids)
         stores = [store.id async for store in self._stores.list_stores()]
         suspects = [place for place in drift.of_uploads(documents, files, names) if place.id not in known]
         await self._mend(going, [place for place in suspects if not await self._is_attached(place.id, stores)])
+        documents = [document for document in documents if names[document.path] == _names_of(document.path)]
         if not going.report.dry_run:
             for document in documents:
                 await self._forget_loss(document.path)
@@ -254,6 +257,14 @@ class Reconciliation:
                 repair="close it",
             )
             await self._mend(going, [place])
+
+    async def _in_use(self, losers: set[str]) -> tuple[set[str], set[str]]:
+        """Data files that questions are told of; and names under which other documents are being sent just now."""
+        told = [unpack(blob.metadata["entry"], Entry) async for blob in self._state.list("scope/")]
+        records = [summary_in(blob) async for blob in self._state.list("index/")]
+        sending = [r.path for r in records if r.status == "indexing" and r.path not in losers]
+        names = {name for path in sending for name in _names_of(path)}
+        return {entry.data_file_id for entry in told if entry.data_file_id}, names
 
     async def _stores_of_nobody(self, going: Pass) -> None:
         """Stores of this app that no collection's record names: a process died between making and noting one."""
@@ -331,6 +342,6 @@ class Reconciliation:
         return document.claimed_until is not None and document.claimed_until > self._now()
 
 
-def _names_of(document: Document) -> set[str]:
-    """The names under which a document may have been sent to the service."""
-    return {service_name(document.path, kind) for kind in ("text", "data")}
+def _names_of(path: str) -> set[str]:
+    """The names under which a document may be sent to the service."""
+    return {service_name(path, kind) for kind in ("text", "data")}

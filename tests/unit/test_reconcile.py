@@ -201,6 +201,25 @@ async def test_an_upload_of_a_process_that_died_is_found(world: World, call: str
     await as_it_should_be(world)
 
 
+async def test_a_data_file_of_the_same_name_is_not_taken_for_a_lost_upload(world: World) -> None:
+    await world.drop("stock.csv", CSV)
+    world.blobs.put("a/stock.csv", CSV)
+
+    async def die() -> None:
+        raise Crash
+
+    world.outside.meanwhile(die, before="stores.upload")
+    with pytest.raises(Crash):
+        await world.documents.index("a/stock.csv")
+    world.restart()
+    world.clock.forward(CLAIM.total_seconds() + 1)
+    await world.documents.index("a/stock.csv")
+    await world.drop("b/stock.csv", CSV)
+    world.clock.forward(60)
+    assert found(await reconciled(world)) == []
+    await as_it_should_be(world)
+
+
 async def test_a_document_that_fails_for_a_passing_reason_is_tried_so_often(world: World) -> None:
     failed = IndexState(status="failed", code="server_error", message="Sorry.")
     world.stores.states["a.md"] = [failed] * 10
