@@ -84,6 +84,11 @@ class Client:
                 )
             time.sleep(LOOK_EVERY_S)
 
+    def get(self, path: str) -> Json:
+        """What a route answers, such as `/api/collections`."""
+        found: Json = self._send("GET", path).json()
+        return found
+
     def documents(self, collection: str | None = None) -> list[Json]:
         """`GET /api/documents`, all pages."""
         asked: Json = {"limit": PAGE, **({"collection": collection} if collection else {})}

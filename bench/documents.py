@@ -1,0 +1,228 @@
+"""A thousand small files dropped at once into the local stack: `python -m bench.documents [--files N] [--json FILE]`.
+
+It fails unless every file is indexed, once: as many entries in the vector store, and files there, as documents.
+Then the first page of 10,000 documents' statuses, in a stack of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+import statistics
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docx
+import msgspec
+import openai
+from azure.storage.blob import BlobServiceClient
+from fpdf import FPDF
+from rich.console import Console
+from rich.table import Table
+
+from bench.host import memory_mb
+from local.client import Client
+from local.settings import environ_with_dotenv
+from local.stack import Options, Stack
+from shared.catalogue import _tags, record_name
+from shared.models import Document, Version
+
+FILES = 1_000
+LISTED = 10_000
+LISTINGS = 40
+WITHIN_S = 900
+THREADS = 4
+AIM_PER_S = 25.0
+AIM_LISTING_MS = 300.0
+REQUEST = re.compile(r'"(?:GET|PUT|POST|DELETE|HEAD) /devstoreaccount1/([^ /?"]+)')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bulk:
+    """What came of it. Memory is the host's, resident; requests are those of host and app together."""
+
+    files: int
+    seconds: float
+    files_per_s: float
+    memory_first_mb: float  # with the first hundred indexed
+    memory_last_mb: float
+    storage_per_file: float
+    storage_per_file_first: float  # of the first hundred
+    service_per_file: float
+    statuses: dict[str, int]
+
+
+def content_of(n: int) -> tuple[str, bytes]:
+    """A small file, about 2 kB of text: eight of ten are text, the others PDF, Word, CSV and HTML."""
+    words = "".join(f"Item {n}-{i} stands in shelf {(n * 31 + i) % 997} of hall {n % 17}. " for i in range(36))
+    match n % 20:
+        case 0:
+            pdf = FPDF()
+            pdf.add_page()
+            pdf.set_font("helvetica", size=11)
+            pdf.multi_cell(0, text=words)
+            return "pdf", bytes(pdf.output())
+        case 1:
+            document, buffer = docx.Document(), io.BytesIO()
+            document.add_paragraph(words)
+            document.save(buffer)
+            return "docx", buffer.getvalue()
+        case 2:
+            rows = "".join(f"{n}-{i},{(n * 7 + i) % 100},2026-{i % 12 + 1:02}-01\n" for i in range(60))
+            return "csv", f"item,visits,day\n{rows}".encode()
+        case 3:
+            return "html", f"<html><body><h1>File {n}</h1><p>{words}</p></body></html>".encode()
+        case kind:
+            return ("md", f"# File {n}\n\n{words}\n".encode()) if kind % 2 else ("txt", words.encode())
+
+
+def measure(count: int) -> Bulk:
+    files = {}
+    for n in range(count):
+        ending, content = content_of(n)
+        files[f"bulk/{n:05}.{ending}"] = content
+    with tempfile.TemporaryDirectory() as folder:
+        options = Options(data=Path(folder) / "data", logs=Path(folder) / "logs")
+        with (
+            Stack(options, environ=environ_with_dotenv()) as stack,
+            Client(stack.app_url, storage=stack.azurite.connection_string) as client,
+        ):
+            warm = client.drop_bytes(b"# Warm\n\nThe service is loaded by now.\n", "warm/up.md")
+            client.wait_indexed({"warm/up.md": warm}, on_final=lambda _: None)
+            return drop_and_wait(stack, client, files)
+
+
+def drop_and_wait(stack: Stack, client: Client, files: dict[str, bytes]) -> Bulk:
+    before = requests(stack)
+    start_s = time.monotonic()
+    first: tuple[float, int, int] | None = None
+    with ThreadPoolExecutor(THREADS) as pool:
+        dropped = [pool.submit(client.drop_bytes, content, path) for path, content in files.items()]
+        while (done := indexed(client)) < len(files):
+            assert time.monotonic() - start_s < WITHIN_S, f"{done} of {len(files)} are indexed."
+            if first is None and done >= 100:
+                first = (memory_mb(stack.host.pid), done, requests(stack) - before)
+            time.sleep(1)
+    seconds = time.monotonic() - start_s
+    for each in dropped:
+        each.result()
+    last_mb, all_requests = memory_mb(stack.host.pid), requests(stack) - before
+    check(stack, client, files)
+    memory, n, some = first or (last_mb, len(files), all_requests)
+    calls = len(re.findall(r"HTTP Request: \w+ \S+/openai/", stack.host.output()))
+    return Bulk(
+        files=len(files),
+        seconds=round(seconds, 1),
+        files_per_s=round(len(files) / seconds, 1),
+        memory_first_mb=round(memory),
+        memory_last_mb=round(last_mb),
+        storage_per_file=round(all_requests / len(files), 1),
+        storage_per_file_first=round(some / n, 1),
+        service_per_file=round(calls / len(files), 1),
+        statuses=dict(Counter(d["status"] for d in client.documents("bulk"))),
+    )
+
+
+def indexed(client: Client) -> int:
+    """By one request that reads no record."""
+    found = [c for c in client.get("/api/collections")["collections"] if c["name"] == "bulk"]
+    return int(found[0]["statuses"].get("indexed", 0)) if found else 0
+
+
+def requests(stack: Stack) -> int:
+    """Requests to containers and queues so far, without those of looking for messages."""
+    return len(REQUEST.findall(stack.azurite.process.output()))
+
+
+def check(stack: Stack, client: Client, files: dict[str, bytes]) -> None:
+    """Raises AssertionError when a file is missing, or there twice."""
+    documents = client.documents("bulk")
+    assert {document["path"] for document in documents} == set(files)
+    with openai.OpenAI(base_url=stack.service.base_url, api_key="local") as service:
+        held: Counter[str] = Counter()
+        for store in service.vector_stores.list():
+            held.update(str((f.attributes or {}).get("path")) for f in service.vector_stores.files.list(store.id))
+        uploaded = sum(1 for _ in service.files.list())
+    del held["warm/up.md"]
+    assert held == Counter(files), "one entry for each"
+    data = sum(path.endswith(".csv") for path in files)
+    assert uploaded == len(files) + data + 1, "one file for each, and a card for each table"
+
+
+def listing() -> list[float]:
+    """Milliseconds of first pages, of 10,000 documents whose records were written straight into storage."""
+    now = datetime.now(UTC)
+    with tempfile.TemporaryDirectory() as folder:
+        options = Options(data=Path(folder) / "data", logs=Path(folder) / "logs")
+        with (
+            Stack(options, environ=environ_with_dotenv()) as stack,
+            Client(stack.app_url, storage=stack.azurite.connection_string) as client,
+            BlobServiceClient.from_connection_string(stack.azurite.connection_string) as blobs,
+        ):
+            state = blobs.get_container_client("state")
+
+            def write(n: int) -> None:
+                version = Version(etag="0x1", size_bytes=2000, last_modified_at=now, kind="text", parts=(f"file-{n}",))
+                document = Document(
+                    path=f"many/{n:05}.md",
+                    collection="many",
+                    status="indexed",
+                    updated_at=now,
+                    etag="0x1",
+                    size_bytes=2000,
+                    live=version,
+                )
+                state.upload_blob(record_name(document.path), msgspec.json.encode(document), metadata=_tags(document))
+
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(write, range(LISTED)))
+            took = []
+            for _ in range(LISTINGS):
+                start_s = time.monotonic()
+                page = client.get("/api/documents?limit=100")
+                took.append((time.monotonic() - start_s) * 1000)
+                assert len(page["documents"]) == 100
+                assert page["cursor"]
+            return sorted(took)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=FILES)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    console = Console()
+    console.print(f"{options.files:,} small files through the local stack")
+    bulk = measure(options.files)
+    console.print(f"Listing {LISTED:,} documents")
+    took = listing()
+    p50, p95 = statistics.median(took), took[int(len(took) * 0.95)]
+    speed = f"{bulk.files_per_s} files/s ({bulk.seconds} s)"
+    memory = f"{bulk.memory_first_mb:.0f} -> {bulk.memory_last_mb:.0f} MB"
+    storage = f"{bulk.storage_per_file_first} / {bulk.storage_per_file}"
+    rows: list[tuple[str, str, str, bool]] = [
+        ("dropped -> indexed, all", speed, "25 files/s", bulk.files_per_s < AIM_PER_S),
+        ("host memory, first 100 -> last", memory, "flat", False),
+        ("storage requests a file, first 100 / all", storage, "constant", False),
+        ("service requests a file", str(bulk.service_per_file), "constant", False),
+        ("first page of 10,000, p50 / p95", f"{p50:.0f} / {p95:.0f} ms", "300 ms", p95 > AIM_LISTING_MS),
+    ]
+    table = Table("measured", "", "aim")
+    for name, value, aim, missed in rows:
+        table.add_row(name, value, f"{aim}: missed" if missed else aim)
+    console.print(table)
+    if options.json:
+        figures: dict[str, Any] = {**asdict(bulk), "listing_p50_ms": round(p50), "listing_p95_ms": round(p95)}
+        options.json.write_text(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
