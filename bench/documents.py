@@ -152,7 +152,7 @@ def check(stack: Stack, client: Client, files: dict[str, bytes]) -> None:
             held.update(str((f.attributes or {}).get("path")) for f in service.vector_stores.files.list(store.id))
         uploaded = sum(1 for _ in service.files.list())
     del held["warm/up.md"]
-    assert held == Counter(files), "one entry for each"
+    assert held == Counter(list(files)), "one entry for each"
     data = sum(path.endswith(".csv") for path in files)
     assert uploaded == len(files) + data + 1, "one file for each, and a card for each table"
 

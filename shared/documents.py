@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 WRITE_TRIES = 5
 READERS_MAX = timedelta(hours=1)  # a replaced version is kept no longer for runs that began before
 READERS_LOOK_S = 5
+SEARCH_MAX = timedelta(seconds=5)  # a search leaves no mark as runs do: a replaced version is kept at least as long
 SOON_S = 2
 
 
@@ -425,10 +426,12 @@ class Documents:
             await self._look_again(document.path, delay_s=READERS_LOOK_S)
 
     async def _is_read(self, document: Document) -> bool:
-        """Whether a run goes on that sees the retired versions and not those that took their place."""
+        """Whether a run or a search may go on that sees the retired versions and not those that took their place."""
         since = document.retired_at
         if not since or not self._filters or self._now() - since > READERS_MAX:
             return False
+        if document.scope_due or self._now() - since < SEARCH_MAX:
+            return True
         return await self._scopes.are_asked_since_before(since)
 
     async def _put_off(self, path: str, exc: ServiceBusy) -> None:
