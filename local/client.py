@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -108,11 +109,10 @@ class Client:
         What is not there in time is not in the result.
         """
         final: dict[str, Json] = {}
-        collections = {path.partition("/")[0] if "/" in path else "default" for path in etags}
-        only = collections.pop() if len(collections) == 1 else None
         deadline_s = time.monotonic() + within_s
-        while len(final) < len(etags) and time.monotonic() < deadline_s:
-            for document in self.documents(only):
+        while (waiting := etags.keys() - final.keys()) and time.monotonic() < deadline_s:
+            collections = sorted({collection_of(path) for path in waiting})
+            for document in chain.from_iterable(map(self.documents, collections)):
                 path = document["path"]
                 current = etags.get(path) == unquoted(document["etag"])
                 if current and path not in final and document["status"] in FINAL:
@@ -180,6 +180,12 @@ def storage_errors() -> Iterator[None]:
         raise LocalError(
             f"Storage failed: {first_line}", f"`{COMMAND} status` shows whether it is up; its log is azurite.log."
         ) from exc
+
+
+def collection_of(path: str) -> str:
+    """The folder at the top; documents without one are in `default`."""
+    folder, slash, _ = path.partition("/")
+    return folder if slash else "default"
 
 
 def unquoted(etag: str) -> str:

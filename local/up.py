@@ -4,10 +4,12 @@ import os
 import re
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from local.client import Client, Json
 from local.errors import LocalError
 from local.paths import COMMAND, LOCAL, LOGS, shown
 from local.record import Record, ended, is_held, running
@@ -18,6 +20,7 @@ from local.terminal import Terminal
 DATA = LOCAL / "data"
 LOOK_EVERY_S = 0.15
 END_WITHIN_S = 30
+COLLECTIONS_SHOWN = 8
 ACCESS_LINE = re.compile(r'^\S+ - - \[.*\] "')  # Azurite's, one for each of the many polls; they stay in its file
 
 
@@ -95,8 +98,24 @@ def status(terminal: Terminal) -> int:
     terminal.pair("model", f"{found.service.model} at {found.service.base_url}")
     if not all(well.values()):
         raise LocalError("Not everything is healthy.", f"Look into {shown(LOGS)}, then `make down` and `make up`.")
+    with Client(found.app_url, storage=found.storage) as client:
+        for name, counts in counted(client.documents()).items():
+            terminal.pair(name, counts)
     terminal.next_step(f'`{COMMAND} ask "…"`, `{COMMAND} chat`, or `make down`.')
     return 0
+
+
+def counted(documents: list[Json]) -> dict[str, str]:
+    """Documents by status, and by the collections that hold most."""
+    statuses = Counter(document["status"] for document in documents).most_common()
+    collections = Counter(document["collection"] for document in documents).most_common()
+    held = [f"{name} {n:,}" for name, n in collections[:COLLECTIONS_SHOWN]]
+    if more := len(collections) - len(held):
+        held.append(f"and {more:,} more")
+    return {
+        "documents": ", ".join(f"{n:,} {status}" for status, n in statuses) or "none",
+        "collections": ", ".join(held) or "none",
+    }
 
 
 def down(terminal: Terminal) -> int:

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 WRITE_TRIES = 5
 READERS_MAX = timedelta(hours=1)  # a replaced version is kept no longer for runs that began before
 READERS_LOOK_S = 5
-SEARCH_MAX = timedelta(seconds=5)  # a search leaves no mark as runs do: a replaced version is kept at least as long
+SEARCH_MAX = timedelta(seconds=5)  # a search leaves no mark as runs do: a replaced version is kept at least so long
 SOON_S = 2
 
 
@@ -432,7 +432,8 @@ class Documents:
             return False
         if document.scope_due or self._now() - since < SEARCH_MAX:
             return True
-        return await self._scopes.are_asked_since_before(since)
+        # Questions are told a moment after `since`: a run that began in between still looks for the old version.
+        return await self._scopes.are_asked_since_before(since + SEARCH_MAX)
 
     async def _put_off(self, path: str, exc: ServiceBusy) -> None:
         """The service is busy: nobody asks it for a while, and this document comes back. Its deadline ends it."""

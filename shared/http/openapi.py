@@ -14,7 +14,7 @@ import msgspec
 from shared import VERSION
 from shared.http.operations import OPERATIONS, Operation, Parameter, Reply
 from shared.http.responses import TITLES
-from shared.http.shapes import Problem, RunFinished
+from shared.http.shapes import DocumentChanged, Problem, RunFinished
 
 Json = dict[str, Any]
 
@@ -28,6 +28,7 @@ HEADERS: dict[str, Json] = {
 }
 UNAUTHORIZED = "The function key is missing or wrong."
 WEBHOOK_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+NEWS = {"runFinished": (RunFinished, "A run has ended"), "documentChanged": (DocumentChanged, "A document has changed")}
 
 
 def openapi(url: str) -> Json:
@@ -42,7 +43,7 @@ def server_of(url: str) -> str:
 
 @cache
 def _document() -> Json:
-    schemas, components = schemas_of((*_types(), Problem, RunFinished))
+    schemas, components = schemas_of((*_types(), Problem, *(type for type, _ in NEWS.values())))
     paths: Json = {}
     for op in OPERATIONS:
         paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, schemas)
@@ -50,7 +51,7 @@ def _document() -> Json:
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": VERSION, "description": ABOUT},
         "paths": paths,
-        "webhooks": {"runFinished": {"post": _notification("receiveRunFinished", schemas)}},
+        "webhooks": {news: {"post": _notification("receive", news, schemas)} for news in NEWS},
         "components": {
             "schemas": components,
             "securitySchemes": {
@@ -92,9 +93,9 @@ def _operation(op: Operation, schemas: Mapping[Any, Json]) -> Json:
     elif op.body:
         content = {"schema": schemas[op.body], **({} if op.example is None else {"example": op.example})}
         described["requestBody"] = {"required": op.body_required, "content": {"application/json": content}}
-    if op.body and "callback_url" in getattr(op.body, "__struct_fields__", ()):
-        told = {"post": _notification(f"tell{op.id}", schemas)}
-        described["callbacks"] = {"runFinished": {"{$request.body#/callback_url}": told}}
+    if told := _news_of(op):
+        to = "{$request.body#/callback_url}"
+        described["callbacks"] = {news: {to: {"post": _notification(f"{op.id}Tells", news, schemas)}} for news in told}
     return described
 
 
@@ -157,15 +158,24 @@ def problem_text(status: int, codes: tuple[str, ...]) -> str:
     return f"{TITLES[status]}: {', '.join(codes)}."
 
 
-def _notification(id: str, schemas: Mapping[Any, Json]) -> Json:
+def _news_of(op: Operation) -> tuple[str, ...]:
+    """What is told to the `callback_url` in the operation's body: a hook chooses, a run tells of itself."""
+    fields = getattr(op.body, "__struct_fields__", ())
+    if "callback_url" not in fields:
+        return ()
+    return tuple(NEWS) if "events" in fields else ("runFinished",)
+
+
+def _notification(prefix: str, news: str, schemas: Mapping[Any, Json]) -> Json:
+    type, summary = NEWS[news]
     return {
-        "operationId": id,
-        "summary": "A run has ended",
+        "operationId": f"{prefix}{type.__name__}",
+        "summary": summary,
         "description": "Signed in the form of Standard Webhooks; sent again, ever later, until it is answered 2xx.",
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in WEBHOOK_HEADERS
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schemas[RunFinished]}}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schemas[type]}}},
         "responses": {"2XX": {"description": "Taken."}, "410": {"description": "Never again: ends the subscription."}},
         "security": [],
     }

@@ -79,6 +79,35 @@ def test_an_unknown_run_is_404(stack: Stack, path: str, code: str) -> None:
     assert (response.status_code, response.json()["code"]) == (404, code)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "word"),
+    [
+        ("GET", "documents", 200, "documents"),
+        ("GET", "documents/", 200, "documents"),
+        ("POST", "documents/reconcile?dry_run=true", 202, "rec_"),
+        ("DELETE", "documents", 400, "invalid_prefix"),
+        ("GET", "documents/reconcile", 404, "document_not_found"),
+        ("GET", "documents/no%2Fsuch.md", 404, "document_not_found"),
+        ("DELETE", "documents/no/such.md", 404, "document_not_found"),
+        ("POST", "documents/no/such.md", 404, "document_not_found"),
+        ("POST", "documents", 400, "invalid_path"),
+        ("PUT", "documents", 400, "invalid_path"),
+        ("PUT", "documents/a/%2E%2E/b.md", 400, "invalid_path"),
+        ("DELETE", "documents/folder/", 400, "invalid_path"),
+        ("DELETE", "documents?prefix=folder", 400, "invalid_prefix"),
+        ("GET", "documents?cursor=AAA", 400, "invalid_cursor"),
+        ("GET", "reports/rec_1", 404, "report_not_found"),
+        ("GET", "collections/no-such", 404, "collection_not_found"),
+        ("DELETE", "collections/no-such", 404, "collection_not_found"),
+    ],
+)
+def test_each_route_of_documents_is_reached(stack: Stack, method: str, path: str, status: int, word: str) -> None:
+    """Their templates overlap, and the host takes the first that fits, by the functions' names."""
+    response = httpx2.request(method, f"{stack.app_url}/api/{path}", trust_env=False)
+    assert response.status_code == status, response.text
+    assert word in response.text
+
+
 def test_an_unknown_chart_is_404(stack: Stack, client: Client) -> None:
     run = client.wait(client.ask("Is there a chart?"), on_look=lambda _: None)
     response = httpx2.get(f"{stack.app_url}/api/runs/{run['id']}/charts/7", trust_env=False)

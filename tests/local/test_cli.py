@@ -13,6 +13,7 @@ import pytest
 
 from local.paths import ROOT
 from local.record import is_held
+from local.up import counted
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 WITHIN_S = 120
@@ -76,6 +77,16 @@ def test_wrong_usage_is_explained(run: Run, command: list[str]) -> None:
     assert "usage: python -m local" in done.stderr
 
 
+def test_documents_are_counted() -> None:
+    of = [(f"c{n}", "indexed") for n in range(1, 11) for _ in range(n)] + [("c1", "failed")]
+    documents = [{"collection": collection, "status": status} for collection, status in of]
+    assert counted(documents) == {
+        "documents": "55 indexed, 1 failed",
+        "collections": "c10 10, c9 9, c8 8, c7 7, c6 6, c5 5, c4 4, c3 3, and 2 more",
+    }
+    assert counted([]) == {"documents": "none", "collections": "none"}
+
+
 @pytest.mark.acceptance
 def test_a_session(run: Run, up: "subprocess.Popen[str]", environ: dict[str, str]) -> None:
     """up, status, demo on it, ask, chat, cleanup, down."""
@@ -89,6 +100,7 @@ def test_a_session(run: Run, up: "subprocess.Popen[str]", environ: dict[str, str
     demo = run("demo")
     assert demo.returncode == 0, demo.stdout
     assert "Using the stack that is up" in demo.stdout
+    assert "indexed" in run("status").stdout
     assert all(character.isprintable() or character == "\n" for character in demo.stdout)
     report = json.loads(Path(environ["LOCAL_STATE"], "demo", "report.json").read_text())
     assert report["stack_ready_s"] is None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.client import Client
+from local.client import Client, collection_of
 from local.errors import LocalError, RequestFailed
 from local.stack import Stack
 
@@ -46,6 +46,27 @@ def test_what_is_not_there_is_none(client: Client) -> None:
 
 def test_a_document_that_is_never_dropped_is_not_waited_for_for_ever(client: Client) -> None:
     assert client.wait_indexed({"missing.md": "0x1"}, on_final=lambda _: None, within_s=0.1) == {}
+
+
+def test_documents_of_several_collections_are_waited_for(client: Client) -> None:
+    paths = [f"{name}-{uuid.uuid4().hex[:8]}/tea.md" for name in ("green", "black")]
+    final = client.wait_indexed({path: client.drop_bytes(TEXT, path) for path in paths}, on_final=lambda _: None)
+    assert final.keys() == set(paths)
+    assert [document["path"] for document in client.documents(paths[0].split("/")[0])] == [paths[0]]
+    assert set(paths) <= {document["path"] for document in client.documents()}
+
+
+@pytest.mark.parametrize(("path", "collection"), [("tea.md", "default"), ("tea/a.md", "tea"), ("tea/b/c.md", "tea")])
+def test_a_collection_is_the_folder_at_the_top(path: str, collection: str) -> None:
+    assert collection_of(path) == collection
+
+
+def test_pages_are_followed_to_the_last(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection = f"tea-{uuid.uuid4().hex[:8]}"
+    etags = {path: client.drop_bytes(TEXT, path) for path in (f"{collection}/{n}.md" for n in range(5))}
+    client.wait_indexed(etags, on_final=lambda _: None)
+    monkeypatch.setattr("local.client.PAGE", 2)
+    assert [document["path"] for document in client.documents(collection)] == sorted(etags)
 
 
 def test_a_refusal_says_why(client: Client) -> None:

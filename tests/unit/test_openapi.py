@@ -20,6 +20,7 @@ from shared.http import requests as read
 from shared.http.openapi import openapi, problems_of
 from shared.http.operations import OPERATIONS, Operation
 from shared.http.swagger import swagger, title_of
+from shared.push import EVENTS
 from shared.settings import Settings
 
 Json = dict[str, Any]
@@ -173,6 +174,23 @@ def test_every_answer_is_described() -> None:
 def test_who_needs_no_key() -> None:
     keyless = {operation["operationId"] for _, _, operation in operations(openapi(URL)) if not operation["security"]}
     assert keyless == {"ReceiveServiceEvent", "GetHealth", "GetOpenapi", "GetSwagger"}
+
+
+def test_all_news_are_described() -> None:
+    document = openapi(URL)
+    told = {
+        name: webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for name, webhook in document["webhooks"].items()
+    }
+    assert told == {"runFinished": "RunFinished", "documentChanged": "DocumentChanged"}
+    types = {
+        event
+        for name in told.values()
+        for event in document["components"]["schemas"][name]["properties"]["type"]["enum"]
+    }
+    assert types == set(EVENTS)
+    assert document["paths"]["/hooks"]["post"]["callbacks"].keys() == told.keys()
+    assert document["paths"]["/runs"]["post"]["callbacks"].keys() == {"runFinished"}
 
 
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if op.example is not None], ids=lambda op: op.id)
