@@ -8,6 +8,7 @@ import pytest
 from local.azurite import Azurite
 from local.stack import Options, Stack
 
+NEVER = "0 0 0 1 1 *"  # the hourly repair would come in between what tests damage and what they look for
 SETTINGS_OF_THE_APP = ("OPENAI_", "EMULATOR_", "AZURE_", "AzureWebJobs")
 
 
@@ -31,7 +32,8 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
 @pytest.fixture(scope="session")
 def plain_environ() -> dict[str, str]:
     """This environment without settings of the app: no test reaches a service of the developer's own."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_OF_THE_APP)}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_OF_THE_APP)}
+    return {**plain, "RECONCILE_SCHEDULE": NEVER}
 
 
 @pytest.fixture(scope="session")

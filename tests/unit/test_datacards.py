@@ -154,6 +154,12 @@ def test_types_and_ranges(cells: list[str], kind: str, values: str) -> None:
         ("a.json", b'"text"'),
         ("a.json", b"null"),
         ("a.json", b'[{"a": 1' + b"0" * 5000 + b"}]"),
+        ("a.json", b'[{"a": NaN}]'),
+        ("a.json", b'[{"a": 1}] and more'),
+        ("a.json", b'[{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]"),
+        ("a.json", b'[{"a": "' + b"x" * 5_000_000 + b'"}]'),
+        ("a.json", b'{"a": "' + b"x" * 5_000_000 + b'", "rows": [{"x": 1}]}'),
+        ("a.json", b'{"a.b": [{"x": 1}]}'),
     ],
 )
 def test_what_is_no_table_is_said_in_words(name: str, content: bytes) -> None:
@@ -305,6 +311,45 @@ def test_a_damaged_workbook() -> None:
         assert "damaged" in str(exc)
 
 
+def test_a_large_workbook_is_read_row_by_row_with_the_same_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[list[object]] = [
+        [f"name {n}", n, n / 4, pd.Timestamp("2026-01-02 03:04:05").to_pydatetime(), n > 3] for n in range(9)
+    ]
+    rows[3] = [None, None, None, None, None]
+    rows[5][1] = "#DIV/0!"
+    content = workbook(
+        {"Empty": [], "First": [["text", "whole", "number", "time", "truth"], *rows], "Second": [["x"], [1]]}
+    )
+    whole = card("book.xlsx", content)
+    monkeypatch.setattr(tables, "XLSX_WHOLE_MAX_BYTES", 0)
+    by_row = card("book.xlsx", content)
+    assert size_of(by_row) == size_of(whole) == (9, 5)
+    assert by_row.count("# Sheet") == whole.count("# Sheet")
+    for column in ("text", "whole", "number", "time", "truth", "x"):
+        assert column_of(by_row, column) == column_of(whole, column)
+    monkeypatch.setattr(tables, "XLSX_HELD_MAX_BYTES", 10)
+    with pytest.raises(NotATable, match="as CSV"):
+        card("book.xlsx", content)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_large_workbook_that_is_damaged(data: st.DataObject) -> None:
+    parts = {}
+    with zipfile.ZipFile(io.BytesIO(workbook({"a": [["x", "y"], [1, "text"]]}))) as book:
+        parts = {name: bytearray(book.read(name)) for name in book.namelist()}
+    name = data.draw(st.sampled_from(sorted(parts)))
+    at = data.draw(st.integers(0, len(parts[name]) - 1))
+    parts[name][at : at + data.draw(st.integers(1, 40))] = data.draw(st.binary(max_size=20))
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as book:
+        for name, part in parts.items():
+            book.writestr(name, bytes(part))
+    with suppress(NotATable), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "XLSX_WHOLE_MAX_BYTES", 0)
+        card_of("book.xlsx", content)
+
+
 def test_a_zip_bomb_is_refused() -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as parts:
@@ -332,7 +377,38 @@ def test_json_with_the_list_inside() -> None:
     assert size_of(card("a.json", b'{"count": 2, "items": [{"x": 1}, {"x": 2}]}')) == (2, 1)
 
 
-@pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity", "1" + "0" * 400, "-0.0", "1e-320"])
+def test_json_is_read_record_by_record() -> None:
+    record = json.dumps({"name": "x" * 1000, "parts": [{"n": 1.5}]}).encode()
+    content = io.BytesIO(
+        b'\xef\xbb\xbf{"note": "' + b"y" * 3_000_000 + b'", "rows": [' + b",".join([record] * 8_000) + b"]}"
+    )
+    tracemalloc.start()
+    try:
+        markdown = card_of("a.json", content).markdown
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size_of(markdown) == (8_000, 2)
+    assert column_of(markdown, "parts") == ("text", '[{"n": 1.5}]', "0")
+    assert peak < 12_000_000
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["[", "]", "{", "}", ",", ":", '"a"', '"b"', "1", "-2.5e3", "null", "true", '"\\ud800"', "\n"])
+    )
+)
+def test_whatever_looks_like_json_is_a_table_or_not(tokens: list[str]) -> None:
+    text = "".join(tokens)
+    try:
+        card("a.json", text.encode())
+    except NotATable:
+        return
+    assert isinstance(json.loads(text), list | dict)
+
+
+@pytest.mark.parametrize("number", ["1e999", "1" + "0" * 400, "-0.0", "1e-320"])
 def test_odd_numbers_in_json(number: str) -> None:
     assert size_of(card("a.json", f'[{{"a": {number}}}, {{"a": 1}}]'.encode())) == (2, 1)
 
