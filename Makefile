@@ -8,7 +8,7 @@ ONLY =
 MAKEFLAGS += --jobs=2 # while pip installs the packages, npm installs Azurite
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down bench lint format lock clean setup azurite
+.PHONY: help demo test test-aside test-rest up down bench lint format lock clean setup azurite
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -23,7 +23,15 @@ down: setup ## end the stack that is up
 	@$(PYTHON) -m local down
 
 test: lint .local/runtime/installed .local/infra-tools/installed .local/openapi-tools/installed ## check and test everything
-	@$(PYTHON) -m pytest -q
+	@$(MAKE) --no-print-directory test-aside test-rest
+	@tail -1 .local/test-aside.log
+
+test-aside: # crashes and repairs, which mostly wait
+	@$(PYTHON) -m pytest -q -m aside > .local/test-aside.log 2>&1 \
+		|| { cat .local/test-aside.log; exit 1; }
+
+test-rest:
+	@$(PYTHON) -m pytest -q -m "not aside"
 
 lint: setup ## check style and types
 	@$(VENV)/bin/ruff check --quiet

@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     terminal = Terminal()
     spare_loopback_from_proxies()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: whatever was started is ended
+    # All as Ctrl-C: whatever was started is ended. SIGINT, too: what a script starts with `&` is born deaf to it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
         return _run(options, terminal)

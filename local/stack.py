@@ -7,11 +7,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Self
 
@@ -96,10 +94,10 @@ class Stack:
             self.azurite.start()
             for process in self.processes[1:]:
                 process.start()
-            with ThreadPoolExecutor(1) as aside:  # a Ctrl-C in the midst of an import can get lost
-                provision = aside.submit(import_module, "local.provision")  # 250 ms, while the processes start
-                self.azurite.wait_ready()
-            provision.result().provision(self.azurite.connection_string)
+            from local.provision import provision  # now: its 250 ms pass while the processes start
+
+            self.azurite.wait_ready()
+            provision(self.azurite.connection_string)
             self._wait_until(self._healthy)
         except BaseException:
             self.stop()

@@ -88,12 +88,14 @@ class Catalogue:
             yield summary_in(blob)
 
     async def _pending(self, collection: str | None, *, limit: int, after: str) -> tuple[list[DocumentSummary], bool]:
-        """Blobs without a record: two listings of names, whatever their number."""
-        known = {name async for name in self._state.list_names(_prefix(collection))}
-        names = names_in(self._blobs, collection)
-        found = sorted([name async for name in names if name > after and record_name(name) not in known])
+        found = [name for name in await self.not_taken_up(collection) if name > after]
         infos = await asyncio.gather(*(self._maybe(name) for name in found[:limit]))
         return [_pending_summary(info) for info in infos if info], len(found) > limit
+
+    async def not_taken_up(self, collection: str | None) -> list[str]:
+        """Paths of blobs without a record: two listings of names, whatever their number."""
+        known = {name async for name in self._state.list_names(_prefix(collection))}
+        return sorted([name async for name in names_in(self._blobs, collection) if record_name(name) not in known])
 
     async def _maybe(self, path: str) -> BlobInfo | None:
         try:

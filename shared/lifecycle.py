@@ -10,6 +10,7 @@ from shared.filetypes import Refused
 from shared.models import Attempt, Document, DocumentStatus, Kind, Reason, Version, collection_of, new_id
 
 CLAIM = timedelta(minutes=10)  # as long as a function may run
+SMALL_BYTES = 1024 * 1024  # is sent within a moment
 ATTEMPTS_MAX = 10  # that are remembered
 RETRYABLE = frozenset({"timeout", "gave_up", "vanished", "server_error", "service_busy", "cancelled"})
 
@@ -61,7 +62,7 @@ def taken_up(
         claimed_until=now + CLAIM if claim else None,
         tries=tries,
         attempts=(attempt,),
-        told=not claim and not refused,
+        told=not refused and (not claim or blob.size_bytes > SMALL_BYTES),  # of a small one, only when it takes a while
         news_due=bool(refused) and news,
     )
     if old is None:

@@ -14,6 +14,7 @@ import msgspec
 
 from shared.answers import citations_of, distinct, link, markdown_of, media_type_of, numbered, safe_filename
 from shared.attributes import Source, source_of
+from shared.catalogue import Catalogue
 from shared.costs import Prices, cost_of
 from shared.engines.base import Attributes, Engine, MadeFile, Output, VectorStores
 from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError
@@ -45,11 +46,19 @@ class _Saved:
 
 class Publisher:
     def __init__(
-        self, *, answers: Blobs, engine: Engine, stores: VectorStores, prices: Prices, now: Callable[[], datetime]
+        self,
+        *,
+        answers: Blobs,
+        engine: Engine,
+        stores: VectorStores,
+        catalogue: Catalogue,
+        prices: Prices,
+        now: Callable[[], datetime],
     ) -> None:
         self._answers = answers
         self._engine = engine
         self._stores = stores
+        self._catalogue = catalogue
         self._prices = prices
         self._now = now
 
@@ -123,18 +132,26 @@ class Publisher:
         text, moved = link(output.text, saved.paths())
         documents = await self._documents(run, output)
         marks = [replace(mark, position=moved(mark.position)) for mark in output.marks]
+        citations = await asyncio.to_thread(citations_of, text, marks, output.passages, documents)
+        notes = (*run.notes, *saved.notes, *(() if citations else await self._not_taken_up(run.collection)))
         return replace(
             _bare(run),
             model=output.model,
             model_metadata=dict(output.metadata),
             answer=text,
-            citations=await asyncio.to_thread(citations_of, text, marks, output.passages, documents),
+            citations=citations,
             charts=saved.charts,
             outputs=saved.outputs,
             usage=output.usage,
             cost=cost_of(output.usage, self._prices),
-            notes=(*run.notes, *saved.notes),
+            notes=notes,
         )
+
+    async def _not_taken_up(self, collection: str) -> tuple[str, ...]:
+        """What an answer without a source says of documents that were dropped a moment ago."""
+        count = len(await self._catalogue.not_taken_up(collection))
+        some = "One document" if count == 1 else f"{count:,} documents"
+        return (f"{some} of this collection had not been taken up when this was answered.",) if count else ()
 
     async def _documents(self, run: Run, output: Output) -> dict[str, Source]:
         """File id -> what it was made of, of every file the answer cites."""

@@ -80,7 +80,12 @@ class Services:
         """The same app on other storage, another service or another clock: what tests do."""
         library = Library.of(settings, storage=storage, stores=stores, push=push, filters=engine.filters, now=now)
         publisher = Publisher(
-            answers=storage.answers, engine=engine, stores=stores, prices=Prices.from_settings(settings), now=now
+            answers=storage.answers,
+            engine=engine,
+            stores=stores,
+            catalogue=library.catalogue,
+            prices=Prices.from_settings(settings),
+            now=now,
         )
         threads, assistants = Threads(storage.state, now=now), Assistants(storage.state, now=now)
         poller = Poller(

@@ -23,6 +23,8 @@ from shared.records import unpack
 from shared.scope import Entry, scope_name
 from tests.acceptance import storage
 
+pytestmark = pytest.mark.aside
+
 PLACES_MAX = 26
 CRASHES = {  # some of those there must be, of each journey
     "index": (

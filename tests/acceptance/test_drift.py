@@ -19,6 +19,8 @@ from tests.acceptance import storage
 from tests.acceptance.api import Api, Json
 from tests.acceptance.service import entries, files, service, stores_of
 
+pytestmark = pytest.mark.aside
+
 Drop = Callable[[dict[str, bytes]], dict[str, dict[str, Any]]]
 CSV = b"month,visits\njan,1\nfeb,2\n"
 

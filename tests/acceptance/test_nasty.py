@@ -1,7 +1,11 @@
 """Files made to break what reads them, all at once: each ends truthfully, and the good ones among them are found."""
 
+import pytest
+
 from local.client import Client
 from tests.nasty import WORDS, nasty_files
+
+pytestmark = pytest.mark.aside
 
 
 def test_each_nasty_file_ends_truthfully(client: Client, collection: str) -> None:
