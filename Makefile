@@ -5,7 +5,9 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip install -qq --disable-pip-version-check --no-input --require-hashes
 HOST = local
 ONLY =
+ifeq ($(MAKELEVEL), 0)
 MAKEFLAGS += --jobs=2 # while pip installs the packages, npm installs Azurite
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-aside test-rest up down bench lint format lock clean setup azurite

@@ -70,7 +70,7 @@ async def fail_removal(msg: func.QueueMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule=RECONCILE)
 async def reconcile_documents(timer: func.TimerRequest) -> None:
     """Find what events have missed, and mend it."""
-    await services().library.reconciliation.order(dry_run=False)
+    await services().library.reconciliation.order_regularly()
 
 
 @app.route(route="documents", methods=["GET"])

@@ -35,7 +35,7 @@ What becomes of files that are damaged, locked, bombs, or not what their names s
 each file is dropped into the local stack by itself; peak is the host's memory above what it was before. After each of
 them a good file was indexed.
 
-| file | status | reason | | seconds | peak MB |
+| file | status | reason | what it says | seconds | peak MB |
 |---|---|---|---|---|---|
 """
 

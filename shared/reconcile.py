@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared import drift
@@ -35,7 +35,13 @@ log = logging.getLogger(__name__)
 
 DRIFT_MAX = 1_000  # places that a report names; all are counted and mended
 AT_ONCE = 16
+LONGEST = timedelta(hours=3)  # what is older got lost
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ordered:
+    report_id: str
 
 
 @dataclass(kw_only=True)
@@ -88,6 +94,7 @@ class Reconciliation:
         self._records = document_records(state)
         self._receipts = receipt_records(state)
         self._reports = Records(state, Report, name=lambda id: f"reports/{id}.json")
+        self._regular = Records(state, Ordered, name=lambda key: f"reconcile/{key}.json")
 
     # ---- reports -------------------------------------------------------------------------------------------------
 
@@ -98,6 +105,16 @@ class Reconciliation:
         await self._reports.create(report.id, report)
         await self._queue.send({"report": report.id})
         return report
+
+    async def order_regularly(self) -> None:
+        """As the timer does: nothing, while the pass that it ordered before goes on."""
+        before = await self._regular.read("regular")
+        report = await self._reports.read(before.value.report_id) if before else None
+        if report and report.value.finished_at is None and self._now() - report.value.created_at < LONGEST:
+            log.info("reconcile.goes_on", extra={"report_id": report.value.id})
+            return
+        ordered = await self.order(dry_run=False)
+        await self._regular.put("regular", Ordered(report_id=ordered.id))
 
     async def find(self, report_id: str) -> Report:
         """Raises NotFound."""
@@ -223,10 +240,12 @@ class Reconciliation:
     async def _lost_uploads(self, going: Pass, losers: list[str]) -> None:
         """Only what is in no record and in no vector store is taken for the rest of an upload that was cut off."""
         read = [stored.value for stored in [await self._records.read(path) for path in losers] if stored]
-        documents = [document for document in read if not self._is_claimed(document)]
+        documents = [document for document in read if document.lost_since and not self._is_claimed(document)]
         if not documents:
             return
-        files = list((await self._files(going)).values())
+        # Listed anew, behind the records: a list from the beginning of the pass may lack what was cut off since.
+        since = min(document.lost_since for document in documents if document.lost_since) - drift.ON_ITS_WAY
+        files = [file async for file in self._stores.files_since(since)]
         known, busy = await self._in_use({document.path for document in documents})
         names = {document.path: _names_of(document.path) - busy for document in documents}
         known.update(file_id for d in documents for v in drift.versions(d) for file_id in v.file_ids)

@@ -301,3 +301,15 @@ def test_a_report_names_the_first_thousand() -> None:
     for n in range(DRIFT_MAX + 5):
         going.note(replace(place, id=str(n)))
     assert (len(going.told().drift), going.told().counts) == (DRIFT_MAX, {"missing": DRIFT_MAX + 5})
+
+
+async def test_the_timer_orders_nothing_while_its_last_pass_goes_on(world: World) -> None:
+    reconciliation = world.app.library.reconciliation
+    await reconciliation.order_regularly()
+    await reconciliation.order_regularly()
+    assert len(world.indexing.messages) == 1
+    world.clock.forward(4 * LATER)  # its message got lost
+    await reconciliation.order_regularly()
+    await world.settle()
+    await reconciliation.order_regularly()
+    assert len(world.indexing.messages) == 1, "the last one has ended"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared import lifecycle
 from shared.engines.base import IndexState, Within
 from shared.errors import NotFound
 from shared.models import Run
@@ -90,3 +91,32 @@ async def test_a_hit_tells_where_it_is_from(world: World) -> None:
 async def test_search_in_a_collection_that_is_not_there(world: World) -> None:
     with pytest.raises(NotFound):
         await world.app.library.search.search("x", collection="none", where=None, limit=10)
+
+
+@pytest.mark.parametrize(("size_bytes", "told"), [(100, 0), (1000, 1)])
+async def test_a_large_document_is_told_of_before_it_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch, size_bytes: int, told: int
+) -> None:
+    monkeypatch.setattr(lifecycle, "SMALL_BYTES", 500)
+    await world.drop("c/a.md", b"gate 1")
+    world.stores.states["b.md"] = [GOING_ON] * 2
+    world.blobs.put("c/b.md", b"gate " * (size_bytes // 5))
+    await world.documents.index("c/b.md")
+    assert (await world.app.library.scopes.of("c")).indexing == told
+    await world.settle()
+    assert (await world.app.library.scopes.of("c")).indexing == 0
+
+
+async def test_an_answer_without_a_source_says_what_was_not_taken_up(world: World) -> None:
+    await world.drop("c/a.md", b"gate 1")
+    world.blobs.put("c/b.md", b"gate 2")
+    world.blobs.put("other/c.md", b"gate 3")
+    run = await world.ask(collection="c")
+    await world.finish()
+    assert world.answer(run.id).notes == (
+        "One document of this collection had not been taken up when this was answered.",
+    )
+    await world.documents.index("c/b.md")
+    run = await world.ask(collection="c")
+    await world.finish()
+    assert world.answer(run.id).notes == ()
