@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+from urllib.request import getproxies
 
 import msgspec
 from azure.core import MatchConditions
@@ -278,16 +279,18 @@ def _queue(queues: QueueServiceClient, name: str) -> AzureQueue:
 
 
 def _clients(account: StorageAccount, client_id: str | None) -> tuple[BlobServiceClient, QueueServiceClient]:
+    # aiohttp looks for a proxy at every request, in a thread: not where there can be none.
+    asks: dict[str, Any] = {"use_env_settings": bool(getproxies().keys() - {"no"})}
     if account.connection_string:
         return (
-            BlobServiceClient.from_connection_string(account.connection_string),
-            QueueServiceClient.from_connection_string(account.connection_string),
+            BlobServiceClient.from_connection_string(account.connection_string, **asks),
+            QueueServiceClient.from_connection_string(account.connection_string, **asks),
         )
     from azure.identity.aio import DefaultAzureCredential  # heavy, and not needed on a laptop
 
     credential = DefaultAzureCredential(managed_identity_client_id=client_id)
     assert account.blob_url and account.queue_url  # StorageAccount holds both or a connection string
     return (
-        BlobServiceClient(account.blob_url, credential=credential),
-        QueueServiceClient(account.queue_url, credential=credential),
+        BlobServiceClient(account.blob_url, credential=credential, **asks),
+        QueueServiceClient(account.queue_url, credential=credential, **asks),
     )

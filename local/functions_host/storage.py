@@ -8,7 +8,9 @@ import binascii
 import logging
 import time
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobServiceClient, LinearRetry
@@ -58,14 +60,14 @@ class Storage:
         """The blob service of an account."""
         text = self.connection_string(connection)
         if text not in self._blobs:
-            self._blobs[text] = BlobServiceClient.from_connection_string(text, retry_policy=quick_retry())
+            self._blobs[text] = BlobServiceClient.from_connection_string(text, **options())
         return self._blobs[text]
 
     def queues(self, connection: str | None = None) -> QueueServiceClient:
         """The queue service of an account."""
         text = self.connection_string(connection)
         if text not in self._queues:
-            self._queues[text] = QueueServiceClient.from_connection_string(text, retry_policy=quick_retry())
+            self._queues[text] = QueueServiceClient.from_connection_string(text, **options())
         return self._queues[text]
 
     async def wait_until_up(self, connection: str | None = None) -> None:
@@ -125,8 +127,10 @@ async def listens(url: str) -> bool:
     return True
 
 
-def quick_retry() -> LinearRetry:
-    return LinearRetry(backoff=1, retry_total=2, random_jitter_range=0)
+def options() -> dict[str, Any]:
+    """Quick retries; and no look for a proxy, which aiohttp takes at every request in a thread, where there is none."""
+    retries = LinearRetry(backoff=1, retry_total=2, random_jitter_range=0)
+    return {"retry_policy": retries, "use_env_settings": bool(getproxies().keys() - {"no"})}
 
 
 def encode(content: bytes, *, as_base64: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import SEEK_END
 from typing import IO, Any, cast
 
 from openai import AsyncOpenAI, omit
@@ -17,6 +18,7 @@ from shared.errors import ServiceMissing
 
 MADE_BY = "assistant-functions"
 PAGE = 100
+SMALL_BYTES = 1024 * 1024
 UPLOAD_TIMEOUT_S = 540.0  # 512 MiB at 1 MiB/s; the host ends a function after 10 minutes
 
 
@@ -65,11 +67,14 @@ class OpenAIVectorStores:
             await self._client.vector_stores.delete(store_id)
 
     async def upload(self, filename: str, content: IO[bytes]) -> str:
+        size_bytes = content.seek(0, SEEK_END)
         content.seek(0)
+        # The SDK asks a file for its descriptor, for which a spooled one is written to disk.
+        body = content.read() if size_bytes <= SMALL_BYTES else content
         with translated(f"uploading {filename}"):
             # `assistants` is the one purpose that Azure takes for both file search and code interpreter.
             file = await self._client.files.create(
-                file=(filename, content), purpose="assistants", timeout=UPLOAD_TIMEOUT_S
+                file=(filename, body), purpose="assistants", timeout=UPLOAD_TIMEOUT_S
             )
             return file.id
 

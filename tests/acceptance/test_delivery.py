@@ -10,6 +10,8 @@ from local.stack import Stack
 from tests.acceptance import storage
 from tests.acceptance.chat_server import ChatServer
 
+pytestmark = pytest.mark.aside
+
 Drop = Callable[[dict[str, bytes]], dict[str, storage.Json]]
 
 

@@ -9,6 +9,8 @@ import pytest
 from bench.fuzz import fuzz
 from local.stack import Options, Stack
 
+pytestmark = pytest.mark.aside
+
 EXAMPLES = 6  # per operation, on top of those that schemathesis makes of each limit and type
 
 
