@@ -201,6 +201,29 @@ async def test_an_upload_of_a_process_that_died_is_found(world: World, call: str
     await as_it_should_be(world)
 
 
+async def test_an_upload_that_is_cut_off_during_the_pass_is_found(world: World) -> None:
+    """Behind the list of files that the pass has made for an earlier collection."""
+    await full(world)
+    await world.drop("a/t.csv", CSV)
+    world.clock.forward(60)
+
+    async def die() -> None:
+        raise Crash
+
+    async def cut_off() -> None:
+        world.blobs.put("c/lost.md", b"Lost.")
+        world.outside.meanwhile(die, after="stores.upload")
+        with pytest.raises(Crash):
+            await world.instance().library.documents.index("c/lost.md")
+        world.clock.forward(CLAIM.total_seconds() + 1)
+        await world.instance().library.documents.index("c/lost.md")
+
+    world.outside.meanwhile(cut_off, after="stores.files_since")
+    await reconciled(world)
+    await reconciled(world)
+    await as_it_should_be(world)
+
+
 async def test_a_data_file_of_the_same_name_is_not_taken_for_a_lost_upload(world: World) -> None:
     await world.drop("stock.csv", CSV)
     world.blobs.put("a/stock.csv", CSV)
