@@ -27,6 +27,8 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 from shared.errors import BlobChanged, BlobMissing, StorageError
 from shared.settings import StorageAccount
 
+LISTED = 1_000  # blobs a request: the SDK takes some 30 kB of memory for each
+
 
 @dataclass(frozen=True, kw_only=True)
 class Blob:
@@ -176,7 +178,8 @@ class AzureBlobs:
 
     async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
         with _translated(prefix):
-            async for blob in self._container.list_blobs(name_starts_with=prefix, include=["metadata"]):
+            pages = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=LISTED)
+            async for blob in pages:
                 yield _info(blob)
 
     async def list_names(self, prefix: str = "") -> AsyncIterator[str]:
