@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +14,8 @@ from dataclasses import dataclass
 from typing import IO, Any
 from xml.etree import ElementTree
 
-CSV_MAX_BYTES = 512 * 1024 * 1024  # of a Parquet file's copy: what the service takes as one file
-SPOOL_BYTES = 4 * 1024 * 1024
+from shared import parquet
+
 JSON_COLUMNS_MAX = 1_000
 XLSX_MAX_BYTES = 256 * 1024 * 1024  # unpacked; a small zip can hold far more
 XLSX_WHOLE_MAX_BYTES = 32 * 1024 * 1024  # unpacked; a sheet that is read at once takes up to three times its size
@@ -170,15 +169,10 @@ def _xlsx_errors() -> Iterator[None]:
     except NotATable:
         raise
     except BaseException as exc:
-        if not _is_of_a_reader(exc):
-            raise
+        if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
+            raise  # calamine panics at hostile files: a `BaseException` without a public name
         why = str(exc)[:200] or type(exc).__name__
         raise NotATable(f"The workbook cannot be read: it is damaged or protected by a password ({why}).") from exc
-
-
-def _is_of_a_reader(exc: BaseException) -> bool:
-    """Readers in Rust panic at hostile files: a `BaseException` without a public name."""
-    return isinstance(exc, Exception) or type(exc).__name__ == "PanicException"
 
 
 def _parquet(content: IO[bytes]) -> Iterator[Table]:
@@ -188,78 +182,11 @@ def _parquet(content: IO[bytes]) -> Iterator[Table]:
 
 
 def csv_of(content: IO[bytes]) -> IO[bytes]:
-    """A Parquet file as CSV, written batch by batch into a temporary file that the caller closes.
-
-    Raises:
-        NotATable: it is damaged, has nested columns, or more than `CSV_MAX_BYTES` as CSV.
-    """
-    import arro3.io
-
-    content.seek(0)
-    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
-    limited = _Limited(file)
+    """A Parquet file as CSV, which the caller closes. Raises NotATable."""
     try:
-        with _arrow_errors(limited):
-            batches = arro3.io.read_parquet(content)
-            schema = batches.schema
-            fields = [schema.field(number) for number in range(len(schema.names))]
-            nested = [field.name for field in fields if _is_nested(field.type)]
-            if nested:
-                raise NotATable(f"The column {nested[0][:60]!r} holds nested values. Write them as JSON text.")
-            file.write(_line(schema.names).encode())  # arro3 writes no header when there are no rows
-            arro3.io.write_csv(batches, limited, header=False)  # type: ignore[arg-type]
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def _is_nested(kind: Any) -> bool:
-    from arro3.core import DataType
-
-    return DataType.is_nested(kind) and not DataType.is_dictionary(kind)
-
-
-def _line(cells: Sequence[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
-
-
-class _Limited(io.RawIOBase):
-    """Hands bytes on until they are too many."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.is_full = False
-        self._left_bytes = CSV_MAX_BYTES
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._left_bytes -= len(data)
-        if self._left_bytes < 0:
-            self.is_full = True
-            raise OSError("full")
-        return self._file.write(data)
-
-
-@contextmanager
-def _arrow_errors(limited: _Limited) -> Iterator[None]:
-    """arro3 raises plain `Exception`, and panics."""
-    try:
-        yield
-    except NotATable:
-        raise
-    except BaseException as exc:
-        if limited.is_full:
-            limit = f"{CSV_MAX_BYTES:,} bytes as CSV, which is the most that is taken"
-            raise NotATable(f"The Parquet file has more than {limit}. Split it.") from exc
-        if _is_of_a_reader(exc):
-            raise NotATable("The Parquet file cannot be read: it is damaged or of a kind that is not known.") from exc
-        raise
+        return parquet.csv_of(content)
+    except parquet.NotParquet as exc:
+        raise NotATable(str(exc)) from exc
 
 
 # ---- JSON --------------------------------------------------------------------------------------------------------

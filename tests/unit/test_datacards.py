@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import datacards, tables
+from shared import parquet as parquet_reader
 from shared.datacards import CARD_MAX_BYTES, CHOSEN_MAX, NotATable, card_of, choose, csv_of, stem
 
 ROOT = Path(__file__).parents[2]
@@ -534,7 +535,7 @@ def test_parquet_from_a_file_on_disk() -> None:
         assert size_of(card_of("a.parquet", file).markdown) == (3, 2)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 1_000_000), st.integers(0, 255), st.integers(0, 1_000_000))
 def test_hostile_parquet_is_a_table_or_not(at: int, value: int, length: int) -> None:
     content = bytearray(parquet(SALES))
@@ -544,6 +545,15 @@ def test_hostile_parquet_is_a_table_or_not(at: int, value: int, length: int) -> 
             card("a.parquet", damaged)
 
 
+def test_a_reader_that_aborts_ends_only_its_own_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    content = parquet(SALES)
+    (tmp_path / "arro3").mkdir()
+    (tmp_path / "arro3" / "io.py").write_text("import os\nos.abort()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(NotATable, match="damaged"):
+        csv_of(io.BytesIO(content))
+
+
 @pytest.mark.parametrize("content", [b"PAR1", b"PAR1" + b"x" * 100 + b"PAR1", b"PAR1\xff\xff\xff\x7fPAR1"])
 def test_damaged_parquet_is_said_in_words(content: bytes) -> None:
     with pytest.raises(NotATable, match="damaged"):
@@ -551,7 +561,7 @@ def test_damaged_parquet_is_said_in_words(content: bytes) -> None:
 
 
 def test_parquet_that_is_too_much_as_csv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "CSV_MAX_BYTES", 10)
+    monkeypatch.setattr(parquet_reader, "CSV_MAX_BYTES", 10)
     with pytest.raises(NotATable, match="Split it"):
         csv_of(io.BytesIO(parquet(SALES)))
 
