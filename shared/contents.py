@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from io import SEEK_END
 from typing import IO
 
-from shared.datacards import NotATable, card_of
 from shared.filetypes import DATA, TEXT, ending_of
 from shared.models import Kind, Reason
+from shared.tables import NotATable, tables_of
 
 HEAD_BYTES = 65_536
 BLOCK_BYTES = 256 * 1024
@@ -121,7 +121,7 @@ def look_inside(path: str, content: IO[bytes]) -> Contents:
     notice = None if true else _check_text(head, content)
     ending = true or _text_ending(named, head)
     if ending == "json":
-        return Contents(ending=ending, kind=_json_kind(path, content), notice=notice)
+        return Contents(ending=ending, kind=_json_kind(content), notice=notice)
     if ending != named:
         notice = _renamed(named, ending)
     return Contents(ending=ending, kind="data" if ending in DATA else "text", notice=notice)
@@ -135,12 +135,11 @@ def _renamed(named: str, ending: str) -> Reason:
     return Reason(code="type_mismatch", message=f"The name {name}, but the content is {what}; it is indexed as {what}.")
 
 
-def _json_kind(path: str, content: IO[bytes]) -> Kind:
+def _json_kind(content: IO[bytes]) -> Kind:
     try:
-        card_of(path.rsplit("/", 1)[-1], content)
+        return "data" if any(table.columns for table in tables_of("json", content)) else "text"
     except NotATable:
         return "text"
-    return "data"
 
 
 def _unsupported(message: str, code: str = "unsupported_file") -> Unreadable:

@@ -31,14 +31,18 @@ class Card:
     terms: tuple[str, ...]
 
 
-def card_of(filename: str, content: IO[bytes]) -> Card:
-    """Profile a .csv, .tsv, .xlsx, .parquet or .json file.
+def card_of(filename: str, content: IO[bytes], *, ending: str | None = None) -> Card:
+    """Profile a table file: .csv, .tsv, .xlsx or .json, or a Parquet file's copy.
+
+    Args:
+        filename: As people know it; it stands on the card.
+        ending: Of the content, when the filename has another.
 
     Raises:
         NotATable: it is damaged, empty or, for JSON, not a table.
     """
     content.seek(0)
-    tables = [_Profile(table) for table in tables_of(filename, content)]
+    tables = [_Profile(table) for table in tables_of(ending or filename.rsplit(".", 1)[-1].lower(), content)]
     tables = [table for table in tables if table.columns]
     if not tables:
         raise NotATable("The file holds no table: no header row was found.")

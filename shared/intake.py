@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import IO, TYPE_CHECKING
@@ -88,13 +88,13 @@ class Intake:
     ) -> Version:
         """The file for code interpreter, and its card for file search."""
         name = service_name(path, "data", inside.ending)
-        card: Card = await asyncio.to_thread(card_of, _named(path, inside), content)
-        version = replace(version, terms=card.terms)
-        if inside.ending == "parquet":
-            with await asyncio.to_thread(csv_of, content) as copy:
-                data_file_id = await self._upload(name, copy, sent)
-        else:
+        filename, ending = _named(path, inside), inside.ending
+        with ExitStack() as copies:
+            if ending == "parquet":
+                content, ending = copies.enter_context(await asyncio.to_thread(csv_of, content)), "csv"
+            card: Card = await asyncio.to_thread(card_of, filename, content, ending=ending)
             data_file_id = await self._upload(name, content, sent)
+        version = replace(version, terms=card.terms)
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as markdown:
             markdown.write(card.markdown.encode())
             await self._attach(path, version, f"{name}.md", Part(content=markdown), sent)

@@ -1,4 +1,4 @@
-"""The tables in a file: CSV, TSV, XLSX, Parquet or JSON, row by row. Pure, bounded memory."""
+"""The tables in a file: CSV, TSV, XLSX or JSON, row by row; Parquet by way of CSV. Pure, bounded memory."""
 
 from __future__ import annotations
 
@@ -42,14 +42,12 @@ class Table:
     note: str = ""  # what the reader of the card should know
 
 
-def tables_of(filename: str, content: IO[bytes]) -> Iterable[Table]:
-    ending = filename.rsplit(".", 1)[-1].lower()
+def tables_of(ending: str, content: IO[bytes]) -> Iterable[Table]:
+    """`ending` is csv, tsv, xlsx or json; of a Parquet file its copy is read."""
     if ending in ("csv", "tsv"):
         return [_csv(content)]
     if ending == "xlsx":
         return _xlsx(content)
-    if ending == "parquet":
-        return _parquet(content)
     return [_json(content)]
 
 
@@ -175,14 +173,12 @@ def _xlsx_errors() -> Iterator[None]:
         raise NotATable(f"The workbook cannot be read: it is damaged or protected by a password ({why}).") from exc
 
 
-def _parquet(content: IO[bytes]) -> Iterator[Table]:
-    """By way of CSV, which is what code interpreter gets: the card describes just that."""
-    with csv_of(content) as copy:
-        yield _csv(copy)
-
-
 def csv_of(content: IO[bytes]) -> IO[bytes]:
-    """A Parquet file as CSV, which the caller closes. Raises NotATable."""
+    """A Parquet file as CSV, which the caller closes. Code interpreter gets it, and the card describes just that.
+
+    Raises:
+        NotATable: it cannot be read, or is too much.
+    """
     try:
         return parquet.csv_of(content)
     except parquet.NotParquet as exc:
@@ -219,8 +215,10 @@ def _list_in(content: IO[bytes]) -> str:
         for event, value in ijson.basic_parse(stretches):
             stretches.begin()
             if event in ("start_map", "start_array"):
-                if event == "start_array" and depth == (key is not None):
-                    prefixes.append("item" if key is None else f"{key}.item")
+                if event == "start_array" and depth == 0:
+                    prefixes.append("item")
+                elif event == "start_array" and depth == 1 and key is not None:
+                    prefixes.append(f"{key}.item")
                 depth += 1
                 if depth > JSON_DEPTH_MAX:
                     raise NotATable(f"The JSON is nested more than {JSON_DEPTH_MAX} levels deep.")
@@ -228,7 +226,7 @@ def _list_in(content: IO[bytes]) -> str:
                 depth -= 1
             elif event == "map_key" and depth == 1:
                 key = value
-    if len(prefixes) != 1 or (key is not None and "." in prefixes[0].removesuffix(".item")):  # ijson parts keys by dots
+    if len(prefixes) != 1 or "." in prefixes[0].removesuffix(".item"):  # ijson parts keys by dots
         raise NotATable("The JSON is not a list of records.")
     return prefixes[0]
 

@@ -9,6 +9,7 @@ import pytest
 
 from local.client import Client
 from local.stack import Options, Stack
+from tests.acceptance.api import Api
 from tests.acceptance.chat_server import ChatServer
 
 counter = itertools.count(1)
@@ -21,6 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "acceptance" in item.path.parts:
             item.add_marker(pytest.mark.acceptance)
+
+
+@pytest.fixture
+def api(stack: Stack) -> Iterator[Api]:
+    made = Api(stack)
+    yield made
+    made.http.close()
 
 
 @pytest.fixture

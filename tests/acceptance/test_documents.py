@@ -27,13 +27,6 @@ Drop = Callable[[dict[str, bytes]], dict[str, dict[str, Any]]]
 CSV = b"month,visits\njan,1\nfeb,2\n"
 
 
-@pytest.fixture
-def api(stack: Stack) -> Iterator[Api]:
-    made = Api(stack)
-    yield made
-    made.http.close()
-
-
 def pdf(*pages: str) -> bytes:
     document = FPDF()
     for text in pages:

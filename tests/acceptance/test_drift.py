@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -23,13 +23,6 @@ pytestmark = pytest.mark.aside
 
 Drop = Callable[[dict[str, bytes]], dict[str, dict[str, Any]]]
 CSV = b"month,visits\njan,1\nfeb,2\n"
-
-
-@pytest.fixture
-def api(stack: Stack) -> Iterator[Api]:
-    made = Api(stack)
-    yield made
-    made.http.close()
 
 
 def reconciled(api: Api, collection: str, *, dry_run: bool = False) -> Json:
