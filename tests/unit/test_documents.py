@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from dataclasses import replace
 from datetime import timedelta
 
@@ -652,3 +653,20 @@ def test_what_is_stored_of_a_long_name_fits(letter: str, folder_chars: int) -> N
     retired = tuple(replace(version, etag=f"0x{n}", parts=("x",)) for n in range(100))
     entry = entry_of(replace(document, live=data, incoming=version, retired=retired))
     assert len(pack(entry)) <= 8192
+
+
+async def test_parquet_is_answered_from_its_copy(world: World) -> None:
+    import arro3.core as arrow
+    import arro3.io
+
+    file = io.BytesIO()
+    columns = {"city": arrow.Array(["Ulm", "Bonn"], type=arrow.DataType.string())}
+    arro3.io.write_parquet(arrow.Table.from_pydict(columns), file)
+    await world.drop("c/cities.parquet", file.getvalue())
+    document = await world.document("c/cities.parquet")
+    assert document.live
+    assert (document.status, document.live.kind) == ("indexed", "data")
+    [card] = [world.stores.files[part] for part in document.live.parts]
+    assert "# cities.parquet" in card[1].decode()
+    assert "2 rows, 1 columns." in card[1].decode()
+    assert world.stores.files[document.live.data_file_id or ""] == ("c__cities.parquet.csv", b"city\nUlm\nBonn\n")
