@@ -69,7 +69,7 @@ clean: ## remove all that set-up and runs made: .venv, .local with its data, cac
 setup: $(VENV)/installed azurite
 
 azurite: $(VENV)/created
-	@$(PYTHON) -m local.node
+	@$(PYTHON) -m local.stack.node
 
 $(VENV)/installed: requirements.lock $(VENV)/created
 	@echo "Installing the Python packages into $(VENV) (about a minute)"

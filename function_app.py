@@ -6,9 +6,12 @@ from functools import cache
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob as bindings
 
-from shared import events
-from shared.http import api
-from shared.models import collection_of
+from shared.documents.messages import GAVE_UP, deleted_path, poisoned_path
+from shared.http import about, assistants, collections, documents, hooks, runs, threads
+from shared.http import reconcile as reconciling
+from shared.http.route import answer
+from shared.models.documents import collection_of
+from shared.runs.messages import run_look
 from shared.services import Services
 from shared.settings import STORAGE_CONNECTION as STORAGE
 from shared.settings import Settings
@@ -45,13 +48,13 @@ async def check_indexing(msg: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="msg", queue_name="document-events", connection=STORAGE)
 async def remove_document(msg: func.QueueMessage) -> None:
     """Event Grid says a blob was deleted: remove what was made of it."""
-    await services().library.documents.remove(events.deleted_path(msg.get_body()))
+    await services().library.documents.remove(deleted_path(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="webjobs-blobtrigger-poison", connection=STORAGE)
 async def fail_document(msg: func.QueueMessage) -> None:
     """The host gave up on a blob's event: the document is `failed`."""
-    await services().library.documents.give_up(events.poisoned_path(msg.get_body()), events.GAVE_UP)
+    await services().library.documents.give_up(poisoned_path(msg.get_body()), GAVE_UP)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="indexing-poison", connection=STORAGE)
@@ -63,7 +66,7 @@ async def fail_indexing(msg: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="msg", queue_name="document-events-poison", connection=STORAGE)
 async def fail_removal(msg: func.QueueMessage) -> None:
     """The host gave up on a deleted blob: comparing its collection finds what is left of it, and goes on trying."""
-    collection = collection_of(events.deleted_path(msg.get_body()))
+    collection = collection_of(deleted_path(msg.get_body()))
     await services().library.reconciliation.order(dry_run=False, collection=collection)
 
 
@@ -76,19 +79,19 @@ async def reconcile_documents(timer: func.TimerRequest) -> None:
 @app.route(route="documents", methods=["GET"])
 async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/documents?collection=&status=&limit=&cursor=`: documents with their index status."""
-    return await api.answer(services, req, api.list_documents)
+    return await answer(services, req, documents.list_documents)
 
 
 @app.route(route="documents", methods=["DELETE"])
 async def delete_below(req: func.HttpRequest) -> func.HttpResponse:
     """`DELETE /api/documents?prefix=folder/`: all documents of a folder."""
-    return await api.answer(services, req, api.delete_below)
+    return await answer(services, req, documents.delete_below)
 
 
 @app.route(route="documents/reconcile", methods=["POST"])
 async def reconcile(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/documents/reconcile?dry_run=`: compare container, records and service."""
-    return await api.answer(services, req, api.reconcile)
+    return await answer(services, req, reconciling.reconcile)
 
 
 # The host tries functions in the order of their names, and `{*path}` also takes an empty path: those above come first.
@@ -97,67 +100,67 @@ async def reconcile(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="documents/{*path}", methods=["GET"])
 async def read_document(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/documents/{path}`: one document, with the history of its attempts."""
-    return await api.answer(services, req, api.read_document)
+    return await answer(services, req, documents.read_document)
 
 
 @app.route(route="documents/{*path}", methods=["PUT"])
 async def put_document(req: func.HttpRequest) -> func.HttpResponse:
     """`PUT /api/documents/{path}`: a document of a caller without access to storage."""
-    return await api.answer(services, req, api.put_document)
+    return await answer(services, req, documents.put_document)
 
 
 @app.route(route="documents/{*path}", methods=["POST"])
 async def retry_document(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/documents/{path}`: index it anew."""
-    return await api.answer(services, req, api.retry_document)
+    return await answer(services, req, documents.retry_document)
 
 
 @app.route(route="documents/{*path}", methods=["DELETE"])
 async def delete_document(req: func.HttpRequest) -> func.HttpResponse:
     """`DELETE /api/documents/{path}`: the blob, and all that was made of it."""
-    return await api.answer(services, req, api.delete_document)
+    return await answer(services, req, documents.delete_document)
 
 
 @app.route(route="receipts", methods=["GET"])
 async def list_receipts(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/receipts?collection=&path=`: what was removed, and verified gone."""
-    return await api.answer(services, req, api.list_receipts)
+    return await answer(services, req, documents.list_receipts)
 
 
 @app.route(route="reports/{id}", methods=["GET"])
 async def get_report(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/reports/{id}`: 202 while a comparison goes on, then 200 with what it found."""
-    return await api.answer(services, req, api.get_report)
+    return await answer(services, req, reconciling.get_report)
 
 
 @app.route(route="search", methods=["POST"])
 async def search(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/search {"query": "..."}`: passages without an answer."""
-    return await api.answer(services, req, api.search)
+    return await answer(services, req, documents.search)
 
 
 @app.route(route="collections", methods=["GET"])
 async def list_collections(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/collections`: what each holds and costs."""
-    return await api.answer(services, req, api.list_collections)
+    return await answer(services, req, collections.list_collections)
 
 
 @app.route(route="collections/{name}", methods=["GET"])
 async def get_collection(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/collections/{name}`: what it holds and costs."""
-    return await api.answer(services, req, api.get_collection)
+    return await answer(services, req, collections.get_collection)
 
 
 @app.route(route="collections/{name}", methods=["PUT"])
 async def put_collection(req: func.HttpRequest) -> func.HttpResponse:
     """`PUT /api/collections/{name} {"expires_days": 30}`: when its vector stores expire."""
-    return await api.answer(services, req, api.put_collection)
+    return await answer(services, req, collections.put_collection)
 
 
 @app.route(route="collections/{name}", methods=["DELETE"])
 async def delete_collection(req: func.HttpRequest) -> func.HttpResponse:
     """`DELETE /api/collections/{name}`: all its documents, and its vector stores."""
-    return await api.answer(services, req, api.delete_collection)
+    return await answer(services, req, collections.delete_collection)
 
 
 # ---- runs --------------------------------------------------------------------------------------------------------
@@ -166,55 +169,55 @@ async def delete_collection(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="runs", methods=["POST"])
 async def start_run(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/runs {"question": "..."}`: 202 with the run's id and where to look for its answer."""
-    return await api.answer(services, req, api.start_run)
+    return await answer(services, req, runs.start_run)
 
 
 @app.route(route="runs/{id}", methods=["GET"])
 async def get_run(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/runs/{id}`: 202 while it goes on, then 200 with the answer."""
-    return await api.answer(services, req, api.get_run)
+    return await answer(services, req, runs.get_run)
 
 
 @app.route(route="runs/{id}/charts/{n}", methods=["GET"])
 async def get_chart(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/runs/{id}/charts/{n}`: the picture."""
-    return await api.answer(services, req, api.get_chart)
+    return await answer(services, req, runs.get_chart)
 
 
 @app.route(route="runs", methods=["GET"])
 async def list_runs(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/runs?status=&thread_id=&limit=&cursor=`: newest first."""
-    return await api.answer(services, req, api.list_runs)
+    return await answer(services, req, runs.list_runs)
 
 
 @app.route(route="runs/{id}/cancel", methods=["POST"])
 async def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/runs/{id}/cancel`: end it."""
-    return await api.answer(services, req, api.cancel_run)
+    return await answer(services, req, runs.cancel_run)
 
 
 @app.route(route="runs/{id}/tool_outputs", methods=["POST"])
 async def hand_in_outputs(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/runs/{id}/tool_outputs`: what the caller's functions returned."""
-    return await api.answer(services, req, api.hand_in_outputs)
+    return await answer(services, req, runs.hand_in_outputs)
 
 
 @app.route(route="runs/{id}", methods=["DELETE"])
 async def delete_run(req: func.HttpRequest) -> func.HttpResponse:
     """`DELETE /api/runs/{id}`: the record, the answer, the charts, and what the service stored."""
-    return await api.answer(services, req, api.delete_run)
+    return await answer(services, req, runs.delete_run)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="runs", connection=STORAGE)
 async def advance_run(msg: func.QueueMessage) -> None:
     """Look at one run once: start it, finish it, or put it back for later."""
-    await services().poller.advance(*events.run_look(msg.get_body()))
+    await services().poller.advance(*run_look(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="runs-poison", connection=STORAGE)
 async def fail_run(msg: func.QueueMessage) -> None:
     """The host gave up on a run's message: end the run, so that nobody waits for it."""
-    await services().poller.fail(events.run_look(msg.get_body())[0])
+    await services().poller.fail(run_look(msg.get_body())[0])
 
 
 @app.timer_trigger(arg_name="timer", schedule=SWEEP)
@@ -232,7 +235,7 @@ async def send_callback(msg: func.QueueMessage) -> None:
 @app.route(route="webhooks/openai", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 async def service_event(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/webhooks/openai`: the model service says a response has ended; its signature is the key."""
-    return await api.answer(services, req, api.service_event)
+    return await answer(services, req, hooks.service_event)
 
 
 # ---- threads, assistants, hooks ----------------------------------------------------------------------------------
@@ -241,61 +244,61 @@ async def service_event(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="threads", methods=["POST"])
 async def create_thread(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/threads`: a thread for later questions."""
-    return await api.answer(services, req, api.create_thread)
+    return await answer(services, req, threads.create_thread)
 
 
 @app.route(route="threads/{id}", methods=["GET"])
 async def get_thread(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/threads/{id}`: its collection, and the run it is answering."""
-    return await api.answer(services, req, api.get_thread)
+    return await answer(services, req, threads.get_thread)
 
 
 @app.route(route="threads/{id}/messages", methods=["GET"])
 async def list_messages(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/threads/{id}/messages`: what was said."""
-    return await api.answer(services, req, api.list_messages)
+    return await answer(services, req, threads.list_messages)
 
 
 @app.route(route="threads/{id}", methods=["DELETE"])
 async def delete_thread(req: func.HttpRequest) -> func.HttpResponse:
     """`DELETE /api/threads/{id}`: the thread with all its runs."""
-    return await api.answer(services, req, api.delete_thread)
+    return await answer(services, req, threads.delete_thread)
 
 
 @app.route(route="assistants", methods=["GET"])
 async def list_assistants(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/assistants`: the current version of each."""
-    return await api.answer(services, req, api.list_assistants)
+    return await answer(services, req, assistants.list_assistants)
 
 
 @app.route(route="assistants/{name}", methods=["GET"])
 async def get_assistant(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/assistants/{name}`: its current version."""
-    return await api.answer(services, req, api.get_assistant)
+    return await answer(services, req, assistants.get_assistant)
 
 
 @app.route(route="assistants/{name}", methods=["PUT"])
 async def put_assistant(req: func.HttpRequest) -> func.HttpResponse:
     """`PUT /api/assistants/{name}`: make its next version."""
-    return await api.answer(services, req, api.put_assistant)
+    return await answer(services, req, assistants.put_assistant)
 
 
 @app.route(route="assistants/{name}", methods=["DELETE"])
 async def delete_assistant(req: func.HttpRequest) -> func.HttpResponse:
     """`DELETE /api/assistants/{name}`: runs that go on keep it."""
-    return await api.answer(services, req, api.delete_assistant)
+    return await answer(services, req, assistants.delete_assistant)
 
 
 @app.route(route="hooks", methods=["POST"])
 async def subscribe(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/hooks`: tell this address of every run that ends."""
-    return await api.answer(services, req, api.subscribe)
+    return await answer(services, req, hooks.subscribe)
 
 
 @app.route(route="hooks/{id}", methods=["DELETE"])
 async def unsubscribe(req: func.HttpRequest) -> func.HttpResponse:
     """`DELETE /api/hooks/{id}`: no longer."""
-    return await api.answer(services, req, api.unsubscribe)
+    return await answer(services, req, hooks.unsubscribe)
 
 
 # ---- about the app -----------------------------------------------------------------------------------------------
@@ -304,22 +307,22 @@ async def unsubscribe(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/openapi.json`: this API, as OpenAPI 3.1."""
-    return api.get_openapi(req)
+    return about.get_openapi(req)
 
 
 @app.route(route="swagger.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_swagger(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/swagger.json`: the definition of a custom connector, as OpenAPI 2.0."""
-    return api.get_swagger(req)
+    return about.get_swagger(req)
 
 
 @app.route(route="health/deep", methods=["GET"])
 async def deep_health(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/health/deep`: storage, queues and the model service, looked at one by one."""
-    return await api.answer(services, req, api.deep_health)
+    return await answer(services, req, about.deep_health)
 
 
 @app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/health`: the app is loaded."""
-    return api.health()
+    return about.health()

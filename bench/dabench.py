@@ -19,18 +19,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from local.openai_emulator.models.base import (  # noqa: E402
+from local.openai_emulator.agent.conversation import (  # noqa: E402
     DataFile,
     Event,
     OutputFile,
     Prompt,
     Ran,
-    RunCode,
     Said,
-    Say,
     Toolbox,
 )
-from local.openai_emulator.models.builtin import BuiltinModel  # noqa: E402
+from local.openai_emulator.agent.model import RunCode, Say  # noqa: E402
+from local.openai_emulator.models.offline.builtin import BuiltinModel  # noqa: E402
 from local.openai_emulator.sandbox import Sandbox, Session  # noqa: E402
 
 DATA = ROOT / "../shared/data/dabench"

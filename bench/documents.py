@@ -32,9 +32,9 @@ from rich.table import Table
 from bench.host import memory_mb
 from local.client import Client
 from local.settings import environ_with_dotenv
-from local.stack import Options, Stack
-from shared.catalogue import _tags, record_name
-from shared.models import Document, Version
+from local.stack.stack import Options, Stack
+from shared.documents.record import record_name, tags_of
+from shared.models.documents import Document, Version
 
 FILES = [100, 1_000]
 LISTED = 10_000
@@ -187,7 +187,7 @@ def listing() -> list[float]:
                     size_bytes=2000,
                     live=version,
                 )
-                state.upload_blob(record_name(document.path), msgspec.json.encode(document), metadata=_tags(document))
+                state.upload_blob(record_name(document.path), msgspec.json.encode(document), metadata=tags_of(document))
 
             with ThreadPoolExecutor(8) as pool:
                 list(pool.map(write, range(LISTED)))

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local.paths import INSTALLED
-from local.stack import Options, Stack
+from local.stack.stack import Options, Stack
 
 TOOL = INSTALLED / "openapi-tools" / "bin" / "st"
 CHECKS = (

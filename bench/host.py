@@ -26,8 +26,8 @@ from azure.storage.queue import QueueServiceClient
 from rich.console import Console
 from rich.table import Table
 
-from local.azurite import Azurite
 from local.paths import ROOT
+from local.stack.azurite import Azurite
 
 STARTS = 7
 REQUESTS = 6000

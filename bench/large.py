@@ -22,7 +22,7 @@ from rich.table import Table
 from bench.nasty import watched
 from local.client import Client
 from local.settings import environ_with_dotenv
-from local.stack import Options, Stack
+from local.stack.stack import Options, Stack
 
 MB = 1024 * 1024
 WITHIN_S = 900

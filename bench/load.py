@@ -22,7 +22,7 @@ from rich.table import Table
 
 from bench.host import memory_mb
 from local.settings import environ_with_dotenv
-from local.stack import Options, Stack
+from local.stack.stack import Options, Stack
 
 RUNS = 200
 LOOK_EVERY_S = 0.5

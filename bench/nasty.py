@@ -22,7 +22,7 @@ from bench.host import memory_mb
 from local.client import Client
 from local.paths import ROOT
 from local.settings import environ_with_dotenv
-from local.stack import Options, Stack
+from local.stack.stack import Options, Stack
 from tests.nasty import nasty_files
 
 OPEN_DATA = ROOT.parent / "shared" / "data" / "formats" / "nasty"

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from shared.polling import look_delay_s
+from shared.delays import look_delay_s
 
 LOOK_S = 0.05
 MEMORY_GB = 2.0

@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from local.openai_emulator.models.base import Passage
 from local.openai_emulator.search.index import Index
 from local.openai_emulator.search.parsers import parse
+from local.openai_emulator.search.passage import Passage
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 HELD_SHARE = 0.3  # of a page's long lines that a passage must repeat to hold the page

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from local.client import Client
 from local.paths import ROOT, SAMPLES
-from local.stack import Options, Stack
+from local.stack.stack import Options, Stack
 
 STARTS = 3
 POSTS = 60

@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _talk(options: argparse.Namespace, terminal: Terminal) -> int:
-    from local.record import running
+    from local.stack.record import running
 
     found = running()
     from local import chat
@@ -91,8 +91,8 @@ def _talk(options: argparse.Namespace, terminal: Terminal) -> int:
 def _cleanup(options: argparse.Namespace, terminal: Terminal) -> int:
     """At the stack that is up; or, with the app's settings in the environment or `.env`, at what they name."""
     from local.cleanup import cleanup
-    from local.record import running
     from local.settings import Service, environ_with_dotenv
+    from local.stack.record import running
 
     environ = environ_with_dotenv()
     storage, service = environ.get("AzureWebJobsStorage"), Service.from_environ(environ)
@@ -104,8 +104,8 @@ def _cleanup(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
     """At the stack that is up, or at any app by its URL."""
-    from local import doctor
-    from local.record import running
+    from local.doctor import laptop as doctor
+    from local.stack.record import running
 
     if options.url:
         return doctor.report(terminal, doctor.deployment(options.url, key=options.key, deep=options.deep))

@@ -11,9 +11,9 @@ from typing import Any
 from local.client import Client
 from local.errors import NotRunning
 from local.paths import COMMAND, LOCAL, LOGS, SAMPLES, shown
-from local.record import Running, running
 from local.settings import Service, environ_with_dotenv
-from local.stack import Options, Stack
+from local.stack.record import Running, running
+from local.stack.stack import Options, Stack
 from local.terminal import Terminal
 
 DEMO = LOCAL / "demo"

@@ -12,9 +12,9 @@ from pathlib import Path
 from local.client import Client, Json
 from local.errors import LocalError
 from local.paths import COMMAND, LOCAL, LOGS, shown
-from local.record import Record, ended, is_held, running
 from local.settings import Service, environ_with_dotenv
-from local.stack import Options, Stack, answers_200
+from local.stack.record import Record, ended, is_held, running
+from local.stack.stack import Options, Stack, answers_200
 from local.terminal import Terminal
 
 DATA = LOCAL / "data"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shared.errors import AppError
 
 if TYPE_CHECKING:
-    from shared.storage import Storage
+    from shared.storage.blobs import Storage
 
 PATIENCE_S = 10.0
 

@@ -7,24 +7,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.assistants import Assistants
-from shared.costs import Prices
+from shared.documents.library import Library
 from shared.health import Check, look_around
-from shared.library import Library
-from shared.outbound import Sender, UrlPolicy
-from shared.poller import Defaults, Poller
-from shared.publishing import Publisher
-from shared.push import Push
-from shared.runs import Runs
+from shared.push.notices import Push
+from shared.push.outbound import Sender, UrlPolicy
+from shared.runs.assistants import Assistants
+from shared.runs.costs import Prices
+from shared.runs.launching import Defaults
+from shared.runs.poller import Poller
+from shared.runs.publishing import Publisher
+from shared.runs.runs import Runs
+from shared.runs.threads import Threads
 from shared.settings import Settings
-from shared.threads import Threads
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-    from shared.engines.base import Engine, VectorStores
+    from shared.engines.base import Engine
+    from shared.engines.stores import VectorStores
     from shared.engines.webhooks import ServiceWebhooks
-    from shared.storage import Storage
+    from shared.storage.blobs import Storage
 
 
 def utc_now() -> datetime:
@@ -50,7 +52,7 @@ class Services:
         from shared.engines.client import open_client, ping
         from shared.engines.vector_stores import OpenAIVectorStores
         from shared.engines.webhooks import ServiceWebhooks
-        from shared.storage import open_storage
+        from shared.storage.blobs import open_storage
 
         client = open_client(settings)
         storage = open_storage(settings.storage, client_id=settings.identity_client_id)
@@ -144,7 +146,7 @@ def _push(settings: Settings, storage: Storage) -> Push:
     policy = UrlPolicy(hosts=settings.callback_hosts, allow_private=settings.callback_allow_private)
     topic = None
     if settings.topic_endpoint:
-        from shared.eventgrid import Topic
+        from shared.push.eventgrid import Topic
 
         topic = Topic(settings.topic_endpoint, key=settings.topic_key, client_id=settings.identity_client_id)
     return Push(

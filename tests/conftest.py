@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.azurite import Azurite
-from local.stack import Options, Stack
+from local.stack.azurite import Azurite
+from local.stack.stack import Options, Stack
 
 NEVER = "0 0 0 1 1 *"  # the hourly repair would come in between what tests damage and what they look for
 SETTINGS_OF_THE_APP = ("OPENAI_", "EMULATOR_", "AZURE_", "AzureWebJobs")

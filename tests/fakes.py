@@ -15,22 +15,10 @@ from functools import wraps
 from itertools import count
 from typing import IO, Any, ParamSpec, TypeVar
 
-from shared.engines.base import (
-    Ask,
-    Attributes,
-    Call,
-    FileInfo,
-    IndexState,
-    Look,
-    MadeFile,
-    Output,
-    Passage,
-    StoreEntry,
-    StoreInfo,
-    Within,
-)
+from shared.engines.base import Ask, Call, Look, MadeFile, Output
+from shared.engines.stores import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
 from shared.errors import BadRequest, BlobChanged, BlobMissing, ChainLost, ServiceBusy, ServiceError, ServiceMissing
-from shared.storage import Blob, BlobInfo
+from shared.storage.blobs import Blob, BlobInfo
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
 

@@ -6,8 +6,8 @@ Any other binding is refused at start.
 """
 
 from local.functions_host.errors import AppRefused, HostError, SettingMissing
-from local.functions_host.events import EventQueue
 from local.functions_host.host import Host
-from local.functions_host.server import serving
+from local.functions_host.http.server import serving
+from local.functions_host.storage_events.events import EventQueue
 
 __all__ = ["AppRefused", "EventQueue", "Host", "HostError", "SettingMissing", "serving"]

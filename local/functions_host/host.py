@@ -13,22 +13,22 @@ from typing import Self
 
 from azure.core.exceptions import AzureError
 
-from local.functions_host.app import loaded_app
 from local.functions_host.background import Background
-from local.functions_host.blobs import LIST_EVERY_S, POISON_QUEUE, BlobTrigger, BlobTriggers
-from local.functions_host.by_hand import ByHand
 from local.functions_host.errors import HostError
-from local.functions_host.events import EventGrid, EventQueue
-from local.functions_host.feed import Feed, position_file
-from local.functions_host.http import HttpApp
-from local.functions_host.index import Function
-from local.functions_host.invocation import Invoker
-from local.functions_host.keys import Keys
-from local.functions_host.queues import LEASE_S, QueueListener, Received, occasion
+from local.functions_host.functions.index import Function
+from local.functions_host.functions.invocation import Invoker
+from local.functions_host.functions.loading import loaded_app
+from local.functions_host.http.app import HttpApp
+from local.functions_host.http.by_hand import ByHand
+from local.functions_host.http.keys import Keys
+from local.functions_host.http.webhooks import Webhooks
 from local.functions_host.settings import HostSettings
 from local.functions_host.storage import Storage, create_queue
-from local.functions_host.timers import Timer
-from local.functions_host.webhooks import Webhooks
+from local.functions_host.storage_events.events import EventGrid, EventQueue
+from local.functions_host.storage_events.feed import Feed, position_file
+from local.functions_host.triggers.blobs import LIST_EVERY_S, POISON_QUEUE, BlobTrigger, BlobTriggers
+from local.functions_host.triggers.queues import LEASE_S, QueueListener, Received, occasion
+from local.functions_host.triggers.timers import Timer
 
 logger = logging.getLogger(__name__)
 

@@ -14,22 +14,23 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
-from local.openai_emulator import container_routes, models
-from local.openai_emulator.assistants_api import AssistantsApi
-from local.openai_emulator.containers import Containers
-from local.openai_emulator.files import Files
-from local.openai_emulator.models.base import Model
+from local.openai_emulator import models
+from local.openai_emulator.agent.model import Model
+from local.openai_emulator.assistants.api import AssistantsApi
+from local.openai_emulator.containers import routes as container_routes
+from local.openai_emulator.containers.containers import Containers
+from local.openai_emulator.files.files import Files
 from local.openai_emulator.models.chat import ChatModel
-from local.openai_emulator.responses import Responses
+from local.openai_emulator.responses.responses import Responses
+from local.openai_emulator.responses.turns import Turns
+from local.openai_emulator.responses.webhooks import Webhooks
 from local.openai_emulator.sandbox import Sandbox, SandboxUnavailable, Session
 from local.openai_emulator.search import tokens
 from local.openai_emulator.search.index import Index
 from local.openai_emulator.settings import Settings
 from local.openai_emulator.store import Store
-from local.openai_emulator.turns import Turns
-from local.openai_emulator.vector_store_files import VectorStoreFiles
-from local.openai_emulator.vector_stores import VectorStores
-from local.openai_emulator.webhooks import Webhooks
+from local.openai_emulator.vector_stores.files import VectorStoreFiles
+from local.openai_emulator.vector_stores.stores import VectorStores
 
 logger = logging.getLogger(__name__)
 

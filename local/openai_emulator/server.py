@@ -7,10 +7,8 @@ import contextlib
 import ipaddress
 import logging
 import re
-import secrets
 import socket
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -21,14 +19,13 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local.openai_emulator import wire
+from local.openai_emulator.agent.model import Model
 from local.openai_emulator.emulator import Emulator, open_emulator
-from local.openai_emulator.entra import token_fault
 from local.openai_emulator.errors import ApiError, not_implemented
-from local.openai_emulator.faults import Faults, InjectFaults
-from local.openai_emulator.models.base import Model
+from local.openai_emulator.http import wire
+from local.openai_emulator.http.faults import Faults, InjectFaults
+from local.openai_emulator.http.middleware import _IDS, Credentials, RequestIds
 from local.openai_emulator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -133,63 +130,6 @@ async def _server_error(request: Request, exc: Exception) -> JSONResponse:
     logger.error("request.failed", exc_info=exc, extra={"path": request.url.path, **ids})
     error = ApiError(500, "The emulator had an error while processing your request; see its log.", type="server_error")
     return JSONResponse(error.body(), status_code=500, headers=ids)
-
-
-# ---- around every request ----------------------------------------------------------------------------------------
-
-_IDS = "openai_emulator.request_ids"
-
-
-class RequestIds:
-    """`x-request-id` as OpenAI sends it and `apim-request-id` as Azure does."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        ids = {"x-request-id": f"req_{secrets.token_hex(16)}", "apim-request-id": str(uuid.uuid4())}
-        scope[_IDS] = ids
-
-        async def send_with_ids(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = [(name.encode(), value.encode()) for name, value in ids.items()]
-                message = {**message, "headers": [*message["headers"], *own]}
-            await send(message)
-
-        await self._app(scope, receive, send_with_ids)
-
-
-class Credentials:
-    """`Authorization: Bearer KEY` or `api-key: KEY` on everything but `/healthz`; or tokens of Entra ID, if so set."""
-
-    def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float]) -> None:
-        self._app = app
-        self._settings = settings
-        self._clock = clock
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != "/healthz" and (why := self._fault(Request(scope))):
-            error = ApiError(401, why, code="invalid_api_key")
-            await JSONResponse(error.body(), status_code=401)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _fault(self, request: Request) -> str | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        bearer = token.strip() if scheme.lower() == "bearer" else ""
-        given = bearer or request.headers.get("api-key", "").strip()
-        key, audience = self._settings.api_key, self._settings.entra_audience
-        if key is not None and secrets.compare_digest(given.encode(), key.encode()):
-            return None
-        if audience is not None:
-            fault = token_fault(bearer, audience=audience, now_s=self._clock()) if bearer else "there is none"
-            return fault and f"Access denied: the access token of Entra ID cannot be used, for {fault}."
-        if key is None and given:
-            return None
-        return "Access denied: send a valid key as 'Authorization: Bearer KEY' or 'api-key: KEY'."
 
 
 # ---- on a port ---------------------------------------------------------------------------------------------------

@@ -31,10 +31,11 @@ from openai.types.beta.threads.runs import (
     ToolCallsStepDetails,
 )
 
-from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output, Passage
+from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output
 from shared.engines.client import read_bounded, translated
+from shared.engines.stores import Passage
 from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
-from shared.models import Activity, Failure, Usage
+from shared.models.runs import Activity, Failure, Usage
 
 if TYPE_CHECKING:
     from openai.types.beta import AssistantToolParam

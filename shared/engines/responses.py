@@ -25,11 +25,12 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_output_text import AnnotationContainerFileCitation, AnnotationFileCitation
 
-from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output, Passage
+from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output
 from shared.engines.client import read_bounded, translated
+from shared.engines.stores import Passage
 from shared.engines.vector_stores import filters_of
 from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
-from shared.models import Activity, Failure, Usage
+from shared.models.runs import Activity, Failure, Usage
 
 if TYPE_CHECKING:
     from openai.types.responses import FileSearchToolParam, ResponseIncludable, ResponseInputItemParam, ToolParam

@@ -12,8 +12,8 @@ from openai import AsyncOpenAI, omit
 from openai.types import VectorStore
 from openai.types.vector_stores import VectorStoreFile
 
-from shared.engines.base import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
 from shared.engines.client import translated
+from shared.engines.stores import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
 from shared.errors import ServiceMissing
 
 MADE_BY = "assistant-functions"

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from shared.models import DocumentStatus, RunStatus
+from shared.models.documents import DocumentStatus
+from shared.models.runs import RunStatus
 
 FILES_MAX = 20
 FUNCTIONS_MAX = 64

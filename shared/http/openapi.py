@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 
 from shared import VERSION
-from shared.http.operations import OPERATIONS, Operation, Parameter, Reply
-from shared.http.responses import TITLES
-from shared.http.shapes import DocumentChanged, Problem, RunFinished
+from shared.http.route import TITLES, Operation, Parameter, Reply
+from shared.http.shapes.base import Problem
+from shared.http.shapes.documents import DocumentChanged
+from shared.http.shapes.runs import RunFinished
+from shared.http.table import OPERATIONS
 
 Json = dict[str, Any]
 

@@ -33,8 +33,10 @@ from shared.http.openapi import (
     schemas_of,
     server_of,
 )
-from shared.http.operations import OPERATIONS, Operation, Parameter, Reply
-from shared.http.shapes import Problem, RunFinished
+from shared.http.route import Operation, Parameter, Reply
+from shared.http.shapes.base import Problem
+from shared.http.shapes.runs import RunFinished
+from shared.http.table import OPERATIONS
 
 ACRONYMS = {"id": "ID", "ids": "IDs", "url": "URL", "uri": "URI", "ms": "ms", "usd": "USD"}
 TRIGGER = "RunFinished"

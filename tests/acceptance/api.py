@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx2
 
-from local.stack import Stack
+from local.stack.stack import Stack
 from tests.acceptance import storage
 
 Json = dict[str, Any]

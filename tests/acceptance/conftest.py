@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.client import Client
-from local.stack import Options, Stack
+from local.stack.stack import Options, Stack
 from tests.acceptance.api import Api
 from tests.acceptance.chat_server import ChatServer
 

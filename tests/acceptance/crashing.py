@@ -23,8 +23,10 @@ from typing import Any
 import azure.functions as func
 
 from local.paths import ROOT
-from shared import poller, runs, services, storage
-from shared.http import api
+from shared import services
+from shared.http import runs as routes
+from shared.runs import poller, runs
+from shared.storage import blobs as storage
 
 LISTING = ("list", "list_names", "stream")
 READING = ("read", "info", "exists", *LISTING)
@@ -117,13 +119,13 @@ class Counting:
 def load() -> Any:
     """The real function_app.py, on counting adapters."""
     poller.START_CLAIM = runs.START_CLAIM = timedelta(seconds=1)  # type: ignore[attr-defined]
-    poller.OVERDUE = timedelta(seconds=1)
-    poller.STARTING_AGAIN_S = 1
-    poller.FIRST_LOOK_S = 0
+    poller.OVERDUE = timedelta(seconds=1)  # type: ignore[attr-defined]
+    poller.STARTING_AGAIN_S = 1  # type: ignore[attr-defined]
+    poller.FIRST_LOOK_S = 0  # type: ignore[attr-defined]
     storage.open_storage = counting_storage(storage.open_storage)
     services._engine = counting_engine(services._engine)
     poller.Poller.advance = counting_look(poller.Poller.advance)  # type: ignore[method-assign]
-    api.start_run = counting_post(api.start_run)
+    routes.start_run = counting_post(routes.start_run)
     spec = importlib.util.spec_from_file_location("real_function_app", ROOT / "function_app.py")
     assert spec
     assert spec.loader

@@ -26,8 +26,12 @@ import msgspec
 
 from local.functions_host import Host
 from local.functions_host.__main__ import main as run_host
-from shared import documents, drift, lifecycle, reconcile, storage, work
+from shared.documents import drift, lifecycle, reconcile
+from shared.documents import indexer as documents
+from shared.documents import worker as work
+from shared.documents.messages import Work
 from shared.engines import vector_stores
+from shared.storage import blobs as storage
 
 LEASE_S = 3
 READING = ("read", "info", "exists", "list", "list_names", "page", "stream", "describe", "state", "has_file")
@@ -119,7 +123,7 @@ def note(line: str) -> None:
 
 
 def path_in(body: bytes) -> str | None:
-    message = msgspec.json.decode(body, type=work.Work)
+    message = msgspec.json.decode(body, type=Work)
     return message.path or message.removed
 
 

@@ -15,7 +15,7 @@ from azurefunctions.extensions.bindings.blob import BlobClient
 
 from shared.engines.client import open_client, translated
 from shared.settings import STORAGE_CONNECTION, Settings
-from shared.storage import connect
+from shared.storage.blobs import connect
 
 
 async def blobs(settings: Settings) -> None:

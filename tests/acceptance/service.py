@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import openai
 
-from local.stack import Stack
+from local.stack.stack import Stack
 from tests.acceptance import storage
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from local.stack import Stack
+from local.stack.stack import Stack
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ import pytest
 from fpdf import FPDF
 
 from local.client import Client
-from local.stack import Stack
+from local.stack.stack import Stack
 from tests.acceptance import storage
 
 Drop = Callable[[dict[str, bytes]], dict[str, storage.Json]]

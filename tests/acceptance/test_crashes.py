@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from local.paths import ROOT
-from local.stack import Options, Stack
+from local.stack.stack import Options, Stack
 from tests.acceptance import storage
 from tests.acceptance.chat_server import ChatServer
 

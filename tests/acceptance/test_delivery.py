@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from local.client import Accepted, Client
-from local.stack import Stack
+from local.stack.stack import Stack
 from tests.acceptance import storage
 from tests.acceptance.chat_server import ChatServer
 

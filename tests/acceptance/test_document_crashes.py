@@ -16,11 +16,11 @@ import openai
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from local.stack import Options, Stack
-from shared.catalogue import receipt_prefix, record_name
-from shared.models import collection_of
-from shared.records import unpack
-from shared.scope import Entry, scope_name
+from local.stack.stack import Options, Stack
+from shared.collections.visibility import Entry, scope_name
+from shared.documents.record import receipt_prefix, record_name
+from shared.models.documents import collection_of
+from shared.storage.records import unpack
 from tests.acceptance import storage
 
 pytestmark = pytest.mark.aside

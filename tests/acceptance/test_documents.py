@@ -17,8 +17,8 @@ from azure.core.exceptions import ResourceNotFoundError
 from fpdf import FPDF
 
 from local.client import Client
-from local.stack import Stack
-from shared.attributes import VALUE_MAX_CHARS
+from local.stack.stack import Stack
+from shared.collections.attributes import VALUE_MAX_CHARS
 from tests.acceptance import storage
 from tests.acceptance.api import Api, Json
 from tests.acceptance.service import entries, files, service, stores_of

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from local.stack import Stack
-from shared.catalogue import document_records
-from shared.models import Document
+from local.stack.stack import Stack
+from shared.documents.record import document_records
+from shared.models.documents import Document
 from shared.settings import StorageAccount
-from shared.storage import connect
+from shared.storage.blobs import connect
 from tests.acceptance import storage
 from tests.acceptance.api import Api, Json
 from tests.acceptance.service import entries, files, service, stores_of

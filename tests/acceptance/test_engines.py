@@ -6,10 +6,11 @@ import pytest
 
 from local.client import Client
 from local.demo import DOCUMENTS, QUESTIONS
-from local.stack import Options, Stack
+from local.paths import ROOT
+from local.stack.stack import Options, Stack
 from tests.acceptance import storage
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = ROOT / "samples"
 COLLECTION = "both-engines"
 
 

@@ -24,13 +24,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from local.azurite import ACCOUNT, KEY
-from local.node import azurite_command
 from local.openai_emulator.server import serve
 from local.openai_emulator.settings import Settings as EmulatorSettings
-from local.process import Process
+from local.paths import ROOT
+from local.stack.azurite import ACCOUNT, KEY
+from local.stack.node import azurite_command
+from local.stack.process import Process
 
-ROOT = Path(__file__).parents[2]
 CLIENT_ID = "11111111-2222-3333-4444-555555555555"
 STORAGE = "https://storage.azure.com"
 MODEL = "https://ai.azure.com"
@@ -149,7 +149,7 @@ def storage_urls(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPa
 def provisioned(storage_urls: dict[str, str], certificate: tuple[Path, Path]) -> dict[str, str]:
     """The containers and queues are there; made with the key, as Bicep makes them without the app's identity."""
     endpoints = f"BlobEndpoint={storage_urls['blob']};QueueEndpoint={storage_urls['queue']};"
-    code = "import sys; from local.provision import provision; provision(sys.argv[1])"  # a process that trusts it
+    code = "import sys; from local.stack.provision import provision; provision(sys.argv[1])"  # a process that trusts it
     storage = f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
     environ = {**os.environ, **trust(certificate)}
     subprocess.run([sys.executable, "-c", code, storage], check=True, cwd=ROOT, env=environ, timeout=60)

@@ -10,8 +10,8 @@ from typing import Any
 import openai
 import pytest
 
-from local.stack import Stack
-from shared.push import signature_of
+from local.stack.stack import Stack
+from shared.push.notices import signature_of
 from tests.acceptance import storage
 from tests.acceptance.api import Api, Json
 from tests.acceptance.chat_server import ChatServer

@@ -3,7 +3,7 @@
 import asyncio
 
 from bench.load import measure
-from local.stack import Stack
+from local.stack.stack import Stack
 from tests.acceptance.chat_server import ChatServer
 
 RUNS = 20

@@ -17,8 +17,9 @@ from openai import OpenAI
 from local.client import Client
 from local.demo import QUESTIONS
 from local.paths import ROOT, SAMPLES
-from local.stack import Options, Stack
-from shared.http.shapes import HookView, RunAccepted, RunEnded, RunFinished
+from local.stack.stack import Options, Stack
+from shared.http.shapes.hooks import HookView
+from shared.http.shapes.runs import RunAccepted, RunEnded, RunFinished
 from tests.acceptance import storage
 from tests.acceptance.chat_server import ChatServer
 from tests.acceptance.logic_apps import Callbacks, Connector, DurableClient, Json, LogicApp, WorkflowFailed, evaluated

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable
 from io import StringIO
-from pathlib import Path
 
 import httpx2
 import pandas as pd
@@ -12,10 +11,11 @@ import pytest
 
 from local.client import Client
 from local.demo import QUESTIONS
-from local.stack import Stack
+from local.paths import ROOT
+from local.stack.stack import Stack
 from tests.acceptance import storage
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = ROOT / "samples"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 Drop = Callable[[dict[str, bytes]], dict[str, storage.Json]]

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from bench.fuzz import fuzz
-from local.stack import Options, Stack
+from local.stack.stack import Options, Stack
 
 pytestmark = pytest.mark.aside
 

@@ -16,7 +16,7 @@ import openai
 import pytest
 
 from local.client import Client
-from local.stack import Options, Stack
+from local.stack.stack import Options, Stack
 from tests.acceptance import storage
 
 STORM_S = 300

@@ -18,30 +18,17 @@ from openai import AsyncOpenAI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from local.openai_emulator.models.base import (
-    Called,
-    CallFunctions,
-    Cite,
-    ModelError,
-    OutputFile,
-    Prompt,
-    Ran,
-    RunCode,
-    Said,
-    Say,
-    Search,
-    Searched,
-    Show,
-)
+from local.openai_emulator.agent.conversation import Called, Cite, OutputFile, Prompt, Ran, Said, Searched
+from local.openai_emulator.agent.model import CallFunctions, ModelError, RunCode, Say, Search, Show
 from local.openai_emulator.server import serve
-from shared.answers import citations_of, distinct
-from shared.attributes import Source
+from shared.collections.attributes import Source
 from shared.engines.assistants import AssistantsEngine
 from shared.engines.base import Ask, Engine, Look
 from shared.engines.client import open_client
 from shared.engines.responses import ResponsesEngine
 from shared.engines.vector_stores import OpenAIVectorStores
 from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
+from shared.runs.answers import citations_of, distinct
 from tests.contract.test_engine import (
     GUIDE,
     WEATHER,
@@ -53,7 +40,7 @@ from tests.contract.test_engine import (
     indexed,
     settings_of,
 )
-from tests.local.emulator import Clock, ScriptedModel, counted
+from tests.local.openai_emulator.client import Clock, ScriptedModel, counted
 
 pytestmark = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # each call of the Assistants API
 

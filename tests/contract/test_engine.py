@@ -27,12 +27,13 @@ from local.openai_emulator.server import serve
 from local.openai_emulator.settings import Settings as EmulatorSettings
 from shared.engines import client as client_module
 from shared.engines.assistants import AssistantsEngine
-from shared.engines.base import Ask, Engine, IndexState, Look, MadeFile, VectorStores, Within
+from shared.engines.base import Ask, Engine, Look, MadeFile
 from shared.engines.client import open_client
 from shared.engines.responses import ResponsesEngine
+from shared.engines.stores import IndexState, VectorStores, Within
 from shared.engines.vector_stores import OpenAIVectorStores
 from shared.errors import AppError, ChainLost, ServiceBusy, ServiceError, ServiceMissing
-from shared.models import Function
+from shared.models.runs import Function
 from shared.settings import Settings
 from tests.acceptance.chat_server import ChatServer
 from tests.fakes import FakeEngine, FakeVectorStores

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.errors import ServiceBusy, ServiceError
-from shared.eventgrid import Topic
+from shared.push.eventgrid import Topic
 
 AT = datetime(2026, 11, 23, 1, 2, 3, tzinfo=UTC)
 KEY = "a-key-of-the-topic"

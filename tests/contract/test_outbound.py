@@ -24,8 +24,8 @@ from cryptography.x509.oid import NameOID
 from openai import OpenAI
 
 from shared.errors import BadRequest, ServiceBusy
-from shared.outbound import ANSWER_MAX_BYTES, Lookup, Sender, UrlPolicy, dns
-from shared.push import Push
+from shared.push.notices import Push
+from shared.push.outbound import ANSWER_MAX_BYTES, Lookup, Sender, UrlPolicy, dns
 from tests.fakes import InMemoryBlobs, InMemoryQueue
 
 LAPTOP = UrlPolicy(hosts=("127.0.0.1", "receiver.example"), allow_private=True)
@@ -314,7 +314,7 @@ async def test_a_slow_dns_holds_up_no_request(monkeypatch: pytest.MonkeyPatch) -
         await asyncio.Event().wait()
         return []
 
-    monkeypatch.setattr("shared.outbound.LOOKUP_S", 0.05)
+    monkeypatch.setattr("shared.push.outbound.LOOKUP_S", 0.05)
     await asyncio.wait_for(Sender(CLOUD, lookup=hangs).check_host("receiver.example"), 10)
 
 

@@ -13,12 +13,12 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from local.azurite import Azurite
-from shared.catalogue import record_name
+from local.stack.azurite import Azurite
+from shared.documents.record import record_name
 from shared.errors import BlobChanged, BlobMissing, StorageError
-from shared.records import key_of
 from shared.settings import StorageAccount
-from shared.storage import AzureBlobs, AzureQueue, Blobs, _queue, connect
+from shared.storage.blobs import AzureBlobs, AzureQueue, Blobs, connect, queue_over
+from shared.storage.records import key_of
 from tests.fakes import InMemoryBlobs, InMemoryQueue
 
 MIB = 1024 * 1024
@@ -173,7 +173,7 @@ async def test_what_is_not_there_is_not_reachable(on_azurite: OnAzurite, blob_se
     with pytest.raises(StorageError):
         await AzureBlobs(blob_service.get_container_client(name)).reachable()
     with pytest.raises(StorageError):
-        await _queue(on_azurite.service, name).reachable()
+        await queue_over(on_azurite.service, name).reachable()
 
 
 NAMES = [
@@ -296,7 +296,7 @@ async def on_azurite(azurite: Azurite) -> AsyncIterator[OnAzurite]:
     async with QueueServiceClient.from_connection_string(azurite.connection_string) as service:
         name = f"test-{uuid.uuid4().hex}"
         await service.create_queue(name)
-        yield OnAzurite(_queue(service, name), service, name)
+        yield OnAzurite(queue_over(service, name), service, name)
 
 
 async def test_a_queue_message_is_base64_of_json(on_azurite: OnAzurite) -> None:
@@ -316,7 +316,7 @@ async def test_a_delayed_queue_message_is_not_visible_yet(on_azurite: OnAzurite)
 
 async def test_a_missing_queue_is_an_error_of_ours(on_azurite: OnAzurite) -> None:
     with pytest.raises(StorageError):
-        await _queue(on_azurite.service, f"none-{uuid.uuid4().hex}").send({"n": 1})
+        await queue_over(on_azurite.service, f"none-{uuid.uuid4().hex}").send({"n": 1})
 
 
 async def test_the_fake_queue_keeps_message_and_delay() -> None:

@@ -6,12 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from local.paths import ROOT
 from shared.settings import STORAGE_CONNECTION, Settings
 
-ROOT = Path(__file__).parents[2]
 LIST_BINDINGS = """
 import json, function_app
 print(json.dumps({f.get_function_name(): [json.loads(b) for b in f.get_raw_bindings()]

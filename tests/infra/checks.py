@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from local import provision
+from local.stack import provision
 from shared.settings import Settings
 from tests.infra import app_facts
 from tests.infra.tools import Json, Templates, body

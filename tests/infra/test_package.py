@@ -83,7 +83,7 @@ def load(package: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
     """Microsoft's runtime indexes the app in a Python that has the package and nothing else."""
     clean = tmp_path / "clean"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(clean)], check=True, timeout=60)
-    shutil.copy(ROOT / "tests" / "local" / "runtime_driver.py", tmp_path)
+    shutil.copy(ROOT / "tests/local/functions_host/runtime_driver.py", tmp_path)
     command = [str(clean / "bin" / "python"), "-c", LOAD, str(RUNTIME), str(tmp_path), str(package)]
     environ = {"PYTHONPATH": f"{site_of(package)}:{package}", "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=package, env=environ, timeout=120)

@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from local.stack import Stack
-from shared.http.requests import QuestionBody
+from local.stack.stack import Stack
+from shared.http.shapes.runs import QuestionBody
 from tests.infra.tools import INFRA, run
 
 SAMPLES = INFRA / "samples"

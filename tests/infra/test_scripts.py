@@ -16,8 +16,8 @@ from types import ModuleType
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 
-from local.azurite import ACCOUNT, KEY
-from local.stack import Stack
+from local.stack.azurite import ACCOUNT, KEY
+from local.stack.stack import Stack
 from tests.infra.tools import INFRA, read_yaml, run
 
 SCRIPTS = INFRA / "scripts"

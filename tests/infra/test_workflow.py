@@ -1,10 +1,8 @@
 """The CI/CD sample: no secret in it, no more rights than it needs, and what it runs is there."""
 
-from pathlib import Path
-
+from local.paths import ROOT
 from tests.infra.tools import read_yaml
 
-ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
 
 

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from local.paths import ROOT
+
 INFRA = ROOT / "infra"
 BIN = ROOT / ".local" / "infra-tools" / "bin"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.paths import ROOT
-from local.record import is_held
+from local.stack.record import is_held
 from local.up import counted
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -8,7 +8,7 @@ import pytest
 
 from local.client import Client, collection_of
 from local.errors import LocalError, RequestFailed
-from local.stack import Stack
+from local.stack.stack import Stack
 
 pytestmark = pytest.mark.acceptance
 TEXT = b"# Tea\n\nThe kitchen's green tea is brewed at 78 degrees for two minutes.\n"

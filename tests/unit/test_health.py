@@ -9,7 +9,7 @@ import pytest
 from shared import health
 from shared.errors import ServiceError, StorageError
 from shared.health import look_around
-from shared.storage import Storage
+from shared.storage.blobs import Storage
 from tests.unit.world import World
 
 

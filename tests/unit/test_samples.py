@@ -9,7 +9,9 @@ from pathlib import Path
 import pypdfium2
 import pytest
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+from local.paths import ROOT
+
+SAMPLES = ROOT / "samples"
 TEXTS = ("server-metrics-february.csv", "monthly-metrics.csv", "q4-incident-report.md")
 GUIDE = "monitoring-guide.pdf"
 

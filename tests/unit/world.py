@@ -8,16 +8,17 @@ from typing import Any
 
 import msgspec
 
-from shared.documents import Documents
+from shared.documents.indexer import Documents
 from shared.engines.webhooks import ServiceWebhooks
-from shared.models import Answer, DataFile, Document, DocumentSummary, Run
-from shared.outbound import UrlPolicy
-from shared.poller import Poller
-from shared.push import Push
-from shared.runs import Question, Runs
+from shared.models.documents import Document, DocumentSummary
+from shared.models.runs import Answer, DataFile, Run
+from shared.push.notices import Push
+from shared.push.outbound import UrlPolicy
+from shared.runs.poller import Poller
+from shared.runs.runs import Question, Runs
 from shared.services import Services
 from shared.settings import Settings
-from shared.storage import Storage
+from shared.storage.blobs import Storage
 from tests.fakes import Clock, FakeEngine, FakeSender, FakeVectorStores, InMemoryBlobs, InMemoryQueue, Outside, Sent
 
 DEADLINE_S = 1800

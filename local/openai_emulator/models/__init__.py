@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.openai_emulator.models.base import Model
+from local.openai_emulator.agent.model import Model
 from local.openai_emulator.settings import Settings
 
 
@@ -12,6 +12,6 @@ def from_settings(settings: Settings) -> Model:
         from local.openai_emulator.models.chat import ChatModel
 
         return ChatModel(settings.model_url, settings.model or "", settings.model_key)
-    from local.openai_emulator.models.builtin import BuiltinModel
+    from local.openai_emulator.models.offline.builtin import BuiltinModel
 
     return BuiltinModel()

@@ -13,25 +13,9 @@ from typing import Any
 
 import openai
 
-from local.openai_emulator.models.base import (
-    Called,
-    CallFunctions,
-    Cite,
-    Event,
-    ModelError,
-    OutputFile,
-    Passage,
-    Prompt,
-    Ran,
-    RunCode,
-    Said,
-    Say,
-    Search,
-    Searched,
-    Show,
-    Step,
-    Usage,
-)
+from local.openai_emulator.agent.conversation import Called, Cite, Event, OutputFile, Prompt, Ran, Said, Searched
+from local.openai_emulator.agent.model import CallFunctions, ModelError, RunCode, Say, Search, Show, Step, Usage
+from local.openai_emulator.search.passage import Passage
 
 _MOST_QUERIES = 5
 _MARKS = re.compile(r"[ \t]*((?:\[\d{1,3}(?:\s*,\s*\d{1,3})*\])+)")

@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..models.base import Passage
 from . import embeddings
 from .chunks import Chunk, split
 from .embeddings import Vectors
 from .filters import Attributes, Matches, compile_filter
 from .parsers.pool import ParserPool
+from .passage import Passage
 from .ranking import Query, rank
 from .tables import StoredFile, Tables
 from .vectors import Block, VectorCache

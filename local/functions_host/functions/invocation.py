@@ -1,0 +1,239 @@
+"""Calls one function with what its trigger brought, and writes what it returned."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import logging
+import os
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.functions.meta import Datum
+
+from local.functions_host.functions.blob_data import blob_reference, content_datum, write_blob
+from local.functions_host.functions.index import Binding, Function
+from local.functions_host.functions.paths import fill
+from local.functions_host.storage import Storage
+
+logger = logging.getLogger(__name__)
+thread_local_storage = threading.local()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occasion:
+    """What made a function run: the trigger's data as the worker gets it, and values for `{x}` in other bindings."""
+
+    data: Any  # a Datum of azure-functions, or of the SDK-type extension
+    metadata: Mapping[str, Datum] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    trace_parent: str = ""
+    trace_state: str = ""
+    retry_count: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceContext:
+    trace_parent: str
+    trace_state: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryContext:
+    retry_count: int
+    max_retry_count: int = 0
+    exception: None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a parameter named `context` gets; the shape of `azure.functions.Context`."""
+
+    function_name: str
+    function_directory: str
+    invocation_id: str
+    thread_local_storage: threading.local
+    trace_context: TraceContext
+    retry_context: RetryContext
+
+
+class Out(Generic[T]):
+    """What an output parameter gets; the shape of `azure.functions.Out`."""
+
+    def __init__(self) -> None:
+        self._value: T | None = None
+
+    def set(self, val: T) -> None:
+        self._value = val
+
+    def get(self) -> T | None:
+        return self._value
+
+
+class Invoker:
+    """Runs functions: async ones on this event loop, sync ones on a pool of threads, as the worker does."""
+
+    def __init__(self, storage: Storage, *, threads: int | None = None) -> None:
+        self._storage = storage
+        self._pool = ThreadPoolExecutor(max_workers=threads or default_threads(), thread_name_prefix="function")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def run(self, function: Function, occasion: Occasion) -> Datum | None:
+        """Call a function and write its outputs.
+
+        Returns:
+            What it returned, for the caller to hand on, when it has an HTTP `$return`.
+
+        Raises:
+            Exception: whatever the function raised; it is logged already.
+        """
+        invocation_id = str(uuid.uuid4())
+        started = time.perf_counter()
+        outcome = "Failed"
+        try:
+            answer = await self._run(function, occasion, invocation_id)
+            outcome = "Succeeded"
+            return answer
+        except asyncio.CancelledError:
+            outcome = "Cancelled"
+            raise
+        finally:
+            report(function, outcome, invocation_id, (time.perf_counter() - started) * 1000)
+
+    async def _run(self, function: Function, occasion: Occasion, invocation_id: str) -> Datum | None:
+        arguments = await self._arguments(function, occasion)
+        outs = {binding.name: Out[Any]() for binding in function.outputs}
+        if function.wants_context:
+            arguments["context"] = context(function, occasion, invocation_id)
+        result = await self._call(function, arguments | outs, invocation_id)
+        if result is not None and function.returns is None:
+            raise RuntimeError(f"function {function.name!r} without a $return binding returned a non-None value")
+        for binding in function.outputs:
+            if (value := outs[binding.name].get()) is not None:
+                await self._write(binding, encoded(binding, value), occasion)
+        return await self._return(function.returns, result, occasion)
+
+    async def _return(self, binding: Binding | None, result: Any, occasion: Occasion) -> Datum | None:
+        if binding is None:
+            return None
+        if binding.type == "http":
+            return encoded(binding, result)
+        if result is not None:
+            await self._write(binding, encoded(binding, result), occasion)
+        return None
+
+    async def _call(self, function: Function, arguments: Mapping[str, Any], invocation_id: str) -> Any:
+        if function.is_async:
+            thread_local_storage.invocation_id = invocation_id
+            return await function.call(**arguments)
+
+        def call() -> Any:
+            thread_local_storage.invocation_id = invocation_id
+            return function.call(**arguments)
+
+        copied = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, copied.run, call)
+
+    async def _arguments(self, function: Function, occasion: Occasion) -> dict[str, Any]:
+        arguments = {function.trigger.name: decoded(function.trigger, occasion.data, occasion.metadata)}
+        for binding in function.inputs:
+            data = await self._read(binding, fill(binding.options["path"], occasion.values))
+            arguments[binding.name] = None if data is None else decoded(binding, data, {})
+        return arguments
+
+    async def _read(self, binding: Binding, path: str) -> Any:
+        container, _, blob = path.partition("/")
+        if binding.deferred:
+            return blob_reference(binding.connection, container, blob)
+        try:
+            download = await self._storage.blobs(binding.connection).get_blob_client(container, blob).download_blob()
+            return content_datum(await download.readall(), binding.options.get("dataType"))
+        except ResourceNotFoundError:
+            return None
+
+    async def _write(self, binding: Binding, data: Datum, occasion: Occasion) -> None:
+        if binding.type == "queue":
+            for content in queue_messages(data):
+                await self._storage.send(binding.options["queueName"], content, binding.connection)
+        else:
+            path = fill(binding.options["path"], occasion.values)
+            await write_blob(self._storage.blobs(binding.connection), path, data.value)
+
+
+def decoded(binding: Binding, data: Any, metadata: Mapping[str, Datum]) -> Any:
+    """Turn a trigger's or an input's data into what the function's parameter wants."""
+    if binding.deferred:
+        return binding.converter.decode(data, trigger_metadata=metadata, pytype=binding.pytype)
+    return binding.converter.decode(data, trigger_metadata=metadata)
+
+
+def encoded(binding: Binding, value: Any) -> Datum:
+    """Turn what a function gave into data for an output."""
+    try:
+        data: Datum = binding.converter.encode(value, expected_type=binding.pytype)
+    except NotImplementedError as exc:
+        raise TypeError(
+            f'unable to encode outgoing TypedData: unsupported type "{binding.type}" for '
+            f'Python type "{type(value).__name__}"'
+        ) from exc
+    return data
+
+
+def queue_messages(data: Datum) -> list[bytes]:
+    """The queue messages an output makes: a list is one message each."""
+    if data.type != "json":
+        return [data.value.encode() if isinstance(data.value, str) else data.value]
+    content = json.loads(data.value)
+    items = content if isinstance(content, list) else [content]
+    return [queue_message(item).encode() for item in items]
+
+
+def queue_message(item: Any) -> str:
+    if isinstance(item, str):
+        return item
+    if isinstance(item, dict) and item.keys() == {"id", "body"}:  # the library's form of a QueueMessage
+        return str(item["body"])
+    return json.dumps(item)
+
+
+def context(function: Function, occasion: Occasion, invocation_id: str) -> Context:
+    return Context(
+        function_name=function.name,
+        function_directory=str(function.folder),
+        invocation_id=invocation_id,
+        thread_local_storage=thread_local_storage,
+        trace_context=TraceContext(trace_parent=occasion.trace_parent, trace_state=occasion.trace_state),
+        retry_context=RetryContext(retry_count=occasion.retry_count),
+    )
+
+
+def report(function: Function, outcome: str, invocation_id: str, duration_ms: float) -> None:
+    level = {"Succeeded": logging.INFO, "Cancelled": logging.WARNING}.get(outcome, logging.ERROR)
+    logger.log(
+        level,
+        "Executed 'Functions.%s' (%s, Id=%s, Duration=%.0fms)",
+        function.name,
+        outcome,
+        invocation_id,
+        duration_ms,
+        exc_info=outcome == "Failed",
+    )
+
+
+def default_threads() -> int:
+    return min(32, (os.cpu_count() or 1) + 4)

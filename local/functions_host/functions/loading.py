@@ -1,0 +1,85 @@
+"""Imports function_app.py from a folder and finds its one FunctionApp.
+
+Follows Microsoft's own loader: https://github.com/Azure/azure-functions-python-worker (loader.py, functions.py)
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from azure.functions import FunctionRegister
+
+from local.functions_host.errors import AppRefused
+from local.functions_host.functions.index import Function, index_function
+from local.functions_host.settings import HostSettings
+
+
+@contextmanager
+def loaded_app(folder: Path, settings: HostSettings) -> Iterator[tuple[Function, ...]]:
+    """The functions of an app, ordered by name; the app's modules are forgotten again at the end.
+
+    Raises:
+        AppRefused: no app, two apps, an import that fails, or one wrong function.
+    """
+    script = Path(settings.values.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py"))
+    with importable(folder, script.stem):
+        module = import_script(folder, script)
+        functions = [index_function(function, settings) for function in decorated_functions(module, script)]
+        if not functions:
+            raise AppRefused(f"{script} defines no function.")
+        yield tuple(sorted(functions, key=lambda function: (function.name.casefold(), function.name)))
+
+
+@contextmanager
+def importable(folder: Path, module: str) -> Iterator[None]:
+    """Let modules be imported from `folder`, and forget those that were."""
+    already = str(folder) in sys.path
+    before = set(sys.modules)
+    if not already:
+        sys.path.insert(0, str(folder))
+    sys.modules.pop(module, None)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.modules.pop(module, None)
+        if not already:
+            sys.path.remove(str(folder))
+            for name in set(sys.modules) - before:
+                if (file := getattr(sys.modules[name], "__file__", None)) and Path(file).is_relative_to(folder):
+                    del sys.modules[name]
+
+
+def import_script(folder: Path, script: Path) -> ModuleType:
+    if not (folder / script).is_file():
+        raise AppRefused(f"There is no {script} in {folder}.")
+    try:
+        return importlib.import_module(script.stem)
+    except Exception as exc:
+        raise AppRefused(f"{script} cannot be imported: {type(exc).__name__}: {exc}") from exc
+
+
+def decorated_functions(module: ModuleType, script: Path) -> list[Any]:
+    app = find_app(module, script)
+    try:
+        return list(app.get_functions())  # once only: a second call raises
+    except ValueError as exc:
+        raise AppRefused(f"{script}: {exc}") from exc
+
+
+def find_app(module: ModuleType, script: Path) -> Any:
+    """The one FunctionApp among a module's names."""
+    apps = [value for value in vars(module).values() if isinstance(value, FunctionRegister)]
+    if not apps:
+        raise AppRefused(f"Could not find top level function app instances in {script}.")
+    if len(apps) > 1:
+        raise AppRefused(
+            f"More than one {type(apps[0]).__name__} or other top level function app instances are defined."
+        )
+    return apps[0]

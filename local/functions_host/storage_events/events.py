@@ -1,0 +1,135 @@
+"""The part of Event Grid: turns what the access log shows into storage events and delivers them.
+
+BlobCreated goes to the blob triggers with source EventGrid, BlobDeleted to the queues of `--event-queue`. Delivery is
+at least once: the position in the log is saved only after the events before it have been put on a queue.
+
+Source: https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from azure.core.exceptions import AzureError
+
+from local.functions_host.access_log import Access
+from local.functions_host.storage import Storage, encode, send_raw
+from local.functions_host.triggers.blobs import BlobMessage, BlobTriggers
+
+logger = logging.getLogger(__name__)
+
+CREATED = "Microsoft.Storage.BlobCreated"
+DELETED = "Microsoft.Storage.BlobDeleted"
+TOPIC = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
+    "/providers/Microsoft.Storage/storageAccounts/{account}"
+)
+RETRY_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventQueue:
+    """A subscription: BlobDeleted events of a container go to a storage queue."""
+
+    container: str
+    queue: str
+
+    @classmethod
+    def parse(cls, text: str) -> EventQueue:
+        """From `container=queue`. Raises: ValueError: it is something else."""
+        container, equals, queue = text.partition("=")
+        if not (container and equals and queue):
+            raise ValueError(f"{text!r} is not CONTAINER=QUEUE")
+        return cls(container=container, queue=queue)
+
+
+def storage_event(access: Access, *, account: str, blob_url: str) -> dict[str, Any]:
+    """A storage event in Event Grid's schema.
+
+    Args:
+        access: The request that wrote or deleted the blob.
+        account: Name of the storage account.
+        blob_url: Address of its blob service.
+    """
+    if access.blob_deleted:
+        event_type, api = DELETED, "DeleteBlob"
+    else:
+        event_type, api = CREATED, "PutBlockList" if access.query.get("comp") == "blocklist" else "PutBlob"
+    return {
+        "topic": TOPIC.format(account=account),
+        "subject": f"/blobServices/default/containers/{access.area}/blobs/{access.name}",
+        "eventType": event_type,
+        "id": str(uuid.uuid4()),
+        "eventTime": f"{access.at:%Y-%m-%dT%H:%M:%S}.0000000Z",
+        "data": {
+            "api": api,
+            "requestId": str(uuid.uuid4()),
+            "blobType": "BlockBlob",
+            "url": f"{blob_url.rstrip('/')}/{access.area}/{quote(access.name)}",
+            "sequencer": f"{access.at.timestamp():032.0f}",
+        },
+        "dataVersion": "",
+        "metadataVersion": "1",
+    }
+
+
+def blob_message(function_id: str, event: Mapping[str, Any]) -> BlobMessage:
+    """What the blobs webhook puts on the internal queue for an event.
+
+    Raises:
+        ValueError: the event has no subject of a blob.
+    """
+    prefix = "/blobServices/default/containers/"
+    container, found, blob = str(event.get("subject", "")).removeprefix(prefix).partition("/blobs/")
+    if not found:
+        raise ValueError("The event's subject names no blob.")
+    data = event.get("data")
+    etag = data.get("eTag") if isinstance(data, dict) else ""
+    return BlobMessage(function_id=function_id, container=container, blob=blob, etag=str(etag or ""))
+
+
+class EventGrid:
+    """Delivers the events of one account; `deliver` comes back when they are safe on a queue."""
+
+    def __init__(self, storage: Storage, triggers: BlobTriggers | None, queues: Sequence[EventQueue]) -> None:
+        self._storage = storage
+        self._triggers = triggers
+        self._queues = queues
+
+    async def deliver(self, access: Access) -> bool:
+        """Deliver what a request to storage means for the subscribers; False when it means nothing to any."""
+        while True:
+            try:
+                return await self._deliver(access)
+            except AzureError as exc:  # Event Grid, too, tries again
+                logger.warning("event.delivery_failed", extra={"blob": access.name, "error": str(exc)})
+                await asyncio.sleep(RETRY_EVERY_S)
+
+    async def _deliver(self, access: Access) -> bool:
+        service = self._storage.blobs()
+        delivered = False
+        if access.blob_written and self._triggers:
+            for trigger in self._triggers.subscribed:
+                if trigger.path.filters(f"{access.area}/{access.name}"):
+                    event = storage_event(access, account=str(service.account_name), blob_url=service.url)
+                    await self._triggers.enqueue(blob_message(trigger.function.id, event))
+                    delivered = True
+        if access.blob_deleted:
+            for subscription in self._queues:
+                if subscription.container == access.area:
+                    event = storage_event(access, account=str(service.account_name), blob_url=service.url)
+                    await self._send(subscription.queue, event)
+                    delivered = True
+        return delivered
+
+    async def _send(self, queue: str, event: Mapping[str, Any]) -> None:
+        """Event Grid's own encoding is base64, whatever host.json says."""
+        content = encode(json.dumps(event).encode(), as_base64=True)
+        await send_raw(self._storage.queues().get_queue_client(queue), content)

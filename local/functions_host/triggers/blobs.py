@@ -1,0 +1,297 @@
+"""Blob triggers of both sources, through the queue `azure-webjobs-blobtrigger-<host id>` as in the real host.
+
+`LogsAndContainerScan` finds blobs itself (access log, and a slow full list as safety net) and runs once for each ETag:
+receipts in `azure-webjobs-hosts` say what is done. `EventGrid` runs for every event it is sent, without any such check.
+
+Source: https://github.com/Azure/azure-sdk-for-net sdk/storage/Microsoft.Azure.WebJobs.Extensions.Storage.Blobs
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.functions.meta import Datum
+from azure.storage.blob import BlobProperties
+from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient
+
+from local.functions_host.access_log import Access
+from local.functions_host.functions.blob_data import blob_metadata, blob_reference, content_datum
+from local.functions_host.functions.index import Function
+from local.functions_host.functions.invocation import Invoker, Occasion
+from local.functions_host.functions.paths import PathPattern
+from local.functions_host.storage import Storage
+from local.functions_host.triggers.queues import Received
+
+logger = logging.getLogger(__name__)
+
+POISON_QUEUE = "webjobs-blobtrigger-poison"
+HOSTS_CONTAINER = "azure-webjobs-hosts"
+LIST_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlobTrigger:
+    """A function that runs for blobs of one path."""
+
+    function: Function
+    path: PathPattern
+    event_grid: bool
+
+    @classmethod
+    def from_function(cls, function: Function) -> BlobTrigger:
+        options = function.trigger.options
+        source = str(options.get("source", "LogsAndContainerScan"))
+        return cls(
+            function=function,
+            path=PathPattern(options["path"]),
+            event_grid=source.replace("_", "").lower() == "eventgrid",
+        )
+
+    @property
+    def connection(self) -> str | None:
+        return self.function.trigger.connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlobMessage:
+    """What waits in the internal queue, in the real host's JSON."""
+
+    function_id: str
+    container: str
+    blob: str
+    etag: str = ""
+
+    @property
+    def path(self) -> str:
+        return f"{self.container}/{self.blob}"
+
+    def to_json(self) -> bytes:
+        content = {
+            "Type": "BlobTrigger",
+            "FunctionId": self.function_id,
+            "BlobType": "BlockBlob",
+            "ContainerName": self.container,
+            "BlobName": self.blob,
+            "ETag": self.etag,
+        }
+        return json.dumps(content).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> BlobMessage:
+        """Raises: ValueError, KeyError: it is no such message."""
+        data: dict[str, Any] = json.loads(content)
+        return cls(
+            function_id=data["FunctionId"],
+            container=data["ContainerName"],
+            blob=data["BlobName"],
+            etag=data.get("ETag") or "",
+        )
+
+
+class Receipts:
+    """Which ETags a function has done: `blobreceipts/<host id>/<function id>/"<etag>"/<container>/<blob>`."""
+
+    def __init__(self, service: BlobServiceClient, host_id: str) -> None:
+        self._container: ContainerClient = service.get_container_client(HOSTS_CONTAINER)
+        self._host_id = host_id
+
+    def _name(self, message: BlobMessage) -> str:
+        return f'blobreceipts/{self._host_id}/{message.function_id}/"{message.etag}"/{message.path}'
+
+    async def has(self, message: BlobMessage) -> bool:
+        """Whether this version of the blob is done."""
+        return bool(await self._container.get_blob_client(self._name(message)).exists())
+
+    async def names(self, function: Function) -> set[str]:
+        """All receipts of a function."""
+        prefix = f"blobreceipts/{self._host_id}/{function.id}/"
+        try:
+            return {name async for name in self._container.list_blob_names(name_starts_with=prefix)}
+        except ResourceNotFoundError:
+            return set()
+
+    def is_among(self, message: BlobMessage, names: set[str]) -> bool:
+        return self._name(message) in names
+
+    async def write(self, message: BlobMessage) -> None:
+        """Note that this version is done."""
+        receipt = self._container.get_blob_client(self._name(message))
+        try:
+            await receipt.upload_blob(b"", overwrite=True)
+        except ResourceNotFoundError:
+            try:
+                await self._container.create_container()
+            except ResourceExistsError:
+                logger.debug("blob.receipts_container_exists")
+            await receipt.upload_blob(b"", overwrite=True)
+
+
+class BlobTriggers:
+    """All blob triggers of the app: finds blobs, queues them, runs their functions.
+
+    Args:
+        triggers: Those that are enabled.
+        queue: The internal queue; the host creates it.
+    """
+
+    def __init__(
+        self, triggers: Sequence[BlobTrigger], *, storage: Storage, invoker: Invoker, host_id: str, list_every_s: float
+    ) -> None:
+        self.queue = f"azure-webjobs-blobtrigger-{host_id}"
+        self._triggers = {trigger.function.id: trigger for trigger in triggers}
+        self._storage = storage
+        self._invoker = invoker
+        self._list_every_s = list_every_s
+        self._receipts = Receipts(storage.blobs(), host_id)
+        self._queued: set[tuple[str, str, str]] = set()  # function id, path, etag: queued by this process
+        self._running: set[tuple[str, str, str]] = set()
+        self.queued: Callable[[], None] = lambda: None  # called after a message was put on the internal queue
+
+    @property
+    def scanned(self) -> list[BlobTrigger]:
+        """Those that look for blobs themselves."""
+        return [trigger for trigger in self._triggers.values() if not trigger.event_grid]
+
+    @property
+    def subscribed(self) -> list[BlobTrigger]:
+        """Those that are sent events."""
+        return [trigger for trigger in self._triggers.values() if trigger.event_grid]
+
+    async def enqueue(self, message: BlobMessage) -> None:
+        """Put a blob on the internal queue."""
+        await self._storage.send(self.queue, message.to_json())
+        self.queued()
+
+    async def scan(self) -> None:
+        """List the containers again and again, for what the access log did not show."""
+        while True:
+            for trigger in self.scanned:
+                try:
+                    await self._scan(trigger)
+                except AzureError as exc:
+                    logger.warning("blob.scan_failed", extra={"function": trigger.function.name, "error": str(exc)})
+            await asyncio.sleep(self._list_every_s)
+
+    async def _scan(self, trigger: BlobTrigger) -> None:
+        container = self._storage.blobs(trigger.connection).get_container_client(trigger.path.container)
+        receipts: set[str] | None = None
+        try:
+            async for properties in container.list_blobs():
+                message = self._message(trigger, properties.name, properties.etag)
+                if trigger.path.match(message.path) is None or self._key(message) in self._queued:
+                    continue
+                receipts = await self._receipts.names(trigger.function) if receipts is None else receipts
+                if self._receipts.is_among(message, receipts):
+                    self._queued.add(self._key(message))
+                else:
+                    await self._found(message)
+        except ResourceNotFoundError:  # no container yet
+            return
+
+    async def written(self, access: Access) -> None:
+        """A blob was written: queue it for the triggers that look for blobs themselves."""
+        for trigger in self.scanned:
+            if trigger.path.container != access.area or trigger.path.match(f"{access.area}/{access.name}") is None:
+                continue
+            blob = self._storage.blobs(trigger.connection).get_blob_client(access.area, access.name)
+            try:
+                properties = await blob.get_blob_properties()
+            except ResourceNotFoundError:
+                continue
+            await self._found(self._message(trigger, access.name, properties.etag))
+
+    async def _found(self, message: BlobMessage) -> None:
+        """Queue a version, once in this process; whether an earlier one has done it is asked when its turn comes."""
+        if self._key(message) in self._queued:
+            return
+        self._queued.add(self._key(message))
+        await self.enqueue(message)
+
+    def _message(self, trigger: BlobTrigger, blob: str, etag: str | None) -> BlobMessage:
+        return BlobMessage(
+            function_id=trigger.function.id,
+            container=trigger.path.container,
+            blob=blob,
+            etag=(etag or "").strip('"'),
+        )
+
+    def _key(self, message: BlobMessage) -> tuple[str, str, str]:
+        return message.function_id, message.path, message.etag
+
+    async def handle(self, received: Received) -> None:
+        """Run the function of one message of the internal queue."""
+        message = BlobMessage.from_json(received.content)
+        trigger = self._triggers.get(message.function_id)
+        if trigger is None:  # as the real host does: a misspelt or renamed function loses its blobs silently
+            logger.debug("blob.unknown_function", extra={"function": message.function_id})
+            return
+        client = self._storage.blobs(trigger.connection).get_blob_client(message.container, message.blob)
+        try:
+            properties = await client.get_blob_properties()
+        except ResourceNotFoundError:  # deleted meanwhile
+            return
+        if trigger.event_grid:
+            await self._run(trigger, message, client, properties)
+        else:
+            await self._run_once(trigger, message, client, properties, last_try=received.last_try)
+
+    async def _run_once(
+        self,
+        trigger: BlobTrigger,
+        message: BlobMessage,
+        client: BlobClient,
+        properties: BlobProperties,
+        *,
+        last_try: bool,
+    ) -> None:
+        current = self._message(trigger, message.blob, properties.etag)
+        if current.etag != message.etag:  # a newer version is there
+            await self._found(current)
+            return
+        key = self._key(message)
+        if key in self._running or await self._receipts.has(message):
+            return
+        self._running.add(key)
+        try:
+            await self._run(trigger, message, client, properties)
+            await self._receipts.write(message)
+        except Exception:
+            if last_try:  # it goes to poison: a restart must not begin anew with it
+                await self._receipts.write(message)
+            raise
+        finally:
+            self._running.discard(key)
+
+    async def _run(
+        self, trigger: BlobTrigger, message: BlobMessage, client: BlobClient, properties: BlobProperties
+    ) -> None:
+        binding = trigger.function.trigger
+        data = (
+            blob_reference(binding.connection, message.container, message.blob)
+            if binding.deferred
+            else content_datum(await (await client.download_blob()).readall(), binding.options.get("dataType"))
+        )
+        parameters = trigger.path.match(message.path) or {}
+        metadata = blob_metadata(client, message.path, properties)
+        await self._invoker.run(
+            trigger.function,
+            Occasion(
+                data=data,
+                metadata=metadata | {name: Datum(value, "string") for name, value in parameters.items()},
+                values={"blobTrigger": message.path} | parameters,
+            ),
+        )
+
+    async def run_for_path(self, function: Function, path: str) -> None:
+        """Run a function for a blob `container/name`, asked for by the admin endpoint."""
+        trigger = self._triggers[function.id]
+        container, _, blob = path.partition("/")
+        client = self._storage.blobs(trigger.connection).get_blob_client(container, blob)
+        message = BlobMessage(function_id=function.id, container=container, blob=blob)
+        await self._run(trigger, message, client, await client.get_blob_properties())

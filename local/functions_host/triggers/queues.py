@@ -1,0 +1,251 @@
+"""Receives queue messages and hands them to a function, with the real host's rules for retries and poison.
+
+Source: https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.functions.meta import Datum
+from azure.storage.queue import QueueMessage
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from local.functions_host.functions.invocation import Occasion
+from local.functions_host.settings import QueueOptions
+from local.functions_host.storage import decode, send_raw
+
+logger = logging.getLogger(__name__)
+
+FIRST_WAIT_S = 0.1
+LEASE_S = 600  # how long a received message is hidden; renewed when half of it is over
+CLOCK_MARGIN_S = 0.002  # storage counts in milliseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """A queue message whose content could be decoded."""
+
+    content: bytes
+    message: QueueMessage
+    last_try: bool = False  # when this fails, the message goes to poison
+
+
+Handler = Callable[[Received], Awaitable[None]]
+
+
+class QueueListener:
+    """Watches one queue.
+
+    Args:
+        service: The account the queue is in.
+        queue: Its name; it is never created here.
+        poison: Where messages go that failed `max_dequeue_count` times; created when needed.
+        handle: Called for each message; raising means that it failed.
+        options: From host.json.
+        lease_s: How long a received message stays hidden.
+    """
+
+    def __init__(
+        self,
+        service: QueueServiceClient,
+        queue: str,
+        *,
+        poison: str,
+        handle: Handler,
+        options: QueueOptions,
+        lease_s: int = LEASE_S,
+    ) -> None:
+        self.queue = queue
+        self._client: QueueClient = service.get_queue_client(queue)
+        self._poison: QueueClient = service.get_queue_client(poison)
+        self._handle = handle
+        self._options = options
+        self._lease_s = lease_s
+        self._look = asyncio.Event()
+        self._failing = False
+        self._running: set[asyncio.Task[None]] = set()
+
+    def wake(self, after_s: float = 0.0) -> None:
+        """Look for messages now, or when `after_s` seconds are over."""
+        if after_s <= 0:
+            self._look.set()
+        else:
+            asyncio.get_running_loop().call_later(after_s + CLOCK_MARGIN_S, self._look.set)
+
+    async def run(self) -> None:
+        """Receive until cancelled; calls that are running then go on, see `finish`."""
+        wait_s = FIRST_WAIT_S
+        while True:
+            await self._until_free()
+            self._look.clear()
+            messages = await self._receive()
+            for message in messages:
+                self._start(message)
+            if messages:
+                wait_s = FIRST_WAIT_S
+                continue
+            if await happened(self._look, within_s=wait_s):
+                wait_s = FIRST_WAIT_S
+            else:
+                wait_s = min(wait_s * 2, self._options.max_polling_interval_s)
+
+    async def finish(self, *, within_s: float) -> None:
+        """Wait for the calls that are running, then cancel the rest: their messages become visible again."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=within_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _until_free(self) -> None:
+        while len(self._running) > self._options.new_batch_threshold:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _receive(self) -> list[QueueMessage]:
+        size = self._options.batch_size
+        pages = self._client.receive_messages(messages_per_page=size, visibility_timeout=self._lease_s).by_page()
+        try:
+            messages = [message async for message in await anext(pages)]
+        except (ResourceNotFoundError, StopAsyncIteration):  # no queue yet
+            return []
+        except (AzureError, OSError) as exc:
+            if not self._failing:  # once, not at every look
+                logger.warning("queue.receive_failed", extra={"queue": self.queue, "error": str(exc)})
+            self._failing = True
+            return []
+        self._failing = False
+        return messages
+
+    def _start(self, message: QueueMessage) -> None:
+        task = asyncio.create_task(self._process(message))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _process(self, message: QueueMessage) -> None:
+        try:
+            await self._attempt(message)
+        except AzureError as exc:
+            logger.warning("queue.message_lost", extra={"queue": self.queue, "id": message.id, "error": str(exc)})
+
+    async def _attempt(self, message: QueueMessage) -> None:
+        if (message.dequeue_count or 1) > self._options.max_dequeue_count:
+            await self._to_poison(message)
+            return
+        try:
+            content = decode(message.content, as_base64=self._options.base64)
+        except ValueError:
+            logger.error("queue.message_undecodable", extra={"queue": self.queue, "id": message.id})
+            await self._to_poison(message)
+            return
+        try:
+            async with self._kept_hidden(message):
+                last_try = (message.dequeue_count or 1) >= self._options.max_dequeue_count
+                await self._handle(Received(content=content, message=message, last_try=last_try))
+        except asyncio.CancelledError:
+            await asyncio.shield(self._release(message, after_s=0))
+            raise
+        except Exception:  # logged by the invoker
+            await self._failed(message)
+        else:
+            await self._client.delete_message(message.id, message.pop_receipt)
+
+    async def _failed(self, message: QueueMessage) -> None:
+        if (message.dequeue_count or 1) >= self._options.max_dequeue_count:
+            await self._to_poison(message)
+        else:
+            await self._release(message, after_s=self._options.retry_delay_s)
+
+    async def _release(self, message: QueueMessage, *, after_s: float) -> None:
+        await self._client.update_message(message.id, message.pop_receipt, visibility_timeout=int(after_s))
+        self.wake(after_s)
+
+    async def _to_poison(self, message: QueueMessage) -> None:
+        logger.warning(
+            "queue.message_poisoned",
+            extra={"queue": self.queue, "id": message.id, "poison_queue": self._poison.queue_name},
+        )
+        await send_raw(self._poison, message.content)
+        await self._client.delete_message(message.id, message.pop_receipt)
+
+    @asynccontextmanager
+    async def _kept_hidden(self, message: QueueMessage) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._renew(message))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _renew(self, message: QueueMessage) -> None:
+        while True:
+            await asyncio.sleep(self._lease_s / 2)
+            try:
+                renewed = await self._client.update_message(
+                    message.id, message.pop_receipt, visibility_timeout=self._lease_s
+                )
+            except HttpResponseError as exc:
+                logger.warning("queue.renewal_failed", extra={"queue": self.queue, "error": str(exc)})
+                return
+            message.pop_receipt = renewed.pop_receipt
+
+
+async def happened(event: asyncio.Event, *, within_s: float) -> bool:
+    """Wait for an event; False when the time is over first."""
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def occasion(received: Received, queue: str) -> Occasion:
+    """A queue message as a queue trigger gets it."""
+    message = received.message
+    data = text_or_bytes(received.content)  # a trigger parameter of type bytes gets text, too, as in the real worker
+    values = {"queueTrigger": data.value if data.type == "string" else "", "id": str(message.id)}
+    return Occasion(
+        data=data,
+        metadata={
+            "QueueTrigger": Datum(values["queueTrigger"], "string"),
+            "Id": Datum(message.id, "string"),
+            "PopReceipt": Datum(message.pop_receipt, "string"),
+            "DequeueCount": Datum(json.dumps(message.dequeue_count), "json"),
+            "InsertionTime": moment(message.inserted_on),
+            "ExpirationTime": moment(message.expires_on),
+            "NextVisibleTime": moment(message.next_visible_on),
+        },
+        values=values | {"dequeueCount": str(message.dequeue_count)} | json_values(data),
+        retry_count=max((message.dequeue_count or 1) - 1, 0),
+    )
+
+
+def text_or_bytes(content: bytes) -> Datum:
+    """A string datum, bytes when the content is not UTF-8."""
+    try:
+        return Datum(content.decode(), "string")
+    except UnicodeDecodeError:
+        return Datum(content, "bytes")
+
+
+def json_values(data: Datum) -> dict[str, str]:
+    """The plain values of a JSON object, for `{x}` in other bindings."""
+    try:
+        content = json.loads(data.value)
+    except ValueError:
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {name: str(value) for name, value in content.items() if isinstance(value, (str, int, float))}
+
+
+def moment(at: datetime | None) -> Datum:
+    return Datum(json.dumps(at.isoformat() if at else None), "json")

@@ -1,0 +1,179 @@
+"""Timer triggers: NCRONTAB and time spans.
+
+Source: https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from azure.functions.meta import Datum
+
+from local.functions_host.background import Background
+from local.functions_host.errors import AppRefused
+from local.functions_host.functions.index import Function
+from local.functions_host.functions.invocation import Invoker, Occasion
+from local.functions_host.settings import time_span
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+FIELDS = {  # name: lowest, highest, names of the values from the lowest on
+    "second": (0, 59, ()),
+    "minute": (0, 59, ()),
+    "hour": (0, 23, ()),
+    "day": (1, 31, ()),
+    "month": (1, 12, MONTHS),
+    "weekday": (0, 6, DAYS),
+}
+LONGEST_GAP = timedelta(days=366 * 8 + 1)  # 29 February around a year like 2100
+LONGEST_SLEEP_S = 30.0  # a laptop that slept looks at the clock soon after
+
+
+@dataclass(frozen=True, kw_only=True)
+class Every:
+    """A time span between two runs."""
+
+    interval: timedelta
+
+    def after(self, at: datetime) -> datetime | None:
+        """The next run."""
+        return at + self.interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crontab:
+    """When all fields match, day and weekday both. Times are UTC."""
+
+    seconds: tuple[int, ...]
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]  # 0 is Sunday
+
+    def after(self, at: datetime) -> datetime | None:
+        """The next run, None when there will never be one."""
+        day = at.date()
+        while day - at.date() < LONGEST_GAP:
+            if day.month in self.months and day.day in self.days and day.isoweekday() % 7 in self.weekdays:
+                for moment in self._times():
+                    candidate = datetime.combine(day, moment, tzinfo=at.tzinfo)
+                    if candidate > at:
+                        return candidate
+            day += timedelta(days=1)
+        return None
+
+    def _times(self) -> list[time]:
+        return [time(hour, minute, second) for hour in self.hours for minute in self.minutes for second in self.seconds]
+
+
+Schedule = Every | Crontab
+
+
+def parse_schedule(text: str) -> Schedule:
+    """A six-field NCRONTAB expression (five fields: second 0) or a time span.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if ":" in text:
+        return Every(interval=time_span(text))
+    fields = text.split()
+    if len(fields) == 5:
+        fields = ["0", *fields]
+    if len(fields) != 6:
+        raise ValueError(f"{text!r} is neither six fields nor a time span")
+    second, minute, hour, day, month, weekday = (
+        field_values(field, name) for field, name in zip(fields, FIELDS, strict=True)
+    )
+    return Crontab(
+        seconds=tuple(sorted(second)),
+        minutes=tuple(sorted(minute)),
+        hours=tuple(sorted(hour)),
+        days=day,
+        months=month,
+        weekdays=weekday,
+    )
+
+
+def field_values(text: str, name: str) -> frozenset[int]:
+    """The values one field allows: `*`, `5`, `1-5`, `*/10`, `10/20`, `mon`, and lists of these."""
+    return frozenset(value for part in text.split(",") for value in part_values(part, name))
+
+
+def part_values(part: str, name: str) -> range:
+    lowest, highest, _ = FIELDS[name]
+    base, slash, step_text = part.partition("/")
+    step = int(step_text) if slash else 1
+    if step < 1:
+        raise ValueError(f"step {step_text!r} in {name}")
+    if base == "*":
+        first, last = lowest, highest
+    elif "-" in base:
+        first, last = (field_value(end, name) for end in base.split("-", 1))
+    else:
+        first = field_value(base, name)
+        last = highest if slash else first
+    if first > last:
+        raise ValueError(f"range {base!r} in {name} goes backwards")
+    return range(first, last + 1, step)
+
+
+def field_value(text: str, name: str) -> int:
+    lowest, highest, names = FIELDS[name]
+    value = names.index(text[:3].lower()) + lowest if text[:3].lower() in names else int(text)
+    if not lowest <= value <= highest:
+        raise ValueError(f"{value} is not a {name}")
+    return value
+
+
+class Timer:
+    """Runs one function by its schedule, one run after the other; a failed run changes nothing."""
+
+    def __init__(self, function: Function, invoker: Invoker, runs: Background) -> None:
+        options = function.trigger.options
+        try:
+            self._schedule = parse_schedule(str(options["schedule"]))
+        except ValueError as exc:
+            raise AppRefused(f"cannot load the {function.name} function: schedule {exc}") from exc
+        self._run_on_startup = bool(options.get("runOnStartup"))
+        self._function = function
+        self._invoker = invoker
+        self._runs = runs
+
+    async def run(self) -> None:
+        """Run until cancelled, or until no run will ever come."""
+        last: datetime | None = None
+        if self._run_on_startup:
+            last = datetime.now(UTC)
+            await self._run_to_end(None)
+        while (due_at := self._schedule.after(datetime.now(UTC))) is not None:
+            await sleep_until(due_at)
+            await self._run_to_end(last)
+            last = due_at
+
+    async def run_once(self, *, last: datetime | None = None) -> None:
+        """Run the function now. Errors are logged by the invoker and go no further."""
+        await asyncio.gather(self._invoker.run(self._function, self._occasion(last)), return_exceptions=True)
+
+    async def _run_to_end(self, last: datetime | None) -> None:
+        await asyncio.shield(self._runs.start(self.run_once(last=last)))  # a stopping host lets it end
+
+    def _occasion(self, last: datetime | None) -> Occasion:
+        now = datetime.now(UTC)
+        following = self._schedule.after(now)
+        status = {
+            "Last": (last or datetime.min.replace(tzinfo=UTC)).isoformat(),
+            "LastUpdated": now.isoformat(),
+            "Next": (following or datetime.max.replace(tzinfo=UTC)).isoformat(),
+        }
+        data = {"IsPastDue": False, "Schedule": {"AdjustForDST": True}, "ScheduleStatus": status}
+        return Occasion(data=Datum(json.dumps(data), "json"))
+
+
+async def sleep_until(at: datetime) -> None:
+    while (left_s := (at - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 (it waits for the clock)
+        await asyncio.sleep(min(left_s, LONGEST_SLEEP_S))

@@ -1,0 +1,208 @@
+"""Assistants: `/assistants`.
+
+Source: https://learn.microsoft.com/azure/ai-services/openai/assistants-reference
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from openai.types.beta import Assistant, AssistantDeleted
+from pydantic import Field
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from local.openai_emulator.assistants.resources import CreateResources, ModifyResources, Resources, ToolResources
+from local.openai_emulator.errors import not_found, not_implemented
+from local.openai_emulator.http import wire
+from local.openai_emulator.store import Body, Store
+
+KIND = "assistant"
+
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(ge=0, le=1)]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+ResponseFormat = Literal["auto"] | dict[str, Any]
+
+
+class CodeInterpreterTool(wire.Body):
+    type: Literal["code_interpreter"]
+
+
+class RankingOptions(wire.Body):
+    score_threshold: Annotated[float, Field(ge=0, le=1)]
+    ranker: Literal["auto", "default_2024_08_21"] = "auto"  # there is one ranking here, whatever is named
+
+
+class FileSearchOptions(wire.Body):
+    max_num_results: Annotated[int, Field(ge=1, le=50)] = 20
+    ranking_options: RankingOptions | None = None
+
+
+class FileSearchTool(wire.Body):
+    type: Literal["file_search"]
+    file_search: FileSearchOptions | None = None
+
+
+class FunctionDefinition(wire.Body):
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(wire.Body):
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+Tool = Annotated[CodeInterpreterTool | FileSearchTool | FunctionTool, Field(discriminator="type")]
+Tools = Annotated[tuple[Tool, ...], Field(max_length=128)]
+
+
+class _Settings(wire.Body):
+    name: Annotated[str, Field(max_length=256)] | None = None
+    description: Annotated[str, Field(max_length=512)] | None = None
+    instructions: Annotated[str, Field(max_length=256_000)] | None = None
+    tools: Tools = ()
+    metadata: wire.Metadata | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: ReasoningEffort | None = None  # taken, without an effect
+
+
+class CreateAssistant(_Settings):
+    model: Annotated[str, Field(min_length=1)]
+    tool_resources: CreateResources | None = None
+
+
+class ModifyAssistant(_Settings):
+    model: Annotated[str, Field(min_length=1)] | None = None
+    tool_resources: ModifyResources | None = None
+
+
+class Assistants:
+    def __init__(self, *, store: Store, resources: ToolResources, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._resources = resources
+        self._clock = clock
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            wire.route("POST", "/assistants", self._create),
+            wire.route("GET", "/assistants", self._list),
+            wire.route("GET", "/assistants/{assistant_id}", self._retrieve),
+            wire.route("POST", "/assistants/{assistant_id}", self._modify),
+            wire.route("DELETE", "/assistants/{assistant_id}", self._delete),
+        ]
+
+    def get(self, assistant_id: str) -> Assistant:
+        """Raises ApiError 404."""
+        return _read(self._body(assistant_id))
+
+    def _body(self, assistant_id: str) -> Body:
+        body = self._store.get(KIND, assistant_id)
+        if body is None:
+            raise not_found("assistant", assistant_id)
+        return body
+
+    def _put(self, fields: Mapping[str, Any], made: list[str]) -> Assistant:
+        """`made`: the vector stores that go with the assistant."""
+        assistant = Assistant.model_validate(fields)
+        self._store.put(KIND, assistant.id, {"assistant": wire.dump(assistant), "made": made})
+        return assistant
+
+    async def _create(self, request: Request) -> Assistant:
+        asked = await wire.read_body(request, CreateAssistant)
+        check_format(asked.response_format)
+        self._resources.check(asked.tool_resources)
+        resources, made = self._resources.make(asked.tool_resources, days=None)
+        return self._put(
+            {
+                "id": wire.new_id("asst_"),
+                "object": "assistant",
+                "created_at": int(self._clock()),
+                "name": asked.name,
+                "description": asked.description,
+                "model": asked.model,
+                "instructions": asked.instructions,
+                "tools": dump_tools(asked.tools),
+                "tool_resources": resources,
+                "metadata": asked.metadata or {},
+                "temperature": 1.0 if asked.temperature is None else asked.temperature,
+                "top_p": 1.0 if asked.top_p is None else asked.top_p,
+                "response_format": asked.response_format or "auto",
+            },
+            made,
+        )
+
+    async def _list(self, request: Request) -> wire.ListPage:
+        return wire.listed(self._store.page(KIND, wire.paging(request)), _read)
+
+    async def _retrieve(self, request: Request) -> Assistant:
+        return self.get(request.path_params["assistant_id"])
+
+    async def _modify(self, request: Request) -> Assistant:
+        assistant_id = request.path_params["assistant_id"]
+        self.get(assistant_id)
+        asked = await wire.read_body(request, ModifyAssistant)
+        check_format(asked.response_format)
+        self._resources.check(asked.tool_resources)
+        body = self._body(assistant_id)
+        return self._put({**body["assistant"], **_changes(asked, body["assistant"]["tool_resources"])}, body["made"])
+
+    async def _delete(self, request: Request) -> AssistantDeleted:
+        assistant_id = request.path_params["assistant_id"]
+        made = self._body(assistant_id)["made"]
+        self._store.delete(KIND, assistant_id)
+        await self._resources.drop_stores(made)
+        return AssistantDeleted(id=assistant_id, object="assistant.deleted", deleted=True)
+
+
+def _read(body: Body) -> Assistant:
+    return Assistant.model_validate(body["assistant"])
+
+
+def _changes(asked: ModifyAssistant, resources: Resources) -> dict[str, Any]:
+    """The fields a request changes; null puts a default back."""
+    fields: dict[str, Any] = {
+        "name": asked.name,
+        "description": asked.description,
+        "instructions": asked.instructions,
+        "tools": dump_tools(asked.tools),
+        "metadata": asked.metadata or {},
+        "temperature": 1.0 if asked.temperature is None else asked.temperature,
+        "top_p": 1.0 if asked.top_p is None else asked.top_p,
+        "response_format": asked.response_format or "auto",
+        "tool_resources": changed_resources(resources, asked.tool_resources),
+    }
+    if asked.model is not None:
+        fields["model"] = asked.model
+    return {name: value for name, value in fields.items() if name in asked.model_fields_set}
+
+
+def changed_resources(before: Resources, asked: ModifyResources | None) -> Resources:
+    """Each tool that is named gets new resources; null takes all away."""
+    return {**before, **asked.model_dump(mode="json", exclude_none=True)} if asked else {}
+
+
+def dump_tools(tools: Tools) -> list[dict[str, Any]]:
+    """As they were given: without defaults, and without the nulls that only say so."""
+    return [_without_nulls(tool.model_dump(mode="json", exclude_unset=True), depth=2) for tool in tools]
+
+
+def _without_nulls(given: dict[str, Any], *, depth: int) -> dict[str, Any]:
+    """Not deeper than the tool's own options: in a function's schema null has a meaning."""
+    return {
+        name: _without_nulls(value, depth=depth - 1) if isinstance(value, dict) and depth > 1 else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def check_format(asked: ResponseFormat | None) -> None:
+    """Raises ApiError 501 for JSON."""
+    if isinstance(asked, dict) and asked.get("type") != "text":
+        raise not_implemented(f"response_format '{asked.get('type')}'", param="response_format")

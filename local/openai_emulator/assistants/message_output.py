@@ -1,0 +1,93 @@
+"""An answer as the content of an Assistants message: images first, then the text with its annotations.
+
+Here the text itself carries a mark for each citation, which the annotation spans.
+Source: https://learn.microsoft.com/azure/ai-services/openai/assistants-reference-messages
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from local.openai_emulator.agent.conversation import Cite, Event, OutputFile, Ran, Said, Searched
+from local.openai_emulator.agent.model import Say, Show
+
+
+def content(say: Say, events: Sequence[Event], *, done: Sequence[Event]) -> list[dict[str, Any]]:
+    """The content blocks of an answer.
+
+    Args:
+        say: Rests only on what is in `events`.
+        events: The whole conversation.
+        done: What the run itself did: its images are shown.
+    """
+    images = [{"type": "image_file", "image_file": {"file_id": file.file_id}} for file in images_of(done)]
+    return [*images, {"type": "text", "text": annotated(say, events)}]
+
+
+def images_of(done: Sequence[Event]) -> list[OutputFile]:
+    """Each image that was made, as it was at last."""
+    made = {file.filename: file for event in done if isinstance(event, Ran) for file in event.files if file.is_image}
+    return list(made.values())
+
+
+def annotated(say: Say, events: Sequence[Event]) -> dict[str, Any]:
+    """`{"value", "annotations"}`, annotations in the order of the text."""
+    places = sources(events)
+    inserts = sorted(((_beside(cite.position, say.shows), cite) for cite in say.citations), key=lambda one: one[0])
+    annotations = [_file_path(show, say.text, inserts, places) for show in say.shows]
+    value, copied = "", 0
+    for position, cite in inserts:
+        value += say.text[copied:position]
+        copied = position
+        mark = mark_of(cite, places)
+        annotations.append(
+            {
+                "type": "file_citation",
+                "text": mark,
+                "start_index": len(value),
+                "end_index": len(value) + len(mark),
+                "file_citation": {"file_id": cite.file_id},
+            }
+        )
+        value += mark
+    return {
+        "value": value + say.text[copied:],
+        "annotations": sorted(annotations, key=lambda note: int(note["start_index"])),
+    }
+
+
+def sources(events: Sequence[Event]) -> dict[str, tuple[int, int]]:
+    """File id -> (event, rank) of where the conversation last found it."""
+    places: dict[str, tuple[int, int]] = {}
+    for number, event in enumerate(events):
+        if isinstance(event, Searched):
+            ranks = {passage.file_id: rank for rank, passage in reversed(list(enumerate(event.passages)))}
+            places.update({file_id: (number, rank) for file_id, rank in ranks.items()})
+        elif isinstance(event, Said):
+            for cite in event.citations:
+                places.setdefault(cite.file_id, (number, 0))
+    return places
+
+
+def mark_of(cite: Cite, places: dict[str, tuple[int, int]]) -> str:
+    event, rank = places.get(cite.file_id, (0, 0))
+    return f"【{event}:{rank}†source】"
+
+
+def _beside(position: int, shows: Sequence[Show]) -> int:
+    """A mark never breaks the path of a file: it goes behind it."""
+    return next((show.end for show in shows if show.start < position < show.end), position)
+
+
+def _file_path(
+    show: Show, text: str, inserts: Sequence[tuple[int, Cite]], places: dict[str, tuple[int, int]]
+) -> dict[str, Any]:
+    shift = sum(len(mark_of(cite, places)) for position, cite in inserts if position <= show.start)
+    return {
+        "type": "file_path",
+        "text": text[show.start : show.end],
+        "start_index": show.start + shift,
+        "end_index": show.end + shift,
+        "file_path": {"file_id": show.file.file_id},
+    }

@@ -1,0 +1,165 @@
+"""The messages of threads, and with each what the model shall know of it: the history of a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from openai.types.beta.threads import Message, Run
+from openai.types.beta.threads.message import Attachment, IncompleteDetails
+
+from local.openai_emulator.agent.conversation import EVENTS, Event, Said
+from local.openai_emulator.assistants.resources import Resources
+from local.openai_emulator.assistants.threads import Threads
+from local.openai_emulator.errors import invalid, not_found, not_implemented
+from local.openai_emulator.http import wire
+from local.openai_emulator.store import Body, Page, Paging, Store
+
+KIND = "message"
+
+
+class AttachmentTool(wire.Body):
+    type: Literal["code_interpreter", "file_search"]
+
+
+class AskedAttachment(wire.Body):
+    file_id: str
+    tools: tuple[AttachmentTool, ...] = ()
+
+
+class CreateMessage(wire.Body):
+    role: Literal["user", "assistant"]
+    content: str | list[dict[str, Any]]
+    attachments: tuple[AskedAttachment, ...] | None = None
+    metadata: wire.Metadata | None = None
+
+    def texts(self) -> list[str]:
+        """Raises ApiError: no text, or 501 for images."""
+        parts = [{"type": "text", "text": self.content}] if isinstance(self.content, str) else self.content
+        for number, part in enumerate(parts):
+            if part.get("type") in ("image_file", "image_url"):
+                raise not_implemented(f"message content of type '{part['type']}'", param=f"content[{number}].type")
+            if part.get("type") != "text" or not isinstance(part.get("text"), str) or part.keys() != {"type", "text"}:
+                raise invalid("Expected a text, an image_file or an image_url.", param=f"content[{number}]")
+        texts = [str(part["text"]) for part in parts]
+        if not texts or not all(texts):
+            raise invalid("Message content must be non-empty.", param="content")
+        return texts
+
+    def attached(self) -> list[Attachment]:
+        return [Attachment.model_validate(one.model_dump()) for one in self.attachments or ()]
+
+
+class Messages:
+    def __init__(self, *, store: Store, threads: Threads, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._threads = threads
+        self._clock = clock
+
+    def get(self, thread_id: str, message_id: str) -> Message:
+        """Raises ApiError 404."""
+        return read(self._body(thread_id, message_id))
+
+    def page(self, thread_id: str, paging: Paging, *, run_id: str | None) -> Page:
+        return self._store.page(KIND, paging, parent=thread_id, where=("run_id", run_id) if run_id else None)
+
+    def check(self, asked: Sequence[CreateMessage], *, before: Resources) -> None:
+        """Raises ApiError: one of these messages cannot be added to a thread that has the resources `before`."""
+        for message in asked:
+            message.texts()
+        attached = [one for message in asked for one in message.attached()]
+        self._threads.check_attachments(attached, before=before)
+
+    def add(self, thread_id: str, asked: CreateMessage) -> Message:
+        """It has been checked."""
+        texts = asked.texts()
+        attachments = asked.attached()
+        self._threads.attach(thread_id, attachments)
+        content = [{"type": "text", "text": {"value": text, "annotations": []}} for text in texts]
+        message = self._message(thread_id, asked.role, content, attachments=[wire.dump(one) for one in attachments])
+        message.metadata = asked.metadata or {}
+        return self._put(message, [Said(role=asked.role, text="\n".join(texts))], new=True)
+
+    def say(self, run: Run, content: Sequence[dict[str, Any]], events: Sequence[Event], *, cut_off: bool) -> Message:
+        """The answer of a run; `events` is all the run did, its words last."""
+        message = self._message(run.thread_id, "assistant", content, attachments=[])
+        message.assistant_id = run.assistant_id
+        message.run_id = run.id
+        if cut_off:
+            message.status = "incomplete"
+            message.incomplete_details = IncompleteDetails(reason="max_tokens")
+            message.incomplete_at = message.created_at
+        else:
+            message.completed_at = message.created_at
+        return self._put(message, events)
+
+    def change(self, thread_id: str, message_id: str, *, metadata: dict[str, str]) -> Message:
+        body = self._body(thread_id, message_id)
+        body["message"]["metadata"] = metadata
+        self._store.put(KIND, message_id, body, parent=thread_id)
+        return read(body)
+
+    def delete(self, thread_id: str, message_id: str) -> None:
+        """No later run hears of it, nor of what was done for it."""
+        self._store.delete(KIND, message_id, parent=thread_id)
+
+    def delete_all(self, thread_id: str) -> None:
+        self._store.delete_children(KIND, thread_id)
+
+    # ---- the history -------------------------------------------------------------------------------------------
+
+    def history(self, thread_id: str) -> list[tuple[str, list[Event]]]:
+        """(message id, what to know of it), oldest first."""
+        bodies = self._store.all(KIND, parent=thread_id)
+        return [(body["message"]["id"], EVENTS.validate_python(body["events"])) for body in bodies]
+
+    def take_new(self, thread_id: str) -> str | None:
+        """The first message that no run was started on yet; all are taken now."""
+        new = [body for body in self._store.all(KIND, parent=thread_id) if body["new"]]
+        for body in new:
+            self._store.put(KIND, body["message"]["id"], {**body, "new": False}, parent=thread_id)
+        return new[0]["message"]["id"] if new else None
+
+    # ---- records -----------------------------------------------------------------------------------------------
+
+    def _body(self, thread_id: str, message_id: str) -> Body:
+        body = self._store.get(KIND, message_id, parent=thread_id)
+        if body is None:
+            raise not_found("message", message_id)
+        return body
+
+    def _message(
+        self, thread_id: str, role: str, content: Sequence[dict[str, Any]], *, attachments: list[Body]
+    ) -> Message:
+        return Message.model_validate(
+            {
+                "id": wire.new_id("msg_"),
+                "object": "thread.message",
+                "created_at": int(self._clock()),
+                "thread_id": thread_id,
+                "status": "completed",
+                "incomplete_details": None,
+                "completed_at": None,
+                "incomplete_at": None,
+                "role": role,
+                "content": content,
+                "assistant_id": None,
+                "run_id": None,
+                "attachments": attachments,
+                "metadata": {},
+            }
+        )
+
+    def _put(self, message: Message, events: Sequence[Event], *, new: bool = False) -> Message:
+        body = {
+            "run_id": message.run_id,
+            "message": wire.dump(message),
+            "events": EVENTS.dump_python(list(events), mode="json"),
+            "new": new,
+        }
+        self._store.put(KIND, message.id, body, parent=message.thread_id)
+        return message
+
+
+def read(body: Body) -> Message:
+    return Message.model_validate(body["message"])

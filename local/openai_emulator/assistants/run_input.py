@@ -1,0 +1,145 @@
+"""What a `POST /threads/{id}/runs` asks for, and the run it makes.
+
+Source: https://learn.microsoft.com/azure/ai-services/openai/assistants-reference-runs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from openai.types.beta import Assistant
+from openai.types.beta.threads import Run
+from pydantic import Field
+
+from local.openai_emulator.assistants.assistants import (
+    ReasoningEffort,
+    ResponseFormat,
+    Temperature,
+    Tools,
+    TopP,
+    check_format,
+    dump_tools,
+)
+from local.openai_emulator.assistants.messages import CreateMessage
+from local.openai_emulator.assistants.resources import CreateResources, ModifyResources
+from local.openai_emulator.errors import not_implemented
+from local.openai_emulator.http import wire
+from local.openai_emulator.tools.prompt import with_about
+
+LIVES_S = 600  # a run that has not ended by then expires, also while it waits for tool outputs
+
+
+class TruncationStrategy(wire.Body):
+    type: Literal["auto", "last_messages"]
+    last_messages: Annotated[int, Field(ge=1)] | None = None
+
+
+class FunctionChoice(wire.Body):
+    name: str
+
+
+class ToolChoice(wire.Body):
+    type: Literal["function", "code_interpreter", "file_search"]
+    function: FunctionChoice | None = None
+
+
+class _AskedRun(wire.Body):
+    assistant_id: str
+    model: Annotated[str, Field(min_length=1)] | None = None
+    instructions: Annotated[str, Field(max_length=256_000)] | None = None
+    tools: Tools | None = None
+    metadata: wire.Metadata | None = None
+    temperature: Temperature | None = None
+    max_prompt_tokens: Annotated[int, Field(ge=256)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=256)] | None = None
+    truncation_strategy: TruncationStrategy | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    stream: bool | None = None
+    # taken, without an effect
+    top_p: TopP | None = None
+    reasoning_effort: ReasoningEffort | None = None
+
+    def check(self) -> None:
+        """Raises ApiError 501 for what this emulator does not do."""
+        refuse_stream(self.stream)
+        check_format(self.response_format)
+
+
+class CreateRun(_AskedRun):
+    additional_instructions: Annotated[str, Field(max_length=256_000)] | None = None
+    additional_messages: tuple[CreateMessage, ...] | None = None
+
+
+class CreateThread(wire.Body):
+    messages: tuple[CreateMessage, ...] | None = None
+    metadata: wire.Metadata | None = None
+    tool_resources: CreateResources | None = None
+
+
+class CreateThreadAndRun(_AskedRun):
+    thread: CreateThread | None = None
+    tool_resources: ModifyResources | None = None  # instead of the assistant's
+
+
+class ToolOutput(wire.Body):
+    tool_call_id: str
+    output: str = ""
+
+
+class SubmitToolOutputs(wire.Body):
+    tool_outputs: tuple[ToolOutput, ...]
+    stream: bool | None = None
+
+
+def refuse_stream(stream: bool | None) -> None:
+    if stream:
+        raise not_implemented("streamed runs; create the run and poll it", param="stream")
+
+
+def new_run(asked: CreateRun | CreateThreadAndRun, assistant: Assistant, *, about: Mapping[str, str], now: int) -> Run:
+    """The run before anything was done, its thread not named yet."""
+    given = wire.dump(assistant)
+    more = asked.additional_instructions if isinstance(asked, CreateRun) else None
+    instructions = (given["instructions"] if asked.instructions is None else asked.instructions) or ""
+    return Run.model_validate(
+        {
+            "id": wire.new_id("run_"),
+            "object": "thread.run",
+            "created_at": now,
+            "thread_id": "",
+            "assistant_id": assistant.id,
+            "status": "queued",
+            "required_action": None,
+            "last_error": None,
+            "expires_at": now + LIVES_S,
+            "started_at": None,
+            "cancelled_at": None,
+            "failed_at": None,
+            "completed_at": None,
+            "incomplete_details": None,
+            "model": asked.model or assistant.model,
+            "instructions": "\n".join(text for text in (instructions, more) if text),
+            "tools": given["tools"] if asked.tools is None else dump_tools(asked.tools),
+            "metadata": with_about(asked.metadata or {}, about),
+            "usage": None,
+            "temperature": given["temperature"] if asked.temperature is None else asked.temperature,
+            "top_p": given["top_p"] if asked.top_p is None else asked.top_p,
+            "max_prompt_tokens": asked.max_prompt_tokens,
+            "max_completion_tokens": asked.max_completion_tokens,
+            "truncation_strategy": _truncation(asked.truncation_strategy),
+            "tool_choice": _choice(asked.tool_choice),
+            "parallel_tool_calls": asked.parallel_tool_calls is not False,
+            "response_format": asked.response_format or given["response_format"],
+        }
+    )
+
+
+def _truncation(asked: TruncationStrategy | None) -> dict[str, Any]:
+    return asked.model_dump() if asked else {"type": "auto", "last_messages": None}
+
+
+def _choice(asked: str | ToolChoice | None) -> str | dict[str, Any]:
+    return asked.model_dump(exclude_none=True) if isinstance(asked, ToolChoice) else asked or "auto"

@@ -1,0 +1,188 @@
+"""The steps of runs: what a run did, one tool call or message each; functions called together are one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from openai.types.beta.threads import Run
+from openai.types.beta.threads.runs import RunStep
+
+from local.openai_emulator.agent.conversation import Called, Ran, Searched
+from local.openai_emulator.agent.loop import Finished
+from local.openai_emulator.agent.model import RunCode, Search, Usage
+from local.openai_emulator.errors import not_found
+from local.openai_emulator.http import wire
+from local.openai_emulator.store import Body, Page, Paging, Store
+from local.openai_emulator.vector_stores.stores import shown_attributes
+
+KIND = "run_step"
+RESULT_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"  # what `include[]` can name
+Details = dict[str, Any]
+Ending = Literal["completed", "failed", "cancelled", "expired"]
+_TIMES: Mapping[Ending, str] = {
+    "completed": "completed_at",
+    "failed": "failed_at",
+    "cancelled": "cancelled_at",
+    "expired": "expired_at",
+}
+
+
+class RunSteps:
+    def __init__(self, *, store: Store, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def get(self, run_id: str, step_id: str, *, include: Sequence[str] = ()) -> RunStep:
+        """Raises ApiError 404."""
+        body = self._store.get(KIND, step_id, parent=run_id)
+        if body is None:
+            raise not_found("run step", step_id)
+        return read(body, include)
+
+    def page(self, run_id: str, paging: Paging) -> Page:
+        return self._store.page(KIND, paging, parent=run_id)
+
+    def delete_all(self, run_id: str) -> None:
+        self._store.delete_children(KIND, run_id)
+
+    def begin(self, run: Run, details: Details, *, usage: Usage) -> None:
+        """A step in progress; what it cost the model is shown when it ends."""
+        step = RunStep.model_validate(
+            {
+                "id": wire.new_id("step_"),
+                "object": "thread.run.step",
+                "created_at": int(self._clock()),
+                "assistant_id": run.assistant_id,
+                "thread_id": run.thread_id,
+                "run_id": run.id,
+                "type": details["type"],
+                "status": "in_progress",
+                "step_details": details,
+                "last_error": None,
+                "expired_at": None,
+                "cancelled_at": None,
+                "failed_at": None,
+                "completed_at": None,
+                "metadata": {},
+                "usage": usage_on_wire(usage),
+            }
+        )
+        self._store.put(KIND, step.id, wire.dump(step), parent=run.id)
+
+    def working(self, run_id: str) -> list[Body]:
+        """The steps in progress, on the wire."""
+        return self._store.all(KIND, parent=run_id, status=["in_progress"])
+
+    def end_working(self, run_id: str, status: Ending, *, error: tuple[str, str] | None = None) -> None:
+        """`error`: a code and a sentence."""
+        for body in self._working(run_id):
+            self._end(body, status, error=error)
+
+    def _working(self, run_id: str) -> list[Body]:
+        return self._store.all(KIND, parent=run_id, status=["in_progress"])
+
+    def _end(self, body: Body, status: Ending, *, error: tuple[str, str] | None = None) -> None:
+        """`body` may have got new details."""
+        code, message = error or ("", "")
+        fields = {
+            "status": status,
+            _TIMES[status]: int(self._clock()),
+            "last_error": {"code": _step_code(code), "message": message} if error else None,
+        }
+        self._store.put(KIND, body["id"], {**body, **fields}, parent=body["run_id"])
+
+    # ---- what the loop does ------------------------------------------------------------------------------------
+
+    def finish(self, run_id: str, done: Finished) -> None:
+        """The tool call in progress has come to its end. Code that raised is a completed call, as in the service."""
+        for body in self._working(run_id):
+            (call,) = body["step_details"]["tool_calls"]
+            if isinstance(done.event, Ran):
+                call["code_interpreter"]["outputs"] = code_outputs(done.event)
+                error = ("server_error", done.event.logs) if done.broken else None
+            else:
+                call["file_search"]["results"] = search_results(done.event)
+                error = ("server_error", "The file search could not be carried out.") if done.broken else None
+            self._end(body, "failed" if error else "completed", error=error)
+
+    def answered(self, run_id: str, outputs: Mapping[str, str]) -> None:
+        """The functions that were waited for have returned."""
+        for body in self._working(run_id):
+            for call in body["step_details"]["tool_calls"]:
+                call["function"]["output"] = outputs[call["id"]]
+            self._end(body, "completed")
+
+
+def read(body: Body, include: Sequence[str] = ()) -> RunStep:
+    """A stored step as it is shown: without usage while it works, without the text of results unless asked."""
+    step = {**body, "usage": None} if body["status"] == "in_progress" else body
+    if RESULT_CONTENT not in include:
+        for call in step["step_details"].get("tool_calls", ()):
+            for result in call.get("file_search", {}).get("results", ()):
+                result.pop("content", None)
+                result.pop("attributes", None)
+    return RunStep.model_validate(step)
+
+
+# ---- details -----------------------------------------------------------------------------------------------------
+
+
+def message_creation(message_id: str) -> Details:
+    return {"type": "message_creation", "message_creation": {"message_id": message_id}}
+
+
+def tool_calls(*calls: dict[str, Any]) -> Details:
+    return {"type": "tool_calls", "tool_calls": list(calls)}
+
+
+def tool_begun(move: Search | RunCode, ranking: Mapping[str, Any]) -> Details:
+    """`ranking`: the options of the file search tool."""
+    call: dict[str, Any] = {"id": wire.new_id("call_")}
+    if isinstance(move, Search):
+        return tool_calls({**call, "type": "file_search", "file_search": {"ranking_options": ranking, "results": []}})
+    return tool_calls({**call, "type": "code_interpreter", "code_interpreter": {"input": move.code, "outputs": []}})
+
+
+def functions_called(calls: Sequence[Called]) -> Details:
+    return tool_calls(
+        *(
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments, "output": None},
+            }
+            for call in calls
+        )
+    )
+
+
+def search_results(event: Searched) -> list[dict[str, Any]]:
+    return [
+        {
+            "file_id": passage.file_id,
+            "file_name": passage.filename,
+            "score": passage.score,
+            "content": [{"type": "text", "text": passage.text}],
+            "attributes": shown_attributes(passage),  # our addition: the service has it for Responses only
+        }
+        for passage in event.passages
+    ]
+
+
+def code_outputs(event: Ran) -> list[dict[str, Any]]:
+    logs = [{"type": "logs", "logs": event.logs}] if event.logs else []
+    images = [{"type": "image", "image": {"file_id": file.file_id}} for file in event.files if file.is_image]
+    return [*logs, *images]
+
+
+def usage_on_wire(usage: Usage) -> dict[str, int]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+
+
+def _step_code(code: str) -> str:
+    return code if code == "rate_limit_exceeded" else "server_error"

@@ -1,0 +1,312 @@
+"""Containers: `/containers`, the working folders of the code interpreter.
+
+A container is its record and its files on disk; the sandbox session that runs its code is opened on the first run and
+again if it was killed, with the same files but none of its variables. It expires 20 minutes after its last use.
+Source: https://developers.openai.com/api/reference/resources/containers
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mimetypes
+import shutil
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from openai.types import ContainerCreateResponse
+from openai.types.containers import FileCreateResponse
+
+from local.openai_emulator.agent.conversation import OutputFile, Ran
+from local.openai_emulator.agent.tools import ToolBroken
+from local.openai_emulator.errors import ApiError, invalid, not_found
+from local.openai_emulator.files.files import Files
+from local.openai_emulator.http import wire
+from local.openai_emulator.sandbox.errors import SandboxError
+from local.openai_emulator.store import Page, Paging, Store
+
+if TYPE_CHECKING:
+    from local.openai_emulator.sandbox import Outcome, Session
+
+
+logger = logging.getLogger(__name__)
+
+KIND = "container"
+FILE_KIND = "container_file"
+FOLDER = "/mnt/data"
+IDLE_MINUTES = 20
+OpenSession = Callable[[], "Awaitable[Session]"]  # raises SandboxUnavailable
+
+
+class Containers:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        folder: Path,
+        files: Files,
+        open_session: OpenSession,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._files = files
+        self._open_session = open_session
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def close(self) -> None:
+        for container_id in list(self._sessions):
+            await self._end_session(container_id)
+
+    # ---- the containers themselves -----------------------------------------------------------------------------
+
+    async def create(
+        self,
+        *,
+        name: str,
+        file_ids: Sequence[str] = (),
+        idle_minutes: int = IDLE_MINUTES,
+        memory_limit: str | None = None,
+    ) -> ContainerCreateResponse:
+        now = int(self._clock())
+        container_id = wire.new_id("cntr_")
+        body = {
+            "id": container_id,
+            "object": "container",
+            "created_at": now,
+            "last_active_at": now,
+            "name": name,
+            "status": "running",
+            "expires_after": {"anchor": "last_active_at", "minutes": idle_minutes},
+            "memory_limit": memory_limit or "1g",
+            "network_policy": {"type": "disabled"},
+        }
+        (self._folder / container_id).mkdir(parents=True)
+        self._store.put(KIND, container_id, body)
+        await self.add_uploaded(container_id, file_ids)
+        return ContainerCreateResponse.model_validate(body)
+
+    def get(self, container_id: str) -> ContainerCreateResponse:
+        body = self._store.get(KIND, container_id)
+        if body is None:
+            raise not_found("container", container_id)
+        return self.read(body)
+
+    def active(self, container_id: str) -> ContainerCreateResponse:
+        """Raises ApiError 404 when it has expired as well: its files are lost."""
+        container = self.get(container_id)
+        if container.status == "expired":
+            raise ApiError(404, f"Container is expired: '{container_id}'.", param="container_id", code="not_found")
+        return container
+
+    def is_active(self, container_id: str) -> bool:
+        body = self._store.get(KIND, container_id)
+        return body is not None and not self._expired(body)
+
+    def read(self, body: dict[str, Any]) -> ContainerCreateResponse:
+        return ContainerCreateResponse.model_validate(
+            {**body, "status": "expired" if self._expired(body) else body["status"]}
+        )
+
+    def page(self, paging: Paging, *, name: str | None) -> Page:
+        return self._store.page(KIND, paging, where=("name", name) if name else None)
+
+    async def delete(self, container_id: str) -> None:
+        async with self._lock(container_id):
+            await self._empty(container_id)
+            self._store.delete(KIND, container_id)
+        self._locks.pop(container_id, None)
+
+    async def sweep(self) -> None:
+        """End the sessions of expired containers and drop their files."""
+        for body in self._store.all(KIND, status=["running"]):
+            if self._expired(body):
+                await self._expire(body["id"])
+
+    async def _expire(self, container_id: str) -> None:
+        async with self._lock(container_id):
+            body = self._store.get(KIND, container_id)
+            if body is None or not self._expired(body):  # deleted or used while the lock was waited for
+                return
+            self._store.put(KIND, container_id, {**body, "status": "expired"})
+            await self._empty(container_id)
+        logger.info("container.expired", extra={"container_id": container_id})
+
+    def touch(self, container_id: str) -> None:
+        body = self._store.get(KIND, container_id)
+        if body is not None:
+            self._store.put(KIND, container_id, {**body, "last_active_at": int(self._clock())})
+
+    def _expired(self, body: dict[str, Any]) -> bool:
+        idle_s = body["expires_after"]["minutes"] * 60
+        return body["status"] == "expired" or bool(body["last_active_at"] + idle_s <= self._clock())
+
+    async def _empty(self, container_id: str) -> None:
+        await self._end_session(container_id)
+        self._store.delete_children(FILE_KIND, container_id)
+        await asyncio.to_thread(shutil.rmtree, self._folder / container_id, ignore_errors=True)
+
+    # ---- their files -------------------------------------------------------------------------------------------
+
+    def files(self, container_id: str) -> list[FileCreateResponse]:
+        return [read_file(body) for body in self._store.all(FILE_KIND, parent=container_id)]
+
+    def files_page(self, container_id: str, paging: Paging) -> Page:
+        return self._store.page(FILE_KIND, paging, parent=container_id)
+
+    def file(self, container_id: str, file_id: str) -> FileCreateResponse:
+        body = self._store.get(FILE_KIND, file_id, parent=container_id)
+        if body is None:
+            raise not_found("container file", file_id)
+        return read_file(body)
+
+    def path(self, container_id: str, file_id: str) -> Path:
+        """Where the content lies; only for ids that `file` knows."""
+        return self._folder / container_id / file_id
+
+    def filenames(self, container_id: str) -> set[str]:
+        return {filename(file) for file in self.files(container_id)}
+
+    def missing(self, container_id: str, file_ids: Sequence[str]) -> list[str]:
+        """Which of these uploaded files are not in the container yet."""
+        there = {body.get("origin") for body in self._store.all(FILE_KIND, parent=container_id)}
+        return [file_id for file_id in dict.fromkeys(file_ids) if file_id not in there]
+
+    async def add_uploaded(self, container_id: str, file_ids: Sequence[str]) -> list[FileCreateResponse]:
+        """Copy files of `/files` in, each under its own name."""
+        added = []
+        for file_id in self.missing(container_id, file_ids):
+            file = self._files.get(file_id)
+            added.append(await self.add(container_id, self._files.path(file_id), name=file.filename, origin=file_id))
+        return added
+
+    async def add(self, container_id: str, source: Path, *, name: str, origin: str | None = None) -> FileCreateResponse:
+        """Copy a file in; a name that is taken gets a number."""
+        file_id = wire.new_id("cfile_")
+        name = free_name(name, self.filenames(container_id))
+        path = self.path(container_id, file_id)
+        await asyncio.to_thread(shutil.copyfile, source, path)
+        session = self._sessions.get(container_id)
+        if session is not None and session.alive:
+            try:
+                await session.put(name, path)
+            except SandboxError as exc:
+                path.unlink()
+                raise invalid(f"The file does not go into the container: {exc}", param="file") from exc
+        self.touch(container_id)
+        return self._record(container_id, file_id, name, source="user", origin=origin)
+
+    async def remove(self, container_id: str, file_id: str) -> None:
+        file = self.file(container_id, file_id)
+        async with self._lock(container_id):
+            session = self._sessions.get(container_id)
+            if session is not None and session.alive:
+                await session.run(f"__import__('pathlib').Path({file.path!r}).unlink(missing_ok=True)")
+            self._store.delete(FILE_KIND, file_id, parent=container_id)
+            self.path(container_id, file_id).unlink(missing_ok=True)
+
+    def _record(
+        self, container_id: str, file_id: str, name: str, *, source: str, origin: str | None = None
+    ) -> FileCreateResponse:
+        before = self._store.get(FILE_KIND, file_id, parent=container_id) or {}
+        body = {
+            "id": file_id,
+            "object": "container.file",
+            "container_id": container_id,
+            "created_at": int(self._clock()),
+            "bytes": self.path(container_id, file_id).stat().st_size,
+            "path": f"{FOLDER}/{name}",
+            "source": source,
+            "origin": origin or before.get("origin"),  # ours alone: the uploaded file it was copied from
+        }
+        self._store.put(FILE_KIND, file_id, body, parent=container_id)
+        return read_file(body)
+
+    # ---- running code ------------------------------------------------------------------------------------------
+
+    async def run(self, container_id: str, code: str) -> Ran:
+        """Run Python in the container's session and keep what it wrote.
+
+        Raises:
+            ToolBroken: it did not run to its end.
+        """
+        async with self._lock(container_id):
+            self.active(container_id)
+            try:
+                session = await self._session(container_id)
+                outcome = await session.run(code)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._end_session(container_id))  # the only way to stop code that is running
+                raise
+            except Exception as exc:
+                raise ToolBroken(f"The code interpreter is not available: {exc}") from exc
+            files = await self._keep(container_id, session, outcome)
+            self.touch(container_id)
+            if outcome.timed_out or not session.alive:
+                await self._end_session(container_id)
+                raise ToolBroken(outcome.logs or "The code was stopped: it broke a limit of the code interpreter.")
+            return Ran(code=code, logs=outcome.logs, files=files, failed=outcome.failed)
+
+    async def _session(self, container_id: str) -> Session:
+        session = self._sessions.get(container_id)
+        if session is not None and session.alive:
+            return session
+        await self._end_session(container_id)
+        session = await self._open_session()
+        try:
+            for file in self.files(container_id):
+                await session.put(filename(file), self.path(container_id, file.id))
+        except BaseException:
+            await session.close()
+            raise
+        self._sessions[container_id] = session
+        return session
+
+    async def _end_session(self, container_id: str) -> None:
+        session = self._sessions.pop(container_id, None)
+        if session is not None:
+            await session.close()
+
+    async def _keep(self, container_id: str, session: Session, outcome: Outcome) -> tuple[OutputFile, ...]:
+        """Copy what a run made or changed out of the session, while it lives."""
+        known = {filename(file): file.id for file in self.files(container_id)}
+        kept = []
+        for name in outcome.changed:
+            if not name.isprintable():  # control characters or bytes that are no text: no client could name it
+                continue
+            try:
+                content = await session.read(name)
+            except Exception as exc:  # too large, no regular file, or the session is gone: the file stays inside
+                logger.warning("container.file_not_kept", extra={"container_id": container_id, "reason": str(exc)})
+                continue
+            file_id = known.get(name) or wire.new_id("cfile_")
+            await asyncio.to_thread(self.path(container_id, file_id).write_bytes, content)
+            self._record(container_id, file_id, name, source="assistant")
+            is_image = (mimetypes.guess_type(name)[0] or "").startswith("image/")
+            kept.append(OutputFile(file_id=file_id, filename=name, container_id=container_id, is_image=is_image))
+        return tuple(kept)
+
+    def _lock(self, container_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(container_id, asyncio.Lock())
+
+
+def read_file(body: dict[str, Any]) -> FileCreateResponse:
+    return FileCreateResponse.model_validate({key: value for key, value in body.items() if key != "origin"})
+
+
+def filename(file: FileCreateResponse) -> str:
+    """As code sees it below `/mnt/data`."""
+    return str(PurePosixPath(file.path).relative_to(FOLDER))
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """`name`, or `name-1`, `name-2`... when it is taken."""
+    path = PurePosixPath(name)
+    candidate, number = name, 0
+    while candidate in taken:
+        number += 1
+        candidate = f"{path.stem}-{number}{path.suffix}"
+    return candidate

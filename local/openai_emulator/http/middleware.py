@@ -1,0 +1,69 @@
+"""DOC."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from local.openai_emulator.errors import ApiError
+from local.openai_emulator.http.entra import token_fault
+from local.openai_emulator.settings import Settings
+
+_IDS = "openai_emulator.request_ids"
+
+
+class RequestIds:
+    """`x-request-id` as OpenAI sends it and `apim-request-id` as Azure does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        ids = {"x-request-id": f"req_{secrets.token_hex(16)}", "apim-request-id": str(uuid.uuid4())}
+        scope[_IDS] = ids
+
+        async def send_with_ids(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = [(name.encode(), value.encode()) for name, value in ids.items()]
+                message = {**message, "headers": [*message["headers"], *own]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_ids)
+
+
+class Credentials:
+    """`Authorization: Bearer KEY` or `api-key: KEY` on everything but `/healthz`; or tokens of Entra ID, if so set."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float]) -> None:
+        self._app = app
+        self._settings = settings
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != "/healthz" and (why := self._fault(Request(scope))):
+            error = ApiError(401, why, code="invalid_api_key")
+            await JSONResponse(error.body(), status_code=401)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _fault(self, request: Request) -> str | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        bearer = token.strip() if scheme.lower() == "bearer" else ""
+        given = bearer or request.headers.get("api-key", "").strip()
+        key, audience = self._settings.api_key, self._settings.entra_audience
+        if key is not None and secrets.compare_digest(given.encode(), key.encode()):
+            return None
+        if audience is not None:
+            fault = token_fault(bearer, audience=audience, now_s=self._clock()) if bearer else "there is none"
+            return fault and f"Access denied: the access token of Entra ID cannot be used, for {fault}."
+        if key is None and given:
+            return None
+        return "Access denied: send a valid key as 'Authorization: Bearer KEY' or 'api-key: KEY'."

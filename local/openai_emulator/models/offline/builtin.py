@@ -1,0 +1,195 @@
+"""The built-in model: answers offline, without weights, by picking what documents say and by computing what data hold.
+
+It is no language model. It decides by rules which tools a question needs, quotes documents word for word, and writes
+pandas code for data. Everything it knows is in the prompt, so the same prompt always leads to the same step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from local.openai_emulator.agent.conversation import Cite, Event, Prompt, Ran, Searched, Toolbox
+from local.openai_emulator.agent.model import CallFunctions, RunCode, Say, Search, Show, Step
+from local.openai_emulator.models.offline import functions
+from local.openai_emulator.models.offline.comparison import compare
+from local.openai_emulator.models.offline.data import sentence as wording
+from local.openai_emulator.models.offline.data.ask import Plan
+from local.openai_emulator.models.offline.data.plan import plan
+from local.openai_emulator.models.offline.data.profile import is_data, last_json, profile_code, read_profile
+from local.openai_emulator.models.offline.data.program import analysis_code
+from local.openai_emulator.models.offline.documents import extract
+from local.openai_emulator.models.offline.intent import Need, Question, need_of, question_of
+from local.openai_emulator.models.offline.words import joined, terms
+from local.openai_emulator.search.passage import Passage
+
+ABOUT = {"answered_by": "builtin: the offline extractive model (rules and pandas code, not a language model)"}
+CHARS_PER_TOKEN = 4  # a cautious guess for cutting at max_output_tokens
+NO_TOOLS = (
+    "I am the built-in offline model: I answer from documents and data files, and this question came with neither. "
+    "Add documents to ask about, or connect a language model."
+)
+
+
+class BuiltinModel:
+    """See the module. Implements `Model`."""
+
+    name = "builtin"
+    about: Mapping[str, str] = ABOUT
+
+    async def step(self, prompt: Prompt) -> Step:
+        """Decide what to do next; pure, so it never waits."""
+        return Step(move=next_move(prompt))
+
+
+def next_move(prompt: Prompt) -> Search | RunCode | CallFunctions | Say:
+    """The next move of a turn: call, compute, search, then say."""
+    question = question_of(prompt)
+    turn = prompt.events[prompt.turn_starts_at :]
+    calls = functions.next_calls(question.text, prompt.tools.functions, turn)
+    if calls:
+        return CallFunctions(calls=calls)
+    if said := functions.answer(question.text, prompt.tools.functions, turn):
+        return cut(Say(text=said), prompt.max_output_tokens)
+    need = need_of(question, prompt)
+    if not need.documents and not need.data:
+        return cut(Say(text=NO_TOOLS), prompt.max_output_tokens)
+    searched = [event for event in turn if isinstance(event, Searched)]
+    if need.documents and not searched:
+        return Search(queries=queries(question))
+    found = _from_documents(question, searched, prompt.tools)
+    if need.data or (need.data_if_unsaid and not found.text):
+        return _data_move(question, found, replace(need, data=True), prompt, turn)
+    return cut(_say_documents(found, question, searched), prompt.max_output_tokens)
+
+
+# ---- documents ---------------------------------------------------------------------------------------------------
+
+
+def queries(question: Question) -> tuple[str, ...]:
+    """One to three searches: the question, its keywords, and both with the words of the question before."""
+    text = " ".join(question.resolved.split())[:400]
+    keywords = " ".join(terms_in_full(question.resolved))
+    wanted = [f"{text} {question.context[:300]}".strip() if question.leans else text, keywords]
+    wanted += (
+        [part.text for part in extract.Wanted.of(text).parts()][:2] if len(extract.Wanted.of(text).parts()) > 1 else []
+    )
+    return tuple(list(dict.fromkeys(query for query in wanted if query.strip()))[:3]) or (text or "overview",)
+
+
+def terms_in_full(text: str) -> list[str]:
+    """The words that carry meaning, unshortened."""
+    return [word for word in text.replace("?", " ").split() if terms(word)][:16]
+
+
+def _from_documents(question: Question, searched: Sequence[Searched], tools: Toolbox) -> extract.Extract:
+    """An answer quoted from documents; what only describes a data file at hand is no document."""
+    data = [file.filename for file in tools.data_files] if tools.code_interpreter else []
+    passages = [p for p in best_passages(searched) if not any(p.filename.startswith(name) for name in data)]
+    return extract.answer(extract.Wanted.of(question.resolved, context=question.context), passages)
+
+
+def best_passages(searched: Sequence[Searched]) -> list[Passage]:
+    """All passages that were found, each once, the best first."""
+    kept: dict[tuple[str, str], Passage] = {}
+    for passage in (passage for event in searched for passage in event.passages):
+        key = (passage.file_id, passage.text)
+        if key not in kept or passage.score > kept[key].score:
+            kept[key] = passage
+    return sorted(kept.values(), key=lambda passage: -passage.score)
+
+
+def _say_documents(found: extract.Extract, question: Question, searched: Sequence[Searched]) -> Say:
+    if found.text:
+        return Say(text=found.text, citations=found.citations)
+    files = list(dict.fromkeys(passage.filename for passage in best_passages(searched)))
+    what = " ".join(terms_in_full(question.text)) or question.text
+    where = (
+        f" The closest passages, in {joined(files[:4])}, do not answer it."
+        if files
+        else " The search found no passage."
+    )
+    return Say(text=f'The documents do not say anything about this. I searched them for "{what.strip()}".{where}')
+
+
+# ---- data --------------------------------------------------------------------------------------------------------
+
+
+def _data_move(
+    question: Question, found: extract.Extract, need: Need, prompt: Prompt, turn: Sequence[Event]
+) -> RunCode | Say:
+    """Look at the files, compute, try once more if that failed, then say."""
+    runs = [event for event in turn if isinstance(event, Ran)]
+    if not runs:
+        names = [file.filename for file in prompt.tools.data_files if is_data(file.filename)]
+        return RunCode(code=profile_code(names))
+    tables = read_profile(runs[0].logs)
+    what = plan(question.text, tables, earlier=question.earlier if question.leans else ())
+    if what is None:
+        errors = [f"{table.filename}: {table.error}" for table in tables if table.error]
+        reason = "; ".join(errors) or _last_line(runs[0].logs)
+        return cut(_join(found, Say(text=f"The data files could not be read ({reason}).")), prompt.max_output_tokens)
+    if len(runs) == 1:
+        return RunCode(code=analysis_code(what))
+    if len(runs) == 2 and last_json(runs[1].logs, "results") is None:
+        return RunCode(code=analysis_code(what, careful=True))
+    say = say_results(what, runs[-1])
+    if need.documents and need.data and not need.data_if_unsaid:
+        searched = [event for event in turn if isinstance(event, Searched)]
+        found = _compared(what, runs[-1], best_passages(searched)) or found
+    return cut(_join(found, say), prompt.max_output_tokens)
+
+
+def _compared(what: Plan, ran: Ran, passages: Sequence[Passage]) -> extract.Extract | None:
+    results = last_json(ran.logs, "results")
+    if not isinstance(results, list) or len(results) != len(what.asks):
+        return None
+    found = compare(what, results, passages)
+    return found if found.text else None
+
+
+def say_results(what: Plan, ran: Ran) -> Say:
+    """The figures of an analysis in words, with its charts."""
+    results = last_json(ran.logs, "results")
+    if not isinstance(results, list) or len(results) != len(what.asks):
+        return Say(text=f"The computation failed, so there is no answer: {_last_line(ran.logs)}.")
+    text, shows = "", list[Show]()
+    for ask, result in zip(what.asks, results, strict=True):
+        text += f"{wording.paragraph(ask, result, what)}\n\n"
+        files = [file for file in ran.files if result and file.filename == result.get("chart")]
+        for file in files[:1]:
+            title = wording.chart_title(ask, result)
+            start = len(text) + len(f"![{title}](")
+            name = f"sandbox:/mnt/data/{file.filename}"
+            text += f"![{title}]({name})\n\n"
+            shows.append(Show(start=start, end=start + len(name), file=file))
+    text += f"*Computed from {what.table.filename} ({what.table.rows:,} rows).*"
+    return Say(text=text, shows=tuple(shows))
+
+
+def _join(found: extract.Extract, say: Say) -> Say:
+    """What the data say, and below it what the documents say."""
+    if not found.text:
+        return say
+    lead = f"{say.text}\n\n**From the documents**\n\n"
+    cites = tuple(replace(cite, position=cite.position + len(lead)) for cite in found.citations)
+    return replace(say, text=lead + found.text, citations=(*say.citations, *cites))
+
+
+def _last_line(logs: str) -> str:
+    return next(
+        (line.strip()[:300] for line in reversed(logs.splitlines()) if line.strip()), "the code printed nothing"
+    )
+
+
+# ---- limits ------------------------------------------------------------------------------------------------------
+
+
+def cut(say: Say, max_output_tokens: int | None) -> Say:
+    """The answer within the caller's limit: whole words, and only the citations and charts that still stand."""
+    if max_output_tokens is None or len(say.text) <= max_output_tokens * CHARS_PER_TOKEN:
+        return say
+    text = say.text[: max_output_tokens * CHARS_PER_TOKEN]
+    text = text[: text.rfind(" ")] if " " in text else text
+    citations: tuple[Cite, ...] = tuple(cite for cite in say.citations if cite.position <= len(text))
+    return Say(text=text, citations=citations, shows=tuple(s for s in say.shows if s.end <= len(text)), cut_off=True)

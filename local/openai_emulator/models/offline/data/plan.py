@@ -1,0 +1,325 @@
+"""What a question asks of the data: a list of asks, each with its columns, its groups and its rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from local.openai_emulator.models.offline.data import columns as cols
+from local.openai_emulator.models.offline.data.ask import Ask, Plan
+from local.openai_emulator.models.offline.data.filters import filters_in
+from local.openai_emulator.models.offline.data.phrases import (
+    BY,
+    CHART,
+    METHOD,
+    PERIODS,
+    PIECES,
+    WHICH,
+    additive,
+    count_in,
+    hows,
+    is_low,
+    kind_of,
+)
+from local.openai_emulator.models.offline.data.profile import Column, Table
+from local.openai_emulator.models.offline.words import all_stems
+
+_REFERS = re.compile(r"\b(?:it|its|that (?:one|\w+)|the same (?:one|\w+))\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Clause:
+    kind: str
+    text: str
+
+
+def plan(question: str, tables: Sequence[Table], *, earlier: Sequence[str] = ()) -> Plan | None:
+    """What to compute for a question; None when no readable table is there.
+
+    `earlier` are the questions before in this thread, the newest last: what this question leaves open they may say.
+    """
+    table = _table_for([question, *reversed(earlier)], tables)
+    if table is None:
+        return None
+    inherited = _inherited(earlier, table)
+    if inherited and _SAME.search(question):
+        same = _same_for(question, inherited, table)
+        if same:
+            return Plan(table=table, asks=same)
+    asks = _asks(question, table, inherited)
+    return Plan(table=table, asks=tuple(asks))
+
+
+_SAME = re.compile(
+    r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^and\b(?!.*\b(?:which|when|where|what|how)\b)|\bonly\b",
+    re.IGNORECASE,
+)
+
+
+def _inherited(earlier: Sequence[str], table: Table) -> tuple[Ask, ...]:
+    """What the thread was about last: each question understood with those before it."""
+    asks: tuple[Ask, ...] = ()
+    for question in earlier:
+        same = _same_for(question, asks, table) if asks and _SAME.search(question) else ()
+        asks = same or (tuple(_asks(question, table, asks)) if kind_of(question) else asks)
+    return asks
+
+
+def _same_for(question: str, asks: Sequence[Ask], table: Table) -> tuple[Ask, ...]:
+    """The asks of before, with another figure or other rows."""
+    measures = _measures(question, table)
+    filters = filters_in(question, table, measures=measures)
+    wants_chart = bool(CHART.search(question) or re.search(r"\bshow\b", question, re.IGNORECASE))
+    if not measures and not filters:
+        return ()
+    kept = [ask for ask in asks if ask.kind != "describe"]
+    if measures and len(kept) > 1:  # "the same" is the last thing that was shown of this kind
+        kept = [ask for ask in kept if wants_chart and ask.chart] or kept
+    return tuple(
+        replace(
+            ask,
+            measures=tuple(c.name for c in measures) or ask.measures,
+            filters=filters or ask.filters,
+            by="" if any(f.column == ask.by and len(f.values) == 1 for f in filters) else ask.by,
+        )
+        for ask in kept
+    )
+
+
+def _table_for(texts: Sequence[str], tables: Sequence[Table]) -> Table | None:
+    """The table that a question is most likely about: by its file's name, its columns and its values."""
+    readable = [table for table in tables if table.columns and not table.error]
+    if not readable:
+        return None
+
+    def fit(table: Table) -> float:
+        value = 0.0
+        for weight, text in zip((1.0, 0.5, 0.25), texts, strict=False):
+            said = set(all_stems(text))
+            value += weight * 1.5 * len(said & set(cols.name_stems(table.filename.rpartition(".")[0])))
+            value += weight * 3.0 * (table.filename.lower() in text.lower())
+            value += weight * len(cols.matching(text, table.columns))
+            value += weight * 2.0 * sum(bool(condition.values) for condition in filters_in(text, table))
+            value += weight * 1.5 * bool(_by(text, table)[0])
+            value += weight * (kind_of(text) == "peak" and _has_hours(table))
+        return value
+
+    return max(readable, key=lambda table: (fit(table), table.rows))
+
+
+def _has_hours(table: Table) -> bool:
+    return any(
+        not column.high.endswith("00:00:00") or not column.low.endswith("00:00:00") for column in table.of_kind("date")
+    )
+
+
+def _asks(question: str, table: Table, inherited: Sequence[Ask]) -> list[Ask]:
+    lead, clauses = _clauses(question, table)
+    asks: list[Ask] = []
+    if not clauses and _measures(question, table):  # figures were named, but not what to do with them
+        clauses = [_Clause(kind="aggregate", text=question)]
+    for clause in clauses:
+        asks.append(_ask(clause, lead, table, before=asks, inherited=inherited))
+    if len(asks) > 1:
+        asks = [ask for ask in asks if ask.kind != "describe"] or asks[:1]
+    if CHART.search(question) and asks and not any(ask.chart for ask in asks):
+        asks[-1] = replace(asks[-1], chart=True)
+    return list(dict.fromkeys(asks)) or [Ask(kind="describe")]
+
+
+def _clauses(question: str, table: Table) -> tuple[str, list[_Clause]]:
+    """The asks of a question in its own words, and what was said before the first of them."""
+    lead, clauses = "", list[_Clause]()
+    for piece in filter(None, (part.strip() for part in PIECES.split(_protected(question, table)))):
+        kind = kind_of(piece)
+        if kind and clauses and METHOD.match(piece):
+            kind = ""
+        if not kind and not clauses:
+            lead = f"{lead} {piece}"
+        elif not kind:
+            clauses[-1] = replace(clauses[-1], text=f"{clauses[-1].text} and {piece}")
+        elif clauses and _belongs(clauses[-1], piece, kind, table):
+            merged = f"{clauses[-1].text} and {piece}"
+            clauses[-1] = _Clause(
+                kind=kind if clauses[-1].kind in ("extreme", "describe") else clauses[-1].kind, text=merged
+            )
+        else:
+            clauses.append(_Clause(kind=kind, text=piece))
+    return lead, [replace(clause, text=clause.text.replace("\x00", "and").replace("\x01", ",")) for clause in clauses]
+
+
+def _protected(question: str, table: Table) -> str:
+    """`between 9:00 and 17:00`, and a column named `price and tax`, are not parted at their "and"."""
+    question = re.sub(r"\b(between\s+[\w\"'.:-]+(?:\s+\w+){0,3}?)\s+and\s+", "\\1 \x00 ", question, flags=re.IGNORECASE)
+    for column in table.columns:
+        if " and " in column.name:
+            question = question.replace(column.name, column.name.replace("and", "\x00"))
+    return question
+
+
+def _belongs(before: _Clause, piece: str, kind: str, table: Table) -> bool:
+    """Whether a piece continues the clause before: `the mean` + `standard deviation of the wage`."""
+    if re.match(
+        r"(?:what|which|when|where|how|who|find|create|make|draw|plot|show|then|calculate|is|are)\b",
+        piece,
+        re.IGNORECASE,
+    ):
+        bare = not _measures(before.text, table) and kind == before.kind == "aggregate"
+        return (before.kind == "compare" and kind == "aggregate" and not _measures(before.text, table)) or bare
+    together = {"aggregate", "extreme", "compare", "distribution", "count"}
+    if kind == before.kind and kind in ("missing", "correlate", "normality", "outliers"):
+        return True
+    if not {kind, before.kind} <= together:
+        return False
+    return not _measures(before.text, table) or not _measures(piece, table)
+
+
+def _ask(clause: _Clause, lead: str, table: Table, *, before: Sequence[Ask], inherited: Sequence[Ask]) -> Ask:
+    text, kind = clause.text, clause.kind
+    measures = _measures(text, table)
+    by, period = _by(text, table)
+    filters = filters_in(f"{lead}. {text}", table, measures=measures)
+    refers = bool(_REFERS.search(text))
+    of_winner = refers and bool(before) and before[-1].kind == "extreme" and bool(before[-1].by)
+    named = bool(measures)
+    if not measures and kind not in ("missing", "count", "describe"):
+        names = next((ask.measures for ask in (*reversed(before), *reversed(inherited)) if ask.measures), ())
+        measures = [column for name in names if (column := table.column(name))]
+    if not filters and (refers or not named) and not of_winner:
+        filters = next((ask.filters for ask in (*reversed(before), *reversed(inherited)) if ask.filters), ())
+    ask = Ask(
+        kind=kind,
+        measures=tuple(column.name for column in measures),
+        by=by,
+        period=period,
+        how=hows(text, kind, measures),
+        count=count_in(text),
+        lowest=is_low(text, measures),
+        filters=filters,
+        chart=bool(CHART.search(text)) or kind == "trend",
+        of_winner=of_winner,
+    )
+    return _completed(ask, text, table)
+
+
+def _completed(ask: Ask, text: str, table: Table) -> Ask:
+    """What the clause left open, as the kind of ask needs it."""
+    everything = tuple(c.name for c in table.of_kind("number") if not cols.is_key(c, table))
+    if not ask.measures and ask.kind in ("peak", "trend", "top", "extreme", "outliers", "distribution", "normality"):
+        ask = replace(ask, measures=tuple(_usual(ask.kind, table)))
+    elif not ask.measures and ask.kind in ("aggregate", "compare"):
+        ask = replace(ask, measures=everything[:8])
+    if ask.kind == "peak" and not ask.period:
+        ask = replace(ask, period="hour" if _has_hours(table) else "month" if table.of_kind("date") else "")
+    if ask.kind == "trend" and ask.period in ("hour", "weekday"):  # a chart of the typical day or week
+        ask = replace(ask, kind="aggregate")
+    if ask.kind == "trend":
+        ask = _trend(ask, table)
+    if ask.kind in ("peak", "trend") and not table.of_kind("date"):
+        ask = replace(
+            ask, kind="aggregate" if ask.by else "distribution" if ask.chart and len(ask.measures) < 2 else "describe"
+        )
+    if ask.kind == "correlate" and len(ask.measures) < 2 and len(everything) < 2:
+        ask = replace(ask, kind="describe")
+    if ask.kind == "compare":
+        ask = _comparison(ask, text, table)
+    if ask.kind == "outliers":
+        z = re.search(r"z-?\s?scores?|standard deviations?|anomal|spike|unusual", text, re.IGNORECASE)
+        number = re.search(
+            r"(?:threshold of|threshold|more than|than|within)\s+(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s+standard dev",
+            text,
+            re.I,
+        )
+        limit = float(number[1] or number[2]) if number else 0.0
+        limit = limit if 0.5 <= limit <= 10 else (3.0 if z else 1.5)
+        ask = replace(
+            ask,
+            method="z" if z else "iqr",
+            limit=limit,
+            filters=tuple(f for f in ask.filters if not f.words.endswith(f" {limit:g}")),
+        )
+    if ask.kind == "normality":
+        ask = replace(
+            ask,
+            method="ks"
+            if re.search(r"kolmogorov|\bks\b", text, re.I)
+            else "dagostino"
+            if "normaltest" in text
+            else "shapiro",
+        )
+    if ask.kind == "count" and not re.search(r"\b(?:by|per|each|every)\b", text, re.IGNORECASE):
+        ask = replace(ask, period="", measures=() if ask.filters else ask.measures)
+    if (
+        ask.kind == "top"
+        and ask.period == "hour"
+        and not re.search(r"\b(?:by|per|of the day|of day)\b", text, re.IGNORECASE)
+    ):
+        ask = replace(ask, period="")  # the slowest hours are hours that were, not hours of the day
+    return ask
+
+
+def _trend(ask: Ask, table: Table) -> Ask:
+    if ask.by or any(len(f.values) == 1 for f in ask.filters):
+        return ask
+    few = [column for column in cols.categories(table, most=12) if column.kind == "text"]
+    return replace(ask, by=few[0].name if few else "")
+
+
+def _comparison(ask: Ask, text: str, table: Table) -> Ask:
+    """Groups to compare: those that were named, else a category, else the months."""
+    if re.search(r"\bweekends?\b", text, re.IGNORECASE) and table.of_kind("date"):
+        others = tuple(f for f in ask.filters if f.words not in ("at weekends", "on weekdays"))
+        return replace(ask, period="weekend", by="", how=("mean",), filters=others)
+    if not ask.by and not ask.period:
+        several = next((f for f in ask.filters if len(f.values) > 1), None)
+        if several:
+            ask = replace(ask, by=several.column)
+        elif any(f.words.count(" week") > 1 for f in ask.filters):
+            ask = replace(ask, period="nth week")
+        elif any(" and " in f.words and f.words.startswith("in ") for f in ask.filters):
+            ask = replace(ask, period="month")
+        elif any(" and " in f.words and f.words.startswith("on ") for f in ask.filters):
+            ask = replace(ask, period="day")
+        elif few := [c for c in cols.categories(table, most=12) if c.kind == "text"]:
+            ask = replace(ask, by=few[0].name)
+    return ask
+
+
+def _usual(kind: str, table: Table) -> list[str]:
+    numbers = [c for c in table.of_kind("number") if not cols.is_key(c, table)]
+    if kind == "peak":
+        numbers.sort(key=lambda column: not additive(column.name))
+    return [numbers[0].name] if numbers else []
+
+
+def _measures(text: str, table: Table) -> list[Column]:
+    numbers = table.of_kind("number", "bool")
+    found = cols.matching(text, numbers)
+    groups = {column for column in found if _by_column(text, table) is column}
+    return [column for column in found if column not in groups] or ([] if groups else found)
+
+
+def _by_column(text: str, table: Table) -> Column | None:
+    choices = cols.categories(table)
+    for match in BY.finditer(text):
+        what = re.split(r"\b(?:in|for|on|of|and|over|with|using|from|at|is|are|was|were|showing)\b", match["what"])[0]
+        if found := cols.matching(what, choices):
+            return found[0]
+    return None
+
+
+def _by(text: str, table: Table) -> tuple[str, str]:
+    """The category's column, or the period, that a clause groups its figures by."""
+    column = _by_column(text, table)
+    period = ""
+    if table.of_kind("date"):
+        period = next((name for name, pattern in PERIODS if re.search(pattern, text, re.IGNORECASE)), "")
+    if column is None:
+        choices = [c for c in table.columns if c.kind in ("text", "bool") and c.unique > 1]
+        for match in WHICH.finditer(text):
+            what = re.split(r"\b(?:has|have|had|is|are|was|were|did|does|do|with|in|on|of)\b", match["what"])[0]
+            if found := cols.matching(what, choices):
+                column = found[0]
+                break
+    return (column.name if column else ""), period

@@ -1,0 +1,158 @@
+"""The caller's own functions: whether one fits a question, with which arguments, and what its output says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from local.openai_emulator.agent.conversation import Called, Event
+from local.openai_emulator.models.offline.words import all_stems, joined, terms
+
+ENOUGH = 2.0  # words a question must share with a function's name (they count double) and description
+SURE = 3.0  # to ask the user for arguments, rather than to try documents and data
+_QUOTED = re.compile(r"[\"“'`]([^\"”'`]+)[\"”'`]")
+_NUMBER = re.compile(r"(?<![\w-])-?\d+(?:\.\d+)?(?![\w-])")
+_CODE = re.compile(r"\b[A-Za-z]+[-_]?\d[\w-]*\b|\b[A-Z]{2,}[-_][\w-]+\b")
+_PLACE = re.compile(r"\b(?:in|for|at|of|to|from|on|about|named|called)\s+((?:[A-Z][\w.-]*)(?:\s+[A-Z][\w.-]*)*)")
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
+
+Function = Mapping[str, Any]
+
+
+def next_calls(question: str, offered: Sequence[Function], turn: Sequence[Event]) -> tuple[Called, ...]:
+    """The call to hand to the caller, if a function plainly fits and was not called in this turn yet."""
+    if any(isinstance(event, Called) for event in turn):
+        return ()
+    function = fitting(question, offered)
+    if function is None:
+        return ()
+    arguments, missing = arguments_of(function, question)
+    if missing:
+        return ()
+    text = json.dumps(arguments, ensure_ascii=False)
+    digest = hashlib.sha256(f"{len(turn)}{function['name']}{text}{question}".encode()).hexdigest()[:24]
+    return (Called(call_id=f"call_{digest}", name=str(function["name"]), arguments=text),)
+
+
+def answer(question: str, offered: Sequence[Function], turn: Sequence[Event]) -> str:
+    """What the functions of this turn returned; or what must be known to call one. Empty when neither applies."""
+    called = [event for event in turn if isinstance(event, Called)]
+    done = [event for event in called if event.output is not None]
+    if done:
+        return "\n\n".join(_said(event) for event in done)
+    function = fitting(question, offered, least=SURE)
+    missing = arguments_of(function, question)[1] if function else []
+    if not function or not missing:
+        return ""
+    names = joined(name.replace("_", " ") for name in missing)
+    return f"To call `{function['name']}` I need to know: {names}. Please name {'it' if len(missing) == 1 else 'them'}."
+
+
+def fitting(question: str, offered: Sequence[Function], *, least: float = ENOUGH) -> Function | None:
+    """The function that the words of a question plainly mean, if there is one."""
+    said = set(terms(question))
+    scored = [(_fit(said, function), -index) for index, function in enumerate(offered)]
+    best = max(scored, default=(0.0, 0))
+    return offered[-best[1]] if best[0] >= least else None
+
+
+def _fit(said: set[str], function: Function) -> float:
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z])|_|-", " ", str(function.get("name", "")))
+    name = set(terms(plain))
+    described = set(terms(str(function.get("description") or ""))) - name
+    hits = len(said & name)
+    return 0.0 if not hits else 3.0 * hits / len(name) + 0.5 * len(said & described)
+
+
+def arguments_of(function: Function, question: str) -> tuple[dict[str, Any], list[str]]:
+    """The arguments that a question gives, and the required ones that it does not."""
+    schema = function.get("parameters") or {}
+    properties: Mapping[str, Mapping[str, Any]] = schema.get("properties") or {}
+    required = list(schema.get("required") or [])
+    found: dict[str, Any] = {}
+    taken: set[str] = set()
+    for name, kind in properties.items():
+        value = _value(name, kind, question, taken, wanted=name in required)
+        if value is not None:
+            found[name] = value
+            taken.add(str(value))
+        elif function.get("strict") and _may_be_null(kind):
+            found[name] = None
+    return found, [name for name in required if name not in found]
+
+
+def _may_be_null(kind: Mapping[str, Any]) -> bool:
+    return isinstance(kind.get("type"), list) and "null" in kind["type"]
+
+
+def _value(name: str, kind: Mapping[str, Any], question: str, taken: set[str], *, wanted: bool) -> Any:
+    said = kind.get("type")
+    types: list[Any] = said if isinstance(said, list) else [said]
+    if kind.get("enum"):
+        return next(
+            (value for value in kind["enum"] if re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", question, re.I)),
+            None,
+        )
+    if "number" in types or "integer" in types:
+        return _number(name, question, taken, whole="number" not in types)
+    if "boolean" in types:
+        return True if set(terms(name.replace("_", " "))) & set(all_stems(question)) else None
+    if "array" in types and isinstance(kind.get("items"), Mapping):
+        one = _value(name, kind["items"], question, taken, wanted=wanted)
+        return None if one is None else [one]
+    return _text(name, kind, question, taken, wanted=wanted) if "string" in types else None
+
+
+def _number(name: str, question: str, taken: set[str], *, whole: bool) -> float | int | None:
+    near = re.search(rf"{re.escape(name.replace('_', ' '))}\s*(?:of|is|=|:|to)?\s*(-?\d+(?:\.\d+)?)", question, re.I)
+    numbers = [near[1]] if near else [text for text in _NUMBER.findall(question) if text not in taken]
+    if not numbers:
+        return None
+    value = float(numbers[0])
+    return int(value) if whole or value.is_integer() else value
+
+
+def _text(name: str, kind: Mapping[str, Any], question: str, taken: set[str], *, wanted: bool) -> str | None:
+    described = f"{name} {kind.get('description', '')} {kind.get('format', '')}".lower()
+    patterns: list[re.Pattern[str]] = []
+    if "date" in described:
+        patterns = [_DATE]
+    elif "mail" in described:
+        patterns = [_MAIL]
+    elif wanted:
+        plain = re.escape(re.sub(r"_?id$|_?name$", "", name).replace("_", " ").strip() or name)
+        patterns = [
+            _QUOTED,
+            re.compile(rf"\b{plain}\s+(?:is\s+|named\s+|called\s+)?([A-Z][\w-]*|\w*\d[\w-]*)", re.I),
+            _CODE,
+            _PLACE,
+        ]
+    for pattern in patterns:
+        for match in pattern.finditer(question):
+            value = (match[1] if pattern.groups else match[0]).strip(" .?!,")
+            if value and value not in taken:
+                return value
+    return None
+
+
+def _said(called: Called) -> str:
+    """The output of a call as text: fields as a list, anything else as it came."""
+    output = called.output or ""
+    try:
+        value = json.loads(output)
+    except ValueError:
+        return output or f"`{called.name}` returned nothing."
+    if isinstance(value, dict) and value and all(not isinstance(v, dict | list) for v in value.values()):
+        lines = [f"- {str(key).replace('_', ' ')}: {_scalar(item)}" for key, item in value.items()]
+        return f"`{called.name}` returned:\n\n" + "\n".join(lines)
+    if isinstance(value, dict | list):
+        return f"`{called.name}` returned:\n\n```json\n{json.dumps(value, indent=2, ensure_ascii=False)}\n```"
+    return f"`{called.name}` returned {_scalar(value)}."
+
+
+def _scalar(value: Any) -> str:
+    return {True: "yes", False: "no", None: "none"}[value] if value is None or isinstance(value, bool) else str(value)

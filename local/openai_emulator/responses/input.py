@@ -1,0 +1,254 @@
+"""What a `POST /responses` asks for: the body, its tools, and its input items as events of the conversation.
+
+Source: https://developers.openai.com/api/reference/resources/responses/methods/create
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from openai.types.responses import (
+    ResponseCodeInterpreterToolCall,
+    ResponseFileSearchToolCall,
+    ResponseFunctionToolCallItem,
+    ResponseFunctionToolCallOutputItem,
+    ResponseInputMessageItem,
+    ResponseOutputMessage,
+    ResponseReasoningItem,
+)
+from pydantic import BaseModel, Field
+
+from local.openai_emulator.agent.conversation import Called, Cite, Event, Ran, Said, Searched
+from local.openai_emulator.errors import ApiError, invalid, not_implemented
+from local.openai_emulator.http import wire
+from local.openai_emulator.search.passage import Passage
+from local.openai_emulator.tools.input import _NOT_IMPLEMENTED
+
+Include = Literal[
+    "file_search_call.results",
+    "code_interpreter_call.outputs",
+    # of items that never occur here, so these have nothing to add
+    "web_search_call.results",
+    "web_search_call.action.sources",
+    "message.input_image.image_url",
+    "computer_call_output.output.image_url",
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+]
+
+
+class TextFormat(wire.Body):
+    type: str = "text"
+    name: str | None = None
+    description: str | None = None
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
+    strict: bool | None = None
+
+
+class TextConfig(wire.Body):
+    format: TextFormat | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+
+
+class CreateResponse(wire.Body):
+    model: Annotated[str, Field(min_length=1)]
+    input: str | list[dict[str, Any]] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    background: bool | None = None
+    store: bool | None = None
+    stream: bool | None = None
+    include: list[Include] | None = None
+    metadata: wire.Metadata | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=16)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    text: TextConfig | None = None
+    # taken and given back, without an effect
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: dict[str, Any] | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    service_tier: str | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    stream_options: dict[str, Any] | None = None
+    # answered with 501
+    conversation: Any = None
+    prompt: Any = None
+    moderation: Any = None
+    context_management: Any = None
+    background_options: Any = None
+    prompt_cache_options: Any = None
+
+
+def check(asked: CreateResponse) -> None:
+    """Raises ApiError: 501 for what this emulator does not do, 400 for what nobody does."""
+    for name in _NOT_IMPLEMENTED:
+        if getattr(asked, name) is not None:
+            raise not_implemented(f"the parameter '{name}' of responses", param=name)
+    if asked.stream:
+        raise not_implemented("streamed responses; use background=True and retrieve", param="stream")
+    if asked.text and asked.text.format and asked.text.format.type != "text":
+        raise not_implemented(f"text.format '{asked.text.format.type}'", param="text.format")
+    if asked.background and asked.store is False:
+        raise invalid("Background mode requires 'store' to be true.", param="store")
+    if not asked.input and asked.previous_response_id is None:
+        raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
+
+
+# ---- input items -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    items: tuple[BaseModel, ...]  # as `GET /responses/{id}/input_items` lists them
+    events: tuple[Event, ...]
+
+
+def read_input(asked: str | Sequence[Mapping[str, Any]] | None, history: Sequence[Event]) -> Input:
+    """Input items and what they say. Outputs of functions are joined to the calls they answer.
+
+    Raises:
+        ApiError: 400 for a malformed item, an output without its call or a call left without output; 501 for the rest.
+    """
+    if isinstance(asked, str):
+        asked = [{"role": "user", "content": asked}]
+    items: list[BaseModel] = []
+    events: list[Event] = []
+    waiting = {event.call_id: event for event in settled(history) if isinstance(event, Called) and event.output is None}
+    for number, raw in enumerate(asked or ()):
+        item = _read_item(raw, f"input[{number}]")
+        items.append(item)
+        if isinstance(item, ResponseFunctionToolCallItem):
+            waiting[item.call_id] = Called(call_id=item.call_id, name=item.name, arguments=item.arguments)
+        elif isinstance(item, ResponseFunctionToolCallOutputItem):
+            call = waiting.pop(item.call_id or "", None)
+            if call is None:
+                message = f"No tool call found for function call output with call_id {item.call_id}."
+                raise invalid(message, param="input", code=None)
+            events.append(replace(call, output=_output_text(item, f"input[{number}]")))
+        else:
+            events.extend(_event(item, f"input[{number}]"))
+    if waiting:
+        raise invalid(f"No tool output found for function call {next(iter(waiting))}.", param="input", code=None)
+    return Input(items=tuple(items), events=tuple(events))
+
+
+def settled(events: Iterable[Event]) -> tuple[Event, ...]:
+    """The conversation with each function call once: where it was answered, or where it still waits."""
+    events = tuple(events)
+    done = {event.call_id for event in events if isinstance(event, Called) and event.output is not None}
+    return tuple(
+        event for event in events if not (isinstance(event, Called) and event.output is None and event.call_id in done)
+    )
+
+
+_ITEMS: Mapping[str, tuple[str, type[BaseModel]]] = {
+    "function_call": ("fc_", ResponseFunctionToolCallItem),
+    "function_call_output": ("fco_", ResponseFunctionToolCallOutputItem),
+    "file_search_call": ("fs_", ResponseFileSearchToolCall),
+    "code_interpreter_call": ("ci_", ResponseCodeInterpreterToolCall),
+    "reasoning": ("rs_", ResponseReasoningItem),
+}
+
+
+def _read_item(raw: Mapping[str, Any], within: str) -> BaseModel:
+    kind = raw.get("type", "message")
+    if kind == "message":
+        return _read_message(raw, within)
+    if kind not in _ITEMS:
+        raise not_implemented(f"the input item '{kind}'", param=f"{within}.type")
+    prefix, model = _ITEMS[kind]
+    given = {key: value for key, value in raw.items() if value is not None}
+    return wire.parse({"id": wire.new_id(prefix), "status": "completed", **given}, model, within=within)
+
+
+def _read_message(raw: Mapping[str, Any], within: str) -> BaseModel:
+    role = raw.get("role")
+    own = "output_text" if role == "assistant" else "input_text"
+    content = raw.get("content")
+    if isinstance(content, str):
+        content = [{"type": own, "text": content}]
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise invalid("Expected a string or a list of content parts.", param=f"{within}.content")
+    parts = [_read_part(part, own, f"{within}.content[{number}]") for number, part in enumerate(content)]
+    body = {"id": raw.get("id") or wire.new_id("msg_"), "type": "message", "role": role, "status": "completed"}
+    model = ResponseOutputMessage if role == "assistant" else ResponseInputMessageItem
+    return wire.parse({**body, "content": parts}, model, within=within)
+
+
+def _read_part(part: Mapping[str, Any], own: str, within: str) -> dict[str, Any]:
+    kind = part.get("type", own)
+    if kind not in ("input_text", "output_text", "text", "refusal"):
+        raise not_implemented(f"input content of type '{kind}'", param=f"{within}.type")
+    text = part.get("refusal" if kind == "refusal" else "text")
+    if own == "input_text":
+        return {"type": own, "text": text}
+    return {"type": own, "text": text, "annotations": part.get("annotations") or [], "logprobs": []}
+
+
+def _event(item: BaseModel, within: str) -> list[Event]:
+    """What an item tells the model; nothing for reasoning, which no model here can read."""
+    if isinstance(item, ResponseInputMessageItem):
+        return [Said(role=item.role, text="".join(getattr(part, "text", "") for part in item.content))]
+    if isinstance(item, ResponseOutputMessage):
+        return [_said_before(item)]
+    if isinstance(item, ResponseFileSearchToolCall):
+        return [_searched_before(item)]
+    if isinstance(item, ResponseCodeInterpreterToolCall):
+        logs = "".join(output.logs for output in item.outputs or () if output.type == "logs")
+        return [Ran(code=item.code or "", logs=logs)]
+    return []
+
+
+def _said_before(message: ResponseOutputMessage) -> Said:
+    text, citations = "", []
+    for part in message.content:
+        if part.type != "output_text":
+            continue
+        citations += [
+            Cite(position=len(text) + note.index, file_id=note.file_id, filename=note.filename)
+            for note in part.annotations
+            if note.type == "file_citation"
+        ]
+        text += part.text
+    return Said(role="assistant", text=text, citations=tuple(citations))
+
+
+def _searched_before(call: ResponseFileSearchToolCall) -> Searched:
+    passages = (
+        Passage(
+            file_id=result.file_id or "",
+            filename=result.filename or "",
+            text=result.text or "",
+            score=result.score or 0.0,
+            attributes=result.attributes or {},
+        )
+        for result in call.results or ()
+    )
+    return Searched(queries=tuple(call.queries), passages=tuple(passages))
+
+
+def _output_text(item: ResponseFunctionToolCallOutputItem, within: str) -> str:
+    if isinstance(item.output, str):
+        return item.output
+    texts = [part.text for part in item.output if part.type == "input_text"]
+    if len(texts) != len(item.output):
+        raise not_implemented("images and files as the output of a function", param=f"{within}.output")
+    return "".join(texts)
+
+
+def previous_not_found(response_id: str) -> ApiError:
+    return invalid(
+        f"Previous response with id '{response_id}' not found.",
+        param="previous_response_id",
+        code="previous_response_not_found",
+    )

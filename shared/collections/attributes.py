@@ -1,0 +1,81 @@
+"""What goes along with a file in a vector store: where it comes from, and what its owner has set on the blob. Pure.
+
+At most 16 pairs; a key has up to 64 characters, a text up to 512.
+Source: https://platform.openai.com/docs/api-reference/vector-stores-files
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.collections.visibility import version_of
+from shared.models.documents import Version
+
+PAIRS_MAX = 16
+KEY_MAX_CHARS = 64
+VALUE_MAX_CHARS = 512
+OWN = ("path", "path_2", "etag", "version", "kind", "since", "modified", "first_page", "page")
+
+Attributes = dict[str, str | float | bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Which version of which document a file at the service was made of, and on which page of it the file begins."""
+
+    path: str
+    etag: str | None = None
+    last_modified_at: datetime | None = None
+    first_page: int = 1
+
+    def page(self, number: object) -> int | None:
+        """The page of the document that is this page of the file; None where files of its kind have no pages."""
+        return int(number) + self.first_page - 1 if isinstance(number, int | float) else None
+
+
+def attributes_of(path: str, version: Version, *, since: datetime, first_page: int | None = None) -> Attributes:
+    """`since` is the moment from which a search may find the file. Metadata of the blob follows as far as it fits."""
+    own: Attributes = {
+        "etag": version.etag,
+        "version": version_of(path, version.etag),
+        "kind": version.kind,
+        "since": since.timestamp(),
+        "modified": version.last_modified_at.timestamp(),
+    }
+    for n in range(0, len(path), VALUE_MAX_CHARS):  # a path has up to 1,024 characters
+        own["path" if n == 0 else f"path_{n // VALUE_MAX_CHARS + 1}"] = path[n : n + VALUE_MAX_CHARS]
+    if first_page is not None:
+        own["first_page"] = first_page
+    theirs = {key.lower(): value for key, value in version.metadata.items()}
+    fitting = {k: _typed(v) for k, v in sorted(theirs.items()) if k not in OWN and 0 < len(k) <= KEY_MAX_CHARS}
+    return {**own, **dict(list(fitting.items())[: PAIRS_MAX - len(own)])}
+
+
+def metadata_of(attributes: Mapping[str, object]) -> dict[str, str | float | bool]:
+    """What the document's owner has set."""
+    return {k: v for k, v in attributes.items() if k not in OWN and isinstance(v, str | int | float | bool)}
+
+
+def source_of(attributes: Mapping[str, object]) -> Source | None:
+    """None when the file was not sent by this app."""
+    if not isinstance(attributes.get("path"), str):
+        return None
+    etag, modified, first_page = (attributes.get(key) for key in ("etag", "modified", "first_page"))
+    return Source(
+        path="".join(str(attributes.get(key, "")) for key in ("path", "path_2")),
+        etag=etag if isinstance(etag, str) else None,
+        last_modified_at=datetime.fromtimestamp(modified, UTC) if isinstance(modified, int | float) else None,
+        first_page=int(first_page) if isinstance(first_page, int | float) else 1,
+    )
+
+
+def _typed(text: str) -> str | float | bool:
+    """Metadata is text; what is plainly a number or a truth value can be compared as one."""
+    if text in ("true", "false"):
+        return text == "true"
+    if re.fullmatch(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?", text):
+        return float(text)
+    return text[:VALUE_MAX_CHARS]

@@ -1,0 +1,90 @@
+"""Search without an answer: the passages of a collection that fit a query best."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.collections.attributes import metadata_of, source_of
+from shared.collections.stores import Collections
+from shared.collections.visibility import Scopes
+from shared.engines.stores import Passage, VectorStores, Within
+from shared.errors import Busy, NotFound, ServiceMissing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A passage. `score` is from 0 to 1; `metadata` is what the document's owner has set on the blob."""
+
+    document: str
+    text: str
+    score: float
+    page: int | None
+    etag: str | None
+    last_modified_at: datetime | None
+    file_id: str
+    filename: str
+    metadata: dict[str, str | float | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hits:
+    hits: list[Hit]
+    indexing: int  # documents of the collection of which a version is still to come
+
+
+class Search:
+    def __init__(
+        self, *, collections: Collections, stores: VectorStores, scopes: Scopes, now: Callable[[], datetime]
+    ) -> None:
+        self._collections = collections
+        self._stores = stores
+        self._scopes = scopes
+        self._now = now
+
+    async def search(self, query: str, *, collection: str, where: Mapping[str, Any] | None, limit: int) -> Hits:
+        """Ask all stores of the collection.
+
+        Raises:
+            NotFound: there is no such collection.
+            ServiceError: the service does not take this filter.
+        """
+        as_of = self._now()  # before the scope is read: what comes later is not in it, and is not to be found
+        found, scope = await asyncio.gather(self._collections.find(collection), self._scopes.of(collection))
+        if found is None:
+            raise NotFound(
+                f"There is no collection {collection!r}. A collection is a folder in the container 'documents'; it "
+                "exists from its first indexed document on.",
+                code="collection_not_found",
+            )
+        within = Within(as_of=as_of, excluded=scope.excluded, where=where)
+        try:
+            asked = [self._stores.search(store_id, query, limit=limit, within=within) for store_id in found.stores]
+            passages = [passage for answer in await asyncio.gather(*asked) for passage in answer]
+        except ServiceMissing as exc:
+            raise Busy(
+                f"The index of {collection!r} is gone at the service; it is built anew. Try again in a few minutes.",
+                code="collection_rebuilding",
+            ) from exc
+        best = sorted(passages, key=lambda passage: -passage.score)[:limit]
+        return Hits(hits=[hit for hit in map(_hit, best) if hit], indexing=scope.indexing)
+
+
+def _hit(passage: Passage) -> Hit | None:
+    source = source_of(passage.attributes)
+    if source is None:
+        return None
+    return Hit(
+        document=source.path,
+        text=passage.text,
+        score=round(min(max(passage.score, 0.0), 1.0), 4),
+        page=source.page(passage.attributes.get("page")),
+        etag=source.etag,
+        last_modified_at=source.last_modified_at,
+        file_id=passage.file_id,
+        filename=passage.filename,
+        metadata=metadata_of(passage.attributes),
+    )

@@ -1,0 +1,164 @@
+"""What is there: documents and receipts, page by page. Reads only."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from shared.documents.record import document_records, receipt_prefix, receipt_records, record_name, summary_in
+from shared.errors import BadRequest, BlobMissing, NotFound
+from shared.models.documents import Document, DocumentStatus, DocumentSummary, Receipt, collection_of
+from shared.storage.records import key_of
+
+if TYPE_CHECKING:
+    from shared.storage.blobs import BlobInfo, Blobs
+
+
+PAGES_MAX = 20  # that are looked through for documents that a filter lets pass
+PENDING = "pending:"  # begins a cursor into the blobs that nobody has taken up yet
+
+
+class Catalogue:
+    def __init__(self, documents: Blobs, state: Blobs) -> None:
+        self._blobs = documents
+        self._state = state
+        self._records = document_records(state)
+        self._receipts = receipt_records(state)
+
+    # ---- documents -----------------------------------------------------------------------------------------------
+
+    async def find(self, path: str) -> Document | None:
+        stored = await self._records.read(path)
+        return stored.value if stored else None
+
+    async def get(self, path: str) -> Document:
+        """A document, also one that nobody has taken up yet.
+
+        Raises:
+            NotFound: there is neither record nor blob.
+        """
+        if found := await self.find(path):
+            return found
+        try:
+            return _pending_document(await self._blobs.info(path))
+        except BlobMissing as exc:
+            raise NotFound(
+                f"There is no document {path!r}. Give its path in the container 'documents', as GET /api/documents "
+                "lists it.",
+                code="document_not_found",
+            ) from exc
+
+    async def page(
+        self,
+        *,
+        collection: str | None = None,
+        status: DocumentStatus | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> tuple[list[DocumentSummary], str | None]:
+        """By path within each collection; blobs that nobody has taken up yet (`pending`) come last.
+
+        A page may hold less than `limit`, even none; there is more as long as a cursor comes along.
+        """
+        found: list[DocumentSummary] = []
+        place = _decoded(cursor)
+        if status != "pending" and (place is None or not place.startswith(PENDING)):
+            for _ in range(PAGES_MAX):
+                page, place = await self._state.page(_prefix(collection), limit=limit - len(found), cursor=place)
+                found += [summary for summary in map(summary_in, page) if status in (None, summary.status)]
+                if place is None or len(found) >= limit:
+                    break
+            if place is not None:
+                return found, _encoded(place)
+        if status not in (None, "pending"):
+            return found, None
+        if len(found) >= limit:
+            return found, _encoded(PENDING)
+        after = place.removeprefix(PENDING) if place else ""
+        pending, more = await self._pending(collection, limit=limit - len(found), after=after)
+        return found + pending, _encoded(PENDING + pending[-1].path) if more else None
+
+    async def all(self, collection: str | None = None) -> AsyncIterator[DocumentSummary]:
+        """Every document that has a record."""
+        async for blob in self._state.list(_prefix(collection)):
+            yield summary_in(blob)
+
+    async def _pending(self, collection: str | None, *, limit: int, after: str) -> tuple[list[DocumentSummary], bool]:
+        found = [name for name in await self.not_taken_up(collection) if name > after]
+        infos = await asyncio.gather(*(self._maybe(name) for name in found[:limit]))
+        return [_pending_summary(info) for info in infos if info], len(found) > limit
+
+    async def not_taken_up(self, collection: str | None) -> list[str]:
+        """Paths of blobs without a record: two listings of names, whatever their number."""
+        known = {name async for name in self._state.list_names(_prefix(collection))}
+        return sorted([name async for name in names_in(self._blobs, collection) if record_name(name) not in known])
+
+    async def _maybe(self, path: str) -> BlobInfo | None:
+        try:
+            return await self._blobs.info(path)
+        except BlobMissing:
+            return None
+
+    # ---- receipts ------------------------------------------------------------------------------------------------
+
+    async def receipts(
+        self, *, collection: str | None, path: str | None, limit: int, cursor: str | None
+    ) -> tuple[list[Receipt], str | None]:
+        """Of one document the newest first; else by document."""
+        prefix = receipt_prefix(path) if path else f"receipts/{key_of(collection)}/" if collection else "receipts/"
+        page, place = await self._state.page(prefix, limit=limit, cursor=_decoded(cursor))
+        stored = await asyncio.gather(*(self._receipts.read_named(blob.name) for blob in page))
+        return [each.value for each in stored if each], _encoded(place) if place else None
+
+
+async def names_in(documents: Blobs, collection: str | None) -> AsyncIterator[str]:
+    """The paths of a collection's blobs; those without a folder are in `default`."""
+    prefix = f"{collection}/" if collection and collection != "default" else ""
+    async for name in documents.list_names(prefix):
+        if collection is None or collection_of(name) == collection:
+            yield name
+
+
+def _prefix(collection: str | None) -> str:
+    return f"index/{key_of(collection)}/" if collection else "index/"
+
+
+def _pending_summary(blob: BlobInfo) -> DocumentSummary:
+    return DocumentSummary(
+        path=blob.name,
+        collection=collection_of(blob.name),
+        status="pending",
+        size_bytes=blob.size_bytes,
+        etag=blob.etag,
+        updated_at=blob.last_modified_at,
+    )
+
+
+def _pending_document(blob: BlobInfo) -> Document:
+    return Document(
+        path=blob.name,
+        collection=collection_of(blob.name),
+        status="pending",
+        size_bytes=blob.size_bytes,
+        etag=blob.etag,
+        updated_at=blob.last_modified_at,
+    )
+
+
+# ---- cursors: storage's own, and what is no cursor of ours is told so ---------------------------------------------
+
+
+def _encoded(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _decoded(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as exc:
+        raise BadRequest("The cursor is not one that this API has given out.", code="invalid_cursor") from exc

@@ -1,0 +1,88 @@
+"""Collections as their owners see them: what they hold and what that costs a day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.collections.stores import Collections
+from shared.documents.catalogue import Catalogue
+from shared.errors import NotFound
+from shared.models.documents import Collection, DocumentStatus
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """A collection.
+
+    `usage_bytes` is what the service counts for its vector stores, `cost_usd_per_day` what that costs when no part of
+    it is free. A store that the service has dropped is in `missing_stores`, and its documents are indexed anew.
+    """
+
+    name: str
+    created_at: datetime
+    documents: int
+    statuses: dict[DocumentStatus, int]
+    size_bytes: int  # of the documents
+    stores: tuple[str, ...]
+    missing_stores: tuple[str, ...]
+    usage_bytes: int
+    cost_usd_per_day: float
+    expires_days: int | None
+    expires_at: datetime | None
+    removing: bool
+
+
+class Holdings:
+    def __init__(self, collections: Collections, catalogue: Catalogue, *, usd_per_gib_day: float) -> None:
+        self._collections = collections
+        self._catalogue = catalogue
+        self._usd_per_gib_day = usd_per_gib_day
+
+    async def all(self) -> list[Holding]:
+        return [await self._holding(collection) async for collection in self._collections.all()]
+
+    async def get(self, name: str) -> Holding:
+        """Raises NotFound."""
+        return await self._holding(_found(name, await self._collections.find(name)))
+
+    async def set_expiry(self, name: str, days: int | None) -> Holding:
+        """Raises NotFound."""
+        return await self._holding(_found(name, await self._collections.set_expiry(name, days)))
+
+    async def _holding(self, collection: Collection) -> Holding:
+        statuses: Counter[DocumentStatus] = Counter()
+        size_bytes = 0
+        async for document in self._catalogue.all(collection.name):
+            statuses[document.status] += 1
+            size_bytes += document.size_bytes
+        stores = await self._collections.describe(collection)
+        there = [info for info in stores.values() if info and not info.expired]
+        usage_bytes = sum(info.usage_bytes for info in there)
+        return Holding(
+            name=collection.name,
+            created_at=collection.created_at,
+            documents=statuses.total(),
+            statuses=dict(statuses),
+            size_bytes=size_bytes,
+            stores=collection.stores,
+            missing_stores=tuple(store_id for store_id, info in stores.items() if info is None or info.expired),
+            usage_bytes=usage_bytes,
+            cost_usd_per_day=round(usage_bytes / GIB * self._usd_per_gib_day, 6),
+            expires_days=collection.expires_days,
+            expires_at=min((info.expires_at for info in there if info.expires_at), default=None),
+            removing=collection.removing,
+        )
+
+
+def _found(name: str, collection: Collection | None) -> Collection:
+    if collection is None:
+        raise NotFound(
+            f"There is no collection {name!r}. A collection is a folder in the container 'documents'; it exists from "
+            "its first indexed document on.",
+            code="collection_not_found",
+        )
+    return collection

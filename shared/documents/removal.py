@@ -1,0 +1,187 @@
+"""Taking away what was made of documents: versions that were replaced, documents that were deleted, whole folders.
+
+A removal leaves a receipt: what there was, each looked for again after it was deleted. The receipt is written before
+the record goes, and once more after, so that a crash in between can be told and mended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from shared.collections.stores import Collections
+from shared.documents.catalogue import names_in
+from shared.documents.record import document_records, receipt_prefix, receipt_records, record_name
+from shared.engines.stores import VectorStores
+from shared.errors import ServiceMissing
+from shared.models.documents import Document, Receipt, Removed, Version
+from shared.models.ids import new_id
+from shared.storage.records import Stored
+
+if TYPE_CHECKING:
+    from shared.push.notices import Push
+    from shared.storage.blobs import Blobs, Queue
+
+log = logging.getLogger(__name__)
+
+BATCH = 100  # blobs that are deleted for one queue message
+AT_ONCE = 8
+COLLECTION_LOOK_S = 2
+
+Kind = Literal["store_entry", "file", "data_card", "code_interpreter_copy"]
+
+
+class Removal:
+    def __init__(
+        self,
+        *,
+        documents: Blobs,
+        state: Blobs,
+        indexing: Queue,
+        stores: VectorStores,
+        collections: Collections,
+        push: Push,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._blobs = documents
+        self._state = state
+        self._queue = indexing
+        self._stores = stores
+        self._collections = collections
+        self._push = push
+        self._now = now
+        self._records = document_records(state)
+        self._receipts = receipt_records(state)
+
+    # ---- one document --------------------------------------------------------------------------------------------
+
+    async def discard(self, versions: Sequence[Version]) -> None:
+        """Delete the service's copies of these versions."""
+        for version in versions:
+            for file_id in version.file_ids:
+                await self._stores.discard(version.store_id, file_id)
+
+    async def complete(self, stored: Stored[Document]) -> None:
+        """Delete everything that was made of a document, its record last.
+
+        Raises:
+            BlobChanged: the document came back meanwhile.
+        """
+        document = stored.value
+        await self.discard(document.retired)
+        removed = [await self._verified(*thing) for version in document.retired for thing in _things(version)]
+        receipt = Receipt(
+            id=document.receipt_id or new_id("rcpt", self._now()),
+            path=document.path,
+            collection=document.collection,
+            etag=document.etag,
+            requested_at=document.updated_at,
+            removed_at=self._now(),
+            removed=(*removed, Removed(kind="record", id=record_name(document.path), gone=False)),
+            complete=False,
+        )
+        await self._write_receipt(receipt)
+        await self._records.delete(document.path, stored)
+        await self._close(receipt)
+
+    async def finish(self, path: str) -> None:
+        """Close the receipts of a document whose record is gone: the process died before it could."""
+        async for blob in self._state.list(receipt_prefix(path)):
+            if not blob.metadata.get("complete"):
+                found = await self._receipts.read_named(blob.name)
+                if found:
+                    await self._close(found.value)
+
+    async def _close(self, receipt: Receipt) -> None:
+        things = tuple(replace(t, gone=True) if t.kind == "record" else t for t in receipt.removed)
+        closed = replace(receipt, removed=things, complete=all(thing.gone for thing in things))
+        if self._push.on:
+            data = {"path": receipt.path, "collection": receipt.collection, "etag": receipt.etag, "receipt": receipt.id}
+            await self._push.announce("document.removed", id=receipt.id, data=data)
+        await self._write_receipt(closed)
+        log.info("document.removed", extra={"path": receipt.path, "complete": closed.complete})
+
+    async def _verified(self, kind: Kind, file_id: str, store_id: str) -> Removed:
+        """Look for it at the service, which should not find it."""
+        if kind != "store_entry":
+            return Removed(kind=kind, id=file_id, gone=not await self._stores.has_file(file_id))
+        try:
+            await self._stores.state(store_id, file_id)
+        except ServiceMissing:
+            return Removed(kind=kind, id=f"{store_id}/{file_id}", gone=True)
+        return Removed(kind=kind, id=f"{store_id}/{file_id}", gone=False)
+
+    async def _write_receipt(self, receipt: Receipt) -> None:
+        name = f"{receipt_prefix(receipt.path)}{receipt.id}.json"
+        await self._receipts.put(name, receipt, tags={"complete": "true"} if receipt.complete else {})
+
+    # ---- folders and collections ---------------------------------------------------------------------------------
+
+    async def begin(self, path: str) -> None:
+        """Delete a blob, or with a slash at the end all below it; what was made of them follows."""
+        if path.endswith("/"):
+            await self._queue.send({"folder": path})
+        else:
+            await self._blobs.delete(path)
+            await self._queue.send({"removed": path})
+
+    async def remove_folder(self, folder: str) -> None:
+        """Delete a batch of the blobs below it, and come back for the rest."""
+        names: list[str] = []
+        async for name in self._blobs.list_names(folder):
+            names.append(name)
+            if len(names) == BATCH:
+                break
+        await self._delete(names)
+        if len(names) == BATCH:
+            await self._queue.send({"folder": folder})
+
+    async def begin_collection(self, name: str) -> bool:
+        """False when there is no such collection."""
+        found = await self._collections.begin_removal(name)
+        if found:
+            await self._queue.send({"collection": name})
+        return found is not None
+
+    async def remove_collection(self, name: str) -> None:
+        """Delete a batch of its blobs, and come back until nothing of it is left; then its stores go."""
+        found = await self._collections.find(name)
+        if found is None or not found.removing:
+            return
+        names: list[str] = []
+        async for path in names_in(self._blobs, name):
+            names.append(path)
+            if len(names) == BATCH:
+                break
+        await self._delete(names)
+        left, _ = await self._state.page(f"{record_name(f'{name}/x').rsplit('/', 2)[0]}/", limit=1, cursor=None)
+        if names or left:
+            await self._queue.send({"collection": name}, delay_s=0 if len(names) == BATCH else COLLECTION_LOOK_S)
+        else:
+            await self._collections.finish_removal(name)
+            log.info("collection.removed", extra={"collection": name})
+
+    async def _delete(self, names: Sequence[str]) -> None:
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def delete(name: str) -> None:
+            async with slots:
+                await self.begin(name)
+
+        await asyncio.gather(*(delete(name) for name in names))
+
+
+def _things(version: Version) -> list[tuple[Kind, str, str]]:
+    """Everything at the service that was made of a version: what, file id, store id."""
+    store_id = version.store_id or ""
+    things: list[tuple[Kind, str, str]] = []
+    for file_id in version.parts:
+        things.append(("store_entry", file_id, store_id))
+        things.append(("data_card" if version.data_file_id else "file", file_id, store_id))
+    if version.data_file_id:
+        things.append(("code_interpreter_copy", version.data_file_id, store_id))
+    return things

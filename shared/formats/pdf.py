@@ -1,0 +1,134 @@
+"""DOC."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from io import SEEK_END
+from typing import IO
+
+from shared.formats.base import (
+    BYTES_PER_TOKEN,
+    PART_BYTES,
+    PARTS_MAX,
+    Part,
+    Unreadable,
+    _failed,
+    _file,
+    _too_long,
+    _unsupported,
+)
+from shared.models.documents import Reason
+
+PDF_PAGES_TRIED = 200  # spread over the document; a scan of more pages is told by these
+
+
+# PDFium is not thread-safe: whoever calls into it holds this.
+PDFIUM = threading.Lock()
+
+
+def _check_pdf(content: IO[bytes]) -> None:
+    """Raises Unreadable when the PDF is locked, damaged or a scan."""
+    import pypdfium2
+
+    content.seek(0)
+    with PDFIUM:
+        try:
+            document = pypdfium2.PdfDocument(content)
+        except pypdfium2.PdfiumError as exc:
+            if re.search("password|security", str(exc), re.IGNORECASE):
+                raise _failed("encrypted", "The PDF is protected by a password. Remove it and drop the file.") from exc
+            raise _failed("damaged", "The PDF is damaged and cannot be opened.") from exc
+        try:
+            count = len(document)
+            if not count:
+                raise _failed("damaged", "The PDF has no pages.")
+            step = max(1, -(-count // PDF_PAGES_TRIED))
+            if not any(page_text(document, number).strip() for number in range(0, count, step)):
+                raise _unsupported(
+                    "The PDF has no text: its pages are pictures. Run OCR and drop the searchable PDF.", "no_text"
+                )
+        finally:
+            document.close()
+
+
+def page_text(document: object, number: int) -> str:
+    """A page's text, "" for a page that cannot be read. `number` counts from 0; the caller holds `PDFIUM`."""
+    import pypdfium2
+
+    assert isinstance(document, pypdfium2.PdfDocument)
+    try:
+        page = document[number]
+    except pypdfium2.PdfiumError:
+        return ""
+    try:
+        text = page.get_textpage()
+        try:
+            return str(text.get_text_range())
+        finally:
+            text.close()
+    except pypdfium2.PdfiumError:
+        return ""
+    finally:
+        page.close()
+
+
+def _pages(content: IO[bytes], max_tokens: int) -> Iterator[Part]:
+    import pypdfium2
+
+    size_bytes = content.seek(0, SEEK_END)
+    content.seek(0)
+    with PDFIUM:
+        document = pypdfium2.PdfDocument(content)
+    try:
+        tokens = []
+        for number in range(len(document)):
+            with PDFIUM:  # page by page, so that another document gets its turn
+                tokens.append(len(page_text(document, number).encode("utf-8", "replace")) // BYTES_PER_TOKEN)
+        if sum(tokens) <= max_tokens:
+            yield Part(content=content)
+            return
+        ranges = _ranges(tokens, max_tokens=max_tokens, max_pages=max(1, PART_BYTES * len(tokens) // size_bytes))
+        if len(ranges) > PARTS_MAX:
+            raise _too_long()
+        for pages in ranges:
+            yield Part(content=_copy(document, pages), first_page=pages[0] + 1, last_page=pages[-1] + 1)
+    finally:
+        with PDFIUM:
+            document.close()
+
+
+def _ranges(tokens: Sequence[int], *, max_tokens: int, max_pages: int) -> list[range]:
+    """Runs of pages under the limit. A page that is over it alone stays whole: the service has the last word."""
+    ranges = []
+    first = total = 0
+    for number, count in enumerate(tokens):
+        if number > first and (total + count > max_tokens or number - first >= max_pages):
+            ranges.append(range(first, number))
+            first, total = number, 0
+        total += count
+    return [*ranges, range(first, len(tokens))]
+
+
+def _copy(document: object, pages: range) -> IO[bytes]:
+    import pypdfium2
+
+    assert isinstance(document, pypdfium2.PdfDocument)
+    file = _file()
+    try:
+        with PDFIUM:
+            copy = pypdfium2.PdfDocument.new()
+            try:
+                copy.import_pages(document, list(pages))
+                copy.save(file)
+            finally:
+                copy.close()
+    except pypdfium2.PdfiumError as exc:
+        file.close()
+        message = f"The PDF is damaged: its pages {pages[0] + 1} to {pages[-1] + 1} cannot be read."
+        raise Unreadable(Reason(code="damaged", message=message), unsupported=False) from exc
+    except BaseException:
+        file.close()
+        raise
+    return file

@@ -1,0 +1,85 @@
+"""The app about itself: its health, and the descriptions of its API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import azure.functions as func
+
+from shared import VERSION
+from shared.http.route import Operation, Reply, json_response
+from shared.http.shapes.about import DeepHealth, Health
+
+if TYPE_CHECKING:
+    from shared.services import Services
+
+
+def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
+    from shared.http.openapi import openapi  # only who asks for it pays for it
+
+    return json_response(200, openapi(req.url))
+
+
+def get_swagger(req: func.HttpRequest) -> func.HttpResponse:
+    from shared.http.swagger import swagger
+
+    return json_response(200, swagger(req.url))
+
+
+async def deep_health(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    checks = await services.look_around()
+    well = all(check.ok for check in checks)
+    body = DeepHealth(status="ok" if well else "unhealthy", version=VERSION, checks=checks)
+    return json_response(200 if well else 503, body)
+
+
+def health() -> func.HttpResponse:
+    """Shallow: the process runs and has loaded the app. It needs no settings and touches nothing."""
+    return json_response(200, Health(status="ok", version=VERSION))
+
+
+OPEN = (
+    Operation(
+        id="GetHealth",
+        method="GET",
+        path="/health",
+        handler="health",
+        summary="Whether the app is loaded",
+        replies=(Reply(status=200, type=Health, description="It is."),),
+        auth="anonymous",
+    ),
+    Operation(
+        id="GetOpenapi",
+        method="GET",
+        path="/openapi.json",
+        handler="get_openapi",
+        summary="This description, as OpenAPI 3.1",
+        replies=(Reply(status=200, type=dict[str, Any], description="OpenAPI 3.1."),),
+        auth="anonymous",
+    ),
+    Operation(
+        id="GetSwagger",
+        method="GET",
+        path="/swagger.json",
+        handler="get_swagger",
+        summary="The definition of a custom connector, as OpenAPI 2.0",
+        replies=(Reply(status=200, type=dict[str, Any], description="OpenAPI 2.0."),),
+        auth="anonymous",
+    ),
+)
+
+OPERATING = (
+    Operation(
+        id="GetDeepHealth",
+        method="GET",
+        path="/health/deep",
+        handler="deep_health",
+        summary="What works and what does not",
+        description="Looks at storage, queues and the model service with the app's own identity.",
+        visibility="advanced",
+        replies=(
+            Reply(status=200, type=DeepHealth, description="Everything works."),
+            Reply(status=503, type=DeepHealth, description="Something does not; its check says what."),
+        ),
+    ),
+)

@@ -1,0 +1,100 @@
+"""DOC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from shared.documents.collection_view import Holding
+from shared.http import reading as read
+from shared.http.fields import (
+    CollectionName,
+)
+from shared.http.route import Operation, Parameter, Reply, json_response, read_body
+from shared.http.shapes.documents import (
+    CollectionBody,
+    CollectionPage,
+    Deleting,
+)
+
+if TYPE_CHECKING:
+    from shared.services import Services
+
+
+async def list_collections(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    return json_response(200, CollectionPage(collections=await services.library.holdings.all()))
+
+
+async def get_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    return json_response(200, await services.library.holdings.get(read.collection_from(req.route_params["name"])))
+
+
+async def put_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    name, body = read.collection_from(req.route_params["name"]), read_body(services, req, CollectionBody)
+    return json_response(200, await services.library.holdings.set_expiry(name, body.expires_days))
+
+
+async def delete_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    name = read.collection_from(req.route_params["name"])
+    holding = await services.library.holdings.get(name)
+    await services.library.removal.begin_collection(name)
+    return json_response(202, Deleting(deleting=holding.name))
+
+
+def optional_collection_from(name: str | None) -> str | None:
+    return read.collection_from(name) if name is not None else None
+
+
+COLLECTION = Parameter(name="name", type=CollectionName)
+NO_COLLECTION = {400: ("invalid_collection",), 404: ("collection_not_found",)}
+
+
+COLLECTIONS = (
+    Operation(
+        id="ListCollections",
+        method="GET",
+        path="/collections",
+        handler="list_collections",
+        summary="List collections",
+        description="What each holds, and what its vector stores cost a day.",
+        replies=(Reply(status=200, type=CollectionPage, description="The collections."),),
+    ),
+    Operation(
+        id="GetCollection",
+        method="GET",
+        path="/collections/{name}",
+        handler="get_collection",
+        summary="Look at a collection",
+        description="What it holds, and what its vector stores cost a day.",
+        parameters=(COLLECTION,),
+        replies=(Reply(status=200, type=Holding, description="The collection."),),
+        problems=NO_COLLECTION,
+    ),
+    Operation(
+        id="PutCollection",
+        method="PUT",
+        path="/collections/{name}",
+        handler="put_collection",
+        summary="Set when a collection expires",
+        description="Its vector stores go after so many idle days, and are built anew from the documents when needed.",
+        visibility="advanced",
+        parameters=(COLLECTION,),
+        body=CollectionBody,
+        example={"expires_days": 30},
+        replies=(Reply(status=200, type=Holding, description="The collection."),),
+        problems=NO_COLLECTION,
+    ),
+    Operation(
+        id="DeleteCollection",
+        method="DELETE",
+        path="/collections/{name}",
+        handler="delete_collection",
+        summary="Delete a collection",
+        description="All its documents, and then its vector stores.",
+        visibility="advanced",
+        parameters=(COLLECTION,),
+        replies=(Reply(status=202, type=Deleting, description="It is being deleted."),),
+        problems=NO_COLLECTION,
+    ),
+)

@@ -1,0 +1,354 @@
+"""DOC."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import azure.functions as func
+
+from shared.errors import BadRequest, TooLarge
+from shared.formats.filetypes import bad_path
+from shared.http import reading as read
+from shared.http.collections import optional_collection_from
+from shared.http.fields import (
+    BIG_PAGE_DEFAULT,
+    BIG_PAGE_MAX,
+    FILTERS_DEPTH_MAX,
+    FILTERS_MAX,
+    BigLimit,
+    CollectionName,
+    Cursor,
+    DocumentPath,
+    DocumentState,
+    Prefix,
+    fits,
+)
+from shared.http.reading import collection_from
+from shared.http.route import NO_DOCUMENT, Operation, Parameter, Reply, json_response, query, read_body
+from shared.http.shapes.documents import (
+    Deleting,
+    DocumentPage,
+    DocumentView,
+    ReceiptPage,
+    SearchBody,
+    SearchResults,
+    Uploaded,
+)
+from shared.models.documents import Document, DocumentStatus, collection_of
+
+if TYPE_CHECKING:
+    from shared.services import Services
+
+
+async def list_documents(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    documents, cursor = await services.library.catalogue.page(
+        collection=optional_collection_from(req.params.get("collection")),
+        status=document_status_from(req.params.get("status")),
+        limit=_big_limit(req.params.get("limit")),
+        cursor=read.cursor_from(req.params.get("cursor")),
+    )
+    return json_response(200, DocumentPage(documents=documents, cursor=cursor))
+
+
+async def read_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    return json_response(200, document_view(await services.library.catalogue.get(_path(req))))
+
+
+async def put_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    path, metadata = _path(req), blob_metadata_from(req.headers)
+    content, limit = req.get_body(), services.settings.upload_max_bytes
+    if len(content) > limit:
+        raise TooLarge(
+            f"The document has {len(content):,} bytes; at most {limit:,} can be sent this way. Larger ones go straight "
+            "into the container 'documents'.",
+            code="document_too_large",
+        )
+    media_type = (req.headers.get("content-type") or "application/octet-stream")[:200]
+    etag = await services.library.documents.put(path, content, media_type=media_type, metadata=metadata)
+    return json_response(201, Uploaded(path=path, collection=collection_of(path), etag=etag, size_bytes=len(content)))
+
+
+async def retry_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    path = _path(req)
+    await services.library.documents.retry(path, afresh=True)
+    return json_response(202, document_view(await services.library.catalogue.get(path)))
+
+
+async def delete_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    path = _path(req)
+    await services.library.catalogue.get(path)
+    await services.library.removal.begin(path)
+    return json_response(202, Deleting(deleting=path))
+
+
+async def delete_below(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    prefix = prefix_from(req.params.get("prefix"))
+    await services.library.removal.begin(prefix)
+    return json_response(202, Deleting(deleting=prefix))
+
+
+async def list_receipts(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    path = req.params.get("path")
+    receipts, cursor = await services.library.catalogue.receipts(
+        collection=optional_collection_from(req.params.get("collection")),
+        path=document_path_from(path) if path is not None else None,
+        limit=_big_limit(req.params.get("limit")),
+        cursor=read.cursor_from(req.params.get("cursor")),
+    )
+    return json_response(200, ReceiptPage(receipts=receipts, cursor=cursor))
+
+
+async def search(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    body = read_body(services, req, SearchBody)
+    query = query_from(body.query, services.settings.question_max_chars)
+    collection = read.collection_from(body.collection)
+    where = filters_from(body.filters)
+    found = await services.library.search.search(query, collection=collection, where=where, limit=body.limit)
+    return json_response(
+        200, SearchResults(query=query, collection=collection, results=found.hits, indexing=found.indexing)
+    )
+
+
+def _path(req: func.HttpRequest) -> str:
+    return document_path_from(req.route_params.get("path") or "")
+
+
+def _big_limit(text: str | None) -> int:
+    return read.limit_from(text, default=BIG_PAGE_DEFAULT, most=BIG_PAGE_MAX)
+
+
+DOCUMENT = Parameter(name="path", type=DocumentPath)
+
+
+DOCUMENTS = (
+    Operation(
+        id="ListDocuments",
+        method="GET",
+        path="/documents",
+        handler="list_documents",
+        summary="List documents",
+        description="Documents with their index status, by path within each collection; pending ones come last.",
+        parameters=(
+            query("collection", CollectionName),
+            query("status", DocumentState),
+            query("limit", BigLimit, visibility="advanced"),
+            query("cursor", Cursor, visibility="advanced"),
+        ),
+        replies=(Reply(status=200, type=DocumentPage, description="A page of documents."),),
+        problems={400: ("invalid_collection", "invalid_status", "invalid_limit", "invalid_cursor")},
+    ),
+    Operation(
+        id="GetDocument",
+        method="GET",
+        path="/documents/{path}",
+        handler="read_document",
+        summary="Look at a document",
+        description="Its status and why, and what came of each attempt to index it.",
+        parameters=(DOCUMENT,),
+        replies=(Reply(status=200, type=DocumentView, description="The document."),),
+        problems=NO_DOCUMENT,
+    ),
+    Operation(
+        id="PutDocument",
+        method="PUT",
+        path="/documents/{path}",
+        handler="put_document",
+        summary="Upload a document",
+        description="Stores it; indexing begins by itself. Headers x-ms-meta-* become metadata to filter by. Large "
+        "documents go straight into the container 'documents'.",
+        parameters=(DOCUMENT,),
+        body=bytes,
+        replies=(Reply(status=201, type=Uploaded, description="It is stored."),),
+        problems={
+            400: ("invalid_collection", "invalid_path", "invalid_metadata"),
+            413: ("document_too_large",),
+        },
+    ),
+    Operation(
+        id="RetryDocument",
+        method="POST",
+        path="/documents/{path}",
+        handler="retry_document",
+        summary="Index a document anew",
+        description="Also one that has failed so often that the app has stopped trying.",
+        visibility="advanced",
+        parameters=(DOCUMENT,),
+        replies=(Reply(status=202, type=DocumentView, description="It is being indexed."),),
+        problems={**NO_DOCUMENT, 409: ("document_busy",)},
+    ),
+    Operation(
+        id="DeleteDocument",
+        method="DELETE",
+        path="/documents/{path}",
+        handler="delete_document",
+        summary="Delete a document",
+        description="The blob, and all that was made of it. A receipt says what is gone.",
+        parameters=(DOCUMENT,),
+        replies=(Reply(status=202, type=Deleting, description="The blob is gone; the rest follows."),),
+        problems=NO_DOCUMENT,
+    ),
+    Operation(
+        id="DeleteFolder",
+        method="DELETE",
+        path="/documents",
+        handler="delete_below",
+        summary="Delete a folder",
+        description="All documents whose paths begin so.",
+        visibility="advanced",
+        parameters=(Parameter(name="prefix", type=Prefix, where="query"),),
+        replies=(Reply(status=202, type=Deleting, description="Its documents are being deleted."),),
+        problems={400: ("invalid_prefix",)},
+    ),
+    Operation(
+        id="ListReceipts",
+        method="GET",
+        path="/receipts",
+        handler="list_receipts",
+        summary="List deletion receipts",
+        description="What was removed with a document, each thing looked for again afterwards.",
+        visibility="advanced",
+        parameters=(
+            query("collection", CollectionName),
+            query("path", DocumentPath),
+            query("limit", BigLimit, visibility="advanced"),
+            query("cursor", Cursor, visibility="advanced"),
+        ),
+        replies=(Reply(status=200, type=ReceiptPage, description="A page of receipts."),),
+        problems={400: ("invalid_collection", "invalid_path", "invalid_limit", "invalid_cursor")},
+    ),
+)
+
+
+SEARCH = (
+    Operation(
+        id="Search",
+        method="POST",
+        path="/search",
+        handler="search",
+        summary="Search documents",
+        description="The passages that fit a query best, with document, page and score; no model answers.",
+        visibility="important",
+        body=SearchBody,
+        example={"query": "alert thresholds"},
+        replies=(Reply(status=200, type=SearchResults, description="The passages."),),
+        problems={
+            400: ("empty_query", "query_too_long", "invalid_collection", "invalid_filters"),
+            404: ("collection_not_found",),
+            409: ("collection_rebuilding",),
+        },
+    ),
+)
+
+
+BLOB_METADATA_MAX_BYTES = 8 * 1024
+
+
+def document_path_from(path: str) -> str:
+    """`reports/a.pdf` is in the collection `reports`; `a.pdf`, without a folder, is in `default`."""
+    if why := bad_path(path):
+        raise BadRequest(why, code="invalid_path")
+    collection_from(collection_of(path))
+    return path
+
+
+def prefix_from(text: str | None) -> str:
+    """What is to be deleted all together has to be said plainly: a folder, with its slash."""
+    if not text or not text.endswith("/") or bad_path(text.removesuffix("/")):
+        raise BadRequest("Name the folder whose documents are to go, with a slash at its end.", code="invalid_prefix")
+    return text
+
+
+def blob_metadata_from(headers: Mapping[str, str]) -> dict[str, str]:
+    """`x-ms-meta-team: hr` -> `{"team": "hr"}`, as Blob Storage takes it.
+
+    Source: https://learn.microsoft.com/rest/api/storageservices/setting-and-retrieving-properties-and-metadata-for-blob-resources
+    """
+    prefix = "x-ms-meta-"
+    found = {name.lower().removeprefix(prefix): v for name, v in headers.items() if name.lower().startswith(prefix)}
+    fine = all(re.fullmatch(r"[a-z_][a-z0-9_]{0,63}", k) and re.fullmatch(r"[ -~]*", v) for k, v in found.items())
+    if not fine or sum(len(k) + len(v) for k, v in found.items()) > BLOB_METADATA_MAX_BYTES:
+        raise BadRequest(
+            "A header x-ms-meta-<name> takes a name of letters, digits and _ and a value in printable ASCII; all of "
+            f"them together {BLOB_METADATA_MAX_BYTES:,} bytes.",
+            code="invalid_metadata",
+        )
+    return found
+
+
+def document_status_from(text: str | None) -> DocumentStatus | None:
+    if text is None:
+        return None
+    if not fits(text, DocumentState):
+        known = ", ".join(get_args(DocumentStatus))
+        raise BadRequest(f"A document's status is one of {known}.", code="invalid_status")
+    return cast(DocumentStatus, text)
+
+
+def query_from(text: str, max_chars: int) -> str:
+    if not text.strip():
+        raise BadRequest("The query is empty. Write one in the field 'query'.", code="empty_query")
+    if len(text) > max_chars:
+        raise BadRequest(
+            f"The query has {len(text):,} characters; at most {max_chars:,} are taken.", code="query_too_long"
+        )
+    return text.strip()
+
+
+def filters_from(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The filter object of file search, checked.
+
+    Source: https://platform.openai.com/docs/guides/retrieval#attribute-filtering
+    """
+    if given is not None and (fault := _filter_fault(given, depth=1)):
+        raise BadRequest(f"The filter cannot be used: {fault}", code="invalid_filters")
+    return given
+
+
+def _filter_fault(node: object, *, depth: int) -> str | None:
+    if not isinstance(node, dict):
+        return "each is an object with a 'type'."
+    kind = node.get("type")
+    if kind in ("and", "or"):
+        parts = node.get("filters")
+        if node.keys() != {"type", "filters"} or not isinstance(parts, list) or not 0 < len(parts) <= FILTERS_MAX:
+            return f"{kind!r} takes 'filters', a list of 1 to {FILTERS_MAX}, and nothing else."
+        if depth == FILTERS_DEPTH_MAX:
+            return f"they are nested more than {FILTERS_DEPTH_MAX} deep."
+        return next((fault for part in parts if (fault := _filter_fault(part, depth=depth + 1))), None)
+    if node.keys() != {"type", "key", "value"} or not isinstance(node["key"], str) or not 0 < len(node["key"]) <= 64:
+        return "a comparison takes 'type', 'key' (the name of a metadata) and 'value', and nothing else."
+    value = node["value"]
+    if kind in ("in", "nin"):
+        good = (
+            isinstance(value, list) and 0 < len(value) <= 100 and all(isinstance(v, str | int | float) for v in value)
+        )
+        return None if good else f"{kind!r} takes a list of 1 to 100 texts, numbers or truth values."
+    if kind not in ("eq", "ne", "gt", "gte", "lt", "lte"):
+        return f"there is no type {str(kind)[:40]!r}; use eq, ne, gt, gte, lt, lte, in, nin, and, or."
+    if not isinstance(value, str | int | float) or (isinstance(value, bool) and kind not in ("eq", "ne")):
+        return f"{kind!r} compares with a text or a number."
+    return None
+
+
+def document_view(document: Document) -> DocumentView:
+    shown = document.incoming or document.live
+    return DocumentView(
+        path=document.path,
+        collection=document.collection,
+        status=document.status,
+        size_bytes=document.size_bytes,
+        etag=document.etag,
+        answers_etag=document.live.etag if document.live else None,
+        kind=shown.kind if shown else None,
+        parts=len(document.live.parts) if document.live else 0,
+        reason=document.reason,
+        notice=shown.notice if shown else None,
+        metadata=shown.metadata if shown else {},
+        tries=document.tries,
+        attempts=list(reversed(document.attempts)),
+        updated_at=document.updated_at,
+        indexed_at=document.indexed_at,
+        deadline_at=document.deadline_at if document.incoming else None,
+    )

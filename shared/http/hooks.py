@@ -1,0 +1,103 @@
+"""DOC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import azure.functions as func
+
+from shared.errors import (
+    NotFound,
+)
+from shared.http.fields import (
+    HookId,
+    fits,
+)
+from shared.http.route import BAD_CALLBACK, GONE, Operation, Parameter, Reply, json_response, read_body, with_key
+from shared.http.shapes.hooks import HookBody, HookView
+
+if TYPE_CHECKING:
+    from shared.services import Services
+
+
+async def subscribe(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    """201 with `Location`: Power Automate deletes that address to unsubscribe."""
+    body = read_body(services, req, HookBody)
+    hook = await services.push.subscribe(body.callback_url, body.events)
+    view = HookView(id=hook.id, events=hook.events, created_at=hook.created_at)
+    return json_response(201, view, {"Location": hook_url(req.url, hook.id)})
+
+
+async def unsubscribe(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    await services.push.unsubscribe(hook_id_from(req.route_params["id"]))
+    return func.HttpResponse(status_code=204)
+
+
+async def service_event(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    """The service says that a response has ended; its signature is the authentication."""
+    run_id = await services.webhooks.run_id(req.get_body(), req.headers)
+    if run_id:
+        await services.runs.look_now(run_id)
+    return func.HttpResponse(status_code=204)
+
+
+HOOKS = (
+    Operation(
+        id="RunFinished",
+        method="POST",
+        path="/hooks",
+        handler="subscribe",
+        summary="When a run has ended",
+        description="Tells the callback_url of every run that ends, until Location is deleted.",
+        visibility="important",
+        body=HookBody,
+        example={"callback_url": "https://example.com/hook"},
+        replies=(Reply(status=201, type=HookView, description="Subscribed.", headers=("Location",)),),
+        problems={400: (*BAD_CALLBACK, "unknown_event")},
+        links=("DeleteHook",),
+    ),
+    Operation(
+        id="DeleteHook",
+        method="DELETE",
+        path="/hooks/{id}",
+        handler="unsubscribe",
+        summary="End a subscription",
+        description="Afterwards there is none, whether or not there was one.",
+        visibility="internal",
+        parameters=(Parameter(name="id", type=HookId),),
+        replies=(GONE,),
+        problems={404: ("hook_not_found",)},
+    ),
+)
+
+
+def hook_id_from(text: str) -> str:
+    if not fits(text, HookId):
+        raise NotFound("There is no such hook.", code="hook_not_found")
+    return text
+
+
+def hook_url(url: str, hook_id: str) -> str:
+    return with_key(f"{url.split('?')[0].rstrip('/')}/{quote(hook_id)}", url)
+
+
+SERVICE_EVENTS = (
+    Operation(
+        id="ReceiveServiceEvent",
+        method="POST",
+        path="/webhooks/openai",
+        handler="service_event",
+        summary="Webhook of the model service",
+        description="For the service's own response.* events, signed with OPENAI_WEBHOOK_SECRET.",
+        visibility="internal",
+        parameters=tuple(
+            Parameter(name=name, type=str, where="header", required=False)
+            for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+        ),
+        body=dict[str, Any],
+        replies=(Reply(status=204, description="Taken."),),
+        problems={400: ("webhooks_off", "invalid_signature")},
+        auth="anonymous",
+    ),
+)

@@ -1,0 +1,203 @@
+"""A run's answer on its way into the container `answers`: charts first, `answer.json` last and once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shared.collections.attributes import Source, source_of
+from shared.documents.catalogue import Catalogue
+from shared.engines.base import Engine, MadeFile, Output
+from shared.engines.stores import Attributes, VectorStores
+from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError
+from shared.formats.filetypes import ending_of
+from shared.models.runs import Answer, Chart, OutputFile, Run, Timings
+from shared.runs.answers import citations_of, distinct, link, markdown_of, media_type_of, numbered, safe_filename
+from shared.runs.costs import Prices, cost_of
+
+if TYPE_CHECKING:
+    from shared.storage.blobs import Blobs
+
+log = logging.getLogger(__name__)
+
+FETCH_TRIES = 4  # looks at which a file that the service could not give just now is asked for again
+
+
+class Unfinished(Exception):
+    """A file could not be fetched now, but may be later: come back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Saved:
+    charts: tuple[Chart, ...] = ()
+    outputs: tuple[OutputFile, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def paths(self) -> dict[str, str]:
+        """Name in the sandbox -> path in `answers`."""
+        return {file.filename: file.path for file in self.outputs} | {file.filename: file.path for file in self.charts}
+
+
+class Publisher:
+    def __init__(
+        self,
+        *,
+        answers: Blobs,
+        engine: Engine,
+        stores: VectorStores,
+        catalogue: Catalogue,
+        prices: Prices,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._answers = answers
+        self._engine = engine
+        self._stores = stores
+        self._catalogue = catalogue
+        self._prices = prices
+        self._now = now
+
+    async def publish(self, run: Run, output: Output | None) -> Answer:
+        """Write everything, or answer what was written before.
+
+        Raises:
+            Unfinished: a file cannot be had at this moment; nothing but charts was written.
+        """
+        with suppress(BlobMissing):
+            return await self.read(run.id)
+        saved = await self._save(run, output) if output else _Saved()
+        answer = await self._compose(run, output, saved) if output else _bare(run)
+        await self._write_markdown(answer)
+        try:
+            await self._answers.write(
+                f"{run.id}/answer.json", msgspec.json.encode(answer), media_type="application/json", if_none_match="*"
+            )
+        except BlobChanged:  # another poller was quicker: its answer it is, in both forms
+            answer = await self.read(run.id)
+            await self._write_markdown(answer)
+        return answer
+
+    async def _write_markdown(self, answer: Answer) -> None:
+        await self._answers.write(f"{answer.id}/answer.md", markdown_of(answer).encode(), media_type="text/markdown")
+
+    async def read(self, run_id: str) -> Answer:
+        """Raises BlobMissing while there is none."""
+        blob = await self._answers.read(f"{run_id}/answer.json")
+        return msgspec.json.decode(blob.content, type=Answer)
+
+    async def withdraw(self, run_id: str) -> None:
+        """Delete everything a run has left in `answers`."""
+        async for blob in self._answers.list(f"{run_id}/"):
+            await self._answers.delete(blob.name)
+
+    async def chart(self, chart: Chart) -> bytes:
+        return (await self._answers.read(chart.path)).content
+
+    async def _save(self, run: Run, output: Output) -> _Saved:
+        may_come_back = run.fetch_tries < FETCH_TRIES
+        if output.unlisted and may_come_back:
+            raise Unfinished(f"The files in {', '.join(output.unlisted)} cannot be listed now.")
+        saved = _Saved(
+            notes=tuple(f"What the code left in {container} could not be listed." for container in output.unlisted)
+        )
+        for n, file in numbered(distinct(output.made)):
+            try:
+                content = await self._engine.download(file)
+            except ServiceError as exc:
+                if isinstance(exc, ServiceBusy) and may_come_back:
+                    raise Unfinished(exc.message) from exc
+                note = f"The file {file.filename} that the code made could not be fetched: {exc.message}"
+                saved = replace(saved, notes=(*saved.notes, note))
+            else:
+                saved = await self._save_one(run, n, file, content, saved)
+        return saved
+
+    async def _save_one(self, run: Run, n: int, file: MadeFile, content: bytes, saved: _Saved) -> _Saved:
+        media_type = media_type_of(file.filename)
+        name = f"charts/{n}.{ending_of(file.filename)}" if media_type else f"files/{n}-{safe_filename(file.filename)}"
+        path = f"{run.id}/{name}"
+        await self._answers.write(path, content, media_type=media_type or "application/octet-stream")
+        if media_type:
+            chart = Chart(n=n, path=path, filename=file.filename, media_type=media_type, size_bytes=len(content))
+            return replace(saved, charts=(*saved.charts, chart))
+        made = OutputFile(path=path, filename=file.filename, size_bytes=len(content))
+        return replace(saved, outputs=(*saved.outputs, made))
+
+    async def _compose(self, run: Run, output: Output, saved: _Saved) -> Answer:
+        text, moved = link(output.text, saved.paths())
+        documents = await self._documents(run, output)
+        marks = [replace(mark, position=moved(mark.position)) for mark in output.marks]
+        citations = await asyncio.to_thread(citations_of, text, marks, output.passages, documents)
+        notes = (*run.notes, *saved.notes, *(() if citations else await self._not_taken_up(run.collection)))
+        return replace(
+            _bare(run),
+            model=output.model,
+            model_metadata=dict(output.metadata),
+            answer=text,
+            citations=citations,
+            charts=saved.charts,
+            outputs=saved.outputs,
+            usage=output.usage,
+            cost=cost_of(output.usage, self._prices),
+            notes=notes,
+        )
+
+    async def _not_taken_up(self, collection: str) -> tuple[str, ...]:
+        """What an answer without a source says of documents that were dropped a moment ago."""
+        count = len(await self._catalogue.not_taken_up(collection))
+        some = "One document" if count == 1 else f"{count:,} documents"
+        return (f"{some} of this collection had not been taken up when this was answered.",) if count else ()
+
+    async def _documents(self, run: Run, output: Output) -> dict[str, Source]:
+        """File id -> what it was made of, of every file the answer cites."""
+        attributes = {p.file_id: p.attributes for p in output.passages if source_of(p.attributes)}
+        for mark in output.marks:  # it may rest on what an earlier answer of its thread found
+            if mark.file_id not in attributes and (found := await self._attributes(run, mark.file_id)):
+                attributes[mark.file_id] = found
+        return {file_id: source for file_id, pairs in attributes.items() if (source := source_of(pairs))}
+
+    async def _attributes(self, run: Run, file_id: str) -> Attributes | None:
+        """None when no store of the collection has that file any more."""
+        for store_id in run.stores:
+            try:
+                return await self._stores.attributes(store_id, file_id)
+            except ServiceError as exc:
+                log.info("citation.unresolved", extra={"run_id": run.id, "store_id": store_id, "why": exc.message})
+        return None
+
+
+def _bare(run: Run) -> Answer:
+    """What can be said of a run without its engine's output."""
+    finished_at = run.finished_at or run.created_at
+    started_at = run.started_at or finished_at
+    return Answer(
+        id=run.id,
+        thread_id=run.thread_id,
+        status=run.status,
+        question=run.question,
+        collection=run.collection,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=finished_at,
+        assistant=run.assistant,
+        files=tuple(file.path for file in run.files),
+        metadata=run.metadata,
+        notes=run.notes,
+        error=run.error,
+        timings=Timings(
+            queued_ms=_ms(run.created_at, started_at),
+            run_ms=_ms(started_at, finished_at),
+            total_ms=_ms(run.created_at, finished_at),
+            looks=run.looks,
+        ),
+    )
+
+
+def _ms(start: datetime, end: datetime) -> int:
+    return max(round((end - start).total_seconds() * 1000), 0)

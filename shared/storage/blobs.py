@@ -1,0 +1,299 @@
+"""Blobs and queues: the only room that imports `azure.storage`. Its errors leave as `shared.errors.StorageError`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from urllib.request import getproxies
+
+import msgspec
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from shared.errors import BlobChanged, BlobMissing, StorageError
+from shared.settings import StorageAccount
+
+LISTED = 1_000  # blobs a request: the SDK takes some 30 kB of memory for each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blob:
+    content: bytes
+    etag: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlobInfo:
+    name: str
+    etag: str
+    size_bytes: int
+    last_modified_at: datetime
+    metadata: Mapping[str, str]
+
+
+class Blobs(Protocol):
+    """One blob container. An etag is kept without its quotes, as Event Grid sends it."""
+
+    async def read(self, name: str) -> Blob: ...
+
+    async def write(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        media_type: str,
+        metadata: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> str:
+        """Write a blob whole and answer its new etag. `if_none_match="*"`: only if there is none yet.
+
+        Raises:
+            BlobChanged: the condition did not hold; nothing was written.
+
+        Source: https://learn.microsoft.com/rest/api/storageservices/put-blob
+        """
+        ...
+
+    async def info(self, name: str) -> BlobInfo:
+        """Raises BlobMissing when there is none."""
+        ...
+
+    async def delete(self, name: str, *, if_match: str | None = None) -> bool:
+        """True when it was there. Raises BlobChanged when it has another etag than `if_match`."""
+        ...
+
+    def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        """In the order of names, with metadata."""
+        ...
+
+    def list_names(self, prefix: str = "") -> AsyncIterator[str]:
+        """In their order; cheaper than `list`, 5,000 a request."""
+        ...
+
+    async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
+        """Part of a listing, and where the next part begins; None when this was the last.
+
+        Raises:
+            BlobMissing: the cursor is not one of ours.
+        """
+        ...
+
+    async def exists(self, name: str) -> bool: ...
+
+    async def reachable(self) -> None:
+        """Raises StorageError when the container is not there, or may not be read."""
+        ...
+
+    def stream(self, name: str, *, etag: str) -> AsyncIterator[bytes]:
+        """The content of exactly that version, 4 MiB at a time. Raises BlobChanged when it is another by now."""
+        ...
+
+
+class Queue(Protocol):
+    async def reachable(self) -> None:
+        """Raises StorageError when the queue is not there, or may not be read."""
+        ...
+
+    async def send(self, message: Mapping[str, Any], *, delay_s: int = 0) -> None:
+        """Put one JSON message on the queue, base64 as the Functions host expects, visible after `delay_s`."""
+        ...
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ResourceNotFoundError as exc:
+        raise BlobMissing(f"{what} is not there.") from exc
+    except (ResourceExistsError, ResourceModifiedError) as exc:
+        raise BlobChanged(f"{what} was written by someone else.") from exc
+    except HttpResponseError as exc:
+        if exc.status_code in (409, 412):
+            raise BlobChanged(f"{what} was written by someone else.") from exc
+        if exc.status_code is None:  # no token could be had
+            raise StorageError(f"{what}: storage is out of reach: {exc.message}") from exc
+        code = getattr(exc, "error_code", None) or ""
+        raise StorageError(f"{what}: storage answered {exc.status_code} {code}".rstrip()) from exc
+    except AzureError as exc:
+        raise StorageError(f"{what}: storage is out of reach.") from exc
+
+
+class AzureBlobs:
+    def __init__(self, container: ContainerClient) -> None:
+        self._container = container
+
+    async def read(self, name: str) -> Blob:
+        with _translated(name):
+            download = await self._container.download_blob(name)
+            return Blob(content=await download.readall(), etag=download.properties.etag.strip('"'))
+
+    async def write(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        media_type: str,
+        metadata: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> str:
+        conditions = {"match_condition": MatchConditions.IfMissing} if if_none_match else _only_if(if_match)
+        with _translated(name):
+            answer = await self._container.get_blob_client(name).upload_blob(
+                io.BytesIO(content),  # sent in pieces, so that a large one does not hold up the event loop
+                length=len(content),
+                overwrite=True,
+                metadata=dict(metadata or {}),
+                content_settings=ContentSettings(content_type=media_type),
+                **conditions,
+            )
+        return str(answer["etag"]).strip('"')
+
+    async def info(self, name: str) -> BlobInfo:
+        with _translated(name):
+            return _info(await self._container.get_blob_client(name).get_blob_properties())
+
+    async def delete(self, name: str, *, if_match: str | None = None) -> bool:
+        try:
+            with _translated(name):
+                await self._container.delete_blob(name, **_only_if(if_match))
+        except BlobMissing:
+            return False
+        return True
+
+    async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        with _translated(prefix):
+            pages = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=LISTED)
+            async for blob in pages:
+                yield _info(blob)
+
+    async def list_names(self, prefix: str = "") -> AsyncIterator[str]:
+        with _translated(prefix):
+            async for name in self._container.list_blob_names(name_starts_with=prefix):
+                yield name
+
+    async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
+        listing = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=limit)
+        pages: Any = listing.by_page(cursor)
+        with _translated(prefix):
+            async for page in pages:
+                return [_info(blob) async for blob in page], pages.continuation_token or None
+        return [], None
+
+    async def exists(self, name: str) -> bool:
+        with _translated(name):
+            return await self._container.get_blob_client(name).exists()
+
+    async def reachable(self) -> None:
+        with _translated(f"The container {self._container.container_name}"):
+            await self._container.get_container_properties()
+
+    async def stream(self, name: str, *, etag: str) -> AsyncIterator[bytes]:
+        with _translated(name):
+            download = await self._container.download_blob(name, **_only_if(etag))
+            async for chunk in download.chunks():
+                yield chunk
+
+
+def _only_if(etag: str | None) -> dict[str, Any]:
+    return {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified} if etag else {}
+
+
+def _info(blob: Any) -> BlobInfo:
+    return BlobInfo(
+        name=blob.name,
+        etag=blob.etag.strip('"'),
+        size_bytes=blob.size,
+        last_modified_at=blob.last_modified,
+        metadata=blob.metadata or {},
+    )
+
+
+class AzureQueue:
+    def __init__(self, queue: QueueClient) -> None:
+        self._queue = queue
+
+    async def reachable(self) -> None:
+        with _translated(f"The queue {self._queue.queue_name}"):
+            await self._queue.get_queue_properties()
+
+    async def send(self, message: Mapping[str, Any], *, delay_s: int = 0) -> None:
+        with _translated(self._queue.queue_name):
+            # -1: never expires. The default of 7 days would lose what waits for an outage to end.
+            await self._queue.send_message(
+                msgspec.json.encode(message).decode(), visibility_timeout=delay_s, time_to_live=-1
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """The containers and queues of the design, and nothing else."""
+
+    documents: Blobs
+    answers: Blobs
+    state: Blobs
+    runs: Queue
+    indexing: Queue
+    callbacks: Queue
+
+
+@asynccontextmanager
+async def connect(account: StorageAccount, *, client_id: str | None = None) -> AsyncIterator[Storage]:
+    """The storage of this app, open until the block ends."""
+    blobs, queues = _clients(account, client_id)
+    async with blobs, queues:
+        yield storage_of(blobs, queues)
+
+
+def open_storage(account: StorageAccount, *, client_id: str | None = None) -> Storage:
+    """The same for a worker process that keeps it for life."""
+    return storage_of(*_clients(account, client_id))
+
+
+def storage_of(blobs: BlobServiceClient, queues: QueueServiceClient) -> Storage:
+    return Storage(
+        documents=AzureBlobs(blobs.get_container_client("documents")),
+        answers=AzureBlobs(blobs.get_container_client("answers")),
+        state=AzureBlobs(blobs.get_container_client("state")),
+        runs=queue_over(queues, "runs"),
+        indexing=queue_over(queues, "indexing"),
+        callbacks=queue_over(queues, "callbacks"),
+    )
+
+
+def queue_over(queues: QueueServiceClient, name: str) -> AzureQueue:
+    # The SDK sends plain text unless told so; the Functions host expects base64.
+    return AzureQueue(queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()))
+
+
+def _clients(account: StorageAccount, client_id: str | None) -> tuple[BlobServiceClient, QueueServiceClient]:
+    # aiohttp looks for a proxy at every request, in a thread: not where there can be none.
+    asks: dict[str, Any] = {"use_env_settings": bool(getproxies().keys() - {"no"})}
+    if account.connection_string:
+        return (
+            BlobServiceClient.from_connection_string(account.connection_string, **asks),
+            QueueServiceClient.from_connection_string(account.connection_string, **asks),
+        )
+    from azure.identity.aio import DefaultAzureCredential  # heavy, and not needed on a laptop
+
+    credential = DefaultAzureCredential(managed_identity_client_id=client_id)
+    assert account.blob_url and account.queue_url  # StorageAccount holds both or a connection string
+    return (
+        BlobServiceClient(account.blob_url, credential=credential, **asks),
+        QueueServiceClient(account.queue_url, credential=credential, **asks),
+    )

@@ -1,0 +1,78 @@
+"""Small function apps for the tests of the Functions host."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from local.functions_host import Host
+from local.stack.azurite import Azurite
+
+HEADER = """
+import asyncio
+import azure.functions as func
+app = func.FunctionApp()
+calls = []
+"""
+DEADLINE_S = 15.0
+
+
+def write_app(folder: Path, source: str, *, host_json: Mapping[str, Any] | None = None, header: str = HEADER) -> Path:
+    """A function_app.py (its functions note what they got in `calls`) and a host.json."""
+    folder.mkdir(exist_ok=True)
+    (folder / "function_app.py").write_text(header + textwrap.dedent(source))
+    (folder / "host.json").write_text(json.dumps({"version": "2.0"} | dict(host_json or {})))
+    return folder
+
+
+def unique(prefix: str) -> str:
+    """A name no other test uses."""
+    return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+
+def calls() -> list[Any]:
+    """What the running app's functions noted."""
+    noted: list[Any] = sys.modules["function_app"].calls
+    return noted
+
+
+async def until(condition: Callable[[], Any] | Callable[[], Awaitable[Any]], *, within_s: float = DEADLINE_S) -> Any:
+    """Wait until a condition, plain or async, is true, and return its value."""
+    deadline = time.monotonic() + within_s
+    while True:
+        value = condition()
+        if isinstance(value, Awaitable):
+            value = await value
+        if value:
+            return value
+        assert time.monotonic() < deadline, "the condition never became true"
+        await asyncio.sleep(0.005)
+
+
+def host(
+    folder: Path, azurite: Azurite | None = None, environ: Mapping[str, str] | None = None, **options: Any
+) -> Host:
+    """A host of an app, its storage the given Azurite and its pace that of a test."""
+    storage = {"AzureWebJobsStorage": azurite.connection_string} if azurite else {}
+    if azurite:
+        options.setdefault("access_log", azurite.access_log)
+        storage["AzureFunctionsWebHost__hostid"] = unique("host")
+    return Host(folder, environ=storage | dict(environ or {}), **{"grace_s": 1.0} | options)
+
+
+@asynccontextmanager
+async def client(running: Host) -> AsyncIterator[httpx2.AsyncClient]:
+    """An HTTP client of a running host, with no port between."""
+    transport = httpx2.ASGITransport(app=running.asgi)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://host.test") as made:
+        yield made

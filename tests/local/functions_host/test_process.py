@@ -1,0 +1,142 @@
+"""The host as a process of its own, as the stack starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from azure.storage.blob import ContainerClient
+from azure.storage.queue import QueueClient
+
+from local.functions_host.settings import STORAGE
+from local.paths import ROOT
+from local.stack.azurite import Azurite
+from tests.local.functions_host.apps import calls, host, unique, until, write_app
+
+APP = """
+    @app.route(route="page", auth_level="ANONYMOUS")
+    async def page(req: func.HttpRequest) -> str:
+        return "page"
+
+    @app.queue_trigger(arg_name="msg", queue_name="nobody-sends", connection="AzureWebJobsStorage")
+    async def note(msg: func.QueueMessage) -> None: ...
+"""
+
+
+@contextmanager
+def started(folder: Path, *arguments: str, storage: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A running `python -m local.functions_host` on a free port."""
+    command = [sys.executable, "-m", "local.functions_host", "--app", str(folder), "--port", "0", *arguments]
+    environ = os.environ | ({STORAGE: storage} if storage else {})
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_when_it_is_ready_and_ends_when_it_is_told_to(
+    azurite: Azurite, tmp_path: Path, number: signal.Signals
+) -> None:
+    """One line on standard output and no more; the log of what ran is on standard error."""
+    folder = write_app(tmp_path / "app", APP)
+    log = str(azurite.access_log)
+    with started(folder, "--access-log", log, storage=azurite.connection_string) as process:
+        assert process.stdout
+        word, url = process.stdout.readline().split()
+        assert word == "ready"
+        assert httpx2.get(f"{url}/api/page").text == "page"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (0, "")
+    assert "Executed 'Functions.page' (Succeeded" in err
+
+
+def test_it_waits_for_storage_and_can_be_told_to_end_meanwhile(tmp_path: Path) -> None:
+    endpoints = "BlobEndpoint=http://127.0.0.1:9/a;QueueEndpoint=http://127.0.0.1:9/a;"
+    nobody = f"DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;{endpoints}"
+    with started(write_app(tmp_path / "app", APP), storage=nobody) as process:
+        assert process.stderr
+        assert any("host.waits_for_storage" in line for line in process.stderr)
+        process.terminate()
+        out, _ = process.communicate(timeout=10)
+    assert (process.returncode, out) == (0, "")
+
+
+def test_an_app_it_refuses_is_said_in_one_line(tmp_path: Path) -> None:
+    folder = write_app(tmp_path / "app", "@app.route()\ndef bad(req: int) -> str: ...")
+    with started(folder) as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (1, "")
+    assert err.splitlines()[-1].startswith("The host cannot run this app: cannot load the bad function")
+
+
+def test_a_wrong_option_is_explained(tmp_path: Path) -> None:
+    with started(tmp_path, "--event-queue", "documents") as process:
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "CONTAINER=QUEUE" in err
+
+
+def test_a_function_that_never_ends_does_not_keep_it(azurite: Azurite, tmp_path: Path) -> None:
+    """Running functions get a few seconds; then the process ends, and the message is there for the next one."""
+    name = unique("queue")
+    source = f"""
+        import logging, threading
+
+        @app.queue_trigger(arg_name="msg", queue_name="{name}", connection="AzureWebJobsStorage")
+        def endless(msg: func.QueueMessage) -> None:
+            logging.warning("endless began")
+            threading.Event().wait()
+    """
+    with QueueClient.from_connection_string(azurite.connection_string, name) as queue:
+        queue.create_queue()
+        queue.send_message("eA==")
+        folder, log = write_app(tmp_path / "app", source), str(azurite.access_log)
+        with started(folder, "--access-log", log, storage=azurite.connection_string) as process:
+            assert process.stderr
+            assert any("endless began" in line for line in process.stderr)
+            process.terminate()
+            process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert queue.peek_messages()[0].dequeue_count == 1
+
+
+async def test_it_outlives_a_restart_of_azurite(tmp_path: Path) -> None:
+    """With its memory gone, too: listeners come back, and the host makes its own queues again."""
+    source = """
+        @app.queue_trigger(arg_name="msg", queue_name="restart", connection="AzureWebJobsStorage")
+        async def on_message(msg: func.QueueMessage) -> None:
+            calls.append(msg.get_body())
+
+        @app.blob_trigger(arg_name="blob", path="restart/{name}", connection="AzureWebJobsStorage",
+                          source=func.BlobSource.EVENT_GRID)
+        async def on_blob(blob: func.InputStream) -> None:
+            calls.append(blob.read())
+    """
+    host_json = {"extensions": {"queues": {"maxPollingInterval": "00:00:00.5"}}}
+    folder = write_app(tmp_path / "app", source, host_json=host_json)
+    with Azurite(log=tmp_path / "access.log") as azurite:
+        async with host(folder, azurite):
+            azurite.stop()
+            azurite.start()
+            await asyncio.to_thread(azurite.wait_ready)
+            with (
+                QueueClient.from_connection_string(azurite.connection_string, "restart") as queue,
+                ContainerClient.from_connection_string(azurite.connection_string, "restart") as container,
+            ):
+                await asyncio.to_thread(queue.create_queue)
+                await asyncio.to_thread(queue.send_message, "eA==")
+                await asyncio.to_thread(container.create_container)
+                await asyncio.to_thread(container.upload_blob, "a", b"y")
+                await until(lambda: sorted(calls()) == [b"x", b"y"])

@@ -1,0 +1,277 @@
+"""Queue triggers and queue outputs against the real Azurite."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from local.functions_host import Host
+from local.stack.azurite import Azurite
+from tests.local.functions_host.apps import calls, client, host, unique, until, write_app
+
+NOTE = """
+    @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+    async def note(msg: func.QueueMessage) -> None:
+        calls.append(msg)
+"""
+FAIL = """
+    @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+    def fail(msg: func.QueueMessage) -> None:
+        calls.append(msg.dequeue_count)
+        raise RuntimeError("always")
+"""
+
+
+@pytest.fixture
+async def service(azurite: Azurite) -> AsyncIterator[QueueServiceClient]:
+    """The queue service of Azurite."""
+    async with QueueServiceClient.from_connection_string(azurite.connection_string) as made:
+        yield made
+
+
+@pytest.fixture
+async def queue(service: QueueServiceClient) -> QueueClient:
+    """A queue of this test's own."""
+    return await service.create_queue(unique("queue"))
+
+
+def queue_host(tmp_path: Path, azurite: Azurite, queue: str, source: str = NOTE, **queues: object) -> Host:
+    """A host whose app listens to a queue, with settings of host.json's `extensions.queues`."""
+    folder = write_app(tmp_path / "app", source, host_json={"extensions": {"queues": queues}})
+    return host(folder, azurite, {"QUEUE": queue, "OTHER": f"{queue}-out"})
+
+
+def encoded(text: str | bytes) -> str:
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+async def peeked(service: QueueServiceClient, name: str) -> list[str]:
+    """The messages of a queue, decoded; empty while there is none."""
+    try:
+        found = await service.get_queue_client(name).peek_messages(max_messages=32)
+    except ResourceNotFoundError:
+        return []
+    return [message.content for message in found]
+
+
+async def is_empty(queue: QueueClient) -> bool:
+    return (await queue.get_queue_properties()).approximate_message_count == 0
+
+
+async def test_a_message_arrives_with_all_that_is_known_of_it_and_is_deleted(
+    azurite: Azurite, queue: QueueClient, tmp_path: Path
+) -> None:
+    async with queue_host(tmp_path, azurite, queue.queue_name):
+        sent = await queue.send_message(encoded('{"a": "ü"}'))
+        [message] = await until(calls)
+        await until(lambda: is_empty(queue))
+    assert message.get_json() == {"a": "ü"}
+    assert (message.id, message.dequeue_count) == (sent.id, 1)
+    assert message.insertion_time == sent.inserted_on
+    assert message.expiration_time == sent.expires_on
+    assert message.pop_receipt
+
+
+async def test_text_and_bytes_parameters_get_the_content(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+    source = NOTE.replace("func.QueueMessage", "str")
+    async with queue_host(tmp_path, azurite, queue.queue_name, source):
+        await queue.send_message(encoded("plain"))
+        assert await until(calls) == ["plain"]
+
+
+async def test_plain_encoding(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+    async with queue_host(tmp_path, azurite, queue.queue_name, messageEncoding="none"):
+        await queue.send_message("plain <text>")
+        assert (await until(calls))[0].get_body() == b"plain <text>"
+
+
+async def test_a_delayed_message_is_received_when_its_time_is_over(
+    azurite: Azurite, queue: QueueClient, tmp_path: Path
+) -> None:
+    """Not before; and the log alone wakes the host, whose polling waits for minutes here."""
+    async with queue_host(tmp_path, azurite, queue.queue_name, maxPollingInterval="00:10:00"):
+        started = time.monotonic()
+        await queue.send_message(encoded("late"), visibility_timeout=1)
+        await until(calls)
+        assert time.monotonic() - started >= 0.99
+
+
+async def test_polling_finds_a_message_without_the_log(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+    folder = write_app(
+        tmp_path / "app", NOTE, host_json={"extensions": {"queues": {"maxPollingInterval": "00:00:00.200"}}}
+    )
+    async with host(folder, azurite, {"QUEUE": queue.queue_name}, access_log=None):
+        await queue.send_message(encoded("polled"))
+        await until(calls)
+
+
+async def test_a_failing_message_is_tried_again_and_then_poisoned(
+    azurite: Azurite, service: QueueServiceClient, queue: QueueClient, tmp_path: Path
+) -> None:
+    """Five tries in all; the poison queue is made when it is needed, and gets the message as it was sent."""
+    async with queue_host(tmp_path, azurite, queue.queue_name, FAIL):
+        await queue.send_message(encoded("bad"))
+        poisoned = await until(lambda: peeked(service, f"{queue.queue_name}-poison"))
+        await until(lambda: is_empty(queue))
+        assert calls() == [1, 2, 3, 4, 5]
+    assert poisoned == [encoded("bad")]
+
+
+async def test_the_delay_and_the_number_of_tries_are_host_jsons(
+    azurite: Azurite, service: QueueServiceClient, queue: QueueClient, tmp_path: Path
+) -> None:
+    async with queue_host(tmp_path, azurite, queue.queue_name, FAIL, maxDequeueCount=2, visibilityTimeout="00:00:01"):
+        started = time.monotonic()
+        await queue.send_message(encoded("bad"))
+        await until(lambda: peeked(service, f"{queue.queue_name}-poison"))
+        assert calls() == [1, 2]
+        assert time.monotonic() - started >= 0.99
+
+
+async def test_a_message_that_is_not_base64_is_poisoned_at_once(
+    azurite: Azurite, service: QueueServiceClient, queue: QueueClient, tmp_path: Path
+) -> None:
+    async with queue_host(tmp_path, azurite, queue.queue_name):
+        await queue.send_message("not base64!")
+        assert await until(lambda: peeked(service, f"{queue.queue_name}-poison")) == ["not base64!"]
+        assert calls() == []
+
+
+async def test_bytes_that_are_not_text_arrive(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+    async with queue_host(tmp_path, azurite, queue.queue_name):
+        await queue.send_message(encoded(b"\xff\x00"))
+        assert (await until(calls))[0].get_body() == b"\xff\x00"
+
+
+async def test_a_missing_queue_is_waited_for_and_never_created(
+    azurite: Azurite, service: QueueServiceClient, tmp_path: Path
+) -> None:
+    name = unique("queue")
+    async with queue_host(tmp_path, azurite, name):
+        await asyncio.sleep(0.3)
+        assert name not in [found.name async for found in service.list_queues()]
+        queue = await service.create_queue(name)
+        await queue.send_message(encoded("at last"))
+        await until(calls)
+
+
+async def test_no_more_run_at_once_than_batch_size_and_threshold_allow(
+    azurite: Azurite, queue: QueueClient, tmp_path: Path
+) -> None:
+    """Two in a batch, and another batch while at most one runs: three at once, never more."""
+    source = """
+        gate, running = asyncio.Event(), []
+
+        @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+        async def slow(msg: func.QueueMessage) -> None:
+            running.append(1)
+            calls.append(len(running))
+            if len(calls) > 1:
+                await gate.wait()
+            running.pop()
+    """
+    for _ in range(8):
+        await queue.send_message(encoded("x"))
+    async with queue_host(tmp_path, azurite, queue.queue_name, source, batchSize=2, newBatchThreshold=1):
+        await until(lambda: max(calls(), default=0) == 3)
+        await asyncio.sleep(0.3)
+        assert max(calls()) == 3
+        sys.modules["function_app"].gate.set()
+        await until(lambda: len(calls()) == 8)
+        assert max(calls()) == 3
+
+
+async def test_a_long_call_keeps_its_message_hidden(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+    """The lease is two seconds here, the call takes three, and the message is delivered once."""
+    source = """
+        @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+        async def slow(msg: func.QueueMessage) -> None:
+            calls.append("in")
+            await asyncio.sleep(3)
+            calls.append("out")
+    """
+    folder = write_app(
+        tmp_path / "app", source, host_json={"extensions": {"queues": {"maxPollingInterval": "00:00:00.2"}}}
+    )
+    async with host(folder, azurite, {"QUEUE": queue.queue_name}, lease_s=2):
+        await queue.send_message(encoded("x"))
+        await until(lambda: "out" in calls())
+        await until(lambda: is_empty(queue))
+        assert calls() == ["in", "out"]
+
+
+async def test_a_stopping_host_lets_a_call_end(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+    source = """
+        @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+        async def slow(msg: func.QueueMessage) -> None:
+            calls.append("in")
+            await asyncio.sleep(0.3)
+            calls.append("out")
+    """
+    async with queue_host(tmp_path, azurite, queue.queue_name, source):
+        await queue.send_message(encoded("x"))
+        noted = await until(calls)
+    assert noted == ["in", "out"]
+    assert await is_empty(queue)
+
+
+async def test_a_call_that_is_cut_off_gives_its_message_back(
+    azurite: Azurite, queue: QueueClient, tmp_path: Path
+) -> None:
+    source = """
+        @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+        async def slow(msg: func.QueueMessage) -> None:
+            calls.append("in")
+            await asyncio.Event().wait()
+    """
+    folder = write_app(tmp_path / "app", source)
+    async with host(folder, azurite, {"QUEUE": queue.queue_name}, grace_s=0.1):
+        await queue.send_message(encoded("x"))
+        await until(calls)
+    assert (await queue.peek_messages())[0].dequeue_count == 1
+
+
+async def test_outputs_make_their_queue_and_a_list_is_one_message_each(
+    azurite: Azurite, service: QueueServiceClient, queue: QueueClient, tmp_path: Path
+) -> None:
+    source = """
+        import typing
+
+        @app.route(route="send", auth_level="ANONYMOUS")
+        @app.queue_output(arg_name="out", queue_name="%OTHER%", connection="AzureWebJobsStorage")
+        def send(req: func.HttpRequest, out: func.Out[typing.List[str]]) -> str:
+            out.set(["one", "two"])
+            return "sent"
+
+        @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+        @app.queue_output(arg_name="$return", queue_name="%OTHER%", connection="AzureWebJobsStorage")
+        async def forward(msg: func.QueueMessage) -> str:
+            return "forwarded " + msg.get_body().decode()
+    """
+    async with queue_host(tmp_path, azurite, queue.queue_name, source) as running, client(running) as http:
+        assert (await http.get("/api/send")).text == "sent"
+        await queue.send_message(encoded("three"))
+        messages = await until(lambda: all_of(service, f"{queue.queue_name}-out", 3))
+    assert sorted(messages) == sorted(encoded(text) for text in ("one", "two", "forwarded three"))
+
+
+async def all_of(service: QueueServiceClient, name: str, count: int) -> list[str]:
+    messages = await peeked(service, name)
+    return messages if len(messages) == count else []
+
+
+async def test_the_admin_endpoint_gives_a_queue_function_its_input(
+    azurite: Azurite, queue: QueueClient, tmp_path: Path
+) -> None:
+    async with queue_host(tmp_path, azurite, queue.queue_name) as running, client(running) as http:
+        assert (await http.post("/admin/functions/note", json={"input": json.dumps({"a": 1})})).status_code == 202
+        assert (await until(calls))[0].get_json() == {"a": 1}

@@ -1,0 +1,250 @@
+"""The model behind a chat-completions endpoint, against a small real one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from local.openai_emulator.agent.conversation import (
+    Called,
+    Cite,
+    DataFile,
+    Event,
+    OutputFile,
+    Prompt,
+    Ran,
+    Said,
+    Searched,
+    Toolbox,
+)
+from local.openai_emulator.agent.model import CallFunctions, ModelError, RunCode, Say, Search, Show, Usage
+from local.openai_emulator.models.chat import ChatModel, say
+from local.openai_emulator.search.passage import Passage
+from tests.local.openai_emulator.client import client_of, running_app
+
+ASKED = Said(role="user", text="What is the fee?")
+FOUND = Searched(
+    queries=("fee",),
+    passages=(
+        Passage(file_id="f1", filename="fees.pdf", text="The fee is 40 EUR.", score=0.9, page=3),
+        Passage(file_id="f2", filename="old.txt", text="It was 30 EUR.", score=0.5),
+    ),
+)
+CHART = OutputFile(file_id="cfile_1", filename="chart.png", container_id="cntr_1", is_image=True)
+TABLE = OutputFile(file_id="cfile_2", filename="table.csv", container_id="cntr_1", is_image=False)
+
+
+def prompt(*events: Event, turn_starts_at: int = 0, **tools: Any) -> Prompt:
+    return Prompt(
+        model="deployment",
+        instructions="Be short.",
+        events=(ASKED, *events),
+        turn_starts_at=turn_starts_at,
+        tools=Toolbox(**tools),
+        temperature=0.1,
+        max_output_tokens=50,
+    )
+
+
+class Completions:
+    """A chat-completions server that gives the answers it was told to and keeps the requests."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, dict[str, Any]]] = []
+        self.requests: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+
+    def say(self, content: str, finish_reason: str = "stop") -> None:
+        self._answer({"role": "assistant", "content": content}, finish_reason)
+
+    def call(self, *calls: tuple[str, str, str]) -> None:
+        tool_calls = [
+            {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+            for id, name, arguments in calls
+        ]
+        self._answer({"role": "assistant", "content": None, "tool_calls": tool_calls}, "tool_calls")
+
+    def _answer(self, message: dict[str, Any], finish_reason: str) -> None:
+        choice = {"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": None}
+        usage = {"prompt_tokens": 30, "completion_tokens": 4, "total_tokens": 34}
+        body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+        self.answers.append((200, body))
+
+    async def complete(self, request: Request) -> JSONResponse:
+        self.requests.append(await request.json())
+        self.keys.append(request.headers.get("authorization"))
+        status, body = self.answers.pop(0)
+        return JSONResponse(body, status_code=status, headers={"x-should-retry": "false"})
+
+
+class Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+
+@pytest.fixture
+async def emulator_chat() -> AsyncIterator[tuple[Completions, ChatModel]]:
+    completions = Completions()
+    app = Starlette(routes=[Route("/v1/chat/completions", completions.complete, methods=["POST"])])
+    server = Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        model = ChatModel(f"http://127.0.0.1:{bound.getsockname()[1]}/v1", "tiny", "key")
+        yield completions, model
+        await model.close()
+        server.should_exit = True
+        await serving
+
+
+Chat = tuple[Completions, ChatModel]
+
+
+async def test_it_searches_runs_and_answers(emulator_chat: Chat) -> None:
+    server, model = emulator_chat
+    server.call(("x", "file_search", '{"queries": ["fee", "cost"]}'))
+    step = await model.step(prompt(file_search=True, code_interpreter=True))
+    assert step.move == Search(queries=("fee", "cost"))
+    assert step.usage == Usage(input_tokens=30, output_tokens=4)
+
+    server.call(("y", "python", '{"code": "print(40)"}'))
+    files = (DataFile(filename="d.csv", size_bytes=1),)
+    step = await model.step(prompt(FOUND, file_search=True, code_interpreter=True, data_files=files))
+    assert step.move == RunCode(code="print(40)")
+
+    ran = Ran(code="print(40)", logs="40\n", files=(TABLE,))
+    server.say("It is 40 EUR [1].")
+    step = await model.step(prompt(FOUND, ran, file_search=True, code_interpreter=True))
+    assert step.move == Say(text="It is 40 EUR.", citations=(Cite(position=12, file_id="f1", filename="fees.pdf"),))
+
+    first, second, third = server.requests
+    assert server.keys[0] == "Bearer key"
+    assert (first["model"], first["temperature"], first["max_tokens"]) == ("tiny", 0.1, 50)
+    assert [tool["function"]["name"] for tool in first["tools"]] == ["file_search", "python"]
+    assert "/mnt/data/d.csv" in second["messages"][0]["content"]
+    roles = [message["role"] for message in third["messages"]]
+    assert roles == ["system", "user", "assistant", "tool", "assistant", "tool"]
+    assert third["messages"][3]["content"] == "[1] fees.pdf, page 3\nThe fee is 40 EUR.\n\n[2] old.txt\nIt was 30 EUR."
+    assert third["messages"][5]["content"] == "40\n\nFile written: /mnt/data/table.csv"
+    assert third["messages"][2]["tool_calls"][0]["id"] == third["messages"][3]["tool_call_id"]
+
+
+async def test_it_calls_the_callers_functions(emulator_chat: Chat) -> None:
+    server, model = emulator_chat
+    function = {"name": "now", "description": "", "parameters": {"type": "object"}, "strict": None}
+    server.call(("c1", "now", "{}"), ("c2", "now", '{"zone": "UTC"}'))
+    step = await model.step(prompt(functions=[function]))
+    calls = (
+        Called(call_id="c1", name="now", arguments="{}"),
+        Called(call_id="c2", name="now", arguments='{"zone": "UTC"}'),
+    )
+    assert step.move == CallFunctions(calls=calls)
+    server.say("Noon.")
+    await model.step(prompt(Called(call_id="c1", name="now", arguments="{}", output="12:00")))
+    assert server.requests[1]["messages"][-1] == {"role": "tool", "tool_call_id": "c1", "content": "12:00"}
+    assert "tools" not in server.requests[1]
+
+
+async def test_a_cut_answer_is_marked(emulator_chat: Chat) -> None:
+    server, model = emulator_chat
+    server.say("It is", finish_reason="length")
+    assert (await model.step(prompt())).move == Say(text="It is", cut_off=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(429, "rate_limit_exceeded"), (500, "server_error"), (404, "server_error")]
+)
+async def test_errors_carry_the_servers_words(emulator_chat: Chat, status: int, code: str) -> None:
+    server, model = emulator_chat
+    server.answers.append((status, {"error": {"message": "Out of paper.", "type": "x", "code": None, "param": None}}))
+    with pytest.raises(ModelError, match="Out of paper") as caught:
+        await model.step(prompt())
+    assert caught.value.code == code
+
+
+async def test_a_server_that_is_not_there() -> None:
+    model = ChatModel("http://127.0.0.1:9/v1", "tiny")
+    model._client = model._client.with_options(max_retries=0)
+    with pytest.raises(ModelError) as caught:
+        await model.step(prompt())
+    assert caught.value.code == "server_error"
+    await model.close()
+
+
+@pytest.mark.parametrize(
+    "call", [("x", "python", "{}"), ("x", "nonsense", "{}"), ("x", "file_search", '{"queries": []}')]
+)
+async def test_nonsense_calls_do_not_pass(emulator_chat: Chat, call: tuple[str, str, str]) -> None:
+    server, model = emulator_chat
+    server.call(call)
+    if call[1] == "python":
+        assert (await model.step(prompt(code_interpreter=True))).move == RunCode(code="")
+        return
+    with pytest.raises(ModelError):
+        await model.step(prompt(file_search=True))
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "cited"),
+    [
+        pytest.param("40 EUR [1].", "40 EUR.", [(6, "f1")], id="one"),
+        pytest.param("40 [1][2] or 30 [2].", "40 or 30.", [(2, "f1"), (2, "f2"), (8, "f2")], id="several"),
+        pytest.param("40 [1, 2].", "40.", [(2, "f1"), (2, "f2")], id="a list"),
+        pytest.param("See [7] and a[0].", "See [7] and a[0].", [], id="no marks"),
+    ],
+)
+def test_marks_become_citations(said: str, text: str, cited: list[tuple[int, str]]) -> None:
+    answer = say(said, prompt(FOUND))
+    assert answer.text == text
+    assert [(cite.position, cite.file_id) for cite in answer.citations] == cited
+
+
+def test_files_that_are_named_are_shown() -> None:
+    answer = say(
+        "See [chart](sandbox:/mnt/data/chart.png) and table.csv.", prompt(Ran(code="", logs="", files=(CHART, TABLE)))
+    )
+    assert [answer.text[show.start : show.end] for show in answer.shows] == ["sandbox:/mnt/data/chart.png", "table.csv"]
+    assert [show.file for show in answer.shows] == [CHART, TABLE]
+
+
+def test_images_that_are_not_named_are_added() -> None:
+    other = OutputFile(file_id="cfile_3", filename="b.png", container_id="cntr_1", is_image=True)
+    answer = say("Done. ", prompt(Ran(code="", logs="", files=(CHART, TABLE, other))))
+    assert answer.text == "Done.\n\nCreated: chart.png, b.png."
+    assert answer.shows == (Show(start=16, end=25, file=CHART), Show(start=27, end=32, file=other))
+    earlier = say("Done.", prompt(Ran(code="", logs="", files=(CHART,)), turn_starts_at=2))
+    assert (earlier.text, earlier.shows) == ("Done.", ())
+
+
+async def test_the_whole_emulator_answers_with_it(emulator_chat: Chat) -> None:
+    server, model = emulator_chat
+    async with running_app(model) as app, client_of(app) as client:  # type: ignore[arg-type]
+        store = await client.vector_stores.create()
+        file = await client.files.create(file=("fees.txt", b"The fee is 40 EUR."), purpose="assistants")
+        await client.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id)
+        server.call(("x", "file_search", '{"queries": ["fee"]}'))
+        server.call(("y", "python", "{\"code\": \"open('/mnt/data/fee.txt', 'w').write('40')\"}"))
+        server.say("It is 40 EUR [1]; see fee.txt.")
+        tools: Any = [
+            {"type": "file_search", "vector_store_ids": [store.id]},
+            {"type": "code_interpreter", "container": {"type": "auto"}},
+        ]
+        response: Any = await client.responses.create(model="gpt-test", input="What is the fee?", tools=tools)
+        assert [item.type for item in response.output] == ["file_search_call", "code_interpreter_call", "message"]
+        assert response.output_text == "It is 40 EUR; see fee.txt."
+        cited, shown = response.output[2].content[0].annotations
+        assert (cited.file_id, cited.index) == (file.id, 12)
+        assert (shown.filename, shown.start_index, shown.end_index) == ("fee.txt", 18, 25)
+        assert response.usage.input_tokens == 90
+        assert response.metadata == {"answered_by": "tiny (chat completions)"}

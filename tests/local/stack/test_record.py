@@ -1,0 +1,82 @@
+"""Other commands find the stack that is up, and are not fooled by what a dead one left behind."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.errors import LocalError, NotRunning
+from local.paths import ROOT
+from local.settings import Service
+from local.stack.record import Record, Running, is_held, running
+from local.stack.stack import USUAL_PORTS, choose_ports
+
+RUNNING = Running(
+    pid=1,
+    app_url="http://127.0.0.1:7071",
+    storage="UseDevelopmentStorage=true",
+    service=Service.emulated("http://127.0.0.1:8787"),
+    pids={"azurite": 2},
+    urls={"azurite": "http://127.0.0.1:10000"},
+    started_at="2026-11-22T12:00:00+00:00",
+)
+
+
+def test_what_was_written_is_found_while_it_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "stack.json"
+    record = Record(path)
+    with pytest.raises(NotRunning):  # still starting
+        running(path)
+    record.write(RUNNING)
+    assert running(path) == RUNNING
+    record.close()
+    with pytest.raises(NotRunning):
+        running(path)
+
+
+def test_there_is_one_stack_at_a_time(tmp_path: Path) -> None:
+    record = Record(tmp_path / "stack.json")
+    with pytest.raises(LocalError, match="already up"):
+        Record(tmp_path / "stack.json")
+    record.close()
+
+
+def test_a_dead_stack_is_stale_whoever_has_its_pid_now(tmp_path: Path) -> None:
+    path = tmp_path / "stack.json"
+    code = f"""
+from pathlib import Path
+from local.stack.record import Record
+from tests.local.stack.test_record import RUNNING
+record = Record(Path({str(path)!r}))
+record.write(RUNNING)
+os._exit(1)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert path.read_text()
+    assert not is_held(path)
+    with pytest.raises(NotRunning, match="No local stack"):
+        running(path)
+
+
+def test_without_a_file_nothing_runs(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning) as caught:
+        running(tmp_path / "missing" / "stack.json")
+    assert "make up" in caught.value.advice
+
+
+def test_ports_are_all_different_and_a_taken_one_is_moved() -> None:
+    free, _ = choose_ports(usual=False)
+    assert len(set(free.values())) == len(USUAL_PORTS)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", USUAL_PORTS["tables"]))
+            taken.listen()
+        except OSError:  # taken by another, which serves as well
+            pass
+        ports, moved = choose_ports(usual=True)
+    assert "tables" in moved
+    assert ports["tables"] != USUAL_PORTS["tables"]
+    assert all(ports[name] == USUAL_PORTS[name] for name in USUAL_PORTS if name not in moved)

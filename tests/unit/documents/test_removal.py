@@ -1,0 +1,110 @@
+"""Receipts: what was removed is listed, and was looked for again."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.models.documents import Receipt
+from tests.fakes import Crash
+from tests.unit.world import World
+
+CSV = b"month,visits\njan,1\n"
+
+
+async def receipts(world: World, path: str | None = None, collection: str | None = None) -> list[Receipt]:
+    found, cursor = await world.app.library.catalogue.receipts(collection=collection, path=path, limit=100, cursor=None)
+    assert cursor is None
+    return found
+
+
+async def delete(world: World, path: str) -> None:
+    world.blobs.take_away(path)
+    await world.documents.remove(path)
+    await world.settle()
+
+
+async def test_a_receipt_lists_all_that_there_was(world: World) -> None:
+    etag = await world.drop("c/t.csv", CSV)
+    live = (await world.document("c/t.csv")).live
+    assert live
+    await delete(world, "c/t.csv")
+    [receipt] = await receipts(world, path="c/t.csv")
+    assert (receipt.path, receipt.collection, receipt.etag, receipt.complete) == ("c/t.csv", "c", etag, True)
+    assert {(thing.kind, thing.id) for thing in receipt.removed} == {
+        ("store_entry", f"{live.store_id}/{live.parts[0]}"),
+        ("data_card", live.parts[0]),
+        ("code_interpreter_copy", live.data_file_id),
+        ("record", "index/c/c/t.csv.json"),
+    }
+    assert all(thing.gone for thing in receipt.removed)
+
+
+async def test_a_receipt_tells_what_is_still_there(world: World) -> None:
+    """The service says that it has deleted a file, and has not."""
+    await world.drop("c/a.md")
+    held = dict(world.stores.files)
+
+    async def keep(store_id: str | None, file_id: str) -> None:
+        world.stores.files.update(held)
+
+    world.stores.discard = keep  # type: ignore[assignment]
+    await delete(world, "c/a.md")
+    [receipt] = await receipts(world)
+    assert not receipt.complete
+    assert {thing.kind for thing in receipt.removed if not thing.gone} == {"file", "store_entry"}
+
+
+async def test_receipts_of_a_collection(world: World) -> None:
+    for path in ("c/a.md", "c/b.md", "d/a.md"):
+        await world.drop(path)
+        await delete(world, path)
+    assert [receipt.path for receipt in await receipts(world, collection="c")] == ["c/a.md", "c/b.md"]
+    assert len(await receipts(world)) == 3
+
+
+async def test_removed_twice_has_two_receipts_the_newest_first(world: World) -> None:
+    etags = []
+    for content in (b"one", b"two"):
+        etags.append(await world.drop("c/a.md", content))
+        await delete(world, "c/a.md")
+        world.clock.forward(10)
+    assert [receipt.etag for receipt in await receipts(world, path="c/a.md")] == etags[::-1]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_crash_at_any_call_leaves_one_complete_receipt(after: bool) -> None:
+    n = 0
+    while True:
+        n += 1
+        world = World()
+        await world.drop("c/t.csv", CSV)
+        world.blobs.take_away("c/t.csv")
+        world.outside.crash_at(n, after=after)
+        try:
+            await world.documents.remove("c/t.csv")
+        except Crash:
+            world.restart()
+            await world.documents.remove("c/t.csv")  # the host brings the message again
+        else:
+            break
+        await world.settle()
+        found = await receipts(world)
+        assert len(found) == 1, n
+        assert found[0].complete, n
+        assert world.stores.files == {}, n
+        assert await world.listing() == {}, n
+    assert n > 12
+
+
+async def test_a_folder(world: World) -> None:
+    for n in range(120):
+        await world.drop(f"c/old/{n}.md")
+    await world.drop("c/older.md")
+    before = set(world.blobs.names())
+    await world.app.library.removal.begin("c/old/")
+    await world.settle(looks=5000)
+    for path in before - set(world.blobs.names()):
+        await world.documents.remove(path)
+    await world.settle(looks=5000)
+    assert set(await world.listing()) == {"c/older.md"} == set(world.blobs.names())
+    assert len(world.stores.files) == 1

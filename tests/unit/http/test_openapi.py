@@ -1,0 +1,286 @@
+"""The two descriptions of the API: held against the triggers, the handlers, the checks, and real validators."""
+
+import ast
+import inspect
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import msgspec
+import pytest
+
+import function_app
+from local.paths import ROOT
+from shared.errors import AppError
+from shared.http import about, assistants, collections, documents, hooks, reconcile, runs, threads
+from shared.http import reading as read
+from shared.http.openapi import openapi, problems_of
+from shared.http.route import Operation
+from shared.http.runs import question_from
+from shared.http.shapes import runs as shapes
+from shared.http.swagger import swagger, title_of
+from shared.http.table import OPERATIONS
+from shared.push.notices import EVENTS
+from shared.settings import Settings
+
+Json = dict[str, Any]
+
+HANDLERS = {
+    name: handler
+    for module in (about, assistants, collections, documents, hooks, reconcile, runs, threads)
+    for name, handler in vars(module).items()
+    if inspect.isfunction(handler)
+}
+VALIDATOR = ROOT / ".local" / "openapi-tools" / "bin" / "openapi-spec-validator"
+URL = "https://app.example/api/openapi.json?x=1"
+SETTINGS = Settings.from_environ({"AzureWebJobsStorage": "x", "OPENAI_BASE_URL": "https://x/v1/", "OPENAI_MODEL": "m"})
+OF_THE_CALLER = {"BadRequest", "TooLarge", "WrongMediaType", "NotFound", "Busy"}
+
+
+def nodes(document: Any) -> Iterator[Json]:
+    """Every object in a document."""
+    if isinstance(document, dict):
+        yield document
+    for value in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+        yield from nodes(value)
+
+
+def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if not method.startswith("x-"):
+                yield method.upper(), path, operation
+
+
+# ---- it is what the app has --------------------------------------------------------------------------------------
+
+
+def triggers() -> Iterator[tuple[str, str, str, str]]:
+    """Handler, method, path and authorisation of every HTTP trigger of function_app.py."""
+    for function in function_app.app.get_functions():
+        trigger = json.loads(str(function))["bindings"][0]  # as the host gets it
+        if trigger["type"] == "httpTrigger":
+            (method,) = trigger["methods"]
+            path = "/" + trigger["route"].replace("{*", "{")
+            yield str(function.get_function_name()), method, path, trigger["authLevel"].lower()
+
+
+def test_every_route_is_described_as_it_is() -> None:
+    assert sorted(triggers()) == sorted((op.handler, op.method, op.path, op.auth) for op in OPERATIONS)
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.id)
+def test_every_operation_has_its_handler_and_its_parameters(op: Operation) -> None:
+    source = inspect.getsource(HANDLERS[op.handler])
+    in_path = {part[1:-1] for part in op.path.split("/") if part.startswith("{")}
+    assert {parameter.name for parameter in op.parameters if parameter.where == "path"} == in_path
+    assert all(f'"{p.name}"' in source for p in op.parameters if p.where == "query")
+    bodies = [op.body.__name__] if isinstance(op.body, type) and issubclass(op.body, msgspec.Struct) else []
+    assert re.findall(r"read_body\(services, req, (\w+)", source) == bodies
+
+
+def codes_in_the_source() -> set[str]:
+    """The codes of all errors of the caller's that `shared` raises on purpose."""
+    found = set()
+    for path in (ROOT / "shared").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in OF_THE_CALLER:
+                given = [k.value.value for k in node.keywords if k.arg == "code" and isinstance(k.value, ast.Constant)]
+                kinds: dict[str, type[AppError]] = vars(__import__("shared.errors", fromlist=["errors"]))
+                found.add(str(given[0]) if given else kinds[node.func.id].code)
+    return found
+
+
+def test_every_code_is_described_and_every_described_code_is_raised() -> None:
+    described = {
+        code for op in OPERATIONS for status, codes in problems_of(op).items() if status < 500 for code in codes
+    }
+    assert described == codes_in_the_source()
+
+
+@pytest.mark.parametrize(
+    ("field", "limit", "made", "code"),
+    [
+        ("files", "maxItems", lambda n: [f"a/{i}.csv" for i in range(n)], "too_many_files"),
+        (
+            "tools",
+            "maxItems",
+            lambda n: [{"type": "function", "name": f"tool_{i}"} for i in range(n)],
+            "invalid_tools",
+        ),
+        ("metadata", "maxProperties", lambda n: {f"k{i}": "v" for i in range(n)}, "invalid_metadata"),
+        ("max_seconds", "maximum", lambda n: n, "invalid_body"),
+        ("collection", "maxLength", lambda n: "c" * n, "invalid_collection"),
+    ],
+)
+def test_a_limit_that_is_described_is_the_one_that_is_checked(field: str, limit: str, made: Any, code: str) -> None:
+    schema = openapi(URL)["components"]["schemas"]["QuestionBody"]["properties"][field]
+    (highest,) = {node[limit] for node in nodes(schema) if limit in node}
+
+    def take(n: int) -> None:
+        body = msgspec.json.encode({"question": "Why?", field: made(n)})
+        headers = {"content-type": "application/json"}
+        question_from(read.body_from(body, headers, shapes.QuestionBody, max_bytes=65_536), SETTINGS)
+
+    take(highest)
+    with pytest.raises(AppError) as caught:
+        take(highest + 1)
+    assert caught.value.code == code
+
+
+# ---- both are valid ----------------------------------------------------------------------------------------------
+
+
+def test_both_documents_are_valid(tmp_path: Path) -> None:
+    assert VALIDATOR.exists(), "`make test` installs what this test needs; or `make .local/openapi-tools/installed`"
+    for name, document in (("3.1", openapi(URL)), ("2.0", swagger(URL))):
+        (tmp_path / name).write_text(json.dumps(document))
+    result = subprocess.run(
+        [VALIDATOR, tmp_path / "3.1", tmp_path / "2.0"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.count("OK") == 2
+
+
+@pytest.mark.parametrize("document", [openapi(URL), swagger(URL)], ids=["3.1", "2.0"])
+def test_every_reference_leads_somewhere(document: Json) -> None:
+    for node in nodes(document):
+        if "$ref" in node:
+            target: Any = document
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part]
+            assert target
+
+
+def test_the_server_is_the_one_that_was_asked() -> None:
+    assert openapi(URL)["servers"] == [{"url": "https://app.example/api"}]
+    asked = swagger("http://127.0.0.1:7071/api/swagger.json/")
+    assert (asked["host"], asked["basePath"], asked["schemes"]) == ("127.0.0.1:7071", "/api", ["http"])
+
+
+def test_over_http_without_any_setting() -> None:
+    for handler, version in ((about.get_openapi, "openapi"), (about.get_swagger, "swagger")):
+        response = handler(func.HttpRequest(method="GET", url=URL, body=b""))
+        assert (response.status_code, response.mimetype) == (200, "application/json")
+        assert version in json.loads(response.get_body())
+
+
+# ---- OpenAPI 3.1 -------------------------------------------------------------------------------------------------
+
+
+def test_every_answer_is_described() -> None:
+    for method, path, operation in operations(openapi(URL)):
+        for status, response in operation["responses"].items():
+            assert status in ("204", "401") or response["content"], (method, path, status)
+            if int(status) >= 400 and status != "401":
+                assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_who_needs_no_key() -> None:
+    keyless = {operation["operationId"] for _, _, operation in operations(openapi(URL)) if not operation["security"]}
+    assert keyless == {"ReceiveServiceEvent", "GetHealth", "GetOpenapi", "GetSwagger"}
+
+
+def test_all_news_are_described() -> None:
+    document = openapi(URL)
+    told = {
+        name: webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for name, webhook in document["webhooks"].items()
+    }
+    assert told == {"runFinished": "RunFinished", "documentChanged": "DocumentChanged"}
+    types = {
+        event
+        for name in told.values()
+        for event in document["components"]["schemas"][name]["properties"]["type"]["enum"]
+    }
+    assert types == set(EVENTS)
+    assert document["paths"]["/hooks"]["post"]["callbacks"].keys() == told.keys()
+    assert document["paths"]["/runs"]["post"]["callbacks"].keys() == {"runFinished"}
+
+
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if op.example is not None], ids=lambda op: op.id)
+def test_an_example_is_a_body_that_is_taken(op: Operation) -> None:
+    headers = {"content-type": "application/json"}
+    assert read.body_from(msgspec.json.encode(op.example), headers, op.body, max_bytes=10_000)
+
+
+# ---- the connector -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def connector() -> Json:
+    return swagger(URL)
+
+
+def test_it_is_small_and_of_2_0_alone(connector: Json) -> None:
+    assert len(json.dumps(connector)) < 1_000_000
+    for node in nodes(connector):
+        assert not {"anyOf", "oneOf", "allOf", "const", "$defs", "examples", "prefixItems"} & node.keys()
+        assert not isinstance(node.get("type"), list)
+        assert "$ref" not in node or len(node) == 1  # 2.0 passes over what stands beside
+
+
+def test_everything_a_maker_sees_has_a_title(connector: Json) -> None:
+    for _, _, operation in operations(connector):
+        assert operation["summary"]
+        assert operation["description"].endswith(".")
+        assert all(parameter["x-ms-summary"] for parameter in operation["parameters"])
+    for node in nodes(connector):
+        for schema in node.get("properties", {}).values() if node.get("type") == "object" else ():
+            assert schema["x-ms-summary"]
+
+
+def test_operation_ids_are_unique(connector: Json) -> None:
+    for document in (connector, openapi(URL)):
+        ids = [node["operationId"] for node in nodes(document["paths"]) if "responses" in node]
+        assert len(ids) == len(set(ids))
+
+
+def test_what_is_hidden_and_required_has_a_default(connector: Json) -> None:
+    for node in nodes(connector):
+        for name, schema in node.get("properties", {}).items() if node.get("type") == "object" else ():
+            if schema.get("x-ms-visibility") == "internal" and name in node.get("required", ()):
+                assert "default" in schema or schema.get("x-ms-notification-url")
+
+
+def test_there_is_one_key(connector: Json) -> None:
+    assert connector["securityDefinitions"] == {
+        "functionKey": {"type": "apiKey", "in": "header", "name": "x-functions-key"}
+    }
+    assert connector["security"] == [{"functionKey": []}]
+
+
+def test_the_trigger_is_one_that_power_automate_understands(connector: Json) -> None:
+    hooks = connector["paths"]["/hooks"]
+    assert hooks["post"]["operationId"] == "RunFinished"
+    assert hooks["post"]["x-ms-trigger"] == "single"
+    assert "Location" in hooks["post"]["responses"]["201"]["headers"]
+    callback = connector["definitions"]["HookBody"]["properties"]["callback_url"]
+    assert (callback["x-ms-notification-url"], callback["x-ms-visibility"]) == (True, "internal")
+    assert hooks["x-ms-notification-content"]["schema"] == {"$ref": "#/definitions/RunFinished"}
+    assert connector["paths"]["/hooks/{id}"]["delete"]["x-ms-visibility"] == "internal"
+
+
+def test_what_may_be_null_says_so(connector: Json) -> None:
+    ended = connector["definitions"]["RunEnded"]["properties"]
+    assert ended["error"]["x-nullable"] is True
+    assert ended["error"]["properties"]["code"]["x-ms-summary"] == "Code"
+    assert "x-nullable" not in ended["status"]
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("createdTime", "Created Time"),
+        ("statusQueryGetUri", "Status Query Get URI"),
+        ("thread_id", "Thread ID"),
+        ("Idempotency-Key", "Idempotency Key"),
+        ("n", "N"),
+    ],
+)
+def test_titles(name: str, title: str) -> None:
+    assert title_of(name) == title

@@ -1,0 +1,212 @@
+"""Answers: quotes that stand in the document, marks where they belong, links that lead somewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.collections.attributes import Source
+from shared.engines.base import MadeFile, Mark
+from shared.engines.stores import Passage
+from shared.models.runs import Answer, Chart, Citation, Cost, Failure, OutputFile, Timings
+from shared.runs.answers import QUOTE_MAX_CHARS, citations_of, distinct, link, markdown_of, media_type_of, safe_filename
+from tests.fakes import Clock
+
+NOW = Clock()()
+GUIDE = "Limits for HTTP.\nThe warning limit is 350 ms. The critical limit is 900 ms.\nCall the team lead at night."
+DOCUMENTS = {
+    "f1": Source(path="ops/guide.md", etag="0x1"),
+    "f2": Source(path="ops/other.md", etag="0x2", first_page=301),
+}
+
+
+def passage(file_id: str, text: str, **attributes: str | float | bool) -> Passage:
+    return Passage(file_id=file_id, filename=f"{file_id}.md", text=text, score=1, attributes=attributes)
+
+
+def mark(position: int, file_id: str = "f1") -> Mark:
+    return Mark(position=position, file_id=file_id, filename=f"{file_id}.md")
+
+
+# ---- citations ---------------------------------------------------------------------------------------------------
+
+
+def test_each_mark_quotes_what_it_rests_on() -> None:
+    text = "Warn at 350 ms. It is critical at 900 ms."
+    one, two = citations_of(text, [mark(len(text)), mark(15)], [passage("f1", GUIDE, page=3)], DOCUMENTS)
+    assert (one.n, one.position, one.document, one.etag, one.page) == (1, 15, "ops/guide.md", "0x1", 3)
+    assert "350 ms" in one.quote
+    assert (two.n, two.position) == (2, len(text))
+    assert "900 ms" in two.quote
+
+
+def test_the_same_quote_has_the_same_number() -> None:
+    text = "The warning limit is 350 ms. So the warning limit is 350 ms."
+    first, second = citations_of(text, [mark(28), mark(60)], [passage("f1", GUIDE)], DOCUMENTS)
+    assert first.n == second.n == 1
+
+
+def test_each_file_is_quoted_from_its_own_passages() -> None:
+    text = "The limit is 350 ms."
+    passages = [passage("f1", GUIDE), passage("f2", "The limit is 10 s here.")]
+    [citation] = citations_of(text, [mark(20, "f2")], passages, DOCUMENTS)
+    assert (citation.document, citation.quote) == ("ops/other.md", "The limit is 10 s here.")
+
+
+def test_an_unknown_file_keeps_its_name() -> None:
+    [citation] = citations_of("Yes.", [mark(4, "f9")], [], DOCUMENTS)
+    assert (citation.document, citation.etag, citation.quote, citation.page) == ("f9.md", None, "", None)
+
+
+@pytest.mark.parametrize("position", [-5, 0, 4, 10_000])
+def test_positions_stay_in_the_text(position: int) -> None:
+    [citation] = citations_of("Yes.", [mark(position)], [passage("f1", GUIDE)], DOCUMENTS)
+    assert 0 <= citation.position <= 4
+
+
+def test_something_is_quoted_when_no_word_is_shared() -> None:
+    long = " ".join(f"word{n}" for n in range(40)) + "."
+    [citation] = citations_of("Ganz anders.", [mark(12)], [passage("f1", f"{long}\n{long}")], DOCUMENTS)
+    assert citation.quote.startswith("word0")
+
+
+WORDS = st.text(alphabet="ab .!?\n1é文-", max_size=80)
+
+
+@given(WORDS, st.lists(st.tuples(st.integers(-3, 100), st.sampled_from(["f1", "f2"])), max_size=4), WORDS, WORDS)
+def test_quotes_are_verbatim(text: str, marks: list[tuple[int, str]], one: str, other: str) -> None:
+    passages = {"f1": one, "f2": other}
+    citations = citations_of(
+        text, [mark(*at) for at in marks], [passage(file_id, said) for file_id, said in passages.items()], DOCUMENTS
+    )
+    assert len(citations) == len(marks)
+    assert [c.position for c in citations] == sorted(c.position for c in citations)
+    numbers = [c.n for c in citations]
+    assert sorted(set(numbers)) == list(range(1, len(set(numbers)) + 1))
+    for citation in citations:
+        assert citation.quote in passages[citation.file_id]
+        assert len(citation.quote) <= QUOTE_MAX_CHARS
+        assert citation.quote.strip() or not passages[citation.file_id].strip()
+
+
+# ---- links -------------------------------------------------------------------------------------------------------
+
+
+def test_links_lead_to_what_was_saved() -> None:
+    text = "See ![a](sandbox:/mnt/data/a%20b.png) and [t](sandbox:/mnt/data/t.csv), not sandbox:/mnt/data/lost.png."
+    linked, _ = link(text, {"a b.png": "run_1/charts/1.png", "t.csv": "run_1/files/t ü.csv"})
+    assert linked == "See ![a](run_1/charts/1.png) and [t](run_1/files/t%20%C3%BC.csv), not sandbox:/mnt/data/lost.png."
+
+
+@given(
+    st.lists(st.sampled_from(["x", "Yes. ", "[c](sandbox:/mnt/data/c.png)", "sandbox:/mnt/data/no.png "]), max_size=8)
+)
+def test_positions_move_with_the_text(pieces: list[str]) -> None:
+    text, at = "", []
+    for piece in pieces:
+        text += piece
+        at.append(len(text))
+    linked, moved = link(text, {"c.png": "run_1/charts/1.png"})
+    for piece, position in zip(pieces, at, strict=True):
+        end = piece.replace("sandbox:/mnt/data/c.png", "run_1/charts/1.png")
+        assert linked[: moved(position)].endswith(end)
+    assert moved(0) == 0
+
+
+# ---- files -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filename", "safe"),
+    [
+        ("a b (1).csv", "a b (1).csv"),
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\x.csv", "x.csv"),
+        ("a<b>:c|d?.csv", "a_b_c_d_.csv"),
+        ("..", "file"),
+        ("", "file"),
+        ("/", "file"),
+        ("x" * 200 + ".csv", "x" * 96 + ".csv"),
+        ("ü文.csv", "ü文.csv"),
+    ],
+)
+def test_names_the_model_chose(filename: str, safe: str) -> None:
+    assert safe_filename(filename) == safe
+
+
+@given(st.text(max_size=150))
+def test_no_name_leaves_its_folder(filename: str) -> None:
+    safe = safe_filename(filename)
+    assert 0 < len(safe) <= 100
+    assert not set(safe) & set('/\\\x00\n"<>|?*:')
+    assert safe not in (".", "..")
+
+
+@pytest.mark.parametrize(
+    ("filename", "media_type"), [("a.PNG", "image/png"), ("a.jpeg", "image/jpeg"), ("a.svg", None), ("a.png.csv", None)]
+)
+def test_pictures(filename: str, media_type: str | None) -> None:
+    assert media_type_of(filename) == media_type
+
+
+def test_each_file_once_in_the_order_of_the_answer() -> None:
+    a, b = (MadeFile(container_id="c", file_id=i, filename=f"{i}.png") for i in ("a", "b"))
+    other = replace(a, container_id="d")
+    assert distinct([a, b, replace(a, start=5), other, b]) == (a, b, other)
+
+
+# ---- Markdown ----------------------------------------------------------------------------------------------------
+
+ANSWER = Answer(
+    id="run_1",
+    thread_id="thread_1",
+    status="completed",
+    question="What\nare the limits?",
+    collection="ops",
+    created_at=NOW,
+    finished_at=NOW,
+    timings=Timings(queued_ms=1, run_ms=1500, total_ms=1501, looks=2),
+    model="gpt-4.1-mini",
+    answer="350 ms. And 900 ms.",
+)
+
+
+def citation(n: int, position: int, quote: str = "The limit\nis 350 ms.") -> Citation:
+    return Citation(
+        n=n, document="ops/guide.md", file_id="f1", filename="guide.md", quote=quote, position=position, page=n
+    )
+
+
+def test_the_whole_markdown() -> None:
+    answer = replace(
+        ANSWER,
+        citations=(citation(1, 7), citation(2, 19), citation(1, 19)),
+        charts=(Chart(n=1, path="run_1/charts/1.png", filename="a.png", media_type="image/png", size_bytes=1),),
+        outputs=(OutputFile(path="run_1/files/1-t ü.csv", filename="t ü.csv", size_bytes=1),),
+        cost=Cost(usd=0.0123, parts={}, prices="list prices"),
+        notes=("A file was lost.",),
+    )
+    assert markdown_of(answer) == (
+        "# What are the limits?\n\n350 ms. [1] And 900 ms. [1] [2]\n\n![a.png](charts/1.png)\n\n"
+        "## Files\n\n- [t ü.csv](files/1-t%20%C3%BC.csv)\n\n"
+        "## Sources\n\n1. **ops/guide.md**, page 1: “The limit is 350 ms.”\n"
+        "2. **ops/guide.md**, page 2: “The limit is 350 ms.”\n\n"
+        "> A file was lost.\n\n---\n\n"
+        "Run `run_1` · model gpt-4.1-mini · 1.5 s · cost 0.0123 USD at list prices\n"
+    )
+
+
+def test_a_chart_the_answer_shows_is_shown_once() -> None:
+    chart = Chart(n=1, path="run_1/charts/1.png", filename="a.png", media_type="image/png", size_bytes=1)
+    markdown = markdown_of(replace(ANSWER, answer="![a](run_1/charts/1.png)", charts=(chart,)))
+    assert markdown.count("charts/1.png") == 1
+    assert "![a](charts/1.png)" in markdown
+
+
+def test_a_failed_run_says_why() -> None:
+    error = Failure(code="content_filter", message="The question was filtered.")
+    markdown = markdown_of(replace(ANSWER, status="failed", answer=None, error=error))
+    assert "> **failed**: The question was filtered. (`content_filter`)" in markdown

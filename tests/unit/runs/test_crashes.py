@@ -1,0 +1,124 @@
+"""The process dies before or after any call to storage, queue or engine: every run still ends, with one answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from shared.engines.base import Call
+from shared.models.runs import Function
+from tests.fakes import Crash
+from tests.unit.runs.test_runs import GOING_ON, with_files
+from tests.unit.world import CALLBACK, World
+
+KEY = "the-question"
+WEATHER = Function(name="weather", description="", parameters={"type": "object", "properties": {}})
+OUTPUTS = {"call_1": "sun", "call_2": "rain"}
+ROUNDS = [
+    (Call(call_id="call_0", name="current_time", arguments="{}"),),
+    tuple(Call(call_id=call_id, name="weather", arguments="{}") for call_id in OUTPUTS),
+]
+
+
+@dataclass
+class Journey:
+    """One run from POST to answer, driven as a host and a patient caller would, whatever dies meanwhile."""
+
+    world: World
+    with_calls: bool
+    run_id: str = ""
+
+    async def travel(self) -> None:
+        for _ in range(100):
+            for step in (self._ask, self._deliver, self._hand_in, self.world.poller.sweep):
+                try:
+                    await step()
+                except Crash:
+                    self.world.restart()
+            if self.run_id and not self.world.state.names("active/"):
+                return
+            self.world.clock.forward(60)
+        raise AssertionError("The run never ends.")
+
+    async def _ask(self) -> None:
+        if not self.run_id:  # a caller without an answer asks again, with the same key
+            functions = (WEATHER,) if self.with_calls else ()
+            self.run_id = (await self.world.ask(key=KEY, functions=functions, callback_url=CALLBACK)).id
+
+    async def _deliver(self) -> None:
+        while self.world.queue.messages:
+            sent = self.world.queue.take()
+            self.world.clock.now = max(self.world.clock.now, sent.due_at)
+            try:
+                await self.world.poller.advance(sent.message["run_id"], sent.message["generation"])
+            except Crash:
+                self.world.queue.messages.append(replace(sent, due_at=self.world.clock()))
+                raise
+
+    async def _hand_in(self) -> None:
+        run = await self.world.runs.find(self.run_id) if self.run_id else None
+        if run and any(call.by == "client" for call in run.calls):
+            for call_id, output in OUTPUTS.items():
+                await self.world.runs.hand_in(run.id, {call_id: output})
+
+
+async def journey(n: int | None, *, after: bool, with_calls: bool) -> Journey:
+    world = World()
+    with_files(world)
+    world.engine.script = [GOING_ON]
+    world.engine.rounds = ROUNDS if with_calls else []
+    made = Journey(world, with_calls)
+    if n:
+        world.outside.crash_at(n, after=after)
+    await made.travel()
+    return made
+
+
+@pytest.mark.parametrize("with_calls", [False, True], ids=["plain", "with calls"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_crash_at_any_call_still_gives_exactly_one_answer(after: bool, with_calls: bool) -> None:
+    straight = await journey(None, after=after, with_calls=with_calls)
+    calls = straight.world.outside.calls
+    assert len(calls) > (50 if with_calls else 25)
+    for n in range(1, len(calls) + 1):
+        made = await journey(n, after=after, with_calls=with_calls)
+        world, run_id = made.world, made.run_id
+        where = f"crash {'after' if after else 'before'} call {n}: {calls[n - 1]}"
+        answer, run = world.answer(run_id), await world.runs.find(run_id)
+        assert (answer.status, run.status) == ("completed", "completed"), where
+        assert [chart.path for chart in answer.charts] == [f"{run_id}/charts/1.png"], where
+        assert world.state.names("runs/") == [f"runs/{run_id}.json"], where
+        assert [name for name in world.answers.names() if name.endswith("answer.json")] == [f"{run_id}/answer.json"]
+        assert {sent.message["webhook_id"] for sent in world.callbacks.messages} == {
+            world.callbacks.messages[0].message["webhook_id"]
+        }, where
+        if with_calls:
+            assert list(world.engine.outputs.values())[-1] == OUTPUTS, where
+        thread = (await world.app.threads.read(run.thread_id)).value
+        assert [message.run_id for message in thread.messages] == [run_id, run_id], where
+        assert (await world.ask("And then?", thread_id=run.thread_id)).previous == run.engine_run, where
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_crash_at_any_call_of_a_cancel(after: bool) -> None:
+    n = 0
+    while True:
+        n += 1
+        world = World()
+        world.engine.script = [GOING_ON] * 3
+        run = await world.ask()
+        world.outside.crash_at(n, after=after)
+        try:
+            await world.runs.cancel(run.id)
+        except Crash:
+            world.restart()
+            await world.runs.cancel(run.id)
+            world.clock.forward(60)
+            await world.poller.sweep()
+            await world.finish()
+            assert world.answer(run.id).status == (await world.runs.find(run.id)).status == "cancelled", n
+            assert world.state.names("active/") == [], n
+        else:
+            break
+    assert n > 4

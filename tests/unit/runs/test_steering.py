@@ -1,0 +1,345 @@
+"""Cancel, delete and list runs, in every state and against whoever is at work at the same moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.engines.base import Call
+from shared.errors import BadRequest, NotFound, ServiceBusy, ServiceError, StorageError
+from shared.models.runs import Function, Run, RunStatus
+from shared.runs.transitions import ORPHAN
+from tests.fakes import Crash
+from tests.unit.runs.test_runs import GOING_ON, with_files
+from tests.unit.world import CALLBACK, World
+
+WEATHER = Function(name="weather", description="", parameters={"type": "object", "properties": {}})
+ASKS_WEATHER = (Call(call_id="call_1", name="weather", arguments="{}"),)
+
+
+async def waiting(world: World) -> Run:
+    """A run that waits for its caller."""
+    world.engine.rounds = [ASKS_WEATHER]
+    run = await world.ask(functions=(WEATHER,))
+    await world.deliver()
+    run = await world.runs.find(run.id)
+    assert run.status == "requires_action"
+    return run
+
+
+def assert_ended(world: World, run: Run, status: RunStatus) -> None:
+    answer = world.answer(run.id)
+    assert answer.status == status
+    assert world.state.names("active/") == []
+    assert f"**{status}**" in world.markdown(run.id) or status == "completed"
+
+
+# ---- cancel ------------------------------------------------------------------------------------------------------
+
+
+async def test_cancel_while_queued(world: World) -> None:
+    world.outside.fail("engine.start", ServiceBusy("Wait."))
+    run = await world.ask()
+    assert (await world.runs.cancel(run.id)).status == "cancelled"
+    assert_ended(world, run, "cancelled")
+    await world.finish()
+    assert world.engine.asks == {}
+    assert (await world.ask(thread_id=run.thread_id)).status == "in_progress"
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_cancel_while_it_is_being_started(world: World, after: bool) -> None:
+    other = world.instance()
+
+    async def cancel() -> None:
+        [name] = world.state.names("runs/")
+        await other.runs.cancel(name.removeprefix("runs/").removesuffix(".json"))
+
+    world.outside.meanwhile(cancel, **{"after" if after else "before": "engine.start"})
+    run = await world.ask()
+    assert run.status == "cancelled"
+    assert_ended(world, run, "cancelled")
+    assert world.engine.cancelled == list(world.engine.asks) != []
+    await world.finish()
+
+
+async def test_cancel_while_in_progress(world: World) -> None:
+    world.engine.script = [GOING_ON]
+    run = await world.ask()
+    await world.deliver()
+    assert (await world.runs.cancel(run.id)).status == "cancelling"
+    assert (await world.runs.cancel(run.id)).status == "cancelling"
+    assert world.engine.cancelled == ["resp_1"]
+    await world.finish()
+    assert_ended(world, run, "cancelled")
+    error = world.answer(run.id).error
+    assert error is not None
+    assert (error.code, (await world.runs.cancel(run.id)).status) == ("cancelled", "cancelled")
+
+
+async def test_cancel_that_the_service_does_not_heed(world: World) -> None:
+    world.engine.script = [GOING_ON] * 1000
+    world.outside.fail("engine.cancel", ServiceError("No."))
+    run = await world.ask()
+    start = world.clock()
+    await world.runs.cancel(run.id)
+    await world.finish()
+    assert_ended(world, run, "cancelled")
+    assert (world.clock() - start).total_seconds() < 60
+
+
+async def test_cancel_while_the_service_is_down(world: World) -> None:
+    run = await world.ask()
+    world.outside.fail("engine.cancel", ServiceBusy("Down."))
+    world.outside.fail("engine.look", *[ServiceBusy("Down.")] * 1000)
+    await world.runs.cancel(run.id)
+    await world.finish()
+    assert_ended(world, run, "cancelled")
+
+
+async def test_cancel_while_it_waits_for_its_caller(world: World) -> None:
+    run = await waiting(world)
+    assert (await world.runs.cancel(run.id)).status == "cancelled"
+    assert_ended(world, run, "cancelled")
+    await world.finish()
+    assert len(world.engine.asks) == 1
+
+
+async def test_cancel_when_it_has_ended(world: World) -> None:
+    run = await world.ask()
+    await world.finish()
+    assert (await world.runs.cancel(run.id)).status == "completed"
+    assert_ended(world, run, "completed")
+    with pytest.raises(NotFound):
+        await world.runs.cancel("run_none")
+
+
+@pytest.mark.parametrize("call", ["state.read runs", "state.write runs", "engine.cancel", "runs.send"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_cancel_at_the_moment_of_completion(world: World, call: str, after: bool) -> None:
+    other = world.instance()
+    with_files(world)
+    run = await world.ask()
+    world.outside.meanwhile(lambda: world.look_at_all(other.poller), **{"after" if after else "before": call})
+    await world.runs.cancel(run.id)
+    await world.finish()
+    record, answer = await world.runs.find(run.id), world.answer(run.id)
+    assert record.status == answer.status in ("completed", "cancelled")
+    assert record.error == answer.error
+    assert_ended(world, run, answer.status)
+
+
+@pytest.mark.parametrize(
+    "call", ["engine.look", "engine.download", "answers.write", "state.write threads", "state.delete"]
+)
+async def test_completion_at_the_moment_of_a_cancel(world: World, call: str) -> None:
+    other = world.instance()
+    with_files(world)
+    run = await world.ask()
+    world.outside.meanwhile(lambda: other.runs.cancel(run.id), before=call)
+    await world.finish()
+    record, answer = await world.runs.find(run.id), world.answer(run.id)
+    assert record.status == answer.status in ("completed", "cancelled")
+    assert_ended(world, run, answer.status)
+
+
+# ---- delete ------------------------------------------------------------------------------------------------------
+
+
+async def test_delete_leaves_nothing(world: World) -> None:
+    with_files(world)
+    run = await world.ask()
+    await world.finish()
+    await world.runs.delete(run.id)
+    assert (world.answers.names(), world.state.names("runs/"), world.state.names("active/")) == ([], [], [])
+    assert world.engine.forgotten == ["resp_1"]
+    thread = (await world.app.threads.read(run.thread_id)).value
+    assert thread.messages == ()
+    for call in (world.runs.find, world.runs.delete, world.runs.cancel):
+        with pytest.raises(NotFound):
+            await call(run.id)
+
+
+async def test_delete_ends_a_run_that_goes_on(world: World) -> None:
+    world.engine.script = [GOING_ON] * 5
+    run = await world.ask()
+    await world.runs.delete(run.id)
+    assert world.engine.cancelled == ["resp_1"]
+    await world.finish()
+    await world.poller.sweep()
+    assert (world.answers.names(), world.state.names("runs/"), world.state.names("active/")) == ([], [], [])
+    assert (await world.ask(thread_id=run.thread_id)).status == "in_progress"
+
+
+async def test_delete_while_it_waits_for_its_caller(world: World) -> None:
+    run = await waiting(world)
+    await world.runs.delete(run.id)
+    assert (world.answers.names(), world.state.names("runs/"), world.state.names("active/")) == ([], [], [])
+    with pytest.raises(NotFound):
+        await world.runs.hand_in(run.id, {"call_1": "rain"})
+
+
+@pytest.mark.parametrize(
+    "call", ["engine.look", "engine.download", "answers.write", "state.write threads", "state.write runs"]
+)
+async def test_delete_while_another_instance_finishes_it(world: World, call: str) -> None:
+    """Nothing that cannot be reached any more is left."""
+    other = world.instance()
+    with_files(world)
+    run = await world.ask()
+    world.outside.meanwhile(lambda: other.runs.delete(run.id), before=call)
+    await world.finish()
+    await world.poller.sweep()
+    assert world.state.names("runs/") == []
+    assert world.answers.names() == []
+
+
+async def test_delete_can_be_done_again_after_a_crash_at_any_call() -> None:
+    n = 0
+    while True:
+        n += 1
+        world = World()
+        with_files(world)
+        run = await world.ask()
+        await world.finish()
+        world.outside.crash_at(n, after=n % 2 == 0)
+        try:
+            await world.runs.delete(run.id)
+        except Crash:
+            world.restart()
+            if world.state.names("runs/"):
+                await world.runs.delete(run.id)
+        else:
+            break
+        assert (world.answers.names(), world.state.names("runs/")) == ([], [])
+    assert n > 8
+
+
+async def test_a_thread_is_deleted_with_its_runs(world: World) -> None:
+    first = await world.ask()
+    await world.finish()
+    world.engine.script = [GOING_ON]
+    await world.ask(thread_id=first.thread_id)
+    kept = await world.ask()
+    await world.runs.delete_thread(first.thread_id)
+    with pytest.raises(NotFound):
+        await world.app.threads.read(first.thread_id)
+    assert world.state.names("runs/") == [f"runs/{kept.id}.json"]
+    assert world.state.names("threads/") == [f"threads/{kept.thread_id}.json"]
+    await world.finish()
+    assert world.answers.names() == [f"{kept.id}/answer.json", f"{kept.id}/answer.md"]
+
+
+# ---- list --------------------------------------------------------------------------------------------------------
+
+
+async def test_listing_newest_first_in_pages(world: World) -> None:
+    runs = []
+    for n in range(7):
+        runs.append(await world.ask(f"Question {n}?"))
+        world.clock.forward(0.01)
+    cursor, seen, pages = None, [], 0
+    while True:
+        page, cursor = await world.runs.list(status=None, thread_id=None, limit=3, cursor=cursor)
+        seen += [summary.id for summary in page]
+        pages += 1
+        if cursor is None:
+            break
+    assert seen == [run.id for run in reversed(runs)]
+    assert pages == 3
+
+
+async def test_listing_what_a_filter_lets_pass(world: World) -> None:
+    done = await world.ask("Done?")
+    await world.finish()
+    world.clock.forward(1)
+    world.engine.script = [GOING_ON] * 99
+    going = [await world.ask("x" * 300, thread_id=done.thread_id)]
+    for _ in range(30):
+        world.clock.forward(1)
+        going.append(await world.ask())
+    page, cursor = await world.runs.list(status="completed", thread_id=None, limit=5, cursor=None)
+    assert ([summary.id for summary in page], cursor) == ([done.id], None)
+    page, cursor = await world.runs.list(status=None, thread_id=done.thread_id, limit=5, cursor=None)
+    assert [summary.id for summary in page] == [going[0].id, done.id]
+    assert len(page[0].question) == 200
+    assert page[1].finished_at is not None
+    page, cursor = await world.runs.list(status="in_progress", thread_id=done.thread_id, limit=1, cursor=None)
+    while not page and cursor:  # it looks through so many at a time
+        page, cursor = await world.runs.list(status="in_progress", thread_id=done.thread_id, limit=1, cursor=cursor)
+    assert [summary.id for summary in page] == [going[0].id]
+
+
+# ---- callbacks ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_end_is_announced_once(world: World) -> None:
+    run = await world.ask(callback_url=CALLBACK, metadata={"team": "a"})
+    await world.finish()
+    [sent] = world.callbacks.messages
+    data = {"id": run.id, "thread_id": run.thread_id, "status": "completed", "metadata": {"team": "a"}}
+    assert (sent.message["url"], sent.message["body"]["data"]) == (CALLBACK, data)
+    await world.poller.advance(run.id, 0)
+    world.clock.forward(ORPHAN.total_seconds())
+    await world.poller.sweep()
+    assert len(world.callbacks.messages) == 1
+
+
+@pytest.mark.parametrize("how", ["cancel", "expire", "poison", "refuse"])
+async def test_every_end_is_announced(world: World, how: str) -> None:
+    world.engine.script = [GOING_ON] * 500
+    if how == "refuse":
+        world.outside.fail("engine.start", ServiceError("No."))
+    run = await world.ask(callback_url=CALLBACK)
+    if how == "cancel":
+        await world.runs.cancel(run.id)
+    if how == "poison":
+        await world.poller.fail(run.id)
+    await world.finish()
+    [sent] = world.callbacks.messages
+    expected = {"cancel": "cancelled", "expire": "expired", "poison": "failed", "refuse": "failed"}[how]
+    assert sent.message["body"]["data"]["status"] == expected
+
+
+async def test_a_callback_that_was_not_sent_is_found_by_the_sweep(world: World) -> None:
+    world.outside.fail("callbacks.send", StorageError("No."))
+    await world.ask(callback_url=CALLBACK)
+    with pytest.raises(StorageError):
+        await world.finish()
+    assert len(world.state.names("active/")) == 1
+    await world.poller.sweep()
+    assert len(world.callbacks.messages) == 1
+    assert world.state.names("active/") == []
+
+
+async def test_a_callback_that_is_not_allowed_begins_nothing(world: World) -> None:
+    with pytest.raises(BadRequest) as caught:
+        await world.ask(callback_url="https://elsewhere.example/")
+    assert caught.value.code == "callback_not_allowed"
+    assert world.state.names() == []
+
+
+# ---- the service's webhook ---------------------------------------------------------------------------------------
+
+
+async def test_the_services_word_makes_a_look_at_once(world: World) -> None:
+    world.engine.script = [GOING_ON] * 5
+    run = await world.ask()
+    await world.deliver(times=5)
+    world.clock.forward(-0.5)
+    await world.runs.look_now(run.id)
+    await world.runs.look_now(run.id)
+    at = world.clock()
+    await world.deliver()
+    assert ((await world.runs.find(run.id)).status, world.clock()) == ("completed", at)
+    await world.finish()
+    assert world.answer(run.id).timings.looks == 6
+
+
+async def test_the_services_word_on_what_needs_no_look(world: World) -> None:
+    await world.runs.look_now("run_none")
+    run = await waiting(world)
+    await world.runs.look_now(run.id)
+    assert world.queue.messages == []
+    await world.runs.cancel(run.id)
+    await world.runs.look_now(run.id)
+    assert world.queue.messages == []
