@@ -6,7 +6,7 @@ from functools import cache
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob as bindings
 
-from shared.documents.messages import GAVE_UP, deleted_path, poisoned_path
+from shared.documents.messages import deleted_path, poisoned_path
 from shared.http import about, assistants, collections, documents, hooks, runs, threads
 from shared.http import reconcile as reconciling
 from shared.http.route import answer
@@ -42,7 +42,7 @@ async def index_document(blob: bindings.BlobClient) -> None:
 @app.queue_trigger(arg_name="msg", queue_name="indexing", connection=STORAGE)
 async def check_indexing(msg: func.QueueMessage) -> None:
     """Look once at how far a document is, and do its next step; or a batch of what takes longer."""
-    await services().library.work.do(msg.get_body())
+    await services().library.worker.do(msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name="document-events", connection=STORAGE)
@@ -54,13 +54,13 @@ async def remove_document(msg: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="msg", queue_name="webjobs-blobtrigger-poison", connection=STORAGE)
 async def fail_document(msg: func.QueueMessage) -> None:
     """The host gave up on a blob's event: the document is `failed`."""
-    await services().library.documents.give_up(poisoned_path(msg.get_body()), GAVE_UP)
+    await services().library.documents.give_up(poisoned_path(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="indexing-poison", connection=STORAGE)
 async def fail_indexing(msg: func.QueueMessage) -> None:
     """The host gave up on looking at a document: it is `failed`."""
-    await services().library.work.give_up(msg.get_body())
+    await services().library.worker.give_up(msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name="document-events-poison", connection=STORAGE)
@@ -73,7 +73,7 @@ async def fail_removal(msg: func.QueueMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule=RECONCILE)
 async def reconcile_documents(timer: func.TimerRequest) -> None:
     """Find what events have missed, and mend it."""
-    await services().library.reconciliation.order_regularly()
+    await services().library.reconciliation.order_by_timer()
 
 
 @app.route(route="documents", methods=["GET"])
@@ -211,13 +211,13 @@ async def delete_run(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_trigger(arg_name="msg", queue_name="runs", connection=STORAGE)
 async def advance_run(msg: func.QueueMessage) -> None:
     """Look at one run once: start it, finish it, or put it back for later."""
-    await services().poller.advance(*run_look(msg.get_body()))
+    await services().poller.advance(run_look(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="runs-poison", connection=STORAGE)
 async def fail_run(msg: func.QueueMessage) -> None:
     """The host gave up on a run's message: end the run, so that nobody waits for it."""
-    await services().poller.fail(run_look(msg.get_body())[0])
+    await services().poller.fail(run_look(msg.get_body()))
 
 
 @app.timer_trigger(arg_name="timer", schedule=SWEEP)

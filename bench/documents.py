@@ -33,8 +33,9 @@ from bench.host import memory_mb
 from local.client import Client
 from local.settings import environ_with_dotenv
 from local.stack.stack import Options, Stack
-from shared.documents.record import record_name, tags_of
+from shared.documents.record import tags_of
 from shared.models.documents import Document, Version
+from shared.storage.layout import document_name
 
 FILES = [100, 1_000]
 LISTED = 10_000
@@ -187,7 +188,9 @@ def listing() -> list[float]:
                     size_bytes=2000,
                     live=version,
                 )
-                state.upload_blob(record_name(document.path), msgspec.json.encode(document), metadata=tags_of(document))
+                state.upload_blob(
+                    document_name(document.path), msgspec.json.encode(document), metadata=tags_of(document)
+                )
 
             with ThreadPoolExecutor(8) as pool:
                 list(pool.map(write, range(LISTED)))

@@ -1,4 +1,4 @@
-"""What the app needs, looked at one by one: for people who find out why it does not work."""
+"""Deep health: checks storage, queues and the model service one by one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from shared.errors import AppError
 if TYPE_CHECKING:
     from shared.storage.blobs import Storage
 
-PATIENCE_S = 10.0
+CHECK_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at; `detail` says what is wrong with it."""
+    """One check; `detail` says what is wrong."""
 
     name: str
     ok: bool
@@ -26,9 +26,9 @@ class Check:
     took_ms: int
 
 
-async def look_around(storage: Storage, ping: Callable[[], Awaitable[None]]) -> list[Check]:
-    """Storage, queues and the model service, all at once. `ping` raises when the service cannot be used."""
-    looks: dict[str, Callable[[], Awaitable[object]]] = {
+async def check_health(storage: Storage, ping: Callable[[], Awaitable[None]]) -> list[Check]:
+    """Check everything at the same time. `ping` raises when the model service cannot be used."""
+    checks: dict[str, Callable[[], Awaitable[object]]] = {
         "container documents": storage.documents.reachable,
         "container answers": storage.answers.reachable,
         "container state": storage.state.reachable,
@@ -37,17 +37,17 @@ async def look_around(storage: Storage, ping: Callable[[], Awaitable[None]]) -> 
         "queue callbacks": storage.callbacks.reachable,
         "model service": ping,
     }
-    return list(await asyncio.gather(*(_check(name, look) for name, look in looks.items())))
+    return list(await asyncio.gather(*(_run(name, check) for name, check in checks.items())))
 
 
-async def _check(name: str, look: Callable[[], Awaitable[object]]) -> Check:
-    begun_s = time.monotonic()
+async def _run(name: str, check: Callable[[], Awaitable[object]]) -> Check:
+    started_s = time.monotonic()
     detail = ""
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            await look()
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            await check()
     except TimeoutError:
-        detail = f"There was no answer within {PATIENCE_S:.0f} s."
+        detail = f"There was no answer within {CHECK_TIMEOUT_S:.0f} s."
     except AppError as exc:
         detail = exc.message
-    return Check(name=name, ok=not detail, detail=detail, took_ms=round((time.monotonic() - begun_s) * 1000))
+    return Check(name=name, ok=not detail, detail=detail, took_ms=round((time.monotonic() - started_s) * 1000))

@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.documents.library import Library
-from shared.health import Check, look_around
+from shared.health import Check, check_health
 from shared.push.notices import Push
 from shared.push.outbound import Sender, UrlPolicy
 from shared.runs.assistants import Assistants
 from shared.runs.costs import Prices
-from shared.runs.launching import Defaults
+from shared.runs.ending import Ending
+from shared.runs.launching import Defaults, Launcher
 from shared.runs.poller import Poller
 from shared.runs.publishing import Publisher
+from shared.runs.record import RunRecords
 from shared.runs.runs import Runs
 from shared.runs.threads import Threads
 from shared.settings import Settings
@@ -44,11 +46,11 @@ class Services:
     assistants: Assistants
     push: Push
     webhooks: ServiceWebhooks
-    look_around: Callable[[], Awaitable[list[Check]]]
+    check_health: Callable[[], Awaitable[list[Check]]]
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Services:
-        # Imported here: a cold start that only answers GET /api/health pays for neither.
+        # Imported on use: a cold start that only answers GET /api/health needs neither SDK.
         from shared.engines.client import open_client, ping
         from shared.engines.vector_stores import OpenAIVectorStores
         from shared.engines.webhooks import ServiceWebhooks
@@ -79,7 +81,7 @@ class Services:
         ping: Callable[[], Awaitable[None]],
         now: Callable[[], datetime] = utc_now,
     ) -> Services:
-        """The same app on other storage, another service or another clock: what tests do."""
+        """The app on the given storage, service and clock; tests hand in their own."""
         library = Library.of(settings, storage=storage, stores=stores, push=push, filters=engine.filters, now=now)
         publisher = Publisher(
             answers=storage.answers,
@@ -90,33 +92,16 @@ class Services:
             now=now,
         )
         threads, assistants = Threads(storage.state, now=now), Assistants(storage.state, now=now)
-        poller = Poller(
-            state=storage.state,
-            queue=storage.runs,
+        poller, runs = _runs(
+            settings,
+            storage=storage,
             engine=engine,
-            threads=threads,
-            assistants=assistants,
-            publisher=publisher,
-            push=push,
-            scopes=library.scopes,
-            check_stores=library.documents.check_stores,
-            defaults=Defaults(
-                model=settings.model, instructions=settings.instructions, action_max_s=settings.action_max_s
-            ),
-            now=now,
-        )
-        runs = Runs(
-            state=storage.state,
-            publisher=publisher,
-            engine=engine,
-            poller=poller,
-            threads=threads,
-            assistants=assistants,
             library=library,
+            publisher=publisher,
+            threads=threads,
+            assistants=assistants,
             push=push,
             now=now,
-            default_s=settings.run_default_s,
-            max_s=settings.run_max_s,
         )
         return cls(
             settings=settings,
@@ -128,8 +113,68 @@ class Services:
             assistants=assistants,
             push=push,
             webhooks=webhooks,
-            look_around=lambda: look_around(storage, ping),
+            check_health=lambda: check_health(storage, ping),
         )
+
+
+def _runs(
+    settings: Settings,
+    *,
+    storage: Storage,
+    engine: Engine,
+    library: Library,
+    publisher: Publisher,
+    threads: Threads,
+    assistants: Assistants,
+    push: Push,
+    now: Callable[[], datetime],
+) -> tuple[Poller, Runs]:
+    records = RunRecords(storage.state, storage.runs, now=now)
+    ending = Ending(
+        state=storage.state,
+        records=records,
+        engine=engine,
+        publisher=publisher,
+        threads=threads,
+        push=push,
+        now=now,
+    )
+    launcher = Launcher(
+        records=records,
+        engine=engine,
+        threads=threads,
+        assistants=assistants,
+        ending=ending,
+        defaults=Defaults.from_settings(settings),
+        check_stores=library.documents.check_stores,
+        now=now,
+    )
+    poller = Poller(
+        state=storage.state,
+        records=records,
+        engine=engine,
+        launcher=launcher,
+        ending=ending,
+        visibility=library.visibility,
+        action_max_s=settings.action_max_s,
+        now=now,
+    )
+    runs = Runs(
+        state=storage.state,
+        records=records,
+        engine=engine,
+        launcher=launcher,
+        ending=ending,
+        publisher=publisher,
+        threads=threads,
+        assistants=assistants,
+        library=library,
+        push=push,
+        now=now,
+        default_s=settings.run_default_s,
+        max_s=settings.run_max_s,
+    )
+    return poller, runs
 
 
 def _engine(settings: Settings, client: AsyncOpenAI) -> Engine:

@@ -15,6 +15,8 @@ from functools import wraps
 from itertools import count
 from typing import IO, Any, ParamSpec, TypeVar
 
+import msgspec
+
 from shared.engines.base import Ask, Call, Look, MadeFile, Output
 from shared.engines.stores import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
 from shared.errors import BadRequest, BlobChanged, BlobMissing, ChainLost, ServiceBusy, ServiceError, ServiceMissing
@@ -228,7 +230,7 @@ class InMemoryBlobs:
 
     def _find(self, name: str) -> _Kept:
         if name not in self._kept:
-            raise BlobMissing(f"{name} is not there.")
+            raise BlobMissing(f"{name} does not exist.")
         return self._kept[name]
 
 
@@ -253,9 +255,9 @@ class InMemoryQueue:
         pass
 
     @outside
-    async def send(self, message: Mapping[str, Any], *, delay_s: int = 0) -> None:
+    async def send(self, message: msgspec.Struct, *, delay_s: int = 0) -> None:
         due_at = self._clock() + timedelta(seconds=delay_s)
-        self.messages.append(Sent(message=dict(message), delay_s=delay_s, due_at=due_at))
+        self.messages.append(Sent(message=msgspec.to_builtins(message), delay_s=delay_s, due_at=due_at))
 
     def take(self) -> Sent:
         """The message that is due first, taken off the queue."""

@@ -1,6 +1,6 @@
-"""What goes along with a file in a vector store: where it comes from, and what its owner has set on the blob. Pure.
+"""The attributes of a file in a vector store: which document it was made of, and the blob's metadata. Pure.
 
-At most 16 pairs; a key has up to 64 characters, a text up to 512.
+The service takes at most 16 attributes; a key has at most 64 characters, a text value 512.
 Source: https://platform.openai.com/docs/api-reference/vector-stores-files
 """
 
@@ -24,7 +24,7 @@ Attributes = dict[str, str | float | bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Which version of which document a file at the service was made of, and on which page of it the file begins."""
+    """The document and version that a file at the service was made of, and the page on which the file begins."""
 
     path: str
     etag: str | None = None
@@ -32,12 +32,17 @@ class Source:
     first_page: int = 1
 
     def page(self, number: object) -> int | None:
-        """The page of the document that is this page of the file; None where files of its kind have no pages."""
+        """A page of the file -> the page of the document; None for files without pages."""
         return int(number) + self.first_page - 1 if isinstance(number, int | float) else None
 
 
 def attributes_of(path: str, version: Version, *, since: datetime, first_page: int | None = None) -> Attributes:
-    """`since` is the moment from which a search may find the file. Metadata of the blob follows as far as it fits."""
+    """The app's own attributes, then the blob's metadata as long as it fits.
+
+    Args:
+        since: A search may find the file from this moment on.
+        first_page: The page of the document on which the file begins; None for files without pages.
+    """
     own: Attributes = {
         "etag": version.etag,
         "version": version_of(path, version.etag),
@@ -55,12 +60,12 @@ def attributes_of(path: str, version: Version, *, since: datetime, first_page: i
 
 
 def metadata_of(attributes: Mapping[str, object]) -> dict[str, str | float | bool]:
-    """What the document's owner has set."""
+    """The attributes that come from the blob's metadata."""
     return {k: v for k, v in attributes.items() if k not in OWN and isinstance(v, str | int | float | bool)}
 
 
 def source_of(attributes: Mapping[str, object]) -> Source | None:
-    """None when the file was not sent by this app."""
+    """None when this app did not send the file."""
     if not isinstance(attributes.get("path"), str):
         return None
     etag, modified, first_page = (attributes.get(key) for key in ("etag", "modified", "first_page"))
@@ -73,7 +78,7 @@ def source_of(attributes: Mapping[str, object]) -> Source | None:
 
 
 def _typed(text: str) -> str | float | bool:
-    """Metadata is text; what is plainly a number or a truth value can be compared as one."""
+    """Metadata is text; numbers and true/false are converted, so that filters can compare them."""
     if text in ("true", "false"):
         return text == "true"
     if re.fullmatch(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?", text):

@@ -1,4 +1,4 @@
-"""Search without an answer: the passages of a collection that fit a query best."""
+"""Search without an answer: the passages of a collection that match a query best."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 from shared.collections.attributes import metadata_of, source_of
 from shared.collections.stores import Collections
-from shared.collections.visibility import Scopes
+from shared.collections.visibility import VisibilityBlobs
 from shared.engines.stores import Passage, VectorStores, Within
 from shared.errors import Busy, NotFound, ServiceMissing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A passage. `score` is from 0 to 1; `metadata` is what the document's owner has set on the blob."""
+    """A passage. `score` is from 0 to 1; `metadata` is the blob's metadata."""
 
     document: str
     text: str
@@ -33,44 +33,49 @@ class Hit:
 @dataclass(frozen=True, kw_only=True)
 class Hits:
     hits: list[Hit]
-    indexing: int  # documents of the collection of which a version is still to come
+    indexing: int  # documents of the collection with a version that is being indexed
 
 
 class Search:
     def __init__(
-        self, *, collections: Collections, stores: VectorStores, scopes: Scopes, now: Callable[[], datetime]
+        self,
+        *,
+        collections: Collections,
+        stores: VectorStores,
+        visibility: VisibilityBlobs,
+        now: Callable[[], datetime],
     ) -> None:
         self._collections = collections
         self._stores = stores
-        self._scopes = scopes
+        self._visibility = visibility
         self._now = now
 
     async def search(self, query: str, *, collection: str, where: Mapping[str, Any] | None, limit: int) -> Hits:
-        """Ask all stores of the collection.
+        """Search all stores of the collection.
 
         Raises:
             NotFound: there is no such collection.
-            ServiceError: the service does not take this filter.
+            ServiceError: the service rejects the filter.
         """
-        as_of = self._now()  # before the scope is read: what comes later is not in it, and is not to be found
-        found, scope = await asyncio.gather(self._collections.find(collection), self._scopes.of(collection))
+        as_of = self._now()  # before the visibility is read: it does not list later versions, so they must not be found
+        found, visibility = await asyncio.gather(self._collections.find(collection), self._visibility.of(collection))
         if found is None:
             raise NotFound(
                 f"There is no collection {collection!r}. A collection is a folder in the container 'documents'; it "
                 "exists from its first indexed document on.",
                 code="collection_not_found",
             )
-        within = Within(as_of=as_of, excluded=scope.excluded, where=where)
+        within = Within(as_of=as_of, excluded=visibility.excluded, where=where)
         try:
             asked = [self._stores.search(store_id, query, limit=limit, within=within) for store_id in found.stores]
             passages = [passage for answer in await asyncio.gather(*asked) for passage in answer]
         except ServiceMissing as exc:
             raise Busy(
-                f"The index of {collection!r} is gone at the service; it is built anew. Try again in a few minutes.",
+                f"The index of {collection!r} is gone at the service; it is being rebuilt. Try again in a few minutes.",
                 code="collection_rebuilding",
             ) from exc
         best = sorted(passages, key=lambda passage: -passage.score)[:limit]
-        return Hits(hits=[hit for hit in map(_hit, best) if hit], indexing=scope.indexing)
+        return Hits(hits=[hit for hit in map(_hit, best) if hit], indexing=visibility.indexing)
 
 
 def _hit(passage: Passage) -> Hit | None:

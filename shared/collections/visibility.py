@@ -1,9 +1,9 @@
-"""What a question may use of its collection: where runs and documents meet.
+"""What a question may use of its collection.
 
-Beside each document's record stands a small blob that says what questions have to know of it: the data file to be
-offered to code interpreter, versions at the service that must not be found (one still to come, or one replaced), and
-whether something is still being indexed. One listing of these blobs tells a run all of it at once, and writing one is
-the moment at which a new version takes the place of the old.
+Beside each document's record stands a visibility blob, whose metadata holds a `DocumentVisibility`: the data file that
+code interpreter is offered, the versions at the service that file search must exclude (an incoming or a replaced one),
+and whether a version is being indexed. A run lists these blobs once. Writing the blob is the moment at which a new
+version replaces the old one for questions. A document with nothing to say has no visibility blob.
 """
 
 from __future__ import annotations
@@ -15,23 +15,25 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from shared.errors import BlobChanged, BlobMissing
-from shared.models.documents import Document, collection_of
+from shared.models.documents import Document
 from shared.models.ids import made_at
 from shared.models.runs import DataFile
-from shared.storage.records import key_of, pack, unpack
+from shared.storage.layout import ACTIVE, VISIBILITY, active_run_id, visibility_in, visibility_name
+from shared.storage.records import UPDATE_TRIES, pack, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from shared.storage.blobs import Blobs
 
 TERMS_MAX_BYTES = 900
-WRITE_TRIES = 8
-VERSIONS_MAX = 30  # of one document that are excluded; more have no room in the blob's metadata
-EXCLUDED_MAX = 500  # of one question: a filter has to stay small
+VERSIONS_MAX = 30  # excluded versions of one document: more do not fit into the blob's metadata
+EXCLUDED_MAX = 500  # excluded versions of one question: the filter must stay small
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """What questions have to know of one document."""
+class DocumentVisibility:
+    """What questions need to know of one document."""
 
     path: str
     indexing: bool = False
@@ -41,47 +43,52 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scope:
-    """`files` are the data files and the words by which a question finds each."""
+class CollectionVisibility:
+    """`files` maps each data file to the terms by which a question selects it."""
 
     files: dict[DataFile, tuple[str, ...]]
     excluded: tuple[str, ...]
-    indexing: int  # documents of which a version is still to come
+    indexing: int  # documents with a version that is being indexed
 
 
-class Scopes:
+class VisibilityBlobs:
     def __init__(self, state: Blobs) -> None:
         self._state = state
 
-    async def of(self, collection: str) -> Scope:
-        """One listing, of the documents that have something to tell."""
+    async def of(self, collection: str) -> CollectionVisibility:
+        """Read what a question may use, with one listing."""
         files: dict[DataFile, tuple[str, ...]] = {}
         excluded: list[str] = []
         indexing = 0
-        async for blob in self._state.list(f"scope/{key_of(collection)}/"):
-            entry = unpack(blob.metadata["entry"], Entry)
-            excluded += entry.excluded
-            indexing += entry.indexing
-            if entry.data_file_id:
-                files[DataFile(path=entry.path, file_id=entry.data_file_id)] = entry.terms
-        return Scope(files=files, excluded=tuple(excluded[:EXCLUDED_MAX]), indexing=indexing)
+        async for document in self.list(collection):
+            excluded += document.excluded
+            indexing += document.indexing
+            if document.data_file_id:
+                files[DataFile(path=document.path, file_id=document.data_file_id)] = document.terms
+        return CollectionVisibility(files=files, excluded=tuple(excluded[:EXCLUDED_MAX]), indexing=indexing)
 
-    async def tell(self, path: str, read: Callable[[], Awaitable[Document | None]]) -> None:
-        """Say of a document what its record says; a document that has nothing to tell has no blob.
+    async def list(self, collection: str | None = None) -> AsyncIterator[DocumentVisibility]:
+        """The visibility of each document that has a visibility blob. None: in all collections."""
+        async for blob in self._state.list(visibility_in(collection) if collection else VISIBILITY):
+            yield unpack(blob.metadata["entry"], DocumentVisibility)
 
-        The record is read behind the blob's etag, so that nobody who is slow writes something old over something new.
+    async def publish(self, path: str, read: Callable[[], Awaitable[Document | None]]) -> None:
+        """Publish a document's visibility; delete it when empty.
+
+        `read` reads the document's record. It is called after the blob's etag was read, and the write must match that
+        etag, so a slow writer cannot overwrite newer state.
 
         Raises:
-            BlobChanged: others keep writing it.
+            BlobChanged: another process wrote the blob at each try.
         """
-        name = scope_name(path)
-        for _ in range(WRITE_TRIES):
+        name = visibility_name(path)
+        for _ in range(UPDATE_TRIES):
             etag = await self._etag(name)
             document = await read()
-            entry = entry_of(document) if document else None
+            visibility = visibility_of(document) if document else None
             try:
-                if entry:
-                    metadata = {"entry": pack(entry)}
+                if visibility:
+                    metadata = {"entry": pack(visibility)}
                     missing = None if etag else "*"
                     await self._state.write(
                         name, b"", media_type="text/plain", metadata=metadata, if_match=etag, if_none_match=missing
@@ -91,7 +98,7 @@ class Scopes:
             except BlobChanged:
                 continue
             return
-        raise BlobChanged(f"What questions are told of {path} keeps changing.")
+        raise BlobChanged(f"The visibility of {path} was changed by others at each of {UPDATE_TRIES} tries.")
 
     async def _etag(self, name: str) -> str | None:
         try:
@@ -99,39 +106,36 @@ class Scopes:
         except BlobMissing:
             return None
 
-    async def are_asked_since_before(self, at: datetime) -> bool:
-        """Whether a run goes on that began before then, and may yet search for what was current at its start."""
-        async for marker in self._state.list("active/"):
-            if made_at(marker.name.removeprefix("active/")) <= at:
+    async def has_run_started_before(self, at: datetime) -> bool:
+        """Whether a run is still active that started before `at`: it may search for the versions of that time."""
+        async for marker in self._state.list(ACTIVE):
+            if made_at(active_run_id(marker.name)) <= at:
                 return True
         return False
 
 
-def entry_of(document: Document) -> Entry | None:
-    """None: it is simply there, or simply not."""
+def visibility_of(document: Document) -> DocumentVisibility | None:
+    """The visibility that a document's record implies. None if unrestricted."""
     live, incoming = document.live, document.incoming
-    # A first version may be found as soon as the service has it: there is no other that it could contradict.
+    # A first version may be found as soon as the service has it: no other version can contradict it.
     hidden = ([incoming] if incoming and live else []) + list(document.retired)
-    entry = Entry(
+    visibility = DocumentVisibility(
         path=document.path,
         indexing=incoming is not None,
         excluded=tuple(dict.fromkeys(version_of(document.path, v.etag) for v in hidden if v.parts or v is incoming)),
         data_file_id=live.data_file_id if live else None,
-        terms=_few(live.terms) if live and live.data_file_id else (),
+        terms=_shortened(live.terms) if live and live.data_file_id else (),
     )
     live_version = version_of(document.path, live.etag) if live else None
-    entry = replace(entry, excluded=tuple(v for v in entry.excluded if v != live_version)[-VERSIONS_MAX:])
-    return None if entry == Entry(path=document.path) else entry
+    excluded = tuple(version for version in visibility.excluded if version != live_version)
+    visibility = replace(visibility, excluded=excluded[-VERSIONS_MAX:])
+    return None if visibility == DocumentVisibility(path=document.path) else visibility
 
 
 def version_of(path: str, etag: str) -> str:
-    """A document's version in one word, an attribute of its files at the service."""
+    """The id of a document's version: an attribute of its files at the service, used in search filters."""
     return sha256(f"{path}\n{etag}".encode()).hexdigest()[:24]
 
 
-def scope_name(path: str) -> str:
-    return f"scope/{key_of(collection_of(path))}/{key_of(path)}"
-
-
-def _few(terms: tuple[str, ...]) -> tuple[str, ...]:
+def _shortened(terms: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(" ".join(terms).encode()[:TERMS_MAX_BYTES].decode(errors="ignore").split(" "))

@@ -1,4 +1,4 @@
-"""What is there: documents and receipts, page by page. Reads only."""
+"""Lists documents and receipts, page by page. Reads only."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import binascii
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from shared.documents.record import document_records, receipt_prefix, receipt_records, record_name, summary_in
+from shared.documents.record import document_records, receipt_records, summary_in
 from shared.errors import BadRequest, BlobMissing, NotFound
 from shared.models.documents import Document, DocumentStatus, DocumentSummary, Receipt, collection_of
-from shared.storage.records import key_of
+from shared.storage.layout import document_name, documents_in, receipts_in, receipts_of
 
 if TYPE_CHECKING:
     from shared.storage.blobs import BlobInfo, Blobs
 
 
-PAGES_MAX = 20  # that are looked through for documents that a filter lets pass
-PENDING = "pending:"  # begins a cursor into the blobs that nobody has taken up yet
+PAGES_MAX = 20  # read at most, to find documents that match a filter
+PENDING = "pending:"  # prefix of a cursor into the blobs without a record
 
 
 class Catalogue:
@@ -35,7 +35,7 @@ class Catalogue:
         return stored.value if stored else None
 
     async def get(self, path: str) -> Document:
-        """A document, also one that nobody has taken up yet.
+        """A document, also one without a record yet.
 
         Raises:
             NotFound: there is neither record nor blob.
@@ -59,15 +59,15 @@ class Catalogue:
         limit: int = 100,
         cursor: str | None = None,
     ) -> tuple[list[DocumentSummary], str | None]:
-        """By path within each collection; blobs that nobody has taken up yet (`pending`) come last.
+        """Documents by path within each collection; blobs without a record (`pending`) come last.
 
-        A page may hold less than `limit`, even none; there is more as long as a cursor comes along.
+        A page may hold less than `limit` or nothing; the listing goes on as long as there is a cursor.
         """
         found: list[DocumentSummary] = []
         place = _decoded(cursor)
         if status != "pending" and (place is None or not place.startswith(PENDING)):
             for _ in range(PAGES_MAX):
-                page, place = await self._state.page(_prefix(collection), limit=limit - len(found), cursor=place)
+                page, place = await self._state.page(documents_in(collection), limit=limit - len(found), cursor=place)
                 found += [summary for summary in map(summary_in, page) if status in (None, summary.status)]
                 if place is None or len(found) >= limit:
                     break
@@ -83,18 +83,18 @@ class Catalogue:
 
     async def all(self, collection: str | None = None) -> AsyncIterator[DocumentSummary]:
         """Every document that has a record."""
-        async for blob in self._state.list(_prefix(collection)):
+        async for blob in self._state.list(documents_in(collection)):
             yield summary_in(blob)
 
     async def _pending(self, collection: str | None, *, limit: int, after: str) -> tuple[list[DocumentSummary], bool]:
-        found = [name for name in await self.not_taken_up(collection) if name > after]
+        found = [name for name in await self.without_record(collection) if name > after]
         infos = await asyncio.gather(*(self._maybe(name) for name in found[:limit]))
         return [_pending_summary(info) for info in infos if info], len(found) > limit
 
-    async def not_taken_up(self, collection: str | None) -> list[str]:
-        """Paths of blobs without a record: two listings of names, whatever their number."""
-        known = {name async for name in self._state.list_names(_prefix(collection))}
-        return sorted([name async for name in names_in(self._blobs, collection) if record_name(name) not in known])
+    async def without_record(self, collection: str | None) -> list[str]:
+        """Paths of blobs without a record, found by two listings of names."""
+        known = {name async for name in self._state.list_names(documents_in(collection))}
+        return sorted([name async for name in names_in(self._blobs, collection) if document_name(name) not in known])
 
     async def _maybe(self, path: str) -> BlobInfo | None:
         try:
@@ -107,23 +107,19 @@ class Catalogue:
     async def receipts(
         self, *, collection: str | None, path: str | None, limit: int, cursor: str | None
     ) -> tuple[list[Receipt], str | None]:
-        """Of one document the newest first; else by document."""
-        prefix = receipt_prefix(path) if path else f"receipts/{key_of(collection)}/" if collection else "receipts/"
+        """Receipts of one document, newest first; without a path, by document."""
+        prefix = receipts_of(path) if path else receipts_in(collection)
         page, place = await self._state.page(prefix, limit=limit, cursor=_decoded(cursor))
         stored = await asyncio.gather(*(self._receipts.read_named(blob.name) for blob in page))
         return [each.value for each in stored if each], _encoded(place) if place else None
 
 
 async def names_in(documents: Blobs, collection: str | None) -> AsyncIterator[str]:
-    """The paths of a collection's blobs; those without a folder are in `default`."""
+    """The paths of a collection's blobs. Blobs without a folder are in `default`."""
     prefix = f"{collection}/" if collection and collection != "default" else ""
     async for name in documents.list_names(prefix):
         if collection is None or collection_of(name) == collection:
             yield name
-
-
-def _prefix(collection: str | None) -> str:
-    return f"index/{key_of(collection)}/" if collection else "index/"
 
 
 def _pending_summary(blob: BlobInfo) -> DocumentSummary:
@@ -148,7 +144,7 @@ def _pending_document(blob: BlobInfo) -> Document:
     )
 
 
-# ---- cursors: storage's own, and what is no cursor of ours is told so ---------------------------------------------
+# ---- cursors: those of storage, encoded; a foreign cursor is rejected ---------------------------------------------
 
 
 def _encoded(place: str) -> str:

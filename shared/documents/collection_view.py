@@ -1,4 +1,4 @@
-"""Collections as their owners see them: what they hold and what that costs a day."""
+"""Collections as callers see them: their documents, their vector stores, and what the stores cost a day."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ GIB = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holding:
+class CollectionView:
     """A collection.
 
-    `usage_bytes` is what the service counts for its vector stores, `cost_usd_per_day` what that costs when no part of
-    it is free. A store that the service has dropped is in `missing_stores`, and its documents are indexed anew.
+    `usage_bytes` is what the service counts for its vector stores; `cost_usd_per_day` is their price without a free
+    quota. `missing_stores` names stores that are gone at the service; their documents are indexed again.
     """
 
     name: str
@@ -36,24 +36,24 @@ class Holding:
     removing: bool
 
 
-class Holdings:
+class CollectionViews:
     def __init__(self, collections: Collections, catalogue: Catalogue, *, usd_per_gib_day: float) -> None:
         self._collections = collections
         self._catalogue = catalogue
         self._usd_per_gib_day = usd_per_gib_day
 
-    async def all(self) -> list[Holding]:
-        return [await self._holding(collection) async for collection in self._collections.all()]
+    async def all(self) -> list[CollectionView]:
+        return [await self._view(collection) async for collection in self._collections.all()]
 
-    async def get(self, name: str) -> Holding:
+    async def get(self, name: str) -> CollectionView:
         """Raises NotFound."""
-        return await self._holding(_found(name, await self._collections.find(name)))
+        return await self._view(_found(name, await self._collections.find(name)))
 
-    async def set_expiry(self, name: str, days: int | None) -> Holding:
+    async def set_expiry(self, name: str, days: int | None) -> CollectionView:
         """Raises NotFound."""
-        return await self._holding(_found(name, await self._collections.set_expiry(name, days)))
+        return await self._view(_found(name, await self._collections.set_expiry(name, days)))
 
-    async def _holding(self, collection: Collection) -> Holding:
+    async def _view(self, collection: Collection) -> CollectionView:
         statuses: Counter[DocumentStatus] = Counter()
         size_bytes = 0
         async for document in self._catalogue.all(collection.name):
@@ -62,7 +62,7 @@ class Holdings:
         stores = await self._collections.describe(collection)
         there = [info for info in stores.values() if info and not info.expired]
         usage_bytes = sum(info.usage_bytes for info in there)
-        return Holding(
+        return CollectionView(
             name=collection.name,
             created_at=collection.created_at,
             documents=statuses.total(),

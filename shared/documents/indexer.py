@@ -1,8 +1,8 @@
-"""Documents: what is in the container `documents` is what can be asked. Idempotent by path and ETag.
+"""Indexes the blobs of the container `documents`. Idempotent by path and etag.
 
-A document's record says what is still to be done for it, and `look` does the next step: send the incoming version to
-the service, see whether it is indexed, put it in the place of the old one, delete what is retired. A look that finds
-the service busy, or the work not done yet, puts a delayed message on the queue `indexing` and returns; nothing sleeps.
+A document's record holds its state, and each look does the next step: upload the incoming version, check whether it is
+indexed, replace the live version, delete the retired one. When the service is busy or has not finished, the look
+enqueues a delayed message on the queue `indexing` and returns; no function sleeps.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.collections.stores import Collections
-from shared.collections.visibility import Scopes
+from shared.collections.visibility import VisibilityBlobs
 from shared.delays import look_delay_s, retry_delay_s
 from shared.documents import lifecycle
+from shared.documents.lifecycle import NextStep
+from shared.documents.messages import LookAtDocument, ReconcileCollection
 from shared.documents.record import document_records
 from shared.documents.removal import Removal
-from shared.documents.upload_rate import Gate
-from shared.documents.uploading import Intake
+from shared.documents.upload_rate import UploadRate
+from shared.documents.uploading import Uploader
 from shared.engines.stores import IndexState, VectorStores
 from shared.errors import BlobChanged, BlobMissing, Busy, NotFound, ServiceBusy, ServiceError, ServiceMissing, StoreLost
 from shared.formats.base import NotATable, Unreadable
@@ -33,20 +35,22 @@ from shared.storage.records import Stored
 
 if TYPE_CHECKING:
     from shared.push.notices import Push
-    from shared.storage.blobs import BlobInfo, Blobs, Queue
+    from shared.storage.blobs import BlobInfo, Storage
 
 log = logging.getLogger(__name__)
 
 WRITE_TRIES = 5
-READERS_MAX = timedelta(hours=1)  # a replaced version is kept no longer for runs that began before
+GAVE_UP = "Indexing failed several times in a row; see the app's log. Upload the file again to retry."
+READERS_MAX = timedelta(hours=1)  # a replaced version is not kept longer for runs that started before
 READERS_LOOK_S = 5
-SEARCH_MAX = timedelta(seconds=5)  # a search leaves no mark as runs do: a replaced version is kept at least so long
-SOON_S = 2
+SEARCH_MAX = timedelta(seconds=5)  # a replaced version is kept at least this long, for searches in progress
+SOON_S = 2  # a first version that takes longer is published as being indexed
+CLAIMED_AGE_S = 60  # how often to look at a document that another process uploads: as if it were so old
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Of one document: its size, its time, its tries; and how many are sent to the service at once."""
+    """Size, time and tries of one document, and the number of uploads at the same time."""
 
     max_bytes: int
     max_tokens: int
@@ -68,120 +72,118 @@ class Limits:
 class Documents:
     def __init__(
         self,
+        storage: Storage,
         *,
-        documents: Blobs,
-        state: Blobs,
-        indexing: Queue,
         stores: VectorStores,
         collections: Collections,
-        scopes: Scopes,
-        gate: Gate,
+        visibility: VisibilityBlobs,
+        upload_rate: UploadRate,
         removal: Removal,
         push: Push,
         filters: bool,
         limits: Limits,
         now: Callable[[], datetime],
     ) -> None:
-        self._blobs = documents
-        self._queue = indexing
+        self._blobs = storage.documents
+        self._queue = storage.indexing
         self._stores = stores
         self._collections = collections
-        self._scopes = scopes
-        self._gate = gate
+        self._visibility = visibility
+        self._upload_rate = upload_rate
         self._removal = removal
         self._push = push
         self._filters = filters
         self._limits = limits
         self._now = now
-        self._intake = Intake(documents, stores, collections, max_tokens=limits.max_tokens, now=now)
+        self._uploader = Uploader(storage.documents, stores, collections, max_tokens=limits.max_tokens, now=now)
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._records = document_records(state)
+        self._records = document_records(storage.state)
 
     # ---- events --------------------------------------------------------------------------------------------------
 
     async def index(self, path: str) -> None:
-        """A blob was written: take up its current version, unless that was done already."""
-        if await self._is_first(path):
+        """A blob was written: start indexing its current version, unless that was done before."""
+        if await self._begin_first(path):
             return
         for _ in range(WRITE_TRIES):
-            # The record first: what the blob says afterwards is at least as new, and a lost race shows at the write.
+            # Read the record before the blob: the blob is then at least as new, and a lost race fails at the write.
             stored = await self._records.read(path)
             info = await self._info(path)
             if info is None:
-                return  # deleted since; that has an event of its own
+                return  # deleted since: the deletion has its own event
             if stored and stored.value.etag == info.etag and stored.value.status != "removing":
-                await self._step(stored)  # the same event again: at most, what a crash left undone
+                await self._step(stored)  # the same event again: do what a crash may have left undone
                 return
             try:
                 await self._begin(path, info, stored, tries=1)
             except BlobChanged:
                 continue
             return
-        raise BlobChanged(f"The record of {path} keeps changing.")
+        raise BlobChanged(f"The record of {path} was changed by others at each of {WRITE_TRIES} tries.")
 
-    async def _is_first(self, path: str) -> bool:
-        """Take up a document that has no record yet, as most have not, without asking for one first."""
+    async def _begin_first(self, path: str) -> bool:
+        """Create the record optimistically: most events are for new documents. False: there is a record."""
         info = await self._info(path)
         try:
             if info:
                 await self._begin(path, info, None, tries=1)
         except BlobChanged:
-            return False  # it has one
+            return False
         return True
 
-    async def retry(self, path: str, *, afresh: bool) -> None:
-        """Index the blob's current version anew. `afresh`: the count of its tries begins again.
+    async def retry(self, path: str, *, reset_tries: bool) -> None:
+        """Index the blob's current version again. `reset_tries`: count its tries from 1.
 
         Raises:
             NotFound: there is no such blob.
-            Busy: it is being sent to the service at this moment.
+            Busy: a process is uploading it.
         """
         stored, info = await self._records.read(path), await self._info(path)
         if info is None:
             raise NotFound(f"There is no document {path!r} in the container 'documents'.", code="document_not_found")
         if stored and stored.value.claimed_until and stored.value.claimed_until > self._now():
-            raise Busy(f"The document {path!r} is being sent to the service at this moment.", code="document_busy")
+            raise Busy(f"The document {path!r} is being uploaded to the service at this moment.", code="document_busy")
         going = stored and (stored.value.incoming or lifecycle.is_due(stored.value))
-        if stored and going and stored.value.etag == info.etag and not afresh:
-            await self._step(stored)  # it goes on by itself, and at most a message of it was lost
+        if stored and going and stored.value.etag == info.etag and not reset_tries:
+            await self._step(stored)  # it is in progress: at most a message was lost
             return
-        again = stored and stored.value.etag == info.etag and not afresh
+        again = stored and stored.value.etag == info.etag and not reset_tries
         await self._begin(path, info, stored, tries=stored.value.tries + 1 if stored and again else 1)
 
-    async def look(self, path: str, *, admitted: bool = False) -> None:
-        """Do the next step for a document. `admitted`: its turn to be sent has come."""
+    async def look(self, path: str, *, slot_reserved: bool = False) -> None:
+        """Do the next step for a document. `slot_reserved`: the time of its upload slot has come."""
         if stored := await self._records.read(path):
-            await self._step(stored, admitted=admitted)
+            await self._step(stored, slot_reserved=slot_reserved)
         else:
             await self._removal.finish(path)
 
     async def remove(self, path: str) -> None:
-        """A blob was deleted: so is everything that was made of it."""
+        """A blob was deleted: delete everything that was made of it."""
         for _ in range(WRITE_TRIES):
             stored = await self._records.read(path)
             if stored is None:
                 await self._removal.finish(path)
                 return
             if await self._info(path):
-                return  # it is there again, and the event an old one
+                return  # the blob exists again: the event is old
             try:
                 stored = await self._write(stored, lifecycle.removing(stored.value, self._now()))
             except BlobChanged:
                 continue
             await self._step(stored)
             return
-        raise BlobChanged(f"The record of {path} keeps changing.")
+        raise BlobChanged(f"The record of {path} was changed by others at each of {WRITE_TRIES} tries.")
 
-    async def give_up(self, path: str, message: str) -> None:
-        """The host has stopped trying: the document is `failed`, and an older version goes on answering."""
+    async def give_up(self, path: str) -> None:
+        """The host gave up: the document is `failed`, and its live version stays."""
         stored, info = await self._records.read(path), await self._info(path)
-        if stored is None and info:  # not even that was possible before
+        if stored is None and info:  # no try got as far as the record
             stored = await self._take_up(path, info, None, tries=1, claim=False)
         if stored and stored.value.status == "indexing":
-            await self._settle(stored, "failed", Reason(code="gave_up", message=message, retryable=True))
+            await self._settle(stored, "failed", Reason(code="gave_up", message=GAVE_UP, retryable=True))
 
     async def check_stores(self, collection: str) -> bool:
-        """Whether the service has lost a vector store of this collection. If so, it is built anew."""
+        """Whether the service has lost a vector store of this collection. Its documents are then indexed again."""
         found = await self._collections.find(collection)
         lost = [store_id for store_id in (found.stores if found else ()) if await self._collections.is_gone(store_id)]
         for store_id in lost:
@@ -189,7 +191,7 @@ class Documents:
         return bool(lost)
 
     async def put(self, path: str, content: bytes, *, media_type: str, metadata: dict[str, str]) -> str:
-        """Write a blob for a caller without access to storage, and answer its etag. Its event does the rest."""
+        """Write a blob for a caller without access to storage, and return its etag. Its event starts indexing."""
         return await self._blobs.write(path, content, media_type=media_type, metadata=metadata)
 
     async def _info(self, path: str) -> BlobInfo | None:
@@ -200,53 +202,58 @@ class Documents:
 
     # ---- steps ---------------------------------------------------------------------------------------------------
 
-    async def _step(self, stored: Stored[Document], *, admitted: bool = False) -> None:
-        """Do what the record says is next."""
-        document, incoming = stored.value, stored.value.incoming
-        if document.claimed_until and document.claimed_until > self._now():
-            await self._look_again(document.path, delay_s=look_delay_s(60))
-            return
+    async def _step(self, stored: Stored[Document], *, slot_reserved: bool = False) -> None:
+        """Do the document's next step."""
+        document = stored.value
         try:
-            if incoming and document.deadline_at and self._now() > document.deadline_at:
-                await self._settle(stored, "failed", lifecycle.too_late(document))
-            elif incoming and (wait_s := await self._turn_s(incoming, admitted=admitted)):
-                await self._look_again(document.path, delay_s=wait_s, admitted=not incoming.parts)
-            elif incoming and not incoming.parts:
-                await self._claim_and_send(stored)
-            elif incoming:
-                await self._check(stored, incoming)
-            elif document.retired or document.scope_due or document.news_due or document.status == "removing":
-                await self._clear(stored)
+            match lifecycle.next_step(document, self._now()):
+                case NextStep.WAIT:
+                    await self._look_again(document.path, delay_s=look_delay_s(CLAIMED_AGE_S))
+                case NextStep.EXPIRE:
+                    await self._settle(stored, "failed", lifecycle.too_late(document))
+                case NextStep.SEND:
+                    if wait_s := await self._paused_s() or (
+                        0 if slot_reserved else await self._upload_rate.reserve_slot()
+                    ):
+                        await self._look_again(document.path, delay_s=wait_s, slot_reserved=True)
+                    else:
+                        await self._claim_and_send(stored)
+                case NextStep.CHECK:
+                    if wait_s := await self._paused_s():
+                        await self._look_again(document.path, delay_s=wait_s)
+                    else:
+                        await self._check(stored)
+                case NextStep.CLEAR:
+                    await self._clear(stored)
         except BlobChanged:
-            await self._look_again(document.path)  # someone else took a step: see what is left to do
+            await self._look_again(document.path)  # another process did a step: look what is left
         except ServiceBusy as exc:
             await self._put_off(document.path, exc)
 
-    async def _turn_s(self, incoming: Version, *, admitted: bool) -> int:
-        """Seconds until it may go on: what is to be sent stands in a row, and a closed gate holds up everything."""
-        if closed_s := await self._gate.closed_s():
-            # Apart from one another: what waits for the gate should not come back in one wave.
-            return closed_s + random.randint(0, closed_s)  # noqa: S311
-        return 0 if admitted or incoming.parts else await self._gate.admit()
+    async def _paused_s(self) -> int:
+        """Seconds until uploads may go on: uploads queue; a pause delays all of them. 0: no pause."""
+        paused_s = await self._upload_rate.paused_s()
+        # At random, so that the delayed documents do not all come back at the same moment.
+        return paused_s + random.randint(0, paused_s) if paused_s else 0  # noqa: S311
 
     async def _begin(self, path: str, info: BlobInfo, stored: Stored[Document] | None, *, tries: int) -> None:
-        """Take up the blob's current version, and send it at once if its turn has come.
+        """Make the blob's current version the incoming one, and upload it at once if an upload slot is free.
 
         Raises:
-            BlobChanged: someone else took it up; nothing was done.
+            BlobChanged: another process did so; nothing was done.
         """
         kind = classify(path, info.size_bytes, max_bytes=self._limits.max_bytes)
         refused = isinstance(kind, Refused)
-        delay_s = 0 if refused else await self._gate.admit()
+        delay_s = 0 if refused else await self._upload_rate.reserve_slot()
         taken = await self._take_up(path, info, stored, tries=tries, claim=not refused and not delay_s)
         if refused:
             await self._step(taken)
             return
         try:
-            if taken.value.told:  # before the service has it: no question may find two versions
-                await self.tell_scope(path)
+            if taken.value.incoming_published:  # before the upload: no question may find two versions
+                await self.publish_visibility(path)
             if delay_s:
-                await self._look_again(path, delay_s=delay_s, admitted=True)
+                await self._look_again(path, delay_s=delay_s, slot_reserved=True)
             else:
                 await self._send(taken)
         except BlobChanged:
@@ -257,15 +264,9 @@ class Documents:
     async def _take_up(
         self, path: str, info: BlobInfo, stored: Stored[Document] | None, *, tries: int, claim: bool
     ) -> Stored[Document]:
-        blob = lifecycle.Blob(
-            path=path,
-            etag=info.etag,
-            size_bytes=info.size_bytes,
-            last_modified_at=info.last_modified_at,
-            metadata=dict(info.metadata),
-        )
+        """Write the record that says so."""
         document = lifecycle.taken_up(
-            blob,
+            info,
             stored.value if stored else None,
             classify(path, info.size_bytes, max_bytes=self._limits.max_bytes),
             tries=tries,
@@ -277,19 +278,19 @@ class Documents:
         return await (self._write(stored, document) if stored else self._records.create(path, document))
 
     async def _claim_and_send(self, stored: Stored[Document]) -> None:
-        """Under a claim, so that a second event does not send it, too."""
+        """Claim the document and upload it: the claim keeps a second event from uploading it, too."""
         claimed = await self._write(stored, lifecycle.claimed(stored.value, self._now()))
-        await self.tell_scope(claimed.value.path)
+        await self.publish_visibility(claimed.value.path)
         await self._send(claimed)
 
     async def _send(self, claimed: Stored[Document]) -> None:
-        """Bring the incoming version to the service."""
+        """Upload the incoming version."""
         document, incoming = claimed.value, claimed.value.incoming
         assert incoming
         try:
             async with self._slots:
-                sent, state = await self._intake.take_in(document.path, incoming, collection=document.collection)
-        except (BlobChanged, BlobMissing):  # it is another version by now, or gone; whose event may have come before
+                sent, state = await self._uploader.upload(document.path, incoming, collection=document.collection)
+        except (BlobChanged, BlobMissing):  # replaced or deleted since, and its event may have come before the claim
             await self._write(claimed, replace(document, claimed_until=None))
             await self.remove(document.path)
             await self.index(document.path)
@@ -302,22 +303,22 @@ class Documents:
             await self._lose_store(exc.collection, exc.store_id)
             await self._look_again(document.path)
         except ServiceBusy:
-            raise  # put off, as every step is
+            raise  # the caller postpones the step
         except ServiceError as exc:
             await self._refuse(claimed, exc.code, exc.message)
         except Exception:
-            await self._write(claimed, replace(document, claimed_until=None))  # the host tries again, then gives up
+            await self._write(claimed, replace(document, claimed_until=None))  # the host retries, then gives up
             raise
         else:
             await self._have_sent(claimed, sent, state)
 
     async def _have_sent(self, claimed: Stored[Document], sent: Version, state: IndexState) -> None:
-        """A small document may be indexed by now, which saves all looks."""
+        """Record the upload. A small document may be indexed already, which saves all looks."""
         having = replace(claimed.value, incoming=sent, claimed_until=None, faults=0)
         after = self._seen(having, sent, state) if len(sent.parts) == 1 else having
         try:
             written = await self._write(claimed, after)
-        except BlobChanged:  # a newer version came while this one was on its way
+        except BlobChanged:  # a newer version came during the upload
             await self._removal.discard((sent,))
             raise
         if after.incoming:
@@ -327,7 +328,7 @@ class Documents:
         await self._clear(written)
 
     def _seen(self, having: Document, sent: Version, state: IndexState) -> Document:
-        """The record after a look at the one file of a version."""
+        """The record after a look at the only file of a version."""
         news, now = self._push.on, self._now()
         if state.status == "completed":
             return lifecycle.promoted(having, replace(sent, ready=1), news=news, now=now)
@@ -336,10 +337,11 @@ class Documents:
             return lifecycle.settled(having, status, reason, tries_max=self._limits.tries, news=news, now=now)
         return having
 
-    async def _check(self, stored: Stored[Document], incoming: Version) -> None:
-        """Are all parts of the incoming version indexed? Then it takes the place of the old one."""
-        document, ready = stored.value, incoming.ready
-        assert incoming.store_id
+    async def _check(self, stored: Stored[Document]) -> None:
+        """Promote the incoming version when all of its parts are indexed."""
+        document, incoming = stored.value, stored.value.incoming
+        assert incoming and incoming.store_id
+        ready = incoming.ready
         for file_id in incoming.parts[ready:]:
             try:
                 state = await self._stores.state(incoming.store_id, file_id)
@@ -358,15 +360,13 @@ class Documents:
         if ready > incoming.ready:
             await self._write(stored, replace(document, incoming=replace(incoming, ready=ready)))
         age_s = self._age_s(document)
-        if age_s > SOON_S and not document.told:  # of a first version questions are told only when it takes a while
-            latest = await self._records.read(document.path)
-            if latest and latest.value.incoming:
-                await self._write(latest, replace(latest.value, told=True))
-                await self.tell_scope(document.path)
+        if age_s > SOON_S and not document.incoming_published:  # a first version is published only when it takes long
+            await self._records.update(document.path, lifecycle.published)
+            await self.publish_visibility(document.path)
         await self._look_again(document.path, delay_s=look_delay_s(age_s))
 
     async def _send_again(self, stored: Stored[Document], incoming: Version) -> None:
-        """What was sent is gone: with its whole store, or by itself."""
+        """The uploaded files are gone, with or without their store: upload again, or fail."""
         document = stored.value
         assert incoming.store_id
         if not await self._collections.is_gone(incoming.store_id):
@@ -377,13 +377,13 @@ class Documents:
         await self._look_again(document.path)
 
     async def _lose_store(self, collection: str, store_id: str) -> None:
-        """A vector store is gone: what it held is found by reconciling its collection, and indexed anew."""
+        """A vector store is gone: a reconcile pass of the collection finds its documents and indexes them again."""
         log.warning("collection.store_lost", extra={"collection": collection, "store_id": store_id})
         await self._collections.lose(collection, store_id)
-        await self._queue.send({"reconcile": collection})
+        await self._queue.send(ReconcileCollection(collection))
 
     async def _promote(self, stored: Stored[Document], incoming: Version) -> None:
-        """The new version answers from here on; only then is the old one retired."""
+        """Make the incoming version the live one, and then delete the old one."""
         old = stored.value
         written = await self._write(stored, lifecycle.promoted(old, incoming, news=self._push.on, now=self._now()))
         log.info("document.indexed", extra={"path": old.path, "etag": incoming.etag})
@@ -393,7 +393,7 @@ class Documents:
         await self._settle(stored, *lifecycle.refusal(code, message))
 
     async def _settle(self, stored: Stored[Document], status: DocumentStatus, reason: Reason) -> None:
-        """The incoming version will not be indexed; an older one, if there is one, goes on answering."""
+        """End the incoming version with a status other than `indexed`; the live one, if there is one, stays."""
         old, tries_max = stored.value, self._limits.tries
         written = await self._write(
             stored,
@@ -403,47 +403,47 @@ class Documents:
         await self._clear(written)
 
     async def _clear(self, stored: Stored[Document]) -> None:
-        """Bring everything else in line with the record; last, delete the record of a document that was removed."""
+        """Publish and announce what the record says; delete retired files, and a removed document's record."""
         document = stored.value
         if document.status == "removing":
-            await self.tell_scope(document.path)
+            await self.publish_visibility(document.path)
             await self._removal.complete(stored)
             return
-        if document.scope_due:
-            await self.tell_scope(document.path)
+        if document.visibility_due:
+            await self.publish_visibility(document.path)
         read = bool(document.retired) and await self._is_read(document)
-        after = replace(document, scope_due=False, news_due=False)
+        after = replace(document, visibility_due=False, notice_due=False)
         if document.retired and not read:
             await self._removal.discard(document.retired)
             after = replace(after, retired=(), retired_at=None)
-            await self.tell_scope(document.path, without=document.retired)
-        if document.news_due:
-            await self._tell(document)
+            await self.publish_visibility(document.path, without=document.retired)
+        if document.notice_due:
+            await self._announce(document)
         if after != document:
             await self._write(stored, after)
         if read:
             await self._look_again(document.path, delay_s=READERS_LOOK_S)
 
     async def _is_read(self, document: Document) -> bool:
-        """Whether a run or a search may go on that sees the retired versions and not those that took their place."""
+        """Whether an active run or search may still need the retired versions."""
         since = document.retired_at
         if not since or not self._filters or self._now() - since > READERS_MAX:
             return False
-        if document.scope_due or self._now() - since < SEARCH_MAX:
+        if document.visibility_due or self._now() - since < SEARCH_MAX:
             return True
-        # Questions are told a moment after `since`: a run that began in between still looks for the old version.
-        return await self._scopes.are_asked_since_before(since + SEARCH_MAX)
+        # Visibility is published shortly after `since`: a run that started in between still searches the old version.
+        return await self._visibility.has_run_started_before(since + SEARCH_MAX)
 
     async def _put_off(self, path: str, exc: ServiceBusy) -> None:
-        """The service is busy: nobody asks it for a while, and this document comes back. Its deadline ends it."""
-        await self._gate.close(exc.retry_after_s)
+        """The service is busy: pause all uploads, and look again later, until the document's deadline."""
+        await self._upload_rate.pause(exc.retry_after_s)
         stored = await self._records.read(path)
         if stored is None:
             return
         waiting = lifecycle.put_off(stored.value, exc)
         await self._write(stored, waiting)
         if waiting.incoming:
-            await self.tell_scope(path)
+            await self.publish_visibility(path)
         log.info("document.put_off", extra={"path": path, "faults": waiting.faults, "why": exc.message})
         await self._look_again(path, delay_s=retry_delay_s(waiting.faults, exc.retry_after_s))
 
@@ -452,11 +452,11 @@ class Documents:
     async def _write(self, stored: Stored[Document], value: Document) -> Stored[Document]:
         return await self._records.replace(value.path, stored, replace(value, updated_at=self._now()))
 
-    async def _look_again(self, path: str, *, delay_s: int = 0, admitted: bool = False) -> None:
-        await self._queue.send({"path": path, "admitted": admitted}, delay_s=delay_s)
+    async def _look_again(self, path: str, *, delay_s: int = 0, slot_reserved: bool = False) -> None:
+        await self._queue.send(LookAtDocument(path, slot_reserved), delay_s=delay_s)
 
-    async def _tell(self, document: Document) -> None:
-        """What became of this version; repeats carry the same id."""
+    async def _announce(self, document: Document) -> None:
+        """Announce the version's status. A repeated announcement has the same id."""
         reason = document.reason
         data = {
             "path": document.path,
@@ -468,11 +468,11 @@ class Documents:
         event = "document.indexed" if document.status == "indexed" else "document.failed"
         await self._push.announce(event, id=f"{document.path}@{document.etag}#{document.tries}", data=data)
 
-    async def tell_scope(self, path: str, *, without: tuple[Version, ...] = ()) -> None:
-        """Bring what questions are told of a document in line with its record as it is now.
+    async def publish_visibility(self, path: str, *, without: tuple[Version, ...] = ()) -> None:
+        """Publish the document's visibility as its current record implies.
 
         Args:
-            without: retired versions whose files are gone, as the record does not say yet.
+            without: Retired versions whose files were deleted, which the record still lists.
         """
 
         async def read() -> Document | None:
@@ -481,7 +481,7 @@ class Documents:
                 return None
             return replace(stored.value, retired=tuple(v for v in stored.value.retired if v not in without))
 
-        await self._scopes.tell(path, read)
+        await self._visibility.publish(path, read)
 
     def _age_s(self, document: Document) -> float:
         since = document.attempts[-1].started_at if document.attempts else self._now()

@@ -1,4 +1,4 @@
-"""The documents' side of the app, put together: all that is done to documents, and all that is known of them."""
+"""Everything that indexes, lists, searches and removes documents, put together."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from shared.collections.search import Search
 from shared.collections.stores import Collections
-from shared.collections.visibility import Scopes
+from shared.collections.visibility import VisibilityBlobs
 from shared.documents.catalogue import Catalogue
-from shared.documents.collection_view import Holdings
+from shared.documents.collection_view import CollectionViews
 from shared.documents.indexer import Documents, Limits
 from shared.documents.reconcile import Reconciliation
 from shared.documents.removal import Removal
-from shared.documents.upload_rate import Gate
+from shared.documents.upload_rate import UploadRate
 from shared.documents.worker import Worker
 from shared.engines.stores import VectorStores
 from shared.settings import Settings
@@ -30,12 +30,12 @@ class Library:
     documents: Documents
     catalogue: Catalogue
     collections: Collections
-    scopes: Scopes
+    visibility: VisibilityBlobs
     removal: Removal
     reconciliation: Reconciliation
-    work: Worker
+    worker: Worker
     search: Search
-    holdings: Holdings
+    collection_views: CollectionViews
 
     @classmethod
     def of(
@@ -48,7 +48,7 @@ class Library:
         filters: bool,
         now: Callable[[], datetime],
     ) -> Library:
-        """`filters`: whether file search can be told what to leave out."""
+        """`filters`: whether the engine's file search takes filters that exclude versions."""
         collections = Collections(
             storage.state,
             stores,
@@ -56,24 +56,15 @@ class Library:
             store_max_files=settings.store_max_files,
             expires_days=settings.store_expires_days,
         )
-        catalogue, scopes = Catalogue(storage.documents, storage.state), Scopes(storage.state)
-        removal = Removal(
-            documents=storage.documents,
-            state=storage.state,
-            indexing=storage.indexing,
-            stores=stores,
-            collections=collections,
-            push=push,
-            now=now,
-        )
+        visibility = VisibilityBlobs(storage.state)
+        catalogue = Catalogue(storage.documents, storage.state)
+        removal = Removal(storage, stores=stores, collections=collections, push=push, now=now)
         documents = Documents(
-            documents=storage.documents,
-            state=storage.state,
-            indexing=storage.indexing,
+            storage,
             stores=stores,
             collections=collections,
-            scopes=scopes,
-            gate=Gate(storage.state, uploads_per_s=settings.uploads_per_s, now=now),
+            visibility=visibility,
+            upload_rate=UploadRate(storage.state, uploads_per_s=settings.uploads_per_s, now=now),
             removal=removal,
             push=push,
             filters=filters,
@@ -81,11 +72,10 @@ class Library:
             now=now,
         )
         reconciliation = Reconciliation(
-            documents=storage.documents,
-            state=storage.state,
-            indexing=storage.indexing,
+            storage,
             stores=stores,
             collections=collections,
+            visibility=visibility,
             indexer=documents,
             tries=settings.indexing_tries,
             now=now,
@@ -94,10 +84,10 @@ class Library:
             documents=documents,
             catalogue=catalogue,
             collections=collections,
-            scopes=scopes,
+            visibility=visibility,
             removal=removal,
             reconciliation=reconciliation,
-            work=Worker(documents, removal, reconciliation),
-            search=Search(collections=collections, stores=stores, scopes=scopes, now=now),
-            holdings=Holdings(collections, catalogue, usd_per_gib_day=settings.price_storage_usd),
+            worker=Worker(documents=documents, removal=removal, reconciliation=reconciliation, collections=collections),
+            search=Search(collections=collections, stores=stores, visibility=visibility, now=now),
+            collection_views=CollectionViews(collections, catalogue, usd_per_gib_day=settings.price_storage_usd),
         )

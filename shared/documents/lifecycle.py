@@ -1,34 +1,52 @@
-"""A document's record from one state to the next. Pure: what is decided here, documents.py carries out."""
+"""A document's record from one state to the next. Pure: `indexer.py` carries out what is decided here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from shared.errors import ServiceBusy
 from shared.formats.filetypes import Refused
 from shared.models.documents import Attempt, Document, DocumentStatus, Kind, Reason, Version, collection_of
 from shared.models.ids import new_id
 
-CLAIM = timedelta(minutes=10)  # as long as a function may run
-SMALL_BYTES = 1024 * 1024  # is sent within a moment
-ATTEMPTS_MAX = 10  # that are remembered
+if TYPE_CHECKING:
+    from shared.storage.blobs import BlobInfo
+
+CLAIM = timedelta(minutes=10)  # the time limit of a function
+SMALL_BYTES = 1024 * 1024  # uploaded at once
+ATTEMPTS_MAX = 10  # kept in a record
 RETRYABLE = frozenset({"timeout", "gave_up", "vanished", "server_error", "service_busy", "cancelled"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Blob:
-    """A blob as it was found when its document was taken up."""
+class NextStep(Enum):
+    """What is to be done next for a document."""
 
-    path: str
-    etag: str
-    size_bytes: int
-    last_modified_at: datetime
-    metadata: dict[str, str]
+    WAIT = auto()  # another process is uploading it
+    EXPIRE = auto()  # its deadline is over
+    SEND = auto()  # upload the incoming version
+    CHECK = auto()  # ask the service whether the incoming version is indexed
+    CLEAR = auto()  # publish, announce, delete what is retired or removed
+    NOTHING = auto()
+
+
+def next_step(document: Document, now: datetime) -> NextStep:
+    """Decide the next step from the record alone."""
+    if document.claimed_until and document.claimed_until > now:
+        return NextStep.WAIT
+    if incoming := document.incoming:
+        if document.deadline_at and now > document.deadline_at:
+            return NextStep.EXPIRE
+        return NextStep.CHECK if incoming.parts else NextStep.SEND
+    if document.retired or document.visibility_due or document.notice_due or document.status == "removing":
+        return NextStep.CLEAR
+    return NextStep.NOTHING
 
 
 def taken_up(
-    blob: Blob,
+    blob: BlobInfo,
     old: Document | None,
     kind: Kind | Refused,
     *,
@@ -38,7 +56,12 @@ def taken_up(
     deadline_s: int,
     now: datetime,
 ) -> Document:
-    """The blob's current version is the incoming one; or it is said at once why it cannot be."""
+    """The blob's current version becomes the incoming one, or the document is refused with a reason.
+
+    Args:
+        claim: The caller uploads it now.
+        news: Somebody is subscribed to what becomes of it.
+    """
     refused = kind if isinstance(kind, Refused) else None
     status: DocumentStatus = ("unsupported" if refused.unsupported else "failed") if refused else "indexing"
     reason = refused.reason if refused else None
@@ -48,11 +71,11 @@ def taken_up(
         size_bytes=blob.size_bytes,
         last_modified_at=blob.last_modified_at,
         kind="text" if isinstance(kind, Refused) else kind,
-        metadata=blob.metadata,
+        metadata=dict(blob.metadata),
     )
     fresh = Document(
-        path=blob.path,
-        collection=collection_of(blob.path),
+        path=blob.name,
+        collection=collection_of(blob.name),
         status=status,
         reason=reason,
         updated_at=now,
@@ -63,8 +86,9 @@ def taken_up(
         claimed_until=now + CLAIM if claim else None,
         tries=tries,
         attempts=(attempt,),
-        told=not refused and (not claim or blob.size_bytes > SMALL_BYTES),  # of a small one, only when it takes a while
-        news_due=bool(refused) and news,
+        # A small first version that is uploaded at once is indexed before it would be published.
+        incoming_published=not refused and (not claim or blob.size_bytes > SMALL_BYTES),
+        notice_due=bool(refused) and news,
     )
     if old is None:
         return fresh
@@ -74,19 +98,26 @@ def taken_up(
         retired=old.retired + ((old.incoming,) if old.incoming else ()),
         retired_at=old.retired_at,
         indexed_at=old.indexed_at,
-        lost_since=lost_since(old),
-        told=not refused,
+        untracked_since=untracked_since(old),
+        incoming_published=not refused,
         attempts=(*old.attempts, attempt)[-ATTEMPTS_MAX:],
-        scope_due=bool(refused),
+        visibility_due=bool(refused),
     )
 
 
+def published(document: Document) -> Document:
+    """The visibility blob is going to list the incoming version."""
+    return replace(document, incoming_published=True) if document.incoming else document
+
+
 def claimed(document: Document, now: datetime) -> Document:
-    return replace(document, claimed_until=now + CLAIM, lost_since=lost_since(document), told=True)
+    return replace(
+        document, claimed_until=now + CLAIM, untracked_since=untracked_since(document), incoming_published=True
+    )
 
 
 def promoted(old: Document, incoming: Version, *, news: bool, now: datetime) -> Document:
-    """The incoming version answers from here on, and the one before it is retired."""
+    """The incoming version becomes the live one, and the one before it is retired."""
     return replace(
         old,
         status="indexed",
@@ -99,24 +130,24 @@ def promoted(old: Document, incoming: Version, *, news: bool, now: datetime) -> 
         faults=0,
         tries=0,
         attempts=_ended(old.attempts, now, "indexed", None),
-        told=False,
-        scope_due=old.told or not is_plain(old, incoming),
-        news_due=news,
+        incoming_published=False,
+        visibility_due=old.incoming_published or not is_plain(old, incoming),
+        notice_due=news,
     )
 
 
 def is_plain(old: Document, incoming: Version) -> bool:
-    """Questions need to know nothing of it once it is there: a first version, and no data file."""
+    """Whether the document needs no visibility blob: a first version, and no data file."""
     return old.live is None and not old.retired and not incoming.data_file_id
 
 
 def settled(
     old: Document, status: DocumentStatus, reason: Reason, *, tries_max: int, news: bool, now: datetime
 ) -> Document:
-    """The incoming version will not be indexed; an older one, if there is one, goes on answering."""
+    """The incoming version is not indexed; the live one, if there is one, stays."""
     if reason.retryable and old.tries >= tries_max:
-        words = f"{reason.message} It was tried {old.tries} times; POST /api/documents/{{path}} tries again."
-        reason = replace(reason, message=words, retryable=False)
+        message = f"{reason.message} It was tried {old.tries} times; POST /api/documents/{{path}} tries again."
+        reason = replace(reason, message=message, retryable=False)
     return replace(
         old,
         status=status,
@@ -126,29 +157,29 @@ def settled(
         claimed_until=None,
         faults=0,
         attempts=_ended(old.attempts, now, status, reason),
-        told=False,
-        scope_due=True,
-        news_due=news,
+        incoming_published=False,
+        visibility_due=True,
+        notice_due=news,
     )
 
 
 def removing(old: Document, now: datetime) -> Document:
-    """The blob is gone: nothing answers any more, and everything is to be deleted."""
+    """The blob is gone: no version is live, and everything at the service is to be deleted."""
     return replace(
         old,
         status="removing",
         live=None,
         incoming=None,
         retired=old.retired + tuple(version for version in (old.live, old.incoming) if version),
-        scope_due=True,
-        news_due=False,
+        visibility_due=True,
+        notice_due=False,
         claimed_until=None,
         receipt_id=old.receipt_id or new_id("rcpt", now),
     )
 
 
 def unsent(old: Document, incoming: Version) -> Document:
-    """What was sent is gone with its vector store: the version is to be sent once more."""
+    """The uploaded files are gone with their vector store: the version is to be uploaded again."""
     again = replace(incoming, parts=(), data_file_id=None, store_id=None, ready=0)
     return replace(old, incoming=again, retired=(*old.retired, incoming))
 
@@ -158,20 +189,20 @@ def put_off(old: Document, why: ServiceBusy) -> Document:
         old,
         claimed_until=None,
         faults=old.faults + 1,
-        told=old.incoming is not None,
-        lost_since=lost_since(old) if why.unclear else old.lost_since,
+        incoming_published=old.incoming is not None,
+        untracked_since=untracked_since(old) if why.unclear else old.untracked_since,
         attempts=tuple(replace(a, put_off=a.put_off + 1) if not a.ended_at else a for a in old.attempts),
     )
 
 
 def is_due(document: Document) -> bool:
-    """It is decided what becomes of it, and that is not yet done, told or cleared away."""
-    left = document.retired or document.scope_due or document.news_due
+    """Whether its status is final, but retired files, visibility or announcement are still to be done."""
+    left = document.retired or document.visibility_due or document.notice_due
     return bool(left) and document.incoming is None and document.status != "removing"
 
 
 def refusal(code: str | None, message: str | None) -> tuple[DocumentStatus, Reason]:
-    """What the service's own error makes of a document."""
+    """The status and reason that follow from an error of the service."""
     code, message = code or "failed", message or "The service gave no reason."
     status: DocumentStatus = "unsupported" if code == "unsupported_file" else "failed"
     return status, Reason(code=code, message=message, retryable=code in RETRYABLE)
@@ -179,18 +210,18 @@ def refusal(code: str | None, message: str | None) -> tuple[DocumentStatus, Reas
 
 def too_late(document: Document) -> Reason:
     if document.faults:
-        message = "The service was busy or out of reach for too long."
+        message = "The service was busy or could not be reached for too long."
         return Reason(code="service_busy", message=message, retryable=True)
     return Reason(code="timeout", message="The service did not finish indexing in time.", retryable=True)
 
 
-def lost_since(document: Document) -> datetime | None:
-    """Since when uploads of this document may have reached the service without the record knowing.
+def untracked_since(document: Document) -> datetime | None:
+    """The time since when uploads may exist at the service without a record here.
 
-    A claim that nobody has taken back is that of a process which died, or of one that was told nothing.
+    A claim that was not released belongs to a process that died, or to an upload that got no answer.
     """
     begun_at = document.claimed_until - CLAIM if document.claimed_until else None
-    return min((at for at in (document.lost_since, begun_at) if at), default=None)
+    return min((at for at in (document.untracked_since, begun_at) if at), default=None)
 
 
 def _ended(

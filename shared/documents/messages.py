@@ -1,28 +1,70 @@
-"""DOC."""
+"""The messages of the queues `indexing` and `document-events`, and of their poison queues.
+
+A message that cannot be decoded raises: the host retries it and then moves it to the poison queue.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
 
-class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One message; one of its fields says what it is about."""
-
-    path: str | None = None  # look at this document
-    admitted: bool = False  # it is its turn to be sent
-    retry: bool = False  # index it anew
-    removed: str | None = None  # its blob is gone
-    folder: str | None = None  # delete the blobs below it
-    collection: str | None = None  # delete it
-    report: str | None = None  # compare everything
-    reconcile: str | None = None  # compare this collection, of which a store was lost
+class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do"):
+    """A message of the queue `indexing`; its field `do` says what is to be done."""
 
 
-GAVE_UP = "Indexing failed several times in a row; see the app's log. Upload the file again to retry."
+class LookAtDocument(_Message, frozen=True, tag="look"):
+    """Do the document's next step. `slot_reserved`: it may be uploaded without another upload slot."""
 
-
-class _Look(msgspec.Struct):
     path: str
+    slot_reserved: bool = False
+
+
+class RetryDocument(_Message, frozen=True, tag="retry"):
+    """Index the document's current version again."""
+
+    path: str
+
+
+class RemoveDocument(_Message, frozen=True, tag="remove"):
+    """The document's blob was deleted: remove everything that was made of it."""
+
+    path: str
+
+
+class RemoveFolder(_Message, frozen=True, tag="remove_folder"):
+    """Delete the blobs below the folder, which ends with a slash."""
+
+    folder: str
+
+
+class RemoveCollection(_Message, frozen=True, tag="remove_collection"):
+    """Delete the collection's blobs, and then its vector stores."""
+
+    collection: str
+
+
+class RunReport(_Message, frozen=True, tag="run_report"):
+    """Do the reconcile pass of this report."""
+
+    report_id: str
+
+
+class ReconcileCollection(_Message, frozen=True, tag="reconcile_collection"):
+    """Start a reconcile pass of the collection: one of its vector stores was lost."""
+
+    collection: str
+
+
+IndexingMessage = (
+    LookAtDocument | RetryDocument | RemoveDocument | RemoveFolder | RemoveCollection | RunReport | ReconcileCollection
+)
+
+
+_decoder: msgspec.json.Decoder[IndexingMessage] = msgspec.json.Decoder(IndexingMessage)
+
+
+def indexing_message(body: bytes) -> IndexingMessage:
+    return _decoder.decode(body)
 
 
 class _Poisoned(msgspec.Struct):
@@ -37,14 +79,11 @@ class _Deleted(msgspec.Struct):
     subject: str
 
 
-def document_path(body: bytes) -> str:
-    return msgspec.json.decode(body, type=_Look).path
-
-
 def poisoned_path(body: bytes) -> str:
+    """The path in a message of `webjobs-blobtrigger-poison`."""
     return msgspec.json.decode(body, type=_Poisoned).BlobName
 
 
 def deleted_path(body: bytes) -> str:
-    """`/blobServices/default/containers/documents/blobs/<path>` -> `<path>`. The subject holds the name as it is."""
+    """`/blobServices/default/containers/documents/blobs/<path>` -> `<path>`. The subject is not URL-encoded."""
     return msgspec.json.decode(body, type=_Deleted).subject.split("/blobs/", 1)[1]

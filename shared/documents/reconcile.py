@@ -1,8 +1,8 @@
-"""Reconcile: compare container, records, files and vector stores, say where they disagree, and mend it.
+"""Reconcile: compare container, records, files and vector stores, report the differences, and repair them.
 
-Events are lost, processes die and people delete things at the service by hand. What is found is mended by the same
-steps that events lead to, so that it is safe beside live indexing: nothing is decided here that the document's record,
-read again at that moment, does not confirm. It is also how a container that was full before the app came is indexed.
+Events get lost, processes die, and people delete things at the service by hand. A repair starts the same steps as an
+event does, so it is safe beside live indexing: each difference is confirmed by the document's record, read again at
+that moment. A container that was filled before the app was deployed is indexed in this way, too.
 """
 
 from __future__ import annotations
@@ -17,37 +17,41 @@ from typing import TYPE_CHECKING
 
 from shared.collections.attributes import source_of
 from shared.collections.stores import Collections
-from shared.collections.visibility import Entry, entry_of
+from shared.collections.visibility import VisibilityBlobs, visibility_of
 from shared.documents import drift
 from shared.documents.indexer import Documents
 from shared.documents.lifecycle import CLAIM
+from shared.documents.messages import RemoveDocument, RetryDocument, RunReport
 from shared.documents.record import document_records, receipt_records, summary_in
 from shared.engines.stores import FileInfo, StoreEntry, VectorStores
-from shared.errors import BlobChanged, NotFound, ServiceBusy, ServiceMissing
+from shared.errors import NotFound, ServiceBusy, ServiceMissing
 from shared.formats.filetypes import service_name
 from shared.models.documents import Document, DocumentSummary, Drift, DriftKind, Report, collection_of
 from shared.models.ids import new_id
-from shared.storage.records import Records, key_of, unpack
+from shared.storage.layout import DOCUMENTS, TIMER_REPORT, documents_in, receipts_in, report_name
+from shared.storage.records import Records
 
 if TYPE_CHECKING:
-    from shared.storage.blobs import BlobInfo, Blobs, Queue
+    from shared.storage.blobs import BlobInfo, Storage
 
 log = logging.getLogger(__name__)
 
-DRIFT_MAX = 1_000  # places that a report names; all are counted and mended
+DRIFT_MAX = 1_000  # differences that a report lists; all are counted and repaired
 AT_ONCE = 16
-LONGEST = timedelta(hours=3)  # what is older got lost
+PASS_MAX = timedelta(hours=3)  # a pass that started earlier is lost
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ordered:
+class TimerReport:
+    """The report that the timer ordered last."""
+
     report_id: str
 
 
 @dataclass(kw_only=True)
 class Pass:
-    """One comparison as it goes on: what was found, and the service's files once they were asked for."""
+    """A pass in progress: what it found, and the service's files once they were listed."""
 
     report: Report
     counts: Counter[DriftKind] = field(default_factory=Counter)
@@ -56,12 +60,12 @@ class Pass:
     collections: int = 0
     files: dict[str, FileInfo] | None = None
 
-    def note(self, place: Drift) -> None:
-        self.counts[place.kind] += 1
+    def note(self, difference: Drift) -> None:
+        self.counts[difference.kind] += 1
         if len(self.found) < DRIFT_MAX:
-            self.found.append(replace(place, done=not self.report.dry_run))
+            self.found.append(replace(difference, done=not self.report.dry_run))
 
-    def told(self) -> Report:
+    def summary(self) -> Report:
         return replace(
             self.report,
             counts=dict(self.counts),
@@ -74,48 +78,48 @@ class Pass:
 class Reconciliation:
     def __init__(
         self,
+        storage: Storage,
         *,
-        documents: Blobs,
-        state: Blobs,
-        indexing: Queue,
         stores: VectorStores,
         collections: Collections,
+        visibility: VisibilityBlobs,
         indexer: Documents,
         tries: int,
         now: Callable[[], datetime],
     ) -> None:
-        self._blobs = documents
-        self._state = state
-        self._queue = indexing
+        self._blobs = storage.documents
+        self._state = storage.state
+        self._queue = storage.indexing
         self._stores = stores
         self._collections = collections
         self._indexer = indexer
         self._tries = tries
         self._now = now
-        self._records = document_records(state)
-        self._receipts = receipt_records(state)
-        self._reports = Records(state, Report, name=lambda id: f"reports/{id}.json")
-        self._regular = Records(state, Ordered, name=lambda key: f"reconcile/{key}.json")
+        self._records = document_records(storage.state)
+        self._visibility_blobs = visibility
+        self._receipts = receipt_records(storage.state)
+        self._reports = Records(storage.state, Report, name=report_name)
+        self._timer_report = Records(storage.state, TimerReport, name=lambda _: TIMER_REPORT)
 
     # ---- reports -------------------------------------------------------------------------------------------------
 
     async def order(self, *, dry_run: bool, collection: str | None = None) -> Report:
-        """Begin a pass; the queue does it. `dry_run`: nothing is mended."""
+        """Enqueue a pass. `dry_run`: it reports and repairs nothing."""
         now = self._now()
         report = Report(id=new_id("rec", now), status="queued", dry_run=dry_run, created_at=now, collection=collection)
         await self._reports.create(report.id, report)
-        await self._queue.send({"report": report.id})
+        await self._queue.send(RunReport(report.id))
         return report
 
-    async def order_regularly(self) -> None:
-        """As the timer does: nothing, while the pass that it ordered before goes on."""
-        before = await self._regular.read("regular")
+    async def order_by_timer(self) -> None:
+        """Enqueue a pass, unless the one that the timer ordered before is still running."""
+        before = await self._timer_report.read("")
         report = await self._reports.read(before.value.report_id) if before else None
-        if report and report.value.finished_at is None and self._now() - report.value.created_at < LONGEST:
-            log.info("reconcile.goes_on", extra={"report_id": report.value.id})
+        if report and report.value.finished_at is None and self._now() - report.value.created_at < PASS_MAX:
+            log.info("reconcile.still_running", extra={"report_id": report.value.id})
             return
         ordered = await self.order(dry_run=False)
-        await self._regular.put("regular", Ordered(report_id=ordered.id))
+        await self._timer_report.put("", TimerReport(report_id=ordered.id))
 
     async def find(self, report_id: str) -> Report:
         """Raises NotFound."""
@@ -125,66 +129,73 @@ class Reconciliation:
         return stored.value
 
     async def run(self, report_id: str) -> None:
-        """Do one pass and write its report. A pass that was cut off is done again from its start."""
+        """Do one pass and write its report. An interrupted pass starts again."""
         report = await self.find(report_id)
         if report.status in ("completed", "failed"):
             return
-        going = Pass(report=replace(report, status="in_progress"))
-        await self._reports.put(report_id, going.report)
+        current = Pass(report=replace(report, status="in_progress"))
+        await self._reports.put(report_id, current.report)
         error = None
         try:
-            await self._compare(going)
+            await self._compare(current)
         except ServiceBusy as exc:
-            error = f"It was cut short, since the service was busy: {exc.message} The next pass does the rest."
-        ended = replace(going.told(), status="failed" if error else "completed", error=error, finished_at=self._now())
+            error = f"The pass stopped since the service was busy: {exc.message} The next pass does the rest."
+        ended = replace(
+            current.summary(), status="failed" if error else "completed", error=error, finished_at=self._now()
+        )
         await self._reports.put(report_id, ended)
-        log.info("reconcile.ended", extra={"report_id": report_id, "drift": dict(going.counts)})
+        log.info("reconcile.ended", extra={"report_id": report_id, "drift": dict(current.counts)})
 
     async def fail(self, report_id: str) -> None:
-        """The host has given up on it."""
+        """The host gave up on this pass."""
         error = "The pass failed several times in a row; see the app's log."
         report = replace(await self.find(report_id), status="failed", error=error, finished_at=self._now())
         await self._reports.put(report_id, report)
 
-    async def _compare(self, going: Pass) -> None:
-        only = going.report.collection
+    async def _compare(self, current: Pass) -> None:
+        only = current.report.collection
         for name in [only] if only else await self._names():
-            await self._collection(going, name)
-            going.collections += 1
-            await self._reports.put(going.report.id, going.told())
+            await self._collection(current, name)
+            current.collections += 1
+            await self._reports.put(current.report.id, current.summary())
         if only is None:
-            await self._stores_of_nobody(going)
+            await self._orphaned_stores(current)
 
     async def _names(self) -> list[str]:
-        """Every collection that there is a blob, a document's record or a record of."""
+        """Collections with a blob, a document record or a record of their own."""
         names = {collection_of(name) async for name in self._blobs.list_names()}
-        async for blob in self._state.list("index/"):
+        async for blob in self._state.list(DOCUMENTS):
             names.add(summary_in(blob).collection)
         names.update([collection.name async for collection in self._collections.all()])
         return sorted(names)
 
     # ---- one collection ------------------------------------------------------------------------------------------
 
-    async def _collection(self, going: Pass, name: str) -> None:
-        """The records are listed after the entries: an entry of a document that came meanwhile is no orphan."""
+    async def _collection(self, current: Pass, name: str) -> None:
+        """Compare one collection.
+
+        The records are listed after the entries of the vector stores, so an entry made meanwhile is no orphan.
+        """
         collection = await self._collections.find(name)
         stores = await self._collections.describe(collection) if collection else {}
-        await self._mend(going, drift.of_stores(name, stores))
+        await self._repair_all(current, drift.of_stores(name, stores))
         held = await self._entries([store_id for store_id, info in stores.items() if info and not info.expired])
         entries = {file_id: entry for file_id, (entry, _) in held.items()}
         blobs = {blob.name: blob async for blob in self._blobs_in(name)}
-        records, losers, due = await self._recorded(name)
-        going.documents += len(blobs)
+        records, untracked, due = await self._recorded(name)
+        current.documents += len(blobs)
         now = self._now()
         there = {path: record for path, record in records.items() if path in blobs and record.etag == blobs[path].etag}
-        places = drift.of_entries(name, there, entries, now=now)
+        differences = drift.of_entries(name, there, entries, now=now)
         stores_of = {file_id: store_id for file_id, (_, store_id) in held.items()}
-        await self._mend(going, [p for p in places if await self._confirmed(p, entries)], stores_of=stores_of)
-        # Behind the orphans: once a document is being sent, what is left of it is not looked into.
-        await self._mend(going, drift.of_documents(blobs, records, tries=self._tries, now=now, due=due))
-        await self._questions(going, name)
-        await self._lost_uploads(going, losers)
-        await self._open_receipts(going, name)
+        await self._repair_all(
+            current, [p for p in differences if await self._confirmed(p, entries)], stores_of=stores_of
+        )
+        # After the orphans: once a document is being uploaded, its orphans are not confirmed.
+        await self._repair_all(current, drift.of_documents(blobs, records, tries=self._tries, now=now, due=due))
+        await self._visibility(current, name)
+        await self._untracked_uploads(current, untracked)
+        await self._open_receipts(current, name)
 
     async def _blobs_in(self, name: str) -> AsyncIterator[BlobInfo]:
         async for blob in self._blobs.list(f"{name}/" if name != "default" else ""):
@@ -192,83 +203,87 @@ class Reconciliation:
                 yield blob
 
     async def _recorded(self, name: str) -> tuple[dict[str, DocumentSummary], list[str], set[str]]:
-        """All records of a collection; the paths of those whose uploads may have got lost, and of those with a rest."""
+        """A collection's records; the paths of those with untracked uploads; of those with unfinished follow-up."""
         records: dict[str, DocumentSummary] = {}
-        losers, due = [], set()
-        async for blob in self._state.list(f"index/{key_of(name)}/"):
+        untracked, due = [], set()
+        async for blob in self._state.list(documents_in(name)):
             summary = summary_in(blob)
             records[summary.path] = summary
-            if "lost" in blob.metadata:
-                losers.append(summary.path)
+            if "untracked" in blob.metadata:
+                untracked.append(summary.path)
             if "due" in blob.metadata:
                 due.add(summary.path)
-        return records, losers, due
+        return records, untracked, due
 
     async def _entries(self, store_ids: Iterable[str]) -> dict[str, tuple[StoreEntry, str]]:
-        """File id -> its entry, and the store that it is in."""
+        """File id -> its entry in a vector store, and the id of that store."""
         return {e.file_id: (e, store_id) for store_id in store_ids async for e in self._stores.entries(store_id)}
 
-    async def _confirmed(self, place: Drift, entries: dict[str, StoreEntry]) -> bool:
-        """An orphan is asked of the record as it is now: someone may be sending the document at this moment."""
-        if place.what != "store_entry":
+    async def _confirmed(self, difference: Drift, entries: dict[str, StoreEntry]) -> bool:
+        """Confirm an orphan by the record as it is now: a process may be uploading the document at this moment."""
+        if difference.what != "store_entry":
             return True
-        source = source_of(entries[place.id].attributes)
+        source = source_of(entries[difference.id].attributes)
         stored = await self._records.read(source.path) if source else None
         if stored is None:
             return True
         document = stored.value
-        return not self._is_claimed(document) and not any(place.id in v.file_ids for v in drift.versions(document))
+        return not self._is_claimed(document) and not any(difference.id in v.file_ids for v in drift.versions(document))
 
-    async def _questions(self, going: Pass, name: str) -> None:
-        """What questions are told of a document should be what its record says, and be there."""
-        told = [unpack(b.metadata["entry"], Entry) async for b in self._state.list(f"scope/{key_of(name)}/")]
-        if any(entry.data_file_id for entry in told):
-            await self._mend(going, drift.of_data_files(told, await self._files(going)))
-        for entry in told:
-            stored = await self._records.read(entry.path)
-            if stored and (stored.value.scope_due or entry_of(stored.value) == entry):
+    async def _visibility(self, current: Pass, name: str) -> None:
+        """Compare visibility blobs and records, and the data files that they name with the files at the service."""
+        published = [visibility async for visibility in self._visibility_blobs.list(name)]
+        if any(visibility.data_file_id for visibility in published):
+            await self._repair_all(current, drift.of_data_files(published, await self._files(current)))
+        for visibility in published:
+            stored = await self._records.read(visibility.path)
+            if stored and (stored.value.visibility_due or visibility_of(stored.value) == visibility):
                 continue
-            place = Drift(
+            difference = Drift(
                 kind="stale",
-                what="scope",
-                id=entry.path,
+                what="visibility",
+                id=visibility.path,
                 collection=name,
-                detail="Questions are told something old of it.",
-                repair="tell them anew",
+                detail="Its visibility differs from its record.",
+                repair="publish it again",
             )
-            await self._mend(going, [place])
+            await self._repair_all(current, [difference])
 
-    async def _lost_uploads(self, going: Pass, losers: list[str]) -> None:
-        """Only what is in no record and in no vector store is taken for the rest of an upload that was cut off."""
-        read = [stored.value for stored in [await self._records.read(path) for path in losers] if stored]
-        documents = [document for document in read if document.lost_since and not self._is_claimed(document)]
+    async def _untracked_uploads(self, current: Pass, paths: list[str]) -> None:
+        """Find files of interrupted uploads: a file that is in no record and in no vector store."""
+        read = [stored.value for stored in [await self._records.read(path) for path in paths] if stored]
+        documents = [document for document in read if document.untracked_since and not self._is_claimed(document)]
         if not documents:
             return
-        # Listed anew, behind the records: a list from the beginning of the pass may lack what was cut off since.
-        since = min(document.lost_since for document in documents if document.lost_since) - drift.ON_ITS_WAY
+        # Listed again, after the records: the list from the start of the pass may lack later uploads.
+        since = min(document.untracked_since for document in documents if document.untracked_since) - drift.EVENT_DELAY
         files = [file async for file in self._stores.files_since(since)]
         known, busy = await self._in_use({document.path for document in documents})
         names = {document.path: _names_of(document.path) - busy for document in documents}
         known.update(file_id for d in documents for v in drift.versions(d) for file_id in v.file_ids)
         stores = [store.id async for store in self._stores.list_stores()]
-        suspects = [place for place in drift.of_uploads(documents, files, names) if place.id not in known]
-        await self._mend(going, [place for place in suspects if not await self._is_attached(place.id, stores)])
+        suspects = [
+            difference for difference in drift.of_uploads(documents, files, names) if difference.id not in known
+        ]
+        await self._repair_all(
+            current, [difference for difference in suspects if not await self._is_attached(difference.id, stores)]
+        )
         documents = [document for document in documents if names[document.path] == _names_of(document.path)]
-        if not going.report.dry_run:
+        if not current.report.dry_run:
             for document in documents:
-                await self._forget_loss(document.path)
+                await self._clear_untracked(document.path)
 
-    async def _open_receipts(self, going: Pass, name: str) -> None:
-        """A removal that was cut off between its record and its receipt, and whose message is lost."""
+    async def _open_receipts(self, current: Pass, name: str) -> None:
+        """Find removals that were interrupted between deleting the record and closing the receipt."""
         names = [
             blob.name
-            async for blob in self._state.list(f"receipts/{key_of(name)}/")
+            async for blob in self._state.list(receipts_in(name))
             if "complete" not in blob.metadata and self._now() - blob.last_modified_at > drift.STUCK
         ]
         for stored in [await self._receipts.read_named(found) for found in names]:
             if stored is None or await self._records.read(stored.value.path):
                 continue
-            place = Drift(
+            difference = Drift(
                 kind="stuck",
                 what="receipt",
                 id=stored.value.path,
@@ -276,18 +291,17 @@ class Reconciliation:
                 detail="Its receipt was not closed.",
                 repair="close it",
             )
-            await self._mend(going, [place])
+            await self._repair_all(current, [difference])
 
-    async def _in_use(self, losers: set[str]) -> tuple[set[str], set[str]]:
-        """Data files that questions are told of; and names under which other documents are being sent just now."""
-        told = [unpack(blob.metadata["entry"], Entry) async for blob in self._state.list("scope/")]
-        records = [summary_in(blob) async for blob in self._state.list("index/")]
-        sending = [r.path for r in records if r.status == "indexing" and r.path not in losers]
-        names = {name for path in sending for name in _names_of(path)}
-        return {entry.data_file_id for entry in told if entry.data_file_id}, names
+    async def _in_use(self, except_for: set[str]) -> tuple[set[str], set[str]]:
+        """Ids of published data files; and the file names of other documents that are being uploaded."""
+        data_files = {v.data_file_id async for v in self._visibility_blobs.list() if v.data_file_id}
+        records = [summary_in(blob) async for blob in self._state.list(DOCUMENTS)]
+        uploading = [r.path for r in records if r.status == "indexing" and r.path not in except_for]
+        return data_files, {name for path in uploading for name in _names_of(path)}
 
-    async def _stores_of_nobody(self, going: Pass) -> None:
-        """Stores of this app that no collection's record names: a process died between making and noting one."""
+    async def _orphaned_stores(self, current: Pass) -> None:
+        """Find stores of this app that no collection's record names: a process died before it wrote the record."""
         app = await self._collections.app()
         async for store in self._stores.list_stores():
             if store.made_for is None or store.made_for[0] != app or self._now() - store.created_at < CLAIM:
@@ -295,7 +309,7 @@ class Reconciliation:
             found = await self._collections.find(store.made_for[1])
             if found and store.id in found.stores:
                 continue
-            place = Drift(
+            difference = Drift(
                 kind="orphaned",
                 what="vector_store",
                 id=store.id,
@@ -303,43 +317,45 @@ class Reconciliation:
                 detail="No collection's record names it.",
                 repair="delete it",
             )
-            await self._mend(going, [place])
+            await self._repair_all(current, [difference])
 
     # ---- repairs -------------------------------------------------------------------------------------------------
 
-    async def _mend(self, going: Pass, places: Iterable[Drift], *, stores_of: dict[str, str] | None = None) -> None:
-        """Note each, and unless it is a dry run set its repair going."""
+    async def _repair_all(
+        self, current: Pass, differences: Iterable[Drift], *, stores_of: dict[str, str] | None = None
+    ) -> None:
+        """Record each difference; unless it is a dry run, start its repair."""
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def mend(place: Drift) -> None:
+        async def repair(difference: Drift) -> None:
             async with slots:
-                await self._repair(place, (stores_of or {}).get(place.id))
+                await self._repair(difference, (stores_of or {}).get(difference.id))
 
-        noted = list(places)
-        for place in noted:
-            going.note(place)
-        if not going.report.dry_run:
-            await asyncio.gather(*map(mend, noted))
+        found_now = list(differences)
+        for difference in found_now:
+            current.note(difference)
+        if not current.report.dry_run:
+            await asyncio.gather(*map(repair, found_now))
 
-    async def _repair(self, place: Drift, store_id: str | None) -> None:
-        match place.what, place.kind:
+    async def _repair(self, difference: Drift, store_id: str | None) -> None:
+        match difference.what, difference.kind:
             case ("document", "orphaned") | ("receipt", _):
-                await self._queue.send({"removed": place.id})
-            case "document", _:  # through the queue: a full container must not come upon the service all at once
-                await self._queue.send({"path": place.id, "retry": True})
+                await self._queue.send(RemoveDocument(difference.id))
+            case "document", _:  # through the queue, so that a full container is not uploaded all at once
+                await self._queue.send(RetryDocument(difference.id))
             case "store_entry" | "file", _:
-                await self._stores.discard(store_id, place.id)
+                await self._stores.discard(store_id, difference.id)
             case "vector_store", "missing":
-                await self._collections.lose(place.collection, place.id)
+                await self._collections.lose(difference.collection, difference.id)
             case "vector_store", _:
-                await self._stores.delete_store(place.id)
-            case "scope", _:
-                await self._indexer.tell_scope(place.id)
+                await self._stores.delete_store(difference.id)
+            case "visibility", _:
+                await self._indexer.publish_visibility(difference.id)
 
-    async def _files(self, going: Pass) -> dict[str, FileInfo]:
-        if going.files is None:
-            going.files = {file.id: file async for file in self._stores.files_since(ALWAYS)}
-        return going.files
+    async def _files(self, current: Pass) -> dict[str, FileInfo]:
+        if current.files is None:
+            current.files = {file.id: file async for file in self._stores.files_since(ALWAYS)}
+        return current.files
 
     async def _is_attached(self, file_id: str, stores: list[str]) -> bool:
         for store_id in stores:
@@ -350,18 +366,14 @@ class Reconciliation:
             return True
         return False
 
-    async def _forget_loss(self, path: str) -> None:
-        stored = await self._records.read(path)
-        if stored and not self._is_claimed(stored.value):
-            try:
-                await self._records.replace(path, stored, replace(stored.value, lost_since=None))
-            except BlobChanged:
-                log.info("reconcile.changed_meanwhile", extra={"path": path})  # the next pass sees to it
+    async def _clear_untracked(self, path: str) -> None:
+        """No upload of this document is untracked any more, unless a process is uploading it."""
+        await self._records.update(path, lambda d: d if self._is_claimed(d) else replace(d, untracked_since=None))
 
     def _is_claimed(self, document: Document) -> bool:
         return document.claimed_until is not None and document.claimed_until > self._now()
 
 
 def _names_of(path: str) -> set[str]:
-    """The names under which a document may be sent to the service."""
+    """The file names that a document may have at the service."""
     return {service_name(path, kind) for kind in ("text", "data")}

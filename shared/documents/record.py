@@ -1,4 +1,4 @@
-"""DOC."""
+"""The records of documents and receipts, and the summaries that listings return."""
 
 from __future__ import annotations
 
@@ -7,40 +7,33 @@ from typing import TYPE_CHECKING
 
 from shared.documents.lifecycle import is_due
 from shared.models.documents import Document, DocumentSummary, Reason, Receipt, collection_of
-from shared.storage.records import Records, key_of, pack, unpack
+from shared.storage.layout import document_name
+from shared.storage.records import Records, pack, unpack
 
 if TYPE_CHECKING:
     from shared.storage.blobs import BlobInfo, Blobs
 
 
-REASON_MAX_CHARS = 200  # of a reason in listings, whose room is limited
+REASON_MAX_CHARS = 200  # of a reason in listings: blob metadata takes 8 KiB
 
 
 def document_records(state: Blobs) -> Records[Document]:
-    return Records(state, Document, name=record_name, tags=tags_of)
+    return Records(state, Document, name=document_name, tags=tags_of)
 
 
 def receipt_records(state: Blobs) -> Records[Receipt]:
-    """By `<receipts of its path>/<id>`; ids sort newest first."""
+    """The key is the blob's name, `receipts/<collection>/<path>/<id>.json`; ids sort newest first."""
     return Records(state, Receipt, name=lambda key: key)
 
 
-def record_name(path: str) -> str:
-    # The whole path below the collection: `a.pdf` and `default/a.pdf` are two documents of one collection.
-    return f"index/{key_of(collection_of(path))}/{key_of(path)}.json"
-
-
-def receipt_prefix(path: str) -> str:
-    return f"receipts/{key_of(collection_of(path))}/{key_of(path)}/"
-
-
 def summary_in(blob: BlobInfo) -> DocumentSummary:
+    """The summary in the metadata of a listed record."""
     summary = unpack(blob.metadata["summary"], DocumentSummary)
     return replace(summary, collection=collection_of(summary.path))
 
 
 def summary_of(document: Document) -> DocumentSummary:
-    """What listings show."""
+    """A document as listings show it."""
     shown = document.incoming or document.live
     return DocumentSummary(
         path=document.path,
@@ -66,7 +59,7 @@ def _short(document: Document) -> Reason | None:
 
 
 def tags_of(document: Document) -> dict[str, str]:
-    # 8 KiB is all that metadata may take; the collection can be told from the path.
+    # Blob metadata takes at most 8 KiB; the collection follows from the path.
     tags = {"summary": pack(replace(summary_of(document), collection=""))}
-    told = {"lost": document.lost_since is not None, "due": is_due(document)}
-    return {**tags, **{name: "true" for name, is_so in told.items() if is_so}}
+    flags = {"untracked": document.untracked_since is not None, "due": is_due(document)}
+    return {**tags, **{name: "true" for name, is_set in flags.items() if is_set}}

@@ -1,7 +1,7 @@
-"""Taking away what was made of documents: versions that were replaced, documents that were deleted, whole folders.
+"""Deletes what was made of documents: replaced versions, deleted documents, folders and collections.
 
-A removal leaves a receipt: what there was, each looked for again after it was deleted. The receipt is written before
-the record goes, and once more after, so that a crash in between can be told and mended.
+A removal leaves a receipt that lists each deleted thing and whether a later lookup still found it. The receipt is
+written before the record is deleted and closed after it, so a crash in between can be found and repaired.
 """
 
 from __future__ import annotations
@@ -15,52 +15,52 @@ from typing import TYPE_CHECKING, Literal
 
 from shared.collections.stores import Collections
 from shared.documents.catalogue import names_in
-from shared.documents.record import document_records, receipt_prefix, receipt_records, record_name
+from shared.documents.messages import RemoveCollection, RemoveDocument, RemoveFolder
+from shared.documents.record import document_records, receipt_records
 from shared.engines.stores import VectorStores
 from shared.errors import ServiceMissing
 from shared.models.documents import Document, Receipt, Removed, Version
 from shared.models.ids import new_id
+from shared.storage.layout import document_name, documents_in, receipts_of
 from shared.storage.records import Stored
 
 if TYPE_CHECKING:
     from shared.push.notices import Push
-    from shared.storage.blobs import Blobs, Queue
+    from shared.storage.blobs import Storage
 
 log = logging.getLogger(__name__)
 
-BATCH = 100  # blobs that are deleted for one queue message
+BATCH = 100  # blobs deleted for one queue message
 AT_ONCE = 8
 COLLECTION_LOOK_S = 2
 
-Kind = Literal["store_entry", "file", "data_card", "code_interpreter_copy"]
+RemovedKind = Literal["store_entry", "file", "data_card", "code_interpreter_copy"]
 
 
 class Removal:
     def __init__(
         self,
+        storage: Storage,
         *,
-        documents: Blobs,
-        state: Blobs,
-        indexing: Queue,
         stores: VectorStores,
         collections: Collections,
         push: Push,
         now: Callable[[], datetime],
     ) -> None:
-        self._blobs = documents
-        self._state = state
-        self._queue = indexing
+        self._blobs = storage.documents
+        self._state = storage.state
+        self._queue = storage.indexing
         self._stores = stores
         self._collections = collections
         self._push = push
         self._now = now
-        self._records = document_records(state)
-        self._receipts = receipt_records(state)
+        self._records = document_records(storage.state)
+        self._receipts = receipt_records(storage.state)
 
     # ---- one document --------------------------------------------------------------------------------------------
 
     async def discard(self, versions: Sequence[Version]) -> None:
-        """Delete the service's copies of these versions."""
+        """Delete the files of these versions at the service."""
         for version in versions:
             for file_id in version.file_ids:
                 await self._stores.discard(version.store_id, file_id)
@@ -69,7 +69,7 @@ class Removal:
         """Delete everything that was made of a document, its record last.
 
         Raises:
-            BlobChanged: the document came back meanwhile.
+            BlobChanged: the document was uploaded again meanwhile.
         """
         document = stored.value
         await self.discard(document.retired)
@@ -81,7 +81,7 @@ class Removal:
             etag=document.etag,
             requested_at=document.updated_at,
             removed_at=self._now(),
-            removed=(*removed, Removed(kind="record", id=record_name(document.path), gone=False)),
+            removed=(*removed, Removed(kind="record", id=document_name(document.path), gone=False)),
             complete=False,
         )
         await self._write_receipt(receipt)
@@ -89,8 +89,8 @@ class Removal:
         await self._close(receipt)
 
     async def finish(self, path: str) -> None:
-        """Close the receipts of a document whose record is gone: the process died before it could."""
-        async for blob in self._state.list(receipt_prefix(path)):
+        """Close the receipts of a document whose record is gone: the process died before it closed them."""
+        async for blob in self._state.list(receipts_of(path)):
             if not blob.metadata.get("complete"):
                 found = await self._receipts.read_named(blob.name)
                 if found:
@@ -105,8 +105,8 @@ class Removal:
         await self._write_receipt(closed)
         log.info("document.removed", extra={"path": receipt.path, "complete": closed.complete})
 
-    async def _verified(self, kind: Kind, file_id: str, store_id: str) -> Removed:
-        """Look for it at the service, which should not find it."""
+    async def _verified(self, kind: RemovedKind, file_id: str, store_id: str) -> Removed:
+        """Look up a deleted thing at the service."""
         if kind != "store_entry":
             return Removed(kind=kind, id=file_id, gone=not await self._stores.has_file(file_id))
         try:
@@ -116,21 +116,21 @@ class Removal:
         return Removed(kind=kind, id=f"{store_id}/{file_id}", gone=False)
 
     async def _write_receipt(self, receipt: Receipt) -> None:
-        name = f"{receipt_prefix(receipt.path)}{receipt.id}.json"
+        name = f"{receipts_of(receipt.path)}{receipt.id}.json"
         await self._receipts.put(name, receipt, tags={"complete": "true"} if receipt.complete else {})
 
     # ---- folders and collections ---------------------------------------------------------------------------------
 
     async def begin(self, path: str) -> None:
-        """Delete a blob, or with a slash at the end all below it; what was made of them follows."""
+        """Delete a blob, or with a slash at the end all blobs below it; the queue deletes what was made of them."""
         if path.endswith("/"):
-            await self._queue.send({"folder": path})
+            await self._queue.send(RemoveFolder(path))
         else:
             await self._blobs.delete(path)
-            await self._queue.send({"removed": path})
+            await self._queue.send(RemoveDocument(path))
 
     async def remove_folder(self, folder: str) -> None:
-        """Delete a batch of the blobs below it, and come back for the rest."""
+        """Delete a batch of the folder's blobs, and enqueue the rest."""
         names: list[str] = []
         async for name in self._blobs.list_names(folder):
             names.append(name)
@@ -138,17 +138,17 @@ class Removal:
                 break
         await self._delete(names)
         if len(names) == BATCH:
-            await self._queue.send({"folder": folder})
+            await self._queue.send(RemoveFolder(folder))
 
     async def begin_collection(self, name: str) -> bool:
-        """False when there is no such collection."""
+        """Start deleting a collection. False: there is no such collection."""
         found = await self._collections.begin_removal(name)
         if found:
-            await self._queue.send({"collection": name})
+            await self._queue.send(RemoveCollection(name))
         return found is not None
 
     async def remove_collection(self, name: str) -> None:
-        """Delete a batch of its blobs, and come back until nothing of it is left; then its stores go."""
+        """Delete a batch of the collection's blobs and enqueue the rest; when no record is left, delete its stores."""
         found = await self._collections.find(name)
         if found is None or not found.removing:
             return
@@ -158,9 +158,9 @@ class Removal:
             if len(names) == BATCH:
                 break
         await self._delete(names)
-        left, _ = await self._state.page(f"{record_name(f'{name}/x').rsplit('/', 2)[0]}/", limit=1, cursor=None)
+        left, _ = await self._state.page(documents_in(name), limit=1, cursor=None)
         if names or left:
-            await self._queue.send({"collection": name}, delay_s=0 if len(names) == BATCH else COLLECTION_LOOK_S)
+            await self._queue.send(RemoveCollection(name), delay_s=0 if len(names) == BATCH else COLLECTION_LOOK_S)
         else:
             await self._collections.finish_removal(name)
             log.info("collection.removed", extra={"collection": name})
@@ -175,10 +175,10 @@ class Removal:
         await asyncio.gather(*(delete(name) for name in names))
 
 
-def _things(version: Version) -> list[tuple[Kind, str, str]]:
-    """Everything at the service that was made of a version: what, file id, store id."""
+def _things(version: Version) -> list[tuple[RemovedKind, str, str]]:
+    """Everything at the service that was made of a version: kind, file id, store id."""
     store_id = version.store_id or ""
-    things: list[tuple[Kind, str, str]] = []
+    things: list[tuple[RemovedKind, str, str]] = []
     for file_id in version.parts:
         things.append(("store_entry", file_id, store_id))
         things.append(("data_card" if version.data_file_id else "file", file_id, store_id))

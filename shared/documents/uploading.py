@@ -1,4 +1,4 @@
-"""One version of a document on its way into the service: streamed, looked into, uploaded, attached; all or nothing."""
+"""Uploads one version of a document to the service: stream, inspect, upload, attach; all of it or nothing."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from shared.models.documents import Version
 if TYPE_CHECKING:
     from shared.storage.blobs import Blobs
 
-SPOOL_BYTES = 4 * 1024 * 1024  # held in memory while a document passes through; more goes to a temporary file
+SPOOL_BYTES = 4 * 1024 * 1024  # of a document held in memory; a larger one goes to a temporary file
 STORE_FULL = frozenset({"vector_store_full", "file_limit_exceeded"})
 STORE_GONE = frozenset({"service_object_missing", "vector_store_expired", "not_found"})
 
 
 @dataclass(kw_only=True)
 class Sent:
-    """What is at the service so far; the parts are attached, the data file is not."""
+    """What is at the service so far. Parts are attached to the vector store; the data file is not."""
 
     parts: list[str]
-    uploaded: list[str]  # all of it, for the case that the next step fails
+    uploaded: list[str]  # all file ids, to be deleted if a later step fails
     state: IndexState = field(default_factory=lambda: IndexState(status="in_progress"))  # of the last part
 
 
-class Intake:
+class Uploader:
     def __init__(
         self,
         documents: Blobs,
@@ -55,17 +55,17 @@ class Intake:
         self._max_tokens = max_tokens
         self._now = now
 
-    async def take_in(self, path: str, version: Version, *, collection: str) -> tuple[Version, IndexState]:
-        """Send exactly this version to the service. What failed is cleaned up.
+    async def upload(self, path: str, version: Version, *, collection: str) -> tuple[Version, IndexState]:
+        """Upload exactly this version. After an error, the uploaded files are deleted.
 
         Returns:
-            The version with the service's copies, and how far the service is with the last of them.
+            The version with its files at the service, and the indexing state of the last part.
 
         Raises:
-            BlobChanged, BlobMissing: the blob is another by now, or gone.
+            BlobChanged, BlobMissing: the blob was replaced or deleted.
             Unreadable, NotATable: its content cannot be indexed.
             StoreLost: the collection's vector store is gone.
-            ServiceBusy, ServiceError: the service did not take it.
+            ServiceBusy, ServiceError: the service did not accept it.
         """
         store_id = await self._collections.place(collection)
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as content:
@@ -88,7 +88,7 @@ class Intake:
     async def _send_data(
         self, path: str, version: Version, inside: Contents, content: IO[bytes], sent: Sent
     ) -> Version:
-        """The file for code interpreter, and its card for file search."""
+        """Upload the file for code interpreter, and its data card for file search."""
         name = service_name(path, "data", inside.ending)
         filename, ending = _named(path, inside), inside.ending
         with ExitStack() as copies:
@@ -105,7 +105,7 @@ class Intake:
     async def _send_text(
         self, path: str, version: Version, inside: Contents, content: IO[bytes], sent: Sent
     ) -> Version:
-        """The document, or its parts one after the other."""
+        """Upload the document, or its parts one after the other."""
         name = service_name(path, "text", inside.ending)
         async for part in _in_thread(inside.ending, content, max_tokens=self._max_tokens):
             try:
@@ -120,7 +120,7 @@ class Intake:
     async def _attach(self, path: str, version: Version, name: str, part: Part, sent: Sent) -> None:
         assert version.store_id
         file_id = await self._upload(name, part.content, sent)
-        # The moment is taken here: later than the scope's word that this version is on its way.
+        # `since` is later than the moment at which the visibility blob listed this version.
         attributes = attributes_of(path, version, since=self._now(), first_page=part.first_page)
         sent.state = await self._stores.attach(version.store_id, file_id, attributes)
         sent.parts.append(file_id)
@@ -131,14 +131,14 @@ class Intake:
         return file_id
 
     async def _check_store(self, collection: str, store_id: str, code: str) -> None:
-        """Was it the store?
+        """Find out whether the vector store caused the error.
 
         Raises:
-            StoreLost: the service does not have it any more.
-            ServiceBusy: it is full; the next try finds another one.
+            StoreLost: the store is gone.
+            ServiceBusy: the store is full; the next try uses another one.
         """
         if code in STORE_FULL:
-            self._collections.fill(store_id)
+            self._collections.mark_full(store_id)
             raise ServiceBusy(f"The vector store {store_id} is full.", code="vector_store_full", retry_after_s=0)
         if code not in STORE_GONE:
             return
@@ -148,13 +148,13 @@ class Intake:
 
 
 async def _in_thread(ending: str, content: IO[bytes], *, max_tokens: int) -> AsyncIterator[Part]:
-    """The parts of a text, each made in a thread: a long PDF takes a while."""
+    """The parts of a text, each made in a thread, since a long PDF takes time."""
     parts = iter(parts_of(ending, content, max_tokens=max_tokens))
     while part := await asyncio.to_thread(next, parts, None):
         yield part
 
 
 def _named(path: str, inside: Contents) -> str:
-    """The file's own name, with the ending that its content has."""
+    """The file's own name, with the ending of its content."""
     name = path.rsplit("/", 1)[-1]
     return name if name.lower().endswith(f".{inside.ending}") else f"{name}.{inside.ending}"

@@ -1,52 +1,84 @@
-"""What the queue `indexing` brings, and to whom it goes. A message nobody can read raises: the host poisons it."""
+"""Carries out the messages of the queue `indexing`, and gives up those that the host moved to its poison queue."""
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
+from typing import assert_never
+
 import msgspec
 
+from shared.collections.stores import Collections
 from shared.documents.indexer import Documents
-from shared.documents.messages import GAVE_UP, Work
+from shared.documents.messages import (
+    LookAtDocument,
+    ReconcileCollection,
+    RemoveCollection,
+    RemoveDocument,
+    RemoveFolder,
+    RetryDocument,
+    RunReport,
+    indexing_message,
+)
 from shared.documents.reconcile import Reconciliation
 from shared.documents.removal import Removal
 from shared.errors import Busy, NotFound
+from shared.models.documents import collection_of
+
+log = logging.getLogger(__name__)
 
 
 class Worker:
-    def __init__(self, documents: Documents, removal: Removal, reconciliation: Reconciliation) -> None:
+    def __init__(
+        self, *, documents: Documents, removal: Removal, reconciliation: Reconciliation, collections: Collections
+    ) -> None:
         self._documents = documents
         self._removal = removal
         self._reconciliation = reconciliation
+        self._collections = collections
 
     async def do(self, body: bytes) -> None:
-        """Do what one message asks for."""
-        match msgspec.json.decode(body, type=Work):
-            case Work(path=str(path), retry=True):
-                await self._retry(path)
-            case Work(path=str(path), admitted=admitted):
-                await self._documents.look(path, admitted=admitted)
-            case Work(removed=str(path)):
+        """Carry out one message."""
+        message = indexing_message(body)
+        match message:
+            case LookAtDocument(path, slot_reserved):
+                await self._documents.look(path, slot_reserved=slot_reserved)
+            case RetryDocument(path):
+                with suppress(NotFound, Busy):  # the blob was deleted since, or another process uploads it
+                    await self._documents.retry(path, reset_tries=False)
+            case RemoveDocument(path):
                 await self._documents.remove(path)
-            case Work(folder=str(folder)):
+            case RemoveFolder(folder):
                 await self._removal.remove_folder(folder)
-            case Work(collection=str(name)):
-                await self._removal.remove_collection(name)
-            case Work(report=str(report_id)):
+            case RemoveCollection(collection):
+                await self._removal.remove_collection(collection)
+            case RunReport(report_id):
                 await self._reconciliation.run(report_id)
-            case Work(reconcile=str(name)):
-                await self._reconciliation.order(dry_run=False, collection=name)
+            case ReconcileCollection(collection):
+                await self._reconciliation.order(dry_run=False, collection=collection)
             case _:
-                raise ValueError("The message names nothing to be done.")
+                assert_never(message)
 
     async def give_up(self, body: bytes) -> None:
-        """The host has stopped trying."""
-        work = msgspec.json.decode(body, type=Work)
-        if path := work.path:
-            await self._documents.give_up(path, GAVE_UP)
-        elif report_id := work.report:
-            await self._reconciliation.fail(report_id)
-
-    async def _retry(self, path: str) -> None:
+        """The host has given up on this message: leave nothing locked or waiting because of it."""
         try:
-            await self._documents.retry(path, afresh=False)
-        except (NotFound, Busy):  # it is gone since, or someone is at it
+            message = indexing_message(body)
+        except msgspec.DecodeError as exc:
+            log.error("indexing.unreadable_message", extra={"why": str(exc)})
             return
+        match message:
+            case LookAtDocument(path) | RetryDocument(path):
+                await self._documents.give_up(path)
+            case RemoveDocument(path):  # a reconcile pass finds what is left of the document, and retries
+                await self._reconciliation.order(dry_run=False, collection=collection_of(path))
+            case RemoveFolder(folder):  # the blobs that are left stay indexed; the caller can repeat the DELETE
+                log.error("folder.removal_failed", extra={"folder": folder})
+            case RemoveCollection(collection):
+                await self._collections.abort_removal(collection)
+                log.error("collection.removal_failed", extra={"collection": collection})
+            case RunReport(report_id):
+                await self._reconciliation.fail(report_id)
+            case ReconcileCollection(collection):  # the pass of the timer covers all collections
+                log.error("collection.reconcile_failed", extra={"collection": collection})
+            case _:
+                assert_never(message)

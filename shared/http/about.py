@@ -27,7 +27,7 @@ def get_swagger(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def deep_health(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    checks = await services.look_around()
+    checks = await services.check_health()
     well = all(check.ok for check in checks)
     body = DeepHealth(status="ok" if well else "unhealthy", version=VERSION, checks=checks)
     return json_response(200 if well else 503, body)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared.documents.collection_view import Holding
+from shared.documents.collection_view import CollectionView
 from shared.http import reading as read
 from shared.http.fields import (
     CollectionName,
@@ -23,23 +23,25 @@ if TYPE_CHECKING:
 
 
 async def list_collections(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    return json_response(200, CollectionPage(collections=await services.library.holdings.all()))
+    return json_response(200, CollectionPage(collections=await services.library.collection_views.all()))
 
 
 async def get_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    return json_response(200, await services.library.holdings.get(read.collection_from(req.route_params["name"])))
+    return json_response(
+        200, await services.library.collection_views.get(read.collection_from(req.route_params["name"]))
+    )
 
 
 async def put_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     name, body = read.collection_from(req.route_params["name"]), read_body(services, req, CollectionBody)
-    return json_response(200, await services.library.holdings.set_expiry(name, body.expires_days))
+    return json_response(200, await services.library.collection_views.set_expiry(name, body.expires_days))
 
 
 async def delete_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     name = read.collection_from(req.route_params["name"])
-    holding = await services.library.holdings.get(name)
+    view = await services.library.collection_views.get(name)
     await services.library.removal.begin_collection(name)
-    return json_response(202, Deleting(deleting=holding.name))
+    return json_response(202, Deleting(deleting=view.name))
 
 
 def optional_collection_from(name: str | None) -> str | None:
@@ -68,7 +70,7 @@ COLLECTIONS = (
         summary="Look at a collection",
         description="What it holds, and what its vector stores cost a day.",
         parameters=(COLLECTION,),
-        replies=(Reply(status=200, type=Holding, description="The collection."),),
+        replies=(Reply(status=200, type=CollectionView, description="The collection."),),
         problems=NO_COLLECTION,
     ),
     Operation(
@@ -82,7 +84,7 @@ COLLECTIONS = (
         parameters=(COLLECTION,),
         body=CollectionBody,
         example={"expires_days": 30},
-        replies=(Reply(status=200, type=Holding, description="The collection."),),
+        replies=(Reply(status=200, type=CollectionView, description="The collection."),),
         problems=NO_COLLECTION,
     ),
     Operation(

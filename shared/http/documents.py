@@ -72,7 +72,7 @@ async def put_document(services: Services, req: func.HttpRequest) -> func.HttpRe
 
 async def retry_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     path = _path(req)
-    await services.library.documents.retry(path, afresh=True)
+    await services.library.documents.retry(path, reset_tries=True)
     return json_response(202, document_view(await services.library.catalogue.get(path)))
 
 

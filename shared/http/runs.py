@@ -94,7 +94,7 @@ async def cancel_run(services: Services, req: func.HttpRequest) -> func.HttpResp
 async def hand_in_outputs(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     body = read_body(services, req, ToolOutputsBody, max_bytes=OUTPUTS_MAX_BYTES)
     outputs = outputs_from(body, services.settings)
-    return await _seen(services, await services.runs.hand_in(_run_id(req), outputs), req.url)
+    return await _seen(services, await services.runs.submit_outputs(_run_id(req), outputs), req.url)
 
 
 async def delete_run(services: Services, req: func.HttpRequest) -> func.HttpResponse:

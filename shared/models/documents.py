@@ -1,4 +1,4 @@
-"""DOC."""
+"""A document and what becomes of it. All frozen; stored as JSON in the container `state`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT_COLLECTION = "default"
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """Why something is as it is: `code` for programs, `message` for people. `retryable`: trying again can help."""
+    """The cause of a status: `code` for programs, `message` for people. `retryable`: another try can succeed."""
 
     code: str
     message: str
@@ -22,19 +22,19 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """One version of a blob, and the service's copies of it."""
+    """One version of a blob, and its files at the service."""
 
     etag: str
     size_bytes: int
     last_modified_at: datetime
     kind: Kind
-    metadata: dict[str, str] = field(default_factory=dict)  # of the blob, as its owner set it
+    metadata: dict[str, str] = field(default_factory=dict)  # the blob's metadata
     store_id: str | None = None  # the vector store that holds `parts`
-    parts: tuple[str, ...] = ()  # files in it: the document, its parts when it is long, or a data file's card
-    ready: int = 0  # so many of the parts are known to be indexed
+    parts: tuple[str, ...] = ()  # file ids in the store: the document, its parts when it is long, or a data card
+    ready: int = 0  # the first `ready` parts are indexed
     data_file_id: str | None = None  # the copy for code interpreter, data files only
-    terms: tuple[str, ...] = ()  # the words by which a question finds a data file
-    notice: Reason | None = None  # something its owner should know, such as a name that belies the content
+    terms: tuple[str, ...] = ()  # the words by which a question selects a data file
+    notice: Reason | None = None  # a warning, such as a file name that does not fit the content
 
     @property
     def file_ids(self) -> tuple[str, ...]:
@@ -43,29 +43,29 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One try to index a version; without an end it goes on, or died with its process."""
+    """One try to index a version. Without `ended_at`, it is running, or its process died."""
 
     etag: str
     started_at: datetime
     ended_at: datetime | None = None
     status: DocumentStatus = "indexing"
     reason: Reason | None = None
-    put_off: int = 0  # how often the service was too busy
+    put_off: int = 0  # how often it was postponed since the service was busy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A blob in `documents` and where it stands.
+    """The record of a blob in the container `documents`.
 
-    `live` answers questions now; `incoming` is being indexed and takes its place once it is complete; `retired` are
-    versions whose files at the service nothing needs any more, or only runs that began before `retired_at`.
+    `live` is the version that questions find. `incoming` is being indexed and then replaces `live`. `retired`
+    are replaced versions: their files are deleted when no run that started before `retired_at` is active.
     """
 
     path: str
     collection: str
     status: DocumentStatus
     updated_at: datetime
-    etag: str  # of the version last taken up, whatever became of it
+    etag: str  # of the version that was processed last, whatever its status
     size_bytes: int
     live: Version | None = None
     incoming: Version | None = None
@@ -74,20 +74,20 @@ class Document:
     reason: Reason | None = None
     indexed_at: datetime | None = None
     deadline_at: datetime | None = None
-    claimed_until: datetime | None = None  # someone is sending `incoming` to the service until then
-    lost_since: datetime | None = None  # uploads begun since then may have reached the service unnoticed
-    faults: int = 0  # tries in a row that met a busy or unreachable service
-    tries: int = 0  # times in a row that this version was begun
-    attempts: tuple[Attempt, ...] = ()  # the latest ones, oldest first
-    told: bool = False  # questions have been told that `incoming` is on its way
-    scope_due: bool = False  # what questions may use has yet to be brought in line with this record
-    news_due: bool = False  # those who asked to be told have yet to hear of `status`
-    receipt_id: str | None = None  # of the removal that goes on
+    claimed_until: datetime | None = None  # a process is uploading `incoming` until then
+    untracked_since: datetime | None = None  # uploads since then may exist at the service without a record here
+    faults: int = 0  # consecutive tries at which the service was busy or unreachable
+    tries: int = 0  # how often indexing of this version was started
+    attempts: tuple[Attempt, ...] = ()  # the last ten, oldest first
+    incoming_published: bool = False  # the visibility blob lists `incoming`
+    visibility_due: bool = False  # the visibility blob must be brought in line with this record
+    notice_due: bool = False  # `status` must be announced to the subscribers
+    receipt_id: str | None = None  # of the removal in progress
 
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentSummary:
-    """A document in a listing. `etag` is the version last taken up, `answers_etag` the one that answers now."""
+    """A document in a listing. `etag` is the version processed last, `answers_etag` the one that questions find."""
 
     path: str
     collection: str
@@ -102,23 +102,23 @@ class DocumentSummary:
     indexed_at: datetime | None = None
     notice: Reason | None = None
     tries: int = 0
-    parts: int = 0  # files in the vector store that answer for it
+    parts: int = 0  # its files in the vector store
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
-    """The documents below one top-level folder, and the vector stores that hold them."""
+    """The documents below one top-level folder, and their vector stores."""
 
     name: str
-    stores: tuple[str, ...]  # the last one takes what comes
+    stores: tuple[str, ...]  # new files go into the last one
     created_at: datetime
-    expires_days: int | None = None  # idle days after which the service drops the stores
-    removing: bool = False
+    expires_days: int | None = None  # idle days after which the service deletes the stores
+    removing: bool = False  # it is being deleted and refuses documents
 
 
 @dataclass(frozen=True, kw_only=True)
 class Removed:
-    """One thing that was made of a document. `gone`: it was looked for afterwards, and is not there."""
+    """One thing that was made of a document. `gone`: a later lookup did not find it."""
 
     kind: Literal["store_entry", "file", "data_card", "code_interpreter_copy", "record"]
     id: str
@@ -127,7 +127,7 @@ class Removed:
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """Proof of a removal."""
+    """Proof that a document was removed."""
 
     id: str
     path: str
@@ -136,7 +136,7 @@ class Receipt:
     requested_at: datetime
     removed_at: datetime
     removed: tuple[Removed, ...]
-    complete: bool  # all of it is gone
+    complete: bool  # everything in `removed` is gone
 
 
 DriftKind = Literal["missing", "stale", "orphaned", "stuck"]
@@ -144,29 +144,29 @@ DriftKind = Literal["missing", "stale", "orphaned", "stuck"]
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """A place where container, records and service disagree, and what was done about it."""
+    """One difference between container, records and service, and its repair."""
 
     kind: DriftKind
-    what: Literal["document", "file", "store_entry", "vector_store", "scope", "receipt"]
+    what: Literal["document", "file", "store_entry", "vector_store", "visibility", "receipt"]
     id: str  # the document's path, or the id at the service
     collection: str
     detail: str
-    repair: str  # what mends it
-    done: bool = False  # it was set going
+    repair: str  # how it is repaired
+    done: bool = False  # the repair was started
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A comparison of container, records, files and vector stores."""
+    """The report of a reconcile pass: a comparison of container, records, files and vector stores."""
 
     id: str
     status: Literal["queued", "in_progress", "completed", "failed"]
     dry_run: bool
     created_at: datetime
-    collection: str | None = None  # None: all of them
+    collection: str | None = None  # None: all collections
     finished_at: datetime | None = None
     collections: int = 0
-    documents: int = 0  # blobs that were looked at
+    documents: int = 0  # blobs that were compared
     counts: dict[DriftKind, int] = field(default_factory=dict)
     drift: tuple[Drift, ...] = ()  # the first 1,000
     error: str | None = None

@@ -1,4 +1,4 @@
-"""Assistants as data: `assistants/<name>.json` is the current version, `assistants/<name>/<n>.json` is each one."""
+"""Assistants as data: `assistants/<name>.json` is the current version, `assistants/<name>/<n>.json` is each version."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import BlobChanged, Busy, NotFound
 from shared.models.runs import Assistant
+from shared.storage.layout import ASSISTANTS, assistant_name
 from shared.storage.records import Records
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ WRITE_TRIES = 5
 class Assistants:
     def __init__(self, state: Blobs, *, now: Callable[[], datetime]) -> None:
         self._state = state
-        self._current = Records(state, Assistant, name=lambda name: f"assistants/{name}.json")
-        self._versions = Records(state, Assistant, name=lambda key: f"assistants/{key}.json")
+        self._current = Records(state, Assistant, name=assistant_name)
+        self._versions = Records(state, Assistant, name=_version_name)
         self._now = now
 
     async def find(self, name: str) -> Assistant:
@@ -33,11 +34,11 @@ class Assistants:
         if name == DEFAULT.name:
             return DEFAULT
         raise NotFound(
-            f"There is no assistant {name!r}. Make it with PUT /api/assistants/{name}.", code="assistant_not_found"
+            f"There is no assistant {name!r}. Create it with PUT /api/assistants/{name}.", code="assistant_not_found"
         )
 
     async def version(self, name: str, version: int) -> Assistant:
-        """The version that a run began with, whatever the current one is. Raises NotFound."""
+        """The version that a run started with, whatever the current one is. Raises NotFound."""
         if (name, version) == (DEFAULT.name, DEFAULT.version):
             return DEFAULT
         stored = await self._versions.read(f"{name}/{version}")
@@ -46,15 +47,15 @@ class Assistants:
         return stored.value
 
     async def put(self, wanted: Assistant) -> Assistant:
-        """Make `wanted` the next version; what it says itself of version and time does not count."""
+        """Store `wanted` as the next version; its version and time are ignored."""
         number = 0
         for _ in range(WRITE_TRIES):
             stored = await self._current.read(wanted.name)
             number = max(number, stored.value.version if stored else DEFAULT.version) + 1
             version = replace(wanted, version=number, updated_at=self._now(), deleted=False)
             try:
-                # The version first, and never over another: a run looks up the one it began with. A writer that dies
-                # here, or loses the race for the current one, leaves a number that nobody uses.
+                # Write the version first and never over another: a run reads the version it started with. A writer that
+                # dies here, or loses the race for the current version, leaves a version number that nobody uses.
                 await self._versions.create(f"{version.name}/{number}", version)
                 if stored:
                     await self._current.replace(wanted.name, stored, version)
@@ -63,13 +64,13 @@ class Assistants:
             except BlobChanged:
                 continue
             return version
-        raise Busy(f"The assistant {wanted.name!r} is being changed by others at this moment.", code="assistant_busy")
+        raise Busy(f"The assistant {wanted.name!r} was changed by others at each try.", code="assistant_busy")
 
     async def delete(self, name: str) -> None:
-        """Runs that go on keep their version; new ones cannot be started with it."""
+        """Active runs keep their version; new runs cannot use the assistant."""
         stored = await self._current.read(name)
         if stored is None or stored.value.deleted:
-            raise NotFound(f"There is no assistant {name!r} of yours.", code="assistant_not_found")
+            raise NotFound(f"There is no assistant {name!r} that could be deleted.", code="assistant_not_found")
         try:
             await self._current.replace(name, stored, replace(stored.value, deleted=True))
         except BlobChanged as exc:
@@ -77,9 +78,14 @@ class Assistants:
 
     async def list(self) -> list[Assistant]:
         found = {DEFAULT.name: DEFAULT}
-        async for blob in self._state.list("assistants/"):
-            name = blob.name.removeprefix("assistants/").removesuffix(".json")
+        async for blob in self._state.list(ASSISTANTS):
+            name = blob.name.removeprefix(ASSISTANTS).removesuffix(".json")
             stored = await self._current.read(name) if "/" not in name else None
             if stored and not stored.value.deleted:
                 found[name] = stored.value
         return [found[name] for name in sorted(found)]
+
+
+def _version_name(key: str) -> str:
+    name, _, version = key.rpartition("/")
+    return assistant_name(name, int(version))

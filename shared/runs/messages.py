@@ -1,15 +1,17 @@
-"""DOC."""
+"""The messages of the queue `runs` and of its poison queue."""
 
 from __future__ import annotations
 
 import msgspec
 
 
-class _RunLook(msgspec.Struct):
+class RunLook(msgspec.Struct, frozen=True):
+    """Look at a run. `generation` is that of the record when the message was sent: an older one is stale."""
+
     run_id: str
     generation: int
 
 
-def run_look(body: bytes) -> tuple[str, int]:
-    message = msgspec.json.decode(body, type=_RunLook)
-    return message.run_id, message.generation
+def run_look(body: bytes) -> RunLook:
+    """Raises msgspec.DecodeError: the host retries the message and then moves it to the poison queue."""
+    return msgspec.json.decode(body, type=RunLook)

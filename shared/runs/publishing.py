@@ -134,7 +134,7 @@ class Publisher:
         documents = await self._documents(run, output)
         marks = [replace(mark, position=moved(mark.position)) for mark in output.marks]
         citations = await asyncio.to_thread(citations_of, text, marks, output.passages, documents)
-        notes = (*run.notes, *saved.notes, *(() if citations else await self._not_taken_up(run.collection)))
+        notes = (*run.notes, *saved.notes, *(() if citations else await self._without_record(run.collection)))
         return replace(
             _bare(run),
             model=output.model,
@@ -148,9 +148,9 @@ class Publisher:
             notes=notes,
         )
 
-    async def _not_taken_up(self, collection: str) -> tuple[str, ...]:
+    async def _without_record(self, collection: str) -> tuple[str, ...]:
         """What an answer without a source says of documents that were dropped a moment ago."""
-        count = len(await self._catalogue.not_taken_up(collection))
+        count = len(await self._catalogue.without_record(collection))
         some = "One document" if count == 1 else f"{count:,} documents"
         return (f"{some} of this collection had not been taken up when this was answered.",) if count else ()
 

@@ -1,4 +1,4 @@
-"""Runs as their callers see them: start, list, cancel, delete, and hand in what functions returned."""
+"""Runs as their callers see them: start, list, cancel, delete, and submit the outputs of functions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.collections.visibility import Scope
+from shared.collections.visibility import CollectionVisibility
 from shared.documents.library import Library
 from shared.engines.base import Engine
 from shared.errors import BadRequest, BlobChanged, Busy, NotFound, ServiceBusy
@@ -22,11 +21,13 @@ from shared.models.ids import made_at, new_id
 from shared.models.runs import Assistant, DataFile, Function, Run, RunStatus, RunSummary, Thread
 from shared.runs.assistants import DEFAULT, Assistants
 from shared.runs.data_files import choose
-from shared.runs.poller import Poller
+from shared.runs.ending import Ending
+from shared.runs.launching import Launcher
 from shared.runs.publishing import Publisher
-from shared.runs.record import CANCELLED, digest, marker
+from shared.runs.record import CANCELLED, RunRecords, digest
 from shared.runs.threads import Threads
 from shared.runs.transitions import ORPHAN, START_CLAIM
+from shared.storage.layout import RUNS, active_name, idempotency_name
 from shared.storage.records import Records, Stored, unpack
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WRITE_TRIES = 5
-PAGES_MAX = 20  # of a listing that are looked through for runs that a filter lets pass
+PAGES_MAX = 20  # pages of a listing read at most, to find runs that match a filter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What `POST /api/runs` asks for."""
+    """The body of `POST /api/runs`, checked."""
 
     question: str
     thread_id: str | None = None
@@ -56,14 +57,14 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyUse:
-    """An idempotency key: the run it stands for, and a digest of the request that used it first.
+    """The use of an Idempotency-Key: its run, and a digest of the request that used it first.
 
-    Once it is known that the run `was_made`, its record is missing only when it was deleted.
+    `run_created`: the run has a record. A missing record then means that the run was deleted.
     """
 
     run_id: str
     digest: str
-    was_made: bool = False
+    run_created: bool = False
 
 
 class Runs:
@@ -71,9 +72,11 @@ class Runs:
         self,
         *,
         state: Blobs,
-        publisher: Publisher,
+        records: RunRecords,
         engine: Engine,
-        poller: Poller,
+        launcher: Launcher,
+        ending: Ending,
+        publisher: Publisher,
         threads: Threads,
         assistants: Assistants,
         library: Library,
@@ -83,11 +86,12 @@ class Runs:
         max_s: int,
     ) -> None:
         self._state = state
-        self._publisher = publisher
+        self._records = records
         self._engine = engine
-        self._poller = poller
-        self._records = poller.records
-        self._keys = Records(state, KeyUse, name=lambda key: f"idempotency/{sha256(key.encode()).hexdigest()}.json")
+        self._launcher = launcher
+        self._ending = ending
+        self._publisher = publisher
+        self._keys = Records(state, KeyUse, name=idempotency_name)
         self._threads = threads
         self._assistants = assistants
         self._library = library
@@ -99,12 +103,12 @@ class Runs:
     # ---- starting ------------------------------------------------------------------------------------------------
 
     async def start(self, asked: Question, *, idempotency_key: str | None = None) -> Run:
-        """Accept a question. With an idempotency key, the same request twice is one run, until that run is deleted.
+        """Accept a question. With an idempotency key, repeating the request returns the same run, until it is deleted.
 
         Raises:
             NotFound: unknown thread, collection, assistant or file.
-            Busy: the thread is answering another question, a file is still being indexed, or the key has another use.
-            BadRequest: a callback URL that is not allowed.
+            Busy: the thread is answering another question, a file is being indexed, or the key has another use.
+            BadRequest: the callback URL is not allowed.
         """
         run_id = new_id("run", self._now())
         if idempotency_key is None:
@@ -116,8 +120,8 @@ class Runs:
         try:
             run = await self._start(used.value.run_id, asked)
         except (BadRequest, NotFound, Busy):
-            # Refused, so that nothing was begun: the key is free for the question put right. Unless it is another's,
-            # whose request, the same as this, is under way.
+            # Nothing was started, so the key is free for a corrected question; unless the same request, sent by
+            # another process, uses it.
             if used.value.run_id == run_id and await self._records.read(run_id) is None:
                 await self._keys.delete(idempotency_key, used)
             raise
@@ -138,24 +142,24 @@ class Runs:
             if stored_thread
             else self._threads.create(run.collection, engine=self._engine.name, run_id=run_id)
         )
-        marking = self._state.write(marker(run_id), b"", media_type="text/plain")
+        marking = self._state.write(active_name(run_id), b"", media_type="text/plain")
         joined, _ = await asyncio.gather(joining, marking)
         run = replace(run, thread_id=joined.id, previous=joined.tail)
         try:
             stored = await self._records.create(run_id, run)
-        except BlobChanged:  # the same request, with the same key, was quicker
+        except BlobChanged:  # the same request with the same key was first
             return await self.find(run_id)
         log.info("run.accepted", extra={"run_id": run_id, "thread_id": joined.id})
-        return await self._poller.launch(stored)
+        return await self._launcher.launch(stored)
 
     async def _use_key(self, key: str, asked: Question, run_id: str) -> Stored[KeyUse]:
-        """What this key stands for from now on."""
+        """Reserve the key for this question, or return its earlier use."""
         use = KeyUse(run_id=run_id, digest=digest(msgspec.json.encode(asked).decode()))
         try:
             return await self._keys.create(key, use)
         except BlobChanged:
             stored = await self._keys.read(key)
-        if stored and stored.value.was_made and await self._records.read(stored.value.run_id) is None:
+        if stored and stored.value.run_created and await self._records.read(stored.value.run_id) is None:
             try:
                 return await self._keys.replace(key, stored, use)
             except BlobChanged:
@@ -168,20 +172,20 @@ class Runs:
         return stored
 
     async def _keep_key(self, key: str, used: Stored[KeyUse]) -> None:
-        """Its run has a record now."""
-        if not used.value.was_made:
-            with suppress(BlobChanged):  # the same request, at the same moment, has done so
-                await self._keys.replace(key, used, replace(used.value, was_made=True))
+        """Note that the key's run has a record."""
+        if not used.value.run_created:
+            with suppress(BlobChanged):  # the same request noted it at the same moment
+                await self._keys.replace(key, used, replace(used.value, run_created=True))
 
     async def _check_thread(self, thread: Thread, run_id: str) -> None:
-        """One active run per thread, and one engine.
+        """A thread has one active run, and one engine.
 
-        The thread's last run has no record while it is being made, and never gets one when that request died.
+        The active run has no record while its request is in progress; when that request died, it never gets one.
         """
         if thread.tail and thread.engine != self._engine.name:
             raise Busy(
-                f"The thread {thread.id} was begun with the engine {thread.engine!r}; this app now runs "
-                f"{self._engine.name!r}. Begin a new thread.",
+                f"The thread {thread.id} was created with the engine {thread.engine!r}; this app now runs "
+                f"{self._engine.name!r}. Create a new thread.",
                 code="thread_of_other_engine",
             )
         active_id = thread.active_run_id
@@ -198,9 +202,11 @@ class Runs:
     async def _new_run(self, run_id: str, asked: Question, assistant: Assistant, thread: Thread | None) -> Run:
         own = thread.collection if thread else None
         name = asked.collection or own or assistant.collection or DEFAULT_COLLECTION
-        now = self._now()  # before the scope is read: what comes later is not in it, and is not to be found
-        collection, scope = await asyncio.gather(self._library.collections.find(name), self._library.scopes.of(name))
-        files = await self._files(asked, scope, thread)
+        now = self._now()  # before the visibility is read: it does not list later versions, so they must not be found
+        collection, visibility = await asyncio.gather(
+            self._library.collections.find(name), self._library.visibility.of(name)
+        )
+        files = await self._files(asked, visibility, thread)
         if collection is None and (asked.collection or assistant.collection):
             raise NotFound(
                 f"There is no collection {name!r}. A collection is a folder in the container 'documents'; it exists "
@@ -224,20 +230,22 @@ class Runs:
             functions=asked.functions,
             callback_url=asked.callback_url,
             as_of=now,
-            excluded=scope.excluded,
-            notes=_still_indexing(scope),
+            excluded=visibility.excluded,
+            notes=_still_indexing(visibility),
             engine=self._engine.name,
             starting_at=now,
         )
 
-    async def _files(self, asked: Question, scope: Scope, thread: Thread | None) -> tuple[DataFile, ...]:
-        """The files for code interpreter: those named, else the collection's data files that fit the question.
+    async def _files(
+        self, asked: Question, visibility: CollectionVisibility, thread: Thread | None
+    ) -> tuple[DataFile, ...]:
+        """The files for code interpreter: those named, else the data files of the collection that fit the question.
 
-        Those an earlier question of the thread used stay, as far as they are still there.
+        Files that earlier questions of the thread used are kept while they exist.
         """
         if asked.files is not None:
             return tuple([await self._named_file(path) for path in asked.files])
-        offers = {file.path: (file, terms) for file, terms in scope.files.items()}
+        offers = {file.path: (file, terms) for file, terms in visibility.files.items()}
         chosen = choose(asked.question, {path: terms for path, (_, terms) in offers.items()})
         kept = [path for path in (thread.files if thread else ()) if path in offers]
         return tuple(offers[path][0] for path in dict.fromkeys([*kept, *chosen]))
@@ -265,15 +273,18 @@ class Runs:
 
     async def find(self, run_id: str) -> Run:
         """Raises NotFound."""
-        return (await self._stored(run_id)).value
+        return (await self._records.find(run_id)).value
 
     async def list(
         self, *, status: RunStatus | None, thread_id: str | None, limit: int, cursor: str | None
     ) -> tuple[list[RunSummary], str | None]:
-        """Newest first. A page may hold less than `limit`, even none; there is more as long as a cursor comes along."""
+        """Runs, newest first.
+
+        A page may hold less than `limit` or nothing; the listing goes on as long as there is a cursor.
+        """
         found: list[RunSummary] = []
         for _ in range(PAGES_MAX):
-            page, cursor = await self._state.page("runs/", limit=limit - len(found), cursor=cursor)
+            page, cursor = await self._state.page(RUNS, limit=limit - len(found), cursor=cursor)
             for blob in page:
                 summary = unpack(blob.metadata["summary"], RunSummary)
                 if status in (None, summary.status) and thread_id in (None, summary.thread_id):
@@ -283,24 +294,24 @@ class Runs:
         return found, cursor
 
     async def look_now(self, run_id: str) -> None:
-        """The service says that something has happened: look at once instead of later."""
+        """The service reported an event of the run: look now instead of later."""
         stored = await self._records.read(run_id)
         if stored and not stored.value.is_terminal and stored.value.status != "requires_action":
-            await self._poller.look_now(stored)
+            await self._records.enqueue(stored.value)
 
-    # ---- steering ------------------------------------------------------------------------------------------------
+    # ---- cancelling, outputs, deleting -----------------------------------------------------------------------------
 
     async def cancel(self, run_id: str) -> Run:
-        """Ask for its end. What has ended already stays as it is."""
+        """Cancel a run. A run that has ended stays as it is."""
         for _ in range(WRITE_TRIES):
-            stored = await self._stored(run_id)
+            stored = await self._records.find(run_id)
             run, now = stored.value, self._now()
             if run.is_terminal or run.status == "cancelling":
                 return run
             if run.engine_run is None or run.status == "requires_action":
                 if run.engine_run:
-                    await self._poller.cancel_engine(run_id, run.engine_run)
-                ended = await self._poller.finish(stored, "cancelled", None, CANCELLED)
+                    await self._ending.cancel_engine(run_id, run.engine_run)
+                ended = await self._ending.finish(stored, "cancelled", None, CANCELLED)
                 if (await self.find(run_id)).is_terminal:
                     return ended
                 continue
@@ -308,57 +319,60 @@ class Runs:
                 run, status="cancelling", cancelled_at=now, next_look_at=now, generation=run.generation + 1
             )
             try:
-                written = await self._records.replace(run_id, stored, cancelling)
+                await self._records.replace(run_id, stored, cancelling)
             except BlobChanged:
                 continue
-            await self._poller.cancel_engine(run_id, run.engine_run)
-            await self._poller.look_now(written)
+            await self._ending.cancel_engine(run_id, run.engine_run)
+            await self._records.enqueue(cancelling)
             return cancelling
-        raise Busy(f"The run {run_id} keeps changing; try again.", code="run_busy")
+        raise Busy(f"The run {run_id} was changed by others at each try; try again.", code="run_busy")
 
-    async def hand_in(self, run_id: str, outputs: Mapping[str, str]) -> Run:
-        """Take outputs of the caller's functions, some or all; the run goes on once none is missing.
+    async def submit_outputs(self, run_id: str, outputs: Mapping[str, str]) -> Run:
+        """Take some or all outputs of the caller's functions. The run continues when all are there.
 
         Raises:
-            BadRequest: a call that the run never made.
+            BadRequest: the run made no such call.
             Busy: the run has ended, or a call has another output already.
         """
-        for _ in range(WRITE_TRIES):
-            stored = await self._stored(run_id)
-            run = _with_outputs(stored.value, outputs)
-            if run == stored.value:
-                return run
-            complete = all(call.output is not None for call in run.calls)
-            if complete:
-                run = replace(run, generation=run.generation + 1, next_look_at=self._now())
-            try:
-                written = await self._records.replace(run_id, stored, run)
-            except BlobChanged:
-                continue
-            if complete:
-                await self._poller.look_now(written)
-            return run
-        raise Busy(f"The run {run_id} keeps changing; try again.", code="run_busy")
+        added = False
+
+        def with_outputs(run: Run) -> Run:
+            nonlocal added
+            changed = _with_outputs(run, outputs)
+            added = changed != run
+            if added and _is_complete(changed):
+                return replace(changed, generation=changed.generation + 1, next_look_at=self._now())
+            return changed
+
+        try:
+            stored = await self._records.update(run_id, with_outputs)
+        except BlobChanged as exc:
+            raise Busy(f"The run {run_id} was changed by others at each try; try again.", code="run_busy") from exc
+        if stored is None:
+            raise NotFound(f"There is no run {run_id!r}.", code="run_not_found")
+        if added and _is_complete(stored.value):
+            await self._records.enqueue(stored.value)
+        return stored.value
 
     async def delete(self, run_id: str) -> None:
-        """Remove the record, the answer, the charts and what the service has stored. A run that goes on is ended."""
-        stored = await self._stored(run_id)
+        """Delete record, answer, charts and the service's copies of a run. An active run is cancelled."""
+        stored = await self._records.find(run_id)
         run = stored.value
         if not run.is_terminal and run.engine_run:
-            await self._poller.cancel_engine(run_id, run.engine_run)
+            await self._ending.cancel_engine(run_id, run.engine_run)
         if run.engine == self._engine.name:
             await self._engine.forget(run.engine_runs)
         await self._threads.forget(run)
         await self._publisher.withdraw(run_id)
-        await self._state.delete(marker(run_id))
+        await self._state.delete(active_name(run_id))
         try:
             await self._records.delete(run_id, stored)
         except BlobChanged as exc:
-            raise ServiceBusy(f"The run {run_id} changed while it was deleted; try again.", code="run_busy") from exc
+            raise ServiceBusy(f"The run {run_id} changed during its deletion; try again.", code="run_busy") from exc
         log.info("run.deleted", extra={"run_id": run_id})
 
     async def delete_thread(self, thread_id: str) -> None:
-        """The thread with all its runs."""
+        """Delete a thread with all its runs."""
         thread = (await self._threads.read(thread_id)).value
         run_ids = dict.fromkeys(message.run_id for message in thread.messages)
         for run_id in [*run_ids, *([thread.active_run_id] if thread.active_run_id else [])]:
@@ -366,23 +380,21 @@ class Runs:
                 await self.delete(run_id)
         await self._threads.delete(thread_id)
 
-    async def _stored(self, run_id: str) -> Stored[Run]:
-        stored = await self._records.read(run_id)
-        if stored is None:
-            raise NotFound(f"There is no run {run_id!r}.", code="run_not_found")
-        return stored
+
+def _is_complete(run: Run) -> bool:
+    return all(call.output is not None for call in run.calls)
 
 
-def _still_indexing(scope: Scope) -> tuple[str, ...]:
-    """What the answer says of documents that the question came too early for."""
-    if not scope.indexing:
+def _still_indexing(visibility: CollectionVisibility) -> tuple[str, ...]:
+    """A note for the answer on documents that are being indexed."""
+    if not visibility.indexing:
         return ()
-    some = "One document was" if scope.indexing == 1 else f"{scope.indexing:,} documents were"
+    some = "One document was" if visibility.indexing == 1 else f"{visibility.indexing:,} documents were"
     return (f"{some} still being indexed in this collection when the question was asked.",)
 
 
 def _with_outputs(run: Run, outputs: Mapping[str, str]) -> Run:
-    """The run with these outputs, checked. One that was handed in before, word for word, is fine."""
+    """The run with these outputs, checked. The same output sent again changes nothing."""
     calls = {call.call_id: call for call in run.calls if call.by == "client"}
     for call_id, output in outputs.items():
         if call_id in run.answered or (call_id in calls and calls[call_id].output is not None):
@@ -390,10 +402,10 @@ def _with_outputs(run: Run, outputs: Mapping[str, str]) -> Run:
             if before != digest(output):
                 raise Busy(f"The call {call_id!r} has another output already.", code="output_already_given")
         elif run.is_terminal or run.cancelled_at:
-            raise Busy(f"The run is {run.status}; it takes no more outputs.", code="run_ended")
+            raise Busy(f"The run is {run.status}; it accepts no more outputs.", code="run_ended")
         elif call_id not in calls:
             raise BadRequest(
-                f"The run waits for no call {call_id[:80]!r}. Its calls are in GET /api/runs/{run.id}.",
+                f"The run does not wait for a call {call_id[:80]!r}. GET /api/runs/{run.id} lists its calls.",
                 code="unknown_call_id",
             )
         else:

@@ -1,4 +1,4 @@
-"""Threads: what was said, and where the engine's chain of a conversation ends."""
+"""Threads: the messages of a conversation, and the engine's run that the next question continues."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from shared.errors import BlobChanged, Busy, NotFound
 from shared.models.ids import new_id
 from shared.models.runs import Answer, Message, Run, Thread
+from shared.storage.layout import thread_name
 from shared.storage.records import Records, Stored
 
 if TYPE_CHECKING:
     from shared.storage.blobs import Blobs
 
-FILES_MAX = 20  # that a thread hands on to its next question
-WRITE_TRIES = 5
-TOLD_MAX_CHARS = 40_000  # of a thread, when the service has to be told it anew
-LOST = "deleted"  # a tail that no service knows
+FILES_MAX = 20  # data files that a thread keeps for its next question
+HISTORY_MAX_CHARS = 40_000  # of a thread whose history is sent as text
+LOST = "deleted"  # a tail that no service knows: the next run replays the history as text
 
 
 class Threads:
     def __init__(self, state: Blobs, *, now: Callable[[], datetime]) -> None:
-        self._records = Records(state, Thread, name=lambda id: f"threads/{id}.json")
+        self._records = Records(state, Thread, name=thread_name)
         self._now = now
 
     async def create(self, collection: str, *, engine: str, run_id: str | None = None) -> Thread:
@@ -37,77 +37,65 @@ class Threads:
         """Raises NotFound."""
         stored = await self._records.read(thread_id)
         if stored is None:
-            raise NotFound(
-                f"There is no thread {thread_id!r}. Leave thread_id out to begin a new one.", code="thread_not_found"
-            )
+            raise _no_thread(thread_id)
         return stored
 
     async def claim(self, stored: Stored[Thread], *, run_id: str) -> Thread:
-        """Make `run_id` the thread's active run. Raises Busy when another one was quicker."""
+        """Make `run_id` the thread's active run. Raises Busy when another run was first."""
         thread = replace(stored.value, active_run_id=run_id)
         try:
             return (await self._records.replace(thread.id, stored, thread)).value
         except BlobChanged as exc:
             now = await self._records.read(thread.id)
             if now and now.value.active_run_id == run_id:
-                return now.value  # the same request, twice at the same moment
+                return now.value  # the same request, sent twice
             raise Busy("Another question came to this thread at the same moment.", code="thread_busy") from exc
 
     async def release(self, run: Run, answer: Answer) -> None:
-        """Record how a run ended. Doing it twice changes nothing."""
-        for _ in range(WRITE_TRIES):
-            stored = await self._records.read(run.thread_id)
-            if stored is None or stored.value.active_run_id != run.id:
-                return
-            try:
-                await self._records.replace(run.thread_id, stored, _with(stored.value, run, answer))
-            except BlobChanged:
-                continue
-            return
-        raise BlobChanged(f"The thread {run.thread_id} keeps changing.")
+        """Add an ended run's messages to its thread. Repeating it changes nothing."""
+        await self._records.update(
+            run.thread_id, lambda thread: _with(thread, run, answer) if thread.active_run_id == run.id else thread
+        )
 
-    async def told(self, thread_id: str) -> tuple[tuple[str, str], ...]:
-        """(role, text) of what was said so far, for an engine that has forgotten it: the latest, within bounds."""
+    async def history(self, thread_id: str) -> tuple[tuple[str, str], ...]:
+        """The last messages as (role, text), for an engine that no longer has the conversation."""
         stored = await self._records.read(thread_id)
         messages = [(m.role, m.text) for m in stored.value.messages if m.text] if stored else []
-        told: list[tuple[str, str]] = []
-        room = TOLD_MAX_CHARS
+        history: list[tuple[str, str]] = []
+        left = HISTORY_MAX_CHARS
         for role, text in reversed(messages):
-            room -= len(text)
-            if room < 0:
+            left -= len(text)
+            if left < 0:
                 break
-            told.insert(0, (role, text))
-        return tuple(told)
+            history.insert(0, (role, text))
+        return tuple(history)
 
     async def forget(self, run: Run) -> None:
-        """Take a deleted run's messages out of its thread; where the chain ended with it, it begins anew in words."""
-        for _ in range(WRITE_TRIES):
-            stored = await self._records.read(run.thread_id)
-            if stored is None:
-                return
-            thread = stored.value
-            kept = replace(
+        """Remove a deleted run's messages from its thread.
+
+        If the run was the tail, the next run replays the history as text.
+        """
+
+        def without(thread: Thread) -> Thread:
+            return replace(
                 thread,
                 messages=tuple(message for message in thread.messages if message.run_id != run.id),
                 active_run_id=None if thread.active_run_id == run.id else thread.active_run_id,
                 tail=LOST if thread.tail_run_id == run.id else thread.tail,
             )
-            try:
-                await self._records.replace(thread.id, stored, kept)
-            except BlobChanged:
-                continue
-            return
-        raise BlobChanged(f"The thread {run.thread_id} keeps changing.")
+
+        await self._records.update(run.thread_id, without)
 
     async def delete(self, thread_id: str) -> None:
-        for _ in range(WRITE_TRIES):
-            stored = await self.read(thread_id)
-            try:
-                await self._records.delete(thread_id, stored)
-            except BlobChanged:
-                continue
-            return
-        raise BlobChanged(f"The thread {thread_id} keeps changing.")
+        """Raises NotFound."""
+        if not await self._records.remove(thread_id):
+            raise _no_thread(thread_id)
+
+
+def _no_thread(thread_id: str) -> NotFound:
+    return NotFound(
+        f"There is no thread {thread_id!r}. Leave thread_id out to create a new one.", code="thread_not_found"
+    )
 
 
 def _with(thread: Thread, run: Run, answer: Answer) -> Thread:
@@ -117,7 +105,7 @@ def _with(thread: Thread, run: Run, answer: Answer) -> Thread:
     return replace(
         thread,
         active_run_id=None,
-        # A run that did not complete leaves the chain where it was: the service continues completed ones only.
+        # A run that did not complete leaves the tail: the service continues completed runs only.
         tail=run.engine_run if run.status == "completed" else thread.tail,
         tail_run_id=run.id if run.status == "completed" else thread.tail_run_id,
         engine=run.engine,

@@ -1,4 +1,4 @@
-"""Blobs and queues: the only room that imports `azure.storage`. Its errors leave as `shared.errors.StorageError`."""
+"""The adapter of Azure Storage: blobs and queues. SDK errors become `shared.errors.StorageError`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 from shared.errors import BlobChanged, BlobMissing, StorageError
 from shared.settings import StorageAccount
 
-LISTED = 1_000  # blobs a request: the SDK takes some 30 kB of memory for each
+LIST_PAGE = 1_000  # blobs a request: the SDK needs about 30 kB of memory for each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class BlobInfo:
 
 
 class Blobs(Protocol):
-    """One blob container. An etag is kept without its quotes, as Event Grid sends it."""
+    """One blob container. Etags are without quotes, as Event Grid sends them."""
 
     async def read(self, name: str) -> Blob: ...
 
@@ -60,7 +60,7 @@ class Blobs(Protocol):
         if_match: str | None = None,
         if_none_match: str | None = None,
     ) -> str:
-        """Write a blob whole and answer its new etag. `if_none_match="*"`: only if there is none yet.
+        """Write a whole blob and return its new etag. `if_none_match="*"`: only if it does not exist.
 
         Raises:
             BlobChanged: the condition did not hold; nothing was written.
@@ -70,47 +70,47 @@ class Blobs(Protocol):
         ...
 
     async def info(self, name: str) -> BlobInfo:
-        """Raises BlobMissing when there is none."""
+        """Raises BlobMissing."""
         ...
 
     async def delete(self, name: str, *, if_match: str | None = None) -> bool:
-        """True when it was there. Raises BlobChanged when it has another etag than `if_match`."""
+        """Delete a blob. False: it did not exist. Raises BlobChanged when its etag is not `if_match`."""
         ...
 
     def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
-        """In the order of names, with metadata."""
+        """Blobs in the order of their names, with metadata."""
         ...
 
     def list_names(self, prefix: str = "") -> AsyncIterator[str]:
-        """In their order; cheaper than `list`, 5,000 a request."""
+        """Names in order. Cheaper than `list`: 5,000 names a request."""
         ...
 
     async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
-        """Part of a listing, and where the next part begins; None when this was the last.
+        """One page of a listing, and the cursor of the next page; None: this is the last one.
 
         Raises:
-            BlobMissing: the cursor is not one of ours.
+            BlobMissing: storage rejects the cursor.
         """
         ...
 
     async def exists(self, name: str) -> bool: ...
 
     async def reachable(self) -> None:
-        """Raises StorageError when the container is not there, or may not be read."""
+        """Raises StorageError when the container does not exist, or access is denied."""
         ...
 
     def stream(self, name: str, *, etag: str) -> AsyncIterator[bytes]:
-        """The content of exactly that version, 4 MiB at a time. Raises BlobChanged when it is another by now."""
+        """The content of exactly this version, 4 MiB at a time. Raises BlobChanged when the blob has another etag."""
         ...
 
 
 class Queue(Protocol):
     async def reachable(self) -> None:
-        """Raises StorageError when the queue is not there, or may not be read."""
+        """Raises StorageError when the queue does not exist, or access is denied."""
         ...
 
-    async def send(self, message: Mapping[str, Any], *, delay_s: int = 0) -> None:
-        """Put one JSON message on the queue, base64 as the Functions host expects, visible after `delay_s`."""
+    async def send(self, message: msgspec.Struct, *, delay_s: int = 0) -> None:
+        """Enqueue a message as base64 of JSON, as the Functions host expects, visible after `delay_s` seconds."""
         ...
 
 
@@ -119,18 +119,18 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except ResourceNotFoundError as exc:
-        raise BlobMissing(f"{what} is not there.") from exc
+        raise BlobMissing(f"{what} does not exist.") from exc
     except (ResourceExistsError, ResourceModifiedError) as exc:
         raise BlobChanged(f"{what} was written by someone else.") from exc
     except HttpResponseError as exc:
         if exc.status_code in (409, 412):
             raise BlobChanged(f"{what} was written by someone else.") from exc
-        if exc.status_code is None:  # no token could be had
-            raise StorageError(f"{what}: storage is out of reach: {exc.message}") from exc
+        if exc.status_code is None:  # no token was issued
+            raise StorageError(f"{what}: storage cannot be reached: {exc.message}") from exc
         code = getattr(exc, "error_code", None) or ""
         raise StorageError(f"{what}: storage answered {exc.status_code} {code}".rstrip()) from exc
     except AzureError as exc:
-        raise StorageError(f"{what}: storage is out of reach.") from exc
+        raise StorageError(f"{what}: storage cannot be reached.") from exc
 
 
 class AzureBlobs:
@@ -155,7 +155,7 @@ class AzureBlobs:
         conditions = {"match_condition": MatchConditions.IfMissing} if if_none_match else _only_if(if_match)
         with _translated(name):
             answer = await self._container.get_blob_client(name).upload_blob(
-                io.BytesIO(content),  # sent in pieces, so that a large one does not hold up the event loop
+                io.BytesIO(content),  # sent in pieces: a large body does not block the event loop
                 length=len(content),
                 overwrite=True,
                 metadata=dict(metadata or {}),
@@ -178,7 +178,9 @@ class AzureBlobs:
 
     async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
         with _translated(prefix):
-            pages = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=LISTED)
+            pages = self._container.list_blobs(
+                name_starts_with=prefix, include=["metadata"], results_per_page=LIST_PAGE
+            )
             async for blob in pages:
                 yield _info(blob)
 
@@ -232,9 +234,9 @@ class AzureQueue:
         with _translated(f"The queue {self._queue.queue_name}"):
             await self._queue.get_queue_properties()
 
-    async def send(self, message: Mapping[str, Any], *, delay_s: int = 0) -> None:
+    async def send(self, message: msgspec.Struct, *, delay_s: int = 0) -> None:
         with _translated(self._queue.queue_name):
-            # -1: never expires. The default of 7 days would lose what waits for an outage to end.
+            # -1: the message never expires. After the default of 7 days, an outage would lose it.
             await self._queue.send_message(
                 msgspec.json.encode(message).decode(), visibility_timeout=delay_s, time_to_live=-1
             )
@@ -242,7 +244,7 @@ class AzureQueue:
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """The containers and queues of the design, and nothing else."""
+    """The containers and queues of the app."""
 
     documents: Blobs
     answers: Blobs
@@ -254,14 +256,14 @@ class Storage:
 
 @asynccontextmanager
 async def connect(account: StorageAccount, *, client_id: str | None = None) -> AsyncIterator[Storage]:
-    """The storage of this app, open until the block ends."""
+    """The app's storage, closed at the end of the block."""
     blobs, queues = _clients(account, client_id)
     async with blobs, queues:
         yield storage_of(blobs, queues)
 
 
 def open_storage(account: StorageAccount, *, client_id: str | None = None) -> Storage:
-    """The same for a worker process that keeps it for life."""
+    """The app's storage, open as long as the process runs."""
     return storage_of(*_clients(account, client_id))
 
 
@@ -277,19 +279,19 @@ def storage_of(blobs: BlobServiceClient, queues: QueueServiceClient) -> Storage:
 
 
 def queue_over(queues: QueueServiceClient, name: str) -> AzureQueue:
-    # The SDK sends plain text unless told so; the Functions host expects base64.
+    # The SDK sends plain text by default; the Functions host expects base64.
     return AzureQueue(queues.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy()))
 
 
 def _clients(account: StorageAccount, client_id: str | None) -> tuple[BlobServiceClient, QueueServiceClient]:
-    # aiohttp looks for a proxy at every request, in a thread: not where there can be none.
+    # aiohttp looks for a proxy in a thread at each request: do so only when a proxy is set.
     asks: dict[str, Any] = {"use_env_settings": bool(getproxies().keys() - {"no"})}
     if account.connection_string:
         return (
             BlobServiceClient.from_connection_string(account.connection_string, **asks),
             QueueServiceClient.from_connection_string(account.connection_string, **asks),
         )
-    from azure.identity.aio import DefaultAzureCredential  # heavy, and not needed on a laptop
+    from azure.identity.aio import DefaultAzureCredential  # imported on use: heavy, and not needed on a laptop
 
     credential = DefaultAzureCredential(managed_identity_client_id=client_id)
     assert account.blob_url and account.queue_url  # StorageAccount holds both or a connection string

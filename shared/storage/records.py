@@ -1,36 +1,35 @@
-"""Typed records in the blob container `state`: JSON, written only by compare-and-swap."""
+"""Typed records in the blob container `state`: JSON, written with `If-Match` or `If-None-Match`."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Generic, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
-from shared.errors import BlobMissing
+from shared.errors import BlobChanged, BlobMissing
 
 if TYPE_CHECKING:
     from shared.storage.blobs import Blobs
 
 T = TypeVar("T")
 
-KEY_MAX_CHARS = 430  # a blob's name may have 1,024 characters, and up to two keys are in one
+UPDATE_TRIES = 8
 
 
 @dataclass(frozen=True)
 class Stored(Generic[T]):
-    """A record as it was read, with the etag that a write must present."""
+    """A record as it was read, with the etag that the next write must match."""
 
     value: T
     etag: str
 
 
 class Records(Generic[T]):
-    """All records of one type. `name(key)` is the blob's name; `tags(value)` is its metadata, for listings."""
+    """All records of one type. `name(key)` is the blob's name, `tags(value)` its metadata, which listings return."""
 
     def __init__(
         self,
@@ -49,7 +48,7 @@ class Records(Generic[T]):
         return await self.read_named(self._name(key))
 
     async def read_named(self, name: str) -> Stored[T] | None:
-        """By the blob's name, as a listing gives it."""
+        """Read by the blob's name, as a listing returns it."""
         try:
             blob = await self._blobs.read(name)
         except BlobMissing:
@@ -60,7 +59,7 @@ class Records(Generic[T]):
         """Write the first version.
 
         Raises:
-            BlobChanged: there is one already.
+            BlobChanged: the record exists already.
         """
         return await self._write(key, value, if_none_match="*")
 
@@ -68,12 +67,42 @@ class Records(Generic[T]):
         """Write the next version.
 
         Raises:
-            BlobChanged: someone else did so since `old` was read.
+            BlobChanged: the record was written since `old` was read.
         """
         return await self._write(key, value, if_match=old.etag)
 
+    async def update(
+        self, key: str, change: Callable[[T], T | Awaitable[T]], *, missing: T | None = None
+    ) -> Stored[T] | None:
+        """Read a record, change it and write it; repeat when another process wrote in between.
+
+        Args:
+            change: Returns the new value; an equal value writes nothing. It may run several times.
+            missing: The value that `change` gets when there is no record.
+
+        Returns:
+            The record as it is now; None when there is none and `missing` is None.
+
+        Raises:
+            BlobChanged: another process wrote in between at each of the 8 tries.
+        """
+        for _ in range(UPDATE_TRIES):
+            stored = await self.read(key)
+            old = stored.value if stored else missing
+            if old is None:
+                return None
+            changed = change(old)
+            new = await changed if isawaitable(changed) else changed
+            if stored and new == old:
+                return stored
+            try:
+                return await (self.replace(key, stored, new) if stored else self.create(key, new))
+            except BlobChanged:
+                continue
+        raise BlobChanged(f"The record {self._name(key)} was changed by others at each of {UPDATE_TRIES} tries.")
+
     async def put(self, key: str, value: T, *, tags: dict[str, str] | None = None) -> None:
-        """Write it whatever is there: for what only one process at a time has a reason to write."""
+        """Write a record without a condition: for records that only one process writes at a time."""
         await self._blobs.write(
             self._name(key),
             msgspec.json.encode(value),
@@ -82,8 +111,12 @@ class Records(Generic[T]):
         )
 
     async def delete(self, key: str, old: Stored[T]) -> None:
-        """Raises BlobChanged when someone wrote it since `old` was read."""
+        """Raises BlobChanged when the record was written since `old` was read."""
         await self._blobs.delete(self._name(key), if_match=old.etag)
+
+    async def remove(self, key: str) -> bool:
+        """Delete a record whatever its version. False: there was none."""
+        return await self._blobs.delete(self._name(key))
 
     async def _write(
         self, key: str, value: T, *, if_match: str | None = None, if_none_match: str | None = None
@@ -100,23 +133,9 @@ class Records(Generic[T]):
 
 
 def pack(value: object) -> str:
-    """A small value as blob metadata, which takes ASCII only and 8 KiB in all."""
+    """A small value as blob metadata, which is ASCII and at most 8 KiB in all."""
     return base64.urlsafe_b64encode(msgspec.json.encode(value)).decode()
 
 
 def unpack(text: str, type: type[T]) -> T:
     return msgspec.json.decode(base64.urlsafe_b64decode(text), type=type)
-
-
-def key_of(path: str) -> str:
-    """A name from outside as part of a blob's name: one to one, and without `.` and `..` as whole segments.
-
-    HTTP clients fold `a/../b` into `b`, so that a document of that name could otherwise overwrite another's record.
-    """
-    key = "/".join(
-        segment.replace(".", "%2E") if segment.strip(".") == "" else segment
-        for segment in quote(path, safe="/ ()+,;=@-._~").split("/")
-    )
-    if len(key) <= KEY_MAX_CHARS:
-        return key
-    return f"{key[:KEY_MAX_CHARS]}~{hashlib.sha256(path.encode()).hexdigest()}"

@@ -45,7 +45,7 @@ def switch_on() -> None:
     assert Host.__init__.__kwdefaults__
     Host.__init__.__kwdefaults__["lease_s"] = LEASE_S
     lifecycle.CLAIM = drift.STUCK = timedelta(seconds=3)
-    drift.ON_ITS_WAY = timedelta(seconds=2)
+    drift.EVENT_DELAY = timedelta(seconds=2)
     reconcile.CLAIM = timedelta(seconds=5)  # type: ignore[attr-defined]
     open_storage, made = storage.open_storage, vector_stores.OpenAIVectorStores
     storage.open_storage = lambda *args, **named: storage.Storage(

@@ -17,9 +17,9 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from local.stack.stack import Options, Stack
-from shared.collections.visibility import Entry, scope_name
-from shared.documents.record import receipt_prefix, record_name
+from shared.collections.visibility import DocumentVisibility
 from shared.models.documents import collection_of
+from shared.storage.layout import document_name, receipts_of, visibility_name
 from shared.storage.records import unpack
 from tests.acceptance import storage
 
@@ -99,15 +99,15 @@ class World:
             return None
 
     def receipts(self, path: str) -> list[storage.Json]:
-        found = [self.read(name) for name in self.names("state", receipt_prefix(path))]
+        found = [self.read(name) for name in self.names("state", receipts_of(path))]
         return [receipt for receipt in found if receipt]
 
     def is_settled(self, path: str) -> bool:
         """Nothing is left to be done for it."""
-        record, etag = self.read(record_name(path)), self.etag_of(path)
+        record, etag = self.read(document_name(path)), self.etag_of(path)
         if record is None:
             return etag is None and any(receipt["complete"] for receipt in self.receipts(path))
-        left = ("incoming", "retired", "scope_due", "news_due", "claimed_until", "lost_since")
+        left = ("incoming", "retired", "visibility_due", "notice_due", "claimed_until", "untracked_since")
         assert record["status"] in ("indexed", "indexing", "removing", "failed"), record
         return record["status"] == "indexed" and record["etag"] == etag and not any(record.get(name) for name in left)
 
@@ -134,7 +134,7 @@ class World:
 
     def final_state(self, path: str) -> storage.Json:
         """All that is there of it, without ids and times."""
-        record = self.read(record_name(path)) or {}
+        record = self.read(document_name(path)) or {}
         live = record.get("live") or {}
         return {
             "status": record.get("status"),
@@ -146,8 +146,8 @@ class World:
         }
 
     def _scope(self, path: str, live: storage.Json) -> list[object]:
-        [*found] = self._blobs.get_container_client("state").list_blobs(scope_name(path), include=["metadata"])
-        entries = [unpack(blob.metadata["entry"], Entry) for blob in found]
+        [*found] = self._blobs.get_container_client("state").list_blobs(visibility_name(path), include=["metadata"])
+        entries = [unpack(blob.metadata["entry"], DocumentVisibility) for blob in found]
         return [
             (entry.indexing, entry.excluded, entry.data_file_id == live["data_file_id"], bool(entry.terms))
             for entry in entries
@@ -236,7 +236,7 @@ def wait_until_all_is_well(world: World, paths: list[str]) -> None:
 
     def is_well() -> bool:
         amiss.clear()
-        amiss.update({path: world.read(record_name(path)) for path in paths if not world.is_settled(path)})
+        amiss.update({path: world.read(document_name(path)) for path in paths if not world.is_settled(path)})
         amiss.update(world.amiss())
         return not amiss
 

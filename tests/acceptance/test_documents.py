@@ -61,7 +61,7 @@ def test_replaced_under_load_each_answer_is_of_one_version(
     path = f"{collection}/gate.md"
 
     def text(n: int) -> bytes:
-        return f"# Gate\n\nThe code of the gate is {n:04}.\n\nAsk the porter when the gate is stuck.\n".encode()
+        return f"# UploadRate\n\nThe code of the gate is {n:04}.\n\nAsk the porter when the gate is stuck.\n".encode()
 
     def ask() -> tuple[str, list[Json]]:
         asked = client.ask("What is the code of the gate?", collection=collection)
@@ -171,7 +171,7 @@ def test_delete_leaves_nothing(api: Api, stack: Stack, collection: str, drop: Dr
     assert entries(stack, collection) == {}
     assert files(stack) == before
     assert storage.names(stack, "state", f"index/{collection}/") == []
-    assert storage.names(stack, "state", f"scope/{collection}/") == []
+    assert storage.names(stack, "state", f"visibility/{collection}/") == []
     assert search(api, collection, "Alpha Beta visits") == []
     assert {thing["kind"] for thing in receipt(api, f"{collection}/t.csv")["removed"]} == {
         "store_entry",

@@ -80,7 +80,9 @@ def get_stuck(stack: Stack, collection: str) -> None:
         incoming = replace(document.live, parts=(), store_id=None, ready=0)
         long_ago = document.updated_at - timedelta(hours=1)
         live = replace(document.live, etag="0x1")
-        return replace(document, status="indexing", live=live, incoming=incoming, updated_at=long_ago, told=True)
+        return replace(
+            document, status="indexing", live=live, incoming=incoming, updated_at=long_ago, incoming_published=True
+        )
 
     rewrite(stack, f"{collection}/a.md", stuck)
 

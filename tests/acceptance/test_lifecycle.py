@@ -214,7 +214,7 @@ def test_a_thread_from_its_making_to_its_end(api: Api) -> None:
     assert api.problem("POST", "/runs", 404, {"question": "Third?", "thread_id": thread["id"]}) == "thread_not_found"
 
 
-def test_a_thread_goes_on_when_the_service_has_lost_it(api: Api, slow_stack: Stack) -> None:
+def test_a_thread_still_running_when_the_service_has_lost_it(api: Api, slow_stack: Stack) -> None:
     first = api.until(api.ask("First?"), "completed")
     record = storage.read_json(slow_stack, "state", f"runs/{first['id']}.json")
     with openai.OpenAI(base_url=slow_stack.service.base_url, api_key="local") as service:

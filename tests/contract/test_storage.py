@@ -14,11 +14,10 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from local.stack.azurite import Azurite
-from shared.documents.record import record_name
 from shared.errors import BlobChanged, BlobMissing, StorageError
 from shared.settings import StorageAccount
 from shared.storage.blobs import AzureBlobs, AzureQueue, Blobs, connect, queue_over
-from shared.storage.records import key_of
+from shared.storage.layout import document_name, key_of
 from tests.fakes import InMemoryBlobs, InMemoryQueue
 
 MIB = 1024 * 1024
@@ -226,8 +225,8 @@ async def test_records_of_hostile_names_stay_apart(blobs: Blobs) -> None:
 
 async def test_the_record_of_the_longest_name_can_be_written(blobs: Blobs) -> None:
     path = "監視" * 100 + "/" + "報告書" * 100 + ".md"
-    await blobs.write(record_name(path), b"{}", media_type="application/json")
-    assert (await blobs.read(record_name(path))).content == b"{}"
+    await blobs.write(document_name(path), b"{}", media_type="application/json")
+    assert (await blobs.read(document_name(path))).content == b"{}"
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body")  # of the SDK's single requests
@@ -272,7 +271,7 @@ async def test_a_missing_container_is_an_error_of_ours(blob_service: BlobService
 async def test_storage_out_of_reach_is_an_error_of_ours() -> None:
     nowhere = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:1/a;"
     async with BlobServiceClient.from_connection_string(nowhere, retry_total=0) as service:
-        with pytest.raises(StorageError, match="out of reach"):
+        with pytest.raises(StorageError, match="cannot be reached"):
             await AzureBlobs(service.get_container_client("state")).read("a")
 
 

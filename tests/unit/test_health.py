@@ -8,7 +8,7 @@ import pytest
 
 from shared import health
 from shared.errors import ServiceError, StorageError
-from shared.health import look_around
+from shared.health import check_health
 from shared.storage.blobs import Storage
 from tests.unit.world import World
 
@@ -29,7 +29,7 @@ async def well() -> None:
 
 
 async def test_all_is_well(world: World) -> None:
-    checks = await look_around(storage_of(world), well)
+    checks = await check_health(storage_of(world), well)
     assert len(checks) == 7
     assert all(check.ok and not check.detail for check in checks)
 
@@ -38,13 +38,13 @@ async def test_what_is_wrong_is_named(world: World) -> None:
     async def refused() -> None:
         raise ServiceError("Bad key.")
 
-    world.outside.fail("runs.reachable", StorageError("The queue runs is not there."))
-    wrong = {c.name: c.detail for c in await look_around(storage_of(world), refused) if not c.ok}
-    assert wrong == {"queue runs": "The queue runs is not there.", "model service": "Bad key."}
+    world.outside.fail("runs.reachable", StorageError("The queue runs does not exist."))
+    wrong = {c.name: c.detail for c in await check_health(storage_of(world), refused) if not c.ok}
+    assert wrong == {"queue runs": "The queue runs does not exist.", "model service": "Bad key."}
 
 
 async def test_who_does_not_answer_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "PATIENCE_S", 0.01)
-    wrong = [check for check in await look_around(storage_of(world), asyncio.Event().wait) if not check.ok]  # type: ignore[arg-type]
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_S", 0.01)
+    wrong = [check for check in await check_health(storage_of(world), asyncio.Event().wait) if not check.ok]  # type: ignore[arg-type]
     assert [check.name for check in wrong] == ["model service"]
     assert "no answer" in wrong[0].detail

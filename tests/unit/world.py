@@ -14,6 +14,7 @@ from shared.models.documents import Document, DocumentSummary
 from shared.models.runs import Answer, DataFile, Run
 from shared.push.notices import Push
 from shared.push.outbound import UrlPolicy
+from shared.runs.messages import RunLook
 from shared.runs.poller import Poller
 from shared.runs.runs import Question, Runs
 from shared.services import Services
@@ -134,7 +135,7 @@ class World:
     async def work(self, sent: Sent) -> None:
         """Deliver one message of `indexing`, when it is due."""
         self.clock.now = max(self.clock.now, sent.due_at)
-        await self.app.library.work.do(msgspec.json.encode(sent.message))
+        await self.app.library.worker.do(msgspec.json.encode(sent.message))
 
     async def document(self, path: str) -> Document:
         found = await self.app.library.catalogue.find(path)
@@ -151,7 +152,7 @@ class World:
                 return found
 
     async def offers(self, collection: str = "default") -> dict[DataFile, tuple[str, ...]]:
-        return (await self.app.library.scopes.of(collection)).files
+        return (await self.app.library.visibility.of(collection)).files
 
     def live_text(self, collection: str = "default") -> list[bytes]:
         """The contents that the collection's vector store holds."""
@@ -168,7 +169,7 @@ class World:
         for _ in range(times):
             sent = self.queue.take()
             self.clock.now = max(self.clock.now, sent.due_at)
-            await self.poller.advance(sent.message["run_id"], sent.message["generation"])
+            await self.poller.advance(RunLook(sent.message["run_id"], sent.message["generation"]))
 
     async def finish(self, *, looks: int = 100) -> None:
         """Deliver the messages of `runs` until there are none."""
@@ -182,7 +183,7 @@ class World:
         """Another instance takes every message, due or not."""
         for sent in list(self.queue.messages):
             self.queue.messages.remove(sent)
-            await poller.advance(sent.message["run_id"], sent.message["generation"])
+            await poller.advance(RunLook(sent.message["run_id"], sent.message["generation"]))
 
     def answer(self, run_id: str) -> Answer:
         return msgspec.json.decode(self.answers.content(f"{run_id}/answer.json"), type=Answer)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.collections.search import Hit
-from shared.documents.collection_view import Holding
+from shared.documents.collection_view import CollectionView
 from shared.http.fields import (
     COLLECTION_MAX_CHARS,
     EXPIRY_MAX_DAYS,
@@ -97,7 +97,7 @@ class SearchResults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CollectionPage(msgspec.Struct, frozen=True, kw_only=True):
-    collections: list[Holding]
+    collections: list[CollectionView]
 
 
 class DocumentNotice(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,8 +27,8 @@ async def test_a_collection_that_outgrows_a_store_gets_another() -> None:
     assert world.engine.asks[run.engine_run].stores == run.stores
     hits = await world.app.library.search.search("words.", collection="c", where=None, limit=50)
     assert {hit.document for hit in hits.hits} == {f"c/{n}.md" for n in range(25)}
-    holding = await world.app.library.holdings.get("c")
-    assert (holding.documents, len(holding.stores), holding.statuses) == (25, 3, {"indexed": 25})
+    view = await world.app.library.collection_views.get("c")
+    assert (view.documents, len(view.stores), view.statuses) == (25, 3, {"indexed": 25})
 
 
 async def test_many_at_once_on_two_instances_make_no_store_too_many() -> None:
@@ -88,12 +88,12 @@ async def test_expiry_is_set_for_stores_of_now_and_later() -> None:
     world = World(environ={"STORE_MAX_FILES": "1", "STORE_EXPIRES_DAYS": "7"})
     await world.drop("c/a.md")
     assert [store.expires_days for store in world.stores.stores.values()] == [7]
-    holding = await world.app.library.holdings.set_expiry("c", 30)
-    assert holding.expires_days == 30
+    view = await world.app.library.collection_views.set_expiry("c", 30)
+    assert view.expires_days == 30
     await world.drop("c/b.md")
     assert [store.expires_days for store in world.stores.stores.values()] == [30, 30]
     with pytest.raises(NotFound):
-        await world.app.library.holdings.set_expiry("none", 30)
+        await world.app.library.collection_views.set_expiry("none", 30)
 
 
 async def deliver_deletions(world: World, before: set[str]) -> None:
@@ -115,7 +115,9 @@ async def test_a_whole_collection_goes(world: World) -> None:
     assert world.blobs.names() == ["other/x.md"]
     assert stores_of(world, "c") == []
     assert len(world.stores.files) == 1
-    assert world.state.names("index/c/") == world.state.names("scope/c/") == world.state.names("collections/c") == []
+    assert (
+        world.state.names("index/c/") == world.state.names("visibility/c/") == world.state.names("collections/c") == []
+    )
     assert not await world.app.library.removal.begin_collection("c")
     await world.drop("c/again.md", b"Words.")
     assert stores_of(world, "c") == [1]

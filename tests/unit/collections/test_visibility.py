@@ -44,7 +44,7 @@ async def test_each_run_sees_one_version_at_every_step_of_a_replacement(world: W
     world.clock.forward(60)
     await world.settle()
     assert len(world.stores.files) == 1
-    assert world.state.names("scope/") == []
+    assert world.state.names("visibility/") == []
     hits = await world.app.library.search.search("gate", collection="c", where=None, limit=10)
     assert [hit.text for hit in hits.hits] == ["gate 2"]
 
@@ -102,9 +102,9 @@ async def test_a_large_document_is_told_of_before_it_is_sent(
     world.stores.states["b.md"] = [GOING_ON] * 2
     world.blobs.put("c/b.md", b"gate " * (size_bytes // 5))
     await world.documents.index("c/b.md")
-    assert (await world.app.library.scopes.of("c")).indexing == told
+    assert (await world.app.library.visibility.of("c")).indexing == told
     await world.settle()
-    assert (await world.app.library.scopes.of("c")).indexing == 0
+    assert (await world.app.library.visibility.of("c")).indexing == 0
 
 
 async def test_an_answer_without_a_source_says_what_was_not_taken_up(world: World) -> None:

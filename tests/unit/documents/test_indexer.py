@@ -9,13 +9,15 @@ from datetime import timedelta
 
 import pytest
 
-from shared.collections.visibility import entry_of, scope_name, version_of
+from shared.collections.visibility import version_of, visibility_of
+from shared.documents.indexer import GAVE_UP
 from shared.documents.lifecycle import CLAIM
-from shared.documents.record import record_name, tags_of
+from shared.documents.record import tags_of
 from shared.engines.stores import IndexState
 from shared.errors import ServiceBusy, ServiceError, StorageError
 from shared.models.documents import Document, Reason, Version
 from shared.models.runs import DataFile
+from shared.storage.layout import document_name, visibility_name
 from shared.storage.records import pack
 from tests.fakes import Crash
 from tests.unit.world import DEADLINE_S, World
@@ -261,7 +263,7 @@ async def test_an_offer_follows_the_newest_version(world: World) -> None:
         for _ in range(3):
             await other.look("a.csv")
 
-    world.outside.meanwhile(newer, before="state.write scope/")
+    world.outside.meanwhile(newer, before="state.write visibility/")
     await world.drop("a.csv", CSV)
     live = (await world.document("a.csv")).live
     assert live is not None
@@ -322,7 +324,7 @@ async def test_removing_takes_everything_away(world: World) -> None:
     await world.settle()
     assert await world.listing() == {}
     assert world.stores.files == {}
-    assert world.state.names("index/") == world.state.names("scope/") == []
+    assert world.state.names("index/") == world.state.names("visibility/") == []
 
 
 async def test_removing_twice_or_what_was_never_there(world: World) -> None:
@@ -517,7 +519,7 @@ async def test_a_crash_at_any_call_loses_nothing(event: str, after: bool) -> Non
         if event == "remove":
             assert await world.listing() == {}, where
             assert world.live_text() == [], where
-            assert world.state.names("scope/") == [], where
+            assert world.state.names("visibility/") == [], where
             continue
         document = await world.document("a.csv")
         assert document.status == "indexed", where
@@ -540,7 +542,9 @@ async def test_a_claim_of_a_dead_process_runs_out(world: World) -> None:
         await world.documents.index("a.md")
     start = world.clock()
     await world.documents.index("a.md")
-    assert [sent.message for sent in world.indexing.messages] == [{"path": "a.md", "admitted": False}]
+    assert [sent.message for sent in world.indexing.messages] == [
+        {"do": "look", "path": "a.md", "slot_reserved": False}
+    ]
     await world.settle(looks=200)
     assert (await world.document("a.md")).status == "indexed"
     assert CLAIM <= world.clock() - start < CLAIM + timedelta(seconds=30)
@@ -551,7 +555,9 @@ async def _die() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [StorageError("Storage is out of reach."), OverflowError("a bug")], ids=lambda error: type(error).__name__
+    "error",
+    [StorageError("Storage is cannot be reached."), OverflowError("a bug")],
+    ids=lambda error: type(error).__name__,
 )
 async def test_a_fault_reaches_the_host_each_time(world: World, error: Exception) -> None:
     """So that the host counts it, and in the end gives up."""
@@ -572,30 +578,30 @@ async def test_giving_up_fails_what_is_being_indexed(world: World) -> None:
     world.stores.states["a.md"] = [GOING_ON]
     world.blobs.put("a.md", b"new")
     await world.documents.index("a.md")
-    await world.documents.give_up("a.md", "The app failed.")
+    await world.documents.give_up("a.md")
     summary = (await world.listing())["a.md"]
     assert (summary.status, summary.answers_etag) == ("failed", old)
-    assert summary.reason == Reason(code="gave_up", message="The app failed.", retryable=True)
+    assert summary.reason == Reason(code="gave_up", message=GAVE_UP, retryable=True)
     assert world.live_text() == [b"old"]
 
 
 async def test_giving_up_late_changes_nothing(world: World) -> None:
     await world.drop("a.md")
     before = await world.document("a.md")
-    await world.documents.give_up("a.md", "The app failed.")
+    await world.documents.give_up("a.md")
     assert await world.document("a.md") == before
 
 
 async def test_giving_up_on_what_has_no_record_makes_one(world: World) -> None:
     world.blobs.put("a.md", b"x")
-    await world.documents.give_up("a.md", "The app failed.")
+    await world.documents.give_up("a.md")
     summary = (await world.listing())["a.md"]
     assert summary.status == "failed"
-    assert summary.reason == Reason(code="gave_up", message="The app failed.", retryable=True)
+    assert summary.reason == Reason(code="gave_up", message=GAVE_UP, retryable=True)
 
 
 async def test_giving_up_on_what_is_gone_does_nothing(world: World) -> None:
-    await world.documents.give_up("never.md", "The app failed.")
+    await world.documents.give_up("never.md")
     assert await world.listing() == {}
 
 
@@ -647,12 +653,12 @@ def test_what_is_stored_of_a_long_name_fits(letter: str, folder_chars: int) -> N
         live=version,
         reason=Reason(code="unsupported_file", message=letter * 5000),
     )
-    assert max(len(record_name(path)), len(scope_name(path))) <= 1024
+    assert max(len(document_name(path)), len(visibility_name(path))) <= 1024
     # Azure takes 8 KiB of metadata, names and values together.
     assert sum(len(key) + len(value) for key, value in tags_of(document).items()) <= 8192
     data = replace(version, data_file_id="assistant-" + "x" * 30, terms=tuple([letter * 20] * 500), parts=("x",))
     retired = tuple(replace(version, etag=f"0x{n}", parts=("x",)) for n in range(100))
-    entry = entry_of(replace(document, live=data, incoming=version, retired=retired))
+    entry = visibility_of(replace(document, live=data, incoming=version, retired=retired))
     assert len(pack(entry)) <= 8192
 
 

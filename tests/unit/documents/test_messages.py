@@ -1,17 +1,46 @@
-"""What the queues bring."""
+"""The messages of the queues, as the app sends and reads them."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from shared.documents.messages import deleted_path, document_path, poisoned_path
-from shared.runs.messages import run_look
+from shared.documents.messages import (
+    IndexingMessage,
+    LookAtDocument,
+    ReconcileCollection,
+    RemoveCollection,
+    RemoveDocument,
+    RemoveFolder,
+    RetryDocument,
+    RunReport,
+    deleted_path,
+    indexing_message,
+    poisoned_path,
+)
+from shared.runs.messages import RunLook, run_look
 
 
-def test_the_app_reads_what_it_sends() -> None:
-    assert document_path('{"path": "a/ü.md"}'.encode()) == "a/ü.md"
-    assert run_look(b'{"run_id": "run_1", "generation": 3}') == ("run_1", 3)
+@pytest.mark.parametrize(
+    "message",
+    [
+        LookAtDocument("a/ü.md"),
+        LookAtDocument("a/ü.md", slot_reserved=True),
+        RetryDocument("a.md"),
+        RemoveDocument("a.md"),
+        RemoveFolder("a/"),
+        RemoveCollection("a"),
+        RunReport("rec_1"),
+        ReconcileCollection("a"),
+    ],
+    ids=repr,
+)
+def test_the_app_reads_what_it_sends(message: IndexingMessage) -> None:
+    assert indexing_message(msgspec.json.encode(message)) == message
+
+
+def test_a_look_at_a_run() -> None:
+    assert run_look(msgspec.json.encode(RunLook("run_1", 3))) == RunLook("run_1", 3)
 
 
 def test_a_poisoned_blob_event() -> None:
@@ -27,8 +56,8 @@ def test_a_deleted_blob(path: str) -> None:
     assert deleted_path(body) == path
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"path": 1}', b"\xff"])
-@pytest.mark.parametrize("read", [document_path, run_look, poisoned_path, deleted_path])
-def test_what_cannot_be_read_raises(read: object, body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"path": 1}', b'{"do": "dance"}', b"\xff"])
+@pytest.mark.parametrize("read", [indexing_message, run_look, poisoned_path, deleted_path])
+def test_a_message_that_cannot_be_read_raises(read: object, body: bytes) -> None:
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         read(body)  # type: ignore[operator]

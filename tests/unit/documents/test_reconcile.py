@@ -11,10 +11,10 @@ import pytest
 from shared.collections.attributes import attributes_of
 from shared.documents.lifecycle import CLAIM
 from shared.documents.reconcile import DRIFT_MAX, Pass
-from shared.documents.record import record_name
 from shared.engines.stores import IndexState
 from shared.errors import ServiceBusy
 from shared.models.documents import Drift, Report, Version
+from shared.storage.layout import document_name
 from tests.fakes import Crash
 from tests.unit.world import World
 
@@ -42,7 +42,7 @@ async def full(world: World) -> None:
 
 
 async def lose_record(world: World) -> None:
-    world.state.take_away(record_name("c/a.md"))
+    world.state.take_away(document_name("c/a.md"))
 
 
 async def lose_event(world: World) -> None:
@@ -106,7 +106,7 @@ async def strand_store(world: World) -> None:
 
 
 async def tell_nonsense(world: World) -> None:
-    world.state.put("scope/c/c/never.md", b"", metadata=dict(world.state.info_of("scope/c/c/t.csv").metadata))
+    world.state.put("visibility/c/c/never.md", b"", metadata=dict(world.state.info_of("visibility/c/c/t.csv").metadata))
 
 
 Damage = Callable[[World], Awaitable[None]]
@@ -256,7 +256,7 @@ async def test_a_document_that_fails_for_a_passing_reason_is_tried_so_often(worl
     assert not document.reason.retryable
     assert "tried 3 times" in document.reason.message
     world.stores.states.clear()
-    await world.documents.retry("c/a.md", afresh=True)
+    await world.documents.retry("c/a.md", reset_tries=True)
     await world.settle()
     assert (await world.document("c/a.md")).status == "indexed"
 
@@ -323,16 +323,16 @@ def test_a_report_names_the_first_thousand() -> None:
     place = Drift(kind="missing", what="document", id="a", collection="c", detail="", repair="")
     for n in range(DRIFT_MAX + 5):
         going.note(replace(place, id=str(n)))
-    assert (len(going.told().drift), going.told().counts) == (DRIFT_MAX, {"missing": DRIFT_MAX + 5})
+    assert (len(going.summary().drift), going.summary().counts) == (DRIFT_MAX, {"missing": DRIFT_MAX + 5})
 
 
-async def test_the_timer_orders_nothing_while_its_last_pass_goes_on(world: World) -> None:
+async def test_the_timer_orders_nothing_while_its_last_pass_still_running(world: World) -> None:
     reconciliation = world.app.library.reconciliation
-    await reconciliation.order_regularly()
-    await reconciliation.order_regularly()
+    await reconciliation.order_by_timer()
+    await reconciliation.order_by_timer()
     assert len(world.indexing.messages) == 1
     world.clock.forward(4 * LATER)  # its message got lost
-    await reconciliation.order_regularly()
+    await reconciliation.order_by_timer()
     await world.settle()
-    await reconciliation.order_regularly()
+    await reconciliation.order_by_timer()
     assert len(world.indexing.messages) == 1, "the last one has ended"

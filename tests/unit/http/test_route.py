@@ -47,7 +47,7 @@ def services(world: World) -> Callable[[], Services]:
         world.app,
         settings=Settings.from_environ(LEAST),
         webhooks=ServiceWebhooks(AsyncOpenAI(api_key="none"), secret=None),
-        look_around=all_well,
+        check_health=all_well,
     )
 
 

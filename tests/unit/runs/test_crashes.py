@@ -8,6 +8,7 @@ import pytest
 
 from shared.engines.base import Call
 from shared.models.runs import Function
+from shared.runs.messages import RunLook
 from tests.fakes import Crash
 from tests.unit.runs.test_runs import GOING_ON, with_files
 from tests.unit.world import CALLBACK, World
@@ -51,7 +52,7 @@ class Journey:
             sent = self.world.queue.take()
             self.world.clock.now = max(self.world.clock.now, sent.due_at)
             try:
-                await self.world.poller.advance(sent.message["run_id"], sent.message["generation"])
+                await self.world.poller.advance(RunLook(sent.message["run_id"], sent.message["generation"]))
             except Crash:
                 self.world.queue.messages.append(replace(sent, due_at=self.world.clock()))
                 raise
@@ -60,7 +61,7 @@ class Journey:
         run = await self.world.runs.find(self.run_id) if self.run_id else None
         if run and any(call.by == "client" for call in run.calls):
             for call_id, output in OUTPUTS.items():
-                await self.world.runs.hand_in(run.id, {call_id: output})
+                await self.world.runs.submit_outputs(run.id, {call_id: output})
 
 
 async def journey(n: int | None, *, after: bool, with_calls: bool) -> Journey:

@@ -66,7 +66,7 @@ def handed_over(world: World) -> list[dict[str, str]]:
 # ---- the app's own -----------------------------------------------------------------------------------------------
 
 
-async def test_a_function_of_the_app_is_called_and_the_run_goes_on(world: World, registry: list[str]) -> None:
+async def test_a_function_of_the_app_is_called_and_the_run_still_running(world: World, registry: list[str]) -> None:
     run = await ask(world, (OURS,))
     await world.finish()
     assert registry == ["lamp"]
@@ -111,9 +111,9 @@ async def test_several_rounds(world: World, registry: list[str]) -> None:
     run = await ask(world, (OURS,), (OURS, THEIRS), (MORE,))
     assert run.status == "in_progress" or run.calls
     await world.finish()
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     await world.finish()
-    await world.runs.hand_in(run.id, {"call_2": "101"})
+    await world.runs.submit_outputs(run.id, {"call_2": "101"})
     await world.finish()
     assert handed_over(world) == [
         {"call_s": '{"lamp":3}'},
@@ -157,11 +157,11 @@ async def test_waiting_costs_nothing(world: World) -> None:
 async def test_outputs_resume_it(world: World) -> None:
     run = await ask(world, (THEIRS, MORE))
     world.clock.forward(2 * 24 * 3600)
-    partial = await world.runs.hand_in(run.id, {"call_1": "sun"})
+    partial = await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     assert partial.status == "requires_action"
     assert [call.output for call in partial.calls] == ["sun", None]
     assert world.queue.messages == []
-    await world.runs.hand_in(run.id, {"call_2": "101"})
+    await world.runs.submit_outputs(run.id, {"call_2": "101"})
     assert len(world.queue.messages) == 1
     await world.finish()
     assert handed_over(world) == [{"call_1": "sun", "call_2": "101"}]
@@ -171,7 +171,7 @@ async def test_outputs_resume_it(world: World) -> None:
 async def test_the_time_it_waited_is_not_counted(world: World) -> None:
     run = await ask(world, (THEIRS,))
     world.clock.forward(2 * 24 * 3600)
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     world.engine.script = [GOING_ON] * 10
     await world.finish()
     assert world.answer(run.id).status == "completed"
@@ -180,7 +180,7 @@ async def test_the_time_it_waited_is_not_counted(world: World) -> None:
 async def test_after_the_wait_the_deadline_still_holds(world: World) -> None:
     run = await ask(world, (THEIRS,))
     world.clock.forward(24 * 3600)
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     start = world.clock()
     world.engine.script = [GOING_ON] * 1000
     await world.finish()
@@ -191,7 +191,7 @@ async def test_after_the_wait_the_deadline_still_holds(world: World) -> None:
 async def test_a_service_that_stays_busy_for_outputs_meets_the_deadline(world: World) -> None:
     run = await ask(world, (THEIRS,))
     world.outside.fail("engine.answer_calls", *[ServiceBusy("Wait.")] * 10_000)
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     await world.finish(looks=1000)
     assert world.answer(run.id).status == "expired"
 
@@ -199,7 +199,7 @@ async def test_a_service_that_stays_busy_for_outputs_meets_the_deadline(world: W
 async def test_a_service_that_is_busy_for_a_while_gets_the_outputs_later(world: World) -> None:
     run = await ask(world, (THEIRS,))
     world.outside.fail("engine.answer_calls", *[ServiceBusy("Wait.")] * 3)
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     await world.finish()
     assert handed_over(world) == [{"call_1": "sun"}]
     assert world.answer(run.id).status == "completed"
@@ -208,7 +208,7 @@ async def test_a_service_that_is_busy_for_a_while_gets_the_outputs_later(world: 
 async def test_a_service_that_refuses_the_outputs(world: World) -> None:
     run = await ask(world, (THEIRS,))
     world.outside.fail("engine.answer_calls", ServiceError("Too odd.", code="invalid_output"))
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     await world.finish()
     error = world.answer(run.id).error
     assert error is not None
@@ -217,7 +217,7 @@ async def test_a_service_that_refuses_the_outputs(world: World) -> None:
 
 async def test_nobody_sends_the_outputs(world: World) -> None:
     run = await ask(world, (THEIRS, MORE))
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     world.clock.forward(ACTION_MAX_S + OVERDUE.total_seconds() + 1)
     assert await world.poller.sweep() == 1
     await world.finish()
@@ -225,26 +225,28 @@ async def test_nobody_sends_the_outputs(world: World) -> None:
     assert answer.error is not None
     assert (answer.status, answer.error.code) == ("expired", "action_expired")
     with pytest.raises(Busy) as caught:
-        await world.runs.hand_in(run.id, {"call_2": "101"})
+        await world.runs.submit_outputs(run.id, {"call_2": "101"})
     assert caught.value.code == "run_ended"
 
 
 async def test_outputs_twice(world: World) -> None:
     run = await ask(world, (THEIRS, MORE))
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     with pytest.raises(Busy) as caught:
-        await world.runs.hand_in(run.id, {"call_1": "rain", "call_2": "101"})
+        await world.runs.submit_outputs(run.id, {"call_1": "rain", "call_2": "101"})
     assert caught.value.code == "output_already_given"
     assert [call.output for call in (await world.runs.find(run.id)).calls] == ["sun", None]
-    await world.runs.hand_in(run.id, {"call_1": "sun", "call_2": "101"})
-    await world.runs.hand_in(run.id, {"call_2": "101"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun", "call_2": "101"})
+    await world.runs.submit_outputs(run.id, {"call_2": "101"})
     assert len(world.queue.messages) == 1
     await world.finish()
     assert handed_over(world) == [{"call_1": "sun", "call_2": "101"}]
-    assert (await world.runs.hand_in(run.id, {"call_2": "101"})).status == "completed", "the same again, but late"
+    assert (await world.runs.submit_outputs(run.id, {"call_2": "101"})).status == "completed", (
+        "the same again, but late"
+    )
     with pytest.raises(Busy) as caught:
-        await world.runs.hand_in(run.id, {"call_2": "102"})
+        await world.runs.submit_outputs(run.id, {"call_2": "102"})
     assert caught.value.code == "output_already_given"
 
 
@@ -252,7 +254,7 @@ async def test_outputs_of_calls_that_were_never_made(world: World) -> None:
     run = await ask(world, (OURS, THEIRS))
     for call_id in ("call_9", "", "call_s"):
         with pytest.raises(BadRequest) as caught:
-            await world.runs.hand_in(run.id, {call_id: "x", "call_1": "sun"})
+            await world.runs.submit_outputs(run.id, {call_id: "x", "call_1": "sun"})
         assert caught.value.code == "unknown_call_id"
     assert [call.output for call in (await world.runs.find(run.id)).calls if call.by == "client"] == [None]
 
@@ -261,21 +263,21 @@ async def test_outputs_before_they_are_asked_for(world: World) -> None:
     world.engine.script = [GOING_ON]
     run = await world.ask(functions=(WEATHER,))
     with pytest.raises(BadRequest):
-        await world.runs.hand_in(run.id, {"call_1": "sun"})
+        await world.runs.submit_outputs(run.id, {"call_1": "sun"})
 
 
 async def test_outputs_after_a_cancel(world: World) -> None:
     run = await ask(world, (THEIRS,))
     await world.runs.cancel(run.id)
     with pytest.raises(Busy) as caught:
-        await world.runs.hand_in(run.id, {"call_1": "sun"})
+        await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     assert caught.value.code == "run_ended"
     assert world.answer(run.id).status == "cancelled"
 
 
 async def test_a_cancel_after_the_outputs(world: World) -> None:
     run = await ask(world, (THEIRS,))
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     await world.runs.cancel(run.id)
     await world.finish()
     assert world.answer(run.id).status == "cancelled"
@@ -289,7 +291,7 @@ async def test_a_cancel_while_the_outputs_are_handed_over(world: World, after: b
     world.outside.meanwhile(
         lambda: other.runs.cancel(run.id), **{"after" if after else "before": "engine.answer_calls"}
     )
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     await world.finish()
     assert world.answer(run.id).status == (await world.runs.find(run.id)).status == "cancelled"
     assert "resp_2" in world.engine.cancelled
@@ -301,11 +303,11 @@ async def test_two_callers_with_one_output_each(world: World, when: str, after: 
     other = world.instance()
     run = await ask(world, (THEIRS, MORE))
     world.outside.meanwhile(
-        lambda: other.runs.hand_in(run.id, {"call_2": "101"}), **{"after" if after else "before": when}
+        lambda: other.runs.submit_outputs(run.id, {"call_2": "101"}), **{"after" if after else "before": when}
     )
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     if when == "runs.send":  # the first alone sends no message
-        await world.runs.hand_in(run.id, {"call_2": "101"})
+        await world.runs.submit_outputs(run.id, {"call_2": "101"})
     await world.finish()
     assert handed_over(world) == [{"call_1": "sun", "call_2": "101"}]
     assert world.answer(run.id).status == "completed"
@@ -313,7 +315,7 @@ async def test_two_callers_with_one_output_each(world: World, when: str, after: 
 
 async def test_a_lost_message_after_the_outputs_is_found_by_the_sweep(world: World) -> None:
     run = await ask(world, (THEIRS,))
-    await world.runs.hand_in(run.id, {"call_1": "sun"})
+    await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     world.queue.messages.clear()
     world.clock.forward(OVERDUE.total_seconds() + 1)
     await world.poller.sweep()

@@ -13,6 +13,7 @@ from shared.engines.stores import Passage
 from shared.errors import Busy, NotFound, ServiceBusy, ServiceError, ServiceMissing
 from shared.models.runs import Activity, Failure, Run, Usage
 from shared.runs.launching import INSTRUCTIONS
+from shared.runs.messages import RunLook
 from shared.runs.runs import Question, Runs
 from shared.runs.transitions import ORPHAN, START_CLAIM
 from tests.fakes import Crash
@@ -238,7 +239,7 @@ async def test_an_accepted_run_waits_for_a_busy_service(world: World) -> None:
     assert starts(world) == 1
 
 
-async def test_a_busy_service_does_not_end_a_run_that_goes_on(world: World) -> None:
+async def test_a_busy_service_does_not_end_a_run_that_still_running(world: World) -> None:
     world.engine.script = [GOING_ON, GOING_ON]
     world.outside.fail("engine.look", *[BUSY] * 5)
     run = await world.ask()
@@ -288,13 +289,13 @@ async def test_a_stale_message_does_nothing(world: World) -> None:
     run = await world.ask()
     await world.deliver()
     calls = len(world.outside.calls)
-    await world.poller.advance(run.id, run.generation - 1)
+    await world.poller.advance(RunLook(run.id, run.generation - 1))
     assert world.outside.calls[calls:] == [f"state.read runs/{run.id}.json"]
 
 
 async def test_a_message_of_an_unknown_run_does_nothing(world: World) -> None:
-    await world.poller.advance("run_unknown", 0)
-    await world.poller.fail("run_unknown")
+    await world.poller.advance(RunLook("run_unknown", 0))
+    await world.poller.fail(RunLook("run_unknown", 0))
     assert world.queue.messages == []
 
 
@@ -308,8 +309,8 @@ async def test_the_same_message_at_two_instances(world: World, going_on: bool, w
         world.engine.script = [GOING_ON, GOING_ON]
     sent = world.queue.take()
     world.clock.now = sent.due_at
-    world.outside.meanwhile(lambda: other.poller.advance(run.id, sent.message["generation"]), before=when)
-    await world.poller.advance(run.id, sent.message["generation"])
+    world.outside.meanwhile(lambda: other.poller.advance(RunLook(run.id, sent.message["generation"])), before=when)
+    await world.poller.advance(RunLook(run.id, sent.message["generation"]))
     assert len(world.queue.messages) == (1 if going_on else 0)
     await world.finish()
     answer = world.answer(run.id)
@@ -338,10 +339,10 @@ async def test_an_expired_run_that_was_completed_at_the_same_moment(world: World
     async def past_deadline() -> None:
         world.clock.forward(RUN_DEFAULT_S + 100)
         world.engine.script = [GOING_ON]  # what the other one happened to see
-        await other.poller.advance(run.id, generation)
+        await other.poller.advance(RunLook(run.id, generation))
 
     world.outside.meanwhile(past_deadline, before="answers.write")
-    await world.poller.advance(run.id, generation)
+    await world.poller.advance(RunLook(run.id, generation))
     answer, record = world.answer(run.id), await world.runs.find(run.id)
     assert answer.status == record.status
     assert_consistent(world, run, answer_text=answer.answer or "")
@@ -394,11 +395,11 @@ async def test_a_redone_end_does_not_undo_what_was_published(world: World) -> No
     world.clock.now = sent.due_at
     world.outside.meanwhile(_die, after=f"answers.write {run.id}/answer.json")
     with pytest.raises(Crash):
-        await world.poller.advance(run.id, sent.message["generation"])
+        await world.poller.advance(RunLook(run.id, sent.message["generation"]))
     before = {name: world.answers.content(name) for name in world.answers.names()}
     del world.engine.files["cfile_1"]
     world.restart()
-    await world.poller.advance(run.id, sent.message["generation"])
+    await world.poller.advance(RunLook(run.id, sent.message["generation"]))
     assert {name: world.answers.content(name) for name in world.answers.names()} == before
     assert (await world.runs.find(run.id)).status == "completed"
 
@@ -437,7 +438,7 @@ async def test_the_sweep_removes_markers_that_mean_nothing(world: World) -> None
 
 async def test_a_poisoned_run_fails(world: World) -> None:
     run = await world.ask()
-    await world.poller.fail(run.id)
+    await world.poller.fail(RunLook(run.id, 0))
     answer = world.answer(run.id)
     assert answer.error is not None
     assert (answer.status, answer.error.code, answer.error.retryable) == ("failed", "internal_error", True)
@@ -449,7 +450,7 @@ async def test_a_poisoned_run_fails(world: World) -> None:
 async def test_a_poisoned_message_of_an_ended_run_changes_nothing(world: World) -> None:
     run = await world.ask()
     await world.finish()
-    await world.poller.fail(run.id)
+    await world.poller.fail(RunLook(run.id, 0))
     assert world.answer(run.id).status == "completed"
 
 

@@ -7,6 +7,7 @@ import pytest
 from shared.engines.base import Call
 from shared.errors import BadRequest, NotFound, ServiceBusy, ServiceError, StorageError
 from shared.models.runs import Function, Run, RunStatus
+from shared.runs.messages import RunLook
 from shared.runs.transitions import ORPHAN
 from tests.fakes import Crash
 from tests.unit.runs.test_runs import GOING_ON, with_files
@@ -159,7 +160,7 @@ async def test_delete_leaves_nothing(world: World) -> None:
             await call(run.id)
 
 
-async def test_delete_ends_a_run_that_goes_on(world: World) -> None:
+async def test_delete_ends_a_run_that_still_running(world: World) -> None:
     world.engine.script = [GOING_ON] * 5
     run = await world.ask()
     await world.runs.delete(run.id)
@@ -175,7 +176,7 @@ async def test_delete_while_it_waits_for_its_caller(world: World) -> None:
     await world.runs.delete(run.id)
     assert (world.answers.names(), world.state.names("runs/"), world.state.names("active/")) == ([], [], [])
     with pytest.raises(NotFound):
-        await world.runs.hand_in(run.id, {"call_1": "rain"})
+        await world.runs.submit_outputs(run.id, {"call_1": "rain"})
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,7 @@ async def test_the_end_is_announced_once(world: World) -> None:
     [sent] = world.callbacks.messages
     data = {"id": run.id, "thread_id": run.thread_id, "status": "completed", "metadata": {"team": "a"}}
     assert (sent.message["url"], sent.message["body"]["data"]) == (CALLBACK, data)
-    await world.poller.advance(run.id, 0)
+    await world.poller.advance(RunLook(run.id, 0))
     world.clock.forward(ORPHAN.total_seconds())
     await world.poller.sweep()
     assert len(world.callbacks.messages) == 1
@@ -293,7 +294,7 @@ async def test_every_end_is_announced(world: World, how: str) -> None:
     if how == "cancel":
         await world.runs.cancel(run.id)
     if how == "poison":
-        await world.poller.fail(run.id)
+        await world.poller.fail(RunLook(run.id, 0))
     await world.finish()
     [sent] = world.callbacks.messages
     expected = {"cancel": "cancelled", "expire": "expired", "poison": "failed", "refuse": "failed"}[how]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import Busy, ChainLost, NotFound, ServiceBusy
-from shared.runs.threads import TOLD_MAX_CHARS
+from shared.runs.threads import HISTORY_MAX_CHARS
 from tests.unit.world import World
 
 SAID = (("user", "One?"), ("assistant", "Forty-two."))
@@ -22,7 +22,7 @@ async def test_a_lost_chain_is_told_in_words(world: World) -> None:
     answer = world.answer(second.id)
     assert answer.status == "completed"
     [note] = answer.notes
-    assert "told the thread's messages anew" in note
+    assert "messages were sent again as text" in note
     third = await world.ask("Three?", thread_id=first.thread_id)
     assert third.previous == (await world.runs.find(second.id)).engine_run
     await world.finish()
@@ -41,7 +41,7 @@ async def test_a_lost_chain_and_then_a_busy_service(world: World) -> None:
     assert len(world.answer(second.id).notes) == 1
 
 
-async def test_after_its_last_run_is_deleted_a_thread_goes_on_in_words(world: World) -> None:
+async def test_after_its_last_run_is_deleted_a_thread_still_running_in_words(world: World) -> None:
     first = await world.ask("One?")
     await world.finish()
     second = await world.ask("Two?", thread_id=first.thread_id)
@@ -55,15 +55,15 @@ async def test_after_its_last_run_is_deleted_a_thread_goes_on_in_words(world: Wo
 
 
 async def test_only_the_latest_is_told(world: World) -> None:
-    long = "x" * (TOLD_MAX_CHARS // 2)
+    long = "x" * (HISTORY_MAX_CHARS // 2)
     first = await world.ask(long)
     await world.finish()
     await world.ask(long, thread_id=first.thread_id)
     await world.finish()
-    told = await world.app.threads.told(first.thread_id)
-    assert sum(len(text) for _, text in told) <= TOLD_MAX_CHARS
+    told = await world.app.threads.history(first.thread_id)
+    assert sum(len(text) for _, text in told) <= HISTORY_MAX_CHARS
     assert told[-1] == ("assistant", "Forty-two.")
-    assert await world.app.threads.told("thread_none") == ()
+    assert await world.app.threads.history("thread_none") == ()
 
 
 async def test_a_thread_of_another_engine(world: World) -> None:
@@ -88,7 +88,7 @@ async def test_a_thread_made_beforehand(world: World) -> None:
     assert (await world.app.threads.read(thread.id)).value.active_run_id is None
 
 
-async def test_a_thread_deleted_while_its_run_goes_on(world: World) -> None:
+async def test_a_thread_deleted_while_its_run_still_running(world: World) -> None:
     other = world.instance()
     run = await world.ask()
     world.outside.meanwhile(lambda: other.threads.delete(run.thread_id), before="answers.write")

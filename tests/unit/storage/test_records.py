@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import BlobChanged
-from shared.storage.records import KEY_MAX_CHARS, Records, key_of, pack, unpack
+from shared.storage.layout import KEY_MAX_CHARS, key_of
+from shared.storage.records import Records, pack, unpack
 from tests.fakes import InMemoryBlobs
 
 PATHS = st.text(
