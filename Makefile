@@ -35,11 +35,12 @@ test-aside: # crashes and repairs, which mostly wait
 test-rest:
 	@$(PYTHON) -m pytest -q -m "not aside"
 
-lint: setup ## check style and types
+lint: setup ## check style, types and the direction of imports
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/mypy --no-error-summary
-	@echo "Style and types are clean."
+	@$(VENV)/bin/lint-imports --no-cache --no-logo > .local/lint-imports.log 2>&1 || { cat .local/lint-imports.log; exit 1; }
+	@echo "Style, types and imports are clean."
 
 format: setup ## put the code into shape
 	@$(VENV)/bin/ruff check --quiet --fix

@@ -23,9 +23,8 @@ from shared.runs.threads import Threads
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
     from shared.engines.base import Engine
+    from shared.engines.client import Client
     from shared.engines.stores import VectorStores
     from shared.engines.webhooks import ServiceWebhooks
     from shared.storage.blobs import Storage
@@ -83,31 +82,34 @@ class Services:
     ) -> Services:
         """The app on the given storage, service and clock; tests hand in their own."""
         library = Library.of(settings, storage=storage, stores=stores, push=push, filters=engine.filters, now=now)
-        publisher = Publisher(
-            answers=storage.answers,
-            engine=engine,
-            stores=stores,
-            catalogue=library.catalogue,
-            prices=Prices.from_settings(settings),
-            now=now,
-        )
+        prices, defaults = Prices.from_settings(settings), Defaults.from_settings(settings)
+        publisher = Publisher(storage.answers, engine, stores, library.catalogue, prices, now)
         threads, assistants = Threads(storage.state, now=now), Assistants(storage.state, now=now)
-        poller, runs = _runs(
-            settings,
-            storage=storage,
-            engine=engine,
-            library=library,
-            publisher=publisher,
-            threads=threads,
-            assistants=assistants,
-            push=push,
-            now=now,
+        records = RunRecords(storage.state, storage.runs, now=now)
+        ending = Ending(storage.state, records, engine, publisher, threads, push, now)
+        launcher = Launcher(records, engine, threads, assistants, ending, defaults, library.documents.check_stores, now)
+        runs = Runs(
+            storage.state,
+            records,
+            engine,
+            launcher,
+            ending,
+            publisher,
+            threads,
+            assistants,
+            library,
+            push,
+            now,
+            default_s=settings.run_default_s,
+            max_s=settings.run_max_s,
         )
         return cls(
             settings=settings,
             library=library,
             runs=runs,
-            poller=poller,
+            poller=Poller(
+                storage.state, records, engine, launcher, ending, library.visibility, settings.action_max_s, now
+            ),
             publisher=publisher,
             threads=threads,
             assistants=assistants,
@@ -117,67 +119,7 @@ class Services:
         )
 
 
-def _runs(
-    settings: Settings,
-    *,
-    storage: Storage,
-    engine: Engine,
-    library: Library,
-    publisher: Publisher,
-    threads: Threads,
-    assistants: Assistants,
-    push: Push,
-    now: Callable[[], datetime],
-) -> tuple[Poller, Runs]:
-    records = RunRecords(storage.state, storage.runs, now=now)
-    ending = Ending(
-        state=storage.state,
-        records=records,
-        engine=engine,
-        publisher=publisher,
-        threads=threads,
-        push=push,
-        now=now,
-    )
-    launcher = Launcher(
-        records=records,
-        engine=engine,
-        threads=threads,
-        assistants=assistants,
-        ending=ending,
-        defaults=Defaults.from_settings(settings),
-        check_stores=library.documents.check_stores,
-        now=now,
-    )
-    poller = Poller(
-        state=storage.state,
-        records=records,
-        engine=engine,
-        launcher=launcher,
-        ending=ending,
-        visibility=library.visibility,
-        action_max_s=settings.action_max_s,
-        now=now,
-    )
-    runs = Runs(
-        state=storage.state,
-        records=records,
-        engine=engine,
-        launcher=launcher,
-        ending=ending,
-        publisher=publisher,
-        threads=threads,
-        assistants=assistants,
-        library=library,
-        push=push,
-        now=now,
-        default_s=settings.run_default_s,
-        max_s=settings.run_max_s,
-    )
-    return poller, runs
-
-
-def _engine(settings: Settings, client: AsyncOpenAI) -> Engine:
+def _engine(settings: Settings, client: Client) -> Engine:
     if settings.engine == "assistants":
         from shared.engines.assistants import AssistantsEngine
 

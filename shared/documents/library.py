@@ -58,7 +58,7 @@ class Library:
         )
         visibility = VisibilityBlobs(storage.state)
         catalogue = Catalogue(storage.documents, storage.state)
-        removal = Removal(storage, stores=stores, collections=collections, push=push, now=now)
+        removal = Removal(storage, stores, collections, push, now)
         documents = Documents(
             storage,
             stores=stores,
@@ -72,13 +72,7 @@ class Library:
             now=now,
         )
         reconciliation = Reconciliation(
-            storage,
-            stores=stores,
-            collections=collections,
-            visibility=visibility,
-            indexer=documents,
-            tries=settings.indexing_tries,
-            now=now,
+            storage, stores, collections, visibility, documents, tries=settings.indexing_tries, now=now
         )
         return cls(
             documents=documents,

@@ -90,8 +90,11 @@ def taken_up(
         incoming_published=not refused and (not claim or blob.size_bytes > SMALL_BYTES),
         notice_due=bool(refused) and news,
     )
-    if old is None:
-        return fresh
+    return _after(old, fresh) if old else fresh
+
+
+def _after(old: Document, fresh: Document) -> Document:
+    """The fresh record of a document that has an older one: the live version stays."""
     return replace(
         fresh,
         live=old.live,
@@ -99,9 +102,9 @@ def taken_up(
         retired_at=old.retired_at,
         indexed_at=old.indexed_at,
         untracked_since=untracked_since(old),
-        incoming_published=not refused,
-        attempts=(*old.attempts, attempt)[-ATTEMPTS_MAX:],
-        visibility_due=bool(refused),
+        incoming_published=fresh.incoming is not None,
+        attempts=(*old.attempts, *fresh.attempts)[-ATTEMPTS_MAX:],
+        visibility_due=fresh.incoming is None,
     )
 
 

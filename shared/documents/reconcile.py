@@ -79,11 +79,11 @@ class Reconciliation:
     def __init__(
         self,
         storage: Storage,
-        *,
         stores: VectorStores,
         collections: Collections,
         visibility: VisibilityBlobs,
         indexer: Documents,
+        *,
         tries: int,
         now: Callable[[], datetime],
     ) -> None:

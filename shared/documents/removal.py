@@ -41,7 +41,6 @@ class Removal:
     def __init__(
         self,
         storage: Storage,
-        *,
         stores: VectorStores,
         collections: Collections,
         push: Push,

@@ -13,6 +13,7 @@ from openai import AsyncOpenAI
 from shared.errors import ServiceBusy, ServiceError, ServiceMissing
 from shared.settings import Settings
 
+Client = AsyncOpenAI  # for the annotations of rooms that do not import openai
 TIMEOUT_S = 60.0
 DOWNLOAD_MAX_BYTES = 64 * 1024 * 1024
 

@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 class Ending:
     def __init__(
         self,
-        *,
         state: Blobs,
         records: RunRecords,
         engine: Engine,

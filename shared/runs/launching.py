@@ -52,7 +52,6 @@ class Defaults:
 class Launcher:
     def __init__(
         self,
-        *,
         records: RunRecords,
         engine: Engine,
         threads: Threads,

@@ -51,7 +51,6 @@ log = logging.getLogger(__name__)
 class Poller:
     def __init__(
         self,
-        *,
         state: Blobs,
         records: RunRecords,
         engine: Engine,

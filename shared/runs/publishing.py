@@ -48,7 +48,6 @@ class _Saved:
 class Publisher:
     def __init__(
         self,
-        *,
         answers: Blobs,
         engine: Engine,
         stores: VectorStores,

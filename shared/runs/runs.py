@@ -70,7 +70,6 @@ class KeyUse:
 class Runs:
     def __init__(
         self,
-        *,
         state: Blobs,
         records: RunRecords,
         engine: Engine,
@@ -82,6 +81,7 @@ class Runs:
         library: Library,
         push: Push,
         now: Callable[[], datetime],
+        *,
         default_s: int,
         max_s: int,
     ) -> None:
