@@ -1,4 +1,4 @@
-"""The guards of the architecture: each contract of import-linter fails on a planted import, and the house keeps its size."""
+"""The guards of the architecture: contracts of imports, each seen failing, and the sizes of files and functions."""
 
 from __future__ import annotations
 
