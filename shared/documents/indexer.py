@@ -12,13 +12,13 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.collections.stores import Collections
-from shared.collections.visibility import VisibilityBlobs
 from shared.delays import look_delay_s, retry_delay_s
 from shared.documents import lifecycle
+from shared.documents.follow_up import FollowUp
 from shared.documents.lifecycle import NextStep
 from shared.documents.messages import LookAtDocument, ReconcileCollection
 from shared.documents.record import document_records
@@ -41,9 +41,7 @@ log = logging.getLogger(__name__)
 
 WRITE_TRIES = 5
 GAVE_UP = "Indexing failed several times in a row; see the app's log. Upload the file again to retry."
-READERS_MAX = timedelta(hours=1)  # a replaced version is not kept longer for runs that started before
 READERS_LOOK_S = 5
-SEARCH_MAX = timedelta(seconds=5)  # a replaced version is kept at least this long, for searches in progress
 SOON_S = 2  # a first version that takes longer is published as being indexed
 CLAIMED_AGE_S = 60  # how often to look at a document that another process uploads: as if it were so old
 
@@ -76,11 +74,10 @@ class Documents:
         *,
         stores: VectorStores,
         collections: Collections,
-        visibility: VisibilityBlobs,
+        follow_up: FollowUp,
         upload_rate: UploadRate,
         removal: Removal,
         push: Push,
-        filters: bool,
         limits: Limits,
         now: Callable[[], datetime],
     ) -> None:
@@ -88,11 +85,10 @@ class Documents:
         self._queue = storage.indexing
         self._stores = stores
         self._collections = collections
-        self._visibility = visibility
+        self._follow_up = follow_up
         self._upload_rate = upload_rate
         self._removal = removal
         self._push = push
-        self._filters = filters
         self._limits = limits
         self._now = now
         self._uploader = Uploader(storage.documents, stores, collections, max_tokens=limits.max_tokens, now=now)
@@ -251,7 +247,7 @@ class Documents:
             return
         try:
             if taken.value.incoming_published:  # before the upload: no question may find two versions
-                await self.publish_visibility(path)
+                await self._follow_up.publish_visibility(path)
             if delay_s:
                 await self._look_again(path, delay_s=delay_s, slot_reserved=True)
             else:
@@ -280,7 +276,7 @@ class Documents:
     async def _claim_and_send(self, stored: Stored[Document]) -> None:
         """Claim the document and upload it: the claim keeps a second event from uploading it, too."""
         claimed = await self._write(stored, lifecycle.claimed(stored.value, self._now()))
-        await self.publish_visibility(claimed.value.path)
+        await self._follow_up.publish_visibility(claimed.value.path)
         await self._send(claimed)
 
     async def _send(self, claimed: Stored[Document]) -> None:
@@ -362,7 +358,7 @@ class Documents:
         age_s = self._age_s(document)
         if age_s > SOON_S and not document.incoming_published:  # a first version is published only when it takes long
             await self._records.update(document.path, lifecycle.published)
-            await self.publish_visibility(document.path)
+            await self._follow_up.publish_visibility(document.path)
         await self._look_again(document.path, delay_s=look_delay_s(age_s))
 
     async def _send_again(self, stored: Stored[Document], incoming: Version) -> None:
@@ -406,33 +402,23 @@ class Documents:
         """Publish and announce what the record says; delete retired files, and a removed document's record."""
         document = stored.value
         if document.status == "removing":
-            await self.publish_visibility(document.path)
+            await self._follow_up.publish_visibility(document.path)
             await self._removal.complete(stored)
             return
         if document.visibility_due:
-            await self.publish_visibility(document.path)
-        read = bool(document.retired) and await self._is_read(document)
+            await self._follow_up.publish_visibility(document.path)
+        needed = bool(document.retired) and await self._follow_up.is_retired_needed(document)
         after = replace(document, visibility_due=False, notice_due=False)
-        if document.retired and not read:
+        if document.retired and not needed:
             await self._removal.discard(document.retired)
             after = replace(after, retired=(), retired_at=None)
-            await self.publish_visibility(document.path, without=document.retired)
+            await self._follow_up.publish_visibility(document.path, without=document.retired)
         if document.notice_due:
-            await self._announce(document)
+            await self._follow_up.announce(document)
         if after != document:
             await self._write(stored, after)
-        if read:
+        if needed:
             await self._look_again(document.path, delay_s=READERS_LOOK_S)
-
-    async def _is_read(self, document: Document) -> bool:
-        """Whether an active run or search may still need the retired versions."""
-        since = document.retired_at
-        if not since or not self._filters or self._now() - since > READERS_MAX:
-            return False
-        if document.visibility_due or self._now() - since < SEARCH_MAX:
-            return True
-        # Visibility is published shortly after `since`: a run that started in between still searches the old version.
-        return await self._visibility.has_run_started_before(since + SEARCH_MAX)
 
     async def _put_off(self, path: str, exc: ServiceBusy) -> None:
         """The service is busy: pause all uploads, and look again later, until the document's deadline."""
@@ -443,7 +429,7 @@ class Documents:
         waiting = lifecycle.put_off(stored.value, exc)
         await self._write(stored, waiting)
         if waiting.incoming:
-            await self.publish_visibility(path)
+            await self._follow_up.publish_visibility(path)
         log.info("document.put_off", extra={"path": path, "faults": waiting.faults, "why": exc.message})
         await self._look_again(path, delay_s=retry_delay_s(waiting.faults, exc.retry_after_s))
 
@@ -454,34 +440,6 @@ class Documents:
 
     async def _look_again(self, path: str, *, delay_s: int = 0, slot_reserved: bool = False) -> None:
         await self._queue.send(LookAtDocument(path, slot_reserved), delay_s=delay_s)
-
-    async def _announce(self, document: Document) -> None:
-        """Announce the version's status. A repeated announcement has the same id."""
-        reason = document.reason
-        data = {
-            "path": document.path,
-            "collection": document.collection,
-            "etag": document.etag,
-            "status": document.status,
-            "reason": {"code": reason.code, "message": reason.message} if reason else None,
-        }
-        event = "document.indexed" if document.status == "indexed" else "document.failed"
-        await self._push.announce(event, id=f"{document.path}@{document.etag}#{document.tries}", data=data)
-
-    async def publish_visibility(self, path: str, *, without: tuple[Version, ...] = ()) -> None:
-        """Publish the document's visibility as its current record implies.
-
-        Args:
-            without: Retired versions whose files were deleted, which the record still lists.
-        """
-
-        async def read() -> Document | None:
-            stored = await self._records.read(path)
-            if stored is None or stored.value.status == "removing":
-                return None
-            return replace(stored.value, retired=tuple(v for v in stored.value.retired if v not in without))
-
-        await self._visibility.publish(path, read)
 
     def _age_s(self, document: Document) -> float:
         since = document.attempts[-1].started_at if document.attempts else self._now()

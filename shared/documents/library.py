@@ -12,6 +12,7 @@ from shared.collections.stores import Collections
 from shared.collections.visibility import VisibilityBlobs
 from shared.documents.catalogue import Catalogue
 from shared.documents.collection_view import CollectionViews
+from shared.documents.follow_up import FollowUp
 from shared.documents.indexer import Documents, Limits
 from shared.documents.reconcile import Reconciliation
 from shared.documents.removal import Removal
@@ -58,21 +59,21 @@ class Library:
         )
         visibility = VisibilityBlobs(storage.state)
         catalogue = Catalogue(storage.documents, storage.state)
+        follow_up = FollowUp(storage, visibility, push, filters=filters, now=now)
         removal = Removal(storage, stores, collections, push, now)
         documents = Documents(
             storage,
             stores=stores,
             collections=collections,
-            visibility=visibility,
+            follow_up=follow_up,
             upload_rate=UploadRate(storage.state, uploads_per_s=settings.uploads_per_s, now=now),
             removal=removal,
             push=push,
-            filters=filters,
             limits=Limits.from_settings(settings),
             now=now,
         )
         reconciliation = Reconciliation(
-            storage, stores, collections, visibility, documents, tries=settings.indexing_tries, now=now
+            storage, stores, collections, visibility, follow_up, tries=settings.indexing_tries, now=now
         )
         return cls(
             documents=documents,

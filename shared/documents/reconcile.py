@@ -19,7 +19,7 @@ from shared.collections.attributes import source_of
 from shared.collections.stores import Collections
 from shared.collections.visibility import VisibilityBlobs, visibility_of
 from shared.documents import drift
-from shared.documents.indexer import Documents
+from shared.documents.follow_up import FollowUp
 from shared.documents.lifecycle import CLAIM
 from shared.documents.messages import RemoveDocument, RetryDocument, RunReport
 from shared.documents.record import document_records, receipt_records, summary_in
@@ -82,7 +82,7 @@ class Reconciliation:
         stores: VectorStores,
         collections: Collections,
         visibility: VisibilityBlobs,
-        indexer: Documents,
+        follow_up: FollowUp,
         *,
         tries: int,
         now: Callable[[], datetime],
@@ -92,7 +92,7 @@ class Reconciliation:
         self._queue = storage.indexing
         self._stores = stores
         self._collections = collections
-        self._indexer = indexer
+        self._follow_up = follow_up
         self._tries = tries
         self._now = now
         self._records = document_records(storage.state)
@@ -350,7 +350,7 @@ class Reconciliation:
             case "vector_store", _:
                 await self._stores.delete_store(difference.id)
             case "visibility", _:
-                await self._indexer.publish_visibility(difference.id)
+                await self._follow_up.publish_visibility(difference.id)
 
     async def _files(self, current: Pass) -> dict[str, FileInfo]:
         if current.files is None:
