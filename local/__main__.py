@@ -104,12 +104,16 @@ def _cleanup(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
     """At the stack that is up, or at any app by its URL."""
-    from local.doctor import laptop as doctor
-    from local.stack.record import running
+    from local.doctor.finding import report
 
     if options.url:
-        return doctor.report(terminal, doctor.deployment(options.url, key=options.key, deep=options.deep))
-    return doctor.report(terminal, doctor.laptop(running(), deep=options.deep))
+        from local.doctor.azure import check_deployment
+
+        return report(terminal, check_deployment(options.url, key=options.key, deep=options.deep))
+    from local.doctor.laptop import check_laptop
+    from local.stack.record import running
+
+    return report(terminal, check_laptop(running(), deep=options.deep))
 
 
 def spare_loopback_from_proxies() -> None:

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 PAGE = 1_000
 LOOK_EVERY_S = 0.2  # the app is on this machine; a client over the internet should heed Retry-After
-PATIENCE: Json = {"retry_total": 2, "initial_backoff": 0.2, "increment_base": 2}  # the SDK's own waits over a minute
+RETRIES: Json = {"retry_total": 2, "initial_backoff": 0.2, "increment_base": 2}  # the SDK's own waits over a minute
 FINAL = {"indexed", "failed", "unsupported"}
 
 
@@ -41,7 +41,7 @@ class Client:
         self.app_url = app_url
         # No proxies: the app is on this machine, whatever the environment says about the internet.
         self._http = httpx2.Client(base_url=app_url, timeout=60, trust_env=False)
-        self._blobs = BlobServiceClient.from_connection_string(storage, **PATIENCE)
+        self._blobs = BlobServiceClient.from_connection_string(storage, **RETRIES)
 
     def ask(
         self,

@@ -13,7 +13,7 @@ import pytest
 
 from local.paths import ROOT
 from local.stack.record import is_held
-from local.up import counted
+from local.up import count_documents
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 WITHIN_S = 120
@@ -80,11 +80,11 @@ def test_wrong_usage_is_explained(run: Run, command: list[str]) -> None:
 def test_documents_are_counted() -> None:
     of = [(f"c{n}", "indexed") for n in range(1, 11) for _ in range(n)] + [("c1", "failed")]
     documents = [{"collection": collection, "status": status} for collection, status in of]
-    assert counted(documents) == {
+    assert count_documents(documents) == {
         "documents": "55 indexed, 1 failed",
         "collections": "c10 10, c9 9, c8 8, c7 7, c6 6, c5 5, c4 4, c3 3, and 2 more",
     }
-    assert counted([]) == {"documents": "none", "collections": "none"}
+    assert count_documents([]) == {"documents": "none", "collections": "none"}
 
 
 @pytest.mark.acceptance
@@ -95,7 +95,7 @@ def test_a_session(run: Run, up: "subprocess.Popen[str]", environ: dict[str, str
     assert status.stdout.count("healthy") == 3
 
     second = run("up")
-    assert (second.returncode, "already up" in second.stdout) == (1, True)
+    assert (second.returncode, "already running" in second.stdout) == (1, True)
 
     demo = run("demo")
     assert demo.returncode == 0, demo.stdout

@@ -13,7 +13,7 @@ import pytest
 from local.errors import ProcessDied
 from local.paths import ROOT
 from local.stack.process import Process
-from local.stack.record import ended
+from local.stack.record import has_ended
 
 PRINT_AND_SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 PRINT_PID_AND_SLEEP = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
@@ -31,7 +31,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def gone(pid: int) -> bool:
     """Ended, or ended and not yet collected by whoever has to."""
     try:
-        return ended(pid) or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return has_ended(pid) or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
 

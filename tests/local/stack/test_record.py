@@ -38,7 +38,7 @@ def test_what_was_written_is_found_while_it_is_held(tmp_path: Path) -> None:
 
 def test_there_is_one_stack_at_a_time(tmp_path: Path) -> None:
     record = Record(tmp_path / "stack.json")
-    with pytest.raises(LocalError, match="already up"):
+    with pytest.raises(LocalError, match="already running"):
         Record(tmp_path / "stack.json")
     record.close()
 
