@@ -57,9 +57,9 @@ class Stack:
             ports=(self.ports["blobs"], self.ports["queues"], self.ports["tables"]),
         )
         self.service = options.service or Service.emulated(self.emulator_url)
-        told, hears = webhook_settings(environ, app_url=self.app_url)
-        self.emulator = None if options.service else self._emulator({**environ, **told})
-        self.host = self._host({**environ, **hears} if self.emulator else environ)
+        sender, receiver = webhook_settings(environ, app_url=self.app_url)
+        self.emulator = None if options.service else self._emulator({**environ, **sender})
+        self.host = self._host({**environ, **receiver} if self.emulator else environ)
 
     @property
     def app_url(self) -> str:
