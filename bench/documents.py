@@ -38,7 +38,7 @@ FILES = [100, 1_000]
 LISTED = 10_000
 LISTINGS = 40
 WITHIN_S = 1_800
-LOOK_EVERY_S = 0.5
+POLL_EVERY_S = 0.5
 PRINT_EVERY_S = 5.0
 BATCH = 1_000  # files uploaded at once; more would be slow: Azurite scans its whole queue for each message
 THREADS = 4
@@ -113,7 +113,7 @@ def upload_all(stack: Stack, client: Client, files: dict[str, bytes], console: C
                 if took_s > printed_s + PRINT_EVERY_S:
                     printed_s = took_s
                     console.print(f"{done:6,} indexed after {took_s:.0f} s")
-                time.sleep(LOOK_EVERY_S)
+                time.sleep(POLL_EVERY_S)
             for upload in uploads:
                 upload.result()
     seconds = time.monotonic() - start_s

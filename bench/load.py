@@ -24,7 +24,7 @@ from bench.common.stacks import fresh_stack
 from local.stack.stack import Stack
 
 RUNS = 200
-LOOK_EVERY_S = 0.5
+POLL_EVERY_S = 0.5
 WITHIN_S = 600
 PAGE = 100
 FINAL = {"completed", "incomplete", "failed", "cancelled", "expired"}
@@ -103,7 +103,7 @@ async def until_done(http: httpx2.AsyncClient, ids: set[str], start_s: float) ->
         if not left:
             return
         assert time.monotonic() - start_s < WITHIN_S, f"{len(left)} of {len(ids)} runs have not ended."
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(POLL_EVERY_S)
 
 
 def assert_completed_once(stack: Stack, ids: set[str], count: int) -> None:

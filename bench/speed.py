@@ -31,7 +31,7 @@ DROPS = 30
 RUNS = 20
 IMPORTS = 7
 TEXT_BYTES = 2048
-LOOK_EVERY_S = 0.02
+POLL_EVERY_S = 0.02
 INDEXED = ("monitoring-guide.pdf", "server-metrics-february.csv")
 ASKED = (
     "What are the recommended alert thresholds for HTTP monitoring?",
@@ -146,7 +146,7 @@ def poll_until(look: Callable[[], T | None]) -> T:
     while not (seen := look()):
         if time.monotonic() > deadline_s:
             raise SystemExit("A run did not end within 60 s.")
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_EVERY_S)
     return seen
 
 

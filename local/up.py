@@ -18,7 +18,7 @@ from local.stack.stack import Options, Stack, answers_200
 from local.terminal import Terminal
 
 DATA = LOCAL / "data"
-LOOK_EVERY_S = 0.15
+POLL_EVERY_S = 0.15
 END_WITHIN_S = 30
 COLLECTIONS_SHOWN = 8
 ACCESS_LINE = re.compile(r'^\S+ - - \[.*\] "')  # a request in Azurite's log; too many to show, most of them polls
@@ -78,9 +78,9 @@ def _follow(terminal: Terminal, stack: Stack) -> None:
             for line in next(lines):
                 if not ACCESS_LINE.match(line):
                     terminal.log(name, line)
-        if fallen := stack.fallen():
-            raise fallen.died()
-        time.sleep(LOOK_EVERY_S)
+        if ended := stack.ended_process():
+            raise ended.died()
+        time.sleep(POLL_EVERY_S)
 
 
 def new_lines(log: Path) -> Iterator[list[str]]:
@@ -145,7 +145,7 @@ def down(terminal: Terminal) -> int:
     while is_held():
         if time.monotonic() > deadline_s:
             raise LocalError(f"The stack did not end within {END_WITHIN_S} s.", f"End it with `kill -9 {found.pid}`.")
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_EVERY_S)
     terminal.say(f"The stack has ended; its data is kept in {shown(DATA)}.")
     terminal.next_step("`make up` starts it again.")
     return 0

@@ -12,7 +12,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx2
 
-from local.doctor.finding import Finding, Json
+from local.client import Json
+from local.doctor.finding import Finding
 from local.paths import ROOT
 
 MAX_SKEW_S = 120  # Azure rejects requests from 15 minutes on; access tokens fail earlier

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from local.terminal import Terminal
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

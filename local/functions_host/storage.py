@@ -27,7 +27,7 @@ DEVELOPMENT = (  # what `UseDevelopmentStorage=true` stands for; the key is Azur
     "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
 )
 START_DEADLINE_S = 60.0
-LOOK_EVERY_S = 0.02
+POLL_EVERY_S = 0.02
 
 
 class Storage:
@@ -83,7 +83,7 @@ class Storage:
             while not await listens(url):
                 if time.monotonic() > deadline:
                     raise HostError(f"Storage does not answer at {url}. Is Azurite running?")
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(POLL_EVERY_S)
 
     async def send(self, queue: str, content: bytes, connection: str | None = None) -> None:
         """Send a queue message and create its queue when there is none."""

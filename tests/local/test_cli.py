@@ -1,4 +1,4 @@
-"""The command line as people use it: real processes, a state folder of its own."""
+"""The command line, run as a process with a state folder of its own."""
 
 import json
 import os
@@ -21,13 +21,13 @@ WITHIN_S = 120
 
 @pytest.fixture(scope="module")
 def environ(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> dict[str, str]:
-    """An environment in which nothing runs yet and no service of the developer's own is named."""
+    """An environment without a running stack and without a configured model service."""
     return {**plain_environ, "LOCAL_STATE": str(tmp_path_factory.mktemp("state")), "OPENAI_BASE_URL": ""}
 
 
 @pytest.fixture(scope="module")
 def run(environ: dict[str, str]) -> Run:
-    """Run one command to its end."""
+    """Runs one command until it ends."""
 
     def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "local", *arguments]
@@ -40,14 +40,14 @@ def run(environ: dict[str, str]) -> Run:
 
 @pytest.fixture(scope="module")
 def up(environ: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """`python -m local up`, ready."""
+    """A ready `python -m local up`."""
     log = Path(environ["LOCAL_STATE"], "up.log")
     with (
         log.open("w") as output,
         subprocess.Popen([sys.executable, "-m", "local", "up"], cwd=ROOT, env=environ, stdout=output) as process,
     ):
         try:
-            wait_for(lambda: "Ctrl-C here ends everything" in log.read_text(), process)
+            wait_for(lambda: "Ctrl-C here stops everything" in log.read_text(), process)
             yield process
         finally:
             process.terminate()
@@ -62,7 +62,7 @@ def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str] | No
 
 
 @pytest.mark.parametrize("command", [["ask", "What?"], ["chat"], ["status"], ["down"], ["cleanup"]], ids=lambda c: c[0])
-def test_without_a_stack_it_says_how_to_start_one(run: Run, command: list[str]) -> None:
+def test_without_a_stack_the_error_names_make_up(run: Run, command: list[str]) -> None:
     done = run(*command)
     assert done.returncode == 1
     assert "No local stack is running." in done.stdout
@@ -143,6 +143,6 @@ def test_ctrl_c_while_it_starts_leaves_nothing_running(environ: dict[str, str], 
 
 
 def running_in(folder: Path) -> list[str]:
-    """Command lines of living processes that name a folder."""
+    """Command lines of running processes that contain a folder's path."""
     lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
     return [line for line in lines if str(folder) in line and "defunct" not in line]
