@@ -1,6 +1,8 @@
 """Blob triggers of both sources.
 
-As in the real host, each blob goes through the internal queue `azure-webjobs-blobtrigger-<host id>`. With `LogsAndContainerScan`, the host looks for blobs in the access log and, as a fallback, lists the container. The
+As in the real host, each blob goes through the internal queue `azure-webjobs-blobtrigger-<host id>`.
+
+With `LogsAndContainerScan`, the host looks for blobs in the access log and, as a fallback, lists the container. The
 function runs once for each etag; receipts in `azure-webjobs-hosts` record that. With `EventGrid`, the function runs for
 every event, without such a check.
 
