@@ -1,6 +1,6 @@
-"""`python -m bench [NAME...]`: run the benchmarks that stand here, or those named; figures go to `.local/bench/`.
+"""`python -m bench [NAME...]`: run all benchmarks, or the named ones; write their figures to `.local/bench/NAME.json`.
 
-Each is a module that prints a table: `python -m bench.speed --json FILE`.
+Each benchmark is a module of this folder that prints a table: `python -m bench.speed --json FILE`.
 """
 
 import subprocess
@@ -13,14 +13,14 @@ FIGURES = LOCAL / "bench"
 
 
 def main(names: list[str]) -> int:
-    """Run one after the other, so that none disturbs another; 1 when any failed."""
-    standing = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
-    if unknown := set(names) - set(standing):
-        sys.stderr.write(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(standing)}.\n")
+    """Run one benchmark after the other; return 0, 1 if one failed, 2 for an unknown name."""
+    available = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_"))
+    if unknown := set(names) - set(available):
+        sys.stderr.write(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(available)}.\n")
         return 2
     FIGURES.mkdir(parents=True, exist_ok=True)
     failed = []
-    for name in names or standing:
+    for name in names or available:
         file = FIGURES / f"{name}.json"
         if subprocess.run(
             [sys.executable, "-m", f"bench.{name}", "--json", str(file)], cwd=ROOT, check=False

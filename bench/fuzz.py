@@ -1,4 +1,4 @@
-"""Hostile requests by the thousand, made from the API's own description: `python -m bench.fuzz [--json FILE]`.
+"""Thousands of invalid requests, generated from the API's OpenAPI file: `python -m bench.fuzz [--json FILE]`.
 
 Source: https://schemathesis.readthedocs.io
 """
@@ -11,12 +11,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from local.client import Json
 from local.paths import INSTALLED
 from local.stack.stack import Options, Stack
 
@@ -31,11 +31,18 @@ CHECKS = (
 EXAMPLES = 100  # per operation
 WITHIN_S = 900
 
-Json = dict[str, Any]
-
 
 def fuzz(app_url: str, folder: Path, *arguments: str) -> tuple[Json, str]:
-    """Run schemathesis against an app: its report, and what it printed. It leaves its files in `folder`."""
+    """Run schemathesis against an app; return its report and its output.
+
+    Args:
+        app_url: The app's address, without a slash at the end.
+        folder: Where schemathesis writes its files.
+        arguments: More options of `schemathesis run`.
+
+    Raises:
+        SystemExit: schemathesis is not installed or wrote no report.
+    """
     if not TOOL.exists():
         raise SystemExit("schemathesis is not installed yet: make .local/openapi-tools/installed")
     report = folder / "report.json"
@@ -55,11 +62,11 @@ def fuzz(app_url: str, folder: Path, *arguments: str) -> tuple[Json, str]:
     )
     if not report.exists():
         raise SystemExit(done.stdout + done.stderr)
-    return json.loads(report.read_text()), done.stdout
+    return dict(json.loads(report.read_text())), done.stdout
 
 
 def main() -> int:
-    """Fuzz a fresh stack, print what came of it; 1 when anything failed."""
+    """Fuzz a new stack and print the result; return 1 if a check failed, else 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
@@ -78,14 +85,15 @@ def main() -> int:
 
 
 def table(report: Json, seed: int) -> Table:
-    """The figures as people read them."""
-    rows = Table(title=f"Requests made from the API's description (seed {seed})", box=box.SIMPLE)
+    rows = Table(title=f"Requests generated from the OpenAPI file (seed {seed})", box=box.SIMPLE)
     rows.add_column("")
     rows.add_column("n", justify="right")
     cases = report["test_cases"]
     rows.add_row("operations", str(report["operations"]["tested"]))
     rows.add_row("cases", f"{cases['generated']:,}")
-    rows.add_row("with a 5xx, or an answer outside the description", str(cases["with_failures"] + cases["errored"]))
+    rows.add_row(
+        "with a 5xx, or an answer that the OpenAPI file does not allow", str(cases["with_failures"] + cases["errored"])
+    )
     rows.add_row("seconds", f"{report['running_time']:.0f}")
     return rows
 

@@ -1,4 +1,4 @@
-"""How fast the Functions host is, alone, against the real Azurite: `python -m bench.host [--json FILE]`."""
+"""Latency and throughput of the Functions host alone, with the real Azurite: `python -m bench.host [--json FILE]`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import base64
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -26,6 +25,8 @@ from azure.storage.queue import QueueServiceClient
 from rich.console import Console
 from rich.table import Table
 
+from bench.common.figures import Figure
+from bench.common.processes import memory_mb, processor_s
 from local.paths import ROOT
 from local.stack.azurite import Azurite
 
@@ -36,7 +37,7 @@ SENDS = 60
 DROPS = 60
 DELAYED = 8
 IDLE_S = 5.0
-PAUSE_S = 0.05  # between two sends, so that each is alone
+PAUSE_S = 0.05  # between two sends; each is handled before the next
 
 APP = """
 import json, time
@@ -77,25 +78,9 @@ async def on_scan(blob: func.InputStream) -> None:
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One measured thing."""
-
-    name: str
-    unit: str
-    values: list[float]
-
-    @property
-    def statistics(self) -> dict[str, float]:
-        """Median, 95th percentile (nearest rank) and maximum."""
-        ordered = sorted(self.values)
-        rank = max(0, -(-95 * len(ordered) // 100) - 1)
-        return {"p50": statistics.median(ordered), "p95": ordered[rank], "max": ordered[-1]}
-
-
 @contextmanager
-def started(folder: Path, azurite: Azurite) -> Iterator[tuple[str, float, int]]:
-    """A running host: its address, the seconds until it was ready, its process id."""
+def running_host(folder: Path, azurite: Azurite) -> Iterator[tuple[str, float, int]]:
+    """Start a host; yield its address, the seconds until it was ready and its process id."""
     command = [sys.executable, "-m", "local.functions_host", "--app", str(folder), "--port", "0"]
     command += ["--access-log", str(azurite.access_log)]
     environ = os.environ | {"AzureWebJobsStorage": azurite.connection_string}
@@ -110,8 +95,8 @@ def started(folder: Path, azurite: Azurite) -> Iterator[tuple[str, float, int]]:
             process.send_signal(signal.SIGTERM)
 
 
-async def requests(url: str, path: str) -> tuple[float, list[float]]:
-    """Requests a second over `CONNECTIONS` connections, and the milliseconds each took."""
+async def send_requests(url: str, path: str) -> tuple[float, list[float]]:
+    """Send `REQUESTS` requests over `CONNECTIONS` connections; return the requests per second and each one's ms."""
     host, port = urlsplit(url).hostname, urlsplit(url).port
     request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
     took_ms: list[float] = []
@@ -133,7 +118,13 @@ async def requests(url: str, path: str) -> tuple[float, list[float]]:
 
 
 def latencies(url: str, count: int, send: Callable[[str], float]) -> list[float]:
-    """Milliseconds from each moment `send` returns (seconds since the epoch) to its function."""
+    """Milliseconds from each send until its function runs.
+
+    Args:
+        url: The host's address.
+        count: How many to send.
+        send: Sends one item with the given key; returns when the function is due, in seconds since the epoch.
+    """
     due = {}
     for number in range(count):
         key = f"{send.__name__}-{number}"
@@ -141,13 +132,13 @@ def latencies(url: str, count: int, send: Callable[[str], float]) -> list[float]
         time.sleep(PAUSE_S)
     deadline = time.monotonic() + 30
     while not due.keys() <= (seen := json.load(urlopen(f"{url}/api/seen"))).keys():
-        assert time.monotonic() < deadline, "some were never seen"
+        assert time.monotonic() < deadline, "a function has not run within 30 s"
         time.sleep(0.1)
     return [(seen[key] - at) * 1000 for key, at in due.items()]
 
 
 def measure(azurite: Azurite, folder: Path) -> Iterator[Figure]:
-    """Everything, one after the other."""
+    """Measure one thing after the other, so that they do not disturb each other."""
     queue = QueueServiceClient.from_connection_string(azurite.connection_string, transport=RequestsTransport())
     blobs = BlobServiceClient.from_connection_string(azurite.connection_string, transport=RequestsTransport())
     with queue, blobs:
@@ -176,13 +167,13 @@ def measure(azurite: Azurite, folder: Path) -> Iterator[Figure]:
 
         ready_s = []
         for _ in range(STARTS):
-            with started(folder, azurite) as (_, took_s, _):
+            with running_host(folder, azurite) as (_, took_s, _):
                 ready_s.append(took_s)
         yield Figure(name="start to ready", unit="ms", values=[s * 1000 for s in ready_s])
-        with started(folder, azurite) as (url, _, pid):
+        with running_host(folder, azurite) as (url, _, pid):
             for path, kind in (("/api/hello", "async"), ("/api/hello-sync", "sync")):
-                asyncio.run(requests(url, path))
-                rate, took_ms = asyncio.run(requests(url, path))
+                asyncio.run(send_requests(url, path))
+                rate, took_ms = asyncio.run(send_requests(url, path))
                 yield Figure(name=f"HTTP, {kind}, {CONNECTIONS} connections", unit="req/s", values=[rate])
                 yield Figure(name=f"HTTP, {kind}, one request of {CONNECTIONS} at once", unit="ms", values=took_ms)
             yield Figure(name="queue send -> function", unit="ms", values=latencies(url, SENDS, message))
@@ -198,19 +189,7 @@ def measure(azurite: Azurite, folder: Path) -> Iterator[Figure]:
             yield Figure(name="memory", unit="MB", values=[memory_mb(pid)])
 
 
-def processor_s(pid: int) -> float:
-    """Processor seconds a process has used (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mb(pid: int) -> float:
-    """Resident memory of a process (Linux)."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 def main() -> None:
-    """Measure, print a table, keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     file = parser.parse_args().json
@@ -225,11 +204,11 @@ def main() -> None:
     for column in ("", "unit", "p50", "p95", "max", "n"):
         table.add_column(column, justify="left" if column in {"", "unit"} else "right")
     for figure in figures:
-        numbers = (f"{value:,.1f}" for value in figure.statistics.values())
+        numbers = (f"{value:,.1f}" for value in asdict(figure.percentiles).values())
         table.add_row(figure.name, figure.unit, *numbers, str(len(figure.values)))
     Console(width=110).print(table)
     if file:
-        file.write_text(json.dumps([asdict(figure) | figure.statistics for figure in figures], indent=1))
+        file.write_text(json.dumps([asdict(figure) | asdict(figure.percentiles) for figure in figures], indent=1))
 
 
 if __name__ == "__main__":

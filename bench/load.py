@@ -1,6 +1,6 @@
-"""Many runs started at the same moment, through the local stack: `python -m bench.load [--runs N] [--json FILE]`.
+"""Many runs started at the same time: `python -m bench.load [--runs N] [--json FILE]`.
 
-It fails unless every run completes, once: one record, one engine run and one answer for each question.
+The benchmark fails unless every run completes exactly once: one record, one engine run and one answer per question.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import statistics
-import tempfile
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -20,12 +18,13 @@ from azure.storage.blob import BlobServiceClient
 from rich.console import Console
 from rich.table import Table
 
-from bench.host import memory_mb
-from local.settings import environ_with_dotenv
-from local.stack.stack import Options, Stack
+from bench.common.figures import Percentiles
+from bench.common.processes import memory_mb
+from bench.common.stacks import fresh_stack
+from local.stack.stack import Stack
 
 RUNS = 200
-LOOK_EVERY_S = 0.5
+POLL_EVERY_S = 0.5
 WITHIN_S = 600
 PAGE = 100
 FINAL = {"completed", "incomplete", "failed", "cancelled", "expired"}
@@ -33,7 +32,7 @@ FINAL = {"completed", "incomplete", "failed", "cancelled", "expired"}
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What came of it. Memory is the host's, resident."""
+    """The result. Memory is the host's resident memory."""
 
     runs: int
     accept_p50_s: float
@@ -41,24 +40,18 @@ class Load:
     all_accepted_s: float
     all_done_s: float
     answers_per_s: float
-    run_p50_s: float  # created -> finished, as the runs' own times say
+    run_p50_s: float  # created -> finished, from the runs' own timings
     run_p95_s: float
     memory_before_mb: float
     memory_after_mb: float
     statuses: dict[str, int]
 
 
-def quantiles(values: list[float]) -> tuple[float, float]:
-    """Median and 95th percentile (nearest rank)."""
-    ordered = sorted(values)
-    return statistics.median(ordered), ordered[max(0, -(-95 * len(ordered) // 100) - 1)]
-
-
 async def measure(stack: Stack, count: int) -> Load:
     """Start `count` runs at once and wait until all have ended.
 
     Raises:
-        AssertionError: one is missing, ended otherwise or ran twice.
+        AssertionError: a run is missing, did not complete or ran twice.
     """
     before_mb = memory_mb(stack.host.pid)
     limits = httpx2.Limits(max_connections=count)
@@ -72,18 +65,18 @@ async def measure(stack: Stack, count: int) -> Load:
         await until_done(http, ids, start_s)
         all_done_s = time.monotonic() - start_s
         answers = [(await http.get(f"/runs/{run_id}")).json() for run_id in ids]
-    check(stack, ids, count)
-    accept_p50_s, accept_p95_s = quantiles([seconds for _, seconds in accepted])
-    run_p50_s, run_p95_s = quantiles([answer["timings"]["total_ms"] / 1000 for answer in answers])
+    assert_completed_once(stack, ids, count)
+    accept_s = Percentiles.of([seconds for _, seconds in accepted])
+    run_s = Percentiles.of([answer["timings"]["total_ms"] / 1000 for answer in answers])
     return Load(
         runs=count,
-        accept_p50_s=round(accept_p50_s, 2),
-        accept_p95_s=round(accept_p95_s, 2),
+        accept_p50_s=round(accept_s.p50, 2),
+        accept_p95_s=round(accept_s.p95, 2),
         all_accepted_s=round(all_accepted_s, 2),
         all_done_s=round(all_done_s, 2),
         answers_per_s=round(count / all_done_s, 1),
-        run_p50_s=round(run_p50_s, 2),
-        run_p95_s=round(run_p95_s, 2),
+        run_p50_s=round(run_s.p50, 2),
+        run_p95_s=round(run_s.p95, 2),
         memory_before_mb=round(before_mb),
         memory_after_mb=round(memory_mb(stack.host.pid)),
         statuses=dict(Counter(answer["status"] for answer in answers)),
@@ -91,15 +84,15 @@ async def measure(stack: Stack, count: int) -> Load:
 
 
 async def post(http: httpx2.AsyncClient, n: int) -> tuple[str, float]:
-    """The id of a new run, and how long its acceptance took."""
+    """Start a run; return its id and the seconds until the 202."""
     start_s = time.monotonic()
     response = await http.post("/runs", json={"question": f"What does document {n} say?"})
     assert response.status_code == 202, response.text
-    return response.json()["id"], time.monotonic() - start_s
+    return str(response.json()["id"]), time.monotonic() - start_s
 
 
 async def until_done(http: httpx2.AsyncClient, ids: set[str], start_s: float) -> None:
-    """By the listing, which disturbs the host less than a look at each run would."""
+    """Poll the list of runs: that is less work for the host than one request per run."""
     while True:
         left, cursor = set(ids), None
         while left:
@@ -110,12 +103,12 @@ async def until_done(http: httpx2.AsyncClient, ids: set[str], start_s: float) ->
         if not left:
             return
         assert time.monotonic() - start_s < WITHIN_S, f"{len(left)} of {len(ids)} runs have not ended."
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(POLL_EVERY_S)
 
 
-def check(stack: Stack, ids: set[str], count: int) -> None:
-    """Every run once: ids apart, one engine run and one completed answer for each."""
-    assert len(ids) == count, f"{count - len(ids)} ids are not their own."
+def assert_completed_once(stack: Stack, ids: set[str], count: int) -> None:
+    """Raises: AssertionError: two runs share an id or an engine run, or a run has no completed answer."""
+    assert len(ids) == count, f"{count - len(ids)} runs have the id of another run."
     engine_runs = set()
     with BlobServiceClient.from_connection_string(stack.azurite.connection_string) as service:
         state, answers = service.get_container_client("state"), service.get_container_client("answers")
@@ -128,7 +121,7 @@ def check(stack: Stack, ids: set[str], count: int) -> None:
     assert len(engine_runs) == count
 
 
-def shown(load: Load) -> Table:
+def load_table(load: Load) -> Table:
     table = Table(title=f"{load.runs} runs at once through the local stack")
     table.add_column("measured")
     table.add_column("figure", justify="right")
@@ -137,8 +130,8 @@ def shown(load: Load) -> Table:
     table.add_row("all accepted after", f"{load.all_accepted_s:.1f} s")
     table.add_row("all done after", f"{load.all_done_s:.1f} s")
     table.add_row("answers per second", f"{load.answers_per_s:.1f}")
-    table.add_row("a run, p50", f"{load.run_p50_s:.1f} s")
-    table.add_row("a run, p95", f"{load.run_p95_s:.1f} s")
+    table.add_row("created -> finished, p50", f"{load.run_p50_s:.1f} s")
+    table.add_row("created -> finished, p95", f"{load.run_p95_s:.1f} s")
     table.add_row("host's memory", f"{load.memory_before_mb:.0f} -> {load.memory_after_mb:.0f} MB")
     table.add_row("ended as", ", ".join(f"{n} {status}" for status, n in load.statuses.items()))
     return table
@@ -149,11 +142,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        options = Options(data=Path(folder) / "data", logs=Path(folder) / "logs")
-        with Stack(options, environ=environ_with_dotenv()) as stack:
-            load = asyncio.run(measure(stack, arguments.runs))
-    Console(width=100).print(shown(load))
+    with fresh_stack() as (stack, _):
+        load = asyncio.run(measure(stack, arguments.runs))
+    Console(width=100).print(load_table(load))
     if arguments.json:
         arguments.json.write_text(json.dumps(asdict(load), indent=2) + "\n")
 

@@ -1,9 +1,8 @@
-"""How fast the product is, over the real processes: `python -m bench.speed [--json FILE]`."""
+"""Latency of the whole local stack, compared with targets: `python -m bench.speed [--json FILE]`."""
 
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.common.figures import Figure
 from local.client import Client
 from local.paths import ROOT, SAMPLES
 from local.stack.stack import Options, Stack
@@ -31,9 +31,9 @@ DROPS = 30
 RUNS = 20
 IMPORTS = 7
 TEXT_BYTES = 2048
-LOOK_EVERY_S = 0.02
-ASKED_ABOUT = ("monitoring-guide.pdf", "server-metrics-february.csv")
-QUESTIONS = (
+POLL_EVERY_S = 0.02
+INDEXED = ("monitoring-guide.pdf", "server-metrics-february.csv")
+ASKED = (
     "What are the recommended alert thresholds for HTTP monitoring?",
     "What is the average response time by server in February? Create a chart.",
 )
@@ -42,52 +42,42 @@ IMPORT = "import time; t = time.perf_counter(); import function_app; print(time.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
-    """One measured thing; `values` in `unit`, of which the `judged_by` is held against the target."""
+class JudgedFigure(Figure):
+    """A figure with a target: the highest value that one of its percentiles should have."""
 
-    name: str
-    unit: str
-    values: list[float]
     target: float
-    judged_by: str = "p50"
-
-    @property
-    def statistics(self) -> dict[str, float]:
-        """Median, 95th percentile (nearest rank) and maximum."""
-        ordered = sorted(self.values)
-        rank = max(0, -(-95 * len(ordered) // 100) - 1)
-        return {"p50": statistics.median(ordered), "p95": ordered[rank], "max": ordered[-1]}
+    judged_by: str = "p50"  # or "p95", "max"
 
     @property
     def met(self) -> bool:
-        """Whether the target was met."""
-        return self.statistics[self.judged_by] < self.target
+        return bool(getattr(self.percentiles, self.judged_by) < self.target)
 
 
 def main() -> int:
-    """Measure everything, print the table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     figures = [imports(), *over_the_stack()]
     Console().print(table(figures))
     if options.json:
-        rows = [{**asdict(figure), **figure.statistics, "met": figure.met} for figure in figures]
+        rows = [{**asdict(figure), **asdict(figure.percentiles), "met": figure.met} for figure in figures]
         options.json.write_text(
             json.dumps({"cores": os.cpu_count(), "load": os.getloadavg(), "figures": rows}, indent=2) + "\n"
         )
     return 0
 
 
-def imports() -> Figure:
-    """`import function_app` in a fresh process; the first one, which may compile, is not counted."""
+def imports() -> JudgedFigure:
+    """Measure `import function_app` in a new process. The first import is not counted: it may compile to bytecode."""
     command = [sys.executable, "-c", IMPORT]
     outputs = [subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout for _ in range(IMPORTS + 1)]
-    return Figure(name="import function_app", unit="ms", values=[float(o) * 1000 for o in outputs[1:]], target=400)
+    return JudgedFigure(
+        name="import function_app", unit="ms", values=[float(o) * 1000 for o in outputs[1:]], target=400
+    )
 
 
-def over_the_stack() -> Iterator[Figure]:
-    """Everything that takes the real processes, measured one thing at a time."""
+def over_the_stack() -> Iterator[JudgedFigure]:
+    """Measure the stack's start, indexing, POST and the delay of answers, one thing at a time."""
     ready_s = []
     with tempfile.TemporaryDirectory() as folder, ExitStack() as ending:
         options = Options(data=Path(folder, "data"), logs=Path(folder, "logs"))
@@ -96,28 +86,28 @@ def over_the_stack() -> Iterator[Figure]:
                 ready_s.append(stack.ready_s)
         stack = ending.enter_context(Stack(options))
         ready_s.append(stack.ready_s)
-        yield Figure(name="stack ready", unit="s", values=ready_s, target=4, judged_by="max")
+        yield JudgedFigure(name="stack ready", unit="s", values=ready_s, target=4, judged_by="max")
 
         client = ending.enter_context(Client(stack.app_url, storage=stack.azurite.connection_string))
-        client.wait_indexed({name: client.drop(SAMPLES / name, name) for name in ASKED_ABOUT}, on_final=lambda _: None)
-        yield Figure(
-            name="2 kB blob drop -> indexed", unit="s", values=[dropped(client, n) for n in range(DROPS)], target=1
+        client.wait_indexed({name: client.drop(SAMPLES / name, name) for name in INDEXED}, on_final=lambda _: None)
+        yield JudgedFigure(
+            name="2 kB blob drop -> indexed", unit="s", values=[indexing_s(client, n) for n in range(DROPS)], target=1
         )
 
         posts_ms, lags_s = [], []
         blobs = ending.enter_context(BlobServiceClient.from_connection_string(stack.azurite.connection_string))
         openai = ending.enter_context(OpenAI(base_url=stack.service.base_url, api_key=stack.service.api_key))
         for number in range(POSTS):
-            accepted = client.ask(QUESTIONS[number % len(QUESTIONS) if number < RUNS else 0])
+            accepted = client.ask(ASKED[number % len(ASKED) if number < RUNS else 0])
             posts_ms.append(accepted.post_s * 1000)
             if number < RUNS:
-                lags_s.append(lag(blobs, openai, accepted.id))
+                lags_s.append(answer_delay_s(blobs, openai, accepted.id))
             client.wait(accepted, on_look=lambda _: None)
-        yield Figure(name="POST /api/runs -> 202", unit="ms", values=posts_ms, target=40)
-        yield Figure(name="engine finished -> answer.json", unit="s", values=lags_s, target=1, judged_by="max")
+        yield JudgedFigure(name="POST /api/runs -> 202", unit="ms", values=posts_ms, target=40)
+        yield JudgedFigure(name="engine finished -> answer.json", unit="s", values=lags_s, target=1, judged_by="max")
 
 
-def dropped(client: Client, number: int) -> float:
+def indexing_s(client: Client, number: int) -> float:
     """Seconds from a blob's upload until the API says that it is indexed."""
     sentence = f"Server number {number} is restarted on Sundays by the maintenance team of the night shift. "
     text = (sentence * (TEXT_BYTES // len(sentence) + 1))[:TEXT_BYTES].encode()
@@ -129,8 +119,8 @@ def dropped(client: Client, number: int) -> float:
     return time.monotonic() - begun_s
 
 
-def lag(blobs: BlobServiceClient, openai: OpenAI, run_id: str) -> float:
-    """Seconds from the service's own `completed` until the answer is in storage, each looked at every 20 ms."""
+def answer_delay_s(blobs: BlobServiceClient, openai: OpenAI, run_id: str) -> float:
+    """Seconds from the end of the response at the service until `answer.json` exists; both are polled every 20 ms."""
 
     def engine_run() -> str | None:
         record = json.loads(blobs.get_blob_client("state", f"runs/{run_id}.json").download_blob().readall())
@@ -143,25 +133,24 @@ def lag(blobs: BlobServiceClient, openai: OpenAI, run_id: str) -> float:
             return False
         return True
 
-    response_id = until(engine_run)
-    until(lambda: openai.responses.retrieve(response_id).status not in ("queued", "in_progress"))
+    response_id = poll_until(engine_run)
+    poll_until(lambda: openai.responses.retrieve(response_id).status not in ("queued", "in_progress"))
     finished_s = time.monotonic()
-    until(answered)
+    poll_until(answered)
     return time.monotonic() - finished_s
 
 
-def until(look: Callable[[], T | None]) -> T:
-    """What `look` sees once it sees something."""
+def poll_until(look: Callable[[], T | None]) -> T:
+    """Call `look` until it returns a true value, and return that value."""
     deadline_s = time.monotonic() + 60
     while not (seen := look()):
         if time.monotonic() > deadline_s:
             raise SystemExit("A run did not end within 60 s.")
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_EVERY_S)
     return seen
 
 
-def table(figures: list[Figure]) -> Table:
-    """The figures as people read them."""
+def table(figures: list[JudgedFigure]) -> Table:
     title = f"Speed ({os.cpu_count()} cores, {os.getloadavg()[1]:.1f} busy in the last 5 minutes)"
     rows = Table(title=title, box=box.SIMPLE)
     rows.add_column("measured", no_wrap=True)
@@ -170,7 +159,7 @@ def table(figures: list[Figure]) -> Table:
     rows.add_column("")
     for figure in figures:
         digits = 0 if figure.unit == "ms" else 2
-        values = [f"{figure.statistics[name]:.{digits}f} {figure.unit}" for name in ("p50", "p95", "max")]
+        values = [f"{value:.{digits}f} {figure.unit}" for value in asdict(figure.percentiles).values()]
         target = f"{figure.judged_by} < {figure.target:g} {figure.unit}"
         rows.add_row(figure.name, str(len(figure.values)), *values, target, "met" if figure.met else "missed")
     return rows

@@ -15,32 +15,32 @@ LOOPBACK = "127.0.0.1,localhost"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run one command; return 0 if it succeeded, 1 if it failed, 2 for wrong usage, 130 if interrupted."""
     options = _parser().parse_args(arguments)
     terminal = Terminal()
-    spare_loopback_from_proxies()
-    # All as Ctrl-C: whatever was started is ended. SIGINT, too: what a script starts with `&` is born deaf to it.
+    bypass_proxy_for_loopback()
+    # Handle all three as Ctrl-C. SIGINT too, because a shell script starts `command &` with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        return _run(options, terminal)
+        return _run_command(options, terminal)
     except LocalError as exc:
         terminal.error(str(exc), exc.advice)
         return 1
     except KeyboardInterrupt:
         terminal.say("\nInterrupted.")
         return 130
-    except Exception as exc:  # whatever it is, a person gets a sentence and the details go to a file
+    except Exception as exc:  # the user sees one sentence; the traceback goes to a file
         LOGS.mkdir(parents=True, exist_ok=True)
         (LOGS / "error.log").write_text(traceback.format_exc())
         terminal.error(
-            f"Something unexpected happened: {type(exc).__name__}: {exc}", f"Details: {shown(LOGS / 'error.log')}"
+            f"Unexpected error: {type(exc).__name__}: {exc}", f"The traceback is in {shown(LOGS / 'error.log')}."
         )
         return 1
 
 
-def _run(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Each command imports what it needs, so that none waits for another's."""
+def _run_command(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Run a command. Its module is imported only now: the imports of all commands take about a second."""
     match options.command:
         case "up":
             from local.up import up
@@ -63,14 +63,14 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
         case "doctor":
             return _doctor(options, terminal)
         case _:
-            return _talk(options, terminal)
+            return _ask_or_chat(options, terminal)
 
 
-def _talk(options: argparse.Namespace, terminal: Terminal) -> int:
+def _ask_or_chat(options: argparse.Namespace, terminal: Terminal) -> int:
     from local.stack.record import running
 
     found = running()
-    from local import chat
+    from local import chat  # after `running`: "no stack is running" is then said at once
     from local.client import Client
 
     with Client(found.app_url, storage=found.storage) as client:
@@ -84,12 +84,12 @@ def _talk(options: argparse.Namespace, terminal: Terminal) -> int:
             collection=options.collection,
             files=options.file,
         )
-    terminal.next_step(f'`{COMMAND} ask --thread {run["thread_id"]} "…"` asks on in this thread.')
+    terminal.next_step(f'`{COMMAND} ask --thread {run["thread_id"]} "…"` asks another question in this thread.')
     return 0 if run["status"] == "completed" else 1
 
 
 def _cleanup(options: argparse.Namespace, terminal: Terminal) -> int:
-    """At the stack that is up; or, with the app's settings in the environment or `.env`, at what they name."""
+    """Clean up the storage account and service in the environment or `.env`; else those of the running stack."""
     from local.cleanup import cleanup
     from local.settings import Service, environ_with_dotenv
     from local.stack.record import running
@@ -103,45 +103,49 @@ def _cleanup(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
-    """At the stack that is up, or at any app by its URL."""
-    from local.doctor import laptop as doctor
-    from local.stack.record import running
+    """Check the app at `--url`; without it, the running stack."""
+    from local.doctor.finding import report
 
     if options.url:
-        return doctor.report(terminal, doctor.deployment(options.url, key=options.key, deep=options.deep))
-    return doctor.report(terminal, doctor.laptop(running(), deep=options.deep))
+        from local.doctor.azure import check_deployment
+
+        return report(terminal, check_deployment(options.url, key=options.key, deep=options.deep))
+    from local.doctor.laptop import check_laptop
+    from local.stack.record import running
+
+    return report(terminal, check_laptop(running(), deep=options.deep))
 
 
-def spare_loopback_from_proxies() -> None:
-    """A proxy for the internet is none for this machine; every process started from here inherits this."""
+def bypass_proxy_for_loopback() -> None:
+    """Add loopback to `NO_PROXY`, for this process and its children."""
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), LOOPBACK]))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m local", description="Assistant Functions on this machine, with no cloud account."
+        prog="python -m local", description="Runs Assistant Functions on this machine, without a cloud account."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="start everything and keep it running until Ctrl-C")
+    up = commands.add_parser("up", help="start the stack and keep it running until Ctrl-C")
     up.add_argument("--host", choices=("local", "func"), default="local", help="func: Azure Functions Core Tools")
-    commands.add_parser("demo", help="drop the samples, ask three questions, show the answers")
+    commands.add_parser("demo", help="upload the samples, ask three questions, show the answers")
     ask = commands.add_parser("ask", help="ask one question")
     ask.add_argument("question")
     ask.add_argument("--file", action="append", metavar="PATH", help="a data file in `documents`; may be repeated")
-    chat = commands.add_parser("chat", help="ask on and on in one thread; `quit` ends")
+    chat = commands.add_parser("chat", help="ask several questions in one thread; `quit` ends")
     for command in (ask, chat):
-        command.add_argument("--collection", help="the documents' folder to ask about")
-        command.add_argument("--thread", metavar="ID", help="go on with this thread")
-    commands.add_parser("status", help="show what is up and whether it is healthy")
-    cleanup = commands.add_parser("cleanup", help="delete vector stores, files and containers that the app made")
+        command.add_argument("--collection", help="the collection to search")
+        command.add_argument("--thread", metavar="ID", help="continue this thread")
+    commands.add_parser("status", help="show the running stack and its health")
+    cleanup = commands.add_parser("cleanup", help="delete vector stores, files and containers that the app created")
     cleanup.add_argument("--dry-run", action="store_true", help="only list them")
-    cleanup.add_argument("--all", action="store_true", help="also marked vector stores that are in no record here")
-    doctor = commands.add_parser("doctor", help="say what is wrong, and the command that mends it")
-    doctor.add_argument("--url", metavar="URL", help="look at this deployment instead of the stack that is up")
-    doctor.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="its function key; better in APP_KEY")
-    doctor.add_argument("--deep", action="store_true", help="also drop a document and ask about it (a minute, one run)")
-    commands.add_parser("down", help="end the stack that is up")
+    cleanup.add_argument("--all", action="store_true", help="also the app's vector stores that no record here names")
+    doctor = commands.add_parser("doctor", help="find problems, and the command that fixes each")
+    doctor.add_argument("--url", metavar="URL", help="check this deployment instead of the running stack")
+    doctor.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="its function key; better set APP_KEY")
+    doctor.add_argument("--deep", action="store_true", help="also upload a document and ask about it (1 minute, 1 run)")
+    commands.add_parser("down", help="end the running stack")
     return parser
 
 

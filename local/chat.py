@@ -1,4 +1,4 @@
-"""`ask` and `chat`: questions from the terminal to the stack that is up."""
+"""`ask` and `chat`: ask the running stack from the terminal."""
 
 import time
 
@@ -7,7 +7,7 @@ from local.errors import RequestFailed
 from local.paths import COMMAND
 from local.terminal import Terminal
 
-GOODBYE = {"quit", "exit"}
+QUIT_WORDS = {"quit", "exit"}
 
 
 def ask(
@@ -19,35 +19,35 @@ def ask(
     collection: str | None = None,
     files: list[str] | None = None,
 ) -> Json:
-    """Ask once, show the steps and the answer; returns the run."""
+    """Ask a question, show the steps and the answer, and return the run."""
     accepted = client.ask(question, thread_id=thread_id, collection=collection, files=files)
     with terminal.watching() as watch:
-        run = client.wait(accepted, on_look=watch.look)
+        run = client.wait(accepted, on_look=watch.update)
     terminal.answer(run, time.monotonic() - accepted.asked_at_s)
     return run
 
 
 def chat(terminal: Terminal, client: Client, *, collection: str | None, thread_id: str | None) -> int:
-    """One thread of questions, until `quit`, `exit` or Ctrl-D."""
+    """Ask questions in one thread, until `quit`, `exit` or Ctrl-D."""
     terminal.heading("Chat")
     terminal.say("Ask about your documents. `quit` or Ctrl-D ends.", style="dim")
     while True:
         question = _read(terminal)
-        if question is None or question.lower() in GOODBYE:
+        if question is None or question.lower() in QUIT_WORDS:
             break
         if question:
             try:
                 run = ask(terminal, client, question, thread_id=thread_id, collection=collection)
                 thread_id = run["thread_id"]
-            except RequestFailed as exc:  # the thread goes on
+            except RequestFailed as exc:  # the next question may succeed
                 terminal.error(str(exc))
     if thread_id:
-        terminal.next_step(f"`{COMMAND} chat --thread {thread_id}` takes this thread up again.")
+        terminal.next_step(f"`{COMMAND} chat --thread {thread_id}` continues this thread.")
     return 0
 
 
 def _read(terminal: Terminal) -> str | None:
-    """A line from the user, None at its end."""
+    """A line from the user; None at the end of input."""
     try:
         return terminal.console.input("\n[bold green]you ›[/] ", markup=True).strip()
     except EOFError:

@@ -1,4 +1,4 @@
-"""The product as a user sees it: the HTTP API, and plain storage clients for dropping documents and reading answers."""
+"""A client of the app: its HTTP API, and the storage account for uploading documents and reading answers."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -18,30 +18,33 @@ from local.paths import COMMAND
 Json = dict[str, Any]
 
 PAGE = 1_000
-LOOK_EVERY_S = 0.2  # the app is on this machine; a client over the internet should heed Retry-After
-PATIENCE: Json = {"retry_total": 2, "initial_backoff": 0.2, "increment_base": 2}  # the SDK's own waits over a minute
+POLL_EVERY_S = 0.2  # the app is on this machine; a client over the internet should use Retry-After
+RETRIES: Json = {"retry_total": 2, "initial_backoff": 0.2, "increment_base": 2}  # the SDK's default takes over a minute
 FINAL = {"indexed", "failed", "unsupported"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """A question the app has taken."""
+    """A question that the app accepted with 202."""
 
     id: str
     thread_id: str
-    location: str  # absolute
+    location: str  # absolute URL of the run
     asked_at_s: float  # monotonic, just before the POST
     post_s: float  # POST -> 202
 
 
 class Client:
-    """One app and its storage account. Every method raises `LocalError` with a sentence for people."""
+    """One app and its storage account.
+
+    Every method raises `LocalError` if the app or storage fails; its message is meant for the user.
+    """
 
     def __init__(self, app_url: str, *, storage: str) -> None:
         self.app_url = app_url
-        # No proxies: the app is on this machine, whatever the environment says about the internet.
+        # No proxy: the app is on this machine.
         self._http = httpx2.Client(base_url=app_url, timeout=60, trust_env=False)
-        self._blobs = BlobServiceClient.from_connection_string(storage, **PATIENCE)
+        self._blobs = BlobServiceClient.from_connection_string(storage, **RETRIES)
 
     def ask(
         self,
@@ -51,7 +54,7 @@ class Client:
         collection: str | None = None,
         files: list[str] | None = None,
     ) -> Accepted:
-        """`POST /api/runs`"""
+        """Start a run with `POST /api/runs`."""
         body = {"question": question, "thread_id": thread_id, "collection": collection, "files": files}
         asked_at_s = time.monotonic()
         response = self._send("POST", "/api/runs", json={name: value for name, value in body.items() if value})
@@ -66,12 +69,16 @@ class Client:
         )
 
     def look(self, accepted: Accepted) -> tuple[Json, bool]:
-        """`GET` the run's Location: what it says, and whether the run has ended."""
+        """`GET` the run's Location; return the run and whether it has ended."""
         response = self._send("GET", accepted.location)
         return response.json(), response.status_code == 200
 
     def wait(self, accepted: Accepted, *, on_look: Callable[[Json], None], within_s: float = 900) -> Json:
-        """Look until the run has ended; `on_look` sees each look's payload."""
+        """Poll until the run has ended; `on_look` gets the run of each poll.
+
+        Raises:
+            LocalError: the run has not ended within `within_s`.
+        """
         deadline_s = time.monotonic() + within_s
         while True:
             run, done = self.look(accepted)
@@ -81,32 +88,38 @@ class Client:
             if time.monotonic() > deadline_s:
                 raise LocalError(
                     f"The run {accepted.id} has not ended within {within_s:.0f} s.",
-                    f"It goes on by itself; look again at {accepted.location}.",
+                    f"It is still running; see {accepted.location} later.",
                 )
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
 
     def get(self, path: str) -> Json:
-        """What a route answers, such as `/api/collections`."""
+        """The JSON object that a route answers, such as `/api/collections`."""
         found: Json = self._send("GET", path).json()
         return found
 
     def documents(self, collection: str | None = None) -> list[Json]:
-        """`GET /api/documents`, all pages."""
-        asked: Json = {"limit": PAGE, **({"collection": collection} if collection else {})}
+        """All pages of `GET /api/documents`."""
+        params: Json = {"limit": PAGE, **({"collection": collection} if collection else {})}
         documents: list[Json] = []
         while True:
-            page = self._send("GET", "/api/documents", params=asked).json()
+            page = self._send("GET", "/api/documents", params=params).json()
             documents += page["documents"]
             if page["cursor"] is None:
                 return documents
-            asked["cursor"] = page["cursor"]
+            params["cursor"] = page["cursor"]
 
     def wait_indexed(
         self, etags: dict[str, str], *, on_final: Callable[[Json], None], within_s: float = 120
     ) -> dict[str, Json]:
-        """Wait until these versions (path -> etag) have a final status; `on_final` sees each document as it gets there.
+        """Wait until these versions of documents have a final status.
 
-        What is not there in time is not in the result.
+        Args:
+            etags: Path -> etag, without quotes.
+            on_final: Gets each document when its status is final.
+            within_s: When to stop waiting.
+
+        Returns:
+            Path -> document, without those that have no final status within `within_s`.
         """
         final: dict[str, Json] = {}
         deadline_s = time.monotonic() + within_s
@@ -118,28 +131,28 @@ class Client:
                 if current and path not in final and document["status"] in FINAL:
                     final[path] = document
                     on_final(document)
-            time.sleep(LOOK_EVERY_S / 2)
+            time.sleep(POLL_EVERY_S / 2)
         return final
 
     def drop(self, source: Path, name: str) -> str:
-        """Put a file into the blob container `documents`, as any storage tool would; returns its bare etag."""
+        """Upload a file to the blob container `documents`; return its etag without quotes."""
         with source.open("rb") as content:
             return self.drop_bytes(content.read(), name)
 
     def drop_bytes(self, content: bytes, name: str, media_type: str = "application/octet-stream") -> str:
-        """As `drop`, for content at hand."""
+        """As `drop`, for bytes."""
         with storage_errors():
             blob = self._blobs.get_blob_client("documents", name)
             written = blob.upload_blob(content, overwrite=True, content_settings=ContentSettings(media_type))
         return unquoted(written["etag"])
 
     def answer_blobs(self, run_id: str) -> list[str]:
-        """Names of all blobs that a run left in `answers`."""
+        """Names of all blobs of a run in `answers`."""
         with storage_errors():
             return list(self._blobs.get_container_client("answers").list_blob_names(name_starts_with=f"{run_id}/"))
 
     def read_answer_blob(self, name: str) -> bytes | None:
-        """One blob of `answers`; None when there is none of this name."""
+        """The content of a blob in `answers`; None if it does not exist."""
         with storage_errors():
             try:
                 return self._blobs.get_blob_client("answers", name).download_blob().readall()
@@ -163,7 +176,7 @@ class Client:
         except httpx2.HTTPError as exc:
             raise LocalError(
                 f"The app at {self.app_url} did not answer ({type(exc).__name__}).",
-                f"`{COMMAND} status` shows whether it is up; its log is host.log.",
+                f"`{COMMAND} status` shows whether it is running; its log is host.log.",
             ) from exc
         if response.is_error:
             raise _problem(response)
@@ -178,18 +191,18 @@ def storage_errors() -> Iterator[None]:
     except AzureError as exc:
         first_line = str(exc).partition("\n")[0]
         raise LocalError(
-            f"Storage failed: {first_line}", f"`{COMMAND} status` shows whether it is up; its log is azurite.log."
+            f"Storage failed: {first_line}", f"`{COMMAND} status` shows whether it is running; its log is azurite.log."
         ) from exc
 
 
 def collection_of(path: str) -> str:
-    """The folder at the top; documents without one are in `default`."""
+    """The collection of a document: its top folder, `default` if it is in none."""
     folder, slash, _ = path.partition("/")
     return folder if slash else "default"
 
 
 def unquoted(etag: str) -> str:
-    """An etag without its quotes: APIs differ in whether they give them."""
+    """An etag without quotes; some APIs return it with them."""
     return etag.strip('"')
 
 
@@ -198,5 +211,5 @@ def _problem(response: httpx2.Response) -> RequestFailed:
         problem = response.json()
     except ValueError:
         problem = {}
-    detail = problem.get("detail") or f"The app answered {response.status_code} without saying why."
+    detail = problem.get("detail") or f"The app answered {response.status_code} without a reason."
     return RequestFailed(detail, status=response.status_code, code=problem.get("code", ""))

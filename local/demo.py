@@ -1,4 +1,4 @@
-"""`make demo`: the whole product on the samples, as a user meets it. Everything it shows came over HTTP and storage."""
+"""`make demo`: upload the samples, ask three questions, check and show the answers; all over HTTP and storage."""
 
 import json
 import shutil
@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from local.client import Client
+from local.client import Client, Json
 from local.errors import NotRunning
 from local.paths import COMMAND, LOCAL, LOGS, SAMPLES, shown
 from local.settings import Service, environ_with_dotenv
@@ -29,33 +28,31 @@ QUESTIONS = (
     "server, and create a chart showing response time trends",
     "Which of those servers was the slowest, and at what hour was it at its worst?",
 )
-CITED = "monitoring-guide.pdf"  # the first answer must rest on it
-CHARTED = 1  # the second answer must have a chart
+CITED = "monitoring-guide.pdf"  # the first answer must cite it
+CHART_QUESTION = 1  # the second answer must have a chart
 PNG = b"\x89PNG\r\n\x1a\n"
-
-Json = dict[str, Any]
 
 
 def demo(terminal: Terminal) -> int:
-    """Run the demo; 0 when everything that should be in Blob Storage is there, else 1."""
+    """Run the demo; return 0 if all documents are indexed and all answers are in Blob Storage, else 1."""
     for folder in ("answers", "logs"):
         shutil.rmtree(DEMO / folder, ignore_errors=True)
     with ExitStack() as ending:
         stack, ready_s = _stack(terminal, ending)
         client = ending.enter_context(Client(stack.app_url, storage=stack.storage))
-        documents = list(_drop(terminal, client))
-        questions = list(_ask(terminal, client))
+        documents = list(_upload_samples(terminal, client))
+        questions = list(_ask_questions(terminal, client))
         missing = [*_missing_documents(documents), *_missing_answers(client, questions)]
         for number, question in enumerate(questions, start=1):
-            _copy(client, question["run_id"], DEMO / "answers" / str(number))
+            _copy_answer(client, question["run_id"], DEMO / "answers" / str(number))
     report = {"documents": documents, "questions": questions, "stack_ready_s": ready_s}
     DEMO.mkdir(parents=True, exist_ok=True)
     (DEMO / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    return _close(terminal, missing, logs=LOGS if ready_s is None else DEMO / "logs")
+    return _show_result(terminal, missing, logs=LOGS if ready_s is None else DEMO / "logs")
 
 
 def _stack(terminal: Terminal, ending: ExitStack) -> tuple[Running, float | None]:
-    """The stack that is up, or one started for the demo and how many seconds that took."""
+    """The running stack; else one started for the demo, with the seconds its start took."""
     try:
         stack, ready_s = running(), None
         terminal.heading("1  Using the stack that is up")
@@ -71,8 +68,8 @@ def _stack(terminal: Terminal, ending: ExitStack) -> tuple[Running, float | None
     return stack, ready_s
 
 
-def _drop(terminal: Terminal, client: Client) -> Iterator[Json]:
-    """Put the samples into the container and see them indexed; yields the report's entries."""
+def _upload_samples(terminal: Terminal, client: Client) -> Iterator[Json]:
+    """Upload the samples and wait until they are indexed; yield the report's entries."""
     terminal.heading(f"2  Dropping {len(DOCUMENTS)} documents into the blob container `documents`")
     dropped_at_s: dict[str, float] = {}
     took_s: dict[str, float] = {}
@@ -93,15 +90,15 @@ def _drop(terminal: Terminal, client: Client) -> Iterator[Json]:
             yield {"path": name, "status": "pending", "drop_to_indexed_s": None}
 
 
-def _ask(terminal: Terminal, client: Client) -> Iterator[Json]:
-    """Ask the questions, one thread for all; yields the report's entries."""
+def _ask_questions(terminal: Terminal, client: Client) -> Iterator[Json]:
+    """Ask all questions in one thread; yield the report's entries."""
     thread_id = None
     for number, question in enumerate(QUESTIONS):
         terminal.heading(f"{number + 3}  {'Asking' if number == 0 else 'Asking in the same thread'}")
         terminal.say(question, style="bold")
         accepted = client.ask(question, thread_id=thread_id)
         with terminal.watching() as watch:
-            run = client.wait(accepted, on_look=watch.look)
+            run = client.wait(accepted, on_look=watch.update)
         answered_s = time.monotonic() - accepted.asked_at_s
         terminal.answer(run, answered_s)
         thread_id = accepted.thread_id
@@ -127,25 +124,25 @@ def _missing_documents(documents: list[Json]) -> Iterator[str]:
 
 
 def _missing_answers(client: Client, questions: list[Json]) -> Iterator[str]:
-    """What is not in Blob Storage as it should be, each a phrase for people."""
+    """Describe each answer, chart or citation that should exist and does not."""
     for number, question in enumerate(questions, start=1):
         run_id = question["run_id"]
         if question["status"] != "completed":
             yield f"run {number} ({run_id}) ended as {question['status']}"
         for name in ("answer.json", "answer.md"):
             if not client.read_answer_blob(f"{run_id}/{name}"):
-                yield f"answers/{run_id}/{name} is not there"
+                yield f"answers/{run_id}/{name} does not exist"
         for chart in question["charts"]:
             if not (client.read_answer_blob(chart) or b"").startswith(PNG):
                 yield f"answers/{chart} is not a PNG picture"
     if CITED not in {citation["document"] for citation in questions[0]["citations"]}:
         yield f"the first answer does not cite {CITED}"
-    if not questions[CHARTED]["charts"]:
+    if not questions[CHART_QUESTION]["charts"]:
         yield "the second answer has no chart"
 
 
-def _copy(client: Client, run_id: str, folder: Path) -> None:
-    """What a run left in Blob Storage, as files that can be opened."""
+def _copy_answer(client: Client, run_id: str, folder: Path) -> None:
+    """Download all blobs of a run."""
     for name in client.answer_blobs(run_id):
         target = folder / name.removeprefix(f"{run_id}/")
         if target.resolve().is_relative_to(folder.resolve()):
@@ -153,15 +150,15 @@ def _copy(client: Client, run_id: str, folder: Path) -> None:
             target.write_bytes(client.read_answer_blob(name) or b"")
 
 
-def _close(terminal: Terminal, missing: list[str], *, logs: Path) -> int:
-    """Say where everything is, or what is missing."""
+def _show_result(terminal: Terminal, missing: list[str], *, logs: Path) -> int:
+    """Print where the copies are, and what is missing."""
     terminal.heading("Copies of what is now in Blob Storage")
     for path in sorted(path for path in (DEMO / "answers").rglob("*") if path.suffix in (".md", ".png")):
         terminal.pair("chart" if path.suffix == ".png" else "answer", shown(path))
     terminal.pair("report", shown(DEMO / "report.json"))
     terminal.say()
     if missing:
-        terminal.error("The demo is not whole:" + "".join(f"\n  - {line}" for line in missing), f"Logs: {shown(logs)}")
+        terminal.error("The demo failed:" + "".join(f"\n  - {line}" for line in missing), f"Logs: {shown(logs)}")
         return 1
     terminal.next_step(f"`make up` keeps the stack running; then `{COMMAND} chat` for your own questions.")
     return 0

@@ -1,8 +1,8 @@
-"""What can go wrong on a laptop, said so that the person before it can act.
+"""Errors of the command line; each message tells the user what is wrong, and `advice` what to do.
 
 LocalError
-├── ProcessDied       one of the stack's processes ended or never became ready
-├── NotRunning        the command needs a stack and none is up
+├── ProcessDied       a process of the stack ended or did not become ready
+├── NotRunning        the command needs a stack and none is running
 └── RequestFailed     the app answered with a problem document
 """
 
@@ -10,7 +10,7 @@ from local.paths import COMMAND
 
 
 class LocalError(Exception):
-    """One sentence saying what is wrong and, in `advice`, one saying what to do about it."""
+    """The message says what is wrong, `advice` what to do; one sentence each."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -18,18 +18,18 @@ class LocalError(Exception):
 
 
 class ProcessDied(LocalError):
-    """A process ended by itself or was not ready in time; the message holds its last log lines."""
+    """A process ended by itself or was not ready in time; the message contains its last log lines."""
 
 
 class NotRunning(LocalError):
-    """No stack answers on this machine."""
+    """No stack is running on this machine."""
 
     def __init__(self) -> None:
         super().__init__("No local stack is running.", "Start one in another terminal with `make up`.")
 
 
 class RequestFailed(LocalError):
-    """The app refused or failed a request; `code` is the problem document's."""
+    """The app answered with status 400 or higher; `code` is the one in the problem document."""
 
     def __init__(self, message: str, *, status: int, code: str) -> None:
         super().__init__(message, f"`{COMMAND} status` shows whether everything is healthy." if status >= 500 else "")

@@ -1,22 +1,25 @@
-"""The app's settings on this machine: the same ones that it has in Azure."""
+"""The app's settings on this machine; they have the same names as in Azure."""
 
 import base64
+import io
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from dotenv.parser import parse_stream
 
 from local.errors import LocalError
 from local.paths import ROOT
 
-EMULATOR_KEY = "local"  # the emulator takes any
+EMULATOR_KEY = "local"  # the emulator accepts any key
 EMULATOR_MODEL = "builtin"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """An OpenAI-compatible service: where it is and how it is spoken to."""
+    """An OpenAI-compatible service: its address, key and model."""
 
     base_url: str
     api_key: str
@@ -24,7 +27,7 @@ class Service:
 
     @property
     def is_emulator(self) -> bool:
-        """Whether this is our own emulator, with nobody else's data in it."""
+        """Whether this is our emulator, which holds no data of other applications."""
         return self.api_key == EMULATOR_KEY and self.model == EMULATOR_MODEL
 
     @classmethod
@@ -34,12 +37,13 @@ class Service:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Service | None":
-        """The caller's own service; None without `OPENAI_BASE_URL`.
+        """The service that the environment names; None without `OPENAI_BASE_URL`.
 
-        A key alone does not count: many machines have one set, and no document should leave this one unasked.
+        `OPENAI_API_KEY` alone is ignored: many machines have it set, and documents must not leave this machine
+        unless the user asks for it.
 
         Raises:
-            LocalError: `OPENAI_MODEL` is missing.
+            LocalError: `OPENAI_BASE_URL` is set, but `OPENAI_MODEL` is not.
         """
         base_url = environ.get("OPENAI_BASE_URL")
         if not base_url:
@@ -53,32 +57,44 @@ class Service:
 
 
 def environ_with_dotenv(folder: Path = ROOT) -> dict[str, str]:
-    """This process's environment on top of the file `.env`; a variable that is set wins."""
+    """The variables of `.env` in `folder` and of this process; this process's variables take precedence."""
     path = folder / ".env"
-    return {**(read_dotenv(path.read_text()) if path.exists() else {}), **os.environ}
+    return {**(read_dotenv(path.read_text(encoding="utf-8-sig")) if path.exists() else {}), **os.environ}
 
 
 def read_dotenv(text: str) -> dict[str, str]:
-    """`NAME=value` lines; quotes around a value, `export` before a name and `#` lines are understood."""
-    values = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and not name.startswith("#"):
-            value = value.strip()
-            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            values[name.strip()] = value[1:-1] if quoted else value
+    """Read the variables of a `.env` file. `$` in a value is literal.
+
+    A name without `=` is ignored. If python-dotenv cannot parse a line, such as one with an unclosed quote, the value
+    is taken as it is written: a missing variable would be harder to find.
+
+    Source: https://saurabh-kumar.com/python-dotenv/#file-format
+    """
+    values: dict[str, str] = {}
+    for statement in parse_stream(io.StringIO(text)):
+        if statement.error:
+            values.update(_unparsed(statement.original.string))
+        elif statement.key is not None and statement.value is not None:
+            values[statement.key] = statement.value
     return values
 
 
+def _unparsed(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and name.strip() and not name.startswith("#"):
+            yield name.strip(), value.strip()
+
+
 def webhook_settings(environ: Mapping[str, str], *, app_url: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The emulator's and the app's part of the service's webhook: it tells the app of every response that ends."""
+    """Settings of the emulator and of the app for the service's webhook, which reports each response that ends."""
     secret = environ.get("OPENAI_WEBHOOK_SECRET") or f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
-    told = {"EMULATOR_WEBHOOK_URL": f"{app_url}/api/webhooks/openai", "EMULATOR_WEBHOOK_SECRET": secret}
-    return told, {"OPENAI_WEBHOOK_SECRET": secret}
+    sender = {"EMULATOR_WEBHOOK_URL": f"{app_url}/api/webhooks/openai", "EMULATOR_WEBHOOK_SECRET": secret}
+    return sender, {"OPENAI_WEBHOOK_SECRET": secret}
 
 
 def app_settings(environ: Mapping[str, str], *, storage: str, service: Service, blob_source: str) -> dict[str, str]:
-    """The whole environment of the Functions host: the app's settings on top of `environ`."""
+    """The whole environment of the Functions host: `environ`, overridden by the app's settings."""
     settings = {
         "AzureWebJobsStorage": storage,
         "BLOB_SOURCE": blob_source,
@@ -90,6 +106,6 @@ def app_settings(environ: Mapping[str, str], *, storage: str, service: Service, 
         "SWEEP_SCHEDULE": environ.get("SWEEP_SCHEDULE") or "*/10 * * * * *",
         "PYTHONUNBUFFERED": "1",
     }
-    if service.is_emulator:  # which has no quota to be spared
+    if service.is_emulator:  # it has no rate limit
         settings["UPLOADS_PER_S"] = environ.get("UPLOADS_PER_S") or "1000"
     return {**environ, **settings}

@@ -1,4 +1,4 @@
-"""How everything looks in a terminal, and in a plain log."""
+"""Output of the command line, for a terminal and for a plain log."""
 
 import re
 import sys
@@ -28,40 +28,40 @@ COUNTED = (
 
 
 class Terminal:
-    """Writes for people: colours and a spinner on a terminal, the same words without control characters elsewhere."""
+    """Prints with colours and a spinner on a terminal, and the same text without control characters elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or _console()
 
     def say(self, text: str = "", style: str = "") -> None:
-        """One line or paragraph."""
+        """Print a line or paragraph."""
         self.console.print(Text(text, style=style))
 
     def heading(self, text: str) -> None:
-        """A line above a part."""
+        """Print a heading with a rule."""
         self.console.print()
         self.console.rule(Text(text, style="bold cyan"), align="left", style="cyan")
 
     def pair(self, name: str, value: str, style: str = "") -> None:
-        """A name and a value, aligned with the others."""
+        """Print a name and a value; the values are aligned."""
         self.console.print(Text.assemble((f"  {name:<15} ", "dim"), (value, style)), soft_wrap=True)
 
     def log(self, name: str, line: str) -> None:
-        """A line that a process wrote."""
+        """Print a log line of a process."""
         self.console.print(Text(f"{name:>14} │ {line}", style="dim"), soft_wrap=True)
 
     def next_step(self, text: str) -> None:
-        """What to do next."""
+        """Print what the user can do next."""
         self.console.print(Text.assemble(("Next: ", "bold green"), text))
 
     def error(self, message: str, advice: str = "") -> None:
-        """What is wrong and what to do."""
+        """Print what is wrong and what the user can do."""
         self.console.print(Text.assemble(("Error: ", "bold red"), message))
         if advice:
             self.console.print(Text(advice))
 
     def document(self, document: Json, seconds: float | None = None) -> None:
-        """One document and its status."""
+        """Print a document with its status and, if given, the seconds until it was final."""
         status = document["status"]
         style = {"indexed": "green", "failed": "red", "unsupported": "yellow"}.get(status, "cyan")
         took = f"{seconds:6.2f} s" if seconds is not None else ""
@@ -70,13 +70,13 @@ class Terminal:
 
     @contextmanager
     def watching(self) -> Iterator["Watch"]:
-        """Show a run's steps while it runs."""
+        """Show the steps of a run while the block runs."""
         watch = Watch(self.console)
         with watch.status:
             yield watch
 
     def answer(self, run: Json, seconds: float | None = None) -> None:
-        """An answer with its sources, charts, tokens and cost; or why there is none."""
+        """Print an answer with its sources, charts, tokens and cost; or the error if there is none."""
         if run.get("answer"):
             text = without_pictures(marked(run["answer"], run["citations"]))
             self.console.print(Padding(Markdown(text), (1, 2, 1, 2)))
@@ -108,25 +108,25 @@ class Terminal:
 
 
 class Watch:
-    """Steps of a run: the current one beside a spinner, or a line each where there is no terminal."""
+    """Shows the steps of a run: a line for each, and the current one beside the spinner of a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._seen = 0
         self.status = Status("thinking", console=console, spinner="dots")
 
-    def look(self, run: Json) -> None:
-        """Take in one look at the run."""
+    def update(self, run: Json) -> None:
+        """Show the steps that are new in this state of the run."""
         steps = run.get("steps") or []
         for step in steps[self._seen :]:
             self._console.print(Text(f"  · {ACTIVITIES.get(step['type'], step['type'])}", style="dim"))
         self._seen = max(self._seen, len(steps))
-        doing = [step["type"] for step in steps if step["status"] not in ("completed", "failed")]
-        self.status.update(ACTIVITIES.get(doing[-1], doing[-1]) if doing else "thinking")
+        running = [step["type"] for step in steps if step["status"] not in ("completed", "failed")]
+        self.status.update(ACTIVITIES.get(running[-1], running[-1]) if running else "thinking")
 
 
 def marked(answer: str, citations: list[Json]) -> str:
-    """The answer with `[n]` after each cited place, where the API says where that is."""
+    """The answer with `[n]` inserted at the position of each citation; citations without a position are skipped."""
     for citation in sorted(citations, key=lambda c: (c.get("position", -1), c["n"]), reverse=True):
         if (position := citation.get("position")) is not None:
             answer = f"{answer[:position]} [{citation['n']}]{answer[position:]}"
@@ -134,12 +134,12 @@ def marked(answer: str, citations: list[Json]) -> str:
 
 
 def without_pictures(markdown: str) -> str:
-    """Pictures by their words: a terminal shows none, and the charts are listed anyway."""
+    """Replace images by their alternative text: a terminal cannot show them."""
     return re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"*Chart: \1*", markdown)
 
 
 def tokens_line(usage: Json) -> str:
-    """Tokens and tool calls in one line."""
+    """Describe tokens and tool calls in one line."""
     parts = [f"{usage['input_tokens']:,} in"]
     if usage["cached_tokens"]:
         parts.append(f"{usage['cached_tokens']:,} of them cached")
@@ -151,7 +151,7 @@ def tokens_line(usage: Json) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """One line of at most `width` characters."""
+    """The text in one line of at most `width` characters, with `…` if it was cut."""
     line = " ".join(text.split())
     return line if len(line) <= width else f"{line[: max(width - 1, 1)].rstrip()}…"
 

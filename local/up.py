@@ -1,4 +1,4 @@
-"""`up`, `status` and `down`: a stack that runs until Ctrl-C, and how to ask after it and end it from elsewhere."""
+"""`up` runs a stack until Ctrl-C; `status` and `down` show it and end it from another terminal."""
 
 import os
 import re
@@ -13,15 +13,15 @@ from local.client import Client, Json
 from local.errors import LocalError
 from local.paths import COMMAND, LOCAL, LOGS, shown
 from local.settings import Service, environ_with_dotenv
-from local.stack.record import Record, ended, is_held, running
+from local.stack.record import Record, has_ended, is_held, running
 from local.stack.stack import Options, Stack, answers_200
 from local.terminal import Terminal
 
 DATA = LOCAL / "data"
-LOOK_EVERY_S = 0.15
+POLL_EVERY_S = 0.15
 END_WITHIN_S = 30
 COLLECTIONS_SHOWN = 8
-ACCESS_LINE = re.compile(r'^\S+ - - \[.*\] "')  # Azurite's, one for each of the many polls; they stay in its file
+ACCESS_LINE = re.compile(r'^\S+ - - \[.*\] "')  # a request in Azurite's log; too many to show, most of them polls
 
 
 def up(terminal: Terminal, *, host: str) -> int:
@@ -39,8 +39,8 @@ def up(terminal: Terminal, *, host: str) -> int:
         try:
             _follow(terminal, stack)
         except KeyboardInterrupt:
-            terminal.say("\nEnding every process …")
-    terminal.say(f"All ended. The data stay in {shown(DATA)}.")
+            terminal.say("\nStopping all processes …")
+    terminal.say(f"All processes have ended. The data is kept in {shown(DATA)}.")
     return 0
 
 
@@ -55,29 +55,36 @@ def _welcome(terminal: Terminal, stack: Stack) -> None:
     terminal.pair("storage", "UseDevelopmentStorage=true" if usual else stack.azurite.connection_string)
     if stack.emulator is None:
         terminal.say(
-            "  OPENAI_BASE_URL is set: questions go to that service; the emulator was not started.", style="yellow"
+            "  OPENAI_BASE_URL is set: the app uses that service, and the emulator is not started.", style="yellow"
         )
     if stack.moved:
-        terminal.say(f"  The usual ports of {', '.join(stack.moved)} were taken: these are others.", style="yellow")
+        names = ", ".join(stack.moved)
+        terminal.say(
+            f"  The default ports of {names} are in use by other programs; free ones are used.", style="yellow"
+        )
     terminal.say()
-    terminal.next_step(f"`{COMMAND} chat` in another terminal. Ctrl-C here ends everything.")
+    terminal.next_step(f"`{COMMAND} chat` in another terminal. Ctrl-C here stops everything.")
 
 
 def _follow(terminal: Terminal, stack: Stack) -> None:
-    """Show what the processes write until one of them ends by itself."""
+    """Show the log lines of all processes.
+
+    Raises:
+        ProcessDied: one of the processes ended.
+    """
     logs = {process.name: new_lines(process.log) for process in stack.processes}
     while True:
         for name, lines in logs.items():
             for line in next(lines):
                 if not ACCESS_LINE.match(line):
                     terminal.log(name, line)
-        if fallen := stack.fallen():
-            raise fallen.died()
-        time.sleep(LOOK_EVERY_S)
+        if ended := stack.ended_process():
+            raise ended.died()
+        time.sleep(POLL_EVERY_S)
 
 
 def new_lines(log: Path) -> Iterator[list[str]]:
-    """The whole lines that a growing file got since the last look, from its end on."""
+    """Yield, each time, the complete lines appended to a file since the last time; existing lines are skipped."""
     with log.open("rb") as file:
         file.seek(0, os.SEEK_END)
         rest = b""
@@ -87,46 +94,58 @@ def new_lines(log: Path) -> Iterator[list[str]]:
 
 
 def status(terminal: Terminal) -> int:
-    """Show what is up and whether it is well; 1 when something is not."""
+    """Show the running stack, its health and its documents.
+
+    Raises:
+        NotRunning: no stack runs.
+        LocalError: a process is not healthy.
+    """
     found = running()
     terminal.heading(f"Up since {found.started_at}")
-    well = {name: not ended(pid) for name, pid in found.pids.items()}
-    well["functions host"] &= answers_200(found.app_url.removeprefix("http://"), "/api/health")
+    healthy = {name: not has_ended(pid) for name, pid in found.pids.items()}
+    healthy["functions host"] &= answers_200(found.app_url.removeprefix("http://"), "/api/health")
     for name, pid in found.pids.items():
-        where = found.urls.get(name, "")
-        terminal.pair(name, f"{'healthy' if well[name] else 'NOT healthy':<12} {where}  (pid {pid})")
+        url = found.urls.get(name, "")
+        terminal.pair(name, f"{'healthy' if healthy[name] else 'NOT healthy':<12} {url}  (pid {pid})")
     terminal.pair("model", f"{found.service.model} at {found.service.base_url}")
-    if not all(well.values()):
-        raise LocalError("Not everything is healthy.", f"Look into {shown(LOGS)}, then `make down` and `make up`.")
+    if not all(healthy.values()):
+        raise LocalError(
+            "Not everything is healthy.", f"See {shown(LOGS)}; `make down` and `make up` restart the stack."
+        )
     with Client(found.app_url, storage=found.storage) as client:
-        for name, counts in counted(client.documents()).items():
+        for name, counts in count_documents(client.documents()).items():
             terminal.pair(name, counts)
     terminal.next_step(f'`{COMMAND} ask "…"`, `{COMMAND} chat`, or `make down`.')
     return 0
 
 
-def counted(documents: list[Json]) -> dict[str, str]:
-    """Documents by status, and by the collections that hold most."""
+def count_documents(documents: list[Json]) -> dict[str, str]:
+    """Count documents by status and by collection (the `COLLECTIONS_SHOWN` largest), as text for people."""
     statuses = Counter(document["status"] for document in documents).most_common()
     collections = Counter(document["collection"] for document in documents).most_common()
-    held = [f"{name} {n:,}" for name, n in collections[:COLLECTIONS_SHOWN]]
-    if more := len(collections) - len(held):
-        held.append(f"and {more:,} more")
+    largest = [f"{name} {n:,}" for name, n in collections[:COLLECTIONS_SHOWN]]
+    if more := len(collections) - len(largest):
+        largest.append(f"and {more:,} more")
     return {
         "documents": ", ".join(f"{n:,} {status}" for status, n in statuses) or "none",
-        "collections": ", ".join(held) or "none",
+        "collections": ", ".join(largest) or "none",
     }
 
 
 def down(terminal: Terminal) -> int:
-    """End the stack that is up, wherever it runs."""
+    """End the running stack, whichever terminal it runs in.
+
+    Raises:
+        NotRunning: no stack runs.
+        LocalError: it did not end within `END_WITHIN_S`.
+    """
     found = running()
-    os.kill(found.pid, signal.SIGTERM)  # the lock on the record says that this pid is still its
+    os.kill(found.pid, signal.SIGTERM)  # the record is locked, so the pid is still the stack's
     deadline_s = time.monotonic() + END_WITHIN_S
     while is_held():
         if time.monotonic() > deadline_s:
             raise LocalError(f"The stack did not end within {END_WITHIN_S} s.", f"End it with `kill -9 {found.pid}`.")
-        time.sleep(LOOK_EVERY_S)
-    terminal.say(f"The stack has ended; its data stay in {shown(DATA)}.")
+        time.sleep(POLL_EVERY_S)
+    terminal.say(f"The stack has ended; its data is kept in {shown(DATA)}.")
     terminal.next_step("`make up` starts it again.")
     return 0

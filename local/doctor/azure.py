@@ -1,16 +1,18 @@
-"""What `az` tells the doctor of a deployment: settings, roles, the event subscription, the model deployment."""
+"""Checks of a deployment in Azure: over HTTP, and its resources with `az` and the values of the azd environment."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from local.doctor.app import check_app, check_event_flow
 from local.doctor.finding import Finding
 from local.paths import ROOT
 
 INFRA = ROOT / "infra"
-FIXED = (  # beside those of infra/settings.json
+FIXED = (  # settings that the template sets itself, in addition to those of infra/settings.json
     "AzureWebJobsStorage__credential",
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__blobServiceUri",
@@ -21,7 +23,7 @@ FIXED = (  # beside those of infra/settings.json
     "OPENAI_MODEL",
     "OPENAI_SCOPE",
 )
-FORBIDDEN = ("AzureWebJobsStorage", "OPENAI_API_KEY")  # keys, where identities are used
+FORBIDDEN = ("AzureWebJobsStorage", "OPENAI_API_KEY")  # secrets; the deployment uses identities
 ROLES = (
     "Storage Blob Data Owner",
     "Storage Queue Data Contributor",
@@ -32,31 +34,53 @@ PROVISION, CONNECT = "azd provision", "./infra/scripts/postdeploy.sh connect"
 
 
 class Unknown(Exception):
-    """`az` could not say; the message holds its own words."""
+    """`az` or `azd` failed; the message is its last line."""
 
 
-def resources(environ: Mapping[str, str], url: str) -> Iterator[Finding]:
-    """Every check that needs `az`; one line that says why not, where it or the azd environment is missing."""
+def check_deployment(url: str, *, key: str, deep: bool, environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+    """Check a deployment: over HTTP, and its resources if `az` and its azd environment are available.
+
+    Args:
+        url: The app's address.
+        key: Function key.
+        deep: Also upload a document and ask about it.
+        environ: Values of the azd environment; `azd` is asked if they are not in it.
+    """
+    url = url.rstrip("/")
+    yield from check_app(url, key=key, fix="az functionapp restart -g GROUP -n APP, then its log")
+    yield from check_resources(environ, url)
+    if deep and not environ.get("DOCUMENTS_URL") and not is_azd_environment_of(environ, url):
+        yield Finding(
+            name="event flow",
+            detail="cannot upload a document: the azd environment belongs to another deployment",
+            fix="DOCUMENTS_URL='https://ACCOUNT.blob.core.windows.net/documents?SAS'",
+        )
+    elif deep:
+        yield check_event_flow(url, key=key, documents_url=environ.get("DOCUMENTS_URL", ""))
+
+
+def check_resources(environ: Mapping[str, str], url: str) -> Iterator[Finding]:
+    """Every check that needs `az`; a single finding with the reason if they cannot run."""
     if not shutil.which("az"):
-        yield Finding(name="resources", said="not looked at: there is no Azure CLI on PATH")
+        yield Finding(name="resources", detail="not checked: there is no Azure CLI on PATH")
         return
     try:
         values = _azd_values(environ)
     except Unknown as exc:
-        yield Finding(name="resources", said=f"not looked at: {exc}")
+        yield Finding(name="resources", detail=f"not checked: {exc}")
         return
-    if not is_of(environ, url):
-        yield Finding(name="resources", said="not looked at: the azd environment is of another deployment")
+    if not is_azd_environment_of(environ, url):
+        yield Finding(name="resources", detail="not checked: the azd environment belongs to another deployment")
         return
-    for check in (settings, roles, subscriptions, model):
+    for name, check in (("settings", settings), ("roles", roles), ("events", subscriptions), ("model", model)):
         try:
             yield check(values)
         except Unknown as exc:
-            yield Finding(name=check.__name__, said=str(exc), mend="az login")
+            yield Finding(name=name, detail=str(exc), fix="az login")
 
 
-def is_of(environ: Mapping[str, str], url: str) -> bool:
-    """Whether the azd environment is the one of this app."""
+def is_azd_environment_of(environ: Mapping[str, str], url: str) -> bool:
+    """Whether the azd environment is the one that deployed this app."""
     try:
         return _azd_values(environ).get("AZURE_FUNCTION_APP_URL", "").rstrip("/") == url.rstrip("/")
     except Unknown:
@@ -64,61 +88,61 @@ def is_of(environ: Mapping[str, str], url: str) -> bool:
 
 
 def settings(values: Mapping[str, str]) -> Finding:
-    """All that the templates set, and no key."""
+    """The app has every setting of the templates, and no secret."""
     found = {pair["name"] for pair in _az("functionapp", "config", "appsettings", "list", *_app(values))}
     listed = json.loads((INFRA / "settings.json").read_text())
     missing = sorted({*FIXED, *listed} - found)
     if keys := sorted(found & set(FORBIDDEN)):
-        mend = f"az functionapp config appsettings delete {' '.join(_app(values))} --setting-names {' '.join(keys)}"
-        return Finding(name="settings", said=f"there are keys: {', '.join(keys)}", mend=mend)
+        fix = f"az functionapp config appsettings delete {' '.join(_app(values))} --setting-names {' '.join(keys)}"
+        return Finding(name="settings", detail=f"secrets in the settings: {', '.join(keys)}", fix=fix)
     if missing:
-        return Finding(name="settings", said=f"missing: {', '.join(missing)}", mend=PROVISION)
-    return Finding(name="settings", said=f"all {len(FIXED) + len(listed)} are there")
+        return Finding(name="settings", detail=f"missing: {', '.join(missing)}", fix=PROVISION)
+    return Finding(name="settings", detail=f"all {len(FIXED) + len(listed)} are set")
 
 
 def roles(values: Mapping[str, str]) -> Finding:
-    """The roles of the app's identity, wherever they are assigned."""
+    """The app's identity has every role, at any scope."""
     identities = _az("functionapp", "identity", "show", *_app(values)).get("userAssignedIdentities") or {}
     principals = [identity["principalId"] for identity in identities.values()]
     if not principals:
-        return Finding(name="roles", said="the app has no identity", mend=PROVISION)
+        return Finding(name="roles", detail="the app has no identity", fix=PROVISION)
     assigned = _az("role", "assignment", "list", "--assignee", principals[0], "--all")
     missing = [role for role in ROLES if role not in {found["roleDefinitionName"] for found in assigned}]
     if missing:
-        return Finding(name="roles", said=f"missing: {', '.join(missing)}", mend=PROVISION)
-    return Finding(name="roles", said=f"all {len(ROLES)} are there")
+        return Finding(name="roles", detail=f"missing: {', '.join(missing)}", fix=PROVISION)
+    return Finding(name="roles", detail=f"all {len(ROLES)} are assigned")
 
 
 def subscriptions(values: Mapping[str, str]) -> Finding:
-    """Both event subscriptions, what they take and whom they call."""
+    """Both event subscriptions exist, with the right event type and destination."""
     names = json.loads((INFRA / "names.json").read_text())
     topic = ("--system-topic-name", _value(values, "AZURE_EVENT_GRID_TOPIC_NAME"))
     where = ("-g", _value(values, "AZURE_RESOURCE_GROUP"), *topic)
     found = {each["name"]: each for each in _az("eventgrid", "system-topic", "event-subscription", "list", *where)}
-    for name, type, mend in (
+    for name, type, fix in (
         (names["createdSubscription"], "BlobCreated", CONNECT),
         (names["deletedSubscription"], "BlobDeleted", PROVISION),
     ):
         if name not in found:
-            return Finding(name="events", said=f"there is no subscription {name}", mend=mend)
+            return Finding(name="events", detail=f"there is no subscription {name}", fix=fix)
         if found[name].get("provisioningState") != "Succeeded":
-            return Finding(name="events", said=f"{name} is {found[name].get('provisioningState')}", mend=mend)
+            return Finding(name="events", detail=f"{name} is {found[name].get('provisioningState')}", fix=fix)
         if found[name]["filter"]["includedEventTypes"] != [f"Microsoft.Storage.{type}"]:
-            return Finding(name="events", said=f"{name} takes other events than {type}", mend=mend)
+            return Finding(name="events", detail=f"{name} has other event types than {type}", fix=fix)
     called = (found[names["createdSubscription"]].get("destination") or {}).get("endpointBaseUrl") or ""
     if called and not called.startswith(values["AZURE_FUNCTION_APP_URL"]):
-        return Finding(name="events", said=f"they go to {called}, which is another app", mend=CONNECT)
-    return Finding(name="events", said="both subscriptions are well")
+        return Finding(name="events", detail=f"events go to {called}, which is another app", fix=CONNECT)
+    return Finding(name="events", detail="both subscriptions are ok")
 
 
 def model(values: Mapping[str, str]) -> Finding:
-    """The model deployment exists. An account elsewhere, brought by the owner, is not looked at."""
+    """The model deployment exists in the Azure OpenAI account, which may be in another resource group."""
     account, deployment = _value(values, "AZURE_OPENAI_NAME"), _value(values, "OPENAI_MODEL")
     group = values.get("EXISTING_OPENAI_RESOURCE_GROUP") or _value(values, "AZURE_RESOURCE_GROUP")
     found = _az("cognitiveservices", "account", "deployment", "list", "-g", group, "-n", account)
     if deployment not in {each["name"] for each in found}:
-        return Finding(name="model", said=f"{account} has no deployment {deployment}", mend=PROVISION)
-    return Finding(name="model", said=f"{account} has the deployment {deployment}")
+        return Finding(name="model", detail=f"{account} has no deployment {deployment}", fix=PROVISION)
+    return Finding(name="model", detail=f"{account} has the deployment {deployment}")
 
 
 def _azd_values(environ: Mapping[str, str]) -> Mapping[str, str]:

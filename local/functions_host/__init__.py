@@ -1,8 +1,8 @@
-"""Runs a `function_app.py` on this machine against Azurite, as the Azure Functions host does in the cloud.
+"""A local Azure Functions host for Python apps: runs a `function_app.py` with Azurite as storage.
 
-`python -m local.functions_host --app FOLDER --port 7071 --access-log FILE`, or `async with Host(FOLDER, ...)`.
-Covers HTTP, queue, blob (both sources), timer and Event Grid triggers, blob inputs, HTTP, queue and blob outputs.
-Any other binding is refused at start.
+Start it with `python -m local.functions_host --app FOLDER --port 7071 --access-log FILE` or `async with Host(FOLDER)`.
+It supports HTTP, queue, blob (both sources), timer and Event Grid triggers, blob inputs, and HTTP, queue and blob
+outputs. An app with any other binding is rejected at start.
 """
 
 from local.functions_host.errors import AppRefused, HostError, SettingMissing

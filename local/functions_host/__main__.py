@@ -1,4 +1,4 @@
-"""`python -m local.functions_host`: prints `ready http://HOST:PORT` when it serves, ends on SIGTERM or SIGINT."""
+"""`python -m local.functions_host`: runs an app, prints `ready http://HOST:PORT`, ends on SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from local.functions_host import EventQueue, Host, HostError, serving
 
-QUIET = ("azure", "uvicorn", "asyncio")  # libraries that are heard from WARNING on
+QUIET = ("azure", "uvicorn", "asyncio")  # loggers of libraries; only warnings and errors are shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the host until it is told to end; 1 when the app is refused."""
+    """Run the host until a signal ends it; return 0, or 1 if the app is rejected or the port is in use."""
     options = parser().parse_args(arguments)
     configure_logging()
     try:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    gc.set_threshold(50_000, 20, 20)  # thousands of small objects a request, all short-lived: 8 % less time than 700
+    gc.set_threshold(50_000, 20, 20)  # requests create many short-lived objects: 8 % faster than the default of 700
     try:
         import uvloop
     except ImportError:  # Windows
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Start, say so, and wait for the signal."""
+    """Start the host, print the ready line and wait for the signal."""
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
@@ -56,10 +56,10 @@ async def serve(options: argparse.Namespace) -> None:
         auth=options.auth,
         event_queues=options.event_queue,
     )
-    starting = asyncio.create_task(started(host, options, ended))
+    starting = asyncio.create_task(run_until(ended, host, options))
     waiting = asyncio.create_task(ended.wait())
     await asyncio.wait((starting, waiting), return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done() and not host.running:  # told to end while it waits for storage
+    if not starting.done() and not host.running:  # the signal came while the host waits for storage
         starting.cancel()
     waiting.cancel()
     await asyncio.gather(starting, waiting, return_exceptions=True)
@@ -67,7 +67,7 @@ async def serve(options: argparse.Namespace) -> None:
         raise exc
 
 
-async def started(host: Host, options: argparse.Namespace, ended: asyncio.Event) -> None:
+async def run_until(ended: asyncio.Event, host: Host, options: argparse.Namespace) -> None:
     async with host, serving(host.asgi, host=options.host, port=options.port) as url:
         sys.stdout.write(f"ready {url}\n")
         sys.stdout.flush()
@@ -83,22 +83,22 @@ def event_queue(text: str) -> EventQueue:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m local.functions_host", description=__doc__)
-    made.add_argument("--app", type=Path, default=Path(), help="folder with function_app.py and host.json")
-    made.add_argument("--host", default="127.0.0.1")
-    made.add_argument("--port", type=int, default=7071, help="0 takes a free one")
-    made.add_argument("--access-log", type=Path, help="the file Azurite's output is appended to")
-    made.add_argument("--settings", type=Path, help="instead of local.settings.json")
-    made.add_argument("--auth", action="store_true", help="ask for keys, as in Azure")
-    made.add_argument(
+    arguments = argparse.ArgumentParser(prog="python -m local.functions_host", description=__doc__)
+    arguments.add_argument("--app", type=Path, default=Path(), help="folder with function_app.py and host.json")
+    arguments.add_argument("--host", default="127.0.0.1")
+    arguments.add_argument("--port", type=int, default=7071, help="0 takes a free port")
+    arguments.add_argument("--access-log", type=Path, help="Azurite's log file; the host reads requests from it")
+    arguments.add_argument("--settings", type=Path, help="a file to use instead of local.settings.json")
+    arguments.add_argument("--auth", action="store_true", help="require keys, as in Azure")
+    arguments.add_argument(
         "--event-queue",
         type=event_queue,
         action="append",
         default=[],
         metavar="CONTAINER=QUEUE",
-        help="put the container's BlobDeleted events on the queue, as an Event Grid subscription would",
+        help="send the container's BlobDeleted events to the queue, as an Event Grid subscription does",
     )
-    return made
+    return arguments
 
 
 def configure_logging() -> None:
@@ -110,7 +110,7 @@ def configure_logging() -> None:
 
 
 class WithExtra(logging.Formatter):
-    """Writes what was given in `extra` behind the message, `name=value`."""
+    """Appends the values of `extra` to the message, as `name=value`."""
 
     KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -123,4 +123,4 @@ if __name__ == "__main__":
     code = main()
     logging.shutdown()
     sys.stdout.flush()
-    os._exit(code)  # a sync function that never ends keeps its thread, and a thread would keep the process
+    os._exit(code)  # a normal exit would wait for the threads of sync functions, which may never end

@@ -1,6 +1,6 @@
-"""Azurite's access log as a change feed: one line for each request, read as it grows.
+"""Reads Azurite's access log while it grows; it has one line for each request to storage.
 
-Only path-style addresses (`http://host:port/<account>/...`) are understood, which is what Azurite's own use.
+Only path-style URLs (`http://host:port/<account>/...`) are supported; Azurite uses these.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 logger = logging.getLogger(__name__)
 
 LINE = re.compile(r'\S+ \S+ \S+ \[(?P<at>[^\]]+)\] "(?P<method>[A-Z]+) (?P<target>\S+) HTTP/[\d.]+" (?P<status>\d{3})')
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.005, 0.025  # between two looks at a quiet log: it costs processor time, and latency
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.005, 0.025  # between two reads: shorter costs processor time, longer adds latency
 READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """One successful or failed request to storage."""
+    """A request to storage, successful or failed."""
 
     at: datetime  # whole seconds
     method: str
     area: str  # container or queue
-    name: str  # blob, or "messages[/<id>]"; empty when the request was about the area itself
+    name: str  # blob, or "messages[/<id>]"; empty for a request to the container or queue itself
     query: Mapping[str, str]
     status: int
 
     @classmethod
     def from_line(cls, line: str) -> Access | None:
-        """Read a line of the log, None for any other line Azurite writes."""
+        """Parse a line of the log; None if it is not a request."""
         match = LINE.match(line)
         if match is None:
             return None
         parts = urlsplit(match["target"])
-        _, _, rest = parts.path.lstrip("/").partition("/")  # drop the account
+        _, _, rest = parts.path.lstrip("/").partition("/")  # without the account
         area, _, name = rest.partition("/")
         return cls(
             at=datetime.strptime(match["at"], "%d/%b/%Y:%H:%M:%S %z").astimezone(UTC),
@@ -57,18 +57,18 @@ class Access:
 
     @property
     def blob_written(self) -> bool:
-        """Put Blob, Put Block List or Copy Blob: what raises BlobCreated. Block, metadata, tier, lease do not."""
+        """Whether this is Put Blob, Put Block List or Copy Blob: only these raise BlobCreated."""
         return (
             self.succeeded
             and self.method == "PUT"
             and bool(self.name)
-            and "popreceipt" not in self.query  # an updated queue message
+            and "popreceipt" not in self.query  # else it updates a queue message
             and self.query.get("comp", "blocklist") == "blocklist"
         )
 
     @property
     def blob_deleted(self) -> bool:
-        """Delete Blob of the blob itself, not of a snapshot or a version."""
+        """Whether this is Delete Blob for the blob itself, not for a snapshot or a version."""
         return (
             self.succeeded
             and self.method == "DELETE"
@@ -78,7 +78,7 @@ class Access:
 
     @property
     def message_visible_in_s(self) -> float | None:
-        """For a queue message sent or updated: seconds after `at` until it can be received."""
+        """The visibility timeout of a queue message that was sent or updated; None for any other request."""
         is_message = self.name == "messages" or self.name.startswith("messages/")
         if not (self.succeeded and self.method in {"POST", "PUT"} and is_message):
             return None
@@ -88,7 +88,7 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """How far a log was read, kept in a small file beside it so that a restarted host goes on where it stopped."""
+    """A position in a log, saved in the file `path`, so that a restarted host continues there."""
 
     path: Path
     inode: int = 0
@@ -96,7 +96,7 @@ class Position:
 
     @classmethod
     def load(cls, path: Path) -> Position:
-        """The saved position, the beginning when there is none."""
+        """The saved position; the beginning of the log if there is none."""
         try:
             content = json.loads(path.read_text())
             return cls(path=path, inode=int(content["inode"]), offset_bytes=int(content["offset_bytes"]))
@@ -104,18 +104,18 @@ class Position:
             return cls(path=path)
 
     def save(self) -> None:
-        """Replace the file in one step."""
+        """Replace the file atomically."""
         new = self.path.with_name(self.path.name + ".new")
         new.write_text(json.dumps({"inode": self.inode, "offset_bytes": self.offset_bytes}))
         new.replace(self.path)
 
 
 async def follow(log: Path, position: Position) -> AsyncIterator[tuple[list[Access], Position]]:
-    """Read the requests in a growing log from a position on; endless.
+    """Read the requests in a growing log, from a position on, without end.
 
     Yields:
-        The requests of the lines that are complete, and the position behind them. A log that was replaced or cut is
-        read from its beginning.
+        The requests of the complete lines, and the position after them. A log that was replaced or truncated is read
+        from its beginning.
     """
     wait_s = FIRST_WAIT_S
     while True:
@@ -130,7 +130,7 @@ async def follow(log: Path, position: Position) -> AsyncIterator[tuple[list[Acce
 
 
 def read_chunk(log: Path, position: Position) -> tuple[bytes, Position]:
-    """The whole lines behind a position, at most `READ_BYTES`, and the position behind them."""
+    """The complete lines after a position, at most `READ_BYTES`, and the position after them."""
     try:
         status = log.stat()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Tasks nobody waits for, kept so that they can be ended in order."""
+"""Background tasks that can be stopped together."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ logger = logging.getLogger(__name__)
 
 
 class Background:
-    """A set of running tasks."""
+    """A set of running tasks; their errors are logged."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run something until it ends."""
+        """Run a coroutine as a task."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -29,7 +29,7 @@ class Background:
             logger.error("background.failed", exc_info=exc)
 
     async def finish(self, *, within_s: float = 0.0) -> None:
-        """Wait for the tasks, then cancel what is left."""
+        """Wait up to `within_s` for the tasks, then cancel the rest."""
         if within_s and self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
         left = list(self._tasks)

@@ -1,13 +1,13 @@
-"""What keeps the host from starting.
+"""Errors that keep the host from starting.
 
 HostError
-├── AppRefused      function_app.py cannot be indexed; like the real worker, one bad function refuses the whole app
-└── SettingMissing  a setting that a binding or the host itself needs is not there
+├── AppRefused      function_app.py cannot be loaded; as in the real worker, one wrong function rejects the whole app
+└── SettingMissing  a binding or the host needs a setting that does not exist
 """
 
 
 class HostError(Exception):
-    """The host cannot run this app; the message says why and names what to change."""
+    """The host cannot run this app; the message says why and what to change."""
 
 
 class AppRefused(HostError):
@@ -15,4 +15,4 @@ class AppRefused(HostError):
 
 
 class SettingMissing(HostError):
-    """A setting that a binding or the host itself needs is not there."""
+    """A binding or the host needs a setting that does not exist."""

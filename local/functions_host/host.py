@@ -1,4 +1,4 @@
-"""One app, loaded and running: its listeners, its HTTP side, and what feeds them."""
+"""`Host`: loads an app, then runs its HTTP functions, queue listeners, blob triggers and timers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from local.functions_host.errors import HostError
 from local.functions_host.functions.index import Function
 from local.functions_host.functions.invocation import Invoker
 from local.functions_host.functions.loading import loaded_app
+from local.functions_host.http.admin import AdminRuns
 from local.functions_host.http.app import HttpApp
-from local.functions_host.http.by_hand import ByHand
 from local.functions_host.http.keys import Keys
 from local.functions_host.http.webhooks import Webhooks
 from local.functions_host.settings import HostSettings
@@ -27,7 +27,7 @@ from local.functions_host.storage import Storage, create_queue
 from local.functions_host.storage_events.events import EventGrid, EventQueue
 from local.functions_host.storage_events.feed import Feed, position_file
 from local.functions_host.triggers.blobs import LIST_EVERY_S, POISON_QUEUE, BlobTrigger, BlobTriggers
-from local.functions_host.triggers.queues import LEASE_S, QueueListener, Received, occasion
+from local.functions_host.triggers.queues import LEASE_S, QueueListener, Received, queue_trigger_input
 from local.functions_host.triggers.timers import Timer
 
 logger = logging.getLogger(__name__)
@@ -39,15 +39,16 @@ class Host:
     """Runs a function app; `async with Host(...) as host` loads it and starts its listeners.
 
     Args:
-        app_folder: Where function_app.py and host.json are.
-        access_log: Azurite's log, which wakes the listeners; without it they poll, and no storage event is raised.
-        environ: The app's environment, this process's own when None; it is put into `os.environ` while the host runs.
-        settings_file: Instead of `local.settings.json`.
-        auth: Ask for keys, see `keys.py`.
-        event_queues: Which containers' BlobDeleted events go to which queues.
-        lease_s: How long a received queue message is hidden.
-        list_every_s: How often blob triggers with source LogsAndContainerScan list their container.
-        grace_s: How long running functions may go on when the host stops.
+        app_folder: The folder with function_app.py and host.json.
+        access_log: Azurite's log. Its requests wake the queue listeners and raise blob events; without it the
+            listeners only poll, and there are no blob events.
+        environ: The app's environment, in `os.environ` while the host runs; None is this process's environment.
+        settings_file: A file to use instead of `local.settings.json`.
+        auth: Require keys, see `keys.py`.
+        event_queues: The queues that get the BlobDeleted events of containers.
+        lease_s: Visibility timeout of a received queue message.
+        list_every_s: Interval between two container scans of blob triggers with source LogsAndContainerScan.
+        grace_s: How long running functions may continue when the host stops.
     """
 
     def __init__(
@@ -83,16 +84,16 @@ class Host:
 
     @property
     def asgi(self) -> HttpApp:
-        """The HTTP side, once the host runs."""
+        """The ASGI app that serves the HTTP functions; only while the host runs."""
         if self._asgi is None:
-            raise RuntimeError("The host does not run.")
+            raise RuntimeError("The host is not running.")
         return self._asgi
 
     async def __aenter__(self) -> Self:
         """Load the app, wait for storage, start listening.
 
         Raises:
-            HostError: the app is refused, a setting is missing or storage does not answer.
+            HostError: the app is rejected, a setting is missing or storage does not answer.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(environment(self.settings.values))
@@ -107,12 +108,12 @@ class Host:
         return self
 
     async def __aexit__(self, *exc: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Take no new work, wait for what runs, forget the app."""
+        """Stop listening, wait up to `grace_s` for running functions, unload the app."""
         self._asgi = None
         await self._stack.aclose()
 
     async def stop_listening(self) -> None:
-        """Take no new work; what runs goes on, and HTTP is still answered."""
+        """Stop queue listeners, scans and timers. Running functions continue, and HTTP requests are still answered."""
         await self._loops.finish()
 
     @asynccontextmanager
@@ -126,7 +127,7 @@ class Host:
             invoker=invoker,
             webhooks=Webhooks({f.name: f for f in self.functions}, blobs, invoker),
             keys=self.keys,
-            run_by_hand=ByHand(invoker, timers, blobs, runs).start,
+            start_function=AdminRuns(invoker, timers, blobs, runs).start,
         )
         listeners = self._queue_listeners(storage, invoker, blobs)
         await self._wait_for_storage(storage, blobs)
@@ -137,7 +138,7 @@ class Host:
             loops.start(blobs.scan())
         if blobs and blobs.subscribed and not self._log:
             names = ", ".join(trigger.function.name for trigger in blobs.subscribed)
-            logger.warning("host.no_access_log: nobody sends blob events, and these wait for them: %s", names)
+            logger.warning("host.no_access_log: without an access log these functions get no blob events: %s", names)
         if self._log:
             loops.start(feed.run(self._log, position_file(self._log, self.settings.host_id)))
         try:
@@ -145,8 +146,8 @@ class Host:
         finally:
             await loops.finish()
             feed.save()
-            ending = [listener.finish(within_s=self._grace_s) for listener in listeners]
-            await asyncio.gather(runs.finish(within_s=self._grace_s), *ending)
+            finishing = [listener.finish(within_s=self._grace_s) for listener in listeners]
+            await asyncio.gather(runs.finish(within_s=self._grace_s), *finishing)
 
     def _of_type(self, trigger_type: str) -> list[Function]:
         return [function for function in self.functions if function.trigger.type == trigger_type]
@@ -189,29 +190,29 @@ class Host:
         return listeners
 
     async def _wait_for_storage(self, storage: Storage, blobs: BlobTriggers | None) -> None:
-        """Wait for every account a listener needs, and make the queues that are the host's or Event Grid's own."""
+        """Wait for every storage account in use; create the host's internal queue and the queues of `event_queues`."""
         connections = {f.trigger.connection for f in (*self._of_type("queueTrigger"), *self._of_type("blobTrigger"))}
-        own = [blobs.queue] if blobs else []
-        own += [event_queue.queue for event_queue in self._event_queues]
-        for connection in connections | ({None} if own else set()):
+        created = [blobs.queue] if blobs else []
+        created += [event_queue.queue for event_queue in self._event_queues]
+        for connection in connections | ({None} if created else set()):
             await storage.wait_until_up(connection)
-        for queue in own:
+        for queue in created:
             try:
                 await create_queue(storage.queues().get_queue_client(queue))
             except AzureError as exc:
-                raise HostError(f"The queue {queue!r} cannot be made: {exc}") from exc
+                raise HostError(f"The queue {queue!r} cannot be created: {exc}") from exc
 
 
 def queue_handler(function: Function, queue: str, invoker: Invoker) -> Callable[[Received], Awaitable[None]]:
     async def handle(received: Received) -> None:
-        await invoker.run(function, occasion(received, queue))
+        await invoker.run(function, queue_trigger_input(received, queue))
 
     return handle
 
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Put settings into `os.environ`, and take them out again."""
+    """Add settings to `os.environ` and restore it afterwards."""
     before = {name: os.environ.get(name) for name, value in values.items() if os.environ.get(name) != value}
     os.environ.update({name: values[name] for name in before})
     try:
@@ -225,6 +226,6 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def threads(values: Mapping[str, str]) -> int | None:
-    """`PYTHON_THREADPOOL_THREAD_COUNT`, 1 to 32; None when it is not set or is no such number."""
+    """`PYTHON_THREADPOOL_THREAD_COUNT`; None if it is not set or not a number from 1 to 32."""
     text = values.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
     return int(text) if text.isdigit() and 1 <= int(text) <= 32 else None

@@ -1,4 +1,4 @@
-"""host.json, local.settings.json and the environment, read once and together."""
+"""Settings from host.json, local.settings.json and the environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ TIME_SPAN = re.compile(r"(?:(?P<days>\d+)\.)?(?P<hours>\d{1,2}):(?P<minutes>\d{2
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file, `{}` when there is no such file."""
+    """Read a JSON object from a file; `{}` if the file does not exist.
+
+    Raises:
+        HostError: the file is not JSON or holds no object.
+    """
     if not path.exists():
         return {}
     try:
@@ -27,15 +31,15 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as exc:
         raise HostError(f"{path.name} is not valid JSON: {exc}") from exc
     if not isinstance(content, dict):
-        raise HostError(f"{path.name} must hold a JSON object.")
+        raise HostError(f"{path.name} must contain a JSON object.")
     return content
 
 
 def time_span(text: str) -> timedelta:
-    """`[d.]hh:mm:ss[.fff]`, as .NET writes it.
+    """Parse a .NET time span, `[d.]hh:mm:ss[.fff]`.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: the text is not a time span.
     """
     match = TIME_SPAN.fullmatch(text.strip())
     if match is None:
@@ -53,13 +57,17 @@ class QueueOptions:
     batch_size: int = 16
     new_batch_threshold: int = 8
     max_dequeue_count: int = 5
-    retry_delay_s: float = 0.0  # `visibilityTimeout`: a failed message is hidden that long
+    retry_delay_s: float = 0.0  # `visibilityTimeout`: delay before a failed message is received again
     max_polling_interval_s: float = 60.0
     base64: bool = True
 
     @classmethod
     def from_host_json(cls, content: Mapping[str, Any]) -> QueueOptions:
-        """Build them from the content of `extensions.queues`."""
+        """Read the content of `extensions.queues`.
+
+        Raises:
+            HostError: a value is not allowed.
+        """
         batch_size = int(content.get("batchSize", cls.batch_size))
         if not 1 <= batch_size <= 32:
             raise HostError(f"host.json: extensions.queues.batchSize is {batch_size}, it must be 1 to 32.")
@@ -74,7 +82,7 @@ class QueueOptions:
 
 
 def seconds(content: Mapping[str, Any], key: str, *, default: float) -> float:
-    """A time span of host.json in seconds."""
+    """A time span of host.json, in seconds."""
     if key not in content:
         return default
     try:
@@ -85,7 +93,7 @@ def seconds(content: Mapping[str, Any], key: str, *, default: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class HostSettings:
-    """All the host was told. `values` is the app's environment: local.settings.json, overridden by the real one."""
+    """All settings. `values` is the app's environment: local.settings.json, overridden by environment variables."""
 
     values: Mapping[str, str]
     host_id: str
@@ -97,7 +105,7 @@ class HostSettings:
         """Read host.json and local.settings.json of an app.
 
         Raises:
-            HostError: one of the files is wrong.
+            HostError: one of the files is not valid.
         """
         local = read_json(settings_file or app_folder / "local.settings.json")
         values = {name: str(value) for name, value in local.get("Values", {}).items()} | dict(environ)
@@ -110,10 +118,10 @@ class HostSettings:
         )
 
     def resolve(self, text: str) -> str:
-        """Put settings in the place of `%NAME%`.
+        """Replace each `%NAME%` by the setting `NAME`.
 
         Raises:
-            SettingMissing: there is no such setting.
+            SettingMissing: the setting does not exist.
         """
 
         def value(match: re.Match[str]) -> str:
@@ -124,12 +132,12 @@ class HostSettings:
         return re.sub(r"%([^%\s]+)%", value, text)
 
     def disabled(self, function: str) -> bool:
-        """Whether `AzureWebJobs.<function>.Disabled` (or its form for shells, with underscores) is set."""
+        """Whether `AzureWebJobs.<function>.Disabled` (or the same with underscores, for shells) is set."""
         names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
         return any(self.values.get(name, "").lower() in {"true", "1"} for name in names)
 
 
 def host_id(app_folder: Path) -> str:
-    """A stable name of at most 32 characters for this app on this machine, fit for a queue's name."""
+    """A stable id of at most 32 characters for this app on this machine; it can be part of a queue name."""
     machine = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower()).strip("-")[:20].strip("-")
     return f"{machine}-{zlib.crc32(str(app_folder.resolve()).encode()):08x}".lstrip("-")

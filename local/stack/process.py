@@ -1,4 +1,4 @@
-"""One process of the stack: started in a group of its own, watched by its log, ended whole."""
+"""A process of the stack: it runs in its own process group, logs to a file and is stopped with its children."""
 
 import os
 import signal
@@ -12,16 +12,16 @@ from typing import Self
 from local.errors import ProcessDied
 
 TIED = Path(__file__).with_name("tied.py")
-LOOK_EVERY_S = 0.01
+POLL_EVERY_S = 0.01
 
 
 class Process:
     """A command whose output goes to an append-only log file.
 
     Args:
-        name: As people see it, "azurite".
+        name: For messages, such as "azurite".
         command: Program and arguments.
-        log: Where standard output and error go; never cut, so that it can be followed.
+        log: Standard output and error are appended to it.
         environ: The whole environment; this process's own when None.
         cwd: The folder it starts in.
     """
@@ -44,7 +44,10 @@ class Process:
         self._log_start_bytes = 0
 
     def start(self) -> None:
-        """Start it and return at once. Call this from a thread that lives on: the process is tied to it."""
+        """Start the process without waiting.
+
+        Call this from the main thread: the kernel ends the process when the calling thread ends.
+        """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._log_start_bytes = output.tell()
@@ -60,40 +63,44 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Of the running process and of its group."""
+        """Id of the process and of its process group."""
         if self._popen is None:
             raise ProcessDied(f"{self.name} was never started.")
         return self._popen.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it runs now."""
+        """Whether the process runs."""
         return self._popen is not None and self._popen.poll() is None
 
     def output(self) -> str:
-        """What it has written since it was last started."""
+        """The output since the last start."""
         with self.log.open("rb") as log:
             log.seek(self._log_start_bytes)
             return log.read().decode(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool], *, within_s: float) -> None:
-        """Wait for a condition, and raise `ProcessDied` when the process ends first or the time is over."""
+        """Wait for a condition.
+
+        Raises:
+            ProcessDied: the process ended, or the condition was not met within `within_s`.
+        """
         deadline = time.monotonic() + within_s
         while not ready():
             if not self.alive:
                 raise self.died()
             if time.monotonic() > deadline:
                 raise self.late(within_s)
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
 
     def died(self) -> ProcessDied:
-        """The error that says how it ended and what it said last."""
+        """The error for a process that ended, with its exit code or signal and its last lines."""
         code = self._popen.poll() if self._popen else None
         how = f"was ended by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
         return ProcessDied(f"{self.name} {how}.{self._last_lines()}", self._advice())
 
     def late(self, within_s: float) -> ProcessDied:
-        """The error that says that it runs but was not ready in time."""
+        """The error for a process that runs but was not ready in time."""
         return ProcessDied(f"{self.name} was not ready within {within_s:.0f} s.{self._last_lines()}", self._advice())
 
     def _last_lines(self, count: int = 12) -> str:
@@ -103,13 +110,13 @@ class Process:
     def _advice(self) -> str:
         return f"The whole log is {self.log}."
 
-    def ask_to_end(self) -> None:
-        """SIGTERM, without waiting."""
+    def terminate(self) -> None:
+        """Send SIGTERM to the process group without waiting."""
         if self._popen is not None:
             signal_group(self._popen.pid, signal.SIGTERM)
 
     def stop(self, *, grace_s: float = 5.0) -> None:
-        """End it and every process of its group: SIGTERM, then SIGKILL after `grace_s`. Stopping twice does nothing."""
+        """Stop the process group: SIGTERM, and SIGKILL after `grace_s`. Does nothing if it was stopped before."""
         if self._popen is None:
             return
         signal_group(self._popen.pid, signal.SIGTERM if grace_s else signal.SIGKILL)
@@ -118,12 +125,12 @@ class Process:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            signal_group(self._popen.pid, signal.SIGKILL)  # what its leader left behind
+            signal_group(self._popen.pid, signal.SIGKILL)  # children that are still running
             self._popen.wait()
             self._popen = None
 
     def kill(self) -> None:
-        """End it as a crash would: SIGKILL to the whole group, nothing is finished."""
+        """Send SIGKILL to the process group, as in a crash."""
         self.stop(grace_s=0)
 
     def __enter__(self) -> Self:
@@ -135,7 +142,7 @@ class Process:
 
 
 def signal_group(pid: int, number: signal.Signals) -> bool:
-    """Send a signal to the group that `pid` leads; False when there is none any more."""
+    """Send a signal to the process group of `pid`; False if the group no longer exists."""
     try:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""What `infra/` makes in a storage account in the cloud: blob containers, queues and their poison queues."""
+"""Creates the blob containers, queues and poison queues that `infra/` creates in Azure."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,21 +9,21 @@ from azure.storage.queue import QueueServiceClient
 
 CONTAINERS = ("documents", "answers", "state")
 QUEUES = ("runs", "indexing", "document-events", "callbacks")
-HOST_POISON_QUEUE = "webjobs-blobtrigger-poison"  # Microsoft's host makes it when it first needs it; the app reads it
+HOST_POISON_QUEUE = "webjobs-blobtrigger-poison"  # Azure's host creates it on first use; the app has a trigger on it
 
 
 def provision(storage: str) -> None:
-    """Make what is not there yet in the account of this connection string."""
+    """Create what does not exist yet, in the account of this connection string."""
 
-    def make(create: Callable[[str], object], name: str) -> None:
+    def ensure(create: Callable[[str], object], name: str) -> None:
         with suppress(ResourceExistsError):
             create(name)
 
     with BlobServiceClient.from_connection_string(storage) as blobs:
         for name in CONTAINERS:
-            make(blobs.create_container, name)
+            ensure(blobs.create_container, name)
     with QueueServiceClient.from_connection_string(storage) as queues:
         for name in QUEUES:
-            make(queues.create_queue, name)
-            make(queues.create_queue, f"{name}-poison")
-        make(queues.create_queue, HOST_POISON_QUEUE)
+            ensure(queues.create_queue, name)
+            ensure(queues.create_queue, f"{name}-poison")
+        ensure(queues.create_queue, HOST_POISON_QUEUE)

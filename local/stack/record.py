@@ -1,7 +1,7 @@
-"""`.local/stack.json`: how other commands find the stack that is up.
+"""`.local/stack.json`: how other commands find the running stack.
 
-Whoever runs the stack holds a lock on the file for as long as it lives, and the kernel gives the lock back when it
-dies; so a file without a lock is stale, whatever process has its pid by now.
+The process that runs the stack holds a lock on the file. The kernel releases the lock when that process ends, so a file
+without a lock is stale, even if another process has the same pid by now.
 """
 
 import fcntl
@@ -20,9 +20,9 @@ RECORD = LOCAL / "stack.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A stack that is up, as another process needs to know it."""
+    """Data that other processes need about a running stack."""
 
-    pid: int  # of the process that runs it: end this one and the whole stack ends
+    pid: int  # of the process that runs the stack; ending it ends the whole stack
     app_url: str
     storage: str  # connection string
     service: Service
@@ -32,7 +32,11 @@ class Running:
 
 
 class Record:
-    """The file, held locked from `open` to `close`."""
+    """The file, locked from the constructor until `close`.
+
+    Raises:
+        LocalError: another process holds the lock.
+    """
 
     def __init__(self, path: Path = RECORD) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,25 +46,25 @@ class Record:
         except OSError:
             self._file.close()
             raise LocalError(
-                "A local stack is already up on this machine.", "Use it, or end it with `make down` first."
+                "A local stack is already running on this machine.", "Use it, or end it with `make down` first."
             ) from None
 
     def write(self, running: Running) -> None:
-        """Replace what the file says."""
+        """Replace the content of the file."""
         self._file.seek(0)
         self._file.truncate()
         json.dump(asdict(running), self._file, indent=2)
         self._file.flush()
 
     def close(self) -> None:
-        """Empty the file and give the lock back."""
+        """Empty the file and release the lock."""
         self._file.seek(0)
         self._file.truncate()
         self._file.close()
 
 
 def is_held(path: Path = RECORD) -> bool:
-    """Whether a living process holds the file."""
+    """Whether a process holds the lock."""
     try:
         with path.open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -72,10 +76,10 @@ def is_held(path: Path = RECORD) -> bool:
 
 
 def running(path: Path = RECORD) -> Running:
-    """The stack that is up.
+    """Read the record of the running stack.
 
     Raises:
-        NotRunning: there is none, or it is still starting.
+        NotRunning: no stack runs, or it is still starting.
     """
     text = path.read_text() if is_held(path) else ""
     if not text:
@@ -84,8 +88,8 @@ def running(path: Path = RECORD) -> Running:
     return Running(**{**values, "service": Service(**values["service"])})
 
 
-def ended(pid: int) -> bool:
-    """Whether a process is gone."""
+def has_ended(pid: int) -> bool:
+    """Whether no process has this pid."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The whole product on this machine: Azurite, the OpenAI emulator and a Functions host, started and ended as one."""
+"""The local stack: starts and stops Azurite, the OpenAI emulator and a Functions host together."""
 
 import http.client
 import os
@@ -22,28 +22,37 @@ from local.stack.record import Running
 
 USUAL_PORTS = {"blobs": 10000, "queues": 10001, "tables": 10002, "emulator": 8787, "host": 7071}
 READY_WITHIN_S = 60.0
-LOOK_EVERY_S = 0.02
+POLL_EVERY_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a stack is to run."""
+    """Options of a stack.
 
-    data: Path  # the emulator's folder, and Azurite's when kept
+    Attributes:
+        data: Folder for the emulator's data and, with `keep`, Azurite's.
+        logs: Folder for the logs.
+        keep: Keep the data of the last start; else it is deleted, and Azurite keeps its data in memory.
+        usual_ports: Use the ports of `USUAL_PORTS` if they are free; else any free ports.
+        host: "local" or "func" (Azure Functions Core Tools).
+        service: The model service; None is the emulator.
+    """
+
+    data: Path
     logs: Path = LOGS
-    keep: bool = False  # False: a fresh state at each start, Azurite in memory
-    usual_ports: bool = False  # False: any free ones
-    host: str = "local"  # or "func": Azure Functions Core Tools
-    service: Service | None = None  # None: the emulator
+    keep: bool = False
+    usual_ports: bool = False
+    host: str = "local"
+    service: Service | None = None
 
 
 class Stack:
-    """Three real processes. Start and end it from the main thread; `with Stack(options) as stack` does both.
+    """Three processes, started and stopped together by `with Stack(options) as stack`, in the main thread.
 
     Attributes:
-        ports: Name -> port, names as in `USUAL_PORTS`.
-        moved: The names whose usual port was taken.
-        ready_s: How long the start took until all were healthy.
+        ports: Name -> port, with the names of `USUAL_PORTS`.
+        moved: Names whose usual port was in use.
+        ready_s: Seconds from the start until all processes were healthy.
     """
 
     def __init__(self, options: Options, *, environ: Mapping[str, str] = os.environ) -> None:
@@ -57,31 +66,31 @@ class Stack:
             ports=(self.ports["blobs"], self.ports["queues"], self.ports["tables"]),
         )
         self.service = options.service or Service.emulated(self.emulator_url)
-        told, hears = webhook_settings(environ, app_url=self.app_url)
-        self.emulator = None if options.service else self._emulator({**environ, **told})
-        self.host = self._host({**environ, **hears} if self.emulator else environ)
+        sender, receiver = webhook_settings(environ, app_url=self.app_url)
+        self.emulator = None if options.service else self._emulator({**environ, **sender})
+        self.host = self._host({**environ, **receiver} if self.emulator else environ)
 
     @property
     def app_url(self) -> str:
-        """Of the app, without a slash at the end."""
+        """Address of the app, without a slash at the end."""
         return f"http://127.0.0.1:{self.ports['host']}"
 
     @property
     def emulator_url(self) -> str:
-        """Of the emulator, without a slash at the end."""
+        """Address of the emulator, without a slash at the end."""
         return f"http://127.0.0.1:{self.ports['emulator']}"
 
     @property
     def processes(self) -> list[Process]:
-        """In the order in which they start; they end in the opposite one."""
+        """All processes, in the order of their start."""
         return [process for process in (self.azurite.process, self.emulator, self.host) if process]
 
     def start(self) -> None:
-        """Start everything at once and wait until all of it is healthy.
+        """Start all processes at the same time and wait until all are healthy.
 
         Raises:
-            LocalError: something is missing on this machine.
-            ProcessDied: a process ended or was late; nothing is left running.
+            LocalError: Azurite could not be installed.
+            ProcessDied: a process ended or was not ready in time; all processes were stopped.
         """
         begun_s = time.monotonic()
         if not self.options.keep:
@@ -89,12 +98,12 @@ class Stack:
         self.options.data.mkdir(parents=True, exist_ok=True)
         for log in (process.log for process in self.processes):
             if log.exists():
-                log.replace(log.with_suffix(".log.1"))  # the last start's; they would grow for ever
+                log.replace(log.with_suffix(".log.1"))  # keep one older log, else the log would grow forever
         try:
             self.azurite.start()
             for process in self.processes[1:]:
                 process.start()
-            from local.stack.provision import provision  # now: its 250 ms pass while the processes start
+            from local.stack.provision import provision  # takes 250 ms, while the processes start
 
             self.azurite.wait_ready()
             provision(self.azurite.connection_string)
@@ -105,25 +114,25 @@ class Stack:
         self.ready_s = time.monotonic() - begun_s
 
     def stop(self) -> None:
-        """End every process: the host and the emulator at once, then Azurite, which the host needs to the last."""
-        with ExitStack() as ending:
-            ending.callback(self.azurite.stop)
+        """Stop the host and the emulator at the same time, then Azurite: the host needs it until its end."""
+        with ExitStack() as stops:
+            stops.callback(self.azurite.stop)
             for process in self.processes[1:]:
-                process.ask_to_end()
-                ending.callback(process.stop)
+                process.terminate()
+                stops.callback(process.stop)
 
     def start_again(self, process: Process) -> None:
-        """Start a process anew, after `process.stop()` or `process.kill()`, and wait until all is healthy."""
+        """Restart a process and wait until all processes are healthy."""
         process.stop()
         process.start()
         self._wait_until(self._healthy)
 
-    def fallen(self) -> Process | None:
-        """The first process that has ended by itself."""
+    def ended_process(self) -> Process | None:
+        """The first process that does not run; None if all run."""
         return next((process for process in self.processes if not process.alive), None)
 
     def running(self) -> Running:
-        """What other commands need to know of this stack."""
+        """The data about this stack for other commands."""
         urls = {"azurite": self.azurite.blob_endpoint, "functions host": self.app_url}
         if self.emulator:
             urls["emulator"] = self.emulator_url
@@ -150,7 +159,7 @@ class Stack:
         return Process("emulator", command, log=self.options.logs / "emulator.log", environ=environ, cwd=ROOT)
 
     def _host(self, environ: Mapping[str, str]) -> Process:
-        """Ours, woken by Azurite's access log; or Core Tools, which scans Azurite since nobody sends it blob events."""
+        """Our host, which gets blob events from Azurite's access log; or Core Tools, which must scan for blobs."""
         storage = self.azurite.connection_string
         port = str(self.ports["host"])
         if self.options.host == "func":
@@ -169,26 +178,26 @@ class Stack:
         return Process("functions host", command, log=self.options.logs / "host.log", environ=settings, cwd=ROOT)
 
     def _healthy(self) -> bool:
-        emulator_well = self.emulator is None or answers_200(f"127.0.0.1:{self.ports['emulator']}", "/healthz")
-        return emulator_well and answers_200(f"127.0.0.1:{self.ports['host']}", "/api/health")
+        emulator_ok = self.emulator is None or answers_200(f"127.0.0.1:{self.ports['emulator']}", "/healthz")
+        return emulator_ok and answers_200(f"127.0.0.1:{self.ports['host']}", "/api/health")
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
-        """As `Process.wait_until`, with an eye on every process."""
+        """Wait for a condition, as `Process.wait_until`, but raise if any of the processes ends."""
         deadline_s = time.monotonic() + READY_WITHIN_S
         while not ready():
-            if fallen := self.fallen():
-                raise fallen.died()
+            if ended := self.ended_process():
+                raise ended.died()
             if time.monotonic() > deadline_s:
                 raise self.host.late(READY_WITHIN_S)
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
 
 
 def choose_ports(*, usual: bool) -> tuple[dict[str, int], list[str]]:
-    """A free port for each name of `USUAL_PORTS`, and the names that could not have their usual one."""
+    """Choose a free port for each name of `USUAL_PORTS`; also return the names whose usual port is in use."""
     ports, moved = {}, []
-    with ExitStack() as held:  # all at once, so that no two are the same
+    with ExitStack() as sockets:  # all are open at the same time, so all ports are different
         for name, port in USUAL_PORTS.items():
-            listener = held.enter_context(socket.socket())
+            listener = sockets.enter_context(socket.socket())
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind(("127.0.0.1", port if usual else 0))

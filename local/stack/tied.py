@@ -1,7 +1,7 @@
-"""Run a command that ends when the process that started it ends: `python tied.py PARENT_PID COMMAND...`.
+"""Runs a command that ends when its parent process ends: `python tied.py PARENT_PID COMMAND...`.
 
-A parent that is killed cannot end its children; on Linux the kernel does it (`man 2 prctl`, PR_SET_PDEATHSIG). This is
-a program of its own since `preexec_fn` is unsafe in a process with threads. Elsewhere the command simply runs.
+A killed parent cannot stop its children; on Linux the kernel can (`man 2 prctl`, PR_SET_PDEATHSIG). This is a separate
+program because `preexec_fn` is unsafe in a process with threads. On other systems the command just runs.
 """
 
 import ctypes
@@ -13,11 +13,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Tie this process to its parent, then become the command."""
+    """Ask the kernel for SIGTERM when the parent ends, then replace this process by the command."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before we were tied to it
+        if os.getppid() != parent:  # the parent ended before the call
             sys.exit(1)
     os.execvp(command[0], command)  # noqa: S606
 

@@ -1,4 +1,4 @@
-"""The command line as people use it: real processes, a state folder of its own."""
+"""The command line, run as a process with a state folder of its own."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from local.paths import ROOT
 from local.stack.record import is_held
-from local.up import counted
+from local.up import count_documents
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 WITHIN_S = 120
@@ -21,13 +21,13 @@ WITHIN_S = 120
 
 @pytest.fixture(scope="module")
 def environ(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> dict[str, str]:
-    """An environment in which nothing runs yet and no service of the developer's own is named."""
+    """An environment without a running stack and without a configured model service."""
     return {**plain_environ, "LOCAL_STATE": str(tmp_path_factory.mktemp("state")), "OPENAI_BASE_URL": ""}
 
 
 @pytest.fixture(scope="module")
 def run(environ: dict[str, str]) -> Run:
-    """Run one command to its end."""
+    """Runs one command until it ends."""
 
     def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "local", *arguments]
@@ -40,14 +40,14 @@ def run(environ: dict[str, str]) -> Run:
 
 @pytest.fixture(scope="module")
 def up(environ: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """`python -m local up`, ready."""
+    """A ready `python -m local up`."""
     log = Path(environ["LOCAL_STATE"], "up.log")
     with (
         log.open("w") as output,
         subprocess.Popen([sys.executable, "-m", "local", "up"], cwd=ROOT, env=environ, stdout=output) as process,
     ):
         try:
-            wait_for(lambda: "Ctrl-C here ends everything" in log.read_text(), process)
+            wait_for(lambda: "Ctrl-C here stops everything" in log.read_text(), process)
             yield process
         finally:
             process.terminate()
@@ -62,7 +62,7 @@ def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str] | No
 
 
 @pytest.mark.parametrize("command", [["ask", "What?"], ["chat"], ["status"], ["down"], ["cleanup"]], ids=lambda c: c[0])
-def test_without_a_stack_it_says_how_to_start_one(run: Run, command: list[str]) -> None:
+def test_without_a_stack_the_error_names_make_up(run: Run, command: list[str]) -> None:
     done = run(*command)
     assert done.returncode == 1
     assert "No local stack is running." in done.stdout
@@ -80,11 +80,11 @@ def test_wrong_usage_is_explained(run: Run, command: list[str]) -> None:
 def test_documents_are_counted() -> None:
     of = [(f"c{n}", "indexed") for n in range(1, 11) for _ in range(n)] + [("c1", "failed")]
     documents = [{"collection": collection, "status": status} for collection, status in of]
-    assert counted(documents) == {
+    assert count_documents(documents) == {
         "documents": "55 indexed, 1 failed",
         "collections": "c10 10, c9 9, c8 8, c7 7, c6 6, c5 5, c4 4, c3 3, and 2 more",
     }
-    assert counted([]) == {"documents": "none", "collections": "none"}
+    assert count_documents([]) == {"documents": "none", "collections": "none"}
 
 
 @pytest.mark.acceptance
@@ -95,7 +95,7 @@ def test_a_session(run: Run, up: "subprocess.Popen[str]", environ: dict[str, str
     assert status.stdout.count("healthy") == 3
 
     second = run("up")
-    assert (second.returncode, "already up" in second.stdout) == (1, True)
+    assert (second.returncode, "already running" in second.stdout) == (1, True)
 
     demo = run("demo")
     assert demo.returncode == 0, demo.stdout
@@ -143,6 +143,6 @@ def test_ctrl_c_while_it_starts_leaves_nothing_running(environ: dict[str, str], 
 
 
 def running_in(folder: Path) -> list[str]:
-    """Command lines of living processes that name a folder."""
+    """Command lines of running processes that contain a folder's path."""
     lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
     return [line for line in lines if str(folder) in line and "defunct" not in line]

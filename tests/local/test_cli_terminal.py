@@ -1,4 +1,4 @@
-"""What people read, on a terminal and in a plain log."""
+"""The output on a terminal and in a plain log."""
 
 import io
 from typing import Any
@@ -41,13 +41,13 @@ RUN: dict[str, Any] = {
 
 
 def written(run: dict[str, Any], width: int = 100) -> str:
-    """An answer as a plain log has it."""
+    """The output for an answer without a terminal."""
     file = io.StringIO()
     Terminal(Console(file=file, width=width, color_system=None, markup=False, highlight=False)).answer(run, 1.5)
     return file.getvalue()
 
 
-def test_an_answer_shows_all_that_belongs_to_it() -> None:
+def test_an_answer_is_shown_with_sources_files_and_cost() -> None:
     text = written(RUN)
     for part in (
         "Alert above 2 s.",
@@ -70,13 +70,13 @@ def test_an_answer_fits_and_has_no_control_characters(width: int) -> None:
     assert all(character.isprintable() or character == "\n" for character in text)
 
 
-def test_a_failed_run_says_why() -> None:
+def test_a_failed_run_is_shown_with_its_error() -> None:
     run = {**RUN, "status": "failed", "answer": None, "citations": [], "charts": [], "cost": None}
     text = written({**run, "error": {"code": "rate_limited", "message": "The service is busy.", "retryable": True}})
     assert "The run ended as failed: The service is busy." in text
 
 
-def test_marks_stand_where_the_citations_do() -> None:
+def test_citation_numbers_are_inserted_at_their_positions() -> None:
     citations = [{"n": 1, "position": 16}, {"n": 2, "position": 32}, {"n": 3, "position": 32}, {"n": 4}]
     assert marked(RUN["answer"], citations) == "Alert above 2 s. [1] Page above 5 s. [2] [3]"
 
@@ -85,9 +85,9 @@ def test_each_step_is_written_once() -> None:
     file = io.StringIO()
     watch = Watch(Console(file=file, width=80, color_system=None))
     search = {"type": "file_search", "status": "completed"}
-    watch.look({"steps": [{**search, "status": "in_progress"}]})
-    watch.look({"steps": [search, {"type": "code_interpreter", "status": "in_progress"}]})
-    watch.look({"steps": None})
+    watch.update({"steps": [{**search, "status": "in_progress"}]})
+    watch.update({"steps": [search, {"type": "code_interpreter", "status": "in_progress"}]})
+    watch.update({"steps": None})
     assert file.getvalue().split("\n") == ["  · searching the documents", "  · running Python", ""]
 
 

@@ -1,4 +1,4 @@
-"""The HTTP API as a user sees it, over the real processes."""
+"""`Client` with the real processes."""
 
 import uuid
 from collections.abc import Iterator
@@ -39,12 +39,12 @@ def test_drop_ask_and_read_the_answer(client: Client) -> None:
     assert "78" in (client.read_answer_blob(f"{run['id']}/answer.md") or b"").decode()
 
 
-def test_what_is_not_there_is_none(client: Client) -> None:
+def test_a_missing_answer_is_none(client: Client) -> None:
     assert client.read_answer_blob("run_missing/answer.json") is None
     assert client.answer_blobs("run_missing") == []
 
 
-def test_a_document_that_is_never_dropped_is_not_waited_for_for_ever(client: Client) -> None:
+def test_waiting_for_a_missing_document_ends_after_the_timeout(client: Client) -> None:
     assert client.wait_indexed({"missing.md": "0x1"}, on_final=lambda _: None, within_s=0.1) == {}
 
 
@@ -57,11 +57,11 @@ def test_documents_of_several_collections_are_waited_for(client: Client) -> None
 
 
 @pytest.mark.parametrize(("path", "collection"), [("tea.md", "default"), ("tea/a.md", "tea"), ("tea/b/c.md", "tea")])
-def test_a_collection_is_the_folder_at_the_top(path: str, collection: str) -> None:
+def test_a_collection_is_the_top_folder(path: str, collection: str) -> None:
     assert collection_of(path) == collection
 
 
-def test_pages_are_followed_to_the_last(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_pages_of_documents_are_read(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     collection = f"tea-{uuid.uuid4().hex[:8]}"
     etags = {path: client.drop_bytes(TEXT, path) for path in (f"{collection}/{n}.md" for n in range(5))}
     client.wait_indexed(etags, on_final=lambda _: None)
@@ -69,7 +69,7 @@ def test_pages_are_followed_to_the_last(client: Client, monkeypatch: pytest.Monk
     assert [document["path"] for document in client.documents(collection)] == sorted(etags)
 
 
-def test_a_refusal_says_why(client: Client) -> None:
+def test_a_rejected_request_raises_with_its_reason(client: Client) -> None:
     with pytest.raises(RequestFailed) as caught:
         client.ask("Anything?", thread_id="thread_that_never_was")
     assert caught.value.status in (400, 404, 422)
@@ -77,7 +77,7 @@ def test_a_refusal_says_why(client: Client) -> None:
     assert str(caught.value)
 
 
-def test_an_app_that_is_not_there_is_named(stack: Stack) -> None:
+def test_the_error_names_an_app_that_does_not_answer(stack: Stack) -> None:
     with (
         Client("http://127.0.0.1:9", storage=stack.azurite.connection_string) as client,
         pytest.raises(LocalError, match=r"The app at http://127\.0\.0\.1:9 did not answer"),
@@ -85,7 +85,7 @@ def test_an_app_that_is_not_there_is_named(stack: Stack) -> None:
         client.documents()
 
 
-def test_storage_that_is_not_there_is_said(stack: Stack) -> None:
+def test_storage_that_does_not_answer_raises(stack: Stack) -> None:
     gone = stack.azurite.connection_string.replace(f":{stack.azurite.ports[0]}/", ":9/")
     with Client(stack.app_url, storage=gone) as client, pytest.raises(LocalError, match="Storage failed"):
         client.drop_bytes(TEXT, "tea.md")

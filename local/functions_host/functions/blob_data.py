@@ -1,4 +1,4 @@
-"""A blob as a function's parameter: its content and properties, or a reference for the SDK types."""
+"""Blobs as function parameters: content, metadata, and references for SDK types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.functions_host.settings import STORAGE
 
 @dataclass(frozen=True, kw_only=True)
 class ModelBindingData:
-    """What the host sends for an SDK type.
+    """The data that the host sends for an SDK type.
 
     Source: https://github.com/Azure/azure-functions-python-extensions (azurefunctions-extensions-bindings-blob)
     """
@@ -27,7 +27,7 @@ class ModelBindingData:
 
 
 def blob_reference(connection: str | None, container: str, blob: str) -> Datum:
-    """A reference to a blob; the extension makes its client from it."""
+    """A reference to a blob; the SDK-type extension creates a client from it."""
     content = {"Connection": connection or STORAGE, "ContainerName": container, "BlobName": blob}
     data = ModelBindingData(
         version="1.0", source="AzureStorageBlobs", content_type="application/json", content=json.dumps(content)
@@ -36,13 +36,13 @@ def blob_reference(connection: str | None, container: str, blob: str) -> Datum:
 
 
 def content_datum(content: bytes, data_type: str | None) -> Datum:
-    """A blob's content: bytes, or text where the binding's `dataType` asks for it."""
+    """The content of a blob: text if the binding's `dataType` is STRING, else bytes."""
     return Datum(content.decode(), "string") if data_type == "STRING" else Datum(content, "bytes")
 
 
 def blob_metadata(client: BlobClient, path: str, properties: BlobProperties) -> dict[str, Datum]:
     """The trigger metadata of a blob `path` (`container/name`)."""
-    about = {
+    described = {
         "ContentLength": properties.size,
         "ContentType": properties.content_settings.content_type,
         "ETag": properties.etag,
@@ -52,13 +52,13 @@ def blob_metadata(client: BlobClient, path: str, properties: BlobProperties) -> 
     return {
         "BlobTrigger": Datum(path, "string"),
         "Uri": Datum(json.dumps(client.url), "json"),
-        "Properties": Datum(json.dumps(about), "json"),
+        "Properties": Datum(json.dumps(described), "json"),
         "Metadata": Datum(json.dumps(dict(properties.metadata or {})), "json"),
     }
 
 
 async def write_blob(service: BlobServiceClient, path: str, content: bytes | str) -> None:
-    """Write a blob `container/name` over what is there; its container is created when there is none."""
+    """Write or overwrite the blob `container/name`; create the container if it does not exist."""
     container_name, _, name = path.partition("/")
     container = service.get_container_client(container_name)
     try:

@@ -1,6 +1,6 @@
-"""Checks one decorated function as the real worker does and describes it for the host.
+"""Checks a decorated function as the real worker does, and describes it as a `Function`.
 
-The rules are those of Microsoft's worker, whose one failure refuses the whole app:
+The rules are those of Microsoft's worker, where one wrong function rejects the whole app:
 https://github.com/Azure/azure-functions-python-worker (functions.py, bindings/meta.py)
 """
 
@@ -25,11 +25,11 @@ from local.functions_host.settings import HostSettings
 TRIGGERS = {"httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger", "eventGridTrigger"}
 INPUTS = {"blob"}
 OUTPUTS = {"http", "queue", "blob"}
-EXTENSION = "azurefunctions.extensions.base"  # in sys.modules as soon as an app imports an SDK type
+EXTENSION = "azurefunctions.extensions.base"  # in sys.modules if the app imports an SDK type
 
 
 class RawConverter:
-    """What `str` and `bytes` get on any binding but HTTP: the value as it came."""
+    """The converter for parameters of type `str` or `bytes`, except for HTTP: it does not change the value."""
 
     @classmethod
     def check_input_type_annotation(cls, pytype: type) -> bool:
@@ -56,14 +56,14 @@ class RawConverter:
 
 @dataclass(frozen=True, kw_only=True)
 class Binding:
-    """One binding of a function. `options` is its JSON as the worker sends it, with `%X%` resolved."""
+    """A binding of a function. `options` is its JSON from the worker, with each `%NAME%` replaced by the setting."""
 
     name: str
     type: str
     options: Mapping[str, Any]
-    converter: Any = None  # of the azure-functions library: decode() and encode()
+    converter: Any = None  # of the azure-functions library, with decode() and encode()
     pytype: Any = None
-    deferred: bool = False  # an SDK type: gets a reference instead of content
+    deferred: bool = False  # an SDK type, which gets a reference instead of the content
 
     @property
     def connection(self) -> str | None:
@@ -73,7 +73,7 @@ class Binding:
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One function of the app, ready to be called."""
+    """A function of the app."""
 
     name: str
     call: Callable[..., Any]
@@ -87,7 +87,7 @@ class Function:
 
     @property
     def id(self) -> str:
-        """As the real host calls it in receipts, queue messages and webhooks."""
+        """The id that the real host uses in receipts, queue messages and webhooks."""
         return f"Host.Functions.{self.name}"
 
 
@@ -95,8 +95,8 @@ def index_function(decorated: Any, settings: HostSettings) -> Function:
     """Describe a function of the azure-functions library.
 
     Raises:
-        AppRefused: its bindings and its signature do not agree.
-        SettingMissing: a binding names a setting that is not there.
+        AppRefused: its bindings do not match its signature.
+        SettingMissing: a binding names a setting that does not exist.
     """
     name, call = decorated.get_function_name(), decorated.get_user_function()
     try:
@@ -128,7 +128,7 @@ def index_function(decorated: Any, settings: HostSettings) -> Function:
 
 
 def raw_bindings(decorated: Any, parameters: set[str], annotations: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The JSON the worker sends to the host, from the SDK-type extension where a parameter has such a type."""
+    """The bindings' JSON, as the worker sends it to the host. With an SDK type, the extension creates it."""
     extension = sys.modules.get(EXTENSION)
     if extension and any(is_sdk_type(annotations.get(name)) for name in parameters):
         types = {name: SimpleNamespace(pytype=annotations.get(name)) for name in parameters}
@@ -139,7 +139,7 @@ def raw_bindings(decorated: Any, parameters: set[str], annotations: Mapping[str,
 
 
 def describe(function: str, raw: dict[str, Any], annotations: Mapping[str, Any], settings: HostSettings) -> Binding:
-    """Check one binding against its annotation and choose its converter."""
+    """Check a binding against its annotation, and choose its converter."""
     name, binding_type, out = raw["name"], raw["type"], raw["direction"] == "OUT"
     if binding_type not in (OUTPUTS if out else TRIGGERS | INPUTS):
         known = ", ".join(sorted(OUTPUTS if out else TRIGGERS | INPUTS))
@@ -218,7 +218,7 @@ def with_converter(binding: Binding, pytype: Any, *, deferred: bool) -> Binding:
 
 
 def accepts(binding: Binding, check: str, pytype: Any) -> bool:
-    """Ask the library's converter; the library itself trips over some generic types, which it then does not accept."""
+    """Whether the library's converter accepts the type. For some generic types the converter raises: not accepted."""
     try:
         return bool(getattr(binding.converter, check)(pytype))
     except (TypeError, AttributeError):

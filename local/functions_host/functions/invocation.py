@@ -1,4 +1,4 @@
-"""Calls one function with what its trigger brought, and writes what it returned."""
+"""Calls a function with its trigger's data and its inputs, and writes its outputs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occasion:
-    """What made a function run: the trigger's data as the worker gets it, and values for `{x}` in other bindings."""
+class TriggerInput:
+    """The input of one invocation.
 
-    data: Any  # a Datum of azure-functions, or of the SDK-type extension
+    Attributes:
+        data: The trigger's data, a Datum of azure-functions or of the SDK-type extension.
+        metadata: The trigger metadata.
+        values: Values for `{parameters}` in the paths of other bindings.
+        trace_parent: W3C `traceparent`.
+        trace_state: W3C `tracestate`.
+        retry_count: Earlier attempts with the same queue message.
+    """
+
+    data: Any
     metadata: Mapping[str, Datum] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     trace_parent: str = ""
@@ -57,7 +66,7 @@ class RetryContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a parameter named `context` gets; the shape of `azure.functions.Context`."""
+    """The value of the parameter `context`; it has the attributes of `azure.functions.Context`."""
 
     function_name: str
     function_directory: str
@@ -68,7 +77,7 @@ class Context:
 
 
 class Out(Generic[T]):
-    """What an output parameter gets; the shape of `azure.functions.Out`."""
+    """The value of an output parameter; it has the methods of `azure.functions.Out`."""
 
     def __init__(self) -> None:
         self._value: T | None = None
@@ -81,7 +90,7 @@ class Out(Generic[T]):
 
 
 class Invoker:
-    """Runs functions: async ones on this event loop, sync ones on a pool of threads, as the worker does."""
+    """Runs functions as the worker does: async functions on this event loop, sync functions in a thread pool."""
 
     def __init__(self, storage: Storage, *, threads: int | None = None) -> None:
         self._storage = storage
@@ -93,48 +102,48 @@ class Invoker:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def run(self, function: Function, occasion: Occasion) -> Datum | None:
+    async def run(self, function: Function, trigger_input: TriggerInput) -> Datum | None:
         """Call a function and write its outputs.
 
         Returns:
-            What it returned, for the caller to hand on, when it has an HTTP `$return`.
+            The returned value, if the function has an HTTP `$return` binding.
 
         Raises:
-            Exception: whatever the function raised; it is logged already.
+            Exception: any error of the function; it is already logged.
         """
         invocation_id = str(uuid.uuid4())
         started = time.perf_counter()
         outcome = "Failed"
         try:
-            answer = await self._run(function, occasion, invocation_id)
+            answer = await self._run(function, trigger_input, invocation_id)
             outcome = "Succeeded"
             return answer
         except asyncio.CancelledError:
             outcome = "Cancelled"
             raise
         finally:
-            report(function, outcome, invocation_id, (time.perf_counter() - started) * 1000)
+            log_outcome(function, outcome, invocation_id, (time.perf_counter() - started) * 1000)
 
-    async def _run(self, function: Function, occasion: Occasion, invocation_id: str) -> Datum | None:
-        arguments = await self._arguments(function, occasion)
+    async def _run(self, function: Function, trigger_input: TriggerInput, invocation_id: str) -> Datum | None:
+        arguments = await self._arguments(function, trigger_input)
         outs = {binding.name: Out[Any]() for binding in function.outputs}
         if function.wants_context:
-            arguments["context"] = context(function, occasion, invocation_id)
+            arguments["context"] = context(function, trigger_input, invocation_id)
         result = await self._call(function, arguments | outs, invocation_id)
         if result is not None and function.returns is None:
             raise RuntimeError(f"function {function.name!r} without a $return binding returned a non-None value")
         for binding in function.outputs:
             if (value := outs[binding.name].get()) is not None:
-                await self._write(binding, encoded(binding, value), occasion)
-        return await self._return(function.returns, result, occasion)
+                await self._write(binding, encoded(binding, value), trigger_input)
+        return await self._return(function.returns, result, trigger_input)
 
-    async def _return(self, binding: Binding | None, result: Any, occasion: Occasion) -> Datum | None:
+    async def _return(self, binding: Binding | None, result: Any, trigger_input: TriggerInput) -> Datum | None:
         if binding is None:
             return None
         if binding.type == "http":
             return encoded(binding, result)
         if result is not None:
-            await self._write(binding, encoded(binding, result), occasion)
+            await self._write(binding, encoded(binding, result), trigger_input)
         return None
 
     async def _call(self, function: Function, arguments: Mapping[str, Any], invocation_id: str) -> Any:
@@ -149,10 +158,10 @@ class Invoker:
         copied = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._pool, copied.run, call)
 
-    async def _arguments(self, function: Function, occasion: Occasion) -> dict[str, Any]:
-        arguments = {function.trigger.name: decoded(function.trigger, occasion.data, occasion.metadata)}
+    async def _arguments(self, function: Function, trigger_input: TriggerInput) -> dict[str, Any]:
+        arguments = {function.trigger.name: decoded(function.trigger, trigger_input.data, trigger_input.metadata)}
         for binding in function.inputs:
-            data = await self._read(binding, fill(binding.options["path"], occasion.values))
+            data = await self._read(binding, fill(binding.options["path"], trigger_input.values))
             arguments[binding.name] = None if data is None else decoded(binding, data, {})
         return arguments
 
@@ -166,24 +175,28 @@ class Invoker:
         except ResourceNotFoundError:
             return None
 
-    async def _write(self, binding: Binding, data: Datum, occasion: Occasion) -> None:
+    async def _write(self, binding: Binding, data: Datum, trigger_input: TriggerInput) -> None:
         if binding.type == "queue":
             for content in queue_messages(data):
                 await self._storage.send(binding.options["queueName"], content, binding.connection)
         else:
-            path = fill(binding.options["path"], occasion.values)
+            path = fill(binding.options["path"], trigger_input.values)
             await write_blob(self._storage.blobs(binding.connection), path, data.value)
 
 
 def decoded(binding: Binding, data: Any, metadata: Mapping[str, Datum]) -> Any:
-    """Turn a trigger's or an input's data into what the function's parameter wants."""
+    """Convert the data of a trigger or input to the type of the parameter."""
     if binding.deferred:
         return binding.converter.decode(data, trigger_metadata=metadata, pytype=binding.pytype)
     return binding.converter.decode(data, trigger_metadata=metadata)
 
 
 def encoded(binding: Binding, value: Any) -> Datum:
-    """Turn what a function gave into data for an output."""
+    """Convert a value of the function to data for an output binding.
+
+    Raises:
+        TypeError: the binding does not support the type.
+    """
     try:
         data: Datum = binding.converter.encode(value, expected_type=binding.pytype)
     except NotImplementedError as exc:
@@ -195,7 +208,7 @@ def encoded(binding: Binding, value: Any) -> Datum:
 
 
 def queue_messages(data: Datum) -> list[bytes]:
-    """The queue messages an output makes: a list is one message each."""
+    """The messages of a queue output: one for each item of a list."""
     if data.type != "json":
         return [data.value.encode() if isinstance(data.value, str) else data.value]
     content = json.loads(data.value)
@@ -206,23 +219,23 @@ def queue_messages(data: Datum) -> list[bytes]:
 def queue_message(item: Any) -> str:
     if isinstance(item, str):
         return item
-    if isinstance(item, dict) and item.keys() == {"id", "body"}:  # the library's form of a QueueMessage
+    if isinstance(item, dict) and item.keys() == {"id", "body"}:  # a QueueMessage, as the library encodes it
         return str(item["body"])
     return json.dumps(item)
 
 
-def context(function: Function, occasion: Occasion, invocation_id: str) -> Context:
+def context(function: Function, trigger_input: TriggerInput, invocation_id: str) -> Context:
     return Context(
         function_name=function.name,
         function_directory=str(function.folder),
         invocation_id=invocation_id,
         thread_local_storage=thread_local_storage,
-        trace_context=TraceContext(trace_parent=occasion.trace_parent, trace_state=occasion.trace_state),
-        retry_context=RetryContext(retry_count=occasion.retry_count),
+        trace_context=TraceContext(trace_parent=trigger_input.trace_parent, trace_state=trigger_input.trace_state),
+        retry_context=RetryContext(retry_count=trigger_input.retry_count),
     )
 
 
-def report(function: Function, outcome: str, invocation_id: str, duration_ms: float) -> None:
+def log_outcome(function: Function, outcome: str, invocation_id: str, duration_ms: float) -> None:
     level = {"Succeeded": logging.INFO, "Cancelled": logging.WARNING}.get(outcome, logging.ERROR)
     logger.log(
         level,

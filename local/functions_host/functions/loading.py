@@ -1,6 +1,6 @@
-"""Imports function_app.py from a folder and finds its one FunctionApp.
+"""Imports function_app.py from a folder and finds its FunctionApp.
 
-Follows Microsoft's own loader: https://github.com/Azure/azure-functions-python-worker (loader.py, functions.py)
+Follows Microsoft's loader: https://github.com/Azure/azure-functions-python-worker (loader.py, functions.py)
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from local.functions_host.settings import HostSettings
 
 @contextmanager
 def loaded_app(folder: Path, settings: HostSettings) -> Iterator[tuple[Function, ...]]:
-    """The functions of an app, ordered by name; the app's modules are forgotten again at the end.
+    """The functions of an app, sorted by name. At the end, the app's modules are removed from `sys.modules`.
 
     Raises:
-        AppRefused: no app, two apps, an import that fails, or one wrong function.
+        AppRefused: the import fails, there is not exactly one app, or a function is wrong.
     """
     script = Path(settings.values.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py"))
     with importable(folder, script.stem):
@@ -38,7 +38,7 @@ def loaded_app(folder: Path, settings: HostSettings) -> Iterator[tuple[Function,
 
 @contextmanager
 def importable(folder: Path, module: str) -> Iterator[None]:
-    """Let modules be imported from `folder`, and forget those that were."""
+    """Add `folder` to the import path; at the end, remove it and the modules imported from it."""
     already = str(folder) in sys.path
     before = set(sys.modules)
     if not already:
@@ -68,13 +68,17 @@ def import_script(folder: Path, script: Path) -> ModuleType:
 def decorated_functions(module: ModuleType, script: Path) -> list[Any]:
     app = find_app(module, script)
     try:
-        return list(app.get_functions())  # once only: a second call raises
+        return list(app.get_functions())  # a second call would raise
     except ValueError as exc:
         raise AppRefused(f"{script}: {exc}") from exc
 
 
 def find_app(module: ModuleType, script: Path) -> Any:
-    """The one FunctionApp among a module's names."""
+    """The only FunctionApp in a module.
+
+    Raises:
+        AppRefused: there is none, or more than one.
+    """
     apps = [value for value in vars(module).values() if isinstance(value, FunctionRegister)]
     if not apps:
         raise AppRefused(f"Could not find top level function app instances in {script}.")

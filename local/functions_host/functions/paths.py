@@ -1,4 +1,4 @@
-"""Blob path patterns such as `documents/{name}`: match a blob, fill in values."""
+"""Blob path patterns such as `documents/{name}`: match a blob, insert values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PARAMETER = re.compile(r"\{([A-Za-z][\w.-]*)\}")
 
 @dataclass(frozen=True)
 class PathPattern:
-    """`container/path`, either part with `{parameters}`. A parameter of the path may span "/"."""
+    """`container/path`; both parts may contain `{parameters}`. A parameter of the path may match "/"."""
 
     text: str
 
@@ -24,13 +24,13 @@ class PathPattern:
 
     @property
     def prefix(self) -> str:
-        """The beginning all its blobs share, `documents/` of `documents/{name}.txt`: what a subscription filters by."""
+        """The text before the first parameter, `documents/` of `documents/{name}.txt`: a subscription's filter."""
         match = PARAMETER.search(self.text)
         return self.text[: match.start()] if match else self.text
 
     @property
     def suffix(self) -> str:
-        """The end all its blobs share, `.txt` of `documents/{name}.txt`."""
+        """The text after the last parameter, `.txt` of `documents/{name}.txt`."""
         return PARAMETER.split(self.text)[-1]
 
     @cached_property
@@ -39,12 +39,12 @@ class PathPattern:
         return re.compile(f"{part_regex(container, '[^/]+')}/{part_regex(path, '.+') if path else '.+'}", re.DOTALL)
 
     def match(self, blob: str) -> dict[str, str] | None:
-        """Values of the parameters for a blob `container/name`, None when it does not match."""
+        """The parameters' values for a blob `container/name`; None if it does not match."""
         match = self._regex.fullmatch(blob)
         return match.groupdict() if match else None
 
     def filters(self, blob: str) -> bool:
-        """Whether an Event Grid subscription with this pattern's subject filter lets the blob's events through."""
+        """Whether an Event Grid subscription for this pattern delivers the blob's events."""
         return (
             blob.startswith(self.prefix) and blob.endswith(self.suffix)
             if "{" in self.text
@@ -61,10 +61,10 @@ def part_regex(text: str, anything: str) -> str:
 
 
 def fill(pattern: str, values: Mapping[str, str]) -> str:
-    """Put values in the place of `{parameters}`; `{rand-guid}` and `{datetime}` are always known.
+    """Replace `{parameters}` by values; `{rand-guid}` and `{datetime}` always have one.
 
     Raises:
-        ValueError: a value is not known.
+        ValueError: a parameter has no value.
     """
     lower = {name.lower(): value for name, value in values.items()}
 

@@ -1,4 +1,4 @@
-"""HTTP functions, the admin endpoint and the webhooks, as one ASGI app."""
+"""The host's ASGI app: HTTP functions, the admin endpoint and the webhooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from azure.functions.meta import Datum
 
 from local.functions_host.errors import AppRefused
 from local.functions_host.functions.index import Function
-from local.functions_host.functions.invocation import Invoker, Occasion
+from local.functions_host.functions.invocation import Invoker, TriggerInput
 from local.functions_host.http.asgi import (
     BodyTooLong,
     Disconnected,
@@ -32,14 +32,14 @@ logger = logging.getLogger(__name__)
 
 WEBHOOKS = "/runtime/webhooks/"
 ADMIN = "/admin/"
-HOME = b"Your Functions host is up and running.\n"
+WELCOME = b"Your Functions host is up and running.\n"
 
-RunByHand = Callable[[Function, str], bool]
+StartFunction = Callable[[Function, str], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpFunction:
-    """A function with an HTTP trigger. No methods means all of them."""
+    """A function with an HTTP trigger. An empty `methods` allows all methods."""
 
     function: Function
     route: Route
@@ -48,7 +48,7 @@ class HttpFunction:
 
     @classmethod
     def from_function(cls, function: Function, prefix: str) -> HttpFunction:
-        """Raises: AppRefused: its route is not understood."""
+        """Raises: AppRefused: its route is not valid."""
         options = function.trigger.options
         template = str(options.get("route") or function.name).strip("/")
         try:
@@ -63,19 +63,22 @@ class HttpFunction:
         )
 
     def match(self, request: Request) -> dict[str, str] | None:
-        """Route parameters, None when this function is not meant."""
+        """The route parameters; None if the method or the path does not match."""
         if self.methods and request.method not in self.methods:
             return None
         return self.route.match(request.path)
 
 
 class HttpApp:
-    """The host's HTTP side.
+    """The ASGI app.
 
     Args:
-        functions: All enabled functions, in the order in which routes are tried.
-        keys: Needed to get in; None leaves everything open.
-        run_by_hand: Starts a function for the admin endpoint; False when its input does not fit.
+        functions: All enabled functions; routes are tried in this order.
+        prefix: The route prefix, such as `api`.
+        invoker: Runs the functions.
+        webhooks: Answers Event Grid.
+        keys: The access keys; None if no key is required.
+        start_function: Starts a function for the admin endpoint; False if the input does not fit its trigger.
     """
 
     def __init__(
@@ -86,18 +89,18 @@ class HttpApp:
         invoker: Invoker,
         webhooks: Webhooks,
         keys: Keys | None,
-        run_by_hand: RunByHand,
+        start_function: StartFunction,
     ) -> None:
         self._functions = {function.name.lower(): function for function in functions}
         self._http = [HttpFunction.from_function(f, prefix) for f in functions if f.trigger.type == "httpTrigger"]
         self._invoker = invoker
         self._webhooks = webhooks
         self._keys = keys
-        self._run_by_hand = run_by_hand
+        self._run_by_hand = start_function
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            raise NotImplementedError(f"The host does not speak {scope['type']}.")
+            raise NotImplementedError(f"The host does not support {scope['type']}.")
         try:
             response = await self._answer(await read_request(scope, receive))
         except BodyTooLong:
@@ -109,27 +112,27 @@ class HttpApp:
     async def _answer(self, request: Request) -> Response:
         path = request.path.lower()
         if path.startswith((WEBHOOKS, ADMIN)):
-            return await self._own(request, path) if self._may(request, "admin") else Response(status=401)
+            return await self._internal(request, path) if self._is_allowed(request, "admin") else Response(status=401)
         for candidate in self._http:
             if (params := candidate.match(request)) is not None:
-                allowed = self._may(request, candidate.level)
+                allowed = self._is_allowed(request, candidate.level)
                 return await self._run(candidate.function, request, params) if allowed else Response(status=401)
-        return Response(status=200, body=HOME) if path == "/" else Response(status=404)
+        return Response(status=200, body=WELCOME) if path == "/" else Response(status=404)
 
-    def _may(self, request: Request, level: str) -> bool:
+    def _is_allowed(self, request: Request, level: str) -> bool:
         key = request.query.get("code") or request.headers.get("x-functions-key", "")
         return self._keys is None or self._keys.allow(level, key)
 
-    async def _own(self, request: Request, path: str) -> Response:
+    async def _internal(self, request: Request, path: str) -> Response:
         if path.startswith(WEBHOOKS):
             return await self._webhooks.answer(request, path.removeprefix(WEBHOOKS).strip("/"))
         return self._admin(request, path.removeprefix(ADMIN))
 
     async def _run(self, function: Function, request: Request, params: dict[str, str]) -> Response:
         try:
-            datum = await self._invoker.run(function, http_occasion(request, params))
+            datum = await self._invoker.run(function, http_trigger_input(request, params))
             return Response(status=204) if datum is None else http_response(datum)
-        except Exception:  # logged by the invoker; the caller learns nothing, as with the real host
+        except Exception:  # logged by the invoker; the response has no details, as in the real host
             return Response(status=500)
 
     def _admin(self, request: Request, path: str) -> Response:
@@ -150,8 +153,8 @@ class HttpApp:
         return Response(status=202 if accepted else 400)
 
 
-def http_occasion(request: Request, params: dict[str, str]) -> Occasion:
-    """A request as an HTTP trigger gets it."""
+def http_trigger_input(request: Request, params: dict[str, str]) -> TriggerInput:
+    """The input of an HTTP trigger."""
     body = Datum(request.body, "bytes")
     value: dict[str, Any] = {
         "method": Datum(request.method, "string"),
@@ -162,7 +165,7 @@ def http_occasion(request: Request, params: dict[str, str]) -> Occasion:
         "body": body,
     }
     is_json = request.headers.get("content-type", "").startswith("application/json")
-    return Occasion(
+    return TriggerInput(
         data=Datum(value, "http"),
         values=request.query | (json_values(body) if is_json else {}) | params,
         trace_parent=request.headers.get("traceparent", ""),
@@ -175,7 +178,7 @@ def strings(pairs: Iterable[tuple[str, str]]) -> dict[str, Datum]:
 
 
 def http_response(datum: Datum) -> Response:
-    """The response for what a function returned."""
+    """Convert the value that a function returned to a response."""
     if datum.type == "string":
         return Response(status=200, body=datum.value.encode(), headers=[("Content-Type", "text/plain; charset=utf-8")])
     headers = [(name, value.value) for name, value in datum.value["headers"].items()]

@@ -1,4 +1,4 @@
-"""The little of ASGI the host needs: read a request, send a response."""
+"""Reads a request and sends a response over ASGI."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-LONGEST_BODY_BYTES = 210 * 1024 * 1024  # as the real host's FUNCTIONS_REQUEST_BODY_SIZE_LIMIT
+MAX_BODY_BYTES = 210 * 1024 * 1024  # the real host's default of FUNCTIONS_REQUEST_BODY_SIZE_LIMIT
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """An HTTP request, read whole."""
+    """An HTTP request with its whole body."""
 
     method: str
     path: str  # percent-encoded, as it was sent
-    query: dict[str, str]  # duplicate names joined with ","
-    headers: dict[str, str]  # names in lower case, duplicates joined with ","
+    query: dict[str, str]  # values of the same name are joined with ","
+    headers: dict[str, str]  # names in lower case; values of the same name are joined with ","
     url: str
     body: bytes = b""
 
@@ -35,7 +35,7 @@ class Response:
     headers: Iterable[tuple[str, str]] = field(default=())
 
     async def send(self, send: Send) -> None:
-        """Send it, with its Content-Length."""
+        """Send the response with a Content-Length."""
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in self.headers
@@ -48,21 +48,23 @@ class Response:
 
 
 class BodyTooLong(Exception):
-    """More than `LONGEST_BODY_BYTES`."""
+    """The body is longer than `MAX_BODY_BYTES`."""
 
 
 class Disconnected(Exception):
-    """The caller went away before the request was complete."""
+    """The caller closed the connection before the request was complete."""
 
 
 async def read_request(scope: Scope, receive: Receive) -> Request:
     """Read a request.
 
     Raises:
-        BodyTooLong: its body is longer than the real host allows.
-        Disconnected: it never became complete.
+        BodyTooLong: the body is longer than the real host allows.
+        Disconnected: the caller closed the connection early.
     """
-    headers = joined((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"])
+    headers = join_duplicates(
+        (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
+    )
     path = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
     query = scope.get("query_string", b"").decode("latin-1")
     server = scope.get("server") or ("localhost", None)
@@ -70,7 +72,7 @@ async def read_request(scope: Scope, receive: Receive) -> Request:
     return Request(
         method=scope["method"],
         path=path,
-        query=joined(parse_qsl(query, keep_blank_values=True)),
+        query=join_duplicates(parse_qsl(query, keep_blank_values=True)),
         headers=headers,
         url=f"{scope.get('scheme', 'http')}://{host}{path}" + (f"?{query}" if query else ""),
         body=await read_body(receive),
@@ -85,13 +87,13 @@ async def read_body(receive: Receive) -> bytes:
             raise Disconnected
         chunks.append(message.get("body", b""))
         length_bytes += len(chunks[-1])
-        if length_bytes > LONGEST_BODY_BYTES:
+        if length_bytes > MAX_BODY_BYTES:
             raise BodyTooLong
         more = message.get("more_body", False)
     return b"".join(chunks)
 
 
-def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+def join_duplicates(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     result: dict[str, str] = {}
     for name, value in pairs:
         result[name] = f"{result[name]},{value}" if name in result else value

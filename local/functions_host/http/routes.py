@@ -1,6 +1,6 @@
 """Route templates of HTTP functions: `runs/{id:guid}`, `files/{*path}`, `items/{id?}`.
 
-There is no precedence among templates: the host tries functions by name and takes the first that matches.
+Templates have no precedence: the host tries the functions in the order of their names and takes the first match.
 
 Source: https://learn.microsoft.com/aspnet/core/fundamentals/routing#route-templates
 """
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
-PARAMETER = re.compile(r"\{((?:[^{}]|\{\{|\}\})+)\}")  # doubled braces belong to a regex constraint
-BODY = re.compile(
+ROUTE_PARAMETER = re.compile(r"\{((?:[^{}]|\{\{|\}\})+)\}")  # a regex constraint may contain doubled braces
+PARAMETER_PARTS = re.compile(
     r"(?P<star>\*{0,2})(?P<name>\w+)(?P<constraints>(?::\w+(?:\(.*\))?)*)(?:=(?P<default>[^?]*))?(?P<optional>\?)?"
 )
 
 
 def parses(read: Callable[[str], object]) -> Callable[[str], bool]:
-    """Whether a function can read a text."""
+    """A check that is true for a text that `read` accepts without a ValueError."""
 
     def check(text: str) -> bool:
         try:
@@ -33,7 +33,7 @@ def parses(read: Callable[[str], object]) -> Callable[[str], bool]:
     return check
 
 
-PLAIN: dict[str, Callable[[str], bool]] = {
+CHECKS: dict[str, Callable[[str], bool]] = {
     "int": lambda text: re.fullmatch(r"[+-]?\d{1,10}", text) is not None and -(2**31) <= int(text) < 2**31,
     "long": lambda text: re.fullmatch(r"[+-]?\d{1,19}", text) is not None and -(2**63) <= int(text) < 2**63,
     "bool": lambda text: text.lower() in {"true", "false"},
@@ -48,15 +48,15 @@ PLAIN: dict[str, Callable[[str], bool]] = {
 
 
 def constraint(text: str) -> Callable[[str], bool]:
-    """One constraint, `int` or `length(1,8)`.
+    """The check for a constraint such as `int` or `length(1,8)`.
 
     Raises:
-        ValueError: there is no such constraint.
+        ValueError: the constraint is not known.
     """
     name, _, rest = text.partition("(")
     name, argument = name.lower(), rest.removesuffix(")")
-    if name in PLAIN and not rest:
-        return PLAIN[name]
+    if name in CHECKS and not rest:
+        return CHECKS[name]
     if name == "regex":
         pattern = re.compile(argument.replace("{{", "{").replace("}}", "}"), re.IGNORECASE)
         return lambda value: pattern.search(value) is not None
@@ -73,7 +73,7 @@ def bounded(name: str, numbers: Sequence[int]) -> Callable[[str], bool]:
     highest = None if name in {"minlength", "min"} else numbers[-1]
 
     def check(text: str) -> bool:
-        if "length" not in name and not PLAIN["long"](text):
+        if "length" not in name and not CHECKS["long"](text):
             return False
         value = len(text) if "length" in name else int(text)
         return (lowest is None or value >= lowest) and (highest is None or value <= highest)
@@ -83,7 +83,7 @@ def bounded(name: str, numbers: Sequence[int]) -> Callable[[str], bool]:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A template, ready to match paths."""
+    """A compiled template."""
 
     regex: re.Pattern[str]
     constraints: tuple[tuple[str, Callable[[str], bool]], ...]
@@ -91,34 +91,34 @@ class Route:
 
     @classmethod
     def compile(cls, template: str) -> Route:
-        """Read a template such as `api/runs/{id}`.
+        """Compile a template such as `api/runs/{id}`.
 
         Raises:
-            ValueError: it is not a valid one.
+            ValueError: the template is not valid.
         """
         constraints: list[tuple[str, Callable[[str], bool]]] = []
         defaults: dict[str, str] = {}
         pattern = ""
         for segment in template.strip("/").split("/") if template.strip("/") else []:
-            part, can_be_absent = "", False
-            for index, text in enumerate(PARAMETER.split(segment)):
+            part, is_optional = "", False
+            for index, text in enumerate(ROUTE_PARAMETER.split(segment)):
                 if index % 2 == 0:
                     part += literal(text, segment)
                     continue
-                parameter = BODY.fullmatch(text)
+                parameter = PARAMETER_PARTS.fullmatch(text)
                 if parameter is None:
-                    raise ValueError(f"route segment {segment!r} is not understood")
+                    raise ValueError(f"route segment {segment!r} is not valid")
                 part += f"(?P<{parameter['name']}>{'.*' if parameter['star'] else '[^/]+'})"
                 constraints += [(parameter["name"], constraint(c)) for c in split_constraints(parameter["constraints"])]
                 if parameter["default"] is not None:
                     defaults[parameter["name"]] = parameter["default"]
-                can_be_absent = bool(parameter["optional"] or parameter["star"] or parameter["default"] is not None)
-            pattern += f"(?:/{part})?" if can_be_absent else f"/{part}"
+                is_optional = bool(parameter["optional"] or parameter["star"] or parameter["default"] is not None)
+            pattern += f"(?:/{part})?" if is_optional else f"/{part}"
         regex = re.compile(pattern + "/?", re.IGNORECASE | re.DOTALL)
         return cls(regex=regex, constraints=tuple(constraints), defaults=defaults)
 
     def match(self, raw_path: str) -> dict[str, str] | None:
-        """Parameters of a path as it was sent (percent-encoded), None when it does not match."""
+        """The parameters of a percent-encoded path; None if it does not match."""
         match = self.regex.fullmatch(raw_path if raw_path != "/" else "")
         if match is None:
             return None
@@ -130,12 +130,12 @@ class Route:
 
 def literal(text: str, segment: str) -> str:
     if "{" in text or "}" in text:
-        raise ValueError(f"route segment {segment!r} is not understood")
+        raise ValueError(f"route segment {segment!r} is not valid")
     return re.escape(text)
 
 
 def split_constraints(text: str) -> list[str]:
-    """`:int:range(1,5)` -> `int`, `range(1,5)`; colons inside brackets do not split."""
+    """`:int:range(1,5)` -> `int`, `range(1,5)`; colons in parentheses do not split."""
     parts, depth = [""], 0
     for character in text[1:]:
         depth += (character == "(") - (character == ")")

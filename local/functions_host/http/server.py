@@ -1,4 +1,4 @@
-"""Serves an ASGI app with uvicorn, on a port that is known before the first request."""
+"""Serves an ASGI app with uvicorn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import uvicorn
 
 
 class Server(uvicorn.Server):
-    """A uvicorn that leaves signals to its owner and says when it serves."""
+    """A uvicorn server that does not handle signals; `serves` is set when it accepts requests."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -29,10 +29,10 @@ class Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(app: Any, *, host: str = "127.0.0.1", port: int = 0, grace_s: int = 2) -> AsyncIterator[str]:
-    """Serve an app and yield its address, `http://127.0.0.1:<port>`; port 0 takes a free one.
+    """Serve an app and yield its address, `http://127.0.0.1:<port>`; port 0 takes a free port.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     config = uvicorn.Config(
         app,

@@ -13,7 +13,7 @@ from typing import Any
 from azure.functions.meta import Datum
 
 from local.functions_host.functions.index import Function
-from local.functions_host.functions.invocation import Invoker, Occasion
+from local.functions_host.functions.invocation import Invoker, TriggerInput
 from local.functions_host.http.asgi import Request, Response
 from local.functions_host.storage_events.events import blob_message
 from local.functions_host.triggers.blobs import BlobTriggers
@@ -23,7 +23,7 @@ Deliver = Callable[[list[dict[str, Any]]], Awaitable[Response]]
 
 
 class Webhooks:
-    """Answers both webhooks for the functions that are enabled."""
+    """Answers both webhooks; `functions` are those that are enabled."""
 
     def __init__(self, functions: Mapping[str, Function], blobs: BlobTriggers | None, invoker: Invoker) -> None:
         self._event_grid = {
@@ -46,13 +46,13 @@ class Webhooks:
         return Response(status=404)
 
     async def _notify(self, function: Function, events: list[dict[str, Any]]) -> Response:
-        runs = (self._invoker.run(function, event_occasion(event)) for event in events)
+        runs = (self._invoker.run(function, event_trigger_input(event)) for event in events)
         outcomes = await asyncio.gather(*runs, return_exceptions=True)
         return Response(status=500 if any(isinstance(outcome, Exception) for outcome in outcomes) else 202)
 
 
 async def handshake_or(request: Request, deliver: Deliver) -> Response:
-    """Answer a subscription's handshake, or deliver the events of a notification."""
+    """Answer the handshake of a subscription, or deliver the events of a notification."""
     if request.method == "OPTIONS" and (origin := request.headers.get("webhook-request-origin")):
         return Response(status=200, headers=[("WebHook-Allowed-Origin", origin), ("WebHook-Allowed-Rate", "*")])
     event_type = request.headers.get(EVENT_TYPE, "").lower()
@@ -69,7 +69,7 @@ async def handshake_or(request: Request, deliver: Deliver) -> Response:
 
 
 async def enqueue(blobs: BlobTriggers, function_id: str, events: list[dict[str, Any]]) -> Response:
-    """Put events on the blob triggers' queue. As in the real host, a function that is not there is not missed here."""
+    """Put events on the blob triggers' internal queue. As in the real host, the function id is not checked here."""
     try:
         messages = [blob_message(function_id, event) for event in events]
     except ValueError:
@@ -80,10 +80,10 @@ async def enqueue(blobs: BlobTriggers, function_id: str, events: list[dict[str, 
 
 
 def read_events(body: bytes) -> list[dict[str, Any]]:
-    """The events of a delivery, which is a list or (CloudEvents) one event.
+    """The events of a delivery: a list, or a single event (CloudEvents).
 
     Raises:
-        ValueError: it is not JSON, or no list of objects.
+        ValueError: the body is not JSON, or an event is not an object.
     """
     content = json.loads(body)
     events = content if isinstance(content, list) else [content]
@@ -92,9 +92,9 @@ def read_events(body: bytes) -> list[dict[str, Any]]:
     return events
 
 
-def event_occasion(event: Mapping[str, Any]) -> Occasion:
-    """One event as an Event Grid trigger gets it."""
-    return Occasion(data=Datum(json.dumps(event), "json"))
+def event_trigger_input(event: Mapping[str, Any]) -> TriggerInput:
+    """The input of an Event Grid trigger."""
+    return TriggerInput(data=Datum(json.dumps(event), "json"))
 
 
 def json_response(content: object, status: int = 200) -> Response:

@@ -1,7 +1,7 @@
-"""The part of Event Grid: turns what the access log shows into storage events and delivers them.
+"""A local Event Grid: creates storage events from the requests in the access log, and delivers them.
 
 BlobCreated goes to the blob triggers with source EventGrid, BlobDeleted to the queues of `--event-queue`. Delivery is
-at least once: the position in the log is saved only after the events before it have been put on a queue.
+at least once: the position in the log is saved only after all events before it are on a queue.
 
 Source: https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage
 """
@@ -36,14 +36,18 @@ RETRY_EVERY_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class EventQueue:
-    """A subscription: BlobDeleted events of a container go to a storage queue."""
+    """A subscription that sends the BlobDeleted events of a container to a storage queue."""
 
     container: str
     queue: str
 
     @classmethod
     def parse(cls, text: str) -> EventQueue:
-        """From `container=queue`. Raises: ValueError: it is something else."""
+        """Parse `container=queue`.
+
+        Raises:
+            ValueError: the text has another form.
+        """
         container, equals, queue = text.partition("=")
         if not (container and equals and queue):
             raise ValueError(f"{text!r} is not CONTAINER=QUEUE")
@@ -56,7 +60,7 @@ def storage_event(access: Access, *, account: str, blob_url: str) -> dict[str, A
     Args:
         access: The request that wrote or deleted the blob.
         account: Name of the storage account.
-        blob_url: Address of its blob service.
+        blob_url: URL of its blob service.
     """
     if access.blob_deleted:
         event_type, api = DELETED, "DeleteBlob"
@@ -81,22 +85,22 @@ def storage_event(access: Access, *, account: str, blob_url: str) -> dict[str, A
 
 
 def blob_message(function_id: str, event: Mapping[str, Any]) -> BlobMessage:
-    """What the blobs webhook puts on the internal queue for an event.
+    """The message for the internal queue that the blobs webhook creates from an event.
 
     Raises:
-        ValueError: the event has no subject of a blob.
+        ValueError: the event's subject is not a blob.
     """
     prefix = "/blobServices/default/containers/"
     container, found, blob = str(event.get("subject", "")).removeprefix(prefix).partition("/blobs/")
     if not found:
-        raise ValueError("The event's subject names no blob.")
+        raise ValueError("The event's subject is not a blob.")
     data = event.get("data")
     etag = data.get("eTag") if isinstance(data, dict) else ""
     return BlobMessage(function_id=function_id, container=container, blob=blob, etag=str(etag or ""))
 
 
 class EventGrid:
-    """Delivers the events of one account; `deliver` comes back when they are safe on a queue."""
+    """Delivers the events of a storage account."""
 
     def __init__(self, storage: Storage, triggers: BlobTriggers | None, queues: Sequence[EventQueue]) -> None:
         self._storage = storage
@@ -104,11 +108,15 @@ class EventGrid:
         self._queues = queues
 
     async def deliver(self, access: Access) -> bool:
-        """Deliver what a request to storage means for the subscribers; False when it means nothing to any."""
+        """Send the events of a storage request to all subscribers, and retry until they are on a queue.
+
+        Returns:
+            Whether there was a subscriber.
+        """
         while True:
             try:
                 return await self._deliver(access)
-            except AzureError as exc:  # Event Grid, too, tries again
+            except AzureError as exc:  # Event Grid retries, too
                 logger.warning("event.delivery_failed", extra={"blob": access.name, "error": str(exc)})
                 await asyncio.sleep(RETRY_EVERY_S)
 
@@ -130,6 +138,6 @@ class EventGrid:
         return delivered
 
     async def _send(self, queue: str, event: Mapping[str, Any]) -> None:
-        """Event Grid's own encoding is base64, whatever host.json says."""
+        """Send an event to a queue. Event Grid always uses base64, independent of host.json."""
         content = encode(json.dumps(event).encode(), as_base64=True)
         await send_raw(self._storage.queues().get_queue_client(queue), content)

@@ -1,4 +1,4 @@
-"""What Azurite's access log shows, handed to the listeners, the blob triggers and Event Grid."""
+"""Passes the requests in Azurite's access log to the queue listeners, the blob triggers and Event Grid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DELIVER_AT_ONCE = 8
 
 
 class Feed:
-    """Hands what the access log shows to the listeners, the blob triggers and Event Grid."""
+    """Follows the access log: wakes queue listeners, and passes written and deleted blobs on."""
 
     def __init__(self, event_grid: EventGrid, blobs: BlobTriggers | None, listeners: Sequence[QueueListener]) -> None:
         self._event_grid = event_grid
@@ -41,7 +41,7 @@ class Feed:
                 self.save()
 
     def save(self) -> None:
-        """Keep the position, so that the next start goes on from here."""
+        """Save the position in the log; the next start continues there."""
         if self._position:
             self._position.save()
 
@@ -51,18 +51,18 @@ class Feed:
         since_s = (datetime.now(UTC) - access.at).total_seconds()
         for listener in self._listeners:
             if listener.queue == access.area:
-                listener.wake(min(delay_s, delay_s + 1 - since_s))  # an old line: its time has whole seconds
+                listener.wake(min(delay_s, delay_s + 1 - since_s))  # + 1: the log's times are truncated to seconds
 
     async def _deliver(self, access: Access) -> bool:
         async with self._at_once:
             if self._blobs and access.blob_written:
                 try:
                     await self._blobs.written(access)
-                except AzureError as exc:  # the next list finds it
+                except AzureError as exc:  # the next container scan finds the blob
                     logger.warning("blob.look_failed", extra={"blob": access.name, "error": str(exc)})
             return await self._event_grid.deliver(access)
 
 
 def position_file(log: Path, host_id: str) -> Path:
-    """Beside the log, one for each app."""
+    """The file for the position: next to the log, one for each app."""
     return log.with_name(f"{log.name}.{host_id}.position")

@@ -1,7 +1,10 @@
-"""Blob triggers of both sources, through the queue `azure-webjobs-blobtrigger-<host id>` as in the real host.
+"""Blob triggers of both sources.
 
-`LogsAndContainerScan` finds blobs itself (access log, and a slow full list as safety net) and runs once for each ETag:
-receipts in `azure-webjobs-hosts` say what is done. `EventGrid` runs for every event it is sent, without any such check.
+As in the real host, each blob goes through the internal queue `azure-webjobs-blobtrigger-<host id>`.
+
+With `LogsAndContainerScan`, the host looks for blobs in the access log and, as a fallback, lists the container. The
+function runs once for each etag; receipts in `azure-webjobs-hosts` record that. With `EventGrid`, the function runs for
+every event, without such a check.
 
 Source: https://github.com/Azure/azure-sdk-for-net sdk/storage/Microsoft.Azure.WebJobs.Extensions.Storage.Blobs
 """
@@ -23,7 +26,7 @@ from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClien
 from local.functions_host.access_log import Access
 from local.functions_host.functions.blob_data import blob_metadata, blob_reference, content_datum
 from local.functions_host.functions.index import Function
-from local.functions_host.functions.invocation import Invoker, Occasion
+from local.functions_host.functions.invocation import Invoker, TriggerInput
 from local.functions_host.functions.paths import PathPattern
 from local.functions_host.storage import Storage
 from local.functions_host.triggers.queues import Received
@@ -37,7 +40,7 @@ LIST_EVERY_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class BlobTrigger:
-    """A function that runs for blobs of one path."""
+    """A function with a blob trigger."""
 
     function: Function
     path: PathPattern
@@ -60,7 +63,7 @@ class BlobTrigger:
 
 @dataclass(frozen=True, kw_only=True)
 class BlobMessage:
-    """What waits in the internal queue, in the real host's JSON."""
+    """A message of the internal queue, in the real host's JSON format."""
 
     function_id: str
     container: str
@@ -84,7 +87,7 @@ class BlobMessage:
 
     @classmethod
     def from_json(cls, content: bytes) -> BlobMessage:
-        """Raises: ValueError, KeyError: it is no such message."""
+        """Raises: ValueError, KeyError: the content has another format."""
         data: dict[str, Any] = json.loads(content)
         return cls(
             function_id=data["FunctionId"],
@@ -95,7 +98,7 @@ class BlobMessage:
 
 
 class Receipts:
-    """Which ETags a function has done: `blobreceipts/<host id>/<function id>/"<etag>"/<container>/<blob>`."""
+    """Blobs that mark processed versions: `blobreceipts/<host id>/<function id>/"<etag>"/<container>/<blob>`."""
 
     def __init__(self, service: BlobServiceClient, host_id: str) -> None:
         self._container: ContainerClient = service.get_container_client(HOSTS_CONTAINER)
@@ -105,7 +108,7 @@ class Receipts:
         return f'blobreceipts/{self._host_id}/{message.function_id}/"{message.etag}"/{message.path}'
 
     async def has(self, message: BlobMessage) -> bool:
-        """Whether this version of the blob is done."""
+        """Whether this version of the blob was processed."""
         return bool(await self._container.get_blob_client(self._name(message)).exists())
 
     async def names(self, function: Function) -> set[str]:
@@ -120,7 +123,7 @@ class Receipts:
         return self._name(message) in names
 
     async def write(self, message: BlobMessage) -> None:
-        """Note that this version is done."""
+        """Mark this version as processed."""
         receipt = self._container.get_blob_client(self._name(message))
         try:
             await receipt.upload_blob(b"", overwrite=True)
@@ -133,11 +136,11 @@ class Receipts:
 
 
 class BlobTriggers:
-    """All blob triggers of the app: finds blobs, queues them, runs their functions.
+    """All blob triggers of the app: finds blobs, puts them on the internal queue, runs the functions.
 
-    Args:
-        triggers: Those that are enabled.
-        queue: The internal queue; the host creates it.
+    Attributes:
+        queue: Name of the internal queue; the host creates it.
+        queued: Is called after a message was put on the internal queue.
     """
 
     def __init__(
@@ -149,18 +152,18 @@ class BlobTriggers:
         self._invoker = invoker
         self._list_every_s = list_every_s
         self._receipts = Receipts(storage.blobs(), host_id)
-        self._queued: set[tuple[str, str, str]] = set()  # function id, path, etag: queued by this process
+        self._queued: set[tuple[str, str, str]] = set()  # function id, path, etag; queued by this process
         self._running: set[tuple[str, str, str]] = set()
-        self.queued: Callable[[], None] = lambda: None  # called after a message was put on the internal queue
+        self.queued: Callable[[], None] = lambda: None
 
     @property
     def scanned(self) -> list[BlobTrigger]:
-        """Those that look for blobs themselves."""
+        """Triggers with source LogsAndContainerScan."""
         return [trigger for trigger in self._triggers.values() if not trigger.event_grid]
 
     @property
     def subscribed(self) -> list[BlobTrigger]:
-        """Those that are sent events."""
+        """Triggers with source EventGrid."""
         return [trigger for trigger in self._triggers.values() if trigger.event_grid]
 
     async def enqueue(self, message: BlobMessage) -> None:
@@ -169,7 +172,7 @@ class BlobTriggers:
         self.queued()
 
     async def scan(self) -> None:
-        """List the containers again and again, for what the access log did not show."""
+        """List the containers regularly, to find blobs that are not in the access log."""
         while True:
             for trigger in self.scanned:
                 try:
@@ -195,7 +198,7 @@ class BlobTriggers:
             return
 
     async def written(self, access: Access) -> None:
-        """A blob was written: queue it for the triggers that look for blobs themselves."""
+        """Queue a blob that was written, for the triggers with source LogsAndContainerScan."""
         for trigger in self.scanned:
             if trigger.path.container != access.area or trigger.path.match(f"{access.area}/{access.name}") is None:
                 continue
@@ -207,7 +210,7 @@ class BlobTriggers:
             await self._found(self._message(trigger, access.name, properties.etag))
 
     async def _found(self, message: BlobMessage) -> None:
-        """Queue a version, once in this process; whether an earlier one has done it is asked when its turn comes."""
+        """Queue a version once per process. Receipts of earlier processes are checked when the message is handled."""
         if self._key(message) in self._queued:
             return
         self._queued.add(self._key(message))
@@ -225,16 +228,16 @@ class BlobTriggers:
         return message.function_id, message.path, message.etag
 
     async def handle(self, received: Received) -> None:
-        """Run the function of one message of the internal queue."""
+        """Run the function for a message of the internal queue."""
         message = BlobMessage.from_json(received.content)
         trigger = self._triggers.get(message.function_id)
-        if trigger is None:  # as the real host does: a misspelt or renamed function loses its blobs silently
+        if trigger is None:  # as in the real host, messages for an unknown or renamed function are dropped
             logger.debug("blob.unknown_function", extra={"function": message.function_id})
             return
         client = self._storage.blobs(trigger.connection).get_blob_client(message.container, message.blob)
         try:
             properties = await client.get_blob_properties()
-        except ResourceNotFoundError:  # deleted meanwhile
+        except ResourceNotFoundError:  # the blob was deleted in the meantime
             return
         if trigger.event_grid:
             await self._run(trigger, message, client, properties)
@@ -251,7 +254,7 @@ class BlobTriggers:
         last_try: bool,
     ) -> None:
         current = self._message(trigger, message.blob, properties.etag)
-        if current.etag != message.etag:  # a newer version is there
+        if current.etag != message.etag:  # there is a newer version
             await self._found(current)
             return
         key = self._key(message)
@@ -262,7 +265,7 @@ class BlobTriggers:
             await self._run(trigger, message, client, properties)
             await self._receipts.write(message)
         except Exception:
-            if last_try:  # it goes to poison: a restart must not begin anew with it
+            if last_try:  # the message goes to the poison queue; a restart must not run the function again
                 await self._receipts.write(message)
             raise
         finally:
@@ -281,7 +284,7 @@ class BlobTriggers:
         metadata = blob_metadata(client, message.path, properties)
         await self._invoker.run(
             trigger.function,
-            Occasion(
+            TriggerInput(
                 data=data,
                 metadata=metadata | {name: Datum(value, "string") for name, value in parameters.items()},
                 values={"blobTrigger": message.path} | parameters,
@@ -289,7 +292,7 @@ class BlobTriggers:
         )
 
     async def run_for_path(self, function: Function, path: str) -> None:
-        """Run a function for a blob `container/name`, asked for by the admin endpoint."""
+        """Run a function for the blob `container/name`; for the admin endpoint."""
         trigger = self._triggers[function.id]
         container, _, blob = path.partition("/")
         client = self._storage.blobs(trigger.connection).get_blob_client(container, blob)

@@ -1,4 +1,4 @@
-"""Receives queue messages and hands them to a function, with the real host's rules for retries and poison.
+"""Receives queue messages and runs functions for them, with the real host's rules for retries and poison queues.
 
 Source: https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger
 """
@@ -18,39 +18,39 @@ from azure.functions.meta import Datum
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from local.functions_host.functions.invocation import Occasion
+from local.functions_host.functions.invocation import TriggerInput
 from local.functions_host.settings import QueueOptions
 from local.functions_host.storage import decode, send_raw
 
 logger = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.1
-LEASE_S = 600  # how long a received message is hidden; renewed when half of it is over
-CLOCK_MARGIN_S = 0.002  # storage counts in milliseconds
+LEASE_S = 600  # visibility timeout of a received message; renewed after half of it
+CLOCK_MARGIN_S = 0.002  # storage rounds times to milliseconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Received:
-    """A queue message whose content could be decoded."""
+    """A received queue message with its decoded content."""
 
     content: bytes
     message: QueueMessage
-    last_try: bool = False  # when this fails, the message goes to poison
+    last_try: bool = False  # if this attempt fails, the message goes to the poison queue
 
 
 Handler = Callable[[Received], Awaitable[None]]
 
 
 class QueueListener:
-    """Watches one queue.
+    """Receives the messages of a queue.
 
     Args:
-        service: The account the queue is in.
-        queue: Its name; it is never created here.
-        poison: Where messages go that failed `max_dequeue_count` times; created when needed.
-        handle: Called for each message; raising means that it failed.
+        service: Client of the storage account.
+        queue: Name of the queue; the listener does not create it.
+        poison: Name of the queue for messages that failed `max_dequeue_count` times; created if needed.
+        handle: Called for each message; the message failed if it raises.
         options: From host.json.
-        lease_s: How long a received message stays hidden.
+        lease_s: Visibility timeout of a received message.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class QueueListener:
         self._running: set[asyncio.Task[None]] = set()
 
     def wake(self, after_s: float = 0.0) -> None:
-        """Look for messages now, or when `after_s` seconds are over."""
+        """Receive messages now, or in `after_s` seconds."""
         if after_s <= 0:
             self._look.set()
         else:
             asyncio.get_running_loop().call_later(after_s + CLOCK_MARGIN_S, self._look.set)
 
     async def run(self) -> None:
-        """Receive until cancelled; calls that are running then go on, see `finish`."""
+        """Receive messages until cancelled. Running calls continue after that, see `finish`."""
         wait_s = FIRST_WAIT_S
         while True:
             await self._until_free()
@@ -98,7 +98,7 @@ class QueueListener:
                 wait_s = min(wait_s * 2, self._options.max_polling_interval_s)
 
     async def finish(self, *, within_s: float) -> None:
-        """Wait for the calls that are running, then cancel the rest: their messages become visible again."""
+        """Wait for running calls, then cancel the rest; the messages of these become visible again."""
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=within_s)
             for task in late:
@@ -117,7 +117,7 @@ class QueueListener:
         except (ResourceNotFoundError, StopAsyncIteration):  # no queue yet
             return []
         except (AzureError, OSError) as exc:
-            if not self._failing:  # once, not at every look
+            if not self._failing:  # log the first failure only
                 logger.warning("queue.receive_failed", extra={"queue": self.queue, "error": str(exc)})
             self._failing = True
             return []
@@ -133,20 +133,22 @@ class QueueListener:
         try:
             await self._attempt(message)
         except AzureError as exc:
-            logger.warning("queue.message_lost", extra={"queue": self.queue, "id": message.id, "error": str(exc)})
+            logger.warning(
+                "queue.message_not_settled", extra={"queue": self.queue, "id": message.id, "error": str(exc)}
+            )
 
     async def _attempt(self, message: QueueMessage) -> None:
         if (message.dequeue_count or 1) > self._options.max_dequeue_count:
-            await self._to_poison(message)
+            await self._move_to_poison(message)
             return
         try:
             content = decode(message.content, as_base64=self._options.base64)
         except ValueError:
             logger.error("queue.message_undecodable", extra={"queue": self.queue, "id": message.id})
-            await self._to_poison(message)
+            await self._move_to_poison(message)
             return
         try:
-            async with self._kept_hidden(message):
+            async with self._lease_renewed(message):
                 last_try = (message.dequeue_count or 1) >= self._options.max_dequeue_count
                 await self._handle(Received(content=content, message=message, last_try=last_try))
         except asyncio.CancelledError:
@@ -159,7 +161,7 @@ class QueueListener:
 
     async def _failed(self, message: QueueMessage) -> None:
         if (message.dequeue_count or 1) >= self._options.max_dequeue_count:
-            await self._to_poison(message)
+            await self._move_to_poison(message)
         else:
             await self._release(message, after_s=self._options.retry_delay_s)
 
@@ -167,7 +169,7 @@ class QueueListener:
         await self._client.update_message(message.id, message.pop_receipt, visibility_timeout=int(after_s))
         self.wake(after_s)
 
-    async def _to_poison(self, message: QueueMessage) -> None:
+    async def _move_to_poison(self, message: QueueMessage) -> None:
         logger.warning(
             "queue.message_poisoned",
             extra={"queue": self.queue, "id": message.id, "poison_queue": self._poison.queue_name},
@@ -176,7 +178,7 @@ class QueueListener:
         await self._client.delete_message(message.id, message.pop_receipt)
 
     @asynccontextmanager
-    async def _kept_hidden(self, message: QueueMessage) -> AsyncIterator[None]:
+    async def _lease_renewed(self, message: QueueMessage) -> AsyncIterator[None]:
         task = asyncio.create_task(self._renew(message))
         try:
             yield
@@ -198,7 +200,7 @@ class QueueListener:
 
 
 async def happened(event: asyncio.Event, *, within_s: float) -> bool:
-    """Wait for an event; False when the time is over first."""
+    """Wait for an event; False if it does not happen within `within_s`."""
     try:
         async with asyncio.timeout(within_s):
             await event.wait()
@@ -207,21 +209,21 @@ async def happened(event: asyncio.Event, *, within_s: float) -> bool:
     return True
 
 
-def occasion(received: Received, queue: str) -> Occasion:
-    """A queue message as a queue trigger gets it."""
+def queue_trigger_input(received: Received, queue: str) -> TriggerInput:
+    """The input of a queue trigger."""
     message = received.message
-    data = text_or_bytes(received.content)  # a trigger parameter of type bytes gets text, too, as in the real worker
+    data = text_or_bytes(received.content)  # as in the real worker, a parameter of type bytes gets text, too
     values = {"queueTrigger": data.value if data.type == "string" else "", "id": str(message.id)}
-    return Occasion(
+    return TriggerInput(
         data=data,
         metadata={
             "QueueTrigger": Datum(values["queueTrigger"], "string"),
             "Id": Datum(message.id, "string"),
             "PopReceipt": Datum(message.pop_receipt, "string"),
             "DequeueCount": Datum(json.dumps(message.dequeue_count), "json"),
-            "InsertionTime": moment(message.inserted_on),
-            "ExpirationTime": moment(message.expires_on),
-            "NextVisibleTime": moment(message.next_visible_on),
+            "InsertionTime": time_datum(message.inserted_on),
+            "ExpirationTime": time_datum(message.expires_on),
+            "NextVisibleTime": time_datum(message.next_visible_on),
         },
         values=values | {"dequeueCount": str(message.dequeue_count)} | json_values(data),
         retry_count=max((message.dequeue_count or 1) - 1, 0),
@@ -229,7 +231,7 @@ def occasion(received: Received, queue: str) -> Occasion:
 
 
 def text_or_bytes(content: bytes) -> Datum:
-    """A string datum, bytes when the content is not UTF-8."""
+    """The content as text if it is UTF-8, else as bytes."""
     try:
         return Datum(content.decode(), "string")
     except UnicodeDecodeError:
@@ -237,7 +239,7 @@ def text_or_bytes(content: bytes) -> Datum:
 
 
 def json_values(data: Datum) -> dict[str, str]:
-    """The plain values of a JSON object, for `{x}` in other bindings."""
+    """The strings and numbers of a JSON object, for `{parameters}` in other bindings."""
     try:
         content = json.loads(data.value)
     except ValueError:
@@ -247,5 +249,5 @@ def json_values(data: Datum) -> dict[str, str]:
     return {name: str(value) for name, value in content.items() if isinstance(value, (str, int, float))}
 
 
-def moment(at: datetime | None) -> Datum:
+def time_datum(at: datetime | None) -> Datum:
     return Datum(json.dumps(at.isoformat() if at else None), "json")

@@ -15,12 +15,12 @@ from azure.functions.meta import Datum
 from local.functions_host.background import Background
 from local.functions_host.errors import AppRefused
 from local.functions_host.functions.index import Function
-from local.functions_host.functions.invocation import Invoker, Occasion
+from local.functions_host.functions.invocation import Invoker, TriggerInput
 from local.functions_host.settings import time_span
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-FIELDS = {  # name: lowest, highest, names of the values from the lowest on
+FIELDS = {  # field: lowest value, highest value, names of the values
     "second": (0, 59, ()),
     "minute": (0, 59, ()),
     "hour": (0, 23, ()),
@@ -28,8 +28,8 @@ FIELDS = {  # name: lowest, highest, names of the values from the lowest on
     "month": (1, 12, MONTHS),
     "weekday": (0, 6, DAYS),
 }
-LONGEST_GAP = timedelta(days=366 * 8 + 1)  # 29 February around a year like 2100
-LONGEST_SLEEP_S = 30.0  # a laptop that slept looks at the clock soon after
+LONGEST_GAP = timedelta(days=366 * 8 + 1)  # from 29 February 2096 to 2104: 2100 is no leap year
+LONGEST_SLEEP_S = 30.0  # after a laptop wakes up from sleep, the timer is at most this late
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Every:
 
 @dataclass(frozen=True, kw_only=True)
 class Crontab:
-    """When all fields match, day and weekday both. Times are UTC."""
+    """An NCRONTAB schedule in UTC: all fields must match, both day and weekday."""
 
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
@@ -55,7 +55,7 @@ class Crontab:
     weekdays: frozenset[int]  # 0 is Sunday
 
     def after(self, at: datetime) -> datetime | None:
-        """The next run, None when there will never be one."""
+        """The next run; None if there is none."""
         day = at.date()
         while day - at.date() < LONGEST_GAP:
             if day.month in self.months and day.day in self.days and day.isoweekday() % 7 in self.weekdays:
@@ -74,10 +74,10 @@ Schedule = Every | Crontab
 
 
 def parse_schedule(text: str) -> Schedule:
-    """A six-field NCRONTAB expression (five fields: second 0) or a time span.
+    """Parse an NCRONTAB expression of six fields (or five, for second 0) or a time span.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither.
     """
     if ":" in text:
         return Every(interval=time_span(text))
@@ -100,7 +100,7 @@ def parse_schedule(text: str) -> Schedule:
 
 
 def field_values(text: str, name: str) -> frozenset[int]:
-    """The values one field allows: `*`, `5`, `1-5`, `*/10`, `10/20`, `mon`, and lists of these."""
+    """The values of a field such as `*`, `5`, `1-5`, `*/10`, `10/20`, `mon`, or a list of these."""
     return frozenset(value for part in text.split(",") for value in part_values(part, name))
 
 
@@ -131,7 +131,11 @@ def field_value(text: str, name: str) -> int:
 
 
 class Timer:
-    """Runs one function by its schedule, one run after the other; a failed run changes nothing."""
+    """Runs a function by its schedule. Runs do not overlap; the schedule continues after a failed run.
+
+    Raises:
+        AppRefused: the schedule is not valid.
+    """
 
     def __init__(self, function: Function, invoker: Invoker, runs: Background) -> None:
         options = function.trigger.options
@@ -145,7 +149,7 @@ class Timer:
         self._runs = runs
 
     async def run(self) -> None:
-        """Run until cancelled, or until no run will ever come."""
+        """Run the function by its schedule, until cancelled or until there is no next run."""
         last: datetime | None = None
         if self._run_on_startup:
             last = datetime.now(UTC)
@@ -156,13 +160,13 @@ class Timer:
             last = due_at
 
     async def run_once(self, *, last: datetime | None = None) -> None:
-        """Run the function now. Errors are logged by the invoker and go no further."""
-        await asyncio.gather(self._invoker.run(self._function, self._occasion(last)), return_exceptions=True)
+        """Run the function now. The invoker logs its error; this method does not raise it."""
+        await asyncio.gather(self._invoker.run(self._function, self._trigger_input(last)), return_exceptions=True)
 
     async def _run_to_end(self, last: datetime | None) -> None:
-        await asyncio.shield(self._runs.start(self.run_once(last=last)))  # a stopping host lets it end
+        await asyncio.shield(self._runs.start(self.run_once(last=last)))  # the run continues if the host stops
 
-    def _occasion(self, last: datetime | None) -> Occasion:
+    def _trigger_input(self, last: datetime | None) -> TriggerInput:
         now = datetime.now(UTC)
         following = self._schedule.after(now)
         status = {
@@ -171,9 +175,9 @@ class Timer:
             "Next": (following or datetime.max.replace(tzinfo=UTC)).isoformat(),
         }
         data = {"IsPastDue": False, "Schedule": {"AdjustForDST": True}, "ScheduleStatus": status}
-        return Occasion(data=Datum(json.dumps(data), "json"))
+        return TriggerInput(data=Datum(json.dumps(data), "json"))
 
 
 async def sleep_until(at: datetime) -> None:
-    while (left_s := (at - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 (it waits for the clock)
+    while (left_s := (at - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 (waits for the clock, not for an event)
         await asyncio.sleep(min(left_s, LONGEST_SLEEP_S))

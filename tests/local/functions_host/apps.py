@@ -28,7 +28,7 @@ DEADLINE_S = 15.0
 
 
 def write_app(folder: Path, source: str, *, host_json: Mapping[str, Any] | None = None, header: str = HEADER) -> Path:
-    """A function_app.py (its functions note what they got in `calls`) and a host.json."""
+    """Write a function_app.py, whose functions append their arguments to `calls`, and a host.json."""
     folder.mkdir(exist_ok=True)
     (folder / "function_app.py").write_text(header + textwrap.dedent(source))
     (folder / "host.json").write_text(json.dumps({"version": "2.0"} | dict(host_json or {})))
@@ -36,18 +36,18 @@ def write_app(folder: Path, source: str, *, host_json: Mapping[str, Any] | None 
 
 
 def unique(prefix: str) -> str:
-    """A name no other test uses."""
+    """A name that no other test uses."""
     return f"{prefix}-{uuid.uuid4().hex[:12]}"
 
 
 def calls() -> list[Any]:
-    """What the running app's functions noted."""
+    """The list `calls` of the running app."""
     noted: list[Any] = sys.modules["function_app"].calls
     return noted
 
 
 async def until(condition: Callable[[], Any] | Callable[[], Awaitable[Any]], *, within_s: float = DEADLINE_S) -> Any:
-    """Wait until a condition, plain or async, is true, and return its value."""
+    """Wait until a condition, sync or async, is true, and return its value."""
     deadline = time.monotonic() + within_s
     while True:
         value = condition()
@@ -55,14 +55,14 @@ async def until(condition: Callable[[], Any] | Callable[[], Awaitable[Any]], *, 
             value = await value
         if value:
             return value
-        assert time.monotonic() < deadline, "the condition never became true"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         await asyncio.sleep(0.005)
 
 
 def host(
     folder: Path, azurite: Azurite | None = None, environ: Mapping[str, str] | None = None, **options: Any
 ) -> Host:
-    """A host of an app, its storage the given Azurite and its pace that of a test."""
+    """A host for an app, with Azurite as its storage and a short grace period."""
     storage = {"AzureWebJobsStorage": azurite.connection_string} if azurite else {}
     if azurite:
         options.setdefault("access_log", azurite.access_log)
@@ -72,7 +72,7 @@ def host(
 
 @asynccontextmanager
 async def client(running: Host) -> AsyncIterator[httpx2.AsyncClient]:
-    """An HTTP client of a running host, with no port between."""
+    """An HTTP client that calls the host's ASGI app directly."""
     transport = httpx2.ASGITransport(app=running.asgi)
     async with httpx2.AsyncClient(transport=transport, base_url="http://host.test") as made:
         yield made

@@ -1,9 +1,9 @@
-"""A process that plays the Functions host to Microsoft's own Python runtime: it loads the app and runs each function.
+"""A process that acts as the Functions host for Microsoft's Python runtime: it loads the app and runs each function.
 
     python -m tests.local.functions_host.runtime_driver <folder of the runtime> <folder of the app>
 
-Storage and model service are the real ones that the environment names. Prints one JSON object: the functions that the
-runtime indexed, and what each invocation brought.
+Storage and the model service come from the environment. Prints one JSON object: the functions that the runtime indexed
+and the result of each invocation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class StatusResult(SimpleNamespace):
 
 
 class Protos:
-    """The host's protocol messages, without the protocol: each has the fields it is made with."""
+    """Stand-ins for the protocol messages: any name is a class whose instances have the given attributes."""
 
     StatusResult = StatusResult
     BindingInfo = type("BindingInfo", (SimpleNamespace,), {"in": 0, "out": 1, "inout": 2, "undefined": 0})
@@ -44,7 +44,7 @@ class Protos:
 
 
 class OneOf(SimpleNamespace):
-    """A message of which one field is set."""
+    """A message with one field that is set."""
 
     def WhichOneof(self, _: str) -> str:
         return next(iter(set(vars(self)) - {"name"}))
@@ -79,7 +79,7 @@ class Runtime:
         return sorted(self._ids)
 
     async def call(self, function: str, parameter: str, value: Any, kind: str) -> Any:
-        """Run one function by the path without protocol messages; answers its return value."""
+        """Run a function without protocol messages, and return its return value."""
         self._count += 1
         datum = self.Datum(value, kind)
         ok, returned, _, _, trace = await self._native.invocation_request_native(
@@ -90,7 +90,7 @@ class Runtime:
         return returned
 
     async def call_with_blob(self, function: str, parameter: str, container: str, name: str) -> None:
-        """Run a function that binds a blob client: the host sends where the blob is, the extension makes the client."""
+        """Run a function that binds a blob client: the extension creates the client from a reference to the blob."""
         self._count += 1
         where = {"Connection": "AzureWebJobsStorage", "ContainerName": container, "BlobName": name}
         reference = SimpleNamespace(
@@ -115,7 +115,7 @@ class Runtime:
 
 
 class Host:
-    """What the host does around the runtime: HTTP requests and queue messages."""
+    """The host's work around the runtime: HTTP requests and queue messages."""
 
     def __init__(self, runtime: Runtime, storage: str) -> None:
         self._runtime = runtime
@@ -135,7 +135,7 @@ class Host:
         body: bytes = b"",
         params: Mapping[str, str] | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of an HTTP function's response."""
+        """Call an HTTP function; return status, headers and body."""
         text = self._runtime.Datum
         request = {
             "method": text("POST" if body and method == "GET" else method, "string"),
@@ -153,7 +153,7 @@ class Host:
         await self._runtime.call(function, "msg", json.dumps(message), "string")
 
     async def deliver(self, queue: str, function: str) -> None:
-        """Every message of a queue until there is none, whatever its delay."""
+        """Deliver every message of a queue until it is empty, without waiting for visibility timeouts."""
         client = self._queues.get_queue_client(queue, message_decode_policy=TextBase64DecodePolicy())
         with client:
             for _ in range(LOOKS_MAX):
@@ -168,7 +168,7 @@ class Host:
 
 
 async def drive(host: Host, runtime: Runtime) -> dict[str, Any]:
-    """Each function of the app once, in the order of a document's and a run's life."""
+    """Call each function once, in the order in which a document and a run need them."""
     report: dict[str, Any] = {}
     status, _, body = await host.http("health", "health")
     report["health"] = [status, json.loads(body)]
@@ -205,7 +205,7 @@ async def drive(host: Host, runtime: Runtime) -> dict[str, Any]:
 
 
 async def call_the_others(host: Host, run: Mapping[str, Any]) -> dict[str, Any]:
-    """Function -> status and code or id of what the rest of the HTTP functions answer."""
+    """Call the other HTTP functions; return function -> status and code or id of the answer."""
     found: dict[str, Any] = {}
 
     async def call(function: str, where: str, method: str, body: Any = b"", **params: str) -> Any:

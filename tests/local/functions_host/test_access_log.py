@@ -1,4 +1,4 @@
-"""Azurite's access log as a change feed."""
+"""Reading Azurite's access log."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ def test_only_writes_and_deletes_of_blobs_raise_events(
         ("DELETE /acc/runs/messages/1?popreceipt=a", 204, None),
     ],
 )
-def test_a_message_is_looked_for_when_it_becomes_visible(
-    request_line: str, status: int, expected: float | None
-) -> None:
+def test_the_visibility_timeout_of_a_message_is_read(request_line: str, status: int, expected: float | None) -> None:
     assert access(request_line, status).message_visible_in_s == expected
 
 
@@ -75,12 +73,12 @@ def test_names_are_decoded() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Azurite Blob service is starting at http://127.0.0.1:0", 'a - - [x] "GET'])
-def test_other_lines_are_passed_over(text: str) -> None:
+def test_other_lines_are_skipped(text: str) -> None:
     assert Access.from_line(text) is None
 
 
-async def test_the_log_is_followed_line_by_line_from_where_reading_stopped(tmp_path: Path) -> None:
-    """A line is read when it is complete; a second reader starts at the position the first one saved."""
+async def test_the_log_is_read_by_complete_lines_from_the_saved_position(tmp_path: Path) -> None:
+    """A line is read when it is complete; a second reader starts at the saved position."""
     log, kept = tmp_path / "access.log", tmp_path / "position"
     async with aclosing(follow(log, Position.load(kept))) as feed:
         first = asyncio.ensure_future(anext(feed))
@@ -96,7 +94,7 @@ async def test_the_log_is_followed_line_by_line_from_where_reading_stopped(tmp_p
         assert [read.name for read in accesses] == ["2"]
 
 
-def test_a_log_that_was_cut_or_replaced_is_read_from_its_beginning(tmp_path: Path) -> None:
+def test_a_truncated_or_replaced_log_is_read_from_its_beginning(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     log.write_text("one\ntwo\n")
     _, position = read_chunk(log, Position(path=tmp_path / "position"))
@@ -110,6 +108,6 @@ def test_a_log_that_was_cut_or_replaced_is_read_from_its_beginning(tmp_path: Pat
     assert read_chunk(log, position)[0] == b"six\nseven\neight\n"
 
 
-def test_a_damaged_position_means_the_beginning(tmp_path: Path) -> None:
+def test_with_a_damaged_position_file_the_log_is_read_from_its_beginning(tmp_path: Path) -> None:
     (tmp_path / "position").write_text("[]")
     assert Position.load(tmp_path / "position").offset_bytes == 0

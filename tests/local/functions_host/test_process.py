@@ -1,4 +1,4 @@
-"""The host as a process of its own, as the stack starts it."""
+"""The host as a process, as the stack starts it."""
 
 from __future__ import annotations
 
@@ -45,10 +45,8 @@ def started(folder: Path, *arguments: str, storage: str = "") -> Iterator[subpro
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_when_it_is_ready_and_ends_when_it_is_told_to(
-    azurite: Azurite, tmp_path: Path, number: signal.Signals
-) -> None:
-    """One line on standard output and no more; the log of what ran is on standard error."""
+def test_it_prints_a_ready_line_and_ends_on_a_signal(azurite: Azurite, tmp_path: Path, number: signal.Signals) -> None:
+    """Standard output has one line; the log is on standard error."""
     folder = write_app(tmp_path / "app", APP)
     log = str(azurite.access_log)
     with started(folder, "--access-log", log, storage=azurite.connection_string) as process:
@@ -62,7 +60,7 @@ def test_it_says_when_it_is_ready_and_ends_when_it_is_told_to(
     assert "Executed 'Functions.page' (Succeeded" in err
 
 
-def test_it_waits_for_storage_and_can_be_told_to_end_meanwhile(tmp_path: Path) -> None:
+def test_it_waits_for_storage_and_ends_on_a_signal_meanwhile(tmp_path: Path) -> None:
     endpoints = "BlobEndpoint=http://127.0.0.1:9/a;QueueEndpoint=http://127.0.0.1:9/a;"
     nobody = f"DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;{endpoints}"
     with started(write_app(tmp_path / "app", APP), storage=nobody) as process:
@@ -73,7 +71,7 @@ def test_it_waits_for_storage_and_can_be_told_to_end_meanwhile(tmp_path: Path) -
     assert (process.returncode, out) == (0, "")
 
 
-def test_an_app_it_refuses_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_rejected_app_is_reported_in_one_line(tmp_path: Path) -> None:
     folder = write_app(tmp_path / "app", "@app.route()\ndef bad(req: int) -> str: ...")
     with started(folder) as process:
         out, err = process.communicate(timeout=30)
@@ -88,8 +86,8 @@ def test_a_wrong_option_is_explained(tmp_path: Path) -> None:
     assert "CONTAINER=QUEUE" in err
 
 
-def test_a_function_that_never_ends_does_not_keep_it(azurite: Azurite, tmp_path: Path) -> None:
-    """Running functions get a few seconds; then the process ends, and the message is there for the next one."""
+def test_it_ends_although_a_function_never_returns(azurite: Azurite, tmp_path: Path) -> None:
+    """Running functions get a few seconds; then the process ends, and the message becomes visible again."""
     name = unique("queue")
     source = f"""
         import logging, threading
@@ -112,8 +110,8 @@ def test_a_function_that_never_ends_does_not_keep_it(azurite: Azurite, tmp_path:
         assert queue.peek_messages()[0].dequeue_count == 1
 
 
-async def test_it_outlives_a_restart_of_azurite(tmp_path: Path) -> None:
-    """With its memory gone, too: listeners come back, and the host makes its own queues again."""
+async def test_it_continues_after_a_restart_of_azurite(tmp_path: Path) -> None:
+    """Azurite loses its data; the listeners continue, and the host creates its internal queues again."""
     source = """
         @app.queue_trigger(arg_name="msg", queue_name="restart", connection="AzureWebJobsStorage")
         async def on_message(msg: func.QueueMessage) -> None:

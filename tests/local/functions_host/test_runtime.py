@@ -106,7 +106,7 @@ OTHERS = {  # function -> status
 
 @pytest.fixture
 async def driven(tmp_path: Path, plain_environ: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
-    """What the driver reports; the runtime keeps its state in modules, and so has a process of its own."""
+    """The driver's report. The runtime keeps its state in modules, so the driver runs in another process."""
     if not (RUNTIME / "azure_functions_runtime").is_dir():
         pytest.fail("azure-functions-runtime is not in .local/runtime; `make test` installs it there.")
     with Azurite(log=tmp_path / "azurite.log") as azurite:

@@ -1,4 +1,4 @@
-"""Processes are watched, end whole, and never outlive whoever started them."""
+"""Processes: their logs, their end with all children, and their end when the parent dies."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 from local.errors import ProcessDied
 from local.paths import ROOT
 from local.stack.process import Process
-from local.stack.record import ended
+from local.stack.record import has_ended
 
 PRINT_AND_SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 PRINT_PID_AND_SLEEP = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
@@ -29,14 +29,14 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def gone(pid: int) -> bool:
-    """Ended, or ended and not yet collected by whoever has to."""
+    """Whether a process has ended; a zombie counts as ended."""
     try:
-        return ended(pid) or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return has_ended(pid) or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
 
 
-def test_a_process_that_ends_is_named_with_its_last_lines(tmp_path: Path) -> None:
+def test_the_error_of_an_ended_process_has_its_last_lines(tmp_path: Path) -> None:
     process = Process(
         "azurite", [sys.executable, "-c", "print('no port left'); raise SystemExit(3)"], log=tmp_path / "log"
     )
@@ -45,7 +45,7 @@ def test_a_process_that_ends_is_named_with_its_last_lines(tmp_path: Path) -> Non
     assert str(tmp_path / "log") in caught.value.advice
 
 
-def test_a_process_that_is_late_is_named(tmp_path: Path) -> None:
+def test_a_process_that_is_not_ready_in_time_raises(tmp_path: Path) -> None:
     with (
         Process("emulator", [sys.executable, "-c", PRINT_AND_SLEEP], log=tmp_path / "log") as process,
         pytest.raises(ProcessDied, match="emulator was not ready"),
@@ -53,7 +53,7 @@ def test_a_process_that_is_late_is_named(tmp_path: Path) -> None:
         process.wait_until(lambda: False, within_s=0.05)
 
 
-def test_a_killed_process_says_by_which_signal(tmp_path: Path) -> None:
+def test_the_error_of_a_killed_process_names_the_signal(tmp_path: Path) -> None:
     with Process("host", [sys.executable, "-c", PRINT_AND_SLEEP], log=tmp_path / "log") as process:
         process.wait_until(lambda: "up" in process.output(), within_s=10)
         os.kill(process.pid, signal.SIGKILL)
@@ -61,7 +61,7 @@ def test_a_killed_process_says_by_which_signal(tmp_path: Path) -> None:
         assert "host was ended by SIGKILL" in str(process.died())
 
 
-def test_stop_ends_what_the_process_started_too(tmp_path: Path) -> None:
+def test_stop_ends_children_too(tmp_path: Path) -> None:
     process = Process("host", [sys.executable, "-c", SPAWN], log=tmp_path / "log")
     with process:
         process.wait_until(lambda: process.output().endswith("\n"), within_s=10)
@@ -69,7 +69,7 @@ def test_stop_ends_what_the_process_started_too(tmp_path: Path) -> None:
     wait_for(lambda: gone(grandchild))
 
 
-def test_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
+def test_stop_kills_a_process_that_ignores_sigterm(tmp_path: Path) -> None:
     process = Process("host", [sys.executable, "-c", IGNORE_SIGTERM], log=tmp_path / "log")
     process.start()
     process.wait_until(lambda: "up" in process.output(), within_s=10)
@@ -77,7 +77,7 @@ def test_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
     assert not process.alive
 
 
-def test_output_is_only_that_of_this_start(tmp_path: Path) -> None:
+def test_output_is_only_that_since_the_last_start(tmp_path: Path) -> None:
     process = Process("host", [sys.executable, "-c", "print('once')"], log=tmp_path / "log")
     for _ in range(2):
         process.start()
@@ -87,7 +87,7 @@ def test_output_is_only_that_of_this_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-def test_a_process_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
+def test_a_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     code = f"""
 import sys, time
 from pathlib import Path
@@ -98,9 +98,9 @@ process.wait_until(lambda: "up" in process.output(), within_s=10)
 print(process.pid, flush=True)
 time.sleep(60)
 """
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as starter:
-        assert starter.stdout is not None
-        child = int(starter.stdout.readline())
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
         assert not gone(child)
-        starter.kill()
+        parent.kill()
     wait_for(lambda: gone(child))

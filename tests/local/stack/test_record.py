@@ -1,4 +1,4 @@
-"""Other commands find the stack that is up, and are not fooled by what a dead one left behind."""
+"""Other commands find the running stack, and ignore the record of one that died."""
 
 import socket
 import subprocess
@@ -24,7 +24,7 @@ RUNNING = Running(
 )
 
 
-def test_what_was_written_is_found_while_it_is_held(tmp_path: Path) -> None:
+def test_a_record_is_valid_while_it_is_locked(tmp_path: Path) -> None:
     path = tmp_path / "stack.json"
     record = Record(path)
     with pytest.raises(NotRunning):  # still starting
@@ -36,14 +36,14 @@ def test_what_was_written_is_found_while_it_is_held(tmp_path: Path) -> None:
         running(path)
 
 
-def test_there_is_one_stack_at_a_time(tmp_path: Path) -> None:
+def test_only_one_stack_can_run(tmp_path: Path) -> None:
     record = Record(tmp_path / "stack.json")
-    with pytest.raises(LocalError, match="already up"):
+    with pytest.raises(LocalError, match="already running"):
         Record(tmp_path / "stack.json")
     record.close()
 
 
-def test_a_dead_stack_is_stale_whoever_has_its_pid_now(tmp_path: Path) -> None:
+def test_the_record_of_a_dead_stack_is_stale(tmp_path: Path) -> None:
     path = tmp_path / "stack.json"
     code = f"""
 from pathlib import Path
@@ -60,13 +60,13 @@ os._exit(1)
         running(path)
 
 
-def test_without_a_file_nothing_runs(tmp_path: Path) -> None:
+def test_without_a_record_no_stack_runs(tmp_path: Path) -> None:
     with pytest.raises(NotRunning) as caught:
         running(tmp_path / "missing" / "stack.json")
     assert "make up" in caught.value.advice
 
 
-def test_ports_are_all_different_and_a_taken_one_is_moved() -> None:
+def test_ports_are_unique_and_a_port_in_use_is_replaced() -> None:
     free, _ = choose_ports(usual=False)
     assert len(set(free.values())) == len(USUAL_PORTS)
     with socket.socket() as taken:
@@ -74,7 +74,7 @@ def test_ports_are_all_different_and_a_taken_one_is_moved() -> None:
         try:
             taken.bind(("127.0.0.1", USUAL_PORTS["tables"]))
             taken.listen()
-        except OSError:  # taken by another, which serves as well
+        except OSError:  # another program uses it, which is just as good
             pass
         ports, moved = choose_ports(usual=True)
     assert "tables" in moved

@@ -1,4 +1,4 @@
-"""The three real processes: what stands when they are ready, and what happens when one falls."""
+"""The stack of three real processes: its state when ready, and what happens when a process ends."""
 
 import os
 import signal
@@ -31,21 +31,21 @@ def test_a_ready_stack_is_healthy_and_provisioned(stack: Stack) -> None:
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize("name", ["emulator", "functions host"])
-def test_a_killed_process_is_named_and_comes_back(stack: Stack, name: str) -> None:
+def test_a_killed_process_is_found_and_can_be_restarted(stack: Stack, name: str) -> None:
     process = next(process for process in stack.processes if process.name == name)
     os.kill(process.pid, signal.SIGKILL)
     deadline_s = time.monotonic() + 10
-    while stack.fallen() is None:
+    while stack.ended_process() is None:
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
-    assert stack.fallen() is process
+    assert stack.ended_process() is process
     stack.start_again(process)
-    assert stack.fallen() is None
+    assert stack.ended_process() is None
     assert answers_200(stack.app_url.removeprefix("http://"), "/api/health")
 
 
 @pytest.mark.acceptance
-def test_a_stack_whose_process_dies_at_its_start_leaves_nothing_running(
+def test_a_stack_whose_process_fails_to_start_leaves_nothing_running(
     tmp_path: Path, plain_environ: dict[str, str]
 ) -> None:
     stack = Stack(Options(data=tmp_path / "data", logs=tmp_path / "logs"), environ=plain_environ)
@@ -55,19 +55,19 @@ def test_a_stack_whose_process_dies_at_its_start_leaves_nothing_running(
     assert not any(process.alive for process in stack.processes)
 
 
-def test_an_own_service_takes_the_place_of_the_emulator(tmp_path: Path, plain_environ: dict[str, str]) -> None:
+def test_a_configured_service_replaces_the_emulator(tmp_path: Path, plain_environ: dict[str, str]) -> None:
     stack = Stack(Options(data=tmp_path, logs=tmp_path, service=OWN), environ=plain_environ)
     assert [process.name for process in stack.processes] == ["azurite", "functions host"]
     assert stack.host.environ is not None
     assert stack.host.environ["OPENAI_API_KEY"] == "secret"
 
 
-def test_core_tools_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
+def test_missing_core_tools_raise(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="Core Tools"):
         Stack(Options(data=tmp_path, logs=tmp_path, host="func"), environ={"PATH": str(tmp_path)})
 
 
-def test_core_tools_scan_for_blobs_since_nobody_sends_them_events(tmp_path: Path) -> None:
+def test_with_core_tools_the_blob_trigger_scans(tmp_path: Path) -> None:
     func = tmp_path / "func"
     func.write_text("#!/bin/sh\n")
     func.chmod(0o755)
@@ -82,7 +82,7 @@ def test_provisioning_twice_changes_nothing(azurite: Azurite) -> None:
     provision(azurite.connection_string)
 
 
-def test_azurite_keeps_what_it_holds_where_it_is_told_to(tmp_path: Path) -> None:
+def test_azurite_with_a_location_keeps_its_data_and_ports(tmp_path: Path) -> None:
     azurite = Azurite(log=tmp_path / "log", location=tmp_path / "data")
     with azurite, BlobServiceClient.from_connection_string(azurite.connection_string) as blobs:
         blobs.create_container("kept")

@@ -1,4 +1,4 @@
-"""Loading and checking an app: what the real worker accepts and refuses."""
+"""Loading and checking an app, with the real worker's rules."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ print(json.dumps(answers))
 
 
 def app_with(folder: Path, source: str) -> Path:
-    """A good app with one more piece of source."""
+    """A valid app with more source appended."""
     write_app(folder, GOOD)
     with (folder / "function_app.py").open("a") as file:
         file.write("\nimport typing\n" + source)
@@ -112,7 +112,7 @@ def app_with(folder: Path, source: str) -> Path:
 @pytest.mark.parametrize(
     ("source", "reason"), [*BAD.values(), *BAD_FOR_THE_HOST.values()], ids=[*BAD, *BAD_FOR_THE_HOST]
 )
-async def test_one_bad_function_refuses_the_whole_app(tmp_path: Path, source: str, reason: str) -> None:
+async def test_one_wrong_function_rejects_the_whole_app(tmp_path: Path, source: str, reason: str) -> None:
     with pytest.raises(AppRefused) as refusal:
         async with host(app_with(tmp_path / "app", source)):
             pass
@@ -120,8 +120,8 @@ async def test_one_bad_function_refuses_the_whole_app(tmp_path: Path, source: st
 
 
 @pytest.mark.skipif(not RUNTIME.is_dir(), reason="Microsoft's runtime is not installed (`make test` does)")
-def test_microsofts_own_runtime_accepts_and_refuses_the_same(tmp_path: Path) -> None:
-    """The real worker's code indexes every app of the tables above; bindings are the same to the letter."""
+def test_microsofts_runtime_accepts_and_rejects_the_same_apps(tmp_path: Path) -> None:
+    """The real worker's code indexes every app of the tables above; the bindings must be equal."""
     sources = {name: source for name, (source, _) in BAD.items()} | {f"fine {name}": s for name, s in FINE.items()}
     folders = [app_with(tmp_path / f"app{number}", source) for number, source in enumerate(sources.values())]
     command = [sys.executable, "-c", INDEX_BY_RUNTIME, str(RUNTIME), *map(str, folders)]
@@ -132,7 +132,7 @@ def test_microsofts_own_runtime_accepts_and_refuses_the_same(tmp_path: Path) -> 
 
 
 def ours(folder: Path) -> dict[str, dict[str, object]] | None:
-    """What this host finds in an app: function -> parameter -> binding; None when it refuses the app."""
+    """The index of an app: function -> parameter -> binding; None if this host rejects the app."""
     try:
         with loaded_app(folder, HostSettings(values={}, host_id="host")) as functions:
             return {
@@ -143,7 +143,7 @@ def ours(folder: Path) -> dict[str, dict[str, object]] | None:
         return None
 
 
-async def test_no_app_and_no_file_are_refused(tmp_path: Path) -> None:
+async def test_a_missing_file_and_a_file_without_an_app_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(AppRefused, match=r"There is no function_app\.py"):
         async with host(tmp_path):
             pass
@@ -154,7 +154,7 @@ async def test_no_app_and_no_file_are_refused(tmp_path: Path) -> None:
 
 
 async def test_blueprints_and_neighbouring_modules_are_loaded(tmp_path: Path) -> None:
-    """And forgotten again: the next app finds its own module of the same name."""
+    """They are unloaded at the end: the next app gets its own module of the same name."""
     for answer in ("one", "two"):
         folder = write_app(tmp_path / answer, "from pages import bp\napp.register_functions(bp)")
         (folder / "pages.py").write_text(
@@ -178,7 +178,7 @@ async def test_annotations_may_be_strings(tmp_path: Path) -> None:
         assert (await http.get("/api/good")).text == "good"
 
 
-async def test_local_settings_become_the_environment_and_a_set_variable_wins(
+async def test_local_settings_become_the_environment_and_variables_take_precedence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FROM_FILE", raising=False)
@@ -192,7 +192,7 @@ async def test_local_settings_become_the_environment_and_a_set_variable_wins(
     assert "FROM_FILE" not in os.environ
 
 
-async def test_a_setting_that_is_not_there_is_named(tmp_path: Path) -> None:
+async def test_the_error_names_a_missing_setting(tmp_path: Path) -> None:
     folder = write_app(
         tmp_path / "app",
         "@app.queue_trigger('m', '%NO_SUCH%', 'AzureWebJobsStorage')\ndef f(m: func.QueueMessage) -> None: ...",
@@ -202,7 +202,7 @@ async def test_a_setting_that_is_not_there_is_named(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_connection_that_is_not_there_is_named(tmp_path: Path) -> None:
+async def test_the_error_names_a_missing_connection(tmp_path: Path) -> None:
     folder = write_app(
         tmp_path / "app", "@app.queue_trigger('m', 'queue', 'Elsewhere')\ndef f(m: func.QueueMessage) -> None: ..."
     )
@@ -221,7 +221,7 @@ async def test_a_disabled_function_does_not_run(tmp_path: Path, setting: str) ->
 
 
 @pytest.mark.parametrize("queues", [{"batchSize": 33}, {"maxPollingInterval": "2 s"}])
-async def test_a_wrong_host_json_is_refused(tmp_path: Path, queues: dict[str, object]) -> None:
+async def test_a_wrong_host_json_is_rejected(tmp_path: Path, queues: dict[str, object]) -> None:
     folder = write_app(tmp_path / "app", GOOD, host_json={"extensions": {"queues": queues}})
     with pytest.raises(HostError, match=r"host\.json"):
         host(folder)

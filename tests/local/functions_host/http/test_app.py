@@ -1,4 +1,4 @@
-"""HTTP functions in the host, as the real host treats them."""
+"""HTTP functions: the host behaves as the real host does."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ APP = """
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    """An app of HTTP functions."""
+    """An app with HTTP functions."""
     return write_app(tmp_path / "app", APP)
 
 
 async def test_the_first_matching_route_by_function_name_wins(app: Path) -> None:
-    """No precedence: `a_first` comes before `z_second`; another method goes to the next function that has it."""
+    """`a_first` is tried before `z_second`; a request with another method goes to the next function that allows it."""
     async with host(app) as running, client(running) as http:
         assert (await http.get("/api/b/1")).json() == "a_first"
         assert (await http.post("/api/b/1")).json() == "posts"
@@ -87,8 +87,8 @@ async def test_a_wrong_method_is_not_found(app: Path) -> None:
         assert (await http.get("/b/1")).status_code == 404
 
 
-async def test_the_request_arrives_as_the_worker_would_give_it(app: Path) -> None:
-    """Doubled names are joined, header names are lower case, the URL is whole, an empty route is the name."""
+async def test_the_function_gets_the_request_as_from_the_worker(app: Path) -> None:
+    """Values of the same name are joined, header names are in lower case, the default route is the function's name."""
     headers = [("X-Thing", "1"), ("X-Thing", "2"), ("traceparent", "00-ab-cd-01")]
     async with host(app) as running, client(running) as http:
         got = (await http.post("/api/echo?a=1&a=2&b=%C3%BC", headers=headers, content="body")).json()
@@ -101,7 +101,7 @@ async def test_the_request_arrives_as_the_worker_would_give_it(app: Path) -> Non
     assert got["thread"].startswith("function")
 
 
-async def test_what_a_function_returns_becomes_the_response(app: Path) -> None:
+async def test_the_return_value_becomes_the_response(app: Path) -> None:
     async with host(app) as running, client(running) as http:
         plain = await http.get("/api/give/text")
         assert (plain.status_code, plain.text) == (200, "plain")
@@ -114,10 +114,10 @@ async def test_what_a_function_returns_becomes_the_response(app: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["none", "dict", "bytes", "tuple", "error"])
-async def test_anything_else_is_a_500_with_an_empty_body(
+async def test_an_error_or_a_wrong_return_value_is_a_500_without_a_body(
     app: Path, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The caller learns nothing; the log has the traceback and one line for the invocation."""
+    """The log has the traceback and one line for the invocation."""
     async with host(app) as running, client(running) as http:
         response = await http.get(f"/api/give/{what}")
     assert (response.status_code, response.content) == (500, b"")
@@ -135,20 +135,20 @@ async def test_each_invocation_is_logged_once(app: Path, caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize(("prefix", "path"), [("", "/b/1"), ("v1/things", "/v1/things/b/1")])
-async def test_the_route_prefix_is_host_jsons(tmp_path: Path, prefix: str, path: str) -> None:
+async def test_host_json_sets_the_route_prefix(tmp_path: Path, prefix: str, path: str) -> None:
     folder = write_app(tmp_path / "app", APP, host_json={"extensions": {"http": {"routePrefix": prefix}}})
     async with host(folder) as running, client(running) as http:
         assert (await http.get(path)).json() == "a_first"
         assert (await http.get("/api/b/1")).status_code == 404
 
 
-async def test_without_auth_every_level_is_open(app: Path) -> None:
+async def test_without_auth_no_function_needs_a_key(app: Path) -> None:
     async with host(app) as running, client(running) as http:
         assert (await http.get("/api/locked")).text == "in"
         assert (await http.get("/api/admins")).text == "in"
 
 
-async def test_with_auth_keys_are_asked_for(app: Path) -> None:
+async def test_with_auth_functions_need_a_key(app: Path) -> None:
     keys = {"FUNCTIONS_KEY": "one", "FUNCTIONS_MASTER_KEY": "all"}
     async with host(app, environ=keys, auth=True) as running, client(running) as http:
         assert (await http.get("/api/give/text")).status_code == 200
@@ -161,8 +161,8 @@ async def test_with_auth_keys_are_asked_for(app: Path) -> None:
         assert (await http.post("/admin/functions/locked", json={})).status_code == 401
 
 
-async def test_sync_functions_run_side_by_side_on_the_pool_and_async_ones_on_the_loop(tmp_path: Path) -> None:
-    """Two sync calls wait for each other, which they can only do in two threads."""
+async def test_sync_functions_run_in_a_thread_pool_and_async_functions_on_the_loop(tmp_path: Path) -> None:
+    """Two sync calls wait for each other; this ends only if they run in two threads."""
     folder = write_app(
         tmp_path / "app",
         """
@@ -187,7 +187,7 @@ async def test_sync_functions_run_side_by_side_on_the_pool_and_async_ones_on_the
         assert calls() == [asyncio.get_running_loop()]
 
 
-async def test_the_pool_has_as_many_threads_as_the_setting_says(tmp_path: Path) -> None:
+async def test_a_setting_limits_the_threads_of_the_pool(tmp_path: Path) -> None:
     folder = write_app(
         tmp_path / "app",
         """
@@ -204,7 +204,7 @@ async def test_the_pool_has_as_many_threads_as_the_setting_says(tmp_path: Path) 
         assert len(set(calls())) == 1
 
 
-async def test_it_serves_over_a_real_port(app: Path) -> None:
+async def test_the_app_is_served_on_a_port(app: Path) -> None:
     async with host(app) as running, serving(running.asgi) as url, httpx2.AsyncClient(base_url=url) as http:
         response = await http.get("/api/give/text")
         assert response.text == "plain"

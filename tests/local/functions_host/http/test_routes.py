@@ -1,4 +1,4 @@
-"""Route templates: what they match, and what they refuse."""
+"""Route templates: matches, and invalid templates."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def test_a_template_matches(template: str, path: str, expected: dict[str, str] |
 
 
 @pytest.mark.parametrize("template", ["n/{id:nothing}", "n/{id", "n/{id:range(a,b)}"])
-def test_a_template_that_is_not_understood_is_refused(template: str) -> None:
+def test_an_invalid_template_raises(template: str) -> None:
     with pytest.raises(ValueError, match="route"):
         Route.compile(template)

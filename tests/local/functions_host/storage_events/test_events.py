@@ -1,11 +1,10 @@
-"""Event Grid: both webhooks, and the stand-in that raises events from Azurite's access log."""
+"""Event Grid: both webhooks, and the storage events from Azurite's access log."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +34,8 @@ TRIGGER = """
 NOTIFICATION = {"aeg-event-type": "Notification"}
 
 
-@pytest.fixture
-async def service(azurite: Azurite) -> AsyncIterator[BlobServiceClient]:
-    """The blob service of Azurite."""
-    async with BlobServiceClient.from_connection_string(azurite.connection_string) as made:
-        yield made
-
-
-@pytest.fixture
-async def container(service: BlobServiceClient) -> ContainerClient:
-    """A container of this test's own."""
-    return await service.create_container(unique("container"))
-
-
 def event_host(tmp_path: Path, azurite: Azurite, container: str, source: str = NOTE, **options: Any) -> Host:
-    """A host whose app is sent a container's events."""
+    """A host with a blob trigger that gets the events of a container."""
     environ = {"CONTAINER": container} | options.pop("environ", {})
     return host(write_app(tmp_path / "app", source), azurite, environ, **options)
 
@@ -71,7 +57,7 @@ def event(subject: str, **changes: object) -> dict[str, object]:
 async def test_a_written_blob_raises_an_event_for_each_version(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
-    """Put Blob, Put Block List, Copy Blob; metadata and failed writes raise none."""
+    """Put Blob, Put Block List and Copy Blob raise an event; a change of metadata raises none."""
     async with event_host(tmp_path, azurite, container.container_name):
         await container.upload_blob("a b/ü.txt", b"1")
         await container.get_blob_client("a b/ü.txt").set_blob_metadata({"a": "b"})
@@ -87,11 +73,11 @@ async def test_a_written_blob_raises_an_event_for_each_version(
         assert calls()[3:] == [("a b/ü.txt", b"3")]
 
 
-async def test_only_the_containers_own_blobs_are_delivered(
-    azurite: Azurite, service: BlobServiceClient, container: ContainerClient, tmp_path: Path
+async def test_only_blobs_of_the_triggers_path_are_delivered(
+    azurite: Azurite, blob_service: BlobServiceClient, container: ContainerClient, tmp_path: Path
 ) -> None:
-    """Neither another container's nor, with a path pattern, those outside of it."""
-    other = await service.create_container(f"{container.container_name}-old")
+    """No blobs of other containers, and none that the path pattern does not match."""
+    other = await blob_service.create_container(f"{container.container_name}-old")
     source = NOTE.replace("{name}", "in/{name}.txt")
     async with event_host(tmp_path, azurite, container.container_name, source):
         await other.upload_blob("in/a.txt", b"1")
@@ -102,10 +88,10 @@ async def test_only_the_containers_own_blobs_are_delivered(
         assert calls() == [("in/a.txt", b"3")]
 
 
-async def test_what_happened_while_the_host_was_down_is_delivered_at_its_start(
+async def test_a_restarted_host_delivers_the_events_it_missed(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
-    """And what was delivered before is not delivered again."""
+    """Events that were delivered before the restart are not delivered again."""
     environ = {"AzureFunctionsWebHost__hostid": unique("host")}
     async with event_host(tmp_path, azurite, container.container_name, environ=environ):
         await container.upload_blob("before", b"1")
@@ -118,7 +104,7 @@ async def test_what_happened_while_the_host_was_down_is_delivered_at_its_start(
         assert calls() == [("while-down", b"2"), ("after", b"3")]
 
 
-async def test_a_blob_that_is_gone_when_its_turn_comes_is_passed_over(
+async def test_a_blob_that_was_deleted_before_its_event_is_skipped(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
     await container.upload_blob("gone", b"1")
@@ -128,10 +114,10 @@ async def test_a_blob_that_is_gone_when_its_turn_comes_is_passed_over(
         assert await until(calls) == [("there", b"2")]
 
 
-async def test_deleted_blobs_are_told_to_the_event_queue_and_nothing_else_is(
+async def test_the_event_queue_gets_the_events_of_deleted_blobs_only(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
-    """In Event Grid's schema and base64, through a queue trigger like any other."""
+    """They have Event Grid's schema; a queue trigger receives them."""
     source = """
         @app.queue_trigger(arg_name="msg", queue_name="%EVENTS%", connection="AzureWebJobsStorage")
         async def on_event(msg: func.QueueMessage) -> None:
@@ -143,18 +129,18 @@ async def test_deleted_blobs_are_told_to_the_event_queue_and_nothing_else_is(
     async with event_host(tmp_path, azurite, name, source, environ=environ, event_queues=[subscription]):
         await container.upload_blob("a b/ü.txt", b"1")
         await container.delete_blob("a b/ü.txt")
-        [told] = await until(calls)
-    assert told["eventType"] == "Microsoft.Storage.BlobDeleted"
-    assert told["subject"] == f"/blobServices/default/containers/{name}/blobs/a b/ü.txt"
-    assert told["data"]["api"] == "DeleteBlob"
-    assert told["data"]["url"] == container.get_blob_client("a b/ü.txt").url
-    assert told["topic"].endswith("/storageAccounts/devstoreaccount1")
-    assert told.keys() == {
+        [received] = await until(calls)
+    assert received["eventType"] == "Microsoft.Storage.BlobDeleted"
+    assert received["subject"] == f"/blobServices/default/containers/{name}/blobs/a b/ü.txt"
+    assert received["data"]["api"] == "DeleteBlob"
+    assert received["data"]["url"] == container.get_blob_client("a b/ü.txt").url
+    assert received["topic"].endswith("/storageAccounts/devstoreaccount1")
+    assert received.keys() == {
         "topic", "subject", "eventType", "id", "eventTime", "data", "dataVersion", "metadataVersion",
     }  # fmt: skip
 
 
-async def test_the_event_queue_is_base64_whatever_host_json_says(
+async def test_the_event_queue_uses_base64_even_if_host_json_does_not(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
     name, queue = container.container_name, unique("events")
@@ -171,7 +157,7 @@ async def test_the_event_queue_is_base64_whatever_host_json_says(
 
 
 @pytest.mark.parametrize("text", ["documents", "=queue", "documents="])
-def test_an_event_queue_is_container_equals_queue(text: str) -> None:
+def test_a_wrong_event_queue_option_raises(text: str) -> None:
     with pytest.raises(ValueError, match="CONTAINER=QUEUE"):
         EventQueue.parse(text)
 
@@ -187,7 +173,7 @@ async def post_blob_event(http: httpx2.AsyncClient, function: str, events: objec
 async def test_the_blobs_webhook_runs_the_function_without_an_etag_check(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
-    """The same event twice runs it twice: Event Grid delivers at least once, and the host keeps no receipts."""
+    """The same event twice runs the function twice: the host writes no receipts for Event Grid."""
     subject = f"/blobServices/default/containers/{container.container_name}/blobs/folder/a.txt"
     await container.upload_blob("folder/a.txt", b"1")
     async with (
@@ -232,7 +218,7 @@ async def test_the_handshake_is_answered(
         assert (answer.status_code, answer.json()) == (200, {"validationResponse": "42"})
 
 
-async def test_events_run_the_function_one_by_one(tmp_path: Path) -> None:
+async def test_each_event_of_a_delivery_runs_the_function(tmp_path: Path) -> None:
     async with host(write_app(tmp_path / "app", TRIGGER)) as running, client(running) as http:
         events = [event("/a", id="1"), event("/b", id="2")]
         answer = await http.post("/runtime/webhooks/EventGrid?functionName=on_event", json=events, headers=NOTIFICATION)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -26,21 +25,8 @@ NOTE = """
 POISON = "webjobs-blobtrigger-poison"
 
 
-@pytest.fixture
-async def service(azurite: Azurite) -> AsyncIterator[BlobServiceClient]:
-    """The blob service of Azurite."""
-    async with BlobServiceClient.from_connection_string(azurite.connection_string) as made:
-        yield made
-
-
-@pytest.fixture
-async def container(service: BlobServiceClient) -> ContainerClient:
-    """A container of this test's own."""
-    return await service.create_container(unique("container"))
-
-
 def blob_host(tmp_path: Path, azurite: Azurite, container: str, source: str = NOTE, **options: object) -> Host:
-    """A host whose app watches a container; `host_id` in options makes it the same host again."""
+    """A host with a blob trigger for a container; the same `host_id` in options restarts a host."""
     environ = {"CONTAINER": container, "OTHER": f"{container}-out"}
     if host_id := options.pop("host_id", None):
         environ["AzureFunctionsWebHost__hostid"] = str(host_id)
@@ -63,14 +49,14 @@ def test_a_path_pattern_matches(pattern: str, blob: str, expected: dict[str, str
     assert PathPattern(pattern).match(blob) == expected
 
 
-def test_a_path_is_filled_from_values() -> None:
+def test_parameters_of_a_path_are_replaced_by_values() -> None:
     assert fill("out/{Name}.json", {"name": "a/b"}) == "out/a/b.json"
     assert len(fill("out/{rand-guid}", {})) == len("out/") + 36
     with pytest.raises(ValueError, match="missing"):
         fill("out/{missing}", {})
 
 
-async def test_a_new_blob_runs_the_function_with_all_that_is_known_of_it(
+async def test_a_new_blob_runs_the_function_with_its_properties(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
     source = """
@@ -89,10 +75,10 @@ async def test_a_new_blob_runs_the_function_with_all_that_is_known_of_it(
 
 
 @pytest.mark.parametrize(("data_type", "expected"), [("BINARY", b"content"), ("STRING", "content")])
-async def test_a_plain_parameter_gets_the_content_as_its_data_type_says(
+async def test_the_data_type_decides_between_text_and_bytes(
     azurite: Azurite, container: ContainerClient, tmp_path: Path, data_type: str, expected: object
 ) -> None:
-    """The annotation does not convert: the worker hands on what the host sends."""
+    """The annotation converts nothing: the worker passes on the host's data."""
     source = f"""
         @app.blob_trigger(arg_name="blob", path="%CONTAINER%/{{name}}", connection="AzureWebJobsStorage",
                           data_type=func.DataType.{data_type})
@@ -121,9 +107,9 @@ async def test_an_sdk_type_gets_a_client_and_no_content(
 
 
 async def test_every_kind_of_write_is_seen(azurite: Azurite, container: ContainerClient, tmp_path: Path) -> None:
-    """Put Blob, Put Block List and Copy Blob, by the log alone: the list is hours away."""
+    """Put Blob, Put Block List and Copy Blob are found in the log; the next container scan is hours away."""
     async with blob_host(tmp_path, azurite, container.container_name, list_every_s=36000):
-        await asyncio.sleep(0.1)  # behind the first list
+        await asyncio.sleep(0.1)  # after the first container scan
         blocks = container.get_blob_client("blocks")
         await blocks.stage_block("aaaa", b"content")
         await blocks.commit_block_list([BlobBlock("aaaa")])
@@ -135,35 +121,35 @@ async def test_every_kind_of_write_is_seen(azurite: Azurite, container: Containe
 
 
 async def test_a_version_runs_once_and_receipts_survive_a_restart(
-    azurite: Azurite, service: BlobServiceClient, container: ContainerClient, tmp_path: Path
+    azurite: Azurite, blob_service: BlobServiceClient, container: ContainerClient, tmp_path: Path
 ) -> None:
-    """Existing blobs run at the first start; at the second only what changed meanwhile."""
+    """The first start runs existing blobs; the second start only blobs that changed in the meantime."""
     host_id, name = unique("host"), container.container_name
     await container.upload_blob("old", b"1")
     async with blob_host(tmp_path, azurite, name, host_id=host_id):
         assert await until(calls) == [(f"{name}/old", b"1")]
-        await until(lambda: receipts(service, host_id, 1))
+        await until(lambda: receipts(blob_service, host_id, 1))
     await container.upload_blob("old", b"2", overwrite=True)
     await container.upload_blob("new", b"3")
     async with blob_host(tmp_path, azurite, name, host_id=host_id, list_every_s=0.1):
         await until(lambda: len(calls()) == 2)
-        await until(lambda: receipts(service, host_id, 3))
+        await until(lambda: receipts(blob_service, host_id, 3))
         assert sorted(calls()) == [(f"{name}/new", b"3"), (f"{name}/old", b"2")]
-    [receipt] = [found for found in await receipts(service, host_id, 3) if found.endswith("/new")]
+    [receipt] = [found for found in await receipts(blob_service, host_id, 3) if found.endswith("/new")]
     etag = (await container.get_blob_client("new").get_blob_properties()).etag
     assert receipt == f"blobreceipts/{host_id}/Host.Functions.note/{etag}/{name}/new"
 
 
-async def receipts(service: BlobServiceClient, host_id: str, count: int) -> list[str]:
-    """The receipts of a host once there are `count`."""
-    hosts = service.get_container_client("azure-webjobs-hosts")
+async def receipts(blob_service: BlobServiceClient, host_id: str, count: int) -> list[str]:
+    """The receipts of a host, as soon as there are `count`."""
+    hosts = blob_service.get_container_client("azure-webjobs-hosts")
     if not await hosts.exists():
         return []
     names = [name async for name in hosts.list_blob_names(name_starts_with=f"blobreceipts/{host_id}/")]
     return names if len(names) == count else []
 
 
-async def test_the_list_finds_what_the_log_did_not_show(
+async def test_the_container_scan_finds_blobs_that_are_not_in_the_log(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
     async with blob_host(tmp_path, azurite, container.container_name, access_log=None, list_every_s=0.1):
@@ -171,17 +157,17 @@ async def test_the_list_finds_what_the_log_did_not_show(
         await until(calls)
 
 
-async def test_a_container_that_comes_later_is_watched(
-    azurite: Azurite, service: BlobServiceClient, tmp_path: Path
+async def test_a_container_that_is_created_later_is_scanned(
+    azurite: Azurite, blob_service: BlobServiceClient, tmp_path: Path
 ) -> None:
     name = unique("container")
     async with blob_host(tmp_path, azurite, name):
-        container = await service.create_container(name)
+        container = await blob_service.create_container(name)
         await container.upload_blob("a", b"1")
         assert await until(calls) == [(f"{name}/a", b"1")]
 
 
-async def test_a_blob_that_does_not_match_is_left_alone(
+async def test_a_blob_that_does_not_match_does_not_run_the_function(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
     source = NOTE.replace("{name}", "in/{name}.txt")
@@ -209,7 +195,7 @@ async def test_a_failing_blob_is_tried_five_times_and_then_poisoned(
         await container.upload_blob("a.txt", b"1")
         etag = (await container.get_blob_client("a.txt").get_blob_properties()).etag
         message = await until(lambda: poison_of(queues, container.container_name))
-        await asyncio.sleep(0.3)  # two more lists find nothing to do
+        await asyncio.sleep(0.3)  # two more scans do not run it again
         assert len(calls()) == 5
     assert message == {
         "Type": "BlobTrigger",
@@ -222,7 +208,7 @@ async def test_a_failing_blob_is_tried_five_times_and_then_poisoned(
 
 
 async def poison_of(queues: QueueServiceClient, container: str) -> dict[str, object] | None:
-    """The poison message about a container, once there is one."""
+    """The poison message of a blob in a container, as soon as there is one."""
     if POISON not in [found.name async for found in queues.list_queues()]:
         return None
     messages = await queues.get_queue_client(POISON).peek_messages(max_messages=32)
@@ -231,9 +217,9 @@ async def poison_of(queues: QueueServiceClient, container: str) -> dict[str, obj
 
 
 async def test_blob_inputs_and_outputs_take_their_paths_from_the_trigger(
-    azurite: Azurite, service: BlobServiceClient, container: ContainerClient, tmp_path: Path
+    azurite: Azurite, blob_service: BlobServiceClient, container: ContainerClient, tmp_path: Path
 ) -> None:
-    """An output makes its container; an input that is not there is None."""
+    """An output creates its container; a missing input is None."""
     source = """
         @app.route(route="copy/{from}/{to}", auth_level="ANONYMOUS")
         @app.blob_input(arg_name="source", path="%CONTAINER%/{from}", connection="AzureWebJobsStorage")
@@ -248,7 +234,7 @@ async def test_blob_inputs_and_outputs_take_their_paths_from_the_trigger(
     async with blob_host(tmp_path, azurite, container.container_name, source) as running, client(running) as http:
         assert (await http.get("/api/copy/a/b")).text == "copied"
         assert (await http.get("/api/copy/missing/b")).text == "nothing"
-    out = service.get_blob_client(f"{container.container_name}-out", "b")
+    out = blob_service.get_blob_client(f"{container.container_name}-out", "b")
     assert await (await out.download_blob()).readall() == b"TEXT"
 
 

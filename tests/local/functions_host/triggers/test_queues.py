@@ -40,12 +40,12 @@ async def service(azurite: Azurite) -> AsyncIterator[QueueServiceClient]:
 
 @pytest.fixture
 async def queue(service: QueueServiceClient) -> QueueClient:
-    """A queue of this test's own."""
+    """A new queue that no other test uses."""
     return await service.create_queue(unique("queue"))
 
 
 def queue_host(tmp_path: Path, azurite: Azurite, queue: str, source: str = NOTE, **queues: object) -> Host:
-    """A host whose app listens to a queue, with settings of host.json's `extensions.queues`."""
+    """A host with a queue trigger; `queues` are the settings `extensions.queues` of host.json."""
     folder = write_app(tmp_path / "app", source, host_json={"extensions": {"queues": queues}})
     return host(folder, azurite, {"QUEUE": queue, "OTHER": f"{queue}-out"})
 
@@ -55,7 +55,7 @@ def encoded(text: str | bytes) -> str:
 
 
 async def peeked(service: QueueServiceClient, name: str) -> list[str]:
-    """The messages of a queue, decoded; empty while there is none."""
+    """The content of all messages; empty if the queue does not exist."""
     try:
         found = await service.get_queue_client(name).peek_messages(max_messages=32)
     except ResourceNotFoundError:
@@ -67,7 +67,7 @@ async def is_empty(queue: QueueClient) -> bool:
     return (await queue.get_queue_properties()).approximate_message_count == 0
 
 
-async def test_a_message_arrives_with_all_that_is_known_of_it_and_is_deleted(
+async def test_a_message_runs_the_function_with_its_metadata_and_is_deleted(
     azurite: Azurite, queue: QueueClient, tmp_path: Path
 ) -> None:
     async with queue_host(tmp_path, azurite, queue.queue_name):
@@ -94,10 +94,10 @@ async def test_plain_encoding(azurite: Azurite, queue: QueueClient, tmp_path: Pa
         assert (await until(calls))[0].get_body() == b"plain <text>"
 
 
-async def test_a_delayed_message_is_received_when_its_time_is_over(
+async def test_a_delayed_message_is_received_when_it_becomes_visible(
     azurite: Azurite, queue: QueueClient, tmp_path: Path
 ) -> None:
-    """Not before; and the log alone wakes the host, whose polling waits for minutes here."""
+    """It is not received earlier. The log wakes the host: its next poll is minutes away."""
     async with queue_host(tmp_path, azurite, queue.queue_name, maxPollingInterval="00:10:00"):
         started = time.monotonic()
         await queue.send_message(encoded("late"), visibility_timeout=1)
@@ -114,10 +114,10 @@ async def test_polling_finds_a_message_without_the_log(azurite: Azurite, queue: 
         await until(calls)
 
 
-async def test_a_failing_message_is_tried_again_and_then_poisoned(
+async def test_a_failing_message_is_retried_and_then_poisoned(
     azurite: Azurite, service: QueueServiceClient, queue: QueueClient, tmp_path: Path
 ) -> None:
-    """Five tries in all; the poison queue is made when it is needed, and gets the message as it was sent."""
+    """Five attempts; then the poison queue is created and gets the unchanged message."""
     async with queue_host(tmp_path, azurite, queue.queue_name, FAIL):
         await queue.send_message(encoded("bad"))
         poisoned = await until(lambda: peeked(service, f"{queue.queue_name}-poison"))
@@ -126,7 +126,7 @@ async def test_a_failing_message_is_tried_again_and_then_poisoned(
     assert poisoned == [encoded("bad")]
 
 
-async def test_the_delay_and_the_number_of_tries_are_host_jsons(
+async def test_host_json_sets_the_retry_delay_and_the_number_of_attempts(
     azurite: Azurite, service: QueueServiceClient, queue: QueueClient, tmp_path: Path
 ) -> None:
     async with queue_host(tmp_path, azurite, queue.queue_name, FAIL, maxDequeueCount=2, visibilityTimeout="00:00:01"):
@@ -146,13 +146,13 @@ async def test_a_message_that_is_not_base64_is_poisoned_at_once(
         assert calls() == []
 
 
-async def test_bytes_that_are_not_text_arrive(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+async def test_binary_content_is_received(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
     async with queue_host(tmp_path, azurite, queue.queue_name):
         await queue.send_message(encoded(b"\xff\x00"))
         assert (await until(calls))[0].get_body() == b"\xff\x00"
 
 
-async def test_a_missing_queue_is_waited_for_and_never_created(
+async def test_the_host_waits_for_a_missing_queue_and_does_not_create_it(
     azurite: Azurite, service: QueueServiceClient, tmp_path: Path
 ) -> None:
     name = unique("queue")
@@ -164,10 +164,10 @@ async def test_a_missing_queue_is_waited_for_and_never_created(
         await until(calls)
 
 
-async def test_no_more_run_at_once_than_batch_size_and_threshold_allow(
+async def test_batch_size_and_threshold_limit_concurrent_calls(
     azurite: Azurite, queue: QueueClient, tmp_path: Path
 ) -> None:
-    """Two in a batch, and another batch while at most one runs: three at once, never more."""
+    """A batch of two, and another one while at most one call runs: at most three calls at the same time."""
     source = """
         gate, running = asyncio.Event(), []
 
@@ -191,7 +191,7 @@ async def test_no_more_run_at_once_than_batch_size_and_threshold_allow(
 
 
 async def test_a_long_call_keeps_its_message_hidden(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
-    """The lease is two seconds here, the call takes three, and the message is delivered once."""
+    """The visibility timeout is two seconds, the call takes three, and the message is delivered once."""
     source = """
         @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
         async def slow(msg: func.QueueMessage) -> None:
@@ -209,7 +209,7 @@ async def test_a_long_call_keeps_its_message_hidden(azurite: Azurite, queue: Que
         assert calls() == ["in", "out"]
 
 
-async def test_a_stopping_host_lets_a_call_end(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+async def test_a_stopping_host_waits_for_a_running_call(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
     source = """
         @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
         async def slow(msg: func.QueueMessage) -> None:
@@ -224,7 +224,7 @@ async def test_a_stopping_host_lets_a_call_end(azurite: Azurite, queue: QueueCli
     assert await is_empty(queue)
 
 
-async def test_a_call_that_is_cut_off_gives_its_message_back(
+async def test_the_message_of_a_cancelled_call_becomes_visible_again(
     azurite: Azurite, queue: QueueClient, tmp_path: Path
 ) -> None:
     source = """
@@ -240,7 +240,7 @@ async def test_a_call_that_is_cut_off_gives_its_message_back(
     assert (await queue.peek_messages())[0].dequeue_count == 1
 
 
-async def test_outputs_make_their_queue_and_a_list_is_one_message_each(
+async def test_an_output_creates_its_queue_and_sends_each_item_of_a_list(
     azurite: Azurite, service: QueueServiceClient, queue: QueueClient, tmp_path: Path
 ) -> None:
     source = """
@@ -269,7 +269,7 @@ async def all_of(service: QueueServiceClient, name: str, count: int) -> list[str
     return messages if len(messages) == count else []
 
 
-async def test_the_admin_endpoint_gives_a_queue_function_its_input(
+async def test_the_admin_endpoint_runs_a_queue_function_with_its_input(
     azurite: Azurite, queue: QueueClient, tmp_path: Path
 ) -> None:
     async with queue_host(tmp_path, azurite, queue.queue_name) as running, client(running) as http:

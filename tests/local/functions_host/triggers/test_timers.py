@@ -1,4 +1,4 @@
-"""Timers: when they run next, and how the host runs them."""
+"""Timers: schedules, and how the host runs them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_next_run(schedule: str, now: str, expected: str | None) -> None:
     "schedule",
     ["", "* * *", "60 * * * * *", "* * * 0 * *", "* * * * * 7", "5-1 * * * * *", "*/0 * * * * *", "x * * * * *", "1:2"],
 )
-def test_a_schedule_that_is_none_is_refused(schedule: str) -> None:
+def test_an_invalid_schedule_raises(schedule: str) -> None:
     with pytest.raises(ValueError):
         parse_schedule(schedule)
 
@@ -65,7 +65,7 @@ async def test_a_timer_can_run_at_the_start(tmp_path: Path) -> None:
         assert await until(calls) == [False]
 
 
-async def test_runs_do_not_overlap_and_a_stopping_host_lets_the_last_one_end(tmp_path: Path) -> None:
+async def test_runs_do_not_overlap_and_a_stopping_host_waits_for_the_last_one(tmp_path: Path) -> None:
     source = """
         @app.timer_trigger(arg_name="timer", schedule="00:00:00.02")
         async def tick(timer: func.TimerRequest) -> None:

@@ -1,4 +1,4 @@
-"""Starts functions for `POST /admin/functions/<name>`, with the input that was given."""
+"""Starts functions for `POST /admin/functions/<name>`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from azure.functions.meta import Datum
 
 from local.functions_host.background import Background
 from local.functions_host.functions.index import Function
-from local.functions_host.functions.invocation import Invoker, Occasion
-from local.functions_host.http.webhooks import event_occasion
+from local.functions_host.functions.invocation import Invoker, TriggerInput
+from local.functions_host.http.webhooks import event_trigger_input
 from local.functions_host.triggers.blobs import BlobTriggers
 from local.functions_host.triggers.timers import Timer
 
 logger = logging.getLogger(__name__)
 
 
-class ByHand:
-    """Starts functions of every trigger but HTTP, which has an address of its own."""
+class AdminRuns:
+    """Starts functions with any trigger except HTTP."""
 
     def __init__(
         self, invoker: Invoker, timers: Mapping[str, Timer], blobs: BlobTriggers | None, runs: Background
@@ -31,29 +31,31 @@ class ByHand:
         self._runs = runs
 
     def start(self, function: Function, text: str) -> bool:
-        """Start a function and do not wait; False when the input does not fit its trigger."""
+        """Start a function with `text` as its input, without waiting; False if the input does not fit its trigger."""
         match function.trigger.type:
             case "queueTrigger":
                 metadata = {"QueueTrigger": Datum(text, "string"), "DequeueCount": Datum("1", "json")}
-                made = Occasion(data=Datum(text, "string"), metadata=metadata, values={"queueTrigger": text})
-                self._runs.start(quietly(self._invoker.run(function, made)))
+                trigger_input = TriggerInput(
+                    data=Datum(text, "string"), metadata=metadata, values={"queueTrigger": text}
+                )
+                self._runs.start(log_errors(self._invoker.run(function, trigger_input)))
             case "eventGridTrigger":
                 try:
                     event = json.loads(text)
                 except ValueError:
                     return False
-                self._runs.start(quietly(self._invoker.run(function, event_occasion(event))))
+                self._runs.start(log_errors(self._invoker.run(function, event_trigger_input(event))))
             case "timerTrigger":
                 self._runs.start(self._timers[function.name].run_once())
             case "blobTrigger" if self._blobs and "/" in text:
-                self._runs.start(quietly(self._blobs.run_for_path(function, text)))
+                self._runs.start(log_errors(self._blobs.run_for_path(function, text)))
             case _:
                 return False
         return True
 
 
-async def quietly(work: Awaitable[object]) -> None:
-    """Let an error end here: a function's is logged by the invoker, storage's is logged now."""
+async def log_errors(work: Awaitable[object]) -> None:
+    """Await `work` and log its error. The invoker has already logged errors of the function itself."""
     try:
         await work
     except AzureError as exc:
