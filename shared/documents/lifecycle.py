@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.errors import ServiceBusy
-from shared.formats.filetypes import Refused
+from shared.formats.base import UnusableFile
 from shared.models.documents import Attempt, Document, DocumentStatus, Kind, Reason, Version, collection_of
 from shared.models.ids import new_id
 
@@ -30,7 +30,7 @@ class Blob:
 def taken_up(
     blob: Blob,
     old: Document | None,
-    kind: Kind | Refused,
+    kind: Kind | UnusableFile,
     *,
     tries: int,
     claim: bool,
@@ -39,7 +39,7 @@ def taken_up(
     now: datetime,
 ) -> Document:
     """The blob's current version is the incoming one; or it is said at once why it cannot be."""
-    refused = kind if isinstance(kind, Refused) else None
+    refused = kind if isinstance(kind, UnusableFile) else None
     status: DocumentStatus = ("unsupported" if refused.unsupported else "failed") if refused else "indexing"
     reason = refused.reason if refused else None
     attempt = Attempt(etag=blob.etag, started_at=now, ended_at=now if refused else None, status=status, reason=reason)
@@ -47,7 +47,7 @@ def taken_up(
         etag=blob.etag,
         size_bytes=blob.size_bytes,
         last_modified_at=blob.last_modified_at,
-        kind="text" if isinstance(kind, Refused) else kind,
+        kind="text" if isinstance(kind, UnusableFile) else kind,
         metadata=blob.metadata,
     )
     fresh = Document(

@@ -7,27 +7,37 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+from shared.errors import AppError
 from shared.models.documents import Reason
 
 HEAD_BYTES = 65_536
 BLOCK_BYTES = 256 * 1024
 
 
-class Unreadable(Exception):
-    """It cannot be indexed: `unsupported` when its type is not read, else it is damaged, locked or too much."""
+class UnusableFile(AppError):
+    """A document that cannot be indexed: the only error that the readers of this package raise.
+
+    Args:
+        reason: For the user who uploaded the file.
+        unsupported: True: the app does not read this file type. False: the file is damaged, protected or too large.
+    """
 
     def __init__(self, reason: Reason, *, unsupported: bool) -> None:
-        super().__init__(reason.message)
+        super().__init__(reason.message, code=reason.code)
         self.reason = reason
         self.unsupported = unsupported
 
 
-def _unsupported(message: str, code: str = "unsupported_file") -> Unreadable:
-    return Unreadable(Reason(code=code, message=message), unsupported=True)
+def unsupported(message: str, code: str = "unsupported_file") -> UnusableFile:
+    return UnusableFile(Reason(code=code, message=message), unsupported=True)
 
 
-def _failed(code: str, message: str) -> Unreadable:
-    return Unreadable(Reason(code=code, message=message), unsupported=False)
+def failed(code: str, message: str) -> UnusableFile:
+    return UnusableFile(Reason(code=code, message=message), unsupported=False)
+
+
+def not_a_table(message: str) -> UnusableFile:
+    return failed("not_a_table", message)
 
 
 PARTS_MAX = 500
@@ -48,17 +58,12 @@ class Part:
     last_page: int | None = None
 
 
-def _too_long() -> Unreadable:
-    message = f"The document is too long: it would be more than {PARTS_MAX} parts. Split it."
-    return Unreadable(Reason(code="too_long", message=message), unsupported=False)
+def too_long() -> UnusableFile:
+    return failed("too_long", f"The document is too long: it would be more than {PARTS_MAX} parts. Split it.")
 
 
 def _file() -> IO[bytes]:
     return tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)
-
-
-class NotATable(ValueError):
-    """The file holds no table this module can read. The message is for the one who dropped it."""
 
 
 @dataclass(frozen=True, kw_only=True)

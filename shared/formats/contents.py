@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import IO
 
-from shared.formats.base import HEAD_BYTES, NotATable, _unsupported
+from shared.formats.base import HEAD_BYTES, UnusableFile, unsupported
 from shared.formats.filetypes import DATA, ending_of
 from shared.formats.office import OLE, _ole, _zip
 from shared.formats.pdf import _check_pdf
@@ -37,7 +37,7 @@ def look_inside(path: str, content: IO[bytes]) -> Contents:
         content: Seekable; is read in blocks and left anywhere.
 
     Raises:
-        Unreadable: it is of a type that is not read, or damaged, protected or a bomb.
+        UnusableFile: it is of a type that is not read, or damaged, protected or a bomb.
     """
     named = ending_of(path)
     content.seek(0)
@@ -63,7 +63,7 @@ def _renamed(named: str, ending: str) -> Reason:
 def _json_kind(content: IO[bytes]) -> Kind:
     try:
         return "data" if any(table.columns for table in tables_of("json", content)) else "text"
-    except NotATable:
+    except UnusableFile:
         return "text"
 
 
@@ -78,14 +78,14 @@ def _binary(named: str, head: bytes, content: IO[bytes]) -> str | None:
     if head.startswith(OLE):
         return _ole(head, content)
     if head.startswith(b"{\\rtf"):
-        raise _unsupported("RTF is not read. Save it as .docx or PDF.")
+        raise unsupported("RTF is not read. Save it as .docx or PDF.")
     if is_text:
         return None
     if head.startswith(b"PAR1"):
         return "parquet"
     for offset, signature, message in SIGNATURES:
         if head.startswith(signature, offset):
-            raise _unsupported(message)
+            raise unsupported(message)
     if head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
-        raise _unsupported(PICTURE)
+        raise unsupported(PICTURE)
     return None

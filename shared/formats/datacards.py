@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import chain, islice, zip_longest
 from typing import IO, Any
 
-from shared.formats.base import NotATable, Table
+from shared.formats.base import Table, not_a_table
 from shared.formats.tables import tables_of
 
 FIRST_ROWS = 5
@@ -38,13 +38,13 @@ def card_of(filename: str, content: IO[bytes], *, ending: str | None = None) -> 
         ending: Of the content, when the filename has another.
 
     Raises:
-        NotATable: it is damaged, empty or, for JSON, not a table.
+        UnusableFile: it is damaged, empty or, for JSON, not a table.
     """
     content.seek(0)
     tables = [_Profile(table) for table in tables_of(ending or filename.rsplit(".", 1)[-1].lower(), content)]
     tables = [table for table in tables if table.columns]
     if not tables:
-        raise NotATable("The file holds no table: no header row was found.")
+        raise not_a_table("The file holds no table: no header row was found.")
     lines = [
         f"# {filename}",
         "",

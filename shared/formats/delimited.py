@@ -8,20 +8,20 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
-from shared.formats.base import NotATable, Table
+from shared.formats.base import Table, not_a_table
 
 
 def _csv(content: IO[bytes]) -> Table:
     head = content.read(65_536)
     content.seek(0)
     if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise NotATable("The file is not text, whatever its ending says.")
+        raise not_a_table("The file is not text, whatever its ending says.")
     encoding = _encoding(head)
     text = io.TextIOWrapper(content, encoding=encoding, errors="replace", newline="")
     rows = _closing(csv.reader(text, delimiter=_delimiter(head.decode(encoding, "replace"))), text)
     header = next((row for row in rows if any(cell.strip() for cell in row)), None)
     if header is None:
-        raise NotATable("The file is empty.")
+        raise not_a_table("The file is empty.")
     note = "" if encoding != "cp1252" else "The file is not in UTF-8; it was read as Windows-1252."
     return Table(name="", columns=tuple(header), rows=rows, is_text=True, note=note)
 
@@ -32,8 +32,10 @@ def _closing(rows: Iterator[list[str]], text: io.TextIOWrapper) -> Iterator[list
         yield from (row for row in rows if row)
     except csv.Error as exc:
         if "field limit" in str(exc):
-            raise NotATable(f"The file is no table: one cell has more than {csv.field_size_limit():,} signs.") from exc
-        raise NotATable(f"The file cannot be read as a table: {exc}.") from exc
+            raise not_a_table(
+                f"The file is no table: one cell has more than {csv.field_size_limit():,} signs."
+            ) from exc
+        raise not_a_table(f"The file cannot be read as a table: {exc}.") from exc
     finally:
         text.detach()
 

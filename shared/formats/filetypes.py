@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 
-from shared.models.documents import Kind, Reason
+from shared.formats.base import UnusableFile, failed, unsupported
+from shared.models.documents import Kind
 
 TEXT = frozenset(
     "c cs cpp doc docx html java json md pdf php pptx py rb tex txt css js sh ts".split()  # noqa: SIM905
@@ -26,42 +26,26 @@ HOPELESS = frozenset(
 SENT_AS = {"parquet": "csv", "tsv": "txt"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Refused:
-    """`unsupported` or `failed`, and why."""
-
-    unsupported: bool
-    reason: Reason
-
-
-def classify(path: str, size_bytes: int, *, max_bytes: int) -> Kind | Refused:
+def classify(path: str, size_bytes: int, *, max_bytes: int) -> Kind | UnusableFile:
     """`text` goes to file search as it is, `data` goes to code interpreter and its card to file search.
 
     The cheap first check, before the content is seen. An ending that says nothing is `text` until `look_inside`.
     """
     if message := bad_path(path):
-        return Refused(unsupported=True, reason=Reason(code="bad_name", message=message))
+        return unsupported(message, "bad_name")
     ending = ending_of(path)
     if ending in PICTURES:
-        return _unsupported("A picture has no text to search. Run OCR first and drop the text, or a searchable PDF.")
+        return unsupported("A picture has no text to search. Run OCR first and drop the text, or a searchable PDF.")
     if ending in HOPELESS:
         known = " ".join(sorted(TEXT | DATA))
-        return _unsupported(f"Files ending in .{ending} are not read. Convert it to one of: {known}.")
+        return unsupported(f"Files ending in .{ending} are not read. Convert it to one of: {known}.")
     if size_bytes == 0:
-        return Refused(unsupported=False, reason=Reason(code="empty_file", message="The file has no content."))
+        return failed("empty_file", "The file has no content.")
     if size_bytes > max_bytes:
-        return Refused(
-            unsupported=False,
-            reason=Reason(
-                code="file_too_large",
-                message=f"The file has {size_bytes:,} bytes; at most {max_bytes:,} are taken. Split it.",
-            ),
+        return failed(
+            "file_too_large", f"The file has {size_bytes:,} bytes; at most {max_bytes:,} are taken. Split it."
         )
     return "data" if ending in DATA else "text"
-
-
-def _unsupported(message: str) -> Refused:
-    return Refused(unsupported=True, reason=Reason(code="unsupported_file", message=message))
 
 
 def bad_path(path: str) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from shared.formats.base import NotATable, Table
+from shared.formats.base import Table, not_a_table
 
 JSON_COLUMNS_MAX = 1_000
 JSON_DEPTH_MAX = 50
@@ -24,7 +24,7 @@ def _json(content: IO[bytes]) -> Table:
     for record in _records(content, prefix):
         columns.update(dict.fromkeys(record))
         if len(columns) > JSON_COLUMNS_MAX:
-            raise NotATable(f"The JSON's records have more than {JSON_COLUMNS_MAX:,} different fields.")
+            raise not_a_table(f"The JSON's records have more than {JSON_COLUMNS_MAX:,} different fields.")
     rows = ([_plain(record.get(column)) for column in columns] for record in _records(content, prefix))
     return Table(name="", columns=tuple(columns), rows=rows)
 
@@ -50,13 +50,13 @@ def _list_in(content: IO[bytes]) -> str:
                     prefixes.append(f"{key}.item")
                 depth += 1
                 if depth > JSON_DEPTH_MAX:
-                    raise NotATable(f"The JSON is nested more than {JSON_DEPTH_MAX} levels deep.")
+                    raise not_a_table(f"The JSON is nested more than {JSON_DEPTH_MAX} levels deep.")
             elif event in ("end_map", "end_array"):
                 depth -= 1
             elif event == "map_key" and depth == 1:
                 key = value
     if len(prefixes) != 1 or "." in prefixes[0].removesuffix(".item"):  # ijson parts keys by dots
-        raise NotATable("The JSON is not a list of records.")
+        raise not_a_table("The JSON is not a list of records.")
     return prefixes[0]
 
 
@@ -67,7 +67,7 @@ def _records(content: IO[bytes], prefix: str) -> Iterator[dict[str, Any]]:
     with _json_errors():
         for record in ijson.items(stretches, prefix):
             if not isinstance(record, dict):
-                raise NotATable("The JSON is not a list of records.")
+                raise not_a_table("The JSON is not a list of records.")
             stretches.begin()
             yield record
 
@@ -94,11 +94,11 @@ class _Stretches:
         block = self._content.read(size)
         self._read_bytes += len(block)
         if self._read_bytes > JSON_RECORD_MAX_BYTES:
-            raise NotATable(f"The JSON has records of more than {JSON_RECORD_MAX_BYTES:,} bytes.")
+            raise not_a_table(f"The JSON has records of more than {JSON_RECORD_MAX_BYTES:,} bytes.")
         # ijson's C part crashes at a number that Python refuses: https://docs.python.org/3/library/stdtypes.html#int-max-str-digits
         self._digits = self._digits[-len(DIGITS) :] + block.translate(AS_DIGITS)
         if DIGITS in self._digits:
-            raise NotATable(f"The JSON has a number of more than {len(DIGITS):,} digits.")
+            raise not_a_table(f"The JSON has a number of more than {len(DIGITS):,} digits.")
         return block
 
 
@@ -109,6 +109,4 @@ def _json_errors() -> Iterator[None]:
     try:
         yield
     except (ijson.JSONError, ValueError, RecursionError) as exc:
-        if isinstance(exc, NotATable):
-            raise
-        raise NotATable(f"The file is not valid JSON: {exc}.") from exc
+        raise not_a_table(f"The file is not valid JSON: {exc}.") from exc

@@ -8,7 +8,7 @@ import zlib
 from io import SEEK_END
 from typing import IO
 
-from shared.formats.base import BLOCK_BYTES, Unreadable, _failed, _unsupported
+from shared.formats.base import BLOCK_BYTES, UnusableFile, failed, unsupported
 from shared.formats.signatures import ARCHIVE
 
 DIRECTORY_MAX_BYTES = 4 * 1024 * 1024  # of a zip, which Python reads whole
@@ -39,11 +39,11 @@ def _zip(content: IO[bytes]) -> str:
             mimetype = _start(parts, "mimetype", 100)
             packed_bytes = content.seek(0, SEEK_END)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as exc:
-        raise _failed(
+        raise failed(
             "damaged", "The file is damaged: it begins like an Office document or a zip, but ends early."
         ) from exc
     except ValueError as exc:
-        raise _failed("damaged", "The file is damaged: its list of parts cannot be read.") from exc
+        raise failed("damaged", "The file is damaged: its list of parts cannot be read.") from exc
     ending = _office(types, {entry.filename for entry in entries}, mimetype)
     unpacked_bytes = sum(entry.file_size for entry in entries)
     is_bomb = unpacked_bytes > RATIO_FREE_BYTES and unpacked_bytes > RATIO_MAX * packed_bytes
@@ -52,8 +52,8 @@ def _zip(content: IO[bytes]) -> str:
     return ending
 
 
-def _too_large(message: str) -> Unreadable:
-    return _failed("too_large_unpacked", f"{message}, which is more than is read. Split it.")
+def _too_large(message: str) -> UnusableFile:
+    return failed("too_large_unpacked", f"{message}, which is more than is read. Split it.")
 
 
 def _check_directory(content: IO[bytes]) -> None:
@@ -88,9 +88,9 @@ def _start(parts: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
 def _office(types: bytes, names: set[str], mimetype: bytes) -> str:
     if b"macroEnabled" in types and b"macroEnabled.main+xml" in types:
         plain = ".docx" if b"ms-word" in types else ".pptx" if b"ms-powerpoint" in types else ".xlsx"
-        raise _unsupported(f"Office files with macros are not read. Save it without macros as {plain}.")
+        raise unsupported(f"Office files with macros are not read. Save it without macros as {plain}.")
     if b"ms-excel.sheet.binary" in types:
-        raise _unsupported("A binary workbook is not read. Save it as .xlsx.")
+        raise unsupported("A binary workbook is not read. Save it as .xlsx.")
     for pattern, ending in OFFICE.items():
         if re.search(pattern, types):
             return ending
@@ -98,10 +98,10 @@ def _office(types: bytes, names: set[str], mimetype: bytes) -> str:
         if main in names:
             return ending
     if mimetype.startswith(b"application/epub"):
-        raise _unsupported("An EPUB is not read. Convert it to PDF or HTML.")
+        raise unsupported("An EPUB is not read. Convert it to PDF or HTML.")
     if found := re.match(rb"application/vnd\.oasis\.opendocument\.(text|spreadsheet|presentation)", mimetype):
-        raise _unsupported(f"OpenDocument files are not read. Save it as {OPEN_DOCUMENT[found[1]]}.")
-    raise _unsupported(ARCHIVE)
+        raise unsupported(f"OpenDocument files are not read. Save it as {OPEN_DOCUMENT[found[1]]}.")
+    raise unsupported(ARCHIVE)
 
 
 def _ole(head: bytes, content: IO[bytes]) -> str:
@@ -114,14 +114,14 @@ def _ole(head: bytes, content: IO[bytes]) -> str:
     # In a Word file's first sector, bit 8 of the flags says that it is encrypted: [MS-DOC] 2.5.2, FibBase.
     word_is_locked = head[512:514] == b"\xec\xa5" and len(head) > 523 and head[523] & 1
     if "EncryptedPackage" in streams or ("WordDocument" in streams and word_is_locked):
-        raise _failed("encrypted", "The document is protected by a password. Remove it and drop the file.")
+        raise failed("encrypted", "The document is protected by a password. Remove it and drop the file.")
     if "WordDocument" in streams:
         return "doc"
     if "PowerPoint Document" in streams:
-        raise _unsupported("Old PowerPoint files are not read. Save it as .pptx.")
+        raise unsupported("Old PowerPoint files are not read. Save it as .pptx.")
     if streams:
-        raise _unsupported("Old Excel files are not read. Save it as .xlsx.")
-    raise _unsupported("The content is neither text nor a type that is read.", "binary_content")
+        raise unsupported("Old Excel files are not read. Save it as .xlsx.")
+    raise unsupported("The content is neither text nor a type that is read.", "binary_content")
 
 
 def _holds(content: IO[bytes], wanted: bytes) -> bool:

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Any
 
+from shared.formats.base import UnusableFile, not_a_table
+
 CSV_MAX_BYTES = 512 * 1024 * 1024  # what the service takes as one file
 MEMORY_MAX_BYTES = 2 * 1024 * 1024 * 1024  # of addresses, most of which are never used
 WITHIN_S = 240
@@ -24,15 +26,11 @@ REFUSED = 3
 DAMAGED = "The Parquet file cannot be read: it is damaged or of a kind that is not known."
 
 
-class NotParquet(ValueError):
-    """The message is for the one who dropped the file."""
-
-
 def csv_of(content: IO[bytes]) -> IO[bytes]:
     """A Parquet file as CSV, in a temporary file that the caller closes.
 
     Raises:
-        NotParquet: it is damaged, has nested columns, or more than `CSV_MAX_BYTES` as CSV.
+        UnusableFile: it is damaged, has nested columns, or more than `CSV_MAX_BYTES` as CSV.
     """
     content.seek(0)
     made = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
@@ -62,11 +60,11 @@ def _convert(source: IO[bytes], made: IO[bytes]) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as exc:
-        raise NotParquet(f"The Parquet file takes more than {WITHIN_S} s to read. Split it.") from exc
+        raise not_a_table(f"The Parquet file takes more than {WITHIN_S} s to read. Split it.") from exc
     if done.returncode == REFUSED:
-        raise NotParquet(done.stderr.decode(errors="replace"))
+        raise not_a_table(done.stderr.decode(errors="replace"))
     if done.returncode:
-        raise NotParquet(DAMAGED)
+        raise not_a_table(DAMAGED)
 
 
 # ---- the process -------------------------------------------------------------------------------------------------
@@ -79,7 +77,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX_BYTES, MEMORY_MAX_BYTES))
     try:
         _write(sys.stdin.buffer, sys.stdout.buffer, most_bytes=int(sys.argv[1]))
-    except NotParquet as exc:
+    except UnusableFile as exc:
         sys.stderr.write(str(exc))
         sys.exit(REFUSED)
 
@@ -95,17 +93,17 @@ def _write(source: IO[bytes], target: IO[bytes], *, most_bytes: int) -> None:
         fields = [schema.field(number) for number in range(len(schema.names))]
         nested = [field.name for field in fields if _is_nested(field.type)]
         if nested:
-            raise NotParquet(f"The column {nested[0][:60]!r} holds nested values. Write them as JSON text.")
+            raise not_a_table(f"The column {nested[0][:60]!r} holds nested values. Write them as JSON text.")
         limited.write(_line(schema.names).encode())  # arro3 writes no header when there are no rows
         arro3.io.write_csv(batches, limited, header=False)  # type: ignore[arg-type]
         target.flush()
-    except NotParquet:
+    except UnusableFile:
         raise
     except Exception as exc:
         if limited.is_full:
             limit = f"{most_bytes:,} bytes as CSV, which is the most that is taken"
-            raise NotParquet(f"The Parquet file has more than {limit}. Split it.") from exc
-        raise NotParquet(DAMAGED) from exc
+            raise not_a_table(f"The Parquet file has more than {limit}. Split it.") from exc
+        raise not_a_table(DAMAGED) from exc
 
 
 def _is_nested(kind: Any) -> bool:

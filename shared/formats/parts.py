@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from io import SEEK_END
 from typing import IO
 
-from shared.formats.base import BLOCK_BYTES, BYTES_PER_TOKEN, PARTS_MAX, Part, _file, _too_long
+from shared.formats.base import BLOCK_BYTES, BYTES_PER_TOKEN, PARTS_MAX, Part, _file, too_long
 from shared.formats.pdf import _pages
 from shared.formats.text import encoding_of
 
@@ -18,7 +18,7 @@ def parts_of(ending: str, content: IO[bytes], *, max_tokens: int) -> Iterator[Pa
     """The document itself when it is under the limit, else temporary files that the consumer closes.
 
     Raises:
-        Unreadable: it would be more than `PARTS_MAX` parts.
+        UnusableFile: it would be more than `PARTS_MAX` parts.
     """
     if ending in WHOLE:
         parts: Iterator[Part] = iter((Part(content=content),))
@@ -29,7 +29,7 @@ def parts_of(ending: str, content: IO[bytes], *, max_tokens: int) -> Iterator[Pa
     for number, part in enumerate(parts):
         if number == PARTS_MAX:
             part.content.close()
-            raise _too_long()
+            raise too_long()
         part.content.seek(0)
         yield part
 

@@ -13,13 +13,11 @@ from shared.formats.base import (
     PART_BYTES,
     PARTS_MAX,
     Part,
-    Unreadable,
-    _failed,
     _file,
-    _too_long,
-    _unsupported,
+    failed,
+    too_long,
+    unsupported,
 )
-from shared.models.documents import Reason
 
 PDF_PAGES_TRIED = 200  # spread over the document; a scan of more pages is told by these
 
@@ -29,7 +27,7 @@ PDFIUM = threading.Lock()
 
 
 def _check_pdf(content: IO[bytes]) -> None:
-    """Raises Unreadable when the PDF is locked, damaged or a scan."""
+    """Raises UnusableFile when the PDF is locked, damaged or a scan."""
     import pypdfium2
 
     content.seek(0)
@@ -38,15 +36,15 @@ def _check_pdf(content: IO[bytes]) -> None:
             document = pypdfium2.PdfDocument(content)
         except pypdfium2.PdfiumError as exc:
             if re.search("password|security", str(exc), re.IGNORECASE):
-                raise _failed("encrypted", "The PDF is protected by a password. Remove it and drop the file.") from exc
-            raise _failed("damaged", "The PDF is damaged and cannot be opened.") from exc
+                raise failed("encrypted", "The PDF is protected by a password. Remove it and drop the file.") from exc
+            raise failed("damaged", "The PDF is damaged and cannot be opened.") from exc
         try:
             count = len(document)
             if not count:
-                raise _failed("damaged", "The PDF has no pages.")
+                raise failed("damaged", "The PDF has no pages.")
             step = max(1, -(-count // PDF_PAGES_TRIED))
             if not any(page_text(document, number).strip() for number in range(0, count, step)):
-                raise _unsupported(
+                raise unsupported(
                     "The PDF has no text: its pages are pictures. Run OCR and drop the searchable PDF.", "no_text"
                 )
         finally:
@@ -91,7 +89,7 @@ def _pages(content: IO[bytes], max_tokens: int) -> Iterator[Part]:
             return
         ranges = _ranges(tokens, max_tokens=max_tokens, max_pages=max(1, PART_BYTES * len(tokens) // size_bytes))
         if len(ranges) > PARTS_MAX:
-            raise _too_long()
+            raise too_long()
         for pages in ranges:
             yield Part(content=_copy(document, pages), first_page=pages[0] + 1, last_page=pages[-1] + 1)
     finally:
@@ -127,7 +125,7 @@ def _copy(document: object, pages: range) -> IO[bytes]:
     except pypdfium2.PdfiumError as exc:
         file.close()
         message = f"The PDF is damaged: its pages {pages[0] + 1} to {pages[-1] + 1} cannot be read."
-        raise Unreadable(Reason(code="damaged", message=message), unsupported=False) from exc
+        raise failed("damaged", message) from exc
     except BaseException:
         file.close()
         raise

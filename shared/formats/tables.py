@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import IO
 
-from shared.formats import parquet
-from shared.formats.base import NotATable, Table
+from shared.formats.base import Table
 from shared.formats.delimited import _csv
 from shared.formats.json_records import _json
 from shared.formats.xlsx import _xlsx
@@ -19,15 +18,3 @@ def tables_of(ending: str, content: IO[bytes]) -> Iterable[Table]:
     if ending == "xlsx":
         return _xlsx(content)
     return [_json(content)]
-
-
-def csv_of(content: IO[bytes]) -> IO[bytes]:
-    """A Parquet file as CSV, which the caller closes. Code interpreter gets it, and the card describes just that.
-
-    Raises:
-        NotATable: it cannot be read, or is too much.
-    """
-    try:
-        return parquet.csv_of(content)
-    except parquet.NotParquet as exc:
-        raise NotATable(str(exc)) from exc

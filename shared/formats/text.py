@@ -6,7 +6,7 @@ import codecs
 import re
 from typing import IO
 
-from shared.formats.base import BLOCK_BYTES, HEAD_BYTES, _failed, _unsupported
+from shared.formats.base import BLOCK_BYTES, HEAD_BYTES, failed, unsupported
 from shared.formats.filetypes import DATA, TEXT
 from shared.formats.signatures import ARTICLE
 from shared.models.documents import Reason
@@ -48,13 +48,13 @@ def _check_text(head: bytes, content: IO[bytes]) -> Reason | None:
     """A notice when the encoding is one that the service does not promise to read."""
     encoding = encoding_of(content)
     if encoding == "utf-32":
-        raise _failed("encoding", "The text is in UTF-32, which is not read. Save it as UTF-8.")
+        raise failed("encoding", "The text is in UTF-32, which is not read. Save it as UTF-8.")
     if encoding != "utf-16" and _has_nul(content):
-        raise _unsupported("The content is neither text nor a type that is read.", "binary_content")
+        raise unsupported("The content is neither text nor a type that is read.", "binary_content")
     if encoding is None and len(re.findall(rb"[\x01-\x08\x0e-\x1a\x7f]", head)) > len(head) / 50:
-        raise _unsupported("The content is neither text nor a type that is read.", "binary_content")
+        raise unsupported("The content is neither text nor a type that is read.", "binary_content")
     if not head.decode(encoding or "latin-1", "replace").strip() and len(head) < HEAD_BYTES:
-        raise _failed("empty_file", "The file has no text.")
+        raise failed("empty_file", "The file has no text.")
     if encoding is None:
         return Reason(code="not_utf8", message="The text is not in UTF-8; some letters may be read wrongly.")
     return None
@@ -80,4 +80,4 @@ def _text_ending(named: str, head: bytes) -> str:
         return "txt"
     known = " ".join(sorted(TEXT | DATA))
     name = f"Files ending in .{named} are" if named else "A file without an ending is"
-    raise _unsupported(f"{name} not read. Convert it to one of: {known}.")
+    raise unsupported(f"{name} not read. Convert it to one of: {known}.")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 from xml.etree import ElementTree
 
-from shared.formats.base import NotATable, Table
+from shared.formats.base import Table, UnusableFile, not_a_table
 
 XLSX_MAX_BYTES = 256 * 1024 * 1024  # unpacked; a small zip can hold far more
 XLSX_WHOLE_MAX_BYTES = 32 * 1024 * 1024  # unpacked; a sheet that is read at once takes up to three times its size
@@ -23,11 +23,13 @@ def _xlsx(content: IO[bytes]) -> Iterator[Table]:
     with _xlsx_errors(), zipfile.ZipFile(content) as parts:
         unpacked_bytes = sum(part.file_size for part in parts.infolist())
         if unpacked_bytes > XLSX_MAX_BYTES:
-            raise NotATable(f"The workbook has {unpacked_bytes:,} bytes when unpacked; at most {XLSX_MAX_BYTES:,} fit.")
+            raise not_a_table(
+                f"The workbook has {unpacked_bytes:,} bytes when unpacked; at most {XLSX_MAX_BYTES:,} fit."
+            )
         is_small = unpacked_bytes <= XLSX_WHOLE_MAX_BYTES
         if not is_small and (held_bytes := _held_bytes(parts)) > XLSX_HELD_MAX_BYTES:
             limit = f"at most {XLSX_HELD_MAX_BYTES:,} fit. Save its sheets as CSV."
-            raise NotATable(f"The workbook's texts and styles have {held_bytes:,} bytes; {limit}")
+            raise not_a_table(f"The workbook's texts and styles have {held_bytes:,} bytes; {limit}")
     content.seek(0)
     sheets = _sheets_at_once(content) if is_small else _sheets_by_row(content)
     for name, rows in sheets:
@@ -83,10 +85,10 @@ def _xlsx_errors() -> Iterator[None]:
     """Whatever a reader says of a damaged workbook: openpyxl raises what its code happens to run into."""
     try:
         yield
-    except NotATable:
+    except UnusableFile:
         raise
     except BaseException as exc:
         if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
             raise  # calamine panics at hostile files: a `BaseException` without a public name
         why = str(exc)[:200] or type(exc).__name__
-        raise NotATable(f"The workbook cannot be read: it is damaged or protected by a password ({why}).") from exc
+        raise not_a_table(f"The workbook cannot be read: it is damaged or protected by a password ({why}).") from exc

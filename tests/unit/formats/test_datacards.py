@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 from local.paths import ROOT
 from shared.formats import datacards, xlsx
 from shared.formats import parquet as parquet_reader
-from shared.formats.datacards import CARD_MAX_BYTES, NotATable, card_of, singular
-from shared.formats.tables import csv_of
+from shared.formats.base import UnusableFile
+from shared.formats.datacards import CARD_MAX_BYTES, card_of, singular
+from shared.formats.parquet import csv_of
 from shared.runs.data_files import CHOSEN_MAX, choose
 
 
@@ -168,7 +169,7 @@ def test_types_and_ranges(cells: list[str], kind: str, values: str) -> None:
     ],
 )
 def test_what_is_no_table_is_said_in_words(name: str, content: bytes) -> None:
-    with pytest.raises(NotATable, match=r"\w+ \w+"):
+    with pytest.raises(UnusableFile, match=r"\w+ \w+"):
         card_of(name, io.BytesIO(content))
 
 
@@ -192,7 +193,7 @@ def test_every_table_that_was_written_is_read(rows: list[list[str]]) -> None:
 def test_arbitrary_bytes_are_a_table_or_not(content: bytes, name: str) -> None:
     try:
         made = card_of(name, io.BytesIO(content))
-    except NotATable:
+    except UnusableFile:
         return
     assert made.markdown.startswith(f"# {name}\n")
 
@@ -201,9 +202,9 @@ def test_arbitrary_bytes_are_a_table_or_not(content: bytes, name: str) -> None:
 def test_a_file_of_quotes_is_read_in_the_end(piece: bytes) -> None:
     """The standard library's sniffer looks for quotes with expressions that take minutes on these."""
     code = (
-        "import io, sys\nfrom shared.formats.datacards import NotATable, card_of\n"
+        "import io, sys\nfrom shared.formats.base import UnusableFile\nfrom shared.formats.datacards import card_of\n"
         f"try: card_of('a.csv', io.BytesIO(b'x,y' + bytes([10]) + {piece!r} * (70_000 // {len(piece)})))\n"
-        "except NotATable: pass"
+        "except UnusableFile: pass"
     )
     # In a process of its own: a search that holds the interpreter cannot be ended from inside.
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=20, check=True)
@@ -302,7 +303,7 @@ def test_a_workbook_of_several_sheets() -> None:
 
 
 def test_a_workbook_without_a_table() -> None:
-    with pytest.raises(NotATable):
+    with pytest.raises(UnusableFile):
         card_of("book.xlsx", io.BytesIO(workbook({"a": [], "b": []})))
 
 
@@ -312,7 +313,7 @@ def test_a_damaged_workbook() -> None:
     content[len(content) // 2] ^= 0xFF
     try:
         card_of("book.xlsx", io.BytesIO(bytes(content)))
-    except NotATable as exc:
+    except UnusableFile as exc:
         assert "damaged" in str(exc)
 
 
@@ -333,7 +334,7 @@ def test_a_large_workbook_is_read_row_by_row_with_the_same_card(monkeypatch: pyt
     for column in ("text", "whole", "number", "time", "truth", "x"):
         assert column_of(by_row, column) == column_of(whole, column)
     monkeypatch.setattr(xlsx, "XLSX_HELD_MAX_BYTES", 10)
-    with pytest.raises(NotATable, match="as CSV"):
+    with pytest.raises(UnusableFile, match="as CSV"):
         card("book.xlsx", content)
 
 
@@ -350,7 +351,7 @@ def test_a_large_workbook_that_is_damaged(data: st.DataObject) -> None:
     with zipfile.ZipFile(content, "w") as book:
         for name, part in parts.items():
             book.writestr(name, bytes(part))
-    with suppress(NotATable), pytest.MonkeyPatch.context() as patch:
+    with suppress(UnusableFile), pytest.MonkeyPatch.context() as patch:
         patch.setattr(xlsx, "XLSX_WHOLE_MAX_BYTES", 0)
         card_of("book.xlsx", content)
 
@@ -363,7 +364,7 @@ def test_a_zip_bomb_is_refused() -> None:
         with parts.open(part, "w", force_zip64=True) as out:
             for _ in range(300):
                 out.write(b" " * 1024 * 1024)
-    with pytest.raises(NotATable, match="unpacked"):
+    with pytest.raises(UnusableFile, match="unpacked"):
         card_of("book.xlsx", content)
 
 
@@ -408,7 +409,7 @@ def test_whatever_looks_like_json_is_a_table_or_not(tokens: list[str]) -> None:
     text = "".join(tokens)
     try:
         card("a.json", text.encode())
-    except NotATable:
+    except UnusableFile:
         return
     assert isinstance(json.loads(text), list | dict)
 
@@ -420,7 +421,7 @@ def test_odd_numbers_in_json(number: str) -> None:
 
 def test_json_of_many_different_fields_is_refused() -> None:
     rows = [{f"field_{n}": n} for n in range(20_000)]
-    with pytest.raises(NotATable, match="fields"):
+    with pytest.raises(UnusableFile, match="fields"):
         card("a.json", json.dumps(rows).encode())
 
 
@@ -440,7 +441,7 @@ def test_the_caller_keeps_the_file() -> None:
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b'a,b\n"' + b"x" * 200_000, b"\0"])
 def test_the_caller_keeps_the_file_whatever_comes(content: bytes) -> None:
     held = io.BytesIO(content)
-    with suppress(NotATable):
+    with suppress(UnusableFile):
         card_of("a.csv", held)
     held.seek(0)
 
@@ -546,7 +547,7 @@ def test_hostile_parquet_is_a_table_or_not(at: int, value: int, length: int) -> 
     content = bytearray(parquet(SALES))
     content[at % len(content)] = value
     for damaged in (bytes(content), bytes(content[: length % len(content)])):
-        with suppress(NotATable):
+        with suppress(UnusableFile):
             card("a.parquet", damaged)
 
 
@@ -555,19 +556,19 @@ def test_a_reader_that_aborts_ends_only_its_own_process(monkeypatch: pytest.Monk
     (tmp_path / "arro3").mkdir()
     (tmp_path / "arro3" / "io.py").write_text("import os\nos.abort()\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(NotATable, match="damaged"):
+    with pytest.raises(UnusableFile, match="damaged"):
         csv_of(io.BytesIO(content))
 
 
 @pytest.mark.parametrize("content", [b"PAR1", b"PAR1" + b"x" * 100 + b"PAR1", b"PAR1\xff\xff\xff\x7fPAR1"])
 def test_damaged_parquet_is_said_in_words(content: bytes) -> None:
-    with pytest.raises(NotATable, match="damaged"):
+    with pytest.raises(UnusableFile, match="damaged"):
         card("a.parquet", content)
 
 
 def test_parquet_that_is_too_much_as_csv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet_reader, "CSV_MAX_BYTES", 10)
-    with pytest.raises(NotATable, match="Split it"):
+    with pytest.raises(UnusableFile, match="Split it"):
         csv_of(io.BytesIO(parquet(SALES)))
 
 
@@ -579,7 +580,7 @@ def test_nested_parquet_is_refused() -> None:
     schema = arro3.io.infer_json_schema(records)
     records.seek(0)
     arro3.io.write_parquet(arro3.io.read_json(records, schema), file)
-    with pytest.raises(NotATable, match="'tags' holds nested"):
+    with pytest.raises(UnusableFile, match="'tags' holds nested"):
         csv_of(file)
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.formats.base import UnusableFile
 from shared.formats.filetypes import (
     DATA,
     PICTURES,
     TEXT,
-    Refused,
     bad_path,
     classify,
     ending_of,
@@ -50,7 +50,7 @@ def test_data_goes_to_code_interpreter(ending: str) -> None:
 )
 def test_what_is_refused_says_why(path: str, size_bytes: int, unsupported: bool, code: str, word: str) -> None:
     refused = classify(path, size_bytes, max_bytes=10)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, UnusableFile)
     assert (refused.unsupported, refused.reason.code) == (unsupported, code)
     assert word in refused.reason.message
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.formats import parts
-from shared.formats.base import BYTES_PER_TOKEN, Unreadable
+from shared.formats.base import BYTES_PER_TOKEN, UnusableFile
 from shared.formats.parts import parts_of
 
 
@@ -102,6 +102,6 @@ def test_where_a_text_is_cut(text: bytes, first: bytes) -> None:
 def test_a_document_of_too_many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PARTS_MAX", 3)
     for ending, content in (("txt", b"x" * 100), ("pdf", pdf(7))):
-        with pytest.raises(Unreadable) as caught:
+        with pytest.raises(UnusableFile) as caught:
             pieces(content, 10, ending)
         assert caught.value.reason.code == "too_long"
