@@ -151,7 +151,7 @@ def test_a_huge_directory_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_long_scan_is_told_by_some_of_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
-    monkeypatch.setattr(pdf_reader, "PDF_PAGES_TRIED", 3)
+    monkeypatch.setattr(pdf_reader, "PAGES_TRIED", 3)
     monkeypatch.setattr(pdf_reader, "page_text", lambda _document, number: tried.append(number) or "")
     with pytest.raises(UnusableFile):
         look_inside("a.pdf", io.BytesIO(pdf(*[""] * 7)))
