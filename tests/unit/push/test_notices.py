@@ -13,7 +13,7 @@ import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
 
 from shared.errors import BadRequest, ServiceBusy, SettingError
-from shared.push.notices import RETRY_DELAYS_S, Push, retry_delay_s
+from shared.push.notices import RETRY_DELAYS_S, Push, delivery_delay_s
 from shared.push.outbound import URL_MAX_CHARS, UrlPolicy
 from tests.fakes import Clock, Crash, FakeSender, InMemoryBlobs, InMemoryQueue, Outside, Post
 
@@ -244,13 +244,13 @@ async def test_every_try_sends_the_same_event_under_a_new_timestamp(world: World
     [(1, 5), (2, 30), (3, 120), (4, 600), (5, 3_600), (6, 10_800), (7, 21_600), (8, 50_400)],
 )
 def test_the_wait_after_each_failed_try(attempt: int, delay_s: int) -> None:
-    waits = {retry_delay_s(attempt) for _ in range(200)}
+    waits = {delivery_delay_s(attempt) for _ in range(200)}
     assert all(wait is not None and delay_s <= wait <= delay_s * 1.1 for wait in waits)
     assert delay_s < 30 or len(waits) > 1, "apart from one another"
 
 
 def test_the_ninth_is_the_last_a_day_after_the_first() -> None:
-    assert retry_delay_s(9) is None
+    assert delivery_delay_s(9) is None
     assert timedelta(hours=24) <= timedelta(seconds=sum(RETRY_DELAYS_S)) <= timedelta(hours=25)
 
 
