@@ -31,7 +31,7 @@ from openai.types.beta.threads.runs import (
     ToolCallsStepDetails,
 )
 
-from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output
+from shared.engines.base import Annotation, Ask, Call, Look, MadeFile, Output
 from shared.engines.client import read_bounded, translated
 from shared.engines.stores import Passage
 from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
@@ -358,7 +358,7 @@ def output_of(
 ) -> Output:
     """Join the run's messages. `names`: file name of each picture and cited file by its id."""
     text = ""
-    marks: list[Mark] = []
+    annotations: list[Annotation] = []
     named: list[MadeFile] = []
     shown: list[MadeFile] = []
     for block in _blocks(messages):
@@ -369,12 +369,12 @@ def output_of(
             text += "\n\n" if text else ""
             bare, found, files = _without_placeholders(block, len(text), names)
             text += bare
-            marks += found
+            annotations += found
             named += files
     calls = list(_tool_calls(steps))
     return Output(
         text=text,
-        marks=tuple(marks),
+        annotations=tuple(annotations),
         passages=tuple(_passages(calls)),
         made=(*named, *shown),  # a picture that the text names is shown beside it, too
         usage=_usage(run, calls),
@@ -403,16 +403,16 @@ def _usage(run: ServiceRun, calls: Sequence[Any]) -> Usage:
 
 def _without_placeholders(
     block: TextContentBlock, offset: int, names: Mapping[str, str]
-) -> tuple[str, list[Mark], list[MadeFile]]:
+) -> tuple[str, list[Annotation], list[MadeFile]]:
     """Citations stand in the text as `【4:0†source】`: take them out, and mark where they stood."""
-    text, marks, files, removed = block.text.value, [], [], 0
+    text, annotations, files, removed = block.text.value, [], [], 0
     for note in sorted(block.text.annotations, key=lambda note: note.start_index):
         start, end = note.start_index - removed, note.end_index - removed
         if isinstance(note, FileCitationAnnotation):
             text = text[:start] + text[end:]
             removed += end - start
             file_id = note.file_citation.file_id
-            marks.append(Mark(position=offset + start, file_id=file_id, filename=names[file_id]))
+            annotations.append(Annotation(position=offset + start, file_id=file_id, filename=names[file_id]))
         elif isinstance(note, FilePathAnnotation):
             files.append(
                 MadeFile(
@@ -423,7 +423,7 @@ def _without_placeholders(
                     end=offset + end,
                 )
             )
-    return text, marks, files
+    return text, annotations, files
 
 
 def _passages(calls: Sequence[Any]) -> Iterator[Passage]:

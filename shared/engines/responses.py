@@ -25,7 +25,7 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_output_text import AnnotationContainerFileCitation, AnnotationFileCitation
 
-from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output
+from shared.engines.base import Annotation, Ask, Call, Look, MadeFile, Output
 from shared.engines.client import read_bounded, translated
 from shared.engines.stores import Passage
 from shared.engines.vector_stores import filters_of
@@ -249,7 +249,7 @@ def _failure(response: Response) -> Failure | None:
 
 def _output(response: Response) -> Output:
     parts = list(_text_parts(response))
-    text, marks, made = "", [], []
+    text, annotations, made = "", [], []
     for part in parts:
         text += "\n\n" if text else ""
         start = len(text)
@@ -259,7 +259,9 @@ def _output(response: Response) -> Output:
         text += part.text
         for note in part.annotations:
             if isinstance(note, AnnotationFileCitation):
-                marks.append(Mark(position=start + note.index, file_id=note.file_id, filename=note.filename))
+                annotations.append(
+                    Annotation(position=start + note.index, file_id=note.file_id, filename=note.filename)
+                )
             elif isinstance(note, AnnotationContainerFileCitation):
                 made.append(
                     MadeFile(
@@ -275,7 +277,7 @@ def _output(response: Response) -> Output:
     containers = tuple(dict.fromkeys(call.container_id for call in code_calls))
     return Output(
         text=text,
-        marks=tuple(marks),
+        annotations=tuple(annotations),
         passages=tuple(_passages(searches)),
         made=tuple(made),
         usage=_usage(response, searches=len(searches), code_calls=len(code_calls), sessions=len(containers)),

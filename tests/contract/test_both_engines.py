@@ -124,13 +124,13 @@ async def test_a_cited_answer(played: Played) -> None:
     text = "Above 350 ms it warns 😀. Above 900 ms it is critical. Both hold."
     assert output.text == text
     first, second = text.index(". Above") + 1, text.index(" Both")
-    assert [(mark.position, mark.file_id, mark.filename) for mark in output.marks] == [
+    assert [(note.position, note.file_id, note.filename) for note in output.annotations] == [
         (first, file_id, "guide.md"),
         (second, file_id, "guide.md"),
         (second, file_id, "guide.md"),
     ]
     cited = citations_of(
-        output.text, output.marks, output.passages, {file_id: Source(path="docs/guide.md", etag="0x1")}
+        output.text, output.annotations, output.passages, {file_id: Source(path="docs/guide.md", etag="0x1")}
     )
     assert [citation.document for citation in cited] == ["docs/guide.md"] * 3
     assert [citation.quote for citation in cited] == [

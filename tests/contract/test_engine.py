@@ -221,10 +221,10 @@ async def test_a_cited_answer_and_its_follow_up(service: Service) -> None:
     assert look.output is not None
     assert "350" in look.output.text
     assert "file_search" in [activity.type for activity in look.activity]
-    assert look.output.marks
-    for mark in look.output.marks:
-        assert (mark.file_id, mark.filename) == (file_id, "guide.md")
-        assert 0 <= mark.position <= len(look.output.text)
+    assert look.output.annotations
+    for annotation in look.output.annotations:
+        assert (annotation.file_id, annotation.filename) == (file_id, "guide.md")
+        assert 0 <= annotation.position <= len(look.output.text)
     [passage] = [p for p in look.output.passages if p.file_id == file_id][:1]
     assert "350 ms" in passage.text
     assert passage.attributes["path"] == "guide.md"
