@@ -118,7 +118,11 @@ class Engine(Protocol):
         ...
 
     async def look(self, engine_runs: Sequence[str]) -> Look:
-        """The state of the last of these engine runs, oldest first. Once it has ended, the output covers all of them."""
+        """The state of the last of these engine runs. Once it has ended, the output covers all of them.
+
+        Args:
+            engine_runs: The ids that `start` and `answer_calls` returned for one run of the app, oldest first.
+        """
         ...
 
     async def cancel(self, engine_run: str) -> None: ...

@@ -438,7 +438,7 @@ EVERY_CALL: dict[str, Callable[[Service], Awaitable[object]]] = {
 @pytest.mark.parametrize("call", EVERY_CALL)
 async def test_a_service_out_of_reach_is_busy(call: str) -> None:
     async with speaking_to(settings_of("http://127.0.0.1:1/openai/v1/")) as service:
-        with pytest.raises(ServiceBusy, match="out of reach"):
+        with pytest.raises(ServiceBusy, match="cannot be reached"):
             await EVERY_CALL[call](service)
 
 
