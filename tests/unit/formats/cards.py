@@ -1,4 +1,4 @@
-"""Makes data cards and reads them."""
+"""Helpers for the tests of data cards: create one and read its values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def card(name: str, content: bytes) -> str:
 
 
 def column_of(markdown: str, name: str) -> tuple[str, str, str]:
-    """Type, values and empty cells, as the card says them."""
+    """Type, values and empty cells, from the card."""
     for line in markdown.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 4 and cells[0] == name:

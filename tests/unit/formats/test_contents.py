@@ -1,4 +1,4 @@
-"""What a document is stands in its content; its name is a hint."""
+"""The type of a document is detected from its content; its name is a hint."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ SHEETS = "vnd.openxmlformats-officedocument.spreadsheetml.sheet"
         ("a.doc", OLE + bytes(600) + "WordDocument".encode("utf-16-le") + bytes(64), "doc", "text", None),
     ],
 )
-def test_what_is_read(path: str, content: bytes, ending: str, kind: str, notice: str | None) -> None:
+def test_detected_type_kind_and_notice(path: str, content: bytes, ending: str, kind: str, notice: str | None) -> None:
     found = look_inside(path, io.BytesIO(content))
     assert (found.ending, found.kind, found.notice and found.notice.code) == (ending, kind, notice)
 
@@ -129,27 +129,27 @@ def test_what_is_read(path: str, content: bytes, ending: str, kind: str, notice:
         ),
     ],
 )
-def test_what_is_not_read_says_why(path: str, content: bytes, code: str, unsupported: bool, word: str) -> None:
+def test_unusable_files_have_a_reason(path: str, content: bytes, code: str, unsupported: bool, word: str) -> None:
     with pytest.raises(UnusableFile, match=word) as caught:
         look_inside(path, io.BytesIO(content))
     assert (caught.value.reason.code, caught.value.unsupported) == (code, unsupported)
 
 
-def test_a_bomb_is_refused_by_what_it_declares() -> None:
+def test_a_zip_bomb_is_rejected_by_its_declared_sizes() -> None:
     bomb = office(WORD, **{"word/document.xml": bytes(100 * 1024 * 1024)})
     with pytest.raises(UnusableFile) as caught:
         look_inside("a.docx", io.BytesIO(bomb))
     assert caught.value.reason.code == "too_large_unpacked"
 
 
-def test_a_huge_directory_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_with_a_huge_directory_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(office_reader, "DIRECTORY_MAX_BYTES", 10)
     with pytest.raises(UnusableFile) as caught:
         look_inside("a.docx", io.BytesIO(office(WORD)))
     assert caught.value.reason.code == "too_large_unpacked"
 
 
-def test_a_long_scan_is_told_by_some_of_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_scan_is_detected_by_some_of_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
     monkeypatch.setattr(pdf_reader, "PAGES_TRIED", 3)
     monkeypatch.setattr(pdf_reader, "page_text", lambda _document, number: tried.append(number) or "")
@@ -164,7 +164,7 @@ def test_a_long_scan_is_told_by_some_of_its_pages(monkeypatch: pytest.MonkeyPatc
     st.binary(max_size=600),
     st.sampled_from(["a.pdf", "a.docx", "a.json", "a.txt", "a", "a.xlsx"]),
 )
-def test_whatever_comes_is_told_or_refused(start: bytes, rest: bytes, path: str) -> None:
+def test_any_bytes_have_a_type_or_an_error(start: bytes, rest: bytes, path: str) -> None:
     try:
         found = look_inside(path, io.BytesIO(start + rest))
     except UnusableFile as exc:

@@ -1,4 +1,4 @@
-"""Data cards: what stands on them is what stands in the file, whatever the file looks like."""
+"""Data cards of CSV and TSV files: types, ranges, sizes and errors."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_types_and_ranges(cells: list[str], kind: str, values: str) -> None:
         ("a.json", b'{"a.b": [{"x": 1}]}'),
     ],
 )
-def test_what_is_no_table_is_said_in_words(name: str, content: bytes) -> None:
+def test_files_without_a_table_have_a_message(name: str, content: bytes) -> None:
     with pytest.raises(UnusableFile, match=r"\w+ \w+"):
         card_of(name, io.BytesIO(content))
 
@@ -147,7 +147,7 @@ CELLS = st.text(alphabet=st.sampled_from("ab1.,;'\"| \n-é"), max_size=6)
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(2, 4).flatmap(lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=1, max_size=6)))
-def test_every_table_that_was_written_is_read(rows: list[list[str]]) -> None:
+def test_a_written_table_is_read_completely(rows: list[list[str]]) -> None:
     header = [f"column_{n}" for n in range(len(rows[0]))]
     text = io.StringIO(newline="")
     csv.writer(text).writerows([header, *rows])
@@ -159,7 +159,7 @@ def test_every_table_that_was_written_is_read(rows: list[list[str]]) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["a.csv", "a.tsv", "a.xlsx", "a.json"]))
-def test_arbitrary_bytes_are_a_table_or_not(content: bytes, name: str) -> None:
+def test_any_bytes_are_a_table_or_raise_unusable_file(content: bytes, name: str) -> None:
     try:
         made = card_of(name, io.BytesIO(content))
     except UnusableFile:
@@ -168,14 +168,14 @@ def test_arbitrary_bytes_are_a_table_or_not(content: bytes, name: str) -> None:
 
 
 @pytest.mark.parametrize("piece", [b'"a', b"'a,", b'",', b'"\n', b" '", b'a"b,', b'"a"\n'])
-def test_a_file_of_quotes_is_read_in_the_end(piece: bytes) -> None:
-    """The standard library's sniffer looks for quotes with expressions that take minutes on these."""
+def test_a_file_of_quotes_is_read_in_seconds(piece: bytes) -> None:
+    """`csv.Sniffer` takes minutes for such files."""
     code = (
         "import io, sys\nfrom shared.formats.base import UnusableFile\nfrom shared.formats.datacards import card_of\n"
         f"try: card_of('a.csv', io.BytesIO(b'x,y' + bytes([10]) + {piece!r} * (70_000 // {len(piece)})))\n"
         "except UnusableFile: pass"
     )
-    # In a process of its own: a search that holds the interpreter cannot be ended from inside.
+    # In a process of its own, because a regular expression that hangs cannot be stopped from inside.
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=20, check=True)
 
 
@@ -201,7 +201,7 @@ def test_figures_equal_pandas() -> None:
 
 
 class Rows(io.RawIOBase):
-    """A CSV of 100,000 rows that never stands in memory."""
+    """A CSV file that is generated while it is read."""
 
     def __init__(self, count: int) -> None:
         self._lines = self._make(count)
@@ -232,13 +232,13 @@ def test_a_large_file_takes_little_memory() -> None:
     assert peak_bytes < 4 * 1024 * 1024
 
 
-def test_a_wide_table_is_cut_on_the_card() -> None:
+def test_the_card_of_a_wide_table_is_shortened() -> None:
     markdown = card("a.csv", ",".join(f"c{n}" for n in range(1000)).encode() + b"\n" + b"1," * 999 + b"1\n")
     assert "800 more columns" in markdown
     assert len(markdown) < 50_000
 
 
-def test_the_caller_keeps_the_file() -> None:
+def test_the_file_stays_open() -> None:
     content: IO[bytes] = io.BytesIO(b"a,b\n1,2\n")
     card_of("a.csv", content)
     content.seek(0)
@@ -246,7 +246,7 @@ def test_the_caller_keeps_the_file() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b'a,b\n"' + b"x" * 200_000, b"\0"])
-def test_the_caller_keeps_the_file_whatever_comes(content: bytes) -> None:
+def test_the_file_stays_open_after_an_error(content: bytes) -> None:
     held = io.BytesIO(content)
     with suppress(UnusableFile):
         card_of("a.csv", held)
@@ -264,7 +264,7 @@ def test_stems(word: str, stemmed: str) -> None:
 # ---- encodings, size ---------------------------------------------------------------------------------------------
 
 
-def test_the_assumed_encoding_stands_on_the_card() -> None:
+def test_the_card_names_the_assumed_encoding() -> None:
     assert "Windows-1252" in card("a.csv", "größe,n\nü,1\n".encode("cp1252"))
     assert "Windows-1252" not in card("a.csv", "größe,n\nü,1\n".encode())
 
@@ -287,7 +287,7 @@ def test_a_card_stays_small() -> None:
         max_size=30,
     )
 )
-def test_many_cells_at_once_are_what_they_are_one_by_one(cells: list[str]) -> None:
+def test_add_texts_gives_the_same_profile_as_add(cells: list[str]) -> None:
     together, single = datacards.Column("a"), datacards.Column("a")
     together.add_texts(cells)
     for cell in cells:

@@ -42,7 +42,7 @@ def test_json_is_read_record_by_record() -> None:
         st.sampled_from(["[", "]", "{", "}", ",", ":", '"a"', '"b"', "1", "-2.5e3", "null", "true", '"\\ud800"', "\n"])
     )
 )
-def test_whatever_looks_like_json_is_a_table_or_not(tokens: list[str]) -> None:
+def test_any_json_tokens_are_a_table_or_raise_unusable_file(tokens: list[str]) -> None:
     text = "".join(tokens)
     try:
         card("a.json", text.encode())

@@ -56,7 +56,7 @@ def test_parquet_from_a_file_on_disk() -> None:
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 1_000_000), st.integers(0, 255), st.integers(0, 1_000_000))
-def test_hostile_parquet_is_a_table_or_not(at: int, value: int, length: int) -> None:
+def test_damaged_parquet_is_a_table_or_raises_unusable_file(at: int, value: int, length: int) -> None:
     content = bytearray(parquet(SALES))
     content[at % len(content)] = value
     for damaged in (bytes(content), bytes(content[: length % len(content)])):
@@ -74,7 +74,7 @@ def test_a_reader_that_aborts_ends_only_its_own_process(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("content", [b"PAR1", b"PAR1" + b"x" * 100 + b"PAR1", b"PAR1\xff\xff\xff\x7fPAR1"])
-def test_damaged_parquet_is_said_in_words(content: bytes) -> None:
+def test_damaged_parquet_has_a_message(content: bytes) -> None:
     with pytest.raises(UnusableFile, match="damaged"):
         card("a.parquet", content)
 

@@ -38,18 +38,18 @@ FILES = {
         ("?!", []),
     ],
 )
-def test_the_files_that_fit(question: str, paths: list[str]) -> None:
+def test_files_that_match_the_question(question: str, paths: list[str]) -> None:
     chosen = choose(question, dict(FILES))
     assert chosen[: len(paths)] == paths[: len(chosen)] if paths else chosen == []
     assert set(paths[:1]) <= set(chosen)
 
 
-def test_few_files_are_all_given() -> None:
+def test_a_few_files_are_all_chosen() -> None:
     assert choose("Anything?", {"b.csv": ("x",), "a.csv": ("y",), "c.csv": ()}) == ["a.csv", "b.csv", "c.csv"]
     assert choose("Anything?", {}) == []
 
 
-def test_not_too_many_files_are_given() -> None:
+def test_at_most_chosen_max_files_are_chosen() -> None:
     files: dict[str, Sequence[str]] = {f"sales-{n:03}.csv": ("sale", "month", "revenue") for n in range(50)}
     chosen = choose("Revenue by month?", files)
     assert chosen == sorted(files)[:CHOSEN_MAX]
