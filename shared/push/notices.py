@@ -106,8 +106,8 @@ class Push:
         """
         if self._signer is None:
             raise BadRequest(
-                "This app sends no callbacks, since its setting CALLBACK_SECRET, which signs them, is not set. Leave "
-                "the callback out and poll instead, or ask the operator of this app to set it.",
+                "This app sends no callbacks, because its setting CALLBACK_SECRET is missing. Leave out the callback "
+                "and poll instead, or ask the operator of this app to set it.",
                 code="callback_not_allowed",
             )
         await self._sender.check_host(self._policy.check_url(url))

@@ -99,7 +99,7 @@ class UrlPolicy:
         if address and self._may_connect(address):
             return
         raise BadRequest(
-            "The callback's host leads to an address that is not public (private, loopback, link-local or reserved).",
+            "The callback's host has an address that is not public (private, loopback, link-local or reserved).",
             code="callback_not_allowed",
         )
 
@@ -217,7 +217,7 @@ class _Pinned(AbstractResolver):
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read the body up to `ANSWER_MAX_BYTES`, so that a receiver can finish a short response.
+    """Read the body up to `ANSWER_MAX_BYTES`, which lets a receiver finish a short response.
 
     Errors are ignored: the status is valid without the body.
     """

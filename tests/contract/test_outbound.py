@@ -39,9 +39,7 @@ class Receiver:
 
     port: int = 0
     seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-    left: asyncio.Event = field(
-        default_factory=asyncio.Event
-    )  # set when the client disconnects before the end of the response
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # set when the client disconnects early
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
@@ -209,9 +207,7 @@ async def test_the_openai_sdk_verifies_a_received_webhook(receiver: Receiver, ca
     with OpenAI(api_key="none", webhook_secret=secret) as client:
         assert client.webhooks.unwrap(body, headers).type == "run.finished"  # type: ignore[comparison-overlap]
     assert queue.messages == []
-    ours = [
-        str(vars(record)) for record in caplog.records if record.name != "aiohttp.access"
-    ]  # the log of the receiver
+    ours = [str(vars(record)) for record in caplog.records if record.name != "aiohttp.access"]  # receiver's log
     assert ours and not any(SECRET in line for line in ours)
 
 
