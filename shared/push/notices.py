@@ -182,7 +182,7 @@ class Push:
         try:
             status = await self._sender.post(url, content, self._headers(self._signer, delivery.webhook_id, content))
         except (BadRequest, ServiceBusy) as exc:
-            await self._put_off(delivery, {**about, "why": exc.message})
+            await self._retry_later(delivery, {**about, "why": exc.message})
             return
         if 200 <= status < 300:
             log.info("push.delivered", extra=about)
@@ -191,7 +191,7 @@ class Push:
             if delivery.hook_id:
                 await self.unsubscribe(delivery.hook_id)
         else:
-            await self._put_off(delivery, {**about, "why": f"The receiver answered {status}."})
+            await self._retry_later(delivery, {**about, "why": f"The receiver answered {status}."})
 
     async def _publish(self, delivery: _Delivery) -> None:
         """Send to the Event Grid topic. Dropped if the topic has been removed from the settings meanwhile."""
@@ -205,13 +205,13 @@ class Push:
         try:
             await self._topic.publish(body["type"], id=delivery.webhook_id, subject=subject, at=at, data=data)
         except ServiceBusy as exc:
-            await self._put_off(delivery, {**about, "why": exc.message})
+            await self._retry_later(delivery, {**about, "why": exc.message})
         except ServiceError as exc:
             log.error("push.refused", extra={**about, "why": exc.message})
         else:
             log.info("push.delivered", extra=about)
 
-    async def _put_off(self, delivery: _Delivery, about: dict[str, Any]) -> None:
+    async def _retry_later(self, delivery: _Delivery, about: dict[str, Any]) -> None:
         delay_s = delivery_delay_s(delivery.attempt)
         if delay_s is None:
             log.warning("push.given_up", extra=about)
