@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 from shared.errors import ServiceBusy, ServiceError, ServiceMissing
 from shared.settings import Settings
 
-TIMEOUT_S = 60.0  # of a request; uploads and starts of runs have their own
+TIMEOUT_S = 60.0
 DOWNLOAD_MAX_BYTES = 64 * 1024 * 1024
 
 
