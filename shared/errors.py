@@ -5,6 +5,7 @@
     ├── BadRequest              the caller mends the request          400
     │   ├── TooLarge                                                  413
     │   └── WrongMediaType                                            415
+    ├── UnusableFile            the user drops another file: see formats/base.py
     ├── NotFound                the caller names something else       404
     ├── Busy                    the caller waits, then tries again    409
     ├── StorageError
@@ -13,8 +14,8 @@
     └── ServiceError            the model service said no; trying again does not help
         ├── ServiceMissing      it does not have that object (any more)
         │   └── StoreLost       a collection's vector store: what was in it has to be indexed anew
-        ├── ChainLost           the conversation to be continued is gone there: tell it in words
-        └── ServiceBusy         throttled, down or out of reach: try again later
+        ├── ChainLost           the conversation to continue is gone there: send its history as text
+        └── ServiceBusy         throttled, down or not reachable: try again later
 
 Foreign errors are turned into these once, in the adapter that met them, with `from exc`.
 """

@@ -27,8 +27,8 @@ from shared.documents.upload_rate import UploadRate
 from shared.documents.uploading import Uploader
 from shared.engines.stores import IndexState, VectorStores
 from shared.errors import BlobChanged, BlobMissing, Busy, NotFound, ServiceBusy, ServiceError, ServiceMissing, StoreLost
-from shared.formats.base import NotATable, Unreadable
-from shared.formats.filetypes import Refused, classify
+from shared.formats.base import UnusableFile
+from shared.formats.filetypes import classify
 from shared.models.documents import Document, DocumentStatus, Reason, Version
 from shared.settings import Settings
 from shared.storage.records import Stored
@@ -239,7 +239,7 @@ class Documents:
             BlobChanged: another process did so; nothing was done.
         """
         kind = classify(path, info.size_bytes, max_bytes=self._limits.max_bytes)
-        refused = isinstance(kind, Refused)
+        refused = isinstance(kind, UnusableFile)
         delay_s = 0 if refused else await self._upload_rate.reserve_slot()
         taken = await self._take_up(path, info, stored, tries=tries, claim=not refused and not delay_s)
         if refused:
@@ -290,10 +290,8 @@ class Documents:
             await self._write(claimed, replace(document, claimed_until=None))
             await self.remove(document.path)
             await self.index(document.path)
-        except Unreadable as exc:
+        except UnusableFile as exc:
             await self._settle(claimed, "unsupported" if exc.unsupported else "failed", exc.reason)
-        except NotATable as exc:
-            await self._settle(claimed, "failed", Reason(code="not_a_table", message=str(exc)))
         except StoreLost as exc:
             await self._write(claimed, replace(document, claimed_until=None))
             await self._lose_store(exc.collection, exc.store_id)

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from shared.errors import ServiceBusy
-from shared.formats.filetypes import Refused
+from shared.formats.base import UnusableFile
 from shared.models.documents import Attempt, Document, DocumentStatus, Kind, Reason, Version, collection_of
 from shared.models.ids import new_id
 
@@ -48,7 +48,7 @@ def next_step(document: Document, now: datetime) -> NextStep:
 def taken_up(
     blob: BlobInfo,
     old: Document | None,
-    kind: Kind | Refused,
+    kind: Kind | UnusableFile,
     *,
     tries: int,
     claim: bool,
@@ -62,7 +62,7 @@ def taken_up(
         claim: The caller uploads it now.
         news: Somebody is subscribed to what becomes of it.
     """
-    refused = kind if isinstance(kind, Refused) else None
+    refused = kind if isinstance(kind, UnusableFile) else None
     status: DocumentStatus = ("unsupported" if refused.unsupported else "failed") if refused else "indexing"
     reason = refused.reason if refused else None
     attempt = Attempt(etag=blob.etag, started_at=now, ended_at=now if refused else None, status=status, reason=reason)
@@ -70,7 +70,7 @@ def taken_up(
         etag=blob.etag,
         size_bytes=blob.size_bytes,
         last_modified_at=blob.last_modified_at,
-        kind="text" if isinstance(kind, Refused) else kind,
+        kind="text" if isinstance(kind, UnusableFile) else kind,
         metadata=dict(blob.metadata),
     )
     fresh = Document(

@@ -18,8 +18,8 @@ from shared.formats.base import Part
 from shared.formats.contents import Contents, look_inside
 from shared.formats.datacards import Card, card_of
 from shared.formats.filetypes import service_name
+from shared.formats.parquet import csv_of
 from shared.formats.parts import parts_of
-from shared.formats.tables import csv_of
 from shared.models.documents import Version
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Uploader:
 
         Raises:
             BlobChanged, BlobMissing: the blob was replaced or deleted.
-            Unreadable, NotATable: its content cannot be indexed.
+            UnusableFile: its content cannot be indexed.
             StoreLost: the collection's vector store is gone.
             ServiceBusy, ServiceError: the service did not accept it.
         """

@@ -1,59 +1,53 @@
-"""The Assistants engine: the tutorial's own API, for servers that still speak it.
+"""The Assistants engine, for servers that still have the Assistants API.
 
-OpenAI and Azure retired it on 2026-08-26; the local emulator speaks it, and so can any compatible server. A run of
-ours is a run there, known as `<thread id>/<run id>`; a thread of ours is a thread there.
+OpenAI and Azure retired the API on 2026-08-26; the local emulator has it, and any compatible server can. A run or
+thread of the app is a run or thread of the service. An engine run is identified by `<thread id>/<run id>`.
 
 Source: https://platform.openai.com/docs/assistants/migration
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import openai
 from openai import AsyncOpenAI, omit
-from openai.types.beta.threads import (
-    FileCitationAnnotation,
-    FilePathAnnotation,
-    ImageFileContentBlock,
-    TextContentBlock,
-)
 from openai.types.beta.threads import Message as ServiceMessage
 from openai.types.beta.threads import Run as ServiceRun
-from openai.types.beta.threads.runs import (
-    CodeInterpreterToolCall,
-    FileSearchToolCall,
-    RunStep,
-    ToolCallsStepDetails,
-)
+from openai.types.beta.threads.runs import RunStep
 
-from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output
+from shared.engines.assistants_output import (
+    activities_of,
+    calls_of,
+    created_ids,
+    failure_of,
+    ids_without_name,
+    output_of,
+    status_of,
+)
+from shared.engines.base import Ask, Look, MadeFile
 from shared.engines.client import read_bounded, translated
-from shared.engines.stores import Passage
 from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
-from shared.models.runs import Activity, Failure, Usage
 
 if TYPE_CHECKING:
     from openai.types.beta import AssistantToolParam
 
 NAME = "assistant-functions"
 MADE_BY = {"made_by": NAME}
-RETRYABLE = frozenset({"server_error", "rate_limit_exceeded"})
 START_TIMEOUT_S = 25.0
 ACTIVE = frozenset({"queued", "in_progress", "requires_action", "cancelling"})
 RETIRED = (
     "The service does not have the Assistants API, which OpenAI and Azure retired on 2026-08-26. Set ENGINE=responses, "
-    "or OPENAI_BASE_URL to a server that still speaks it."
+    "or OPENAI_BASE_URL to a server that still has it."
 )
 
 
 class AssistantsEngine:
     name = "assistants"
-    filters = False  # its file search takes none
+    filters = False  # the API has no filters for file search
 
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
@@ -65,35 +59,35 @@ class AssistantsEngine:
             return await self._start(ask, await self._assistant(ask.model))
         except ChainLost:
             raise
-        except ServiceMissing:  # the assistant, perhaps: somebody has deleted it
+        except ServiceMissing:  # the assistant may have been deleted: create a new one
             self._assistant_id = None
             return await self._start(ask, await self._assistant(ask.model))
 
     async def _start(self, ask: Ask, assistant_id: str) -> str:
         if ask.previous:
-            return await self._go_on(assistant_id, ask, ask.previous)
-        # What is told of earlier goes when this run is forgotten.
+            return await self._continue_thread(assistant_id, ask, ask.previous)
+        # `forget` finds the messages of a run by this metadata, including its history.
         messages: list[Any] = [
             {"role": role, "content": text, "metadata": {"run_id": ask.run_id}}
             for role, text in (*ask.history, ("user", ask.question))
         ]
-        with _asking("starting the run"):
+        with _translated("starting the run"):
             run = await self._beta.threads.create_and_run(
                 assistant_id=assistant_id,
                 thread={"messages": messages, "tool_resources": _resources(ask), "metadata": {**MADE_BY}},
-                **_choices(ask),
+                **_parameters(ask),
             )
             return f"{run.thread_id}/{run.id}"
 
     async def answer_calls(self, engine_run: str, ask: Ask, outputs: Mapping[str, str]) -> str:
         thread_id, run_id = _ids(engine_run)
-        given: list[Any] = [{"tool_call_id": call_id, "output": output} for call_id, output in outputs.items()]
+        submitted: list[Any] = [{"tool_call_id": call_id, "output": output} for call_id, output in outputs.items()]
         try:
-            with _asking("handing in outputs"):
-                await self._beta.threads.runs.submit_tool_outputs(run_id, thread_id=thread_id, tool_outputs=given)
+            with _translated("submitting tool outputs"):
+                await self._beta.threads.runs.submit_tool_outputs(run_id, thread_id=thread_id, tool_outputs=submitted)
         except ServiceError:
-            # Handed in already, by a process that died before it could say so?
-            if any(call.call_id in outputs for call in _calls(await self._run(engine_run))):
+            # A process that crashed may have submitted them before. It is an error only if the run still waits.
+            if any(call.call_id in outputs for call in calls_of(await self._run(engine_run))):
                 raise
         return engine_run
 
@@ -101,27 +95,27 @@ class AssistantsEngine:
         engine_run = engine_runs[-1]
         run = await self._run(engine_run)
         steps = await self._steps(run)
-        activity = tuple(_activities(steps))
+        activity = tuple(activities_of(steps))
         if run.status in ("queued", "in_progress", "cancelling"):
             return Look(status="queued" if run.status == "queued" else "in_progress", activity=activity)
         if run.status == "requires_action":
-            return Look(status="requires_action", calls=_calls(run), activity=activity)
+            return Look(status="requires_action", calls=calls_of(run), activity=activity)
         messages = await self._messages(run)
-        names = {file_id: await self._filename(file_id) for file_id in _named_by_id(messages)}
+        names = {file_id: await self._filename(file_id) for file_id in ids_without_name(messages)}
         return Look(
-            status=_status(run),
+            status=status_of(run),
             activity=activity,
             output=output_of(run, steps, messages, names),
-            failure=_failure(run),
+            failure=failure_of(run),
             completed_at=datetime.fromtimestamp(run.completed_at, UTC) if run.completed_at else None,
         )
 
     async def cancel(self, engine_run: str) -> None:
         thread_id, run_id = _ids(engine_run)
-        with _asking("cancelling the run"):
+        with _translated("cancelling the run"):
             try:
                 await self._beta.threads.runs.cancel(run_id, thread_id=thread_id)
-            except openai.BadRequestError:  # it has ended by itself
+            except openai.BadRequestError:  # it has ended meanwhile
                 return
 
     async def forget(self, engine_runs: Sequence[str]) -> None:
@@ -130,15 +124,15 @@ class AssistantsEngine:
                 await self._forget(await self._run(engine_run))
 
     async def _forget(self, run: ServiceRun) -> None:
-        """The files its code made, then its messages, then the thread when nothing else is in it."""
-        ours = (run.metadata or {}).get("run_id")
+        """Delete the files that its code created, its messages, and the thread if no other messages are left."""
+        run_id = (run.metadata or {}).get("run_id")
         kept = 0
-        with _asking("deleting the run"):
-            for file_id in _made_ids(await self._steps(run), await self._messages(run)):
+        with _translated("deleting the run"):
+            for file_id in created_ids(await self._steps(run), await self._messages(run)):
                 with suppress(openai.NotFoundError):
                     await self._client.files.delete(file_id)
             for message in [message async for message in self._beta.threads.messages.list(run.thread_id, limit=100)]:
-                if message.run_id == run.id or (ours and (message.metadata or {}).get("run_id") == ours):
+                if message.run_id == run.id or (run_id and (message.metadata or {}).get("run_id") == run_id):
                     with suppress(openai.NotFoundError):
                         await self._beta.threads.messages.delete(message.id, thread_id=run.thread_id)
                 else:
@@ -147,16 +141,16 @@ class AssistantsEngine:
                 await self._beta.threads.delete(run.thread_id)
 
     async def download(self, file: MadeFile) -> bytes:
-        with translated(f"fetching {file.filename}"):
+        with translated(f"downloading {file.filename}"):
             async with self._client.files.with_streaming_response.content(file.file_id) as response:
                 return await read_bounded(response.iter_bytes(), file.filename)
 
     # ---- requests ------------------------------------------------------------------------------------------------
 
     async def _assistant(self, model: str) -> str:
-        """The one assistant that all runs are made with; what differs between them is sent along with each."""
+        """The id of the one assistant for all runs; the run itself overrides model, instructions and tools."""
         if self._assistant_id is None:
-            with _asking("looking for the assistant", names_nothing=True):
+            with _translated("listing the assistants", has_id=False):
                 async for assistant in self._beta.assistants.list(limit=100):
                     if (assistant.metadata or {}).get("made_by") == NAME:
                         self._assistant_id = assistant.id
@@ -166,42 +160,50 @@ class AssistantsEngine:
                     self._assistant_id = made.id
         return self._assistant_id
 
-    async def _go_on(self, assistant_id: str, ask: Ask, previous: str) -> str:
-        """Three requests; one that was made before a crash is not made again."""
+    async def _continue_thread(self, assistant_id: str, ask: Ask, previous: str) -> str:
+        """Add the question to the thread and start a run. Safe to repeat after a crash: finds the message or run.
+
+        Raises:
+            ChainLost: the thread does not exist any more.
+        """
         threads = self._beta.threads
         try:
             thread_id, _ = _ids(previous)
-            with _asking("continuing the thread"):
+            with _translated("continuing the thread"):
                 await threads.update(thread_id, tool_resources=_resources(ask))
                 last = (await threads.runs.list(thread_id, limit=1, order="desc")).data
                 if last and (last[0].metadata or {}).get("run_id") == ask.run_id:
                     return f"{thread_id}/{last[0].id}"
                 if last and last[0].status in ACTIVE:
-                    await self._make_way(last[0])
-                said = (await threads.messages.list(thread_id, limit=1, order="desc")).data
-                if not (said and (said[0].metadata or {}).get("run_id") == ask.run_id):
+                    await self._free_thread(last[0])
+                newest = (await threads.messages.list(thread_id, limit=1, order="desc")).data
+                if not (newest and (newest[0].metadata or {}).get("run_id") == ask.run_id):
                     await threads.messages.create(
                         thread_id, role="user", content=ask.question, metadata={"run_id": ask.run_id}
                     )
         except ServiceMissing as exc:
             raise ChainLost(exc.message) from exc
-        with _asking("starting the run"):
-            run = await threads.runs.create(thread_id, assistant_id=assistant_id, **_choices(ask))
+        with _translated("starting the run"):
+            run = await threads.runs.create(thread_id, assistant_id=assistant_id, **_parameters(ask))
             return f"{thread_id}/{run.id}"
 
-    async def _make_way(self, run: ServiceRun) -> None:
-        """A thread takes nothing while a run of its goes on: stop one that nobody waits for any more, and come back."""
+    async def _free_thread(self, run: ServiceRun) -> None:
+        """A thread accepts no message while it has an active run. Nothing waits for that run any more: cancel it.
+
+        Raises:
+            ServiceBusy: always: the caller retries until the run has ended.
+        """
         if run.status != "cancelling":
             await self.cancel(f"{run.thread_id}/{run.id}")
-        raise ServiceBusy("The thread's run before this one has not ended at the service.", retry_after_s=1.0)
+        raise ServiceBusy("The previous run of the thread has not ended at the service.", retry_after_s=1.0)
 
     async def _run(self, engine_run: str) -> ServiceRun:
         thread_id, run_id = _ids(engine_run)
-        with _asking("looking at the run"):
+        with _translated("retrieving the run"):
             return await self._beta.threads.runs.retrieve(run_id, thread_id=thread_id)
 
     async def _steps(self, run: ServiceRun) -> list[RunStep]:
-        with _asking("looking at the run's steps"):
+        with _translated("listing the steps of the run"):
             listing = self._beta.threads.runs.steps.list(
                 run.id,
                 thread_id=run.thread_id,
@@ -212,36 +214,36 @@ class AssistantsEngine:
             return [step async for step in listing]
 
     async def _messages(self, run: ServiceRun) -> list[ServiceMessage]:
-        with _asking("reading the answer"):
+        with _translated("reading the answer"):
             listing = self._beta.threads.messages.list(run.thread_id, run_id=run.id, order="asc", limit=100)
             return [message async for message in listing if message.role == "assistant"]
 
     async def _filename(self, file_id: str) -> str:
-        """Of a picture or a citation: the message only has its id."""
+        """The name of a file that a message identifies only by its id; "" when the file does not exist any more."""
         try:
-            with translated("looking at a file"):
+            with translated("retrieving a file"):
                 return (await self._client.files.retrieve(file_id)).filename.rsplit("/", 1)[-1]
         except ServiceMissing:
             return ""
 
 
 @contextmanager
-def _asking(what: str, *, names_nothing: bool = False) -> Iterator[None]:
-    """As `translated`. 410 means that the whole API is gone; so does 404 where nothing is named that could be."""
+def _translated(what: str, *, has_id: bool = True) -> Iterator[None]:
+    """As `translated`, and report a server without the Assistants API: status 410, or 404 for a path without an id."""
     with translated(what):
         try:
             yield
         except openai.APIStatusError as exc:
-            if exc.status_code == 410 or (exc.status_code == 404 and names_nothing):
+            if exc.status_code == 410 or (exc.status_code == 404 and not has_id):
                 raise ServiceError(RETIRED, code="assistants_api_retired") from exc
             raise
 
 
 def _ids(engine_run: str) -> tuple[str, str]:
-    """Thread and run. Raises ServiceMissing: it is a run of another engine."""
+    """Thread id and run id. Raises ServiceMissing when `engine_run` is of another engine."""
     thread_id, _, run_id = engine_run.partition("/")
     if not thread_id or not run_id:
-        raise ServiceMissing(f"{engine_run} is no run of the Assistants API.")
+        raise ServiceMissing(f"{engine_run} is not a run of the Assistants API.")
     return thread_id, run_id
 
 
@@ -254,8 +256,8 @@ def _resources(ask: Ask) -> Any:
     return resources
 
 
-def _choices(ask: Ask) -> dict[str, Any]:
-    """What a run is made with in place of what its assistant has."""
+def _parameters(ask: Ask) -> dict[str, Any]:
+    """The parameters of a run; they override those of the assistant."""
     tools: list[AssistantToolParam] = []
     if ask.stores:
         tools.append({"type": "file_search"})
@@ -277,168 +279,3 @@ def _choices(ask: Ask) -> dict[str, Any]:
         "metadata": {"run_id": ask.run_id, **MADE_BY},
         "timeout": START_TIMEOUT_S,
     }
-
-
-# ---- what the service says, in our words. Pure. ------------------------------------------------------------------
-
-
-def _status(run: ServiceRun) -> Literal["completed", "incomplete", "failed", "cancelled"]:
-    return run.status if run.status in ("completed", "incomplete", "cancelled") else "failed"
-
-
-def _calls(run: ServiceRun) -> tuple[Call, ...]:
-    asked = run.required_action.submit_tool_outputs.tool_calls if run.required_action else ()
-    return tuple(Call(call_id=call.id, name=call.function.name, arguments=call.function.arguments) for call in asked)
-
-
-def _failure(run: ServiceRun) -> Failure | None:
-    if run.last_error:
-        code: str = run.last_error.code
-        return Failure(code=code, message=run.last_error.message, retryable=code in RETRYABLE)
-    if run.status == "incomplete":
-        reason = run.incomplete_details.reason if run.incomplete_details else None
-        # The two APIs have two words for the same.
-        code = {"max_completion_tokens": "max_output_tokens"}.get(reason or "", reason or "incomplete")
-        return Failure(code=code, message=f"The model stopped early: {code}.")
-    if run.status == "expired":
-        return Failure(code="expired", message="The run expired at the service.", retryable=True)
-    if run.status == "failed":
-        return Failure(code="failed", message="The service gave no reason.", retryable=True)
-    return None
-
-
-def _activities(steps: Sequence[RunStep]) -> Iterator[Activity]:
-    for step in steps:
-        if isinstance(step.step_details, ToolCallsStepDetails):
-            for call in step.step_details.tool_calls:
-                yield Activity(type=call.type, status=step.status)
-        else:
-            yield Activity(type="message", status=step.status)
-
-
-def _tool_calls(steps: Sequence[RunStep]) -> Iterator[Any]:
-    for step in steps:
-        if isinstance(step.step_details, ToolCallsStepDetails):
-            yield from step.step_details.tool_calls
-
-
-def _blocks(messages: Sequence[ServiceMessage]) -> Iterator[Any]:
-    for message in messages:
-        yield from message.content
-
-
-def _notes(messages: Sequence[ServiceMessage]) -> Iterator[FileCitationAnnotation | FilePathAnnotation]:
-    for block in _blocks(messages):
-        if isinstance(block, TextContentBlock):
-            yield from block.text.annotations
-
-
-def _named_by_id(messages: Sequence[ServiceMessage]) -> set[str]:
-    """The files of which a message says the id and not the name."""
-    pictures = {block.image_file.file_id for block in _blocks(messages) if isinstance(block, ImageFileContentBlock)}
-    return pictures | {n.file_citation.file_id for n in _notes(messages) if isinstance(n, FileCitationAnnotation)}
-
-
-def _made_ids(steps: Sequence[RunStep], messages: Sequence[ServiceMessage]) -> set[str]:
-    """The files that code made, as far as the service tells."""
-    shown = {block.image_file.file_id for block in _blocks(messages) if isinstance(block, ImageFileContentBlock)}
-    named = {note.file_path.file_id for note in _notes(messages) if isinstance(note, FilePathAnnotation)}
-    drawn = {
-        output.image.file_id
-        for call in _tool_calls(steps)
-        if isinstance(call, CodeInterpreterToolCall)
-        for output in call.code_interpreter.outputs
-        if output.type == "image" and output.image.file_id
-    }
-    return shown | named | drawn
-
-
-def output_of(
-    run: ServiceRun, steps: Sequence[RunStep], messages: Sequence[ServiceMessage], names: Mapping[str, str]
-) -> Output:
-    """Join the run's messages. `names`: file name of each picture and cited file by its id."""
-    text = ""
-    marks: list[Mark] = []
-    named: list[MadeFile] = []
-    shown: list[MadeFile] = []
-    for block in _blocks(messages):
-        if isinstance(block, ImageFileContentBlock):
-            file_id = block.image_file.file_id
-            shown.append(MadeFile(container_id="", file_id=file_id, filename=_picture(names[file_id], file_id)))
-        elif isinstance(block, TextContentBlock):
-            text += "\n\n" if text else ""
-            bare, found, files = _without_placeholders(block, len(text), names)
-            text += bare
-            marks += found
-            named += files
-    calls = list(_tool_calls(steps))
-    return Output(
-        text=text,
-        marks=tuple(marks),
-        passages=tuple(_passages(calls)),
-        made=(*named, *shown),  # a picture that the text names is shown beside it, too
-        usage=_usage(run, calls),
-        model=run.model,
-        metadata={k: v for k, v in (run.metadata or {}).items() if k not in ("run_id", "made_by")},
-    )
-
-
-def _picture(filename: str, file_id: str) -> str:
-    return filename if "." in filename else f"{filename or file_id}.png"
-
-
-def _usage(run: ServiceRun, calls: Sequence[Any]) -> Usage:
-    """A thread has one container, which the service does not name."""
-    code_calls = sum(isinstance(call, CodeInterpreterToolCall) for call in calls)
-    usage = run.usage
-    return Usage(
-        input_tokens=usage.prompt_tokens if usage else 0,
-        output_tokens=usage.completion_tokens if usage else 0,
-        total_tokens=usage.total_tokens if usage else 0,
-        file_search_calls=sum(isinstance(call, FileSearchToolCall) for call in calls),
-        code_interpreter_calls=code_calls,
-        code_interpreter_sessions=int(code_calls > 0),
-    )
-
-
-def _without_placeholders(
-    block: TextContentBlock, offset: int, names: Mapping[str, str]
-) -> tuple[str, list[Mark], list[MadeFile]]:
-    """Citations stand in the text as `【4:0†source】`: take them out, and mark where they stood."""
-    text, marks, files, removed = block.text.value, [], [], 0
-    for note in sorted(block.text.annotations, key=lambda note: note.start_index):
-        start, end = note.start_index - removed, note.end_index - removed
-        if isinstance(note, FileCitationAnnotation):
-            text = text[:start] + text[end:]
-            removed += end - start
-            file_id = note.file_citation.file_id
-            marks.append(Mark(position=offset + start, file_id=file_id, filename=names[file_id]))
-        elif isinstance(note, FilePathAnnotation):
-            files.append(
-                MadeFile(
-                    container_id="",
-                    file_id=note.file_path.file_id,
-                    filename=re.split(r"[/\\]", note.text)[-1],
-                    start=offset + start,
-                    end=offset + end,
-                )
-            )
-    return text, marks, files
-
-
-def _passages(calls: Sequence[Any]) -> Iterator[Passage]:
-    for call in calls:
-        if not isinstance(call, FileSearchToolCall):
-            continue
-        for result in call.file_search.results or ():
-            text = "\n".join(part.text for part in result.content or () if part.text)
-            # Attributes are not part of this API; a server that sends them all the same saves a lookup.
-            attributes = (result.model_extra or {}).get("attributes") or {}
-            if text:
-                yield Passage(
-                    file_id=result.file_id,
-                    filename=result.file_name,
-                    text=text,
-                    score=result.score,
-                    attributes=attributes,
-                )

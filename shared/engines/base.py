@@ -1,4 +1,7 @@
-"""What the app asks of a model service, in the app's own words. Engines translate; they decide nothing."""
+"""The interface between the app and a model service: `Engine`, its requests and its results.
+
+Each engine translates between these types and one API of the service. Decisions are made by the callers.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from shared.models.runs import Activity, Failure, Function, Usage
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """The model wants a function called. `arguments` is JSON text, as the model wrote it."""
+    """A function call that the model requests. `arguments` is the JSON text that the model wrote, not validated."""
 
     call_id: str
     name: str
@@ -28,11 +31,11 @@ class Ask:
     question: str
     model: str
     instructions: str
-    stores: tuple[str, ...]
-    within: Within | None  # None: all that is in the stores
+    stores: tuple[str, ...]  # vector store ids; empty: no file search
+    within: Within | None  # None: file search uses everything in the stores
     file_ids: tuple[str, ...]  # for code interpreter
-    previous: str | None  # the engine's run that this one continues
-    history: tuple[tuple[str, str], ...] = ()  # (role, text) told in words, when there is no run to continue
+    previous: str | None  # the engine run that this one continues
+    history: tuple[tuple[str, str], ...] = ()  # (role, text) of earlier messages, when there is no run to continue
     code_interpreter: bool = True
     functions: tuple[Function, ...] = ()
     temperature: float | None = None
@@ -40,19 +43,19 @@ class Ask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mark:
-    """The service's annotation: the text up to `position` rests on this file."""
+class Annotation:
+    """A file citation of the service: the text that ends at `position` is based on this file."""
 
-    position: int
+    position: int  # in characters, in `Output.text`
     file_id: str
     filename: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class MadeFile:
-    """A file code interpreter made. `start`..`end` is where the text names it, None when it does not."""
+    """A file that code interpreter created. `start` and `end`: where its path is in the text, None if it is not."""
 
-    container_id: str
+    container_id: str  # "" when the API does not name the container
     file_id: str
     filename: str
     start: int | None = None
@@ -61,25 +64,25 @@ class MadeFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What the engine's run brought, once it has ended."""
+    """The result of an engine run that has ended."""
 
     text: str
-    marks: tuple[Mark, ...] = ()
-    passages: tuple[Passage, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    passages: tuple[Passage, ...] = ()  # the results of file search
     made: tuple[MadeFile, ...] = ()
     usage: Usage = Usage()
     model: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     containers: tuple[str, ...] = ()
-    unlisted: tuple[str, ...] = ()  # containers whose files could not be listed just now
+    unlisted: tuple[str, ...] = ()  # containers whose files could not be listed because the service was busy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One look at an engine's run. `output` is there once the status is terminal, as far as there is any."""
+    """The state of an engine run at one request. `output` is set once the status is terminal."""
 
     status: Literal["queued", "in_progress", "requires_action", "completed", "incomplete", "failed", "cancelled"]
-    calls: tuple[Call, ...] = ()  # to be answered, when the status is requires_action
+    calls: tuple[Call, ...] = ()  # the caller must answer them when the status is requires_action
     activity: tuple[Activity, ...] = ()
     output: Output | None = None
     failure: Failure | None = None
@@ -87,13 +90,16 @@ class Look:
 
 
 class Engine(Protocol):
-    """Runs. Every method may raise ServiceBusy (try later), ServiceError (do not) and ServiceMissing."""
+    """Runs of a model service. An engine run is identified by the id that the service gave it.
 
-    name: str  # as in the setting ENGINE; a thread can only be continued by the engine that began it
-    filters: bool  # whether file search can be told what to leave out
+    Every method may raise ServiceBusy (retry later), ServiceError (do not retry) and ServiceMissing (unknown id).
+    """
+
+    name: str  # a value of the setting ENGINE; only the engine that began a thread can continue it
+    filters: bool  # whether file search supports `Ask.within`
 
     async def start(self, ask: Ask) -> str:
-        """Create the run in the background and answer its id at the service. Never retried inside.
+        """Start a run in the background and return its id. The engine itself does not retry.
 
         Raises:
             ChainLost: the service no longer has `ask.previous`.
@@ -101,19 +107,30 @@ class Engine(Protocol):
         ...
 
     async def answer_calls(self, engine_run: str, ask: Ask, outputs: Mapping[str, str]) -> str:
-        """Go on with a run that waits for its calls; `outputs` by call id. Answers the id to look at from here on."""
+        """Continue a run that waits for function calls.
+
+        Args:
+            outputs: Call id -> output.
+
+        Returns:
+            The id of the engine run that continues it; may be the same.
+        """
         ...
 
     async def look(self, engine_runs: Sequence[str]) -> Look:
-        """Look at the last of these; once it has ended, the output is that of all of them, oldest first."""
+        """The state of the last of these engine runs. Once it has ended, the output covers all of them.
+
+        Args:
+            engine_runs: The ids that `start` and `answer_calls` returned for one run of the app, oldest first.
+        """
         ...
 
     async def cancel(self, engine_run: str) -> None: ...
 
     async def forget(self, engine_runs: Sequence[str]) -> None:
-        """Delete what the service has stored of them. What is gone already is fine."""
+        """Delete everything that the service has stored for these runs. Unknown ids are ignored."""
         ...
 
     async def download(self, file: MadeFile) -> bytes:
-        """The content of a file that code interpreter made, at most 64 MiB."""
+        """The content of a file that code interpreter created, at most 64 MiB."""
         ...

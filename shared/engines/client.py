@@ -1,4 +1,4 @@
-"""The `openai` client of this app, and its errors in ours."""
+"""Opens the `openai` client, and translates its errors to those of the app."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOWNLOAD_MAX_BYTES = 64 * 1024 * 1024
 
 
 def open_client(settings: Settings) -> AsyncOpenAI:
-    """One client for life. Nothing is retried inside: the queues retry, where a crash loses nothing.
+    """Open the client that the app uses for its whole life. It does not retry: the queues do, and survive a crash.
 
     Source: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
     """
@@ -30,38 +30,42 @@ def open_client(settings: Settings) -> AsyncOpenAI:
     from azure.identity.aio import DefaultAzureCredential, get_bearer_token_provider
 
     credential = DefaultAzureCredential(managed_identity_client_id=settings.identity_client_id)
-    # The function, not a token: it is called for every request and renews what has expired.
+    # A function, not a token: the client calls it for every request, and it renews an expired token.
     provider = get_bearer_token_provider(credential, settings.openai_scope)
     return AsyncOpenAI(base_url=settings.openai_base_url, api_key=provider, max_retries=0, timeout=TIMEOUT_S)
 
 
 async def ping(client: AsyncOpenAI) -> None:
-    """Ask the service for something small, so that a wrong address, key or role shows."""
-    with translated("asking the model service for its models"):
+    """Make one small request to the service. It fails on a wrong URL, key or role."""
+    with translated("listing the models"):
         await client.models.list(timeout=10.0)
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn the SDK's errors into ours. `what` says what was being done, as in "uploading a.pdf"."""
+    """Translate the SDK's errors to ServiceMissing, ServiceBusy and ServiceError.
+
+    Args:
+        what: The operation, such as "uploading a.pdf". The message begins with it.
+    """
     try:
         yield
     except openai.NotFoundError as exc:
-        raise ServiceMissing(f"{what}: {_words(exc)}") from exc
+        raise ServiceMissing(f"{what}: {_message(exc)}") from exc
     except openai.APIStatusError as exc:
         if exc.status_code in (408, 409, 429) or exc.status_code >= 500:
             unclear = exc.status_code == 408 or exc.status_code >= 500
             raise ServiceBusy(
-                f"{what}: {_words(exc)}", code=exc.code, retry_after_s=_retry_after_s(exc), unclear=unclear
+                f"{what}: {_message(exc)}", code=exc.code, retry_after_s=_retry_after_s(exc), unclear=unclear
             ) from exc
-        raise ServiceError(f"{what}: {_words(exc)}", code=exc.code or f"service_{exc.status_code}") from exc
-    except openai.APIConnectionError as exc:  # a timeout is one, too
-        raise ServiceBusy(f"{what}: the model service is out of reach.", unclear=True) from exc
-    except ClientAuthenticationError as exc:  # a role may take minutes to arrive
-        raise ServiceBusy(f"{what}: no token for the model service could be had: {exc.message}") from exc
-    except AttributeError as exc:  # the SDK hands on a page of HTML as a string
+        raise ServiceError(f"{what}: {_message(exc)}", code=exc.code or f"service_{exc.status_code}") from exc
+    except openai.APIConnectionError as exc:  # a timeout too
+        raise ServiceBusy(f"{what}: the model service cannot be reached.", unclear=True) from exc
+    except ClientAuthenticationError as exc:  # a new role assignment takes minutes to become effective
+        raise ServiceBusy(f"{what}: could not get a token for the model service: {exc.message}") from exc
+    except AttributeError as exc:  # the SDK returns an HTML page as a string
         raise ServiceError(
-            f"{what}: what answered is not the model service's API. Check OPENAI_BASE_URL.",
+            f"{what}: the response is not from the API of a model service. Check OPENAI_BASE_URL.",
             code="service_not_understood",
         ) from exc
     except openai.OpenAIError as exc:
@@ -69,7 +73,7 @@ def translated(what: str) -> Iterator[None]:
 
 
 async def read_bounded(chunks: AsyncIterator[bytes], filename: str) -> bytes:
-    """A file that code made, whole; one that is too large is refused before all of it is read."""
+    """Read a download into memory. Raises ServiceError as soon as it is over `DOWNLOAD_MAX_BYTES`."""
     content = bytearray()
     async for chunk in chunks:
         content += chunk
@@ -78,15 +82,16 @@ async def read_bounded(chunks: AsyncIterator[bytes], filename: str) -> bytes:
     return bytes(content)
 
 
-def _words(exc: openai.APIStatusError) -> str:
-    """The service's own sentence, and the id by which its operators find the request."""
+def _message(exc: openai.APIStatusError) -> str:
+    """The message of the service, and the request id for its support."""
     body = exc.body if isinstance(exc.body, dict) else {}
-    words = str(body.get("message") or f"the model service answered {exc.status_code}.")
+    message = str(body.get("message") or f"the model service answered {exc.status_code}.")
     request_id = exc.response.headers.get("apim-request-id") or exc.request_id
-    return f"{words} (request {request_id})" if request_id else words
+    return f"{message} (request {request_id})" if request_id else message
 
 
 def _retry_after_s(exc: openai.APIStatusError) -> float | None:
+    """Seconds from the response headers; None when they are missing, negative or not a number, such as a date."""
     headers = exc.response.headers
     for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:

@@ -1,4 +1,6 @@
-"""The Responses engine: a run is a background response, a thread is their chain by `previous_response_id`.
+"""The Responses engine: a run is a background response; a thread is a chain of them by `previous_response_id`.
+
+A run with function calls takes several responses, one per round.
 
 Sources:
     https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses
@@ -25,7 +27,7 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_output_text import AnnotationContainerFileCitation, AnnotationFileCitation
 
-from shared.engines.base import Ask, Call, Look, MadeFile, Mark, Output
+from shared.engines.base import Annotation, Ask, Call, Look, MadeFile, Output
 from shared.engines.client import read_bounded, translated
 from shared.engines.stores import Passage
 from shared.engines.vector_stores import filters_of
@@ -37,13 +39,13 @@ if TYPE_CHECKING:
 
 INCLUDE: list[ResponseIncludable] = ["file_search_call.results", "code_interpreter_call.outputs"]
 
-START_TIMEOUT_S = 25.0  # a background response is created at once; runs.START_CLAIM is longer
+START_TIMEOUT_S = 25.0  # a background response is created at once; shorter than runs.START_CLAIM
 CHAIN_LOST = frozenset({"previous_response_not_found", "service_object_missing"})
 
-# What the service may say of a failed response that a second try can mend.
+# Error codes of a failed response for which a retry can help.
 RETRYABLE = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
 
-ACTIVITIES = {
+ACTIVITIES = {  # type of an output item -> type of an activity
     "file_search_call": "file_search",
     "code_interpreter_call": "code_interpreter",
     "function_call": "function",
@@ -60,32 +62,32 @@ class ResponsesEngine:
         self._client = client
 
     async def start(self, ask: Ask) -> str:
-        told: list[ResponseInputItemParam] = [{"role": _role(role), "content": text} for role, text in ask.history]
-        told.append({"role": "user", "content": ask.question})
+        items: list[ResponseInputItemParam] = [{"role": _role(role), "content": text} for role, text in ask.history]
+        items.append({"role": "user", "content": ask.question})
         try:
-            return await self._create(ask, told, previous=ask.previous)
+            return await self._create(ask, items, previous=ask.previous)
         except ServiceError as exc:
             if ask.previous and exc.code in CHAIN_LOST:
                 raise ChainLost(exc.message) from exc
             raise
 
     async def answer_calls(self, engine_run: str, ask: Ask, outputs: Mapping[str, str]) -> str:
-        # There is no resuming: the outputs begin a new response that continues the one that asked for them.
-        told: list[ResponseInputItemParam] = [
+        # A response cannot be resumed: a new one, with the outputs as input, continues it.
+        items: list[ResponseInputItemParam] = [
             {"type": "function_call_output", "call_id": call_id, "output": output}
             for call_id, output in outputs.items()
         ]
-        return await self._create(ask, told, previous=engine_run)
+        return await self._create(ask, items, previous=engine_run)
 
     async def look(self, engine_runs: Sequence[str]) -> Look:
-        look, response = await self._look_at(engine_runs[-1])
+        look, response = await self._retrieve(engine_runs[-1])
         if look.output is None or look.status == "requires_action":
             return look
-        output = await self._with_unnamed(response, look.output)
+        output = await self._with_unnamed_files(response, look.output)
         for engine_run in reversed(engine_runs[:-1]):
-            earlier, response = await self._look_at(engine_run)
+            earlier, response = await self._retrieve(engine_run)
             if earlier.output:
-                output = joined(await self._with_unnamed(response, earlier.output), output)
+                output = joined(await self._with_unnamed_files(response, earlier.output), output)
         return replace(look, output=output)
 
     async def forget(self, engine_runs: Sequence[str]) -> None:
@@ -93,12 +95,12 @@ class ResponsesEngine:
             with suppress(ServiceMissing), translated("deleting the run"):
                 await self._client.responses.delete(engine_run)
 
-    async def _create(self, ask: Ask, told: list[ResponseInputItemParam], *, previous: str | None) -> str:
+    async def _create(self, ask: Ask, items: list[ResponseInputItemParam], *, previous: str | None) -> str:
         with translated("starting the run"):
             response = await self._client.responses.create(
                 model=ask.model,
-                input=told,
-                instructions=ask.instructions,  # not carried along the chain: sent every time
+                input=items,
+                instructions=ask.instructions,  # the service does not take them over from the previous response
                 previous_response_id=previous,
                 tools=_tools(ask),
                 include=INCLUDE,
@@ -106,13 +108,13 @@ class ResponsesEngine:
                 temperature=omit if ask.temperature is None else ask.temperature,
                 max_output_tokens=omit if ask.max_output_tokens is None else ask.max_output_tokens,
                 background=True,
-                store=True,  # without it a background response may be gone after ten minutes
+                store=True,  # else the service may delete a background response after ten minutes
                 timeout=START_TIMEOUT_S,
             )
             return response.id
 
-    async def _look_at(self, engine_run: str) -> tuple[Look, Response]:
-        with translated("looking at the run"):
+    async def _retrieve(self, engine_run: str) -> tuple[Look, Response]:
+        with translated("retrieving the run"):
             response = await self._client.responses.retrieve(engine_run, include=INCLUDE)
             return look_of(response), response
 
@@ -121,40 +123,41 @@ class ResponsesEngine:
             await self._client.responses.cancel(engine_run)
 
     async def download(self, file: MadeFile) -> bytes:
-        # `files.content` does not know container files.
+        # `client.files.content` does not find files of containers.
         files = self._client.containers.files.content.with_streaming_response
-        with translated(f"fetching {file.filename}"):
+        with translated(f"downloading {file.filename}"):
             async with files.retrieve(file.file_id, container_id=file.container_id) as response:
                 return await read_bounded(response.iter_bytes(), file.filename)
 
-    async def _with_unnamed(self, response: Response, output: Output) -> Output:
-        """Add what this response's code left in its containers without the answer naming it."""
+    async def _with_unnamed_files(self, response: Response, output: Output) -> Output:
+        """Add the files that the code of this response created in its containers, but that its text does not name."""
         known = {(file.container_id, file.file_id) for file in output.made}
-        found: list[MadeFile] = []
+        later: list[MadeFile] = []
         same_second: list[MadeFile] = []
         unlisted = []
         for container_id in output.containers:
             try:
-                with translated("listing what the code made"):
+                with translated("listing the files of a container"):
                     async for file in self._client.containers.files.list(container_id):
-                        # A container lives on through a thread: earlier answers' files are in it, too.
+                        # A thread reuses its container, which then also has the files of earlier responses.
                         age_s = file.created_at - int(response.created_at)
                         if file.source == "assistant" and age_s >= 0 and (container_id, file.id) not in known:
                             name = file.path.rsplit("/", 1)[-1]
                             made = MadeFile(container_id=container_id, file_id=file.id, filename=name)
-                            (found if age_s else same_second).append(made)
+                            (later if age_s else same_second).append(made)
             except ServiceBusy:
                 unlisted.append(container_id)
             except ServiceError:
-                continue  # expired: what the answer names is tried all the same, and named when it is lost
-        if same_second and response.previous_response_id:  # the one before may have ended in the second this began
-            same_second = await self._not_of(response.previous_response_id, same_second)
-        return replace(output, made=(*output.made, *same_second, *found), unlisted=tuple(unlisted))
+                continue  # expired: files that the text names are still downloaded, and reported when that fails
+        # Times are in seconds: such a file may be of the previous response, if that ended in this second.
+        if same_second and response.previous_response_id:
+            same_second = await self._without_files_of(response.previous_response_id, same_second)
+        return replace(output, made=(*output.made, *same_second, *later), unlisted=tuple(unlisted))
 
-    async def _not_of(self, response_id: str, files: list[MadeFile]) -> list[MadeFile]:
-        """Those that this earlier response does not name."""
+    async def _without_files_of(self, response_id: str, files: list[MadeFile]) -> list[MadeFile]:
+        """The files that the text of this response does not name."""
         try:
-            earlier, _ = await self._look_at(response_id)
+            earlier, _ = await self._retrieve(response_id)
         except ServiceMissing:
             return files
         named = {file.file_id for file in earlier.output.made} if earlier.output else set()
@@ -192,9 +195,8 @@ def _role(role: str) -> Literal["user", "assistant"]:
 
 
 def joined(earlier: Output, later: Output) -> Output:
-    """The output of a run that took several responses: the last one's text, what all of them found, made and used."""
-    one, other = earlier.usage, later.usage
-    sums = {f.name: getattr(one, f.name) + getattr(other, f.name) for f in fields(Usage)}
+    """The output of a run that took several responses: the text of the last one; passages, files and usage of all."""
+    sums = {f.name: getattr(earlier.usage, f.name) + getattr(later.usage, f.name) for f in fields(Usage)}
     containers = tuple(dict.fromkeys((*earlier.containers, *later.containers)))
     return replace(
         later,
@@ -207,7 +209,7 @@ def joined(earlier: Output, later: Output) -> Output:
 
 
 def look_of(response: Response) -> Look:
-    """What one retrieved response says. Pure."""
+    """Translate one retrieved response."""
     activity = tuple(_activity(response))
     status = response.status or "in_progress"
     if status in ("queued", "in_progress"):
@@ -249,7 +251,7 @@ def _failure(response: Response) -> Failure | None:
 
 def _output(response: Response) -> Output:
     parts = list(_text_parts(response))
-    text, marks, made = "", [], []
+    text, annotations, made = "", [], []
     for part in parts:
         text += "\n\n" if text else ""
         start = len(text)
@@ -259,7 +261,9 @@ def _output(response: Response) -> Output:
         text += part.text
         for note in part.annotations:
             if isinstance(note, AnnotationFileCitation):
-                marks.append(Mark(position=start + note.index, file_id=note.file_id, filename=note.filename))
+                annotations.append(
+                    Annotation(position=start + note.index, file_id=note.file_id, filename=note.filename)
+                )
             elif isinstance(note, AnnotationContainerFileCitation):
                 made.append(
                     MadeFile(
@@ -275,7 +279,7 @@ def _output(response: Response) -> Output:
     containers = tuple(dict.fromkeys(call.container_id for call in code_calls))
     return Output(
         text=text,
-        marks=tuple(marks),
+        annotations=tuple(annotations),
         passages=tuple(_passages(searches)),
         made=tuple(made),
         usage=_usage(response, searches=len(searches), code_calls=len(code_calls), sessions=len(containers)),
@@ -308,7 +312,7 @@ def _usage(response: Response, *, searches: int, code_calls: int, sessions: int)
     counted = Usage(file_search_calls=searches, code_interpreter_calls=code_calls, code_interpreter_sessions=sessions)
     if not (usage := response.usage):
         return counted
-    # Older services leave the details out, whatever the SDK's types say.
+    # Older services leave out the details, although the SDK's types require them.
     cached = getattr(usage.input_tokens_details, "cached_tokens", 0) or 0
     reasoning = getattr(usage.output_tokens_details, "reasoning_tokens", 0) or 0
     return replace(

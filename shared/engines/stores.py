@@ -1,4 +1,4 @@
-"""DOC."""
+"""The interface to files, vector stores and file search at the model service. Every engine uses the same one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Attributes = Mapping[str, str | float | bool]
 
 @dataclass(frozen=True, kw_only=True)
 class IndexState:
-    """How far the service is with a file in a vector store. `failed` carries its reason."""
+    """The state of indexing a file in a vector store. `code` and `message` are set when it failed."""
 
     status: Literal["in_progress", "completed", "failed"]
     code: str | None = None
@@ -21,7 +21,7 @@ class IndexState:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreInfo:
-    """A vector store. `made_for` is the app and the collection that it was made for, where its metadata says so."""
+    """A vector store. `made_for`: the app and the collection in its metadata; None: not made by this software."""
 
     id: str
     files: int
@@ -53,9 +53,9 @@ class FileInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Within:
-    """What a search may find: what was in the store at `as_of`, without the versions `excluded`.
+    """Limits a search to files that were in the store at `as_of`, without the versions in `excluded`.
 
-    `where` is a filter of the caller's, in the form of the service.
+    `where` is an additional filter of the caller, in the format of the service.
     Source: https://platform.openai.com/docs/guides/retrieval#attribute-filtering
     """
 
@@ -64,8 +64,19 @@ class Within:
     where: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A chunk of a file that a search returned."""
+
+    file_id: str
+    filename: str
+    text: str
+    score: float
+    attributes: Attributes = field(default_factory=dict)
+
+
 class VectorStores(Protocol):
-    """Files and vector stores: the same for every engine. Every method may raise ServiceBusy and ServiceError."""
+    """Files and vector stores. Every method may raise ServiceBusy (retry later) and ServiceError (do not retry)."""
 
     async def create_store(self, name: str, *, app: str, expires_days: int | None = None) -> str: ...
 
@@ -74,27 +85,27 @@ class VectorStores(Protocol):
         ...
 
     async def expire(self, store_id: str, days: int | None) -> None:
-        """Let the store go after so many idle days; None: never."""
+        """Set after how many idle days the service deletes the store; None: never."""
         ...
 
     def list_stores(self) -> AsyncIterator[StoreInfo]:
-        """All of the service's, also those of others."""
+        """All vector stores at the service, including those of other apps."""
         ...
 
     def entries(self, store_id: str) -> AsyncIterator[StoreEntry]: ...
 
     def files_since(self, at: datetime) -> AsyncIterator[FileInfo]:
-        """The files for assistants made since then, also those of others, the newest first."""
+        """Files with the purpose `assistants` created since `at`, including those of other apps, newest first."""
         ...
 
     async def delete_store(self, store_id: str) -> None: ...
 
     async def upload(self, filename: str, content: IO[bytes]) -> str:
-        """Send one file to the Files API and answer its id. `content` is read from its start, never held whole."""
+        """Upload one file and return its id. `content` is read from its start; a large one is not held in memory."""
         ...
 
     async def attach(self, store_id: str, file_id: str, attributes: Attributes) -> IndexState:
-        """Mostly `in_progress`; the service may be done with a small file at once."""
+        """Add the file to the store. Returns `in_progress` in most cases; a small file may be indexed at once."""
         ...
 
     async def state(self, store_id: str, file_id: str) -> IndexState:
@@ -106,20 +117,9 @@ class VectorStores(Protocol):
     async def has_file(self, file_id: str) -> bool: ...
 
     async def discard(self, store_id: str | None, file_id: str) -> None:
-        """Take the file out of the store and delete it. What is gone already is fine."""
+        """Remove the file from the store and delete it. Unknown ids are ignored."""
         ...
 
     async def search(self, store_id: str, query: str, *, limit: int, within: Within) -> list[Passage]:
-        """The passages that fit best, best first."""
+        """The most relevant chunks, best first."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Passage:
-    """A chunk that file search returned to the model."""
-
-    file_id: str
-    filename: str
-    text: str
-    score: float
-    attributes: Attributes = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Files and vector stores over the `openai` SDK."""
+"""Files, vector stores and file search through the `openai` SDK: implements `VectorStores`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from shared.engines.stores import Attributes, FileInfo, IndexState, Passage, Sto
 from shared.errors import ServiceMissing
 
 MADE_BY = "assistant-functions"
-PAGE = 100
-SMALL_BYTES = 1024 * 1024
-UPLOAD_TIMEOUT_S = 540.0  # 512 MiB at 1 MiB/s; the host ends a function after 10 minutes
+PAGE = 100  # items per page of a listing, the maximum of the service
+SMALL_BYTES = 1024 * 1024  # a smaller upload is sent from memory
+UPLOAD_TIMEOUT_S = 540.0  # 512 MiB at 1 MiB/s; below the function timeout of 10 minutes
 
 
 class OpenAIVectorStores:
@@ -36,7 +36,7 @@ class OpenAIVectorStores:
             return store.id
 
     async def describe(self, store_id: str) -> StoreInfo:
-        with translated(f"looking at {store_id}"):
+        with translated(f"retrieving {store_id}"):
             return _store_info(await self._client.vector_stores.retrieve(store_id))
 
     async def expire(self, store_id: str, days: int | None) -> None:
@@ -69,10 +69,10 @@ class OpenAIVectorStores:
     async def upload(self, filename: str, content: IO[bytes]) -> str:
         size_bytes = content.seek(0, SEEK_END)
         content.seek(0)
-        # The SDK asks a file for its descriptor, for which a spooled one is written to disk.
+        # The SDK asks a file for its descriptor, and a spooled file then writes its content to disk.
         body = content.read() if size_bytes <= SMALL_BYTES else content
         with translated(f"uploading {filename}"):
-            # `assistants` is the one purpose that Azure takes for both file search and code interpreter.
+            # `assistants` is the only purpose that Azure accepts for both file search and code interpreter.
             file = await self._client.files.create(
                 file=(filename, body), purpose="assistants", timeout=UPLOAD_TIMEOUT_S
             )
@@ -85,26 +85,26 @@ class OpenAIVectorStores:
             )
 
     async def state(self, store_id: str, file_id: str) -> IndexState:
-        with translated(f"looking at {file_id}"):
+        with translated(f"retrieving {file_id}"):
             return _state(await self._client.vector_stores.files.retrieve(file_id, vector_store_id=store_id))
 
     async def attributes(self, store_id: str, file_id: str) -> Attributes:
-        with translated(f"looking at {file_id}"):
+        with translated(f"retrieving {file_id}"):
             file = await self._client.vector_stores.files.retrieve(file_id, vector_store_id=store_id)
             return file.attributes or {}
 
     async def has_file(self, file_id: str) -> bool:
         try:
-            with translated(f"looking for {file_id}"):
+            with translated(f"retrieving {file_id}"):
                 await self._client.files.retrieve(file_id)
         except ServiceMissing:
             return False
         return True
 
     async def discard(self, store_id: str | None, file_id: str) -> None:
-        # Both, in this order: taking a file out of a store leaves the File, which goes on counting against the quota.
+        # Both: a file that is only removed from the store still exists and counts against the quota.
         if store_id:
-            with suppress(ServiceMissing), translated(f"taking {file_id} out of {store_id}"):
+            with suppress(ServiceMissing), translated(f"removing {file_id} from {store_id}"):
                 await self._client.vector_stores.files.delete(file_id, vector_store_id=store_id)
         with suppress(ServiceMissing), translated(f"deleting {file_id}"):
             await self._client.files.delete(file_id)
@@ -130,7 +130,7 @@ class OpenAIVectorStores:
 
 
 def filters_of(within: Within) -> dict[str, Any]:
-    """The filter object of file search."""
+    """`Within` as the filter object of file search."""
     parts: list[Mapping[str, Any]] = [{"type": "lte", "key": "since", "value": within.as_of.timestamp()}]
     if within.excluded:
         parts.append({"type": "nin", "key": "version", "value": list(within.excluded)})

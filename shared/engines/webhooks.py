@@ -1,4 +1,4 @@
-"""The service's own webhook: verified by the `openai` SDK, and traced back to our run by the response's metadata.
+"""Webhooks that the model service sends: verifies the signature, and finds the run that an event is about.
 
 Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/webhooks
 """
@@ -19,23 +19,23 @@ class ServiceWebhooks:
         self._secret = secret
 
     async def run_id(self, body: bytes, headers: Mapping[str, str]) -> str | None:
-        """The run that an event is about; None when it is about nothing of ours.
+        """The id of the run in the metadata of the event's response. None: the event is not about a run of this app.
 
         Raises:
-            BadRequest: the signature is not the service's, or is too old.
+            BadRequest: webhooks are off, or the signature is missing, wrong or too old.
         """
         if not self._secret:
             raise BadRequest("Webhooks are off: the setting OPENAI_WEBHOOK_SECRET is missing.", code="webhooks_off")
         try:
             event = self._client.webhooks.unwrap(body, dict(headers), secret=self._secret)
-        except ValueError as exc:  # a wrong signature is one, and so are missing headers and a body that is no JSON
-            raise BadRequest("The signature does not fit.", code="invalid_signature") from exc
+        except ValueError as exc:  # wrong signature, missing headers, or a body that is not JSON
+            raise BadRequest("The signature of the webhook is not valid.", code="invalid_signature") from exc
         if not event.type.startswith("response."):
             return None
         response_id = getattr(event.data, "id", "")
         try:
-            with translated("looking for the run of a webhook"):
+            with translated("retrieving the response of a webhook"):
                 response = await self._client.responses.retrieve(response_id)
-        except ServiceError:  # deleted, or not to be had now: the queue looks anyway
+        except ServiceError:  # deleted, or the service is busy: the poller looks at the run anyway
             return None
         return (response.metadata or {}).get("run_id")

@@ -1,4 +1,4 @@
-"""DOC."""
+"""Shared by all readers of this package: the error for an unusable file, the types `Part` and `Table`, the limits."""
 
 from __future__ import annotations
 
@@ -7,64 +7,73 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
+from shared.errors import AppError
 from shared.models.documents import Reason
 
-HEAD_BYTES = 65_536
+HEAD_BYTES = 65_536  # read from the start of a file to detect its type or its encoding
 BLOCK_BYTES = 256 * 1024
+PARTS_MAX = 500
+# A low estimate, because there is no tokenizer: English has about 4 bytes per token, code and Chinese 3, digits 2.
+BYTES_PER_TOKEN = 2
+SPOOL_BYTES = 256 * 1024  # of a part that are held in memory; a longer part goes to disk
 
 
-class Unreadable(Exception):
-    """It cannot be indexed: `unsupported` when its type is not read, else it is damaged, locked or too much."""
+class UnusableFile(AppError):
+    """A document that cannot be indexed. The only error that the readers of this package raise.
+
+    Args:
+        reason: For the user who uploaded the file.
+        unsupported: True: the app does not read this file type. False: the file is damaged, protected or too large.
+    """
 
     def __init__(self, reason: Reason, *, unsupported: bool) -> None:
-        super().__init__(reason.message)
+        super().__init__(reason.message, code=reason.code)
         self.reason = reason
         self.unsupported = unsupported
 
 
-def _unsupported(message: str, code: str = "unsupported_file") -> Unreadable:
-    return Unreadable(Reason(code=code, message=message), unsupported=True)
+def unsupported(message: str, code: str = "unsupported_file") -> UnusableFile:
+    """The document gets the status `unsupported`."""
+    return UnusableFile(Reason(code=code, message=message), unsupported=True)
 
 
-def _failed(code: str, message: str) -> Unreadable:
-    return Unreadable(Reason(code=code, message=message), unsupported=False)
+def failed(code: str, message: str) -> UnusableFile:
+    """The document gets the status `failed`."""
+    return UnusableFile(Reason(code=code, message=message), unsupported=False)
 
 
-PARTS_MAX = 500
+def not_a_table(message: str) -> UnusableFile:
+    return failed("not_a_table", message)
 
 
-# Conservative without a tokenizer: English has about 4 bytes to a token, code and Chinese 3, dense numbers 2.
-BYTES_PER_TOKEN = 2
-SPOOL_BYTES = 256 * 1024  # of a part that are held in memory
-PART_BYTES = 32 * 1024 * 1024  # about as much of a long PDF is copied at once: PDFium holds a new document in memory
+def too_long() -> UnusableFile:
+    return failed("too_long", f"The document is too long: it would be more than {PARTS_MAX} parts. Split it.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Pages are the original's, counted from 1 and both included; None where the format has none."""
+    """A document, or one part of a long one, as it is uploaded.
+
+    The page numbers are those of the original, counted from 1, both inclusive; None for a whole document and for
+    formats without pages.
+    """
 
     content: IO[bytes]
     first_page: int | None = None
     last_page: int | None = None
 
 
-def _too_long() -> Unreadable:
-    message = f"The document is too long: it would be more than {PARTS_MAX} parts. Split it."
-    return Unreadable(Reason(code="too_long", message=message), unsupported=False)
-
-
-def _file() -> IO[bytes]:
+def part_file() -> IO[bytes]:
+    """An empty temporary file for the content of a part."""
     return tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)
-
-
-class NotATable(ValueError):
-    """The file holds no table this module can read. The message is for the one who dropped it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
+    """One table of a file. `rows` can be read once; a row may have fewer or more cells than there are columns."""
+
     name: str  # of the sheet; "" when the file is one table
     columns: tuple[str, ...]
     rows: Iterator[Sequence[Any]]
     is_text: bool = False  # every cell is a string
-    note: str = ""  # what the reader of the card should know
+    note: str = ""  # for the reader of the data card, such as an assumed encoding

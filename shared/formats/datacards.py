@@ -1,4 +1,7 @@
-"""A table file -> a short Markdown profile that file search can find in its place. Pure, one pass, bounded memory."""
+"""Data cards: a short Markdown profile of a table file, which file search indexes in place of its rows.
+
+A table is read once, row by row, in bounded memory.
+"""
 
 from __future__ import annotations
 
@@ -10,41 +13,42 @@ from datetime import datetime
 from itertools import chain, islice, zip_longest
 from typing import IO, Any
 
-from shared.formats.base import NotATable, Table
+from shared.formats.base import Table, not_a_table
 from shared.formats.tables import tables_of
 
 FIRST_ROWS = 5
-DISTINCT_MAX = 12  # values of a column that are kept to be shown; with more it is no category
-COLUMNS_MAX = 200  # shown on the card; the rest is counted
+DISTINCT_MAX = 12  # a column with more distinct values is shown as "many values"
+COLUMNS_MAX = 200  # profiled; further columns are only counted
+FIRST_ROWS_COLUMNS = 20
 CELL_MAX_CHARS = 60
-VALUES_MAX_CHARS = 160  # all of a column's categories together
+VALUES_MAX_CHARS = 160  # for all values of a column together
 CARD_MAX_BYTES = 60_000
-BATCH_BYTES = 256 * 1024  # of rows that are profiled together
+BATCH_BYTES = 256 * 1024  # of rows, profiled together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """`terms` are the words by which a question finds the file: its name, its columns, its categories."""
+    """`terms`: words from the file name, the columns and their values, compared with the words of a question."""
 
     markdown: str
     terms: tuple[str, ...]
 
 
 def card_of(filename: str, content: IO[bytes], *, ending: str | None = None) -> Card:
-    """Profile a table file: .csv, .tsv, .xlsx or .json, or a Parquet file's copy.
+    """Profile a table file: CSV, TSV, XLSX, JSON, or the CSV copy of a Parquet file.
 
     Args:
-        filename: As people know it; it stands on the card.
-        ending: Of the content, when the filename has another.
+        filename: The title of the card.
+        ending: The extension that fits the content; by default that of `filename`.
 
     Raises:
-        NotATable: it is damaged, empty or, for JSON, not a table.
+        UnusableFile: `not_a_table`: the file is damaged, empty or, for JSON, not a list of records.
     """
     content.seek(0)
     tables = [_Profile(table) for table in tables_of(ending or filename.rsplit(".", 1)[-1].lower(), content)]
     tables = [table for table in tables if table.columns]
     if not tables:
-        raise NotATable("The file holds no table: no header row was found.")
+        raise not_a_table("The file holds no table: no header row was found.")
     lines = [
         f"# {filename}",
         "",
@@ -58,17 +62,17 @@ def card_of(filename: str, content: IO[bytes], *, ending: str | None = None) -> 
 
 
 def _cut(lines: Sequence[str]) -> str:
-    """A workbook of many wide sheets gets a card of its first ones."""
-    left = CARD_MAX_BYTES
+    """Join the lines; those beyond `CARD_MAX_BYTES` are left out."""
+    left_bytes = CARD_MAX_BYTES
     for number, line in enumerate(lines):
-        left -= len(line.encode("utf-8", "replace")) + 1
-        if left < 0:
+        left_bytes -= len(line.encode("utf-8", "replace")) + 1
+        if left_bytes < 0:
             return "\n".join([*lines[:number], "", "The card ends here; the file has more columns or sheets."]) + "\n"
     return "\n".join(lines) + "\n"
 
 
 def singular(word: str) -> str:
-    """`Metrics` and `metric` are one word here; nothing finer is needed to tell files apart."""
+    """The word in lower case without a plural `s`: `Metrics` -> `metric`."""
     word = word.casefold()
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
@@ -81,24 +85,24 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
 INTEGER = re.compile(_INTEGER)
 NUMBER = re.compile(_NUMBER)
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
-# The same of many cells, a line each. What begins with a letter is text, whatever follows.
-FORMS = {
+# Match many cells at once, one per line. A cell that begins with a letter is text.
+MANY = {
     "integer": re.compile(rf"{_INTEGER}(?:\n{_INTEGER})*"),
     "number": re.compile(rf"{_NUMBER}(?:\n{_NUMBER})*"),
     "text": re.compile(r"[^\W\d].*(?:\n[^\W\d].*)*"),
 }
 
 
-class _Column:
-    """What is known of one column after one pass."""
+class Column:
+    """The profile of one column: types, ranges, distinct values and the number of empty cells."""
 
     def __init__(self, name: str) -> None:
         self.name = name.strip() or "(no name)"
         self.empty = 0
-        self.kinds: dict[str, int] = {}
-        self.low: dict[str, Any] = {}
+        self.kinds: dict[str, int] = {}  # type -> number of cells
+        self.low: dict[str, Any] = {}  # type -> smallest value
         self.high: dict[str, Any] = {}
-        self.distinct: dict[str, None] | None = {}
+        self.distinct: dict[str, None] | None = {}  # in order of appearance; None: more than DISTINCT_MAX
 
     def add(self, cell: Any, count: int = 1) -> None:
         kind, value = _typed(cell)
@@ -108,29 +112,29 @@ class _Column:
         self._count(kind, count)
         if kind != "text":
             self._range(kind, value, value)
-        self._show(cell)
+        self._add_distinct(cell)
 
     def add_texts(self, cells: Sequence[str]) -> None:
-        """Many at once: where all are of one form, one regular expression says so for all."""
-        full = [cell for cell in cells if cell]
-        self.empty += len(cells) - len(full)
-        joined = "\n".join(full)
-        if not full:
+        """As `add` for each cell, but faster: one regular expression matches many cells of the same type."""
+        filled = [cell for cell in cells if cell]
+        self.empty += len(cells) - len(filled)
+        if not filled:
             return
-        if joined.count("\n") != len(full) - 1:
-            form = None
+        joined = "\n".join(filled)
+        if joined.count("\n") != len(filled) - 1:
+            kind = None  # a cell has a line break
         else:
-            form = next((form for form, pattern in FORMS.items() if pattern.fullmatch(joined)), None)
-        if form is None or (form == "text" and self.distinct is not None):
-            for cell, count in Counter(full).items():
+            kind = next((kind for kind, pattern in MANY.items() if pattern.fullmatch(joined)), None)
+        if kind is None or (kind == "text" and self.distinct is not None):
+            for cell, count in Counter(filled).items():
                 self.add(cell, count)
             return
-        self._count(form, len(full))
-        if form != "text":
-            values = list(map(int if form == "integer" else float, full))
-            self._range(form, min(values), max(values))
-            for cell in full if self.distinct is not None else ():
-                self._show(cell)
+        self._count(kind, len(filled))
+        if kind != "text":
+            values = list(map(int if kind == "integer" else float, filled))
+            self._range(kind, min(values), max(values))
+            for cell in filled if self.distinct is not None else ():
+                self._add_distinct(cell)
 
     def _count(self, kind: str, count: int) -> None:
         self.kinds[kind] = self.kinds.get(kind, 0) + count
@@ -139,7 +143,7 @@ class _Column:
         self.low[kind] = min(self.low.get(kind, low), low)
         self.high[kind] = max(self.high.get(kind, high), high)
 
-    def _show(self, cell: Any) -> None:
+    def _add_distinct(self, cell: Any) -> None:
         if self.distinct is not None:
             self.distinct[_short(cell)] = None
             if len(self.distinct) > DISTINCT_MAX:
@@ -147,6 +151,7 @@ class _Column:
 
     @property
     def kind(self) -> str:
+        """The type on the card: that of all cells, `number` for integers and numbers, `mixed` or `empty`."""
         if not self.kinds:
             return "empty"
         if set(self.kinds) == {"integer", "number"}:
@@ -154,6 +159,7 @@ class _Column:
         return next(iter(self.kinds)) if len(self.kinds) == 1 else "mixed"
 
     def describe(self) -> str:
+        """The range of numbers and times, else the distinct values."""
         values = [self.low[k] for k in self.low] + [self.high[k] for k in self.high]
         if self.kind in ("integer", "number"):
             return f"{_plain(min(values))} to {_plain(max(values))}"
@@ -166,12 +172,12 @@ class _Column:
 
 
 def _batches(rows: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
-    """Rows by the many, of a bounded size together: a cell may be long."""
+    """Lists of rows with about `BATCH_BYTES` each. Bounded by size, not by number, because a cell may be long."""
     batch: list[Sequence[str]] = []
     size = 0
     for row in rows:
         batch.append(row)
-        size += sum(map(len, row)) + 50 * len(row)  # a short string has about 50 bytes of its own
+        size += sum(map(len, row)) + 50 * len(row)  # the overhead of a Python string is about 50 bytes
         if size > BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -180,13 +186,13 @@ def _batches(rows: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
 
 
 class _Profile:
-    """One table, read to its end."""
+    """The profile of one table. Creating it reads all rows."""
 
     def __init__(self, table: Table) -> None:
         self.name = table.name
         self.note = table.note
         self.width = len(table.columns)
-        self.columns = [_Column(name) for name in table.columns[:COLUMNS_MAX]]  # those beyond are only counted
+        self.columns = [Column(name) for name in table.columns[:COLUMNS_MAX]]
         self.first = list(islice(table.rows, FIRST_ROWS))
         self.rows = 0
         rows = chain(self.first, table.rows)
@@ -225,14 +231,15 @@ class _Profile:
         yield ""
         yield "First rows:"
         yield ""
-        shown = self.columns[:20]
+        shown = self.columns[:FIRST_ROWS_COLUMNS]
         yield "| " + " | ".join(_short(column.name) for column in shown) + " |"
         yield "|" + "---|" * len(shown)
         for row in self.first:
-            yield "| " + " | ".join(_short(cell) for cell in row[:20]) + " |"
+            yield "| " + " | ".join(_short(cell) for cell in row[:FIRST_ROWS_COLUMNS]) + " |"
 
 
 def _typed(cell: Any) -> tuple[str, Any]:
+    """The type of a cell and its value; text is parsed as an integer, a number or a time where it looks like one."""
     if cell is None or cell == "":
         return "empty", None
     if isinstance(cell, bool):

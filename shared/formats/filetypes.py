@@ -1,4 +1,4 @@
-"""What becomes of a document, by its name and size. Pure.
+"""What the name and the size of a document decide: whether it is indexed, as text or data, and its service name.
 
 Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/file-search#supported-file-types
 """
@@ -7,65 +7,67 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 
-from shared.models.documents import Kind, Reason
+from shared.formats.base import UnusableFile, failed, unsupported
+from shared.formats.signatures import PICTURE
+from shared.models.documents import Kind
 
 TEXT = frozenset(
     "c cs cpp doc docx html java json md pdf php pptx py rb tex txt css js sh ts".split()  # noqa: SIM905
 )
 DATA = frozenset({"csv", "tsv", "xlsx", "parquet"})
 PICTURES = frozenset({"png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "heic", "svg"})
-# Refused by name: large as a rule, and never anything that is read. Any other ending is left to the content.
-HOPELESS = frozenset(
+# Rejected by extension before the download: mostly large files, and never of a type that is read.
+NEVER_READ = frozenset(
     "zip 7z rar gz tgz tar bz2 xz iso dmg exe dll msi mp3 wav flac ogg m4a mp4 mkv avi mov webm".split()  # noqa: SIM905
 )
-
-
+DESCRIPTIONS = {
+    "pdf": "a PDF",
+    "docx": "a Word document",
+    "doc": "an old Word document",
+    "pptx": "a PowerPoint presentation",
+    "xlsx": "an Excel workbook",
+    "parquet": "a Parquet table",
+    "html": "HTML",
+    "txt": "plain text",
+    "csv": "a text table",
+}
 # Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/code-interpreter#supported-file-types
 SENT_AS = {"parquet": "csv", "tsv": "txt"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Refused:
-    """`unsupported` or `failed`, and why."""
+def classify(path: str, size_bytes: int, *, max_bytes: int) -> Kind | UnusableFile:
+    """Check a document by name and size only, before its content is downloaded.
 
-    unsupported: bool
-    reason: Reason
-
-
-def classify(path: str, size_bytes: int, *, max_bytes: int) -> Kind | Refused:
-    """`text` goes to file search as it is, `data` goes to code interpreter and its card to file search.
-
-    The cheap first check, before the content is seen. An ending that says nothing is `text` until `look_inside`.
+    Returns:
+        `text`: the document goes to file search. `data`: the document goes to code interpreter, its data card to
+        file search. An unknown extension counts as `text`; `look_inside` decides later. An UnusableFile is
+        returned and not raised, because the caller stores it in the document's record.
     """
     if message := bad_path(path):
-        return Refused(unsupported=True, reason=Reason(code="bad_name", message=message))
+        return unsupported(message, "bad_name")
     ending = ending_of(path)
     if ending in PICTURES:
-        return _unsupported("A picture has no text to search. Run OCR first and drop the text, or a searchable PDF.")
-    if ending in HOPELESS:
-        known = " ".join(sorted(TEXT | DATA))
-        return _unsupported(f"Files ending in .{ending} are not read. Convert it to one of: {known}.")
+        return unsupported(PICTURE)
+    if ending in NEVER_READ:
+        return not_read(ending)
     if size_bytes == 0:
-        return Refused(unsupported=False, reason=Reason(code="empty_file", message="The file has no content."))
+        return failed("empty_file", "The file has no content.")
     if size_bytes > max_bytes:
-        return Refused(
-            unsupported=False,
-            reason=Reason(
-                code="file_too_large",
-                message=f"The file has {size_bytes:,} bytes; at most {max_bytes:,} are taken. Split it.",
-            ),
-        )
+        limit = f"at most {max_bytes:,} are taken. Split it."
+        return failed("file_too_large", f"The file has {size_bytes:,} bytes; {limit}")
     return "data" if ending in DATA else "text"
 
 
-def _unsupported(message: str) -> Refused:
-    return Refused(unsupported=True, reason=Reason(code="unsupported_file", message=message))
+def not_read(ending: str) -> UnusableFile:
+    """The error for an extension that is not read; "" for a name without one."""
+    known = " ".join(sorted(TEXT | DATA))
+    name = f"Files ending in .{ending} are" if ending else "A file without an ending is"
+    return unsupported(f"{name} not read. Convert it to one of: {known}.")
 
 
 def bad_path(path: str) -> str | None:
-    """Why a blob's name is refused; None when it is fine."""
+    """Why a blob's name is rejected; None when it is allowed."""
     if not path or len(path) > 1024:
         return "A document's name has 1 to 1,024 characters."
     if any(segment in ("", ".", "..") for segment in path.split("/")):
@@ -76,22 +78,27 @@ def bad_path(path: str) -> str | None:
 
 
 def ending_of(path: str) -> str:
+    """The file extension in lower case, without a dot; "" when there is none."""
     name = path.rsplit("/", 1)[-1]
     return name.rsplit(".", 1)[-1].lower() if "." in name else ""
 
 
 def service_name(path: str, kind: Kind, ending: str | None = None) -> str:
-    """The file's name at the service. A data file's folders are in it: code interpreter puts all files into one.
+    """The file name at the service.
 
-    `ending` is the content's true one: the service decides by it, so it is appended where the name ends in another.
-    A Parquet file goes as `<name>.csv`, its copy; a .tsv as `<name>.txt`, for .tsv is not on code interpreter's list.
+    The name of a data file contains its folders, because code interpreter puts all files into one folder.
+
+    Args:
+        ending: The extension that fits the content. The service decides by it, so it is appended when the path has
+            another one. Parquet is uploaded as `<name>.csv`, its CSV copy; TSV as `<name>.txt`, because code
+            interpreter does not list .tsv.
     """
-    true = SENT_AS.get(ending, ending) if ending else None
-    suffix = f".{true}" if true and true != ending_of(path) else ""
+    sent_as = SENT_AS.get(ending, ending) if ending else None
+    suffix = f".{sent_as}" if sent_as and sent_as != ending_of(path) else ""
     if kind == "text":
         return path.rsplit("/", 1)[-1] + suffix
-    if "__" in path:
+    if "__" in path:  # `a/b` and `a__b` must not get the same name
         name, dot, last = path.replace("/", "__").rpartition(".")
-        mark = hashlib.sha256(path.encode()).hexdigest()[:8]
-        return f"{name}-{mark}.{last}{suffix}" if dot else f"{last}-{mark}{suffix}"
+        digest = hashlib.sha256(path.encode()).hexdigest()[:8]
+        return f"{name}-{digest}.{last}{suffix}" if dot else f"{last}-{digest}{suffix}"
     return path.replace("/", "__") + suffix

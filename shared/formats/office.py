@@ -1,4 +1,7 @@
-"""DOC."""
+"""Office documents: detects the type of a zip file (Office 2007 and later) or of an OLE file (before 2007).
+
+Only the zip's directory, `[Content_Types].xml` and `mimetype` are read; no other part is unpacked.
+"""
 
 from __future__ import annotations
 
@@ -8,43 +11,50 @@ import zlib
 from io import SEEK_END
 from typing import IO
 
-from shared.formats.base import BLOCK_BYTES, Unreadable, _failed, _unsupported
-from shared.formats.signatures import ARCHIVE
+from shared.formats.base import BLOCK_BYTES, UnusableFile, failed, unsupported
+from shared.formats.signatures import ARCHIVE, BINARY
 
-DIRECTORY_MAX_BYTES = 4 * 1024 * 1024  # of a zip, which Python reads whole
+DIRECTORY_MAX_BYTES = 4 * 1024 * 1024  # `zipfile` reads the whole directory into memory
 ENTRIES_MAX = 20_000
 UNPACKED_MAX_BYTES = 1024 * 1024 * 1024
-RATIO_MAX = 200  # for what unpacks to more than RATIO_FREE_BYTES; spreadsheets reach 50
+RATIO_MAX = 200  # unpacked size to packed size, checked above RATIO_FREE_BYTES; spreadsheets reach 50
 RATIO_FREE_BYTES = 64 * 1024 * 1024
 
-
-OFFICE = {  # how `[Content_Types].xml` names the main part; embedded files lack the `.main`
+# The content type of the main part in `[Content_Types].xml`; embedded files lack the `.main`.
+MAIN_TYPES = {
     rb"wordprocessingml\.(document|template)\.main\+xml": "docx",
     rb"presentationml\.(presentation|slideshow|template)\.main\+xml": "pptx",
     rb"spreadsheetml\.(sheet|template)\.main\+xml": "xlsx",
 }
-
-
+MAIN_PARTS = {"word/document.xml": "docx", "ppt/presentation.xml": "pptx", "xl/workbook.xml": "xlsx"}
 OPEN_DOCUMENT = {b"text": ".docx or PDF", b"spreadsheet": ".xlsx or CSV", b"presentation": ".pptx or PDF"}
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
-def _zip(content: IO[bytes]) -> str:
+# ---- zip ---------------------------------------------------------------------------------------------------------
+
+
+def zip_ending(content: IO[bytes]) -> str:
+    """The extension of an Office document: docx, pptx or xlsx.
+
+    Raises:
+        UnusableFile: it is another kind of zip, damaged, or a zip bomb by the sizes that its directory declares.
+    """
     _check_directory(content)
     content.seek(0)
     try:
         with zipfile.ZipFile(content) as parts:
             entries = parts.infolist()
-            types = _start(parts, "[Content_Types].xml", BLOCK_BYTES)
-            mimetype = _start(parts, "mimetype", 100)
+            types = _start_of(parts, "[Content_Types].xml", BLOCK_BYTES)
+            mimetype = _start_of(parts, "mimetype", 100)
             packed_bytes = content.seek(0, SEEK_END)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as exc:
-        raise _failed(
+        raise failed(
             "damaged", "The file is damaged: it begins like an Office document or a zip, but ends early."
         ) from exc
     except ValueError as exc:
-        raise _failed("damaged", "The file is damaged: its list of parts cannot be read.") from exc
-    ending = _office(types, {entry.filename for entry in entries}, mimetype)
+        raise failed("damaged", "The file is damaged: its list of parts cannot be read.") from exc
+    ending = _ending(types, {entry.filename for entry in entries}, mimetype)
     unpacked_bytes = sum(entry.file_size for entry in entries)
     is_bomb = unpacked_bytes > RATIO_FREE_BYTES and unpacked_bytes > RATIO_MAX * packed_bytes
     if is_bomb or unpacked_bytes > UNPACKED_MAX_BYTES or len(entries) > ENTRIES_MAX:
@@ -52,12 +62,12 @@ def _zip(content: IO[bytes]) -> str:
     return ending
 
 
-def _too_large(message: str) -> Unreadable:
-    return _failed("too_large_unpacked", f"{message}, which is more than is read. Split it.")
+def _too_large(message: str) -> UnusableFile:
+    return failed("too_large_unpacked", f"{message}, which is more than is read. Split it.")
 
 
 def _check_directory(content: IO[bytes]) -> None:
-    """A zip's directory is held in memory by whoever opens it; its size stands at the end of the file.
+    """Reject a large directory before `zipfile` reads it. The end of the file states the directory's size.
 
     Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, 4.3.14 to 4.3.16
     """
@@ -68,63 +78,72 @@ def _check_directory(content: IO[bytes]) -> None:
     if end < 0:
         return
     directory_bytes = int.from_bytes(tail[end + 12 : end + 16], "little")
-    wide = tail.rfind(b"PK\6\6", 0, end)
-    if wide >= 0:
-        directory_bytes = int.from_bytes(tail[wide + 40 : wide + 48], "little")
+    zip64_end = tail.rfind(b"PK\6\6", 0, end)
+    if zip64_end >= 0:
+        directory_bytes = int.from_bytes(tail[zip64_end + 40 : zip64_end + 48], "little")
     if directory_bytes > DIRECTORY_MAX_BYTES:
         raise _too_large(f"Its list of parts has {directory_bytes:,} bytes")
 
 
-def _start(parts: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
+def _start_of(parts: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
     try:
         with parts.open(name) as part:
-            return part.read(most_bytes)
+            return part.read(max_bytes)
     except KeyError:
         return b""
     except zlib.error as exc:
         raise zipfile.BadZipFile(str(exc)) from exc
 
 
-def _office(types: bytes, names: set[str], mimetype: bytes) -> str:
+def _ending(types: bytes, names: set[str], mimetype: bytes) -> str:
+    """Decide by the start of `[Content_Types].xml`, else by the names of the parts, else by `mimetype`."""
     if b"macroEnabled" in types and b"macroEnabled.main+xml" in types:
         plain = ".docx" if b"ms-word" in types else ".pptx" if b"ms-powerpoint" in types else ".xlsx"
-        raise _unsupported(f"Office files with macros are not read. Save it without macros as {plain}.")
+        raise unsupported(f"Office files with macros are not read. Save it without macros as {plain}.")
     if b"ms-excel.sheet.binary" in types:
-        raise _unsupported("A binary workbook is not read. Save it as .xlsx.")
-    for pattern, ending in OFFICE.items():
+        raise unsupported("A binary workbook is not read. Save it as .xlsx.")
+    for pattern, ending in MAIN_TYPES.items():
         if re.search(pattern, types):
             return ending
-    for main, ending in (("word/document.xml", "docx"), ("ppt/presentation.xml", "pptx"), ("xl/workbook.xml", "xlsx")):
-        if main in names:
+    for name, ending in MAIN_PARTS.items():
+        if name in names:
             return ending
     if mimetype.startswith(b"application/epub"):
-        raise _unsupported("An EPUB is not read. Convert it to PDF or HTML.")
+        raise unsupported("An EPUB is not read. Convert it to PDF or HTML.")
     if found := re.match(rb"application/vnd\.oasis\.opendocument\.(text|spreadsheet|presentation)", mimetype):
-        raise _unsupported(f"OpenDocument files are not read. Save it as {OPEN_DOCUMENT[found[1]]}.")
-    raise _unsupported(ARCHIVE)
+        raise unsupported(f"OpenDocument files are not read. Save it as {OPEN_DOCUMENT[found[1]]}.")
+    raise unsupported(ARCHIVE)
 
 
-def _ole(head: bytes, content: IO[bytes]) -> str:
-    """The container of Office before 2007, and of newer files under a password, told by the names of its streams."""
+# ---- OLE ---------------------------------------------------------------------------------------------------------
+
+
+def ole_ending(head: bytes, content: IO[bytes]) -> str:
+    """`doc`, detected by the names of the streams in the OLE container.
+
+    Raises:
+        UnusableFile: it is another old Office type, or protected by a password. Office 2007 and later also write
+            an OLE container when a document has a password.
+    """
     streams = {
         name
         for name in ("EncryptedPackage", "WordDocument", "PowerPoint Document", "Workbook", "Book")
-        if _holds(content, name.encode("utf-16-le") + b"\0\0")
+        if _contains(content, name.encode("utf-16-le") + b"\0\0")
     }
-    # In a Word file's first sector, bit 8 of the flags says that it is encrypted: [MS-DOC] 2.5.2, FibBase.
-    word_is_locked = head[512:514] == b"\xec\xa5" and len(head) > 523 and head[523] & 1
-    if "EncryptedPackage" in streams or ("WordDocument" in streams and word_is_locked):
-        raise _failed("encrypted", "The document is protected by a password. Remove it and drop the file.")
+    # In the first sector of a Word file, bit 8 of the flags means encrypted: [MS-DOC] 2.5.2, FibBase.
+    word_is_encrypted = head[512:514] == b"\xec\xa5" and len(head) > 523 and head[523] & 1
+    if "EncryptedPackage" in streams or ("WordDocument" in streams and word_is_encrypted):
+        raise failed("encrypted", "The document is protected by a password. Remove it and drop the file.")
     if "WordDocument" in streams:
         return "doc"
     if "PowerPoint Document" in streams:
-        raise _unsupported("Old PowerPoint files are not read. Save it as .pptx.")
+        raise unsupported("Old PowerPoint files are not read. Save it as .pptx.")
     if streams:
-        raise _unsupported("Old Excel files are not read. Save it as .xlsx.")
-    raise _unsupported("The content is neither text nor a type that is read.", "binary_content")
+        raise unsupported("Old Excel files are not read. Save it as .xlsx.")
+    raise unsupported(BINARY, "binary_content")
 
 
-def _holds(content: IO[bytes], wanted: bytes) -> bool:
+def _contains(content: IO[bytes], wanted: bytes) -> bool:
     content.seek(0)
     before = b""
     while block := content.read(BLOCK_BYTES):

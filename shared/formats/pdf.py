@@ -1,4 +1,4 @@
-"""DOC."""
+"""PDF files, read with PDFium: checks that one has text, and splits a long one between its pages."""
 
 from __future__ import annotations
 
@@ -8,28 +8,17 @@ from collections.abc import Iterator, Sequence
 from io import SEEK_END
 from typing import IO
 
-from shared.formats.base import (
-    BYTES_PER_TOKEN,
-    PART_BYTES,
-    PARTS_MAX,
-    Part,
-    Unreadable,
-    _failed,
-    _file,
-    _too_long,
-    _unsupported,
-)
-from shared.models.documents import Reason
+from shared.formats.base import BYTES_PER_TOKEN, PARTS_MAX, Part, failed, part_file, too_long, unsupported
 
-PDF_PAGES_TRIED = 200  # spread over the document; a scan of more pages is told by these
+PAGES_TRIED = 200  # searched for text, spread over the document; a PDF without text on these counts as a scan
+PART_BYTES = 32 * 1024 * 1024  # the approximate size limit of a part, because PDFium holds a new document in memory
 
-
-# PDFium is not thread-safe: whoever calls into it holds this.
+# PDFium is not thread-safe: every caller holds this lock.
 PDFIUM = threading.Lock()
 
 
-def _check_pdf(content: IO[bytes]) -> None:
-    """Raises Unreadable when the PDF is locked, damaged or a scan."""
+def check_pdf(content: IO[bytes]) -> None:
+    """Raises UnusableFile when the PDF is damaged, protected by a password, or a scan without text."""
     import pypdfium2
 
     content.seek(0)
@@ -38,15 +27,15 @@ def _check_pdf(content: IO[bytes]) -> None:
             document = pypdfium2.PdfDocument(content)
         except pypdfium2.PdfiumError as exc:
             if re.search("password|security", str(exc), re.IGNORECASE):
-                raise _failed("encrypted", "The PDF is protected by a password. Remove it and drop the file.") from exc
-            raise _failed("damaged", "The PDF is damaged and cannot be opened.") from exc
+                raise failed("encrypted", "The PDF is protected by a password. Remove it and drop the file.") from exc
+            raise failed("damaged", "The PDF is damaged and cannot be opened.") from exc
         try:
             count = len(document)
             if not count:
-                raise _failed("damaged", "The PDF has no pages.")
-            step = max(1, -(-count // PDF_PAGES_TRIED))
+                raise failed("damaged", "The PDF has no pages.")
+            step = max(1, -(-count // PAGES_TRIED))
             if not any(page_text(document, number).strip() for number in range(0, count, step)):
-                raise _unsupported(
+                raise unsupported(
                     "The PDF has no text: its pages are pictures. Run OCR and drop the searchable PDF.", "no_text"
                 )
         finally:
@@ -54,7 +43,7 @@ def _check_pdf(content: IO[bytes]) -> None:
 
 
 def page_text(document: object, number: int) -> str:
-    """A page's text, "" for a page that cannot be read. `number` counts from 0; the caller holds `PDFIUM`."""
+    """The text of a page; "" when the page cannot be read. `number` counts from 0. The caller holds `PDFIUM`."""
     import pypdfium2
 
     assert isinstance(document, pypdfium2.PdfDocument)
@@ -74,7 +63,12 @@ def page_text(document: object, number: int) -> str:
         page.close()
 
 
-def _pages(content: IO[bytes], max_tokens: int) -> Iterator[Part]:
+def pdf_parts(content: IO[bytes], max_tokens: int) -> Iterator[Part]:
+    """The PDF itself when it is under the limit, else PDFs of some of its pages. The consumer closes their files.
+
+    Raises:
+        UnusableFile: it would be too many parts, or pages are damaged.
+    """
     import pypdfium2
 
     size_bytes = content.seek(0, SEEK_END)
@@ -84,14 +78,14 @@ def _pages(content: IO[bytes], max_tokens: int) -> Iterator[Part]:
     try:
         tokens = []
         for number in range(len(document)):
-            with PDFIUM:  # page by page, so that another document gets its turn
+            with PDFIUM:  # released after each page, because other documents wait for it
                 tokens.append(len(page_text(document, number).encode("utf-8", "replace")) // BYTES_PER_TOKEN)
         if sum(tokens) <= max_tokens:
             yield Part(content=content)
             return
-        ranges = _ranges(tokens, max_tokens=max_tokens, max_pages=max(1, PART_BYTES * len(tokens) // size_bytes))
+        ranges = _page_ranges(tokens, max_tokens=max_tokens, max_pages=max(1, PART_BYTES * len(tokens) // size_bytes))
         if len(ranges) > PARTS_MAX:
-            raise _too_long()
+            raise too_long()
         for pages in ranges:
             yield Part(content=_copy(document, pages), first_page=pages[0] + 1, last_page=pages[-1] + 1)
     finally:
@@ -99,8 +93,11 @@ def _pages(content: IO[bytes], max_tokens: int) -> Iterator[Part]:
             document.close()
 
 
-def _ranges(tokens: Sequence[int], *, max_tokens: int, max_pages: int) -> list[range]:
-    """Runs of pages under the limit. A page that is over it alone stays whole: the service has the last word."""
+def _page_ranges(tokens: Sequence[int], *, max_tokens: int, max_pages: int) -> list[range]:
+    """Consecutive pages that stay under both limits. `tokens`: per page.
+
+    A single page over the token limit is not split; the service decides whether it accepts that page.
+    """
     ranges = []
     first = total = 0
     for number, count in enumerate(tokens):
@@ -115,7 +112,7 @@ def _copy(document: object, pages: range) -> IO[bytes]:
     import pypdfium2
 
     assert isinstance(document, pypdfium2.PdfDocument)
-    file = _file()
+    file = part_file()
     try:
         with PDFIUM:
             copy = pypdfium2.PdfDocument.new()
@@ -127,7 +124,7 @@ def _copy(document: object, pages: range) -> IO[bytes]:
     except pypdfium2.PdfiumError as exc:
         file.close()
         message = f"The PDF is damaged: its pages {pages[0] + 1} to {pages[-1] + 1} cannot be read."
-        raise Unreadable(Reason(code="damaged", message=message), unsupported=False) from exc
+        raise failed("damaged", message) from exc
     except BaseException:
         file.close()
         raise

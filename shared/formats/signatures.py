@@ -1,26 +1,13 @@
-"""DOC."""
+"""The first bytes of binary file types that are not read, and the message for the user who uploaded such a file."""
 
 from __future__ import annotations
-
-ARTICLE = {
-    "pdf": "a PDF",
-    "docx": "a Word document",
-    "doc": "an old Word document",
-    "pptx": "a PowerPoint presentation",
-    "xlsx": "an Excel workbook",
-    "parquet": "a Parquet table",
-    "html": "HTML",
-    "txt": "plain text",
-    "csv": "a text table",
-}
-
 
 PICTURE = "A picture has no text to search. Run OCR first and drop the text, or a searchable PDF."
 ARCHIVE = "An archive is not read. Unpack it and drop the files."
 MEDIA = "Sound and video are not read. Drop a transcript."
+BINARY = "The content is neither text nor a type that is read."
 
-
-SIGNATURES = (  # offset, bytes, what to do
+SIGNATURES = (  # offset of the signature, signature, message
     (0, b"\x89PNG\r\n", PICTURE),
     (0, b"\xff\xd8\xff", PICTURE),
     (0, b"GIF8", PICTURE),

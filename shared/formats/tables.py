@@ -1,33 +1,27 @@
-"""The tables in a file: CSV, TSV, XLSX or JSON, row by row; Parquet by way of CSV. Pure, bounded memory."""
+"""Picks the reader for a table file: CSV, TSV, XLSX or JSON. A Parquet file is read from its CSV copy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import IO
 
-from shared.formats import parquet
-from shared.formats.base import NotATable, Table
-from shared.formats.delimited import _csv
-from shared.formats.json_records import _json
-from shared.formats.xlsx import _xlsx
+from shared.formats.base import Table
+from shared.formats.delimited import delimited_table
+from shared.formats.json_records import json_table
+from shared.formats.xlsx import xlsx_tables
 
 
 def tables_of(ending: str, content: IO[bytes]) -> Iterable[Table]:
-    """`ending` is csv, tsv, xlsx or json; of a Parquet file its copy is read."""
-    if ending in ("csv", "tsv"):
-        return [_csv(content)]
-    if ending == "xlsx":
-        return _xlsx(content)
-    return [_json(content)]
+    """The tables of a file, read row by row in bounded memory.
 
-
-def csv_of(content: IO[bytes]) -> IO[bytes]:
-    """A Parquet file as CSV, which the caller closes. Code interpreter gets it, and the card describes just that.
+    Args:
+        ending: csv, tsv, xlsx or json.
 
     Raises:
-        NotATable: it cannot be read, or is too much.
+        UnusableFile: `not_a_table`, here or while the tables and their rows are read.
     """
-    try:
-        return parquet.csv_of(content)
-    except parquet.NotParquet as exc:
-        raise NotATable(str(exc)) from exc
+    if ending in ("csv", "tsv"):
+        return [delimited_table(content)]
+    if ending == "xlsx":
+        return xlsx_tables(content)
+    return [json_table(content)]

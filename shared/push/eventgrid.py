@@ -1,4 +1,4 @@
-"""An Event Grid custom topic: the only room that imports `azure.eventgrid`.
+"""Publishes events to an Event Grid custom topic. Only this module imports `azure.eventgrid`.
 
 Source: https://learn.microsoft.com/azure/event-grid/post-to-custom-topics
 """
@@ -19,7 +19,12 @@ PREFIX = "AssistantFunctions."
 
 
 class Topic:
-    """`key` is for a laptop or a test; without one the app's managed identity sends."""
+    """An Event Grid custom topic. The client is opened on first use.
+
+    Args:
+        key: The access key, for a laptop or a test. None: the app's managed identity is used.
+        client_id: Of a user-assigned identity; None: the system-assigned one.
+    """
 
     def __init__(self, endpoint: str, *, key: str | None, client_id: str | None) -> None:
         self._endpoint = endpoint
@@ -28,28 +33,29 @@ class Topic:
         self._client: EventGridPublisherClient | None = None
 
     async def publish(self, event: str, *, id: str, subject: str, at: datetime, data: Mapping[str, Any]) -> None:
-        """Send one CloudEvent; `document.indexed` becomes `AssistantFunctions.DocumentIndexed`.
+        """Send one CloudEvent. The event `document.indexed` gets the type `AssistantFunctions.DocumentIndexed`.
 
         Raises:
-            ServiceBusy: Event Grid is busy or out of reach, or a role has not arrived yet: try again.
-            ServiceError: it does not take the event.
+            ServiceBusy: Event Grid is busy or cannot be reached, or denies access: a new role assignment takes
+                minutes to become effective. Retrying can help.
+            ServiceError: Event Grid rejects the event.
         """
         from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
         from azure.core.messaging import CloudEvent
 
-        kind = PREFIX + "".join(word.title() for word in event.split("."))
-        told = CloudEvent(source=SOURCE, type=kind, id=id, subject=subject, time=at, data=dict(data))
+        event_type = PREFIX + "".join(word.title() for word in event.split("."))
+        cloud_event = CloudEvent(source=SOURCE, type=event_type, id=id, subject=subject, time=at, data=dict(data))
         try:
-            await self._open().send(told, retry_total=0)  # the queue retries
+            await self._open().send(cloud_event, retry_total=0)  # the queue retries
         except HttpResponseError as exc:
             status = exc.status_code
             if status is None or status in (401, 403, 408, 429) or status >= 500:
                 raise ServiceBusy(f"Event Grid answered {status}.", unclear=True) from exc
             raise ServiceError(f"Event Grid answered {status}.", code="event_grid_refused") from exc
         except ClientAuthenticationError as exc:
-            raise ServiceBusy("No token for Event Grid could be had.") from exc
+            raise ServiceBusy("The app could not get a token for Event Grid.") from exc
         except AzureError as exc:
-            raise ServiceBusy("Event Grid is out of reach.", unclear=True) from exc
+            raise ServiceBusy("Event Grid cannot be reached.", unclear=True) from exc
 
     def _open(self) -> EventGridPublisherClient:
         if self._client is None:

@@ -1,7 +1,8 @@
-"""Push: tell those who asked for it what happened, as signed webhooks, from a queue.
+"""Sends events about runs and documents: as signed webhooks to callback URLs and hooks, and to an Event Grid topic.
 
-A delivery is one queue message; each look at it is one try, and a failed try puts a new, delayed message on the queue.
-Delivery is at least once: a receiver tells repeats by `webhook-id`, which is the same for the same event and target.
+Each delivery is one queue message, and each processing of it is one attempt. A failed attempt enqueues a new, delayed
+message. Delivery is at least once: `webhook-id` is the same for the same event and target, so a receiver can drop
+repeats.
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
@@ -10,17 +11,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import logging
 import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
+from standardwebhooks import Webhook
 
 from shared.errors import BadRequest, ServiceBusy, ServiceError, SettingError
 from shared.models.ids import new_id
@@ -34,15 +35,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVENTS = ("run.finished", "document.indexed", "document.failed", "document.removed")
-RETRY_DELAYS_S = (5, 30, 120, 600, 3_600, 10_800, 21_600, 50_400)  # after each failed try; 24 h in all
-BODY_MAX_BYTES = 32 * 1024  # a queue message takes 48 KiB, of which the URL may need 8
-KEY_BYTES = range(24, 65)
+RETRY_DELAYS_S = (5, 30, 120, 600, 3_600, 10_800, 21_600, 50_400)  # after each failed attempt; 24 h in all
+BODY_MAX_BYTES = 32 * 1024  # a queue message holds 48 KiB, of which the URL may need 8
+KEY_BYTES = range(24, 65)  # the key lengths that Standard Webhooks allows
 HOOK_ID = re.compile(r"hook_[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hook:
-    """A subscription, the record `hooks/<id>.json`. Its URL is a secret."""
+    """A subscription, stored as `hooks/<id>.json`. The URL may contain a secret, such as a signature."""
 
     id: str
     url: str = field(repr=False)
@@ -51,7 +52,7 @@ class Hook:
 
 
 class _Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """The queue message. The target is a URL, a hook, whose URL is read at each try, or the Event Grid topic."""
+    """The queue message. Its target is one of `url`, `hook_id` (the URL is read at each attempt) and `topic`."""
 
     webhook_id: str
     body: dict[str, Any]
@@ -62,9 +63,11 @@ class _Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Push:
-    """`secret` is `whsec_` and base64 of 24 to 64 bytes; without one, no callback is accepted or sent.
+    """Accepts subscriptions, enqueues deliveries and carries them out.
 
-    `topic` is told of every event, where there is one.
+    Args:
+        secret: The setting CALLBACK_SECRET: `whsec_` and 24 to 64 bytes in base64. None: callbacks are off.
+        topic: Receives every event. None: no events go to Event Grid.
 
     Raises:
         SettingError: the secret has another form.
@@ -85,31 +88,35 @@ class Push:
         self._queue = queue
         self._sender = sender
         self._policy = policy
-        self._key = _key(secret) if secret else None
+        self._signer = _signer(secret) if secret else None
         self._topic = topic
         self._now = now
         self._records = Records(state, Hook, name=_name, tags=lambda hook: {"events": " ".join(hook.events)})
 
     @property
     def on(self) -> bool:
-        """Whether anything is ever announced."""
-        return self._key is not None or self._topic is not None
+        """Whether there is anyone to send events to: callbacks or a topic."""
+        return self._signer is not None or self._topic is not None
 
     async def check(self, url: str) -> None:
-        """Raises BadRequest, `callback_not_allowed` or `invalid_callback_url`, when nothing will be sent there."""
-        if self._key is None:
+        """Check a callback URL before it is accepted.
+
+        Raises:
+            BadRequest: `callback_not_allowed` or `invalid_callback_url`.
+        """
+        if self._signer is None:
             raise BadRequest(
-                "This app sends no callbacks, since its setting CALLBACK_SECRET, which signs them, is not set. Leave "
-                "the callback out and poll instead, or ask the operator of this app to set it.",
+                "This app sends no callbacks, because its setting CALLBACK_SECRET is missing. Leave out the callback "
+                "and poll instead, or ask the operator of this app to set it.",
                 code="callback_not_allowed",
             )
         await self._sender.check_host(self._policy.check_url(url))
 
     async def subscribe(self, url: str, events: tuple[str, ...]) -> Hook:
-        """Announce these events to the URL from now on.
+        """Create a hook: from now on, these events are sent to the URL.
 
         Raises:
-            BadRequest: as `check`, or `unknown_event`.
+            BadRequest: as from `check`, or `unknown_event`.
         """
         if not events or not set(events) <= set(EVENTS):
             raise BadRequest(f"'events' should name one or more of: {', '.join(EVENTS)}.", code="unknown_event")
@@ -121,20 +128,21 @@ class Push:
         return hook
 
     async def unsubscribe(self, hook_id: str) -> None:
-        """Afterwards there is no such hook, whether or not there was one. What is on its way to it is dropped."""
+        """Delete a hook; an unknown id does nothing. Deliveries to it that are still on the queue are dropped."""
         if HOOK_ID.fullmatch(hook_id) and await self._state.delete(_name(hook_id)):
             log.info("push.unsubscribed", extra={"hook_id": hook_id})
 
     async def announce(self, event: str, *, id: str, data: Mapping[str, Any], urls: tuple[str, ...] = ()) -> None:
-        """Enqueue one delivery for each of `urls` and for each hook of that event.
+        """Enqueue one delivery for the topic, for each of `urls`, and for each hook that subscribed to the event.
 
-        Doing it twice is harmless: `webhook-id` follows from event, id and target.
+        Safe to repeat: `webhook-id` is derived from event, id and target.
 
         Args:
-            id: Of what the event is about, such as a run's.
-            data: Small: ids, a status, links. Of more than 32 KiB, only the id is sent.
+            event: One of `EVENTS`.
+            id: Of the run or document.
+            data: Ids, a status, links. If the body is over 32 KiB, only the id is sent.
         """
-        if self._key is None and urls:
+        if self._signer is None and urls:
             log.warning("push.off", extra={"about": id, "why": "CALLBACK_SECRET is not set"})
         if not self.on:
             return
@@ -144,7 +152,7 @@ class Push:
             body["data"] = {"id": id}
         if self._topic:
             await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, "topic"), body=body, topic=True))
-        if self._key is None:
+        if self._signer is None:
             return
         for url in dict.fromkeys(urls):
             await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, url), body=body, url=url))
@@ -154,33 +162,39 @@ class Push:
                 await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, hook_id), body=body, hook_id=hook_id))
 
     async def deliver(self, body: bytes) -> None:
-        """Try one delivery once: done, or put off, or given up. A receiver's fault raises nothing."""
+        """Make one attempt at a delivery. If it fails, enqueue the next attempt, or give up after the last one.
+
+        Errors of the receiver are not raised.
+
+        Raises:
+            msgspec.MsgspecError: `body` is not a delivery.
+        """
         delivery = msgspec.json.decode(body, type=_Delivery)
         if delivery.topic:
             await self._publish(delivery)
             return
         url = await self._url(delivery)
-        if url is None or self._key is None:
+        if url is None or self._signer is None:
             log.info("push.dropped", extra=_about(delivery))
             return
         content = msgspec.json.encode(delivery.body)
         about = {**_about(delivery), "host": _host(url)}
         try:
-            status = await self._sender.post(url, content, self._headers(self._key, delivery.webhook_id, content))
+            status = await self._sender.post(url, content, self._headers(self._signer, delivery.webhook_id, content))
         except (BadRequest, ServiceBusy) as exc:
-            await self._put_off(delivery, {**about, "why": exc.message})
+            await self._retry_later(delivery, {**about, "why": exc.message})
             return
         if 200 <= status < 300:
             log.info("push.delivered", extra=about)
-        elif status == 410:
+        elif status == 410:  # Gone: the receiver wants no more
             log.info("push.gone", extra=about)
             if delivery.hook_id:
                 await self.unsubscribe(delivery.hook_id)
         else:
-            await self._put_off(delivery, {**about, "why": f"The receiver answered {status}."})
+            await self._retry_later(delivery, {**about, "why": f"The receiver answered {status}."})
 
     async def _publish(self, delivery: _Delivery) -> None:
-        """To the topic; one that was taken out of the settings since is told nothing."""
+        """Send to the Event Grid topic. Dropped if the topic has been removed from the settings meanwhile."""
         body, about = delivery.body, {**_about(delivery), "host": "event grid"}
         if self._topic is None:
             log.info("push.dropped", extra=about)
@@ -191,14 +205,14 @@ class Push:
         try:
             await self._topic.publish(body["type"], id=delivery.webhook_id, subject=subject, at=at, data=data)
         except ServiceBusy as exc:
-            await self._put_off(delivery, {**about, "why": exc.message})
+            await self._retry_later(delivery, {**about, "why": exc.message})
         except ServiceError as exc:
             log.error("push.refused", extra={**about, "why": exc.message})
         else:
             log.info("push.delivered", extra=about)
 
-    async def _put_off(self, delivery: _Delivery, about: dict[str, Any]) -> None:
-        delay_s = retry_delay_s(delivery.attempt)
+    async def _retry_later(self, delivery: _Delivery, about: dict[str, Any]) -> None:
+        delay_s = delivery_delay_s(delivery.attempt)
         if delay_s is None:
             log.warning("push.given_up", extra=about)
             return
@@ -209,35 +223,29 @@ class Push:
         await self._queue.send(msgspec.to_builtins(delivery), delay_s=delay_s)
 
     async def _url(self, delivery: _Delivery) -> str | None:
-        """None when its hook was removed meanwhile."""
+        """The target's URL. None if its hook has been deleted meanwhile."""
         if delivery.hook_id is None:
             return delivery.url
         stored = await self._records.read(delivery.hook_id)
         return stored.value.url if stored else None
 
-    def _headers(self, key: bytes, webhook_id: str, content: bytes) -> dict[str, str]:
-        timestamp = int(self._now().timestamp())
+    def _headers(self, signer: Webhook, webhook_id: str, content: bytes) -> dict[str, str]:
+        now = self._now().astimezone(UTC)  # `sign` takes every datetime for UTC
         return {
             "Content-Type": "application/json",
             "User-Agent": "assistant-functions",
             "webhook-id": webhook_id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature_of(key, webhook_id, timestamp, content),
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signer.sign(webhook_id, now, content.decode()),
         }
 
 
-def signature_of(key: bytes, webhook_id: str, timestamp: int, content: bytes) -> str:
-    """The value of `webhook-signature`; `timestamp` is in seconds since 1970."""
-    digest = hmac.digest(key, b"%b.%d.%b" % (webhook_id.encode(), timestamp, content), "sha256")
-    return f"v1,{base64.b64encode(digest).decode()}"
-
-
-def retry_delay_s(attempt: int) -> int | None:
-    """Seconds until the next try when this one, counted from 1, failed; None: give up."""
+def delivery_delay_s(attempt: int) -> int | None:
+    """Seconds until the next attempt after this one failed; None: give up. `attempt` counts from 1."""
     if attempt > len(RETRY_DELAYS_S):
         return None
     delay_s = RETRY_DELAYS_S[attempt - 1]
-    # Apart from one another, so that what failed together does not come back together.
+    # Random, so that deliveries that failed together are not all retried at the same moment.
     return delay_s + random.randint(0, delay_s // 10)  # noqa: S311
 
 
@@ -245,13 +253,14 @@ def _webhook_id(event: str, id: str, target: str) -> str:
     return f"msg_{hashlib.sha256(msgspec.json.encode([event, id, target])).hexdigest()[:32]}"
 
 
-def _key(secret: str) -> bytes:
+def _signer(secret: str) -> Webhook:
+    """Stricter than `Webhook(secret)`, which skips characters that are not base64 and takes keys of any length."""
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if secret.startswith("whsec_") and len(key) in KEY_BYTES:
-        return key
+        return Webhook(key)
     raise SettingError(
         "The setting CALLBACK_SECRET should be whsec_ followed by 24 to 64 random bytes in base64; to make one: "
         "echo whsec_$(openssl rand -base64 32)",

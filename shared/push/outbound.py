@@ -1,10 +1,10 @@
-"""The one way out to addresses that callers name: what is allowed, and the POST itself. Only this room imports aiohttp.
+"""Sends POST requests to callback URLs, protected against server-side request forgery. Only this module uses aiohttp.
 
-A caller who may name a URL can aim the app at what only the app can reach (server-side request forgery). So the host
-must be on the operator's list, the address it resolves to must be public, the connection goes to that very address,
-and nothing of the answer but its status is handed on.
+A caller chooses the URL, and could point the app at a server that only the app can reach. Therefore: the host must be
+in the setting CALLBACK_HOSTS, the address that it resolves to must be public, the connection goes to exactly that
+address, and the caller gets only the status of the response.
 
-A URL may carry a secret, such as the signature of a Logic App's callback: messages name the host and nothing else.
+A URL may contain a secret, such as the signature of a Logic App's callback. Messages contain only its host.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from shared.errors import BadRequest, ServiceBusy, SettingError
 
 URL_MAX_CHARS = 2048
 ANSWER_MAX_BYTES = 64 * 1024
-LOOKUP_S = 2.0  # a request waits for DNS no longer than this
+LOOKUP_S = 2.0  # the longest time that `check_host` waits for DNS
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
-NAME = re.compile(rf"(?=.{{1,253}}$)(?:{LABEL}\.)*(?!(?:[0-9]+|0x[0-9a-f]*)$){LABEL}")  # 127.1 and 0x7f.1 are addresses
-UNSAFE = re.compile(r"[\x00-\x20\x7f\\#\ud800-\udfff]")  # parsers disagree about these; a fragment is never sent
+NAME = re.compile(rf"(?=.{{1,253}}$)(?:{LABEL}\.)*(?!(?:[0-9]+|0x[0-9a-f]*)$){LABEL}")  # 127.1 and 0x7f.1 are IPs
+UNSAFE = re.compile(r"[\x00-\x20\x7f\\#\ud800-\udfff]")  # URL parsers disagree about these; a fragment is never sent
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -40,11 +40,12 @@ def _networks(*texts: str) -> tuple[Network, ...]:
 
 
 PRIVATE = _networks("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
-# What a cloud machine asks about itself, outside the link-local range: Azure, AWS, Google.
+# Metadata services of Azure, AWS and Google that are outside the link-local range.
 METADATA = _networks("168.63.129.16/32", "fd00:ec2::254/128", "fd20:ce::254/128")
-GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")  # leaves out IPv4 in disguise: ::ffff:0:0/96, ::/96 and NAT64
-# Parts of the public ranges that are not, or that hold an IPv4 address (6to4, Teredo). Python's own tables differ by
-# version. Source: https://www.iana.org/assignments/iana-ipv6-special-registry
+GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")  # without embedded IPv4: ::ffff:0:0/96, ::/96 and NAT64
+# Inside the public ranges, but not public or with an embedded IPv4 address (6to4, Teredo). Listed here because the
+# tables of `ipaddress` differ between Python versions.
+# Source: https://www.iana.org/assignments/iana-ipv6-special-registry
 SPECIAL = _networks("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 
 
@@ -52,11 +53,11 @@ class UrlPolicy:
     """Decides which URLs and addresses may be called.
 
     Args:
-        hosts: Names such as `example.com`, and `*.logic.azure.com` for all names below it; none: nothing is allowed.
-        allow_private: Also http, any port, and loopback and private addresses, for a laptop or a closed network.
+        hosts: Names such as `example.com`, or `*.logic.azure.com` for all its subdomains. Empty: nothing is allowed.
+        allow_private: Also allow http, any port, and loopback and private addresses: for a laptop or a closed network.
 
     Raises:
-        SettingError: an entry of `hosts` is not a name.
+        SettingError: an entry of `hosts` is not a host name.
     """
 
     def __init__(self, *, hosts: tuple[str, ...], allow_private: bool = False) -> None:
@@ -65,7 +66,10 @@ class UrlPolicy:
         self._endings = tuple(f".{_entry(host[2:])}" for host in hosts if host.startswith("*."))
 
     def check_url(self, url: str) -> str:
-        """The host of a URL that may be called: lower case, without trailing dot, non-ASCII names in their `xn--` form.
+        """Check a URL before a request.
+
+        Returns:
+            Its host: lower case, without a trailing dot, non-ASCII names in the form `xn--`.
 
         Raises:
             BadRequest: `invalid_callback_url` or `callback_not_allowed`.
@@ -76,7 +80,7 @@ class UrlPolicy:
             parsed = parse(url)
             host, port = _normal(parsed.raw_host or ""), parsed.port
         except ValueError:
-            raise _invalid("of the form https://host/path") from None  # the cause holds the URL
+            raise _invalid("of the form https://host/path") from None  # the cause contains the URL
         address = _address(host)
         if parsed.scheme not in ("https", "http") or not (NAME.fullmatch(host) or address):
             raise _invalid("of the form https://host/path, with a host's name")
@@ -85,17 +89,17 @@ class UrlPolicy:
         if not self._allow_private and (parsed.scheme != "https" or port != 443 or address):
             raise _invalid("https on port 443, with a host's name and not an IP address")
         self._check_host(host)
-        if address:  # no lookup will follow
+        if address:  # there is no DNS lookup, so no other check of the address
             self.check_address(host)
         return host
 
     def check_address(self, ip: str) -> None:
-        """Raises BadRequest `callback_not_allowed` unless this address, as DNS gave it, may be connected to."""
+        """Raises BadRequest `callback_not_allowed` if the app must not connect to this resolved address."""
         address = _address(ip)
         if address and self._may_connect(address):
             return
         raise BadRequest(
-            "The callback's host leads to an address that is not public (private, loopback, link-local or reserved).",
+            "The callback's host has an address that is not public (private, loopback, link-local or reserved).",
             code="callback_not_allowed",
         )
 
@@ -118,8 +122,8 @@ class Sender:
     """POSTs to URLs that the policy allows.
 
     Args:
-        lookup: Name -> IP addresses; may raise OSError.
-        timeout_s: For one whole exchange, from the lookup to the end of the answer.
+        lookup: Resolves a host name to IP addresses; may raise OSError. By default the DNS of this machine.
+        timeout_s: For one request, from the DNS lookup to the end of the response.
     """
 
     def __init__(self, policy: UrlPolicy, *, lookup: Lookup | None = None, timeout_s: float = 10.0) -> None:
@@ -128,9 +132,9 @@ class Sender:
         self._timeout_s = timeout_s
 
     async def check_host(self, host: str) -> None:
-        """Raises BadRequest when the name leads to an address that is not allowed.
+        """Raises BadRequest when the name resolves to an address that is not allowed.
 
-        A name that cannot be resolved just now passes: every `post` resolves it and checks again.
+        A name that cannot be resolved now is accepted: every `post` resolves and checks it again.
         """
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(LOOKUP_S):
@@ -138,11 +142,11 @@ class Sender:
                     self._policy.check_address(ip)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """Send once and answer the status; redirects are not followed, and a proxy from the environment is not used.
+        """Send one request and return the status. Ignores redirects and the proxy settings of the environment.
 
         Raises:
-            BadRequest: the URL or the address behind it is not allowed; nothing was sent.
-            ServiceBusy: out of reach, no TLS, or no answer in time.
+            BadRequest: the URL or its resolved address is not allowed; nothing was sent.
+            ServiceBusy: connection or TLS failed, or there was no response in time.
         """
         host = self._policy.check_url(url)
         connector = aiohttp.TCPConnector(
@@ -163,26 +167,26 @@ class Sender:
                 await _drain(response)
                 return response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            # Without its cause, whose message may hold the URL.
+            # `from None`: the message of the cause may contain the URL.
             raise ServiceBusy(f"{host} could not be reached ({type(exc).__name__}).", code="unreachable") from None
 
 
 async def dns(host: str) -> list[str]:
-    """The addresses of a name, as this machine resolves it."""
+    """Resolve a name with the resolver of this machine."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
 def parse(url: str) -> URL:
-    """As the HTTP client reads it, so that what is checked is what is called.
+    """Parse a URL as the HTTP client does: the check and the request then use the same host.
 
-    An ASCII URL is sent as it was given: a signature in its query may depend on how it is quoted.
+    An ASCII URL is not re-quoted, because a signature in its query may depend on the quoting.
     """
     return URL(url, encoded=url.isascii())
 
 
 class _Pinned(AbstractResolver):
-    """Gives the client the checked addresses, which it connects to without a second lookup."""
+    """A resolver that checks every address. The client connects to these addresses without a second lookup."""
 
     def __init__(self, policy: UrlPolicy, lookup: Lookup) -> None:
         self._policy = policy
@@ -209,19 +213,22 @@ class _Pinned(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close; aiohttp requires the method."""
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Let the receiver finish a short answer; the status counts even when it does not."""
-    left = ANSWER_MAX_BYTES
+    """Read the body up to `ANSWER_MAX_BYTES`, which lets a receiver finish a short response.
+
+    Errors are ignored: the status is valid without the body.
+    """
+    left_bytes = ANSWER_MAX_BYTES
     with suppress(aiohttp.ClientError, TimeoutError):
-        while left > 0 and (chunk := await response.content.read(left)):
-            left -= len(chunk)
+        while left_bytes > 0 and (chunk := await response.content.read(left_bytes)):
+            left_bytes -= len(chunk)
 
 
 def _entry(text: str) -> str:
-    """One host of the setting, without its `*.`, as `check_url` compares it."""
+    """Normalise an entry of CALLBACK_HOSTS, without its `*.`, for the comparison in `check_url`."""
     try:
         host = _normal(URL.build(scheme="https", host=text.strip("[]")).raw_host or "")
     except ValueError:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from shared.collections.attributes import Source
-from shared.engines.base import MadeFile, Mark
+from shared.engines.base import Annotation, MadeFile
 from shared.engines.stores import Passage
 from shared.models.runs import Answer, Citation
 
@@ -21,7 +21,7 @@ PICTURES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif"
 
 
 def citations_of(
-    text: str, marks: Sequence[Mark], passages: Sequence[Passage], documents: Mapping[str, Source]
+    text: str, marks: Sequence[Annotation], passages: Sequence[Passage], documents: Mapping[str, Source]
 ) -> tuple[Citation, ...]:
     """One citation per mark, each with the words of the document that come nearest to what was said there.
 

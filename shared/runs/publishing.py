@@ -131,7 +131,7 @@ class Publisher:
     async def _compose(self, run: Run, output: Output, saved: _Saved) -> Answer:
         text, moved = link(output.text, saved.paths())
         documents = await self._documents(run, output)
-        marks = [replace(mark, position=moved(mark.position)) for mark in output.marks]
+        marks = [replace(mark, position=moved(mark.position)) for mark in output.annotations]
         citations = await asyncio.to_thread(citations_of, text, marks, output.passages, documents)
         notes = (*run.notes, *saved.notes, *(() if citations else await self._without_record(run.collection)))
         return replace(
@@ -156,7 +156,7 @@ class Publisher:
     async def _documents(self, run: Run, output: Output) -> dict[str, Source]:
         """File id -> what it was made of, of every file the answer cites."""
         attributes = {p.file_id: p.attributes for p in output.passages if source_of(p.attributes)}
-        for mark in output.marks:  # it may rest on what an earlier answer of its thread found
+        for mark in output.annotations:  # it may rest on what an earlier answer of its thread found
             if mark.file_id not in attributes and (found := await self._attributes(run, mark.file_id)):
                 attributes[mark.file_id] = found
         return {file_id: source for file_id, pairs in attributes.items() if (source := source_of(pairs))}

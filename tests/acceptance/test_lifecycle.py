@@ -1,17 +1,16 @@
 """Every way to start, follow, steer and end a run, over HTTP with real processes."""
 
-import base64
 import itertools
 import json
-import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import openai
 import pytest
+from standardwebhooks import Webhook
 
 from local.stack.stack import Stack
-from shared.push.notices import signature_of
 from tests.acceptance import storage
 from tests.acceptance.api import Api, Json
 from tests.acceptance.chat_server import ChatServer
@@ -425,11 +424,11 @@ def test_the_services_webhook(api: Api, chat_server: ChatServer, slow_stack: Sta
 
 
 def signed(body: bytes) -> dict[str, str]:
-    at = int(time.time())
-    key = base64.b64decode(WEBHOOK_SECRET.removeprefix("whsec_"))
+    """The headers that the service sends. The app verifies them with the openai SDK."""
+    at = datetime.now(UTC)
     return {
         "content-type": "application/json",
         "webhook-id": "evt_1",
-        "webhook-timestamp": str(at),
-        "webhook-signature": signature_of(key, "evt_1", at, body),
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(WEBHOOK_SECRET).sign("evt_1", at, body.decode()),
     }

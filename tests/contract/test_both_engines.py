@@ -1,7 +1,7 @@
-"""One suite for both engines: the same documents, questions and scripted model must give the same to the app.
+"""Both engines must give the app the same results for the same documents, questions and scripted model.
 
-Each case is played on one emulator over the unmodified SDK, once an engine, and says what both have to answer.
-A real service is asked by `test_engine.py` with LIVE=1: it follows no script.
+Each test runs once per engine, through the unmodified SDK on the emulator. A real service does not follow a script:
+`test_engine.py` tests it with LIVE=1.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import openai
 import pytest
 from openai import AsyncOpenAI
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from local.openai_emulator.agent.conversation import Called, Cite, OutputFile, Prompt, Ran, Said, Searched
 from local.openai_emulator.agent.model import CallFunctions, ModelError, RunCode, Say, Search, Show
@@ -27,16 +24,14 @@ from shared.engines.base import Ask, Engine, Look
 from shared.engines.client import open_client
 from shared.engines.responses import ResponsesEngine
 from shared.engines.vector_stores import OpenAIVectorStores
-from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
+from shared.errors import ChainLost, ServiceError, ServiceMissing
 from shared.runs.answers import citations_of, distinct
-from tests.contract.test_engine import (
+from tests.contract.service import (
     GUIDE,
     WEATHER,
     Service,
-    answering,
     ask_of,
     ended,
-    error_body,
     indexed,
     settings_of,
 )
@@ -124,13 +119,13 @@ async def test_a_cited_answer(played: Played) -> None:
     text = "Above 350 ms it warns 😀. Above 900 ms it is critical. Both hold."
     assert output.text == text
     first, second = text.index(". Above") + 1, text.index(" Both")
-    assert [(mark.position, mark.file_id, mark.filename) for mark in output.marks] == [
+    assert [(note.position, note.file_id, note.filename) for note in output.annotations] == [
         (first, file_id, "guide.md"),
         (second, file_id, "guide.md"),
         (second, file_id, "guide.md"),
     ]
     cited = citations_of(
-        output.text, output.marks, output.passages, {file_id: Source(path="docs/guide.md", etag="0x1")}
+        output.text, output.annotations, output.passages, {file_id: Source(path="docs/guide.md", etag="0x1")}
     )
     assert [citation.document for citation in cited] == ["docs/guide.md"] * 3
     assert [citation.quote for citation in cited] == [
@@ -150,7 +145,7 @@ async def test_a_cited_answer(played: Played) -> None:
     assert usage.total_tokens == usage.input_tokens + usage.output_tokens
 
 
-async def test_charts_and_files_each_once(played: Played) -> None:
+async def test_each_chart_and_file_is_returned_once(played: Played) -> None:
     played.script.moves = [counted(RunCode(code=PNG), 7, 3), counted(RunCode(code=TABLE), 8, 2), shows_all]
     engine_run, look = await played.run(ask_of(played, "Draw."))
     output = look.output
@@ -213,7 +208,7 @@ async def test_a_model_that_fails(played: Played, error: ModelError, code: str, 
     assert look.output.text == ""
 
 
-async def test_an_answer_that_is_cut_off_keeps_what_there_is(played: Played) -> None:
+async def test_an_answer_that_is_cut_off_keeps_its_text(played: Played) -> None:
     played.script.moves = [Say(text="The first half", cut_off=True)]
     _, look = await played.run(replace(ask_of(played, "Why?"), max_output_tokens=500))
     assert look.status == "incomplete"
@@ -224,7 +219,7 @@ async def test_an_answer_that_is_cut_off_keeps_what_there_is(played: Played) -> 
     assert played.script.prompts[0].max_output_tokens == 500
 
 
-async def test_cancelled_while_it_runs_and_after_it_has_ended(played: Played) -> None:
+async def test_cancel_a_running_run_and_an_ended_run(played: Played) -> None:
     gate, begun = asyncio.Event(), asyncio.Event()
 
     async def waits(_: Prompt) -> Say:
@@ -252,24 +247,10 @@ async def test_cancelled_while_it_runs_and_after_it_has_ended(played: Played) ->
     assert (await played.engine.look((engine_run,))).status == "completed"
 
 
-async def test_a_run_of_the_service_that_expires() -> None:
-    """The Responses API knows no such ending."""
-    async with playing("assistants") as played:
-        played.script.moves = [calls("rome")]
-        ask = replace(ask_of(played, "Weather?"), functions=(WEATHER,))
-        engine_run, look = await played.run(ask)
-        assert look.status == "requires_action"
-        played.clock.now += 3600
-        look = await played.engine.look((engine_run,))
-        assert look.status == "failed"
-        assert look.failure is not None
-        assert (look.failure.code, look.failure.retryable) == ("expired", True)
-
-
 # ---- functions ---------------------------------------------------------------------------------------------------
 
 
-async def test_outputs_are_handed_in_round_by_round(played: Played) -> None:
+async def test_outputs_are_submitted_in_each_round(played: Played) -> None:
     played.script.moves = [
         counted(calls("rome", "oslo"), 10, 5),
         counted(calls("bonn"), 20, 5),
@@ -298,7 +279,7 @@ async def test_outputs_are_handed_in_round_by_round(played: Played) -> None:
 
 
 @pytest.mark.parametrize("then", [Say(text="Fine."), calls("bonn")])
-async def test_outputs_handed_in_twice_after_a_crash(played: Played, then: Say | CallFunctions) -> None:
+async def test_outputs_submitted_twice_after_a_crash(played: Played, then: Say | CallFunctions) -> None:
     played.script.moves = [calls("rome"), then, then]
     ask = replace(ask_of(played, "Weather?"), functions=(WEATHER,))
     engine_run, look = await played.run(ask)
@@ -311,7 +292,7 @@ async def test_outputs_handed_in_twice_after_a_crash(played: Played, then: Say |
     assert [call.arguments for call in twice.calls] == [call.arguments for call in look.calls]
 
 
-async def test_unknown_outputs_are_refused(played: Played) -> None:
+async def test_unknown_outputs_are_rejected(played: Played) -> None:
     played.script.moves = [calls("rome")]
     ask = replace(ask_of(played, "Weather?"), functions=(WEATHER,))
     engine_run, look = await played.run(ask)
@@ -327,7 +308,7 @@ def said_in(prompt: Prompt) -> list[tuple[str, str]]:
     return [(event.role, event.text) for event in prompt.events if isinstance(event, Said)]
 
 
-async def test_a_follow_up_knows_what_was_said(played: Played) -> None:
+async def test_a_follow_up_has_the_messages_of_the_thread(played: Played) -> None:
     played.script.moves = [Say(text="One."), Say(text="Two.")]
     first, _ = await played.run(ask_of(played, "First?"))
     _, look = await played.run(ask_of(played, "Second?", previous=first))
@@ -336,7 +317,7 @@ async def test_a_follow_up_knows_what_was_said(played: Played) -> None:
     assert said_in(played.script.prompts[-1]) == [("user", "First?"), ("assistant", "One."), ("user", "Second?")]
 
 
-async def test_a_lost_chain_is_told_in_words(played: Played) -> None:
+async def test_the_history_replaces_a_lost_chain(played: Played) -> None:
     first, _ = await played.run(ask_of(played, "First?"))
     await played.engine.forget((first,))
     ask = ask_of(played, "Second?", previous=first)
@@ -351,7 +332,7 @@ async def test_a_lost_chain_is_told_in_words(played: Played) -> None:
         await played.engine.look((engine_run,))
 
 
-async def test_what_is_forgotten_leaves_nothing(played: Played) -> None:
+async def test_forget_deletes_runs_files_and_thread(played: Played) -> None:
     played.script.moves = [RunCode(code=PNG), RunCode(code=TABLE), shows_all, Say(text="Two.")]
     first, look = await played.run(ask_of(played, "Draw."))
     assert look.output is not None
@@ -367,7 +348,7 @@ async def test_what_is_forgotten_leaves_nothing(played: Played) -> None:
             await played.client.beta.threads.retrieve(first.partition("/")[0])
 
 
-async def test_of_a_thread_one_run_can_be_forgotten(played: Played) -> None:
+async def test_one_run_of_a_thread_can_be_forgotten(played: Played) -> None:
     played.script.moves = [Say(text="One."), Say(text="Two.")]
     first, _ = await played.run(ask_of(played, "First?"))
     second, _ = await played.run(ask_of(played, "Second?", previous=first))
@@ -378,7 +359,7 @@ async def test_of_a_thread_one_run_can_be_forgotten(played: Played) -> None:
 
 
 @pytest.mark.parametrize("engine_run", ["resp_" + "0" * 48, "thread_unknown/run_unknown", "thread_unknown/"])
-async def test_what_is_unknown_or_of_the_other_engine_is_missing(played: Played, engine_run: str) -> None:
+async def test_unknown_runs_and_runs_of_the_other_engine_are_missing(played: Played, engine_run: str) -> None:
     if played.engine.name == "responses" and "/" in engine_run:
         pytest.skip("The app sends no run to an engine that did not make it.")
     with pytest.raises(ServiceMissing):
@@ -388,78 +369,3 @@ async def test_what_is_unknown_or_of_the_other_engine_is_missing(played: Played,
     with pytest.raises(ChainLost):
         await played.engine.start(ask_of(played, "And?", previous=engine_run))
     await played.engine.forget((engine_run,))
-
-
-# ---- the Assistants engine alone ---------------------------------------------------------------------------------
-
-
-async def test_a_start_repeated_after_a_crash_makes_no_second_run() -> None:
-    async with playing("assistants") as played:
-        first, _ = await played.run(ask_of(played, "First?"))
-        thread_id = first.partition("/")[0]
-        ask = ask_of(played, "Second?", previous=first)
-        # It died between the message and the run.
-        await played.client.beta.threads.messages.create(
-            thread_id, role="user", content=ask.question, metadata={"run_id": ask.run_id}
-        )
-        second, _ = await played.run(ask)
-        assert await played.engine.start(ask) == second  # it died before it could say so
-        assert len([run async for run in played.client.beta.threads.runs.list(thread_id)]) == 2
-        texts = [text for role, text in said_in(played.script.prompts[-1]) if role == "user"]
-        assert texts == ["First?", "Second?"]
-
-
-async def test_a_thread_whose_run_still_waits_is_freed() -> None:
-    """Its own run of ours has expired meanwhile: the service's is in the way."""
-    async with playing("assistants") as played:
-        played.script.moves = [calls("rome"), Say(text="Two.")]
-        first, look = await played.run(replace(ask_of(played, "Weather?"), functions=(WEATHER,)))
-        assert look.status == "requires_action"
-        ask = ask_of(played, "Second?", previous=first)
-        with pytest.raises(ServiceBusy):
-            await played.engine.start(ask)
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    second = await played.engine.start(ask)
-                    break
-                except ServiceBusy:
-                    await asyncio.sleep(0.05)
-        assert (await ended(lambda: played.engine.look((second,)))).status == "completed"
-
-
-async def test_an_assistant_that_was_deleted_is_made_again() -> None:
-    async with playing("assistants") as played:
-        first, _ = await played.run(ask_of(played, "First?"))
-        async for assistant in played.client.beta.assistants.list():
-            await played.client.beta.assistants.delete(assistant.id)
-        _, look = await played.run(ask_of(played, "Second?"))
-        assert look.status == "completed"
-        async for assistant in played.client.beta.assistants.list():
-            await played.client.beta.assistants.delete(assistant.id)
-        _, look = await played.run(ask_of(played, "Third?", previous=first))
-        assert look.status == "completed"
-
-
-async def test_restarts_share_one_assistant() -> None:
-    async with playing("assistants") as played:
-        await played.run(ask_of(played, "First?"))
-        played.engine = AssistantsEngine(played.client)
-        await played.run(ask_of(played, "Second?"))
-        assert len([assistant async for assistant in played.client.beta.assistants.list()]) == 1
-
-
-@pytest.mark.parametrize("status", [404, 410])
-@pytest.mark.parametrize("previous", [None, "thread_1/run_1"])
-async def test_a_service_without_the_api_names_the_setting(status: int, previous: str | None) -> None:
-    async def answer(_: Request) -> Response:
-        body: dict[str, Any] = error_body("not_found", "The Assistants API has been retired.")
-        return JSONResponse(body, status)
-
-    async with answering(answer) as url, open_client(settings_of(url)) as client:
-        engine = AssistantsEngine(client)
-        service = Service(engine, OpenAIVectorStores(client), "gpt-test")
-        with pytest.raises(ServiceError, match="ENGINE=responses") as caught:
-            await engine.start(ask_of(service, "Why?", previous=previous))
-    assert type(caught.value) is ServiceError
-    assert caught.value.code == "assistants_api_retired"

@@ -1,72 +1,31 @@
-"""What the app expects of the model service: over the unmodified SDK on our emulator, and on a real service.
+"""What the app expects of a model service, tested through the unmodified SDK on the emulator and on a real service.
 
-The real one is asked with `LIVE=1` and `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_MODEL`. What a fake can show is
-asked of the fakes, too.
+The real service is used with `LIVE=1` and `OPENAI_BASE_URL`, `OPENAI_API_KEY`, `OPENAI_MODEL`. Where possible, the
+fakes of the unit tests must pass the same tests.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
-import uvicorn
-from azure.core.exceptions import ClientAuthenticationError
-from openai import AsyncOpenAI
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
 
 from local.openai_emulator.server import serve
 from local.openai_emulator.settings import Settings as EmulatorSettings
-from shared.engines import client as client_module
-from shared.engines.assistants import AssistantsEngine
-from shared.engines.base import Ask, Engine, Look, MadeFile
-from shared.engines.client import open_client
-from shared.engines.responses import ResponsesEngine
-from shared.engines.stores import IndexState, VectorStores, Within
-from shared.engines.vector_stores import OpenAIVectorStores
-from shared.errors import AppError, ChainLost, ServiceBusy, ServiceError, ServiceMissing
-from shared.models.runs import Function
+from shared.engines.stores import VectorStores
+from shared.errors import ChainLost, ServiceError, ServiceMissing
 from shared.settings import Settings
 from tests.acceptance.chat_server import ChatServer
+from tests.contract.service import GUIDE, WEATHER, Service, ask_of, ended, indexed, settings_of, settled, speaking_to
 from tests.fakes import FakeEngine, FakeVectorStores
 
-GUIDE = b"# Limits\n\nThe warning limit for response time is 350 ms. The critical limit is 900 ms.\n"
-CSV = b"server,ms\nweb-01,10\nweb-01,20\nweb-02,40\n"
-WEATHER = Function(name="weather", description="Of a city.", parameters={"type": "object", "properties": {}})
 pytestmark = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # each call of the Assistants API
+CSV = b"server,ms\nweb-01,10\nweb-01,20\nweb-02,40\n"
 LIVE = bool(os.environ.get("LIVE"))
-
-
-@dataclass
-class Service:
-    engine: Engine
-    stores: VectorStores
-    model: str
-
-
-def settings_of(base_url: str, *, key: str = "test", model: str = "builtin") -> Settings:
-    environ = {
-        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
-        "OPENAI_BASE_URL": base_url,
-        "OPENAI_API_KEY": key,
-        "OPENAI_MODEL": model,
-    }
-    return Settings.from_environ(environ)
-
-
-@asynccontextmanager
-async def speaking_to(settings: Settings, *, engine: str = "responses") -> AsyncIterator[Service]:
-    async with open_client(settings) as client:
-        made = AssistantsEngine(client) if engine == "assistants" else ResponsesEngine(client)
-        yield Service(made, OpenAIVectorStores(client), settings.model)
 
 
 @pytest.fixture(
@@ -112,61 +71,17 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[VectorStores]:
             yield emulated.stores
 
 
-async def ended(look: Callable[[], Awaitable[Look]]) -> Look:
-    async with asyncio.timeout(120):
-        while (seen := await look()).status in ("queued", "in_progress"):
-            await asyncio.sleep(0.05)
-        return seen
-
-
-async def settled(stores: VectorStores, store_id: str, file_id: str) -> IndexState:
-    async with asyncio.timeout(120):
-        while (state := await stores.state(store_id, file_id)).status == "in_progress":
-            await asyncio.sleep(0.05)
-        return state
-
-
-async def indexed(stores: VectorStores, name: str, content: bytes) -> tuple[str, str]:
-    """Ids of a new store and of the one file in it."""
-    store_id = await stores.create_store(f"test-{uuid.uuid4().hex[:8]}", app="test")
-    file_id = await stores.upload(name, io.BytesIO(content))
-    await stores.attach(store_id, file_id, {"path": name, "etag": "0x1", "kind": "text"})
-    assert (await settled(stores, store_id, file_id)).status == "completed"
-    return store_id, file_id
-
-
-def ask_of(
-    service: Service,
-    question: str,
-    *,
-    stores: tuple[str, ...] = (),
-    files: tuple[str, ...] = (),
-    within: Within | None = None,
-    previous: str | None = None,
-) -> Ask:
-    return Ask(
-        run_id=f"run_{uuid.uuid4().hex[:24]}",
-        question=question,
-        model=service.model,
-        instructions="Answer from the documents. Use Python for data. Save charts as PNG files.",
-        stores=stores,
-        within=within,
-        file_ids=files,
-        previous=previous,
-    )
-
-
 # ---- files and vector stores -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["guide.md", "ünïcödé 文書.md", 'quo"te.md'])
-async def test_a_file_goes_into_a_store_and_out_again(stores: VectorStores, name: str) -> None:
+async def test_a_file_is_added_to_a_store_and_removed(stores: VectorStores, name: str) -> None:
     store_id, file_id = await indexed(stores, name, GUIDE)
     assert dict(await stores.attributes(store_id, file_id)) == {"path": name, "etag": "0x1", "kind": "text"}
     await stores.discard(store_id, file_id)
     with pytest.raises(ServiceMissing):
         await stores.state(store_id, file_id)
-    await stores.discard(store_id, file_id)  # what is gone already is fine
+    await stores.discard(store_id, file_id)  # unknown ids are ignored
     await stores.discard(None, file_id)
     await stores.delete_store(store_id)
     await stores.delete_store(store_id)
@@ -174,7 +89,7 @@ async def test_a_file_goes_into_a_store_and_out_again(stores: VectorStores, name
         await stores.attach(store_id, file_id, {})
 
 
-async def test_content_is_sent_from_its_start(stores: VectorStores) -> None:
+async def test_content_is_uploaded_from_its_start(stores: VectorStores) -> None:
     content = io.BytesIO(GUIDE)
     content.read()
     store_id = await stores.create_store("s", app="test")
@@ -185,7 +100,7 @@ async def test_content_is_sent_from_its_start(stores: VectorStores) -> None:
     await stores.delete_store(store_id)
 
 
-async def test_what_is_unknown_is_missing(stores: VectorStores) -> None:
+async def test_unknown_ids_are_missing(stores: VectorStores) -> None:
     store_id = await stores.create_store("s", app="test")
     with pytest.raises(ServiceMissing):
         await stores.state(store_id, "assistant-unknown")
@@ -221,10 +136,10 @@ async def test_a_cited_answer_and_its_follow_up(service: Service) -> None:
     assert look.output is not None
     assert "350" in look.output.text
     assert "file_search" in [activity.type for activity in look.activity]
-    assert look.output.marks
-    for mark in look.output.marks:
-        assert (mark.file_id, mark.filename) == (file_id, "guide.md")
-        assert 0 <= mark.position <= len(look.output.text)
+    assert look.output.annotations
+    for annotation in look.output.annotations:
+        assert (annotation.file_id, annotation.filename) == (file_id, "guide.md")
+        assert 0 <= annotation.position <= len(look.output.text)
     [passage] = [p for p in look.output.passages if p.file_id == file_id][:1]
     assert "350 ms" in passage.text
     assert passage.attributes["path"] == "guide.md"
@@ -277,7 +192,7 @@ async def test_an_unknown_run_is_missing(service: Service) -> None:
         await service.engine.start(ask_of(service, "And then?", previous="resp_" + "0" * 48))
 
 
-async def test_functions_are_called_in_rounds(calling: Service) -> None:
+async def test_functions_are_called_in_two_rounds(calling: Service) -> None:
     ask = replace(ask_of(calling, "How is the weather?"), functions=(WEATHER,))
     engine_runs = [await calling.engine.start(ask)]
     asked: list[list[tuple[str, str]]] = []
@@ -297,7 +212,7 @@ async def test_functions_are_called_in_rounds(calling: Service) -> None:
     assert (look.output.usage.input_tokens, look.output.usage.output_tokens) == (30, 15)
 
 
-async def test_a_run_that_waits_for_its_calls_can_be_left(calling: Service) -> None:
+async def test_a_run_that_waits_for_calls_can_be_abandoned(calling: Service) -> None:
     ask = replace(ask_of(calling, "How is the weather?"), functions=(WEATHER,))
     engine_run = await calling.engine.start(ask)
     await ended(lambda: calling.engine.look((engine_run,)))
@@ -307,11 +222,11 @@ async def test_a_run_that_waits_for_its_calls_can_be_left(calling: Service) -> N
     assert (await ended(lambda: calling.engine.look((again,)))).status == "completed"
 
 
-async def test_what_is_forgotten_cannot_be_continued_but_told(service: Service) -> None:
+async def test_a_deleted_run_cannot_be_continued_but_its_history_can_be_sent(service: Service) -> None:
     first = await service.engine.start(ask_of(service, "What is there to know?"))
     await ended(lambda: service.engine.look((first,)))
     await service.engine.forget((first,))
-    await service.engine.forget((first,))  # what is gone already is fine
+    await service.engine.forget((first,))  # unknown ids are ignored
     with pytest.raises(ServiceMissing):
         await service.engine.look((first,))
     follow_up = ask_of(service, "And then?", previous=first)
@@ -335,178 +250,3 @@ async def test_the_fake_engine_keeps_the_contract() -> None:
         await engine.look(("resp_unknown",))
     with pytest.raises(ServiceMissing):
         await engine.cancel("resp_unknown")
-
-
-# ---- errors ------------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def answering(answer: Callable[[Request], Awaitable[Response]]) -> AsyncIterator[str]:
-    """A real server on a free port that answers every request so; yields its base URL."""
-
-    async def endpoint(request: Request) -> Response:
-        return await answer(request)
-
-    methods = ["GET", "POST", "DELETE"]
-    app = Starlette(routes=[Route("/{path:path}", endpoint, methods=methods)])
-    config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off", ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server.serve())
-    try:
-        while not server.started:
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/openai/v1/"
-    finally:
-        server.should_exit = True
-        await task
-
-
-def error_body(code: str | None, message: str) -> dict[str, object]:
-    return {"error": {"code": code, "message": message, "type": "x", "param": None}}
-
-
-ERRORS = [
-    (400, error_body("content_filter", "Filtered."), {}, ServiceError, "content_filter", None),
-    (400, {"odd": 1}, {}, ServiceError, "service_400", None),
-    (401, error_body("401", "Bad key."), {}, ServiceError, "401", None),
-    (403, error_body(None, "No role."), {}, ServiceError, "service_403", None),
-    (404, error_body("not_found", "No such thing."), {}, ServiceMissing, "service_object_missing", None),
-    (408, error_body(None, "Slow."), {}, ServiceBusy, "service_busy", None),
-    (409, error_body(None, "Conflict."), {}, ServiceBusy, "service_busy", None),
-    (
-        429,
-        error_body("rate_limit_exceeded", "Slow down."),
-        {"retry-after-ms": "1500"},
-        ServiceBusy,
-        "rate_limit_exceeded",
-        1.5,
-    ),
-    (429, error_body("429", "Slow down."), {"retry-after": "20"}, ServiceBusy, "429", 20.0),
-    (429, error_body("429", "Slow down."), {"retry-after": "Mon, 23 Nov 2026 10:00:00 GMT"}, ServiceBusy, "429", None),
-    (429, error_body("429", "Slow down."), {"retry-after": "nan"}, ServiceBusy, "429", None),
-    (429, error_body("429", "Slow down."), {"retry-after": "-3"}, ServiceBusy, "429", None),
-    (500, error_body("server_error", "Oops."), {}, ServiceBusy, "server_error", None),
-    (502, None, {}, ServiceBusy, "service_busy", None),
-    (503, None, {"retry-after": "7"}, ServiceBusy, "service_busy", 7.0),
-]
-
-
-@pytest.mark.parametrize(("status", "body", "headers", "error", "code", "retry_after_s"), ERRORS)
-async def test_the_errors_of_the_service_are_ours(
-    status: int,
-    body: dict[str, object] | None,
-    headers: dict[str, str],
-    error: type[AppError],
-    code: str,
-    retry_after_s: float | None,
-) -> None:
-    requests = 0
-
-    async def answer(_: Request) -> Response:
-        nonlocal requests
-        requests += 1
-        sent = {**headers, "apim-request-id": "id-of-the-request"}
-        return JSONResponse(body, status, sent) if body else HTMLResponse("<h1>Gateway</h1>", status, sent)
-
-    async with answering(answer) as url, speaking_to(settings_of(url)) as service:
-        with pytest.raises(error) as caught:
-            await service.engine.start(ask_of(service, "Why?"))
-    assert type(caught.value) is error
-    assert caught.value.code == code
-    assert "starting the run" in caught.value.message
-    assert "id-of-the-request" in caught.value.message
-    assert getattr(caught.value, "retry_after_s", None) == retry_after_s
-    assert requests == 1, "nothing is retried inside"
-
-
-EVERY_CALL: dict[str, Callable[[Service], Awaitable[object]]] = {
-    "start": lambda s: s.engine.start(ask_of(s, "Why?")),
-    "look": lambda s: s.engine.look(("resp_1",)),
-    "cancel": lambda s: s.engine.cancel("resp_1"),
-    "download": lambda s: s.engine.download(MadeFile(container_id="c", file_id="f", filename="a.png")),
-    "create_store": lambda s: s.stores.create_store("a", app="test"),
-    "delete_store": lambda s: s.stores.delete_store("vs_1"),
-    "upload": lambda s: s.stores.upload("a.md", io.BytesIO(b"x")),
-    "attach": lambda s: s.stores.attach("vs_1", "file-1", {}),
-    "state": lambda s: s.stores.state("vs_1", "file-1"),
-    "attributes": lambda s: s.stores.attributes("vs_1", "file-1"),
-    "discard": lambda s: s.stores.discard("vs_1", "file-1"),
-}
-
-
-@pytest.mark.parametrize("call", EVERY_CALL)
-async def test_a_service_out_of_reach_is_busy(call: str) -> None:
-    async with speaking_to(settings_of("http://127.0.0.1:1/openai/v1/")) as service:
-        with pytest.raises(ServiceBusy, match="out of reach"):
-            await EVERY_CALL[call](service)
-
-
-@pytest.mark.parametrize("call", EVERY_CALL)
-async def test_every_call_translates_a_throttle(call: str) -> None:
-    async def answer(_: Request) -> Response:
-        return JSONResponse(error_body("429", "Slow down."), 429, {"retry-after": "3"})
-
-    async with answering(answer) as url, speaking_to(settings_of(url)) as service:
-        with pytest.raises(ServiceBusy) as caught:
-            await EVERY_CALL[call](service)
-    assert caught.value.retry_after_s == 3
-
-
-@pytest.mark.parametrize(
-    "call", sorted(EVERY_CALL.keys() - {"cancel", "delete_store", "discard", "download", "attach"})
-)
-async def test_a_page_in_place_of_an_answer_is_an_error_of_ours(call: str) -> None:
-    """A gateway or a captive portal answers 200 with HTML."""
-
-    async def answer(_: Request) -> Response:
-        return HTMLResponse("<h1>Please sign in</h1>")
-
-    async with answering(answer) as url, speaking_to(settings_of(url)) as service:
-        with pytest.raises(ServiceError):
-            await EVERY_CALL[call](service)
-
-
-async def test_a_timeout_is_busy() -> None:
-    gone = asyncio.Event()
-
-    async def answer(_: Request) -> Response:
-        await gone.wait()
-        return JSONResponse({})
-
-    async with answering(answer) as url, open_client(settings_of(url)) as client:
-        engine = ResponsesEngine(client.with_options(timeout=0.2))
-        with pytest.raises(ServiceBusy):
-            await engine.look(("resp_1",))
-        gone.set()
-
-
-async def test_a_token_that_cannot_be_had_is_an_error_of_ours() -> None:
-    async def no_token() -> str:
-        raise ClientAuthenticationError("No managed identity here.")
-
-    async with AsyncOpenAI(base_url="http://127.0.0.1:1/openai/v1/", api_key=no_token, max_retries=0) as client:
-        with pytest.raises(ServiceError, match="token"):
-            await ResponsesEngine(client).look(("resp_1",))
-
-
-async def test_a_made_file_that_is_too_large_is_refused_before_all_of_it_is_read(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(client_module, "DOWNLOAD_MAX_BYTES", 1024 * 1024)
-    sent_bytes = 0
-
-    async def content() -> AsyncIterator[bytes]:
-        nonlocal sent_bytes
-        for _ in range(64):
-            sent_bytes += 1024 * 1024
-            yield b"x" * 1024 * 1024
-
-    async def answer(_: Request) -> Response:
-        return StreamingResponse(content(), media_type="application/octet-stream")
-
-    made = MadeFile(container_id="c", file_id="f", filename="big.bin")
-    async with answering(answer) as url, speaking_to(settings_of(url)) as service:
-        with pytest.raises(ServiceError, match=r"big\.bin"):
-            await service.engine.download(made)
-        assert sent_bytes < 32 * 1024 * 1024  # by now: what the server goes on to send, nobody reads

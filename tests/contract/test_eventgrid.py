@@ -1,4 +1,4 @@
-"""The custom topic: what the SDK sends, taken by a server that checks it as Event Grid does."""
+"""Events to a custom topic, received by a server that checks them as Event Grid does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "a-key-of-the-topic"
 
 
 class EventGrid(ThreadingHTTPServer):
-    """Takes batches of CloudEvents for one key; answers the statuses of `answers` first."""
+    """Accepts batches of CloudEvents with one key. Returns the statuses in `answers` first."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -73,7 +73,7 @@ async def publish(topic: Topic) -> None:
     await topic.publish("document.indexed", id="msg_1", subject="documents/hr/dööör.md", at=AT, data=data)
 
 
-async def test_an_event_as_event_grid_takes_it(topic: Topic, grid: EventGrid) -> None:
+async def test_an_event_in_the_format_of_event_grid(topic: Topic, grid: EventGrid) -> None:
     await publish(topic)
     [event] = grid.events
     assert (event["type"], event["source"], event["id"]) == (
@@ -87,7 +87,7 @@ async def test_an_event_as_event_grid_takes_it(topic: Topic, grid: EventGrid) ->
 
 
 @pytest.mark.parametrize(("status", "error"), [(429, ServiceBusy), (503, ServiceBusy), (413, ServiceError)])
-async def test_what_it_answers_is_an_error_of_ours(
+async def test_an_error_status_is_translated(
     topic: Topic, grid: EventGrid, status: int, error: type[Exception]
 ) -> None:
     grid.answers = [status]
@@ -97,14 +97,14 @@ async def test_what_it_answers_is_an_error_of_ours(
     assert KEY not in str(caught.value)
 
 
-async def test_a_wrong_key_is_tried_again_since_roles_and_keys_take_a_while(grid: EventGrid) -> None:
+async def test_a_wrong_key_is_retried_because_new_roles_and_keys_take_minutes(grid: EventGrid) -> None:
     topic = Topic(grid.url, key="wrong", client_id=None)
     with pytest.raises(ServiceBusy):
         await publish(topic)
     await topic.close()
 
 
-async def test_nobody_there() -> None:
+async def test_an_unreachable_topic_is_busy() -> None:
     topic = Topic("http://127.0.0.1:9/api/events", key=KEY, client_id=None)
     with pytest.raises(ServiceBusy):
         await publish(topic)

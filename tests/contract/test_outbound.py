@@ -1,4 +1,4 @@
-"""What leaves the app, over real sockets: receivers of every kind, and what the policy keeps from being called."""
+"""Requests to callback URLs over real sockets: kinds of receivers, TLS, and addresses that are not allowed."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ SECRET = "sig=do-not-tell"
 
 @dataclass
 class Receiver:
-    """A real web server; `seen` holds what it was sent."""
+    """A real web server; `seen` has the requests: path, headers, body."""
 
     port: int = 0
     seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-    left: asyncio.Event = field(default_factory=asyncio.Event)  # set when the client goes before the answer is over
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # set when the client disconnects early
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
@@ -93,7 +93,7 @@ async def serving(receiver: Receiver, tls: ssl.SSLContext | None = None) -> Asyn
 
 
 def names(*answers: list[str]) -> tuple[Lookup, list[str]]:
-    """A DNS that gives these answers one after the other, the last one for ever, and the names it was asked for."""
+    """A lookup that returns these answers in order, then always the last one; and the names it was called with."""
     asked: list[str] = []
 
     async def lookup(host: str) -> list[str]:
@@ -107,12 +107,12 @@ def names(*answers: list[str]) -> tuple[Lookup, list[str]]:
 
 
 @pytest.mark.parametrize("status", [200, 202, 204, 404, 410, 429, 500])
-async def test_answers_the_receivers_status(receiver: Receiver, status: int) -> None:
+async def test_returns_the_status_of_the_receiver(receiver: Receiver, status: int) -> None:
     assert await Sender(LAPTOP).post(receiver.url(f"/{status}"), b"{}", {}) == status
 
 
 async def test_sends_body_headers_and_url_as_given(receiver: Receiver) -> None:
-    """The query's quoting stays: a receiver's signature may cover it."""
+    """The query is not re-quoted, because a signature of the receiver may cover it."""
     path = "/200?sp=%2Ftriggers%2Frun&sig=a%2Bb%3D&empty="
     await Sender(LAPTOP).post(
         receiver.url(path), b'{"a": 1}', {"webhook-id": "msg_1", "Content-Type": "application/json"}
@@ -130,7 +130,7 @@ async def test_follows_no_redirect(receiver: Receiver) -> None:
     assert [path for path, _, _ in receiver.seen] == ["/moved"]
 
 
-async def test_takes_no_proxy_from_the_environment(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ignores_proxies_of_the_environment(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
@@ -138,28 +138,28 @@ async def test_takes_no_proxy_from_the_environment(receiver: Receiver, monkeypat
     assert await Sender(LAPTOP).post(receiver.url("/200"), b"{}", {}) == 200
 
 
-async def test_leaves_a_huge_answer(receiver: Receiver) -> None:
+async def test_stops_reading_a_huge_response(receiver: Receiver) -> None:
     patient = Sender(LAPTOP, timeout_s=600)
     assert await asyncio.wait_for(patient.post(receiver.url("/endless"), b"{}", {}), 20) == 200
     await asyncio.wait_for(receiver.left.wait(), 10)
 
 
-async def test_the_status_counts_when_the_answer_does_not_end(receiver: Receiver) -> None:
+async def test_the_status_is_returned_when_the_response_does_not_end(receiver: Receiver) -> None:
     assert await Sender(LAPTOP, timeout_s=0.5).post(receiver.url("/dripping"), b"{}", {}) == 200
 
 
-async def test_a_silent_receiver_is_out_of_reach(receiver: Receiver) -> None:
+async def test_a_receiver_without_a_response_is_busy(receiver: Receiver) -> None:
     with pytest.raises(ServiceBusy, match=r"^127\.0\.0\.1 could not be reached"):
         await Sender(LAPTOP, timeout_s=0.5).post(receiver.url("/silent"), b"{}", {})
     assert receiver.seen
 
 
-async def test_a_refused_connection_is_out_of_reach() -> None:
+async def test_a_refused_connection_is_busy() -> None:
     with pytest.raises(ServiceBusy):
         await Sender(LAPTOP).post(f"http://127.0.0.1:{await closed_port()}/?{SECRET}", b"{}", {})
 
 
-async def test_a_name_nobody_knows_is_out_of_reach() -> None:
+async def test_a_name_that_cannot_be_resolved_is_busy() -> None:
     async def unknown(host: str) -> list[str]:
         raise OSError("Name or service not known")
 
@@ -167,13 +167,13 @@ async def test_a_name_nobody_knows_is_out_of_reach() -> None:
         await Sender(CLOUD, lookup=unknown).post("https://receiver.example/", b"{}", {})
 
 
-async def test_a_name_without_addresses_is_out_of_reach() -> None:
+async def test_a_name_without_addresses_is_busy() -> None:
     with pytest.raises(ServiceBusy):
         await Sender(CLOUD, lookup=names([])[0]).post("https://receiver.example/", b"{}", {})
 
 
 @pytest.mark.parametrize("answer", [b"", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: minus\r\n\r\n"])
-async def test_a_receiver_that_speaks_no_http_is_out_of_reach_and_the_url_stays_secret(answer: bytes) -> None:
+async def test_a_receiver_without_http_is_busy_and_the_error_hides_the_url(answer: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -187,10 +187,8 @@ async def test_a_receiver_that_speaks_no_http_is_out_of_reach_and_the_url_stays_
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
 
-async def test_a_webhook_arrives_as_the_openai_sdk_verifies_it(
-    receiver: Receiver, caplog: pytest.LogCaptureFixture
-) -> None:
-    """And nothing on its way logs the URL: neither we nor the HTTP client."""
+async def test_the_openai_sdk_verifies_a_received_webhook(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the app nor the HTTP client logs the URL."""
     caplog.set_level(logging.DEBUG)
     queue, secret = InMemoryQueue(), f"whsec_{base64.b64encode(bytes(32)).decode()}"
     push = Push(
@@ -209,14 +207,14 @@ async def test_a_webhook_arrives_as_the_openai_sdk_verifies_it(
     with OpenAI(api_key="none", webhook_secret=secret) as client:
         assert client.webhooks.unwrap(body, headers).type == "run.finished"  # type: ignore[comparison-overlap]
     assert queue.messages == []
-    ours = [str(vars(record)) for record in caplog.records if record.name != "aiohttp.access"]  # that is the receiver's
+    ours = [str(vars(record)) for record in caplog.records if record.name != "aiohttp.access"]  # receiver's log
     assert ours and not any(SECRET in line for line in ours)
 
 
 # ---- TLS ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_certificate_of_nobodys_making_is_refused(tmp_path: Path) -> None:
+async def test_a_self_signed_certificate_is_rejected(tmp_path: Path) -> None:
     receiver = Receiver()
     async with serving(receiver, tls=self_signed(tmp_path, "receiver.example")) as server:
         sender = Sender(LAPTOP, lookup=names(["127.0.0.1"])[0])
@@ -255,7 +253,7 @@ def self_signed(folder: Path, host: str) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("found", [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::1"], ["169.254.169.254"], ["10.0.0.4"]])
-async def test_a_name_that_leads_inside_is_refused_before_connecting(found: list[str]) -> None:
+async def test_a_name_that_resolves_to_a_private_address_is_rejected_before_connecting(found: list[str]) -> None:
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.append(writer)
         writer.close()
@@ -271,36 +269,36 @@ async def test_a_name_that_leads_inside_is_refused_before_connecting(found: list
 
 
 class AnyPort(UrlPolicy):
-    """The policy of the cloud, but for the port: a test cannot listen on 443."""
+    """The policy `CLOUD` with any port, because a test cannot listen on 443."""
 
     def check_url(self, url: str) -> str:
         host, _, rest = url.removeprefix("https://").partition(":")
         return super().check_url(f"https://{host}/{rest.partition('/')[2]}")
 
 
-async def test_the_name_is_looked_up_once_and_the_connection_goes_to_what_was_checked(receiver: Receiver) -> None:
-    """No second lookup that could answer otherwise; the receiver sees the name, not the address."""
+async def test_the_name_is_resolved_once_and_the_checked_address_is_used(receiver: Receiver) -> None:
+    """A second lookup could return another address. The `Host` header has the name, not the address."""
     lookup, asked = names(["127.0.0.1"], ["192.0.2.1"])
     assert await Sender(LAPTOP, lookup=lookup).post(receiver.url("/200", "receiver.example"), b"{}", {}) == 200
     assert asked == ["receiver.example"]
     assert receiver.seen[0][1]["Host"] == f"receiver.example:{receiver.port}"
 
 
-async def test_a_name_that_was_public_when_it_was_accepted_is_checked_again() -> None:
+async def test_a_name_is_resolved_and_checked_again_for_each_request() -> None:
     sender = Sender(CLOUD, lookup=names(["8.8.8.8"], ["127.0.0.1"])[0])
     await sender.check_host("receiver.example")
     with pytest.raises(BadRequest):
         await sender.post("https://receiver.example/", b"{}", {})
 
 
-async def test_a_url_that_is_not_allowed_is_not_even_looked_up() -> None:
+async def test_a_url_that_is_not_allowed_is_not_resolved() -> None:
     lookup, asked = names(["8.8.8.8"])
     with pytest.raises(BadRequest):
         await Sender(CLOUD, lookup=lookup).post("https://other.example/", b"{}", {})
     assert asked == []
 
 
-async def test_a_host_is_refused_by_its_address_and_let_through_without_one() -> None:
+async def test_check_host_rejects_a_private_address_and_accepts_a_failed_lookup() -> None:
     async def fails(host: str) -> list[str]:
         raise OSError("Temporary failure in name resolution")
 
@@ -309,7 +307,7 @@ async def test_a_host_is_refused_by_its_address_and_let_through_without_one() ->
         await Sender(CLOUD, lookup=names(["10.0.0.4"])[0]).check_host("receiver.example")
 
 
-async def test_a_slow_dns_holds_up_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_check_host_does_not_wait_for_a_slow_dns(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hangs(host: str) -> list[str]:
         await asyncio.Event().wait()
         return []
@@ -318,12 +316,12 @@ async def test_a_slow_dns_holds_up_no_request(monkeypatch: pytest.MonkeyPatch) -
     await asyncio.wait_for(Sender(CLOUD, lookup=hangs).check_host("receiver.example"), 10)
 
 
-async def test_this_machines_dns_is_asked() -> None:
+async def test_dns_uses_the_resolver_of_this_machine() -> None:
     assert set(await dns("localhost")) <= {"127.0.0.1", "::1"}
 
 
 async def closed_port() -> int:
-    """A port that nobody listens on."""
+    """A port without a listener."""
 
     async def unused(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()

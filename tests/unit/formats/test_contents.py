@@ -1,4 +1,4 @@
-"""What a document is stands in its content; its name is a hint."""
+"""The type of a document is detected from its content; its name is a hint."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from local.paths import ROOT
 from shared.formats import office as office_reader
 from shared.formats import pdf as pdf_reader
-from shared.formats.base import Unreadable
+from shared.formats.base import UnusableFile
 from shared.formats.contents import look_inside
-from shared.formats.datacards import NotATable
 from shared.formats.office import OLE
 
 FORMATS = ROOT / "../shared" / "data" / "formats"
@@ -81,7 +80,7 @@ SHEETS = "vnd.openxmlformats-officedocument.spreadsheetml.sheet"
         ("a.doc", OLE + bytes(600) + "WordDocument".encode("utf-16-le") + bytes(64), "doc", "text", None),
     ],
 )
-def test_what_is_read(path: str, content: bytes, ending: str, kind: str, notice: str | None) -> None:
+def test_detected_type_kind_and_notice(path: str, content: bytes, ending: str, kind: str, notice: str | None) -> None:
     found = look_inside(path, io.BytesIO(content))
     assert (found.ending, found.kind, found.notice and found.notice.code) == (ending, kind, notice)
 
@@ -130,31 +129,31 @@ def test_what_is_read(path: str, content: bytes, ending: str, kind: str, notice:
         ),
     ],
 )
-def test_what_is_not_read_says_why(path: str, content: bytes, code: str, unsupported: bool, word: str) -> None:
-    with pytest.raises(Unreadable, match=word) as caught:
+def test_unusable_files_have_a_reason(path: str, content: bytes, code: str, unsupported: bool, word: str) -> None:
+    with pytest.raises(UnusableFile, match=word) as caught:
         look_inside(path, io.BytesIO(content))
     assert (caught.value.reason.code, caught.value.unsupported) == (code, unsupported)
 
 
-def test_a_bomb_is_refused_by_what_it_declares() -> None:
+def test_a_zip_bomb_is_rejected_by_its_declared_sizes() -> None:
     bomb = office(WORD, **{"word/document.xml": bytes(100 * 1024 * 1024)})
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnusableFile) as caught:
         look_inside("a.docx", io.BytesIO(bomb))
     assert caught.value.reason.code == "too_large_unpacked"
 
 
-def test_a_huge_directory_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_with_a_huge_directory_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(office_reader, "DIRECTORY_MAX_BYTES", 10)
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnusableFile) as caught:
         look_inside("a.docx", io.BytesIO(office(WORD)))
     assert caught.value.reason.code == "too_large_unpacked"
 
 
-def test_a_long_scan_is_told_by_some_of_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_scan_is_detected_by_some_of_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
-    monkeypatch.setattr(pdf_reader, "PDF_PAGES_TRIED", 3)
+    monkeypatch.setattr(pdf_reader, "PAGES_TRIED", 3)
     monkeypatch.setattr(pdf_reader, "page_text", lambda _document, number: tried.append(number) or "")
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnusableFile):
         look_inside("a.pdf", io.BytesIO(pdf(*[""] * 7)))
     assert tried == [0, 3, 6]
 
@@ -165,10 +164,10 @@ def test_a_long_scan_is_told_by_some_of_its_pages(monkeypatch: pytest.MonkeyPatc
     st.binary(max_size=600),
     st.sampled_from(["a.pdf", "a.docx", "a.json", "a.txt", "a", "a.xlsx"]),
 )
-def test_whatever_comes_is_told_or_refused(start: bytes, rest: bytes, path: str) -> None:
+def test_any_bytes_have_a_type_or_an_error(start: bytes, rest: bytes, path: str) -> None:
     try:
         found = look_inside(path, io.BytesIO(start + rest))
-    except (Unreadable, NotATable) as exc:
+    except UnusableFile as exc:
         assert str(exc)
     else:
         assert found.kind in ("text", "data")
@@ -197,5 +196,5 @@ def test_real_files_from_disk(name: str, outcome: str) -> None:
         file.write((FORMATS / name).read_bytes())
         try:
             assert look_inside(name, file).ending == outcome
-        except Unreadable as exc:
+        except UnusableFile as exc:
             assert exc.reason.code == outcome

@@ -1,4 +1,4 @@
-"""What becomes of a document, by its name and size."""
+"""What the name and the size of a document decide."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.formats.base import UnusableFile
 from shared.formats.filetypes import (
     DATA,
     PICTURES,
     TEXT,
-    Refused,
     bad_path,
     classify,
     ending_of,
@@ -48,9 +48,9 @@ def test_data_goes_to_code_interpreter(ending: str) -> None:
         ("", 1, True, "bad_name", "1,024"),
     ],
 )
-def test_what_is_refused_says_why(path: str, size_bytes: int, unsupported: bool, code: str, word: str) -> None:
+def test_rejected_files_have_a_reason(path: str, size_bytes: int, unsupported: bool, code: str, word: str) -> None:
     refused = classify(path, size_bytes, max_bytes=10)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, UnusableFile)
     assert (refused.unsupported, refused.reason.code) == (unsupported, code)
     assert word in refused.reason.message
 
@@ -80,7 +80,7 @@ DATA_PATHS = st.lists(st.text(alphabet="ab_-.", min_size=1, max_size=4), min_siz
 
 
 @given(DATA_PATHS, DATA_PATHS)
-def test_data_files_do_not_meet_in_one_folder(one: str, other: str) -> None:
+def test_data_files_of_different_paths_have_different_names(one: str, other: str) -> None:
     if one != other:
         assert service_name(one, "data") != service_name(other, "data")
 
@@ -93,7 +93,7 @@ def test_a_data_file_keeps_its_ending_and_has_no_folder(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["a", "a.md/b", "a.log", "a.unheard-of"])
-def test_an_ending_that_says_nothing_is_left_to_the_content(path: str) -> None:
+def test_an_unknown_extension_is_text_until_the_content_is_read(path: str) -> None:
     assert classify(path, 1, max_bytes=10) == "text"
 
 
@@ -110,7 +110,7 @@ def test_an_ending_that_says_nothing_is_left_to_the_content(path: str) -> None:
         ("a/b", "data", "xlsx", "a__b.xlsx"),
     ],
 )
-def test_the_service_sees_the_true_ending(path: str, kind: Kind, ending: str, name: str) -> None:
+def test_the_service_gets_the_extension_that_fits_the_content(path: str, kind: Kind, ending: str, name: str) -> None:
     assert service_name(path, kind, ending) == name
     if kind == "data":
         assert service_name(path.replace("/", "__"), kind, ending) != name

@@ -1,4 +1,4 @@
-"""Parts are under the limit, and together they are the document."""
+"""Parts of a long document are under the limit, and together they are the document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.formats import parts
-from shared.formats.base import BYTES_PER_TOKEN, Unreadable
+from shared.formats.base import BYTES_PER_TOKEN, UnusableFile
 from shared.formats.parts import parts_of
 
 
@@ -48,7 +48,7 @@ def test_office_documents_stay_whole(ending: str) -> None:
     assert pieces(b"x" * 1000, 1, ending) == [b"x" * 1000]
 
 
-def test_a_long_pdf_is_cut_between_pages() -> None:
+def test_a_long_pdf_is_split_between_pages() -> None:
     with tempfile.SpooledTemporaryFile(max_size=1) as file:
         file.write(pdf(7))
         seen = []
@@ -75,7 +75,7 @@ def test_a_long_pdf_is_cut_between_pages() -> None:
     st.integers(4, 60),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
 )
-def test_the_pieces_are_the_text(text: str, max_tokens: int, encoding: str) -> None:
+def test_the_parts_joined_are_the_text(text: str, max_tokens: int, encoding: str) -> None:
     found = pieces(text.encode(encoding), max_tokens)
     if len(found) > 1:
         assert all(len(piece) <= max_tokens * BYTES_PER_TOKEN for piece in found)
@@ -94,7 +94,7 @@ def test_the_pieces_are_the_text(text: str, max_tokens: int, encoding: str) -> N
     ],
     ids=["blank line", "line", "space", "character", "no character is cut", "foreign bytes are left alone"],
 )
-def test_where_a_text_is_cut(text: bytes, first: bytes) -> None:
+def test_where_a_text_is_split(text: bytes, first: bytes) -> None:
     assert pieces(text, 4)[0] == first
     assert b"".join(pieces(text, 4)) == text
 
@@ -102,6 +102,6 @@ def test_where_a_text_is_cut(text: bytes, first: bytes) -> None:
 def test_a_document_of_too_many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PARTS_MAX", 3)
     for ending, content in (("txt", b"x" * 100), ("pdf", pdf(7))):
-        with pytest.raises(Unreadable) as caught:
+        with pytest.raises(UnusableFile) as caught:
             pieces(content, 10, ending)
         assert caught.value.reason.code == "too_long"

@@ -1,4 +1,4 @@
-"""Who is told what, how it is signed, and when it is tried again."""
+"""Which events go to which targets, their signature, and when a delivery is retried."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
 
 from shared.errors import BadRequest, ServiceBusy, SettingError
-from shared.push.notices import RETRY_DELAYS_S, Push, retry_delay_s
+from shared.push.notices import RETRY_DELAYS_S, Push, delivery_delay_s
 from shared.push.outbound import URL_MAX_CHARS, UrlPolicy
 from tests.fakes import Clock, Crash, FakeSender, InMemoryBlobs, InMemoryQueue, Outside, Post
 
@@ -28,7 +28,7 @@ CLOUD = UrlPolicy(hosts=("receiver.example", "*.logic.azure.com"))
 
 @dataclass
 class World:
-    """`push` and what it works on; `drain` is the host that delivers its queue messages."""
+    """`push` on fakes; `drain` delivers its queue messages, as the Functions host does."""
 
     clock: Clock = field(default_factory=Clock)
     outside: Outside = field(default_factory=Outside)
@@ -73,7 +73,7 @@ async def test_check_names_the_setting_when_there_is_no_secret(world: World) -> 
     assert caught.value.code == "callback_not_allowed"
 
 
-async def test_check_asks_the_policy_and_then_where_the_host_leads(world: World) -> None:
+async def test_check_uses_the_policy_and_then_the_resolved_address(world: World) -> None:
     await world.push.check(URL)
     with pytest.raises(BadRequest):
         await world.push.check("https://other.example/")
@@ -87,13 +87,13 @@ async def test_check_asks_the_policy_and_then_where_the_host_leads(world: World)
     ["secret", "whsec_", "whsec_short", "whsec_!!!!" + "A" * 40, SECRET.removeprefix("whsec_"), SECRET[:-1], SECRET * 3]
     + ["whsec_" + base64.b64encode(bytes(n)).decode() for n in (23, 65)],
 )
-def test_a_secret_of_another_form_is_a_setting_error_that_does_not_show_it(world: World, secret: str) -> None:
+def test_an_invalid_secret_is_a_setting_error_that_does_not_contain_it(world: World, secret: str) -> None:
     with pytest.raises(SettingError, match="CALLBACK_SECRET") as caught:
         world.instance(secret=secret)
     assert secret == "whsec_" or secret not in str(caught.value)
 
 
-async def test_a_hook_gets_its_events_and_none_after_it_left(world: World) -> None:
+async def test_a_hook_gets_its_events_until_it_is_deleted(world: World) -> None:
     hook = await world.push.subscribe(URL, ("run.finished",))
     assert hook.created_at == world.clock.now
     assert TOKEN not in repr(hook)
@@ -107,7 +107,7 @@ async def test_a_hook_gets_its_events_and_none_after_it_left(world: World) -> No
     await world.push.unsubscribe(hook.id)
     await world.push.announce("run.finished", id="run_3", data=DATA)
     await world.drain()
-    assert len(world.sender.posts) == 1, "what was on its way is dropped, and nothing follows"
+    assert len(world.sender.posts) == 1, "the delivery on the queue is dropped, and no new one is sent"
 
 
 async def test_the_url_of_a_hook_is_not_in_its_metadata_nor_on_the_queue(world: World) -> None:
@@ -118,13 +118,13 @@ async def test_the_url_of_a_hook_is_not_in_its_metadata_nor_on_the_queue(world: 
 
 
 @pytest.mark.parametrize("events", [(), ("run.exploded",), ("run.finished", "*")])
-async def test_a_hook_names_events_that_there_are(world: World, events: tuple[str, ...]) -> None:
+async def test_a_hook_with_an_unknown_event_is_rejected(world: World, events: tuple[str, ...]) -> None:
     with pytest.raises(BadRequest, match=r"run\.finished") as caught:
         await world.push.subscribe(URL, events)
     assert caught.value.code == "unknown_event"
 
 
-async def test_a_hook_of_a_host_that_is_not_allowed_is_not_kept(world: World) -> None:
+async def test_a_hook_for_a_host_that_is_not_allowed_is_not_stored(world: World) -> None:
     with pytest.raises(BadRequest):
         await world.push.subscribe("https://other.example/", ("run.finished",))
     assert world.state.names() == []
@@ -133,7 +133,7 @@ async def test_a_hook_of_a_host_that_is_not_allowed_is_not_kept(world: World) ->
 @pytest.mark.parametrize(
     "hook_id", ["../runs/run_1", "x/../../runs/run_1", "run_1", "", "hook_", "hook_" + "a" * 24 + "\n"]
 )
-async def test_unsubscribing_what_is_no_hook_touches_nothing(world: World, hook_id: str) -> None:
+async def test_unsubscribing_an_invalid_id_accesses_no_blob(world: World, hook_id: str) -> None:
     world.state.put("runs/run_1.json", b"{}")
     await world.push.unsubscribe(hook_id)
     assert world.outside.calls == []
@@ -162,7 +162,7 @@ async def test_announcing_twice_repeats_the_ids(world: World) -> None:
     assert len(set(ids)) == 4
 
 
-async def test_an_event_that_ends_between_two_targets_is_announced_again(world: World) -> None:
+async def test_a_crash_between_two_targets_is_repaired_by_a_repeat(world: World) -> None:
     world.outside.crash_at(2, after=False)
     with pytest.raises(Crash):
         await world.push.announce("run.finished", id="run_1", data=DATA, urls=(URL, OTHER))
@@ -177,8 +177,8 @@ async def test_an_event_that_ends_between_two_targets_is_announced_again(world: 
     [("x" * 30_000, True), ("x" * 40_000, False), ("ß" * 20_000, False), ("\x01" * 10_000, False)],
     ids=["fits", "long", "long in UTF-8", "long once it is escaped"],
 )
-async def test_a_message_fits_into_a_queue_whatever_the_data(world: World, text: str, whole: bool) -> None:
-    """What users say of their runs must not keep a run from ending; the id is enough to ask for the rest."""
+async def test_a_message_fits_into_a_queue_for_any_data(world: World, text: str, whole: bool) -> None:
+    """A run with large metadata must end too: its event contains only the id, and the receiver can request the rest."""
     longest = "https://receiver.example/".ljust(URL_MAX_CHARS, "\U0001f600")
     await world.push.announce("run.finished", id="run_1", data={"id": "run_1", "text": text}, urls=(longest,))
     [sent] = world.queue.messages
@@ -200,7 +200,7 @@ async def test_without_a_secret_nothing_is_announced_or_delivered(world: World) 
 
 
 async def test_the_openai_sdk_verifies_what_is_sent(world: World) -> None:
-    """By the same Standard Webhooks scheme; the receiver's clock is the real one."""
+    """OpenAI also uses Standard Webhooks. The SDK compares the timestamp with the real clock."""
     world.clock.now = datetime.now(UTC)
     await world.push.announce("run.finished", id="run_1", data={**DATA, "name": "Größe"}, urls=(URL,))
     await world.drain()
@@ -219,8 +219,8 @@ def body_of(post: Post) -> dict[str, Any]:
     return body
 
 
-async def test_every_try_sends_the_same_event_under_a_new_timestamp(world: World) -> None:
-    """`timestamp` in the body is when it happened, the header's is when it was tried; both are signed."""
+async def test_every_attempt_sends_the_same_event_with_a_new_timestamp(world: World) -> None:
+    """`timestamp` in the body is the time of the event, in the header that of the attempt; both are signed."""
     happened_at = world.clock.now
     world.sender.answers = [500, 500]
     await world.push.announce("run.finished", id="run_1", data=DATA, urls=(URL,))
@@ -243,14 +243,14 @@ async def test_every_try_sends_the_same_event_under_a_new_timestamp(world: World
     ("attempt", "delay_s"),
     [(1, 5), (2, 30), (3, 120), (4, 600), (5, 3_600), (6, 10_800), (7, 21_600), (8, 50_400)],
 )
-def test_the_wait_after_each_failed_try(attempt: int, delay_s: int) -> None:
-    waits = {retry_delay_s(attempt) for _ in range(200)}
+def test_the_delay_after_each_failed_attempt(attempt: int, delay_s: int) -> None:
+    waits = {delivery_delay_s(attempt) for _ in range(200)}
     assert all(wait is not None and delay_s <= wait <= delay_s * 1.1 for wait in waits)
-    assert delay_s < 30 or len(waits) > 1, "apart from one another"
+    assert delay_s < 30 or len(waits) > 1, "the delay is random"
 
 
-def test_the_ninth_is_the_last_a_day_after_the_first() -> None:
-    assert retry_delay_s(9) is None
+def test_the_ninth_attempt_is_the_last_one_day_after_the_first() -> None:
+    assert delivery_delay_s(9) is None
     assert timedelta(hours=24) <= timedelta(seconds=sum(RETRY_DELAYS_S)) <= timedelta(hours=25)
 
 
@@ -260,7 +260,7 @@ FAULTS: list[int | BadRequest | ServiceBusy] = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-async def test_any_fault_is_tried_again_for_a_day_and_then_given_up(
+async def test_any_error_is_retried_for_a_day_and_then_given_up(
     world: World, fault: int | BadRequest | ServiceBusy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -274,14 +274,14 @@ async def test_any_fault_is_tried_again_for_a_day_and_then_given_up(
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-async def test_2xx_is_the_end(world: World, status: int) -> None:
+async def test_status_2xx_ends_the_delivery(world: World, status: int) -> None:
     world.sender.answers = [500, status]
     await world.push.announce("run.finished", id="run_1", data=DATA, urls=(URL,))
     await world.drain()
     assert len(world.sender.posts) == 2
 
 
-async def test_gone_is_the_end_and_removes_the_hook(world: World) -> None:
+async def test_status_410_ends_the_delivery_and_deletes_the_hook(world: World) -> None:
     hook = await world.push.subscribe(URL, ("run.finished",))
     stays = await world.push.subscribe(OTHER, ("run.finished",))
     world.sender.answers = [410]
@@ -314,7 +314,7 @@ async def test_a_message_that_cannot_be_read_raises(world: World, message: bytes
 # ---- secrets -----------------------------------------------------------------------------------------------------
 
 
-async def test_logs_show_hosts_and_ids_but_no_url_and_no_secret(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_logs_contain_hosts_and_ids_but_no_secret(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     hook = await world.push.subscribe(OTHER, ("run.finished",))
     world.sender.answers = [500, ServiceBusy("Out of reach."), 200, 410]
@@ -349,7 +349,7 @@ async def test_logs_show_hosts_and_ids_but_no_url_and_no_secret(world: World, ca
         f"https://[::1/{TOKEN}",
     ],
 )
-async def test_a_refusal_repeats_nothing_of_the_url_but_its_host(world: World, url: str) -> None:
+async def test_an_error_contains_only_the_host_of_the_url(world: World, url: str) -> None:
     with pytest.raises(BadRequest) as caught:
         await world.push.check(url)
     assert TOKEN not in caught.value.message

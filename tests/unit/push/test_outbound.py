@@ -1,4 +1,4 @@
-"""Which URLs and which addresses may be called. What happens on real sockets stands in `contract/test_outbound.py`."""
+"""Which URLs and addresses are allowed. `contract/test_outbound.py` tests the requests on real sockets."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_other_hosts_are_not_allowed(url: str) -> None:
         "https://receiver.example/" + "a" * URL_MAX_CHARS,
     ],
 )
-def test_urls_that_are_none_or_play_tricks_are_invalid(url: str) -> None:
+def test_malformed_and_misleading_urls_are_invalid(url: str) -> None:
     with pytest.raises(BadRequest) as caught:
         CLOUD.check_url(url)
     assert caught.value.code == "invalid_callback_url"
@@ -115,8 +115,8 @@ def test_urls_that_are_none_or_play_tricks_are_invalid(url: str) -> None:
     | st.text().map(lambda text: f"https://{text}")
     | st.text().map(lambda text: f"https://receiver.example{text}")
 )
-def test_any_text_is_allowed_or_refused_in_words(url: str) -> None:
-    """And what is allowed is on the list, whatever the text."""
+def test_any_text_is_allowed_or_a_bad_request(url: str) -> None:
+    """An allowed URL always has a listed host."""
     try:
         host = CLOUD.check_url(url)
     except BadRequest as exc:
@@ -128,14 +128,14 @@ def test_any_text_is_allowed_or_refused_in_words(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:7071/x", "http://[::1]:5/", "http://localhost:1/", "https://localhost/"]
 )
-def test_private_hosts_http_and_any_port_when_the_setting_says_so(url: str) -> None:
+def test_allow_private_allows_private_hosts_http_and_any_port(url: str) -> None:
     LAPTOP.check_url(url)
 
 
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254/", "http://127.1/", "http://2130706433/", "http://10.0.0.1/", "http://[::2]/"]
 )
-def test_even_then_only_what_is_named_and_no_metadata_service(url: str) -> None:
+def test_allow_private_still_requires_a_listed_host_and_rejects_metadata_services(url: str) -> None:
     with pytest.raises(BadRequest):
         LAPTOP.check_url(url)
 
@@ -146,7 +146,7 @@ def test_without_hosts_nothing_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("entry", ["*", "*.", "", "https://a.com", "a.com/", "a.com:8443", "a@b.com", "a b", "*.*.com"])
-def test_an_entry_that_is_no_host_is_a_setting_error(entry: str) -> None:
+def test_an_entry_that_is_not_a_host_is_a_setting_error(entry: str) -> None:
     with pytest.raises(SettingError, match="CALLBACK_HOSTS"):
         UrlPolicy(hosts=("receiver.example", entry))
 
@@ -211,12 +211,12 @@ def test_public_addresses_are_allowed(policy: UrlPolicy, ip: str) -> None:
 
 
 @pytest.mark.parametrize("ip", PRIVATE)
-def test_private_addresses_are_allowed_only_by_the_setting(ip: str) -> None:
+def test_private_addresses_are_allowed_only_with_allow_private(ip: str) -> None:
     LAPTOP.check_address(ip)
     with pytest.raises(BadRequest) as caught:
         CLOUD.check_address(ip)
     assert caught.value.code == "callback_not_allowed"
-    assert ip not in caught.value.message, "what a name resolves to inside is nobody's business"
+    assert ip not in caught.value.message, "the error must not reveal internal addresses"
 
 
 @pytest.mark.parametrize("ip", NEVER.values(), ids=NEVER.keys())

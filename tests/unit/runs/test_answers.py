@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.collections.attributes import Source
-from shared.engines.base import MadeFile, Mark
+from shared.engines.base import Annotation, MadeFile
 from shared.engines.stores import Passage
 from shared.models.runs import Answer, Chart, Citation, Cost, Failure, OutputFile, Timings
 from shared.runs.answers import QUOTE_MAX_CHARS, citations_of, distinct, link, markdown_of, media_type_of, safe_filename
@@ -27,8 +27,8 @@ def passage(file_id: str, text: str, **attributes: str | float | bool) -> Passag
     return Passage(file_id=file_id, filename=f"{file_id}.md", text=text, score=1, attributes=attributes)
 
 
-def mark(position: int, file_id: str = "f1") -> Mark:
-    return Mark(position=position, file_id=file_id, filename=f"{file_id}.md")
+def mark(position: int, file_id: str = "f1") -> Annotation:
+    return Annotation(position=position, file_id=file_id, filename=f"{file_id}.md")
 
 
 # ---- citations ---------------------------------------------------------------------------------------------------

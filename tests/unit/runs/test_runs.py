@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.engines.base import Look, MadeFile, Mark, Output
+from shared.engines.base import Annotation, Look, MadeFile, Output
 from shared.engines.stores import Passage
 from shared.errors import Busy, NotFound, ServiceBusy, ServiceError, ServiceMissing
 from shared.models.runs import Activity, Failure, Run, Usage
@@ -211,11 +211,11 @@ async def test_a_cited_document_is_named_by_its_path(world: World) -> None:
         score=1,
         attributes=store.files[file_id],
     )
-    marks = (Mark(position=11, file_id=file_id, filename="guide.md"),)
-    world.engine.output = Output(text="The limit: 42.", marks=marks, passages=(found,))
+    marks = (Annotation(position=11, file_id=file_id, filename="guide.md"),)
+    world.engine.output = Output(text="The limit: 42.", annotations=marks, passages=(found,))
     first = await world.ask()
     await world.finish()
-    world.engine.output = Output(text="As I said: 42.", marks=marks)  # rests on what the first answer found
+    world.engine.output = Output(text="As I said: 42.", annotations=marks)  # rests on what the first answer found
     second = await world.ask(thread_id=first.thread_id)
     await world.finish()
     for run, quote in ((first, "The limit is 42."), (second, "")):
