@@ -25,6 +25,7 @@ from standardwebhooks import Webhook
 
 from shared.errors import BadRequest, ServiceBusy, ServiceError, SettingError
 from shared.models.ids import new_id
+from shared.storage.layout import HOOKS, hook_id_in, hook_name
 from shared.storage.records import Records
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Push:
         self._signer = _signer(secret) if secret else None
         self._topic = topic
         self._now = now
-        self._records = Records(state, Hook, name=_name, tags=lambda hook: {"events": " ".join(hook.events)})
+        self._records = Records(state, Hook, name=hook_name, tags=lambda hook: {"events": " ".join(hook.events)})
 
     @property
     def on(self) -> bool:
@@ -129,7 +130,7 @@ class Push:
 
     async def unsubscribe(self, hook_id: str) -> None:
         """Delete a hook; an unknown id does nothing. Deliveries to it that are still on the queue are dropped."""
-        if HOOK_ID.fullmatch(hook_id) and await self._state.delete(_name(hook_id)):
+        if HOOK_ID.fullmatch(hook_id) and await self._state.delete(hook_name(hook_id)):
             log.info("push.unsubscribed", extra={"hook_id": hook_id})
 
     async def announce(self, event: str, *, id: str, data: Mapping[str, Any], urls: tuple[str, ...] = ()) -> None:
@@ -156,9 +157,9 @@ class Push:
             return
         for url in dict.fromkeys(urls):
             await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, url), body=body, url=url))
-        async for info in self._state.list("hooks/"):
+        async for info in self._state.list(HOOKS):
             if event in info.metadata.get("events", "").split():
-                hook_id = info.name.removeprefix("hooks/").removesuffix(".json")
+                hook_id = hook_id_in(info.name)
                 await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, hook_id), body=body, hook_id=hook_id))
 
     async def deliver(self, body: bytes) -> None:
@@ -220,7 +221,7 @@ class Push:
         await self._enqueue(msgspec.structs.replace(delivery, attempt=delivery.attempt + 1), delay_s=delay_s)
 
     async def _enqueue(self, delivery: _Delivery, *, delay_s: int = 0) -> None:
-        await self._queue.send(msgspec.to_builtins(delivery), delay_s=delay_s)
+        await self._queue.send(delivery, delay_s=delay_s)
 
     async def _url(self, delivery: _Delivery) -> str | None:
         """The target's URL. None if its hook has been deleted meanwhile."""
@@ -266,10 +267,6 @@ def _signer(secret: str) -> Webhook:
         "echo whsec_$(openssl rand -base64 32)",
         code="setting_invalid",
     )
-
-
-def _name(hook_id: str) -> str:
-    return f"hooks/{hook_id}.json"
 
 
 def _host(url: str) -> str:
