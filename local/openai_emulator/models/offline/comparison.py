@@ -9,7 +9,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Plan
 from local.openai_emulator.models.offline.data.columns import axis, name_stems, unit
-from local.openai_emulator.models.offline.data.sentence import number
+from local.openai_emulator.models.offline.data.kinds.base import number
 from local.openai_emulator.models.offline.documents.extract import Extract, Writer
 from local.openai_emulator.models.offline.documents.units import Unit, units_of
 from local.openai_emulator.models.offline.words import all_stems

@@ -169,10 +169,9 @@ def _position(said: list[str], name: str) -> int:
     return min(places, default=len(said))
 
 
-def default_measure(table: Table) -> Column | None:
-    """The figure a question most likely means when it names none."""
-    numbers = [column for column in table.of_kind("number") if not is_key(column, table)]
-    return numbers[0] if numbers else None
+def figures(table: Table) -> list[Column]:
+    """The numeric columns that can be measured: not identifiers, years and the like."""
+    return [column for column in table.of_kind("number") if not is_key(column, table)]
 
 
 def is_key(column: Column, table: Table) -> bool:
@@ -190,3 +189,10 @@ def categories(table: Table, *, most: int = 50) -> list[Column]:
         if (column.kind in ("text", "bool") and 1 < column.unique <= most)
         or (column.kind == "number" and column.whole and 1 < column.unique <= 12 and column.values)
     ]
+
+
+def has_hours(table: Table) -> bool:
+    """Whether a date column holds times of day."""
+    return any(
+        not column.high.endswith("00:00:00") or not column.low.endswith("00:00:00") for column in table.of_kind("date")
+    )

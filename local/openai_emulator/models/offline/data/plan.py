@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from local.openai_emulator.models.offline.data import columns as cols
 from local.openai_emulator.models.offline.data.ask import Ask, Plan
 from local.openai_emulator.models.offline.data.filters import filters_in
+from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of
 from local.openai_emulator.models.offline.data.phrases import (
     BY,
     CHART,
@@ -16,11 +17,9 @@ from local.openai_emulator.models.offline.data.phrases import (
     PERIODS,
     PIECES,
     WHICH,
-    additive,
+    average_or_total,
     count_in,
-    hows,
     is_low,
-    kind_of,
 )
 from local.openai_emulator.models.offline.data.profile import Column, Table
 from local.openai_emulator.models.offline.words import all_stems
@@ -102,16 +101,10 @@ def _table_for(texts: Sequence[str], tables: Sequence[Table]) -> Table | None:
             value += weight * len(cols.matching(text, table.columns))
             value += weight * 2.0 * sum(bool(condition.values) for condition in filters_in(text, table))
             value += weight * 1.5 * bool(_by(text, table)[0])
-            value += weight * (kind_of(text) == "peak" and _has_hours(table))
+            value += weight * (kind_of(text) == "peak" and cols.has_hours(table))
         return value
 
     return max(readable, key=lambda table: (fit(table), table.rows))
-
-
-def _has_hours(table: Table) -> bool:
-    return any(
-        not column.high.endswith("00:00:00") or not column.low.endswith("00:00:00") for column in table.of_kind("date")
-    )
 
 
 def _asks(question: str, table: Table, inherited: Sequence[Ask]) -> list[Ask]:
@@ -167,10 +160,9 @@ def _belongs(before: _Clause, piece: str, kind: str, table: Table) -> bool:
     ):
         bare = not _measures(before.text, table) and kind == before.kind == "aggregate"
         return (before.kind == "compare" and kind == "aggregate" and not _measures(before.text, table)) or bare
-    together = {"aggregate", "extreme", "compare", "distribution", "count"}
-    if kind == before.kind and kind in ("missing", "correlate", "normality", "outliers"):
+    if kind == before.kind and kind_named(kind).joins_itself:
         return True
-    if not {kind, before.kind} <= together:
+    if not (kind_named(kind).joins_figures and kind_named(before.kind).joins_figures):
         return False
     return not _measures(before.text, table) or not _measures(piece, table)
 
@@ -183,7 +175,7 @@ def _ask(clause: _Clause, lead: str, table: Table, *, before: Sequence[Ask], inh
     refers = bool(_REFERS.search(text))
     of_winner = refers and bool(before) and before[-1].kind == "extreme" and bool(before[-1].by)
     named = bool(measures)
-    if not measures and kind not in ("missing", "count", "describe"):
+    if not measures and kind_named(kind).needs_measure:
         names = next((ask.measures for ask in (*reversed(before), *reversed(inherited)) if ask.measures), ())
         measures = [column for name in names if (column := table.column(name))]
     if not filters and (refers or not named) and not of_winner:
@@ -193,104 +185,14 @@ def _ask(clause: _Clause, lead: str, table: Table, *, before: Sequence[Ask], inh
         measures=tuple(column.name for column in measures),
         by=by,
         period=period,
-        how=hows(text, kind, measures),
+        how=(average_or_total(text) or "mean",),
         count=count_in(text),
         lowest=is_low(text, measures),
         filters=filters,
-        chart=bool(CHART.search(text)) or kind == "trend",
+        chart=bool(CHART.search(text)),
         of_winner=of_winner,
     )
-    return _completed(ask, text, table)
-
-
-def _completed(ask: Ask, text: str, table: Table) -> Ask:
-    """What the clause left open, as the kind of ask needs it."""
-    everything = tuple(c.name for c in table.of_kind("number") if not cols.is_key(c, table))
-    if not ask.measures and ask.kind in ("peak", "trend", "top", "extreme", "outliers", "distribution", "normality"):
-        ask = replace(ask, measures=tuple(_usual(ask.kind, table)))
-    elif not ask.measures and ask.kind in ("aggregate", "compare"):
-        ask = replace(ask, measures=everything[:8])
-    if ask.kind == "peak" and not ask.period:
-        ask = replace(ask, period="hour" if _has_hours(table) else "month" if table.of_kind("date") else "")
-    if ask.kind == "trend" and ask.period in ("hour", "weekday"):  # a chart of the typical day or week
-        ask = replace(ask, kind="aggregate")
-    if ask.kind == "trend":
-        ask = _trend(ask, table)
-    if ask.kind in ("peak", "trend") and not table.of_kind("date"):
-        ask = replace(
-            ask, kind="aggregate" if ask.by else "distribution" if ask.chart and len(ask.measures) < 2 else "describe"
-        )
-    if ask.kind == "correlate" and len(ask.measures) < 2 and len(everything) < 2:
-        ask = replace(ask, kind="describe")
-    if ask.kind == "compare":
-        ask = _comparison(ask, text, table)
-    if ask.kind == "outliers":
-        z = re.search(r"z-?\s?scores?|standard deviations?|anomal|spike|unusual", text, re.IGNORECASE)
-        number = re.search(
-            r"(?:threshold of|threshold|more than|than|within)\s+(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s+standard dev",
-            text,
-            re.I,
-        )
-        limit = float(number[1] or number[2]) if number else 0.0
-        limit = limit if 0.5 <= limit <= 10 else (3.0 if z else 1.5)
-        ask = replace(
-            ask,
-            method="z" if z else "iqr",
-            limit=limit,
-            filters=tuple(f for f in ask.filters if not f.words.endswith(f" {limit:g}")),
-        )
-    if ask.kind == "normality":
-        ask = replace(
-            ask,
-            method="ks"
-            if re.search(r"kolmogorov|\bks\b", text, re.I)
-            else "dagostino"
-            if "normaltest" in text
-            else "shapiro",
-        )
-    if ask.kind == "count" and not re.search(r"\b(?:by|per|each|every)\b", text, re.IGNORECASE):
-        ask = replace(ask, period="", measures=() if ask.filters else ask.measures)
-    if (
-        ask.kind == "top"
-        and ask.period == "hour"
-        and not re.search(r"\b(?:by|per|of the day|of day)\b", text, re.IGNORECASE)
-    ):
-        ask = replace(ask, period="")  # the slowest hours are hours that were, not hours of the day
-    return ask
-
-
-def _trend(ask: Ask, table: Table) -> Ask:
-    if ask.by or any(len(f.values) == 1 for f in ask.filters):
-        return ask
-    few = [column for column in cols.categories(table, most=12) if column.kind == "text"]
-    return replace(ask, by=few[0].name if few else "")
-
-
-def _comparison(ask: Ask, text: str, table: Table) -> Ask:
-    """Groups to compare: those that were named, else a category, else the months."""
-    if re.search(r"\bweekends?\b", text, re.IGNORECASE) and table.of_kind("date"):
-        others = tuple(f for f in ask.filters if f.words not in ("at weekends", "on weekdays"))
-        return replace(ask, period="weekend", by="", how=("mean",), filters=others)
-    if not ask.by and not ask.period:
-        several = next((f for f in ask.filters if len(f.values) > 1), None)
-        if several:
-            ask = replace(ask, by=several.column)
-        elif any(f.words.count(" week") > 1 for f in ask.filters):
-            ask = replace(ask, period="nth week")
-        elif any(" and " in f.words and f.words.startswith("in ") for f in ask.filters):
-            ask = replace(ask, period="month")
-        elif any(" and " in f.words and f.words.startswith("on ") for f in ask.filters):
-            ask = replace(ask, period="day")
-        elif few := [c for c in cols.categories(table, most=12) if c.kind == "text"]:
-            ask = replace(ask, by=few[0].name)
-    return ask
-
-
-def _usual(kind: str, table: Table) -> list[str]:
-    numbers = [c for c in table.of_kind("number") if not cols.is_key(c, table)]
-    if kind == "peak":
-        numbers.sort(key=lambda column: not additive(column.name))
-    return [numbers[0].name] if numbers else []
+    return kind_named(kind).complete(ask, text, table)
 
 
 def _measures(text: str, table: Table) -> list[Column]:
