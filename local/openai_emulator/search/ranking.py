@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .words import stem
+from .words import shortened
 
 KEYWORD_WEIGHT, COSINE_WEIGHT = 3.0, 2.0
 MIDDLE, STEEPNESS = 1.35, 3.0  # the value of score 0.5, and how fast the score rises there
@@ -36,15 +36,15 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    weights: Mapping[str, float]  # how much each word tells, by its stem behind a space; only words some chunk holds
+    weights: Mapping[str, float]  # how much each word tells, shortened, behind a space; only words some chunk holds
     total: float  # of all words, those that are nowhere included
 
     @classmethod
     def of(cls, counts: Mapping[str, int], n_chunks: int) -> Query:
         """From the number of chunks that hold each word, and of all chunks."""
         n = n_chunks + _BACKGROUND_CHUNKS
-        weights = {stem(w): math.log(1 + (n - count + 0.5) / (count + 0.5)) for w, count in counts.items()}
-        present = {stem(word) for word, count in counts.items() if count}
+        weights = {shortened(w): math.log(1 + (n - count + 0.5) / (count + 0.5)) for w, count in counts.items()}
+        present = {shortened(word) for word, count in counts.items() if count}
         return cls(
             weights={" " + beginning: weight for beginning, weight in weights.items() if beginning in present},
             total=sum(weights.values()),

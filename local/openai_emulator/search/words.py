@@ -45,8 +45,11 @@ def query_words(query: str) -> list[str]:
     return [word for word in words if word not in STOP_WORDS] or words
 
 
-def stem(word: str) -> str:
-    """The beginning that the forms of an English word share, roughly; the keyword index stems better (Porter)."""
+def shortened(word: str) -> str:
+    """The first letters of an English word, roughly those that its forms share."""
+    # Not a Snowball stem: the ranking counts these letters in the unstemmed text, where stems such as "replic" or
+    # "happi" may not occur. Measured with bench/retrieval.py, against Snowball stems of all words of the text: Contoso
+    # pages held @3 0.52 against 0.49, a search 8 ms against 40 ms.
     return _ENDING.sub("", word) if len(word) > 4 else word
 
 

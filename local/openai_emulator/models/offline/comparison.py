@@ -12,12 +12,12 @@ from local.openai_emulator.models.offline.data.columns import axis, name_stems, 
 from local.openai_emulator.models.offline.data.kinds.base import number
 from local.openai_emulator.models.offline.documents.extract import Extract, Writer
 from local.openai_emulator.models.offline.documents.units import Unit, units_of
-from local.openai_emulator.models.offline.words import all_stems
+from local.openai_emulator.models.offline.words import all_stems, stem
 from local.openai_emulator.search.passage import Passage
 
 _LIMIT_HEADS = re.compile(r"warning|critical|limit|threshold|target|maximum|recommended|objective", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
-_UNIT_STEMS = frozenset(("ms", "percent", "second", "minut", "hour", "byt"))
+_UNIT_STEMS = frozenset(map(stem, ("ms", "percent", "seconds", "minutes", "hours", "bytes")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def _limit_for(seen: Observed, rows: Sequence[Unit]) -> Unit | None:
     for row in rows:
         label = all_stems(row.cells[0])
         if set(wanted) <= set(label) and (not sign or sign in " ".join(row.cells[1:]).split()):
-            fits.append((label[: len(wanted)] != wanted, len(label) - 2 * ("averag" in label), row))
+            fits.append((label[: len(wanted)] != wanted, len(label) - 2 * (stem("average") in label), row))
     return min(fits, key=lambda fit: fit[:2])[2] if fits else None
 
 

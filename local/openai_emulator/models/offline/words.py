@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
+import snowballstemmer  # type: ignore[import-untyped]
+
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:[.,:]\d+)*", re.IGNORECASE)
 _ASKS_MEANING = re.compile(r"\bmeans?\b(?=\W*$)|(?<=\bwhat is )mean\b|(?<=\bdoes )mean\b", re.IGNORECASE)
 _VOWEL = re.compile(r"[aeiouy]")
@@ -57,24 +59,13 @@ _SYNONYMS = (
 )
 
 
+_stemmer = snowballstemmer.stemmer("english")
+
+
 @cache
 def stem(word: str) -> str:
-    """The part of an English word that its forms share: `expires`, `expired`, `expiration` -> `expir`."""
-    word = word.lower().removesuffix("'s")
-    if len(word) < 4 or word[0].isdigit():
-        return word
-    if word.endswith("ies"):
-        word = word[:-3] + "y"
-    elif word.endswith("s") and not word.endswith(("ss", "us", "sis")):
-        word = word[:-1]
-    for ending in ("ation", "ating", "ated", "ate", "ment", "ing", "ed", "ly", "ion"):
-        rest = word.removesuffix(ending)
-        if rest != word and len(rest) >= (4 if len(ending) > 2 and ending != "ing" else 3) and _VOWEL.search(rest):
-            word = rest
-            break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
-        word = word[:-1]
-    return word[:-1] if len(word) > 3 and word[-1] in "ey" else word
+    """The stem of an English word (Snowball): `expires`, `expired`, `expiration` -> `expir`."""
+    return str(_stemmer.stemWord(word.lower()))
 
 
 def words(text: str) -> list[str]:

@@ -35,6 +35,7 @@ _UNITS = {
     "celsius": " °C",
     "c": " °C",
 }
+_KEYS = frozenset(map(stem, ("id", "no", "index", "zip", "code", "year", "unnamed")))
 _FILLER = frozenset(["avg", "mean", "total", "sum", "number", "num", "count", "the", "per", "of", "in"])
 
 # What people say -> words that columns are named with.
@@ -177,7 +178,7 @@ def figures(table: Table) -> list[Column]:
 def is_key(column: Column, table: Table) -> bool:
     """An identifier, a year or the like: a number nobody wants the mean of."""
     stems = name_stems(column.name)
-    named = bool({"id", "no", "index", "zip", "code", "year", "unnam"} & set(stems))
+    named = bool(_KEYS & set(stems))
     return named or bool(column.whole and column.unique == table.rows > 50 and column.low in ("0", "1"))
 
 
