@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from . import tokens
-from .parsers import ParseError, Section
+from local.openai_emulator.search import tokens
+from local.openai_emulator.search.parsers import ParseError, Section
 
 # How good a place to cut is, behind a piece
 _NONE, _WORD, _SENTENCE, _LINE, _PARAGRAPH, _SECTION = range(6)

@@ -16,16 +16,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import embeddings
-from .chunks import Chunk, split
-from .embeddings import Vectors
-from .filters import Attributes, Matches, compile_filter
-from .parsers.pool import ParserPool
-from .passage import Passage
-from .ranking import Query, rank
-from .tables import StoredFile, Tables
-from .vectors import Block, VectorCache
-from .words import query_words, windows
+from local.openai_emulator.search import embeddings
+from local.openai_emulator.search.chunks import Chunk, split
+from local.openai_emulator.search.embeddings import Vectors
+from local.openai_emulator.search.filters import Attributes, Matches, compile_filter
+from local.openai_emulator.search.parsers.pool import ParserPool
+from local.openai_emulator.search.passage import Passage
+from local.openai_emulator.search.ranking import Query, rank
+from local.openai_emulator.search.tables import StoredFile, Tables
+from local.openai_emulator.search.vectors import Block, VectorCache
+from local.openai_emulator.search.words import query_words, windows
 
 T = TypeVar("T")
 

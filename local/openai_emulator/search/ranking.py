@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .words import shortened
+from local.openai_emulator.search.words import shortened
 
 KEYWORD_WEIGHT, COSINE_WEIGHT = 3.0, 2.0
 MIDDLE, STEEPNESS = 1.35, 3.0  # the value of score 0.5, and how fast the score rises there

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .chunks import Chunk
-from .embeddings import DIMENSIONS, Vectors
-from .filters import Attributes
-from .ranking import Candidate
-from .vectors import Block
-from .words import indexable
+from local.openai_emulator.search.chunks import Chunk
+from local.openai_emulator.search.embeddings import DIMENSIONS, Vectors
+from local.openai_emulator.search.filters import Attributes
+from local.openai_emulator.search.ranking import Candidate
+from local.openai_emulator.search.vectors import Block
+from local.openai_emulator.search.words import indexable
 
 KEYWORD_HITS = 60  # chunks that the keyword index hands to the ranking, a query
 _COMMON_SHARE = 0.25  # of all chunks: a word in more of them is not searched for while there are rarer ones

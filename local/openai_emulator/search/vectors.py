@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .embeddings import DIMENSIONS, Vectors
+from local.openai_emulator.search.embeddings import DIMENSIONS, Vectors
 
 MAX_CACHED_BYTES = 512 * 1024 * 1024
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import detect
-from .base import ErrorCode, ParseError, Section, invalid
+from local.openai_emulator.search.parsers import detect
+from local.openai_emulator.search.parsers.base import ErrorCode, ParseError, Section, invalid
 
 __all__ = ["ErrorCode", "ParseError", "Section", "parse"]
 
@@ -37,22 +37,22 @@ def _sections(kind: detect.Kind, path: Path) -> list[Section]:
     # Imported here so that a process that only meets text files loads no PDF library.
     match kind:
         case "pdf":
-            from .pdf import parse_pdf
+            from local.openai_emulator.search.parsers.pdf import parse_pdf
 
             return parse_pdf(path)
         case "docx":
-            from .docx import parse_docx
+            from local.openai_emulator.search.parsers.docx import parse_docx
 
             return parse_docx(path)
         case "pptx":
-            from .pptx import parse_pptx
+            from local.openai_emulator.search.parsers.pptx import parse_pptx
 
             return parse_pptx(path)
         case "html":
-            from .html import parse_html
+            from local.openai_emulator.search.parsers.html import parse_html
 
             return parse_html(path.read_bytes())
         case "markdown" | "json" | "text":
-            from .plain import parse_plain
+            from local.openai_emulator.search.parsers.plain import parse_plain
 
             return parse_plain(path.read_bytes(), kind)

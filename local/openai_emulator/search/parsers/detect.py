@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from .base import invalid, unsupported
+from local.openai_emulator.search.parsers.base import invalid, unsupported
 
 Kind = Literal["pdf", "docx", "pptx", "html", "markdown", "json", "text"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from .base import Section
-from .ooxml import Package, attribute, local, opened
+from local.openai_emulator.search.parsers.base import Section
+from local.openai_emulator.search.parsers.ooxml import Package, attribute, local, opened
 
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 # A drawing's text box is written twice (new and old markup), and deleted text is still there: take neither.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from .base import Section
-from .plain import decode
+from local.openai_emulator.search.parsers.base import Section
+from local.openai_emulator.search.parsers.plain import decode
 
 _HIDDEN = {"script", "style", "noscript", "template", "svg", "head", "iframe", "object", "-comment"}
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from .base import invalid
+from local.openai_emulator.search.parsers.base import invalid
 
 MAX_PART_BYTES = 128 * 1024 * 1024
 MAX_RATIO = 100  # uncompressed to compressed; Word's own XML stays below 30

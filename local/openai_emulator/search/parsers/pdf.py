@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pypdfium2 as pdfium
 
-from .base import Section, invalid
+from local.openai_emulator.search.parsers.base import Section, invalid
 
 # pdfium marks a hyphen it thinks was put in at the line's end with one of these.
 _SOFT_HYPHEN = re.compile("[\x02\ufffe](?:\r?\n)?")

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Literal
 
-from .base import Section, invalid
+from local.openai_emulator.search.parsers.base import Section, invalid
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),

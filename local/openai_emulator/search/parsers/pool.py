@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .base import ParseError, Section, invalid
+from local.openai_emulator.search.parsers.base import ParseError, Section, invalid
 
 logger = logging.getLogger(__name__)
 

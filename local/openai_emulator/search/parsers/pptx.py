@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from .base import Section
-from .ooxml import Package, attribute, local, opened
+from local.openai_emulator.search.parsers.base import Section
+from local.openai_emulator.search.parsers.ooxml import Package, attribute, local, opened
 
 _PRESENTATION = "ppt/presentation.xml"
 

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import parse
-from .base import ParseError
+from local.openai_emulator.search.parsers import parse
+from local.openai_emulator.search.parsers.base import ParseError
 
 MEMORY_BYTES = 2 * 1024**3
 CPU_S = 60  # for one file
