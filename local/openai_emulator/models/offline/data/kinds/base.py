@@ -1,4 +1,4 @@
-"""What the kinds of questions share: the class `Kind`, pieces of pandas code, and the text of figures and groups."""
+"""The class `QuestionKind`, and what the kinds share: defaults, pandas expressions, the text of figures and groups."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def plain_title(title: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class QuestionKind:
     """One kind of question about a table.
 
     Attributes:

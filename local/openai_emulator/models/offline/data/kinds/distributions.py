@@ -10,7 +10,7 @@ from local.openai_emulator.models.offline.data import columns as cols
 from local.openai_emulator.models.offline.data.ask import Ask
 from local.openai_emulator.models.offline.data.columns import label
 from local.openai_emulator.models.offline.data.kinds.base import (
-    Kind,
+    QuestionKind,
     Result,
     filter_text,
     number,
@@ -212,7 +212,7 @@ def _outliers_sentence(ask: Ask, result: Result, table: Table) -> str:
     return lead + shown + f"\n\n{rest}"
 
 
-CORRELATE = Kind(
+CORRELATE = QuestionKind(
     name="correlate",
     phrases=r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b",
     complete=_complete_correlate,
@@ -222,7 +222,7 @@ CORRELATE = Kind(
     joins_itself=True,
     uses_scipy=True,
 )
-DISTRIBUTION = Kind(
+DISTRIBUTION = QuestionKind(
     name="distribution",
     phrases=(r"\bhistogram|\bdistribut|\bpercentiles?\b|\bquartiles?\b|\bbox ?plot|\bskew\w*|\bkurtosis|\bspread of\b"),
     complete=with_usual_measure,
@@ -232,7 +232,7 @@ DISTRIBUTION = Kind(
     joins_figures=True,
     always_charts=True,
 )
-NORMALITY = Kind(
+NORMALITY = QuestionKind(
     name="normality",
     phrases=r"\bnormal(?:ly|ity)?\b.*\bdistribut|\bnormality\b|\bnormal distribution|shapiro|kolmogorov",
     complete=_complete_normality,
@@ -241,7 +241,7 @@ NORMALITY = Kind(
     joins_itself=True,
     uses_scipy=True,
 )
-OUTLIERS = Kind(
+OUTLIERS = QuestionKind(
     name="outliers",
     phrases=r"\boutliers?\b|\banomal\w+|\bunusual\b|\bspikes?\b|\babnormal\b|\bodd values",
     complete=_complete_outliers,

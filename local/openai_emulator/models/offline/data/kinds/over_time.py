@@ -12,7 +12,7 @@ from local.openai_emulator.models.offline.data import columns as cols
 from local.openai_emulator.models.offline.data.ask import Ask
 from local.openai_emulator.models.offline.data.columns import label, unit
 from local.openai_emulator.models.offline.data.kinds.base import (
-    Kind,
+    QuestionKind,
     Result,
     date_column,
     date_text,
@@ -175,7 +175,7 @@ def _trend_sentence(ask: Ask, result: Result, table: Table) -> str:
     return f"Trend of {label(name)}{filter_text(ask)} ({span}):\n\n" + "\n".join(lines)
 
 
-PEAK = Kind(
+PEAK = QuestionKind(
     name="peak",
     phrases=(
         r"\b(?:peak|busiest|quietest|rush)\b.*\b(?:hours?|times?|days?|usage|traffic|load|periods?)\b|\bpeak\b"
@@ -185,7 +185,7 @@ PEAK = Kind(
     program=_peak_program,
     sentence=_peak_sentence,
 )
-TREND = Kind(
+TREND = QuestionKind(
     name="trend",
     phrases=(
         r"\btrends?\b|\bover time\b|\bover the (?:days?|weeks?|months?|years?)\b|\bdevelop\w*\b|"

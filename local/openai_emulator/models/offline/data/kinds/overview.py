@@ -6,7 +6,7 @@ from local.openai_emulator.models.offline.data.ask import Ask
 from local.openai_emulator.models.offline.data.columns import axis, label
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
-    Kind,
+    QuestionKind,
     Result,
     date_text,
     number,
@@ -61,7 +61,7 @@ def _describe_sentence(ask: Ask, result: Result, table: Table) -> str:
     )
 
 
-MISSING = Kind(
+MISSING = QuestionKind(
     name="missing",
     phrases=r"\bmissing\b|\bnulls?\b|\bnan\b|\bempty (?:values|cells)",
     program=_missing_program,
@@ -69,7 +69,7 @@ MISSING = Kind(
     needs_measure=False,
     joins_itself=True,
 )
-DESCRIBE = Kind(
+DESCRIBE = QuestionKind(
     name="describe",
     weak_phrases=(
         r"\bsummar\w+|\bdescribe\b|\boverview\b|\banaly[sz]\w+|\bstatistics\b|\bwhat(?:'s| is) in\b|\bwhich columns\b"

@@ -9,7 +9,7 @@ from local.openai_emulator.models.offline.data import charts
 from local.openai_emulator.models.offline.data.ask import Ask
 from local.openai_emulator.models.offline.data.columns import label
 from local.openai_emulator.models.offline.data.kinds.base import (
-    Kind,
+    QuestionKind,
     Result,
     figure_name,
     filter_text,
@@ -113,7 +113,7 @@ def _extreme_sentence(ask: Ask, result: Result, table: Table) -> str:
     return f"**{group_value(ask, key)}** has the {end} {what}: **{number(value, name)}**{others}."
 
 
-TOP = Kind(
+TOP = QuestionKind(
     name="top",
     phrases=(
         r"\b(?:top|bottom)\b|\b\d+ (?:highest|lowest|largest|smallest|biggest|slowest|fastest|best|"
@@ -123,7 +123,7 @@ TOP = Kind(
     program=_top_program,
     sentence=_top_sentence,
 )
-EXTREME = Kind(
+EXTREME = QuestionKind(
     name="extreme",
     phrases=(
         r"\bhighest\b|\blowest\b|\bmax(?:imum)?\b|\bmin(?:imum)?\b|\bslowest\b|\bfastest\b|\bworst\b|"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from local.openai_emulator.models.offline.data.kinds.base import Kind
+from local.openai_emulator.models.offline.data.kinds.base import QuestionKind
 from local.openai_emulator.models.offline.data.kinds.distributions import CORRELATE, DISTRIBUTION, NORMALITY, OUTLIERS
 from local.openai_emulator.models.offline.data.kinds.over_time import PEAK, TREND
 from local.openai_emulator.models.offline.data.kinds.overview import DESCRIBE, MISSING
@@ -38,7 +38,7 @@ _PATTERNS = tuple(
 )
 
 
-def kind_named(name: str) -> Kind:
+def kind_named(name: str) -> QuestionKind:
     """The kind of an ask, by `Ask.kind`."""
     return _BY_NAME[name]
 

@@ -14,7 +14,7 @@ from local.openai_emulator.models.offline.data.columns import label
 from local.openai_emulator.models.offline.data.kinds.base import (
     FIGURES,
     MOST_ROWS,
-    Kind,
+    QuestionKind,
     Result,
     figure_name,
     filter_text,
@@ -245,7 +245,7 @@ def _count_sentence(ask: Ask, result: Result, table: Table) -> str:
     return f"There are {lead}{different}:\n\n| {group[:1].upper()}{group[1:]} | Rows |\n|---|---:|\n" + "\n".join(lines)
 
 
-COUNT = Kind(
+COUNT = QuestionKind(
     name="count",
     phrases=(
         r"\b(?:how many|number of|count(?: of)?(?: the)?) "
@@ -258,7 +258,7 @@ COUNT = Kind(
     needs_measure=False,
     joins_figures=True,
 )
-COMPARE = Kind(
+COMPARE = QuestionKind(
     name="compare",
     phrases=r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b",
     complete=_complete_compare,
@@ -267,7 +267,7 @@ COMPARE = Kind(
     joins_figures=True,
     uses_scipy=True,
 )
-AGGREGATE = Kind(
+AGGREGATE = QuestionKind(
     name="aggregate",
     phrases=(
         r"\baverages?\b|\bmeans?\b|\bmedians?\b|\btotals?\b|\bsum\b|\bstandard deviations?\b|\bstd\b|"
