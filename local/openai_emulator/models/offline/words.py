@@ -1,4 +1,4 @@
-"""Words of questions and texts: taken apart, shortened to their stems, and set beside their synonyms."""
+"""The words of questions and texts: tokens, stems, stop words and synonyms."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ via want was we were what when where which while who whom whose why will with wi
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
-# Words that stand for one another in questions; a synonym counts less than the word itself.
+# Groups of words that are equivalent in questions. A synonym has a lower weight than the word itself (`extract`).
 _SYNONYMS = (
     "outage downtime incident unavailable",
     "cause reason why",
@@ -74,19 +74,19 @@ def words(text: str) -> list[str]:
 
 
 def terms(text: str) -> list[str]:
-    """The stems of the words that carry meaning, in order, each once."""
+    """The distinct stems of all words that are not stop words, in order."""
     text = _ASKS_MEANING.sub("", text)
     return list(dict.fromkeys(stem(word) for word in words(text) if word not in STOP_WORDS))
 
 
 def all_stems(text: str) -> list[str]:
-    """The stems of all words, in order; for looking words up in a text."""
+    """The stems of all words, in order."""
     return [stem(word) for word in words(text)]
 
 
 @cache
 def synonyms(term: str) -> frozenset[str]:
-    """Stems that may stand for this stem, itself not among them."""
+    """The stems of a stem's synonyms, without the stem itself."""
     groups = (frozenset(map(stem, group.split())) for group in _SYNONYMS)
     return frozenset().union(*(group for group in groups if term in group)) - {term}
 

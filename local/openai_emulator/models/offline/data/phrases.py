@@ -1,4 +1,4 @@
-"""The phrases that questions about data are made of, and what they ask for."""
+"""The phrases in questions about data, except those of the kinds: periods, figures, groups, counts."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _ADDITIVE = frozenset(
     )
 )
 _AVERAGED = frozenset(map(stem, ["avg", "average", "mean", "rate", "percent", "ratio", "median", "p95"]))
-# Sentences that say how to do it rather than what to do.
+# The start of sentences that say how to compute, not what.
 METHOD = re.compile(
     r"^\W*(?:\d+[.)]\s*)?(?:if|ignore|consider|assume|do not|don't|round|use|using|assess|report|"
     r"return|note|otherwise|the null|outliers? "
@@ -77,7 +77,7 @@ METHOD = re.compile(
 
 
 def additive(name: str) -> bool:
-    """Whether it makes sense to add this figure up."""
+    """Whether the sum of a column has a meaning: requests yes, error rates no."""
     stems = set(cols.name_stems(name))
     return bool(stems & _ADDITIVE) and not stems & _AVERAGED
 
@@ -93,6 +93,7 @@ def average_or_total(text: str) -> str:
 
 
 def count_in(text: str) -> int:
+    """The number in `top 3` or `5 highest`, at most 50; 5 without a number."""
     number = re.search(
         (
             r"\b(?:top|bottom|the)\s+(\d{1,3}|two|three|four|five|ten)\b|\b(\d{1,3})\s+(?:highest|lowest|"
@@ -108,7 +109,7 @@ def count_in(text: str) -> int:
 
 
 def is_low(text: str, measures: Sequence[Column]) -> bool:
-    """Whether the low end is asked for; "worst" and "best" depend on what a high figure means."""
+    """Whether a text asks for low values. "Worst" and "best" depend on whether high values of the measure are good."""
     good_high = bool(
         measures
         and {stem("availability"), stem("score"), stem("revenue"), stem("sales")}

@@ -1,6 +1,6 @@
-"""Writes the Python that carries a plan out. It prints its figures for a reader, and last as one line of JSON.
+"""Write the Python program of a plan. It prints its figures as tables, and in the last line as JSON.
 
-Names and values out of files and questions get into the code only through `repr`.
+Names and values from files and questions are inserted only with `repr`, so that they cannot inject code.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from local.openai_emulator.models.offline.data.profile import Table
 
 _END = '''\
 def plain(value):
-    """Numbers of numpy as numbers of Python, dates as text."""
+    """Convert numpy numbers to Python numbers, and dates to text."""
     return value.item() if hasattr(value, "item") else str(value)
 
 
@@ -25,8 +25,8 @@ def analysis_code(plan: Plan, *, careful: bool = False) -> str:
     """The program for a plan.
 
     Args:
-        careful: The second try, after the plain program failed: figures and dates that cannot be read are left out,
-            and one ask that fails does not stop the others.
+        careful: For the second attempt, after the first program failed: values that cannot be parsed as numbers or
+            dates become missing, and an ask that fails does not stop the others.
     """
     parts = [_opening(plan, careful=careful)]
     for number, ask in enumerate(plan.asks, start=1):
@@ -89,6 +89,6 @@ def _rows(ask: Ask, table: Table) -> list[str]:
     conditions = [
         f"({f.expression})" if f.expression[0] != "(" or "|" in f.expression else f.expression for f in ask.filters
     ]
-    if ask.of_winner:
+    if ask.only_best_group:
         conditions.append("(df[winner_column] == winner)")
     return [f"data = df[{' & '.join(conditions)}]" if conditions else "data = df"]

@@ -19,7 +19,7 @@ from local.openai_emulator.models.offline.words import joined
 
 Result = Mapping[str, Any]  # the entry of one ask in the JSON that the program prints
 MOST_ROWS = 31  # of a table in an answer
-_PERIOD_KEYS = {
+PERIOD_KEYS = {
     "hour": "{0}.dt.hour",
     "weekday": "{0}.dt.day_name()",
     "weekend": '{0}.dt.day_of_week.ge(5).map({{True: "weekend", False: "weekday"}})',
@@ -115,7 +115,7 @@ def date_column(table: Table) -> str:
 def group_key(ask: Ask, table: Table) -> str:
     """The pandas expression that groups the rows of `data`; empty when the ask has no groups."""
     if ask.period and date_column(table):
-        return _PERIOD_KEYS[ask.period].format(f"data[{date_column(table)!r}]", date_column(table))
+        return PERIOD_KEYS[ask.period].format(f"data[{date_column(table)!r}]", date_column(table))
     return f"data[{ask.by!r}]" if ask.by else ""
 
 

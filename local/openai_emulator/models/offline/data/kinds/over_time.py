@@ -93,7 +93,7 @@ def _peak_sentence(ask: Ask, result: Result, table: Table) -> str:
 
 
 def _per(ask: Ask, table: Table) -> str:
-    """` per server`, when each moment has a row for every server and the average is over these rows."""
+    """` per server`, if every time has one row for each server: then the average is that of one server."""
     date = table.column(date_column(table))
     for column in table.of_kind("text"):
         single = any(f.column == column.name and len(f.values) == 1 for f in ask.filters)
@@ -140,7 +140,7 @@ def _trend_program(ask: Ask, table: Table) -> list[str]:
 
 
 def grain_of(ask: Ask, table: Table) -> str:
-    """The stretch of time that one point of a line stands for: a pandas frequency."""
+    """The period of one point of the line, as a pandas frequency."""
     column = table.column(date_column(table))
     if column is None:
         return "D"

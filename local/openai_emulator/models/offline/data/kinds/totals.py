@@ -44,7 +44,7 @@ def _complete_aggregate(ask: Ask, text: str, table: Table) -> Ask:
 
 
 def _complete_compare(ask: Ask, text: str, table: Table) -> Ask:
-    """Groups to compare: the named ones, else a category, else the months."""
+    """Compare the values, weeks, months or days that the text names, else the groups of the first category."""
     ask = _all_measures(with_total(ask, text), table)
     if re.search(r"\bweekends?\b", text, re.IGNORECASE) and table.of_kind("date"):
         others = tuple(f for f in ask.filters if f.words not in ("at weekends", "on weekdays"))
@@ -143,7 +143,7 @@ def _column_head(column: str) -> str:
 
 
 def _remark(ask: Ask, groups: Mapping[str, Mapping[str, float]], columns: list[str]) -> str:
-    """Which group has the most, which the least."""
+    """A sentence about the groups with the highest and the lowest figure."""
     if len(groups) < 2 or not columns or len(columns) > 2:
         return ""
     name = columns[0].rpartition("|")[0]
