@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local.openai_emulator.agent.conversation import Event, Prompt, Ran, Said, Searched
+from local.openai_emulator.models.offline.data.kinds.overview import DESCRIBE
 from local.openai_emulator.models.offline.data.kinds.registry import kind_of
 from local.openai_emulator.models.offline.data.profile import is_data
 from local.openai_emulator.models.offline.words import terms, words
@@ -27,22 +28,6 @@ _DOCUMENT_WORDS = re.compile(
     r"according to|says?|sla|runbooks?|lessons?|root causes?|escalat\w*|contract|best practices?|"
     r"objectives?|allowed|required|why|who)\b",
     re.IGNORECASE,
-)
-_COMPUTES = frozenset(
-    [
-        "aggregate",
-        "peak",
-        "trend",
-        "top",
-        "correlate",
-        "compare",
-        "distribution",
-        "outliers",
-        "extreme",
-        "count",
-        "missing",
-        "normality",
-    ]
 )
 _FOLLOW_UP = re.compile(
     r"^(?:and|but|so|also|then|what about|how about|now)\b|\b(?:it|its|that|this|those|these|they|"
@@ -118,7 +103,7 @@ def need_of(question: Question, prompt: Prompt) -> Need:
     text = question.text
     data = len(set(map(str.lower, _DATA_WORDS.findall(text)))) + _filename_words(text, names)
     document = len(set(map(str.lower, _DOCUMENT_WORDS.findall(text))))
-    computes = kind_of(text) in _COMPUTES
+    computes = kind_of(text) not in ("", DESCRIBE.name)
     if question.is_follow_up and not document and (question.last_was_data or data):
         return (
             Need(data=True)

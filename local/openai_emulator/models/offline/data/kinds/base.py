@@ -45,7 +45,7 @@ def unchanged(ask: Ask, text: str, table: Table) -> Ask:
     return ask
 
 
-def chart_title(ask: Ask, result: Result) -> str:
+def usual_chart_title(ask: Ask, result: Result) -> str:
     """The chart's title with its first figure: `Response time by server, daily average`."""
     return plain_title(charts.title(ask, how=ask.how[0], grain=str(result.get("grain", ""))))
 
@@ -81,7 +81,7 @@ class QuestionKind:
     complete: Callable[[Ask, str, Table], Ask] = unchanged
     program: Callable[[Ask, Table], Sequence[str]]
     sentence: Callable[[Ask, Result, Table], str]
-    chart_title: Callable[[Ask, Result], str] = chart_title
+    chart_title: Callable[[Ask, Result], str] = usual_chart_title
     needs_measure: bool = True
     joins_figures: bool = False
     joins_itself: bool = False
