@@ -1,10 +1,10 @@
-"""How many closed questions about data the built-in model answers right: `python bench/dabench.py [--limit N] [-v]`.
+"""How many questions about data the built-in model answers correctly: `python -m bench.dabench [--limit N] [-v]`.
 
-The questions are the dev set of InfiAgent-DABench (https://github.com/InfiAgent/InfiAgent, Apache-2.0), read from
-`../shared/data/dabench` where that is present. Each is put to the model with its constraints, and the model's code runs
-in the emulator's sandbox. The answer is free text, not DABench's `@name[value]` form, so a question counts as right
-when *every* expected value stands in it: figures as rounded in the label, words and lists word for word. A figure may
-stand there by chance, and a yes/no verdict in other words counts as wrong; take the share as an estimate.
+The questions are from the dev set of InfiAgent-DABench (https://github.com/InfiAgent/InfiAgent, Apache-2.0), read from
+`../shared/data/dabench`. The model gets each question with its constraints; its code runs in the emulator's sandbox.
+The answer is free text, not DABench's `@name[value]` format, so a question counts as correct when the text contains
+*every* expected value: figures rounded as in the label, words and lists verbatim. The share is an estimate: a text can
+contain a figure by chance, and a yes or no in other words counts as wrong.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 async def answer(case: Case, sandbox: Sandbox) -> str:
-    """What the model says in the end; its code has run in a session of its own."""
+    """The model's answer. Each question gets a sandbox session of its own."""
     session = await sandbox.open()
     try:
         await session.put(case.table.name, case.table)
@@ -93,14 +93,14 @@ async def _converse(case: Case, session: Session) -> str:
 
 
 def is_right(text: str, expected: tuple[tuple[str, str], ...]) -> bool:
-    return all(_stands(value.strip(), text) for _, value in expected)
+    return all(_contains(text, value.strip()) for _, value in expected)
 
 
-def _stands(value: str, text: str) -> bool:
+def _contains(text: str, value: str) -> bool:
     if not value:  # an empty list
         return bool(re.search(r"\*\*0\*\*|\bno\b|\bnone\b", text, re.IGNORECASE))
     if "," in value and not re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", value):
-        return all(_stands(part.strip(), text) for part in value.split(","))
+        return all(_contains(text, part.strip()) for part in value.split(","))
     number = value.replace(",", "")
     if not re.fullmatch(_NUMBER, number):
         return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text, re.IGNORECASE) is not None
@@ -112,10 +112,11 @@ def _stands(value: str, text: str) -> bool:
 async def main() -> None:
     arguments = argparse.ArgumentParser(description="The built-in model on InfiAgent-DABench")
     arguments.add_argument("--limit", type=int, default=None)
-    arguments.add_argument("-v", "--verbose", action="store_true", help="print the answers that are wrong")
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, too")
+    arguments.add_argument("-v", "--verbose", action="store_true", help="print the wrong answers")
     options = arguments.parse_args()
     if not DATA.exists():
-        print(f"skipped: {DATA} is not there")
+        print(f"skipped: {DATA} does not exist")
         return
     asked, right = Counter[str](), Counter[str]()
     sandbox = Sandbox()
@@ -130,9 +131,13 @@ async def main() -> None:
     finally:
         await sandbox.close()
     print(f"{'level':<8}{'right':>8}{'asked':>8}{'share':>8}")
+    rows = []
     for level in (*sorted(asked, key=["easy", "medium", "hard"].index), "all"):
         n, of = (right.total(), asked.total()) if level == "all" else (right[level], asked[level])
         print(f"{level:<8}{n:>8}{of:>8}{n / of:>8.0%}")
+        rows.append({"level": level, "right": n, "asked": of})
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

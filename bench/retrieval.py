@@ -1,10 +1,10 @@
-"""How well and how fast file search finds things: `python -m bench.retrieval [--json FILE]`.
+"""Quality and speed of file search: `python -m bench.retrieval [--json FILE]`.
 
-* cranfield: 1,400 abstracts, 225 questions with judgements; each abstract is a file.
-* contoso: 6 PDFs, 50 questions with the pages that answer them. "held" counts a page when one of the first k passages
-  holds a good part of it; "named" when a passage carries its page number, as a citation would show it.
-* telling apart: how surely the best score tells questions the files answer from questions they do not
-  (contoso's questions against cranfield's, asked of the contoso files).
+* cranfield: 1,400 abstracts, each a file; 225 questions with relevance judgements.
+* contoso: 6 PDFs, 50 questions with the pages that answer them. "pages held @k": one of the first k passages contains
+  a large part of the page; "pages named @k": one of them has the page's number, which a citation would show.
+* separation: how well the best score separates questions that the files answer from questions that they do not answer
+  (contoso's questions and cranfield's questions, both asked of the contoso files).
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from local.openai_emulator.search.parsers import parse
 from local.openai_emulator.search.passage import Passage
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data"
-HELD_SHARE = 0.3  # of a page's long lines that a passage must repeat to hold the page
+CONTAINED_SHARE = 0.3  # of a page's long lines; a passage with this share contains the page
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Measurement:
     data: str
     measure: str
     value: float
-    anchor: float | None = None  # the same measure in the feasibility study
+    anchor: float | None = None  # the value in the feasibility study
 
 
-async def cranfield(index: Index, folder: Path) -> list[Row]:
+async def cranfield(index: Index, folder: Path) -> list[Measurement]:
     documents = _cranfield_documents(folder)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
@@ -58,14 +58,14 @@ async def cranfield(index: Index, folder: Path) -> list[Row]:
         recall.append(len(set(found) & judged[str(ordinal)]) / len(judged[str(ordinal)]))
         times_ms.append(spent_ms)
     return [
-        Row(data="cranfield", measure="nDCG@10", value=statistics.mean(ndcg), anchor=0.404),
-        Row(data="cranfield", measure="recall@10", value=statistics.mean(recall)),
-        Row(data="cranfield", measure="search p50 ms", value=statistics.median(times_ms)),
-        Row(data="cranfield", measure="files added a second", value=len(documents) / added_s),
+        Measurement(data="cranfield", measure="nDCG@10", value=statistics.mean(ndcg), anchor=0.404),
+        Measurement(data="cranfield", measure="recall@10", value=statistics.mean(recall)),
+        Measurement(data="cranfield", measure="search p50 ms", value=statistics.median(times_ms)),
+        Measurement(data="cranfield", measure="files added a second", value=len(documents) / added_s),
     ]
 
 
-async def contoso(index: Index, folder: Path) -> list[Row]:
+async def contoso(index: Index, folder: Path) -> list[Measurement]:
     for path in sorted(folder.glob("*.pdf")):
         await _add(index, "contoso", path)
     pages = {path.name: {s.page: s.text for s in parse(path, path.name)} for path in sorted(folder.glob("*.pdf"))}
@@ -79,32 +79,33 @@ async def contoso(index: Index, folder: Path) -> list[Row]:
         wanted = {(page["file"], page["page"]) for page in item["relevant"]}
         for k in (3, 5, 20):
             first = passages[:k]
-            hits = [any(p.filename == f and _holds(p.text, pages[f][n]) for p in first) for f, n in wanted]
+            hits = [any(p.filename == f and _contains_page(p.text, pages[f][n]) for p in first) for f, n in wanted]
             held[k].append(statistics.mean(hits))
             named[k].append(len({(p.filename, p.page) for p in first} & wanted) / len(wanted))
     anchors = {3: 0.45, 5: 0.53, 20: 0.76}
     return [
         *(
-            Row(data="contoso", measure=f"pages held @{k}", value=statistics.mean(held[k]), anchor=anchors[k])
+            Measurement(data="contoso", measure=f"pages held @{k}", value=statistics.mean(held[k]), anchor=anchors[k])
             for k in held
         ),
-        *(Row(data="contoso", measure=f"pages named @{k}", value=statistics.mean(named[k])) for k in named),
-        Row(data="contoso", measure="search p50 ms", value=statistics.median(times_ms)),
+        *(Measurement(data="contoso", measure=f"pages named @{k}", value=statistics.mean(named[k])) for k in named),
+        Measurement(data="contoso", measure="search p50 ms", value=statistics.median(times_ms)),
     ]
 
 
-async def telling_apart(index: Index, cranfield_folder: Path, contoso_folder: Path) -> list[Row]:
+async def separation(index: Index, cranfield_folder: Path, contoso_folder: Path) -> list[Measurement]:
     lines = (contoso_folder / "questions_pages.jsonl").read_text("utf-8").splitlines()
     answered = [await _best(index, json.loads(line)["question"]) for line in lines]
-    strange = [await _best(index, question) for question in _cranfield_questions(cranfield_folder)]
-    pairs = [(a > s) + 0.5 * (a == s) for a in answered for s in strange]
-    return [
-        Row(data="telling apart", measure="AUC of best score", value=statistics.mean(pairs)),
-        Row(data="telling apart", measure="answered: p10 of best score", value=statistics.quantiles(answered, n=10)[0]),
-        Row(data="telling apart", measure="answered: median", value=statistics.median(answered)),
-        Row(data="telling apart", measure="strange: median", value=statistics.median(strange)),
-        Row(data="telling apart", measure="strange: p90", value=statistics.quantiles(strange, n=10)[-1]),
-    ]
+    unanswered = [await _best(index, question) for question in _cranfield_questions(cranfield_folder)]
+    pairs = [(a > s) + 0.5 * (a == s) for a in answered for s in unanswered]
+    figures = {
+        "AUC of best score": statistics.mean(pairs),
+        "answered: p10 of best score": statistics.quantiles(answered, n=10)[0],
+        "answered: median": statistics.median(answered),
+        "unanswered: median": statistics.median(unanswered),
+        "unanswered: p90": statistics.quantiles(unanswered, n=10)[-1],
+    }
+    return [Measurement(data="separation", measure=name, value=value) for name, value in figures.items()]
 
 
 async def _best(index: Index, question: str) -> float:
@@ -117,7 +118,7 @@ async def _add(index: Index, store_id: str, path: Path) -> None:
 
 
 async def _bounded(additions: object) -> None:
-    """Eight files under way at a time, as a busy server would have."""
+    """Add eight files at a time, like a busy server."""
     pending = iter(additions)  # type: ignore[call-overload]
 
     async def work() -> None:
@@ -133,9 +134,9 @@ async def _timed(index: Index, store_id: str, question: str, *, limit: int) -> t
     return passages, 1000 * (time.perf_counter() - started)
 
 
-def _holds(passage: str, page: str) -> bool:
+def _contains_page(passage: str, page: str) -> bool:
     lines = [line.strip() for line in page.splitlines() if len(line.strip()) >= 30]
-    return bool(lines) and sum(line in passage for line in lines) >= HELD_SHARE * len(lines)
+    return bool(lines) and sum(line in passage for line in lines) >= CONTAINED_SHARE * len(lines)
 
 
 def _ndcg(found: Sequence[str], relevant: set[str], k: int = 10) -> float:
@@ -154,7 +155,7 @@ def _cranfield_documents(folder: Path) -> Mapping[str, str]:
 
 
 def _cranfield_questions(folder: Path) -> list[str]:
-    """In file order: the i-th is number i of the judgements, whatever `num` says."""
+    """In file order: the i-th question is number i in the judgements; its `num` is not."""
     root = ElementTree.parse(folder / "cran.qry.xml").getroot()
     return [" ".join((top.findtext("title") or "").split()) for top in root.iter("top")]
 
@@ -168,8 +169,8 @@ def _cranfield_judgements(folder: Path) -> dict[str, set[str]]:
     return judged
 
 
-async def _measure() -> list[Row]:
-    rows: list[Row] = []
+async def _measure() -> list[Measurement]:
+    rows: list[Measurement] = []
     with tempfile.TemporaryDirectory() as scratch:
         index = Index(Path(scratch, "index.sqlite"))
         try:
@@ -179,7 +180,7 @@ async def _measure() -> list[Row]:
             if (DATA / "contoso").is_dir():
                 rows += await contoso(index, DATA / "contoso")
             if rows and (DATA / "cranfield").is_dir() and (DATA / "contoso").is_dir():
-                rows += await telling_apart(index, DATA / "cranfield", DATA / "contoso")
+                rows += await separation(index, DATA / "cranfield", DATA / "contoso")
         finally:
             await index.close()
     return rows
@@ -187,11 +188,11 @@ async def _measure() -> list[Row]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    options.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, too")
     arguments = options.parse_args()
     rows = asyncio.run(_measure())
     if not rows:
-        sys.exit("The data sets cranfield and contoso are not here; nothing was measured.")
+        sys.exit("The data sets cranfield and contoso do not exist; nothing was measured.")
     for row in rows:
         anchor = "" if row.anchor is None else f"   (study {row.anchor:.3f})"
         print(f"{row.data:14} {row.measure:28} {row.value:8.3f}{anchor}")

@@ -1,4 +1,4 @@
-"""How long a code interpreter session takes: `python -m bench.sandbox [--rounds N] [--json FILE]`."""
+"""Times of a code interpreter session: `python -m bench.sandbox [--rounds N] [--json FILE]`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CHART = "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2])\nplt.show()"
 
 
 async def timed(work: Awaitable[object]) -> float:
-    """Milliseconds."""
+    """The duration in milliseconds."""
     began = time.perf_counter()
     await work
     return (time.perf_counter() - began) * 1000
 
 
 async def measure(rounds: int) -> dict[str, list[float]]:
-    """Every figure in ms, one a round."""
+    """The durations in ms by name, one per round."""
     sandbox = Sandbox()
     found: dict[str, list[float]] = {"start, proof of isolation included": [await timed(sandbox.start())]}
     for _ in range(rounds):
@@ -36,11 +36,11 @@ async def measure(rounds: int) -> dict[str, list[float]]:
         found.setdefault("next chart", []).append(await timed(session.run(CHART)))
         found.setdefault("close", []).append(await timed(session.close()))
         began = time.perf_counter()
-        session = await sandbox.open()  # waits for the spare, or takes it
+        session = await sandbox.open()  # takes the spare session, or waits for it
         if round_is_cold := (time.perf_counter() - began) > 0.05:
             found.setdefault("open, spare not ready yet", []).append((time.perf_counter() - began) * 1000)
         await session.close()
-        await asyncio.sleep(3 if round_is_cold else 0)  # until a spare stands again
+        await asyncio.sleep(3 if round_is_cold else 0)  # until the next spare session is ready
     await sandbox.close()
     return found
 

@@ -1,7 +1,8 @@
-"""Cut a document into overlapping chunks of so many tokens, where possible at the end of a paragraph or sentence.
+"""Split a document into overlapping chunks, if possible at the end of a paragraph or sentence.
 
-The text is cut into pieces (sentences, table rows, code lines), each with the strength of the break behind it. A chunk
-is a run of pieces; the next one starts again some pieces before its end. Nothing but outer white space is lost.
+The text is split into pieces (sentences, table rows, lines of code). The strength of a piece says how good a chunk
+boundary its end is. A chunk is a sequence of pieces; the next chunk repeats its last pieces. Only leading and trailing
+white space of chunks is lost.
 """
 
 from __future__ import annotations
@@ -10,23 +11,23 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from . import tokens
-from .parsers import ParseError, Section
+from local.openai_emulator.search import tokens
+from local.openai_emulator.search.parsers import ParseError, Section
 
-# How good a place to cut is, behind a piece
+# Strengths of a piece's end, the weakest first.
 _NONE, _WORD, _SENTENCE, _LINE, _PARAGRAPH, _SECTION = range(6)
 
 MAX_PIECE_CHARS = 1000
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n\s*")
 _SENTENCE_END = re.compile(r"[.!?…][\"'»”’)\]]*\s+|[。！？]+[」』”]*\s*")
 _TABLE_ROW = re.compile(r"\t| \| ")
-_EARLIEST_END = 0.7  # of max_tokens: a chunk may end this early for the sake of a better break
-_LATEST_START = 0.5  # of overlap_tokens: the overlap may shrink to this for the sake of a better start
+_EARLIEST_END = 0.7  # of max_tokens: a chunk of at least this size may end at a stronger boundary
+_LATEST_START = 0.5  # of overlap_tokens: the overlap may be this short to start at a stronger boundary
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """`page` is the one that holds the largest part of the text."""
+    """A part of a document. `page` is the page with the largest part of the text."""
 
     text: str
     tokens: int
@@ -37,7 +38,7 @@ class Chunk:
 class _Piece:
     text: str
     tokens: int
-    strength: int  # of the break behind it
+    strength: int  # of the boundary at its end
     page: int | None
 
 
@@ -48,17 +49,17 @@ def split(
     overlap_tokens: int = 400,
     max_file_tokens: int | None = None,
 ) -> list[Chunk]:
-    """Chunks of at most `max_tokens`, each repeating about `overlap_tokens` of the one before.
+    """Chunks of at most `max_tokens` tokens; each repeats about `overlap_tokens` tokens of the previous one.
 
     Raises:
-        ParseError: there are more than `max_file_tokens` in all, overlaps not counted.
+        ParseError: the file has more than `max_file_tokens` tokens, without the overlaps.
         ValueError: `overlap_tokens` is more than half of `max_tokens`.
     """
     if not 0 <= overlap_tokens <= max_tokens // 2:
         raise ValueError("The overlap must not be more than half of the chunk size.")
     pieces = list(_pieces(sections, max_tokens))
     if max_file_tokens is not None and sum(piece.tokens for piece in pieces) > max_file_tokens:
-        message = f"This file holds more than {max_file_tokens:,} tokens, the most a file in a vector store may have."
+        message = f"This file has more than {max_file_tokens:,} tokens, the limit of a file in a vector store."
         raise ParseError("invalid_file", message)
     chunks = []
     start = 0
@@ -80,7 +81,7 @@ def _chunk(pieces: Sequence[_Piece]) -> Chunk:
 
 
 def _end(pieces: Sequence[_Piece], start: int, max_tokens: int) -> int:
-    """Index behind the chunk's last piece: the best break in its last part, the latest of equals."""
+    """The index after the chunk's last piece: the strongest boundary in its last part, the last of equal ones."""
     total, best, strongest = 0, start + 1, -1
     for index in range(start, len(pieces)):
         total += pieces[index].tokens
@@ -96,7 +97,7 @@ def _end(pieces: Sequence[_Piece], start: int, max_tokens: int) -> int:
 
 
 def _next_start(pieces: Sequence[_Piece], start: int, end: int, overlap_tokens: int) -> int:
-    """Where the next chunk starts: behind the best break within the overlap, the earliest of equals."""
+    """The first piece of the next chunk: after the strongest boundary in the overlap, the first of equal ones."""
     total, best, strongest = 0, end, -1
     for index in range(end - 1, start, -1):
         total += pieces[index].tokens
@@ -116,7 +117,7 @@ def _pieces(sections: Sequence[Section], max_tokens: int) -> Iterator[_Piece]:
 
 def _section_pieces(section: Section) -> Iterator[tuple[str, int, int | None]]:
     if section.heading:
-        yield section.heading + "\n\n", _NONE, section.page  # a heading stays with what follows
+        yield section.heading + "\n\n", _NONE, section.page  # no chunk ends between a heading and its text
     found = [(text, strength) for text, strength in _cut(section.text) if text]
     for index, (text, strength) in enumerate(found):
         last = index == len(found) - 1
@@ -145,7 +146,7 @@ def _parts(text: str, ends: re.Pattern[str], strength: int, *, last: int | None 
 
 
 def _short(text: str, strength: int) -> Iterator[tuple[str, int]]:
-    """Cut what is longer than MAX_PIECE_CHARS, at white space where there is some."""
+    """Split text longer than MAX_PIECE_CHARS, at a space if it has one."""
     start = 0
     while len(text) - start > MAX_PIECE_CHARS:
         space = text.rfind(" ", start, start + MAX_PIECE_CHARS)
@@ -156,7 +157,7 @@ def _short(text: str, strength: int) -> Iterator[tuple[str, int]]:
 
 
 def _fitting(piece: _Piece, max_tokens: int) -> Iterator[_Piece]:
-    """Halve a piece until it fits."""
+    """Halve a piece until it has at most `max_tokens`."""
     if piece.tokens <= max_tokens or len(piece.text) == 1:
         yield piece
         return

@@ -1,4 +1,4 @@
-"""Sentence vectors from weights that ship inside a wheel (wordllama, 256 dimensions), so nothing is downloaded."""
+"""Sentence vectors of 256 dimensions from wordllama, whose wheel contains the weights: nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from wordllama.inference import WordLlamaInference  # type: ignore[import-untyped]
 
-Vectors = NDArray[np.float32]  # one unit vector a row
+Vectors = NDArray[np.float32]  # one unit vector per row
 DIMENSIONS = 256
 
 _lock = threading.Lock()
@@ -22,7 +22,7 @@ _model: WordLlamaInference | None = None
 
 
 def load() -> WordLlamaInference:
-    """The model, loaded on first use (about 0.35 s); any thread may call."""
+    """The model; the first call loads it (about 0.35 s). Thread-safe."""
     global _model
     with _lock:
         if _model is None:
@@ -31,13 +31,13 @@ def load() -> WordLlamaInference:
 
 
 def embed(texts: Sequence[str]) -> Vectors:
-    """Unit vectors, one row a text; a text without a single known token gives zeros."""
+    """One unit vector per text; zeros for a text without a known token."""
     if not texts:
         return np.zeros((0, DIMENSIONS), dtype=np.float32)
     model = load()
-    # Texts of like length share a batch: the model pads each batch to its longest text.
+    # Sorted by length, because the model pads each batch to its longest text.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    with _lock:  # one caller at a time: the threads of two would only fight for the same cores
+    with _lock:  # one caller at a time: the model uses all cores
         pooled = np.asarray(model.embed([texts[i] for i in order], norm=False), dtype=np.float32)
     vectors = np.empty_like(pooled)
     vectors[order] = pooled
@@ -53,6 +53,6 @@ def _load() -> WordLlamaInference:
 
     root.setLevel(level)  # wordllama calls logging.basicConfig() when it is imported
     root.handlers[:] = handlers
-    # Without cache_dir, load() looks for the tokenizer in the wrong folder and then asks Hugging Face.
+    # Without cache_dir, load() does not find the tokenizer in the wheel and tries to download it from Hugging Face.
     folder = Path(wordllama.__file__).parent
     return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)

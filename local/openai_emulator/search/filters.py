@@ -1,4 +1,4 @@
-"""Attribute filters of file search: the OpenAI filter object, checked once and then applied to a file's attributes.
+"""Attribute filters of file search: validate an OpenAI filter object and apply it to the attributes of files.
 
 Source: https://platform.openai.com/docs/guides/retrieval#attribute-filtering
 """
@@ -27,10 +27,10 @@ _MEMBER = ("in", "nin")
 def compile_filter(filters: Mapping[str, Any]) -> Matches:
     """Turn a filter object into a predicate.
 
-    A file that lacks the key matches only `ne` and `nin`; values of different types are never equal nor ordered.
+    A file without the key matches only `ne` and `nin`. Values of different types are neither equal nor ordered.
 
     Raises:
-        ValueError: the object is malformed; the message is a sentence for the caller.
+        ValueError: the object is malformed; the message is for the API's caller.
     """
     return _compile(filters, depth=0)
 

@@ -1,6 +1,6 @@
-"""One index for all vector stores: parse, chunk, embed, keep and search files; one SQLite file.
+"""The search index of all vector stores, in one SQLite file: parses, chunks, embeds, stores and searches files.
 
-Slow work (parsing, embedding) happens in threads and child processes; the tables are touched under one lock.
+Parsing and embedding run in threads and child processes. One lock protects the tables and the vector cache.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import embeddings
-from .chunks import Chunk, split
-from .embeddings import Vectors
-from .filters import Attributes, Matches, compile_filter
-from .parsers.pool import ParserPool
-from .passage import Passage
-from .ranking import Query, rank
-from .tables import StoredFile, Tables
-from .vectors import Block, VectorCache
-from .words import query_words, windows
+from local.openai_emulator.search import embeddings
+from local.openai_emulator.search.chunks import Chunk, split
+from local.openai_emulator.search.embeddings import Vectors
+from local.openai_emulator.search.filters import Attributes, Matches, compile_filter
+from local.openai_emulator.search.parsers.pool import ParserPool
+from local.openai_emulator.search.passage import Passage
+from local.openai_emulator.search.ranking import Query, rank
+from local.openai_emulator.search.tables import StoredFile, Tables
+from local.openai_emulator.search.vectors import Block, VectorCache
+from local.openai_emulator.search.words import query_words, windows
 
 T = TypeVar("T")
 
-VECTOR_HITS = 60  # chunks that the vectors hand to the ranking, a query
+VECTOR_HITS = 60  # chunks per query that the vector search returns to the ranking
 
 
 @dataclass(eq=False, kw_only=True)
 class _Addition:
-    """An `add` under way; cancelled when its file or store is removed, or added anew, meanwhile."""
+    """An `add` in progress. It is cancelled when its file or store is removed, or the file is added again."""
 
     store_id: str
     file_id: str
@@ -45,12 +45,15 @@ class _Addition:
 
 
 class Index:
-    """Its methods never block the event loop, and may be called from any loop."""
+    """The methods do not block the event loop, and can be called from any event loop."""
 
     def __init__(self, path: Path | None, *, workers: int = 2, max_file_tokens: int | None = None) -> None:
-        """Open or create the index at `path`; None keeps it in memory. `workers` files are added at a time.
+        """Open or create the index.
 
-        A file of more than `max_file_tokens` is refused.
+        Args:
+            path: The SQLite file; None for an index in memory.
+            workers: How many files are added at the same time.
+            max_file_tokens: `add` refuses files with more tokens; None for no limit.
         """
         self._tables = Tables(path)
         self._max_file_tokens = max_file_tokens
@@ -62,7 +65,7 @@ class Index:
         self._rest = ThreadPoolExecutor(2, thread_name_prefix="index")
 
     async def warm(self) -> None:
-        """Load the vectors' weights and start a parser ahead of the first file (about 0.5 s). Optional."""
+        """Load the embedding model and start a parser before the first file arrives (about 0.5 s). Optional."""
         await _in(self._adding, self._parsers.warm)
         await _in(self._adding, embeddings.load)
 
@@ -77,15 +80,15 @@ class Index:
         max_tokens: int = 800,
         overlap_tokens: int = 400,
     ) -> int:
-        """Parse, chunk, embed and index one file; replaces what it had in this store once the new is ready.
+        """Parse, chunk, embed and index one file. Its old chunks in this store are found until the new ones are ready.
 
-        When the file or its store is removed meanwhile, or the file added anew, nothing is written.
+        Nothing is written if the file or its store is removed, or the file is added again, before this call ends.
 
         Returns:
-            The bytes its text and vectors take.
+            The size of its text and vectors in bytes.
 
         Raises:
-            ParseError: the file's own fault; nothing was changed.
+            ParseError: the file cannot be searched; the index is unchanged.
             ValueError: `overlap_tokens` is more than half of `max_tokens`.
         """
         addition = _Addition(
@@ -100,20 +103,20 @@ class Index:
             self._additions.discard(addition)
 
     async def remove(self, store_id: str, file_id: str) -> None:
-        """Forget a file of a store; no error when it is not there."""
+        """Remove a file from a store; no error if it does not exist."""
         await _in(self._rest, lambda: self._remove(store_id, file_id))
 
     async def remove_store(self, store_id: str) -> None:
-        """Forget a store and all its files; no error when it is not there."""
+        """Remove a store and all its files; no error if it does not exist."""
         await _in(self._rest, lambda: self._remove(store_id, None))
 
     async def update_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> None:
-        """Replace a file's attributes; no error when it is not there."""
+        """Replace a file's attributes; no error if it does not exist."""
         new = dict(attributes)
         await _in(self._rest, lambda: self._update_attributes(store_id, file_id, new))
 
     async def chunks(self, store_id: str, file_id: str) -> list[Chunk]:
-        """A file's chunks in order; empty when it is not there."""
+        """A file's chunks in order; empty if it does not exist."""
         return await _in(self._rest, lambda: self._chunks(store_id, file_id))
 
     async def search(
@@ -125,7 +128,7 @@ class Index:
         filters: Mapping[str, Any] | None = None,
         score_threshold: float = 0.0,
     ) -> list[Passage]:
-        """The passages that fit any of the queries best, best first. What a score means is told in `ranking`.
+        """The passages most relevant to any of the queries, best first. See `ranking` for the scores.
 
         Raises:
             ValueError: the filter is malformed.
@@ -138,7 +141,7 @@ class Index:
         return [passage for passage in found if passage.score >= score_threshold]
 
     async def close(self) -> None:
-        """Close the database and end the parsers; a file that is being parsed is finished first."""
+        """Finish the file that is being parsed, end the parsers and close the database."""
         await asyncio.to_thread(self._adding.shutdown, cancel_futures=True)
         await asyncio.to_thread(self._rest.shutdown)
         await asyncio.to_thread(self._parsers.close)
@@ -177,7 +180,7 @@ class Index:
                 with self._tables.transaction():
                     yield
             except BaseException:
-                self._vectors.clear()  # they may be ahead of the tables now
+                self._vectors.clear()  # the cache can contain changes that the database rolled back
                 raise
 
     def _cancel(self, store_id: str, file_id: str | None) -> None:
@@ -198,7 +201,7 @@ class Index:
             self._vectors.drop(file.store_key, file.key)
 
     def _stored(self, store_id: str, file_id: str | None) -> list[StoredFile]:
-        """The file if it is there; all files of the store for None."""
+        """The file, if it exists; all files of the store if `file_id` is None."""
         if file_id is None:
             return self._tables.files(self._tables.store_keys([store_id]))
         file = self._tables.file(store_id, file_id)
@@ -227,7 +230,7 @@ class Index:
             counts = [self._tables.counts(query_words(query), stores) for query in queries]
             n_chunks = len(block.chunk_ids)
             ids = {found for part in counts for found in self._tables.search(part, n_chunks, stores, only)}
-        similarities = block.similarities(targets)  # the long part at many chunks, so outside the lock
+        similarities = block.similarities(targets)  # slow for many chunks, so outside the lock
         ids.update(_nearest(block, similarities, only))
         with self._lock:
             candidates = self._tables.candidates(ids, _cosines(block, similarities, ids))
@@ -242,7 +245,7 @@ async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
 
 
 def _nearest(block: Block, similarities: Vectors, only: Collection[int] | None) -> Iterator[int]:
-    """Ids of the chunks nearest to each query."""
+    """The ids of the chunks nearest to each query."""
     allowed = np.arange(len(block.chunk_ids))
     if only is not None:
         allowed = np.flatnonzero(np.isin(block.file_keys, list(only)))

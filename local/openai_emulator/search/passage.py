@@ -1,4 +1,4 @@
-"""DOC."""
+"""The result of a file search."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """One chunk that file search found."""
+    """One chunk that a file search found."""
 
     file_id: str
     filename: str
     text: str
-    score: float  # 0..1, best first
+    score: float  # 0 to 1; see `ranking`
     page: int | None = None
     attributes: Mapping[str, str | float | bool] = field(default_factory=dict)

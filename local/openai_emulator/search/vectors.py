@@ -1,4 +1,7 @@
-"""The vectors of recently searched stores, held in memory as plain arrays: brute force beats any index at this size."""
+"""A cache of the vectors of recently searched stores, as arrays.
+
+A search compares the query with every vector; at this size that is faster than an index.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .embeddings import DIMENSIONS, Vectors
+from local.openai_emulator.search.embeddings import DIMENSIONS, Vectors
 
 MAX_CACHED_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Vectors of some chunks: chunk `i` owns the rows from `starts[i]` up to `starts[i + 1]`, at least one."""
+    """The vectors of chunks. Chunk `i` has the rows `starts[i]` to `starts[i + 1]` of `matrix`, at least one."""
 
     chunk_ids: NDArray[np.int64]
     file_keys: NDArray[np.int64]
@@ -46,7 +49,7 @@ class Block:
         )
 
     def similarities(self, targets: Vectors) -> Vectors:
-        """Cosine of each chunk (row) with each target (column): that of its best window."""
+        """The cosine of each chunk (row) and each target (column): the highest of the chunk's windows."""
         if not len(self.chunk_ids):
             return np.zeros((0, len(targets)), dtype=np.float32)
         cosines = self.matrix @ targets.T
@@ -56,7 +59,7 @@ class Block:
 @dataclass(eq=False)
 class _Store:
     files: dict[int, Block]
-    whole: Block | None = field(default=None)  # all files in one; None after a change
+    whole: Block | None = field(default=None)  # the vectors of all files in one block; None after a change
 
     @property
     def n_bytes(self) -> int:
@@ -64,14 +67,14 @@ class _Store:
 
 
 class VectorCache:
-    """Stores by key, the least recently searched dropped first. The caller holds the lock."""
+    """Vectors by store key; the least recently searched store is dropped first. The caller holds the index's lock."""
 
     def __init__(self, *, max_bytes: int = MAX_CACHED_BYTES) -> None:
         self._stores: OrderedDict[int, _Store] = OrderedDict()
         self._max_bytes = max_bytes
 
     def get(self, store_key: int, load: Callable[[int], dict[int, Block]]) -> Block:
-        """All vectors of a store that has files; `load` fetches them when they are not here."""
+        """All vectors of a store that has files; `load` reads them when they are not in the cache."""
         store = self._stores.get(store_key)
         if store is None:
             store = self._stores[store_key] = _Store(load(store_key))
@@ -82,7 +85,7 @@ class VectorCache:
         return store.whole
 
     def put(self, store_key: int, file_key: int, block: Block) -> None:
-        """Keep a new file of a store that is here; one that is not will be loaded whole."""
+        """Add a file to its store, if the store is in the cache; otherwise `get` loads it with all its files."""
         if store := self._stores.get(store_key):
             store.files[file_key] = block
             store.whole = None

@@ -1,7 +1,7 @@
-"""The built-in model: answers offline, without weights, by picking what documents say and by computing what data hold.
+"""The built-in model: answers offline, without weights, with quotes from documents and with computed figures.
 
-It is no language model. It decides by rules which tools a question needs, quotes documents word for word, and writes
-pandas code for data. Everything it knows is in the prompt, so the same prompt always leads to the same step.
+It is not a language model. Rules decide which tools a question needs; it quotes documents verbatim and writes pandas
+code for data files. It is stateless and deterministic: the same prompt always gives the same step.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from local.openai_emulator.agent.conversation import Cite, Event, Prompt, Ran, S
 from local.openai_emulator.agent.model import CallFunctions, RunCode, Say, Search, Show, Step
 from local.openai_emulator.models.offline import functions
 from local.openai_emulator.models.offline.comparison import compare
-from local.openai_emulator.models.offline.data import sentence as wording
+from local.openai_emulator.models.offline.data import sentence
 from local.openai_emulator.models.offline.data.ask import Plan
 from local.openai_emulator.models.offline.data.plan import plan
 from local.openai_emulator.models.offline.data.profile import is_data, last_json, profile_code, read_profile
@@ -24,7 +24,7 @@ from local.openai_emulator.models.offline.words import joined, terms
 from local.openai_emulator.search.passage import Passage
 
 ABOUT = {"answered_by": "builtin: the offline extractive model (rules and pandas code, not a language model)"}
-CHARS_PER_TOKEN = 4  # a cautious guess for cutting at max_output_tokens
+CHARS_PER_TOKEN = 4  # a low estimate, for max_output_tokens
 NO_TOOLS = (
     "I am the built-in offline model: I answer from documents and data files, and this question came with neither. "
     "Add documents to ask about, or connect a language model."
@@ -32,18 +32,18 @@ NO_TOOLS = (
 
 
 class BuiltinModel:
-    """See the module. Implements `Model`."""
+    """Implements `Model`; see the module."""
 
     name = "builtin"
     about: Mapping[str, str] = ABOUT
 
     async def step(self, prompt: Prompt) -> Step:
-        """Decide what to do next; pure, so it never waits."""
+        """The next step of a turn; computed without I/O."""
         return Step(move=next_move(prompt))
 
 
 def next_move(prompt: Prompt) -> Search | RunCode | CallFunctions | Say:
-    """The next move of a turn: call, compute, search, then say."""
+    """The next move of a turn: call a function, search, run code, or answer."""
     question = question_of(prompt)
     turn = prompt.events[prompt.turn_starts_at :]
     calls = functions.next_calls(question.text, prompt.tools.functions, turn)
@@ -58,7 +58,7 @@ def next_move(prompt: Prompt) -> Search | RunCode | CallFunctions | Say:
     if need.documents and not searched:
         return Search(queries=queries(question))
     found = _from_documents(question, searched, prompt.tools)
-    if need.data or (need.data_if_unsaid and not found.text):
+    if need.data or (need.data_as_fallback and not found.text):
         return _data_move(question, found, replace(need, data=True), prompt, turn)
     return cut(_say_documents(found, question, searched), prompt.max_output_tokens)
 
@@ -67,30 +67,29 @@ def next_move(prompt: Prompt) -> Search | RunCode | CallFunctions | Say:
 
 
 def queries(question: Question) -> tuple[str, ...]:
-    """One to three searches: the question, its keywords, and both with the words of the question before."""
+    """One to three search queries: the question (a follow-up with its context), its keywords, and its parts."""
     text = " ".join(question.resolved.split())[:400]
     keywords = " ".join(terms_in_full(question.resolved))
-    wanted = [f"{text} {question.context[:300]}".strip() if question.leans else text, keywords]
-    wanted += (
-        [part.text for part in extract.Wanted.of(text).parts()][:2] if len(extract.Wanted.of(text).parts()) > 1 else []
-    )
+    parts = extract.QuestionTerms.of(text).parts()
+    wanted = [f"{text} {question.context[:300]}".strip() if question.is_follow_up else text, keywords]
+    wanted += [part.text for part in parts[:2]] if len(parts) > 1 else []
     return tuple(list(dict.fromkeys(query for query in wanted if query.strip()))[:3]) or (text or "overview",)
 
 
 def terms_in_full(text: str) -> list[str]:
-    """The words that carry meaning, unshortened."""
+    """The words of a text that are not stop words, unstemmed; at most 16."""
     return [word for word in text.replace("?", " ").split() if terms(word)][:16]
 
 
 def _from_documents(question: Question, searched: Sequence[Searched], tools: Toolbox) -> extract.Extract:
-    """An answer quoted from documents; what only describes a data file at hand is no document."""
+    """An answer quoted from documents. Data cards of the available data files are skipped."""
     data = [file.filename for file in tools.data_files] if tools.code_interpreter else []
     passages = [p for p in best_passages(searched) if not any(p.filename.startswith(name) for name in data)]
-    return extract.answer(extract.Wanted.of(question.resolved, context=question.context), passages)
+    return extract.answer(extract.QuestionTerms.of(question.resolved, context=question.context), passages)
 
 
 def best_passages(searched: Sequence[Searched]) -> list[Passage]:
-    """All passages that were found, each once, the best first."""
+    """The distinct passages of all searches, best first."""
     kept: dict[tuple[str, str], Passage] = {}
     for passage in (passage for event in searched for passage in event.passages):
         key = (passage.file_id, passage.text)
@@ -118,13 +117,13 @@ def _say_documents(found: extract.Extract, question: Question, searched: Sequenc
 def _data_move(
     question: Question, found: extract.Extract, need: Need, prompt: Prompt, turn: Sequence[Event]
 ) -> RunCode | Say:
-    """Look at the files, compute, try once more if that failed, then say."""
+    """Profile the files, run the analysis, run it once more in careful mode if it failed, then answer."""
     runs = [event for event in turn if isinstance(event, Ran)]
     if not runs:
         names = [file.filename for file in prompt.tools.data_files if is_data(file.filename)]
         return RunCode(code=profile_code(names))
     tables = read_profile(runs[0].logs)
-    what = plan(question.text, tables, earlier=question.earlier if question.leans else ())
+    what = plan(question.text, tables, earlier=question.earlier if question.is_follow_up else ())
     if what is None:
         errors = [f"{table.filename}: {table.error}" for table in tables if table.error]
         reason = "; ".join(errors) or _last_line(runs[0].logs)
@@ -134,7 +133,7 @@ def _data_move(
     if len(runs) == 2 and last_json(runs[1].logs, "results") is None:
         return RunCode(code=analysis_code(what, careful=True))
     say = say_results(what, runs[-1])
-    if need.documents and need.data and not need.data_if_unsaid:
+    if need.documents and need.data and not need.data_as_fallback:
         searched = [event for event in turn if isinstance(event, Searched)]
         found = _compared(what, runs[-1], best_passages(searched)) or found
     return cut(_join(found, say), prompt.max_output_tokens)
@@ -149,16 +148,16 @@ def _compared(what: Plan, ran: Ran, passages: Sequence[Passage]) -> extract.Extr
 
 
 def say_results(what: Plan, ran: Ran) -> Say:
-    """The figures of an analysis in words, with its charts."""
+    """The answer from the results of an analysis, with its charts."""
     results = last_json(ran.logs, "results")
     if not isinstance(results, list) or len(results) != len(what.asks):
         return Say(text=f"The computation failed, so there is no answer: {_last_line(ran.logs)}.")
     text, shows = "", list[Show]()
     for ask, result in zip(what.asks, results, strict=True):
-        text += f"{wording.paragraph(ask, result, what)}\n\n"
+        text += f"{sentence.paragraph(ask, result, what)}\n\n"
         files = [file for file in ran.files if result and file.filename == result.get("chart")]
         for file in files[:1]:
-            title = wording.chart_title(ask, result)
+            title = sentence.chart_title(ask, result)
             start = len(text) + len(f"![{title}](")
             name = f"sandbox:/mnt/data/{file.filename}"
             text += f"![{title}]({name})\n\n"
@@ -168,7 +167,7 @@ def say_results(what: Plan, ran: Ran) -> Say:
 
 
 def _join(found: extract.Extract, say: Say) -> Say:
-    """What the data say, and below it what the documents say."""
+    """The answer from data, followed by the answer from documents."""
     if not found.text:
         return say
     lead = f"{say.text}\n\n**From the documents**\n\n"
@@ -186,7 +185,7 @@ def _last_line(logs: str) -> str:
 
 
 def cut(say: Say, max_output_tokens: int | None) -> Say:
-    """The answer within the caller's limit: whole words, and only the citations and charts that still stand."""
+    """Shorten an answer to the caller's limit, at a word boundary, without citations and charts after the cut."""
     if max_output_tokens is None or len(say.text) <= max_output_tokens * CHARS_PER_TOKEN:
         return say
     text = say.text[: max_output_tokens * CHARS_PER_TOKEN]

@@ -1,4 +1,4 @@
-"""Sets figures that were computed beside the limits that a document recommends."""
+"""Compare computed figures with the limits in documents."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Plan
 from local.openai_emulator.models.offline.data.columns import axis, name_stems, unit
-from local.openai_emulator.models.offline.data.sentence import number
+from local.openai_emulator.models.offline.data.kinds.base import number
 from local.openai_emulator.models.offline.documents.extract import Extract, Writer
 from local.openai_emulator.models.offline.documents.units import Unit, units_of
-from local.openai_emulator.models.offline.words import all_stems
+from local.openai_emulator.models.offline.words import all_stems, stem
 from local.openai_emulator.search.passage import Passage
 
 _LIMIT_HEADS = re.compile(r"warning|critical|limit|threshold|target|maximum|recommended|objective", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
-_UNIT_STEMS = frozenset(("ms", "percent", "second", "minut", "hour", "byt"))
+_UNIT_STEMS = frozenset(map(stem, ("ms", "percent", "seconds", "minutes", "hours", "bytes")))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """A figure of the data; `who` is the group that has it, where there are groups."""
+    """A computed figure; `who` is its group, empty if the ask has no groups."""
 
     column: str
     value: float
@@ -30,7 +30,7 @@ class Observed:
 
 
 def compare(plan: Plan, results: Sequence[Mapping[str, Any]], passages: Sequence[Passage]) -> Extract:
-    """A table of computed averages beside the limits for them; empty when no document has a limit for any."""
+    """A table of computed averages and their limits; empty if the passages contain no limit for any of them."""
     rows = [unit for index, p in enumerate(passages) for unit in units_of(p.text, passage=index) if _is_limit(unit)]
     matches = [(seen, row) for seen in observed(plan, results) if (row := _limit_for(seen, rows))]
     if not matches:
@@ -52,7 +52,7 @@ def compare(plan: Plan, results: Sequence[Mapping[str, Any]], passages: Sequence
 
 
 def observed(plan: Plan, results: Sequence[Mapping[str, Any]]) -> list[Observed]:
-    """The averages among the results; of groups, the highest."""
+    """The averages in the results; for groups, the highest one."""
     found: dict[str, Observed] = {}
     for ask, result in zip(plan.asks, results, strict=True):
         if ask.how[0] not in ("mean", "median") or "trend" in result:
@@ -72,19 +72,19 @@ def _is_limit(unit: Unit) -> bool:
 
 
 def _limit_for(seen: Observed, rows: Sequence[Unit]) -> Unit | None:
-    """The row whose label says the column's name, in the same unit, with the least besides."""
+    """The row for a column: the label contains the column's name and few other words, the cells have its unit."""
     wanted = [part for part in name_stems(seen.column) if part not in _UNIT_STEMS]
     sign = unit(seen.column).strip()
     fits = []
     for row in rows:
         label = all_stems(row.cells[0])
         if set(wanted) <= set(label) and (not sign or sign in " ".join(row.cells[1:]).split()):
-            fits.append((label[: len(wanted)] != wanted, len(label) - 2 * ("averag" in label), row))
+            fits.append((label[: len(wanted)] != wanted, len(label) - 2 * (stem("average") in label), row))
     return min(fits, key=lambda fit: fit[:2])[2] if fits else None
 
 
 def _verdict(value: float, limits: Mapping[str, str]) -> str:
-    """What the value means: the last limit it breaks, or that it keeps them all."""
+    """The name of the last limit that the value exceeds, or `within the limits`."""
     broken = ""
     for name, cell in limits.items():
         if match := _NUMBER.search(cell):

@@ -1,4 +1,4 @@
-"""The caller's own functions: whether one fits a question, with which arguments, and what its output says."""
+"""The caller's functions: select one for a question, fill in its arguments, and answer with its output."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from local.openai_emulator.agent.conversation import Called, Event
 from local.openai_emulator.models.offline.words import all_stems, joined, terms
 
-ENOUGH = 2.0  # words a question must share with a function's name (they count double) and description
-SURE = 3.0  # to ask the user for arguments, rather than to try documents and data
+MIN_SCORE = 2.0  # of `_score`: a function with a lower score is not called
+MIN_SCORE_TO_ASK = 3.0  # of `_score`: below it, missing arguments are not asked for
 _QUOTED = re.compile(r"[\"“'`]([^\"”'`]+)[\"”'`]")
 _NUMBER = re.compile(r"(?<![\w-])-?\d+(?:\.\d+)?(?![\w-])")
 _CODE = re.compile(r"\b[A-Za-z]+[-_]?\d[\w-]*\b|\b[A-Z]{2,}[-_][\w-]+\b")
@@ -24,10 +24,10 @@ Function = Mapping[str, Any]
 
 
 def next_calls(question: str, offered: Sequence[Function], turn: Sequence[Event]) -> tuple[Called, ...]:
-    """The call to hand to the caller, if a function plainly fits and was not called in this turn yet."""
+    """The call of a matching function, at most one per turn; empty if no function matches or an argument is missing."""
     if any(isinstance(event, Called) for event in turn):
         return ()
-    function = fitting(question, offered)
+    function = matching_function(question, offered)
     if function is None:
         return ()
     arguments, missing = arguments_of(function, question)
@@ -39,12 +39,12 @@ def next_calls(question: str, offered: Sequence[Function], turn: Sequence[Event]
 
 
 def answer(question: str, offered: Sequence[Function], turn: Sequence[Event]) -> str:
-    """What the functions of this turn returned; or what must be known to call one. Empty when neither applies."""
+    """The outputs of this turn's calls, or a request for missing arguments; empty if neither applies."""
     called = [event for event in turn if isinstance(event, Called)]
     done = [event for event in called if event.output is not None]
     if done:
-        return "\n\n".join(_said(event) for event in done)
-    function = fitting(question, offered, least=SURE)
+        return "\n\n".join(_output_text(event) for event in done)
+    function = matching_function(question, offered, least=MIN_SCORE_TO_ASK)
     missing = arguments_of(function, question)[1] if function else []
     if not function or not missing:
         return ""
@@ -52,15 +52,15 @@ def answer(question: str, offered: Sequence[Function], turn: Sequence[Event]) ->
     return f"To call `{function['name']}` I need to know: {names}. Please name {'it' if len(missing) == 1 else 'them'}."
 
 
-def fitting(question: str, offered: Sequence[Function], *, least: float = ENOUGH) -> Function | None:
-    """The function that the words of a question plainly mean, if there is one."""
+def matching_function(question: str, offered: Sequence[Function], *, least: float = MIN_SCORE) -> Function | None:
+    """The function with the highest score; None if it is below `least`."""
     said = set(terms(question))
-    scored = [(_fit(said, function), -index) for index, function in enumerate(offered)]
+    scored = [(_score(said, function), -index) for index, function in enumerate(offered)]
     best = max(scored, default=(0.0, 0))
     return offered[-best[1]] if best[0] >= least else None
 
 
-def _fit(said: set[str], function: Function) -> float:
+def _score(said: set[str], function: Function) -> float:
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])|_|-", " ", str(function.get("name", "")))
     name = set(terms(plain))
     described = set(terms(str(function.get("description") or ""))) - name
@@ -69,7 +69,7 @@ def _fit(said: set[str], function: Function) -> float:
 
 
 def arguments_of(function: Function, question: str) -> tuple[dict[str, Any], list[str]]:
-    """The arguments that a question gives, and the required ones that it does not."""
+    """The arguments found in a question, and the names of the required ones that are missing."""
     schema = function.get("parameters") or {}
     properties: Mapping[str, Mapping[str, Any]] = schema.get("properties") or {}
     required = list(schema.get("required") or [])
@@ -139,8 +139,8 @@ def _text(name: str, kind: Mapping[str, Any], question: str, taken: set[str], *,
     return None
 
 
-def _said(called: Called) -> str:
-    """The output of a call as text: fields as a list, anything else as it came."""
+def _output_text(called: Called) -> str:
+    """The output of a call as Markdown: the fields of a flat object as a list, nested JSON as a code block."""
     output = called.output or ""
     try:
         value = json.loads(output)

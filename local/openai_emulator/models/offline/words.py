@@ -1,10 +1,12 @@
-"""Words of questions and texts: taken apart, shortened to their stems, and set beside their synonyms."""
+"""The words of questions and texts: tokens, stems, stop words and synonyms."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from functools import cache
+
+import snowballstemmer  # type: ignore[import-untyped]
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:[.,:]\d+)*", re.IGNORECASE)
 _ASKS_MEANING = re.compile(r"\bmeans?\b(?=\W*$)|(?<=\bwhat is )mean\b|(?<=\bdoes )mean\b", re.IGNORECASE)
@@ -21,7 +23,7 @@ via want was we were what when where which while who whom whose why will with wi
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
-# Words that stand for one another in questions; a synonym counts less than the word itself.
+# Groups of words that are equivalent in questions. A synonym has a lower weight than the word itself (`extract`).
 _SYNONYMS = (
     "outage downtime incident unavailable",
     "cause reason why",
@@ -57,24 +59,13 @@ _SYNONYMS = (
 )
 
 
+_stemmer = snowballstemmer.stemmer("english")
+
+
 @cache
 def stem(word: str) -> str:
-    """The part of an English word that its forms share: `expires`, `expired`, `expiration` -> `expir`."""
-    word = word.lower().removesuffix("'s")
-    if len(word) < 4 or word[0].isdigit():
-        return word
-    if word.endswith("ies"):
-        word = word[:-3] + "y"
-    elif word.endswith("s") and not word.endswith(("ss", "us", "sis")):
-        word = word[:-1]
-    for ending in ("ation", "ating", "ated", "ate", "ment", "ing", "ed", "ly", "ion"):
-        rest = word.removesuffix(ending)
-        if rest != word and len(rest) >= (4 if len(ending) > 2 and ending != "ing" else 3) and _VOWEL.search(rest):
-            word = rest
-            break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
-        word = word[:-1]
-    return word[:-1] if len(word) > 3 and word[-1] in "ey" else word
+    """The stem of an English word (Snowball): `expires`, `expired`, `expiration` -> `expir`."""
+    return str(_stemmer.stemWord(word.lower()))
 
 
 def words(text: str) -> list[str]:
@@ -83,19 +74,19 @@ def words(text: str) -> list[str]:
 
 
 def terms(text: str) -> list[str]:
-    """The stems of the words that carry meaning, in order, each once."""
+    """The distinct stems of all words that are not stop words, in order."""
     text = _ASKS_MEANING.sub("", text)
     return list(dict.fromkeys(stem(word) for word in words(text) if word not in STOP_WORDS))
 
 
 def all_stems(text: str) -> list[str]:
-    """The stems of all words, in order; for looking words up in a text."""
+    """The stems of all words, in order."""
     return [stem(word) for word in words(text)]
 
 
 @cache
 def synonyms(term: str) -> frozenset[str]:
-    """Stems that may stand for this stem, itself not among them."""
+    """The stems of a stem's synonyms, without the stem itself."""
     groups = (frozenset(map(stem, group.split())) for group in _SYNONYMS)
     return frozenset().union(*(group for group in groups if term in group)) - {term}
 

@@ -1,4 +1,4 @@
-"""What every parser returns and raises."""
+"""The result and the error of every parser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ErrorCode = Literal["unsupported_file", "invalid_file"]
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A run of text, in reading order. `heading` stands above it and is not repeated in `text`."""
+    """A part of a document. `heading` precedes the text and is not repeated in `text`."""
 
     text: str
     page: int | None = None  # 1-based page or slide
@@ -18,7 +18,7 @@ class Section:
 
 
 class ParseError(Exception):
-    """The file cannot be searched. `str()` is a sentence for the person who dropped it."""
+    """The file cannot be searched. `str()` is a sentence for the user who uploaded the file."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)

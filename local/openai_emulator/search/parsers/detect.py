@@ -1,4 +1,4 @@
-"""What kind of document this is: its first bytes decide, its ending only where they leave a choice."""
+"""Detect a document's format from its first bytes; the extension counts only where these are ambiguous."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from .base import invalid, unsupported
+from local.openai_emulator.search.parsers.base import invalid, unsupported
 
-Kind = Literal["pdf", "docx", "pptx", "html", "markdown", "json", "text"]
+DocumentFormat = Literal["pdf", "docx", "pptx", "html", "markdown", "json", "text"]
 
 # https://platform.openai.com/docs/assistants/tools/file-search#supported-files
 CODE = {".c", ".cpp", ".cs", ".css", ".go", ".java", ".js", ".php", ".py", ".rb", ".sh", ".tex", ".ts"}
-TEXT_KINDS: dict[str, Kind] = {
+TEXT_FORMATS: dict[str, DocumentFormat] = {
     ".txt": "text",
     ".md": "markdown",
     ".html": "html",
@@ -42,8 +42,12 @@ _BINARY: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def kind_of(path: Path, filename: str) -> Kind:
-    """Raises ParseError for what file search cannot read, and for an empty file."""
+def format_of(path: Path, filename: str) -> DocumentFormat:
+    """The format of a file.
+
+    Raises:
+        ParseError: the file is empty, damaged, or of a format that file search does not support.
+    """
     ending = PurePosixPath(filename).suffix.lower()
     with path.open("rb") as file:
         head = file.read(4096)
@@ -56,17 +60,17 @@ def kind_of(path: Path, filename: str) -> Kind:
     if head.startswith(_OLE):
         raise _ole_error(path)
     for magic, what in _BINARY:
-        # "BM" alone could begin a text: a bitmap has zero bytes behind it.
+        # A text can start with a short magic such as "BM"; a bitmap also has zero bytes after it.
         if head.startswith(magic) and (len(magic) > 3 or b"\x00" in head or magic[0] > 0x7E or magic[0] < 0x20):
             raise unsupported(f"File search cannot read {what}.")
     if ending in _OFFICE:
         raise invalid(f"This file is named {ending} but is not {_OFFICE[ending]}, or it is damaged.")
-    if ending not in TEXT_KINDS:
+    if ending not in TEXT_FORMATS:
         raise unsupported(f"File search cannot read files of type '{ending or filename}'.")
-    return TEXT_KINDS[ending]
+    return TEXT_FORMATS[ending]
 
 
-def _inside_zip(path: Path, ending: str) -> Kind:
+def _inside_zip(path: Path, ending: str) -> DocumentFormat:
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
@@ -89,5 +93,5 @@ def _ole_error(path: Path) -> Exception:
     with path.open("rb") as file:
         content = file.read(16 * 1024 * 1024)
     if "EncryptedPackage".encode("utf-16-le") in content:
-        return invalid("This document is protected with a password; remove the password and drop it again.")
+        return invalid("This document is protected with a password; remove the password and upload it again.")
     return unsupported("File search cannot read old Office files; save this one as .docx, .pptx or PDF.")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from .base import Section
-from .ooxml import Package, attribute, local, opened
+from local.openai_emulator.search.parsers.base import Section
+from local.openai_emulator.search.parsers.ooxml import Package, attribute, local, opened
 
 _BREAKS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
-# A drawing's text box is written twice (new and old markup), and deleted text is still there: take neither.
+# Skip `Fallback`, the second copy of a text box in old markup, and deleted text, which stays in the file.
 _SKIPPED = {"Fallback", "del", "moveFrom", "instrText", "delText", "rPr", "pPr", "tblPr", "sectPr"}
 _HEADING = re.compile(r"(heading \d|title)$", re.IGNORECASE)
 
@@ -27,7 +27,7 @@ def parse_docx(path: Path) -> list[Section]:
 
 
 def _sections(blocks: list[tuple[bool, str]]) -> list[Section]:
-    """Each heading starts a section; a heading right below another gets a section without text."""
+    """One section for each heading; a heading that directly follows another one gets a section without text."""
     sections: list[Section] = []
     heading: str | None = None
     lines: list[str] = []
@@ -42,7 +42,7 @@ def _sections(blocks: list[tuple[bool, str]]) -> list[Section]:
 
 
 def _blocks(parent: etree._Element, headings: set[str]) -> Iterator[tuple[bool, str]]:
-    """(is it a heading, text) for every paragraph and table row below `parent`."""
+    """(is a heading, text) of every paragraph and table row in `parent`."""
     for element in parent:
         match local(element):
             case "p":
@@ -63,7 +63,7 @@ def _rows(table: etree._Element) -> Iterator[str]:
 
 
 def _within(cell: etree._Element, row: etree._Element) -> bool:
-    """Whether a cell is the row's own, and not one of a table inside the row."""
+    """Whether the cell belongs to this row, not to a table nested in the row."""
     parent = cell.getparent()
     while parent is not None and local(parent) != "tr":
         parent = parent.getparent()
@@ -71,7 +71,7 @@ def _within(cell: etree._Element, row: etree._Element) -> bool:
 
 
 def _text(element: etree._Element) -> str:
-    """All text below an element, nested paragraphs (cells, text boxes) on lines of their own."""
+    """All text in an element; nested paragraphs (cells, text boxes) on separate lines."""
     parts: list[str] = []
     stack = list(reversed(element))
     while stack:
@@ -97,7 +97,7 @@ def _style(paragraph: etree._Element) -> str | None:
 
 
 def _heading_styles(package: Package) -> set[str]:
-    """Style ids are translated ("berschrift1"), style names are not ("heading 1")."""
+    """The ids of the heading styles. Word translates the ids ("berschrift1") but not the names ("heading 1")."""
     try:
         styles = package.xml("word/styles.xml")
     except KeyError:

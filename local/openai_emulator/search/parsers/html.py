@@ -1,4 +1,4 @@
-"""HTML: visible text, one section a heading, table rows on one line."""
+"""HTML: the visible text, one section per heading, each table row on one line."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from .base import Section
-from .plain import decode
+from local.openai_emulator.search.parsers.base import Section
+from local.openai_emulator.search.parsers.plain import decode
 
 _HIDDEN = {"script", "style", "noscript", "template", "svg", "head", "iframe", "object", "-comment"}
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
@@ -34,13 +34,13 @@ def _decode(content: bytes) -> str:
         try:
             return content.decode(declared[1].decode("ascii"))
         except (LookupError, UnicodeDecodeError):
-            pass  # a wrong label; look at the bytes
+            pass  # the declared charset is wrong: detect it from the bytes
     return decode(content)
 
 
 def _sections(body: LexborNode) -> Iterator[Section]:
     heading: str | None = None
-    title: list[str] | None = None  # the pieces of a heading that is still open
+    title: list[str] | None = None  # the text so far of a heading whose end tag has not come
     pieces: list[str] = []
     for node, entering in _walk(body):
         tag = node.tag or ""
@@ -61,7 +61,10 @@ def _sections(body: LexborNode) -> Iterator[Section]:
 
 
 def _walk(root: LexborNode) -> Iterator[tuple[LexborNode, bool]]:
-    """Enter and leave every visible node; a loop, because hostile pages nest thousands deep."""
+    """(node, True) on entering and (node, False) on leaving each visible node.
+
+    A loop, not a recursion: malicious pages nest thousands of levels deep.
+    """
     node = root
     while True:
         yield node, True

@@ -1,4 +1,4 @@
-"""PDF, one section a page."""
+"""PDF: one section per page."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pypdfium2 as pdfium
 
-from .base import Section, invalid
+from local.openai_emulator.search.parsers.base import Section, invalid
 
-# pdfium marks a hyphen it thinks was put in at the line's end with one of these.
+# pdfium replaces a hyphen at the end of a line by one of these characters when it takes it for hyphenation.
 _SOFT_HYPHEN = re.compile("[\x02\ufffe](?:\r?\n)?")
 
 
@@ -18,7 +18,7 @@ def parse_pdf(path: Path) -> list[Section]:
         document = pdfium.PdfDocument(path)
     except pdfium.PdfiumError as exc:
         if "password" in str(exc).lower():
-            raise invalid("This PDF is protected with a password; remove the password and drop it again.") from exc
+            raise invalid("This PDF is protected with a password; remove the password and upload it again.") from exc
         raise invalid("This PDF is damaged and cannot be opened.") from exc
     try:
         pages = [_page_text(document, index) for index in range(len(document))]
@@ -30,7 +30,7 @@ def parse_pdf(path: Path) -> list[Section]:
 
 
 def _page_text(document: pdfium.PdfDocument, index: int) -> str | None:
-    """None when the page is damaged: the others can still be searched."""
+    """The text of a page; None when the page is damaged, because the other pages can still be searched."""
     try:
         page = document[index]
         textpage = page.get_textpage()

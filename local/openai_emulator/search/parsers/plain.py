@@ -1,4 +1,4 @@
-"""Text in whatever encoding: plain text, code, Markdown, JSON."""
+"""Plain text, source code, Markdown and JSON, in any encoding."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import re
 from typing import Literal
 
-from .base import Section, invalid
+from local.openai_emulator.search.parsers.base import Section, invalid
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before utf-16: its mark begins with that of utf-16
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, because the UTF-32 mark starts with the UTF-16 mark
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -31,10 +31,10 @@ def parse_plain(content: bytes, kind: Literal["markdown", "json", "text"]) -> li
 
 
 def decode(content: bytes) -> str:
-    """Text of bytes: a byte order mark, UTF-8, cp1252 where plausible, else the likeliest of the multi-byte ones.
+    """Decode text: by byte order mark, as UTF-8, as cp1252 if most bytes are ASCII, else as charset_normalizer detects.
 
     Raises:
-        ParseError: these bytes are no text in any encoding.
+        ParseError: more than a tenth of the characters are control characters, so this is not text.
     """
     text = _decode(content).replace("\x00", " ")
     controls = len(_CONTROL.findall(text[:_SAMPLE_BYTES]))
@@ -48,7 +48,7 @@ def _decode(content: bytes) -> str:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")
     nul_share = content[:_SAMPLE_BYTES].count(0) / max(len(content[:_SAMPLE_BYTES]), 1)
-    if nul_share > 0.2:  # UTF-16 without its mark: every other byte of Western text is zero
+    if nul_share > 0.2:  # UTF-16 without a byte order mark: every second byte of Western text is zero
         return content.decode("utf-16-be" if content[0] == 0 else "utf-16-le", errors="replace")
     try:
         return content.decode("utf-8")
@@ -72,7 +72,7 @@ def _guess(content: bytes) -> str:
 
 
 def _indented(text: str) -> str:
-    """JSON on lines of its own, so that it can be cut between them; what is not JSON stays as it is."""
+    """JSON with line breaks, where chunks can start; text that is not valid JSON is returned unchanged."""
     if text.count("\n") * 200 > len(text):
         return text
     try:
@@ -96,6 +96,6 @@ def _markdown(text: str) -> list[Section]:
         if heading or body.strip():
             sections.append(Section(text=body, heading=heading))
         heading, lines = title[1], []
-    if in_code:  # an unclosed fence swallowed the end mark
+    if in_code:  # an unclosed fence: the end mark became code
         sections.append(Section(text="\n".join(lines[:-1]).strip("\n"), heading=heading))
     return sections

@@ -1,7 +1,7 @@
-"""Parse documents in child processes: a hostile file may end its child, never the emulator.
+"""Parse documents in child processes, so that a malicious file can crash a child but not the emulator.
 
-The calls block and belong in threads. Children start when first needed, stay warm, and are replaced after a crash,
-a broken limit or `FILES_PER_WORKER` files.
+The methods block; call them from threads. A child starts on first use and is reused. It is replaced after a crash,
+after it exceeds a limit, and after `FILES_PER_WORKER` files.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .base import ParseError, Section, invalid
+from local.openai_emulator.search.parsers.base import ParseError, Section, invalid
 
 logger = logging.getLogger(__name__)
 
 WALL_CLOCK_S = 90.0
 FILES_PER_WORKER = 500
 _ROOT = Path(__file__).resolve().parents[4]
-_KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL")  # no secrets for a process that reads hostile files
+_KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LANG", "LC_ALL")  # a child that reads untrusted files gets no secrets
 
 
 class ParserPool:
@@ -35,11 +35,11 @@ class ParserPool:
         self._closed = False
 
     def parse(self, path: Path, filename: str) -> list[Section]:
-        """Like `parsers.parse`, in a child; waits while all children are busy.
+        """Like `parsers.parse`, in a child process; waits while all children are busy.
 
         Raises:
-            ParseError: the file's fault, its breaking a limit or crashing the child included.
-            FileNotFoundError: `path` is not there.
+            ParseError: the file cannot be parsed, exceeds a limit, or crashes the child.
+            FileNotFoundError: `path` does not exist.
         """
         with self._free:
             worker = self._take()
@@ -58,12 +58,12 @@ class ParserPool:
         return [Section(text=text, page=page, heading=heading) for text, page, heading in reply["sections"]]
 
     def warm(self) -> None:
-        """Start one child ahead of the first file."""
+        """Start one child before the first file arrives."""
         with self._free:
             self._give_back(self._take())
 
     def close(self) -> None:
-        """End all children; those at work end with their file."""
+        """End all idle children; a busy child ends after its file."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -91,7 +91,7 @@ class ParserPool:
 
 
 class _Died(Exception):
-    """The child ended instead of answering."""
+    """The child process ended without a reply."""
 
 
 class _Worker:
@@ -134,10 +134,10 @@ class _Worker:
             reply: dict[str, Any] = json.loads(line)
             return reply
         self.end()
-        raise _Died("it took longer than a document may take" if timed_out.is_set() else "the reader broke off over it")
+        raise _Died("parsing took longer than allowed" if timed_out.is_set() else "the parser crashed")
 
     def end(self) -> None:
-        """Close its stdin, which ends it; kill it when it does not listen."""
+        """Close stdin, which ends the child; kill it if it still runs after two seconds."""
         process = self._process
         assert process.stdin and process.stdout
         with contextlib.suppress(BrokenPipeError):

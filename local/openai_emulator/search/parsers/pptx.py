@@ -1,4 +1,4 @@
-"""PowerPoint: one section a slide, its number as the page, speaker notes below."""
+"""PowerPoint: one section per slide, with the slide number as the page; speaker notes follow the slide's text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from .base import Section
-from .ooxml import Package, attribute, local, opened
+from local.openai_emulator.search.parsers.base import Section
+from local.openai_emulator.search.parsers.ooxml import Package, attribute, local, opened
 
 _PRESENTATION = "ppt/presentation.xml"
 
@@ -21,7 +21,7 @@ def parse_pptx(path: Path) -> list[Section]:
 
 
 def _relation_id(slide: etree._Element) -> str | None:
-    """`r:id`, not the slide's own `id` beside it."""
+    """The attribute `r:id`, not the slide's `id`."""
     return next((str(value) for key, value in slide.attrib.items() if str(key).endswith("}id")), None)
 
 

@@ -1,7 +1,7 @@
-"""The child process that parses: `python -m local.openai_emulator.search.parsers.worker`.
+"""The child process that parses documents: `python -m local.openai_emulator.search.parsers.worker`.
 
-One JSON line in, one JSON line out, until stdin ends (so it ends with its parent). JSON and not pickle, because what
-comes back was made from a hostile file.
+It reads one JSON request per line from stdin and writes one JSON reply per line to stdout. It ends when stdin is
+closed, so it ends with its parent. The replies are JSON, not pickle: a malicious file could control a pickle.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import parse
-from .base import ParseError
+from local.openai_emulator.search.parsers import parse
+from local.openai_emulator.search.parsers.base import ParseError
 
 MEMORY_BYTES = 2 * 1024**3
 CPU_S = 60  # for one file
@@ -21,7 +21,7 @@ CPU_S = 60  # for one file
 
 def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)  # a library that prints must not end up between the replies
+    os.dup2(2, 1)  # output that a library prints must not mix with the replies
     _limit_process()
     for line in sys.stdin.buffer:
         _limit_cpu()
@@ -35,12 +35,12 @@ def _answer(request: dict[str, str]) -> dict[str, Any]:
     except ParseError as exc:
         return {"error": [exc.code, str(exc)]}
     except MemoryError:
-        return {"error": ["invalid_file", "This file needs more memory to open than a document may take."]}
+        return {"error": ["invalid_file", "This file needs more memory than the limit of a document."]}
     except FileNotFoundError:
-        return {"failure": "the file is gone"}
-    except Exception as fault:  # any library may raise anything on a broken file; the file is what is wrong
+        return {"failure": "the file does not exist"}
+    except Exception as fault:  # a parser library can raise any exception on a damaged file
         sys.stderr.write(f"{type(fault).__name__}: {fault}\n"[:2000])
-        return {"error": ["invalid_file", "This file is damaged or in a form that cannot be read."]}
+        return {"error": ["invalid_file", "This file is damaged or has an unsupported structure."]}
     return {"sections": [[section.text, section.page, section.heading] for section in sections]}
 
 
@@ -51,12 +51,12 @@ def _limit_process() -> None:
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    if sys.platform == "linux":  # macOS refuses a limit on address space
+    if sys.platform == "linux":  # macOS does not support a limit on address space
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 
 def _limit_cpu() -> None:
-    """Allow CPU_S more seconds than this process has used up on the files before."""
+    """Allow CPU_S seconds for the next file, in addition to the time that earlier files took."""
     if sys.platform == "win32":
         return
     import resource

@@ -26,7 +26,7 @@ def squeezed(text):
 @given(sections=SECTIONS)
 @example(sections=[Section(text="a" * 30_000)])
 @example(sections=[Section(text="🎉" * 3_000)])
-def test_without_overlap_the_chunks_are_the_text(sections):
+def test_chunks_without_overlap_contain_the_whole_text(sections):
     chunks = split(sections, max_tokens=100, overlap_tokens=0)
     whole = "".join((section.heading or "") + section.text for section in sections)
     assert squeezed("".join(chunk.text for chunk in chunks)) == squeezed(whole)
@@ -61,7 +61,7 @@ def test_cuts_at_the_end_of_sentences():
         assert chunk.text.endswith("checked.")
 
 
-def test_a_heading_stays_with_what_follows():
+def test_a_heading_is_in_the_chunk_of_its_text():
     sections = [Section(heading=f"Chapter {n}", text=" ".join([f"Body {n} is long."] * 12)) for n in range(30)]
     for chunk in split(sections, max_tokens=150, overlap_tokens=0):
         assert not chunk.text.splitlines()[-1].startswith("Chapter")

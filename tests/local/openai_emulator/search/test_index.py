@@ -57,7 +57,7 @@ async def names(index, query, stores=("vs_a",), **options):
         ("CAFÉ", "accents.txt"),
     ],
 )
-async def test_the_fitting_file_comes_first(index, add, query, filename):
+async def test_the_most_relevant_file_comes_first(index, add, query, filename):
     for name in TEXTS:
         await add("vs_a", name)
     passages = await index.search(["vs_a"], [query])
@@ -67,7 +67,7 @@ async def test_the_fitting_file_comes_first(index, add, query, filename):
     assert all(0 <= p.score <= 1 for p in passages)
 
 
-async def test_the_score_tells_that_nothing_fits(index, add):
+async def test_scores_are_low_when_no_file_is_relevant(index, add):
     for name in TEXTS:
         await add("vs_a", name)
     strange = await index.search(["vs_a"], ["What is the capital of Mongolia?"])
@@ -90,7 +90,7 @@ async def test_stores_are_kept_apart_and_searched_together(index, add):
     assert await names(index, "gateway", ["vs_none"]) == []
 
 
-async def test_filters_choose_files(index, add):
+async def test_filters_select_files(index, add):
     await add("vs_a", "gateway.md", attributes={"team": "ops"})
     await add("vs_a", "leave.md", attributes={"team": "hr"})
     ops = {"type": "eq", "key": "team", "value": "ops"}
@@ -134,7 +134,7 @@ async def test_remove_leaves_nothing(tmp_path):
             path = tmp_path / name
             path.write_text(TEXTS[name])
             await index.add(store, name, path=path, filename=name, attributes={})
-    await names(index, "gateway")  # so that the vectors are in memory
+    await names(index, "gateway")  # loads the vectors into the cache
     await index.remove("vs_a", "gateway.md")
     await index.remove("vs_a", "never-there")
     assert await names(index, "gateway watchdog") == ["leave.md"]
@@ -150,7 +150,7 @@ async def test_remove_leaves_nothing(tmp_path):
     assert counts == [0, 0, 0, 0]
 
 
-async def test_everything_is_there_after_reopening(tmp_path):
+async def test_the_index_is_complete_after_reopening(tmp_path):
     path = tmp_path / "gateway.md"
     path.write_text(TEXTS["gateway.md"])
     first = Index(tmp_path / "index.sqlite")
@@ -191,7 +191,7 @@ async def test_usage_bytes_grow_with_the_text(index, add):
     assert 0 < small < large / 10
 
 
-async def test_stores_leave_memory_and_come_back(index, add):
+async def test_stores_dropped_from_the_cache_are_loaded_again(index, add):
     index._vectors = VectorCache(max_bytes=1)
     for n in range(4):
         await add(f"vs_{n}", f"{n}.txt", f"Machine number {n} stands here.")

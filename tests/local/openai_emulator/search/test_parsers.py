@@ -113,7 +113,7 @@ def test_pptx_has_slides_as_pages(parsed):
     assert {"Body 2", "left | right", "Say this aloud."} <= set(second.text.splitlines())
 
 
-def test_html_shows_what_a_reader_sees(parsed):
+def test_html_gives_the_visible_text(parsed):
     page = """<html><head><title>Guide</title><style>p{}</style></head><body><script>alert(1)</script>
     <p>Intro <b>bold</b>text</p><h1>One &amp; <i>only</i></h1><div><p>First</p>second<br>third</div>
     <table><tr><th>a<th>b</tr><tr><td>1</td><td>2</td></tr></table><!-- hidden --><pre>x
@@ -142,7 +142,7 @@ def test_markdown_sections_follow_headings_but_not_code(parsed):
     ]
 
 
-def test_json_on_one_line_is_spread_out(parsed):
+def test_json_on_one_line_gets_line_breaks(parsed):
     content = json.dumps({"limits": [{"name": "größe", "value": n} for n in range(50)]})
     text = parsed(content, "a.json")[0].text
     assert len(text.splitlines()) > 150
@@ -150,7 +150,7 @@ def test_json_on_one_line_is_spread_out(parsed):
 
 
 @pytest.mark.parametrize("content", ['{"a": [1, {"b": ', "[" * 100_000], ids=["broken", "deep"])
-def test_json_that_is_none_stays_text(parsed, content):
+def test_invalid_json_is_read_as_text(parsed, content):
     assert parsed(content, "a.json")[0].text == content
 
 
@@ -192,7 +192,7 @@ def test_encodings(parsed, text, encoding):
     ],
     ids=["pdf as docx", "pdf as txt", "pdf without ending", "docx as pdf", "pptx as docx"],
 )
-def test_content_decides_over_the_ending(parsed, content, filename):
+def test_the_content_decides_not_the_extension(parsed, content, filename):
     assert text_of(parsed(content, filename)).strip()
 
 
@@ -241,14 +241,14 @@ def test_content_decides_over_the_ending(parsed, content, filename):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_searched_is_explained(refused, content, filename, code, word):
+def test_the_error_explains_why_a_file_cannot_be_searched(refused, content, filename, code, word):
     error = refused(content, filename)
     assert error.code == code
     assert word in str(error)
     assert str(error).endswith(".")
 
 
-def test_a_document_type_in_utf16_is_seen(refused):
+def test_a_doctype_in_utf16_is_refused(refused):
     xml = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE d [<!ENTITY a "x">]><w>&a;</w>'.encode("utf-16")
     assert "entities" in str(refused(office("word/document.xml", xml), "a.docx"))
 
@@ -268,7 +268,7 @@ def test_a_truncated_pdf_is_read_or_refused(parsed):
 @pytest.mark.skipif(not FORMATS.is_dir(), reason="needs ../shared/data/formats")
 @pytest.mark.parametrize("path", sorted(FORMATS.glob("*/*")), ids=lambda path: path.name)
 def test_collected_documents(path):
-    """Each is read, or refused with a sentence; the good ones of a supported format are read."""
+    """Each file is parsed or refused with a message; undamaged files of supported formats are parsed."""
     readable = {".pdf", ".docx", ".pptx", ".html", ".md", ".json", ".txt"}
     try:
         assert text_of(parse(path, path.name)).strip()
@@ -278,7 +278,7 @@ def test_collected_documents(path):
         assert path.parent.name == "nasty" or path.suffix not in readable or path.name == empty
 
 
-def test_parsing_leaves_the_environment_alone(parsed):
+def test_parsing_does_not_change_the_environment(parsed):
     before = dict(os.environ)
     parsed(word(), "a.docx")
     assert dict(os.environ) == before

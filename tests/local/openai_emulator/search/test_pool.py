@@ -27,7 +27,7 @@ def note(tmp_path):
 
 @pytest.fixture
 def endless(tmp_path):
-    """A document whose bytes never come."""
+    """A document whose reading never ends: a FIFO without a writer."""
     path = tmp_path / "endless.txt"
     os.mkfifo(path)
     return path
@@ -60,7 +60,7 @@ def test_errors_come_back_as_errors(parsers, tmp_path):
     assert caught.value.code == "unsupported_file"
 
 
-def test_a_missing_file_is_not_the_documents_fault(parsers, tmp_path):
+def test_a_missing_file_is_no_parse_error(parsers, tmp_path):
     with pytest.raises(FileNotFoundError):
         parsers.parse(tmp_path / "gone.txt", "gone.txt")
 
@@ -81,7 +81,7 @@ def test_a_worker_is_replaced_after_so_many_files(parsers, note, monkeypatch):
     assert worker_of(parsers).pid != first.pid
 
 
-def test_a_time_limit_ends_the_worker_and_the_next_file_is_fine(note, endless):
+def test_the_next_file_is_parsed_after_a_timeout(note, endless):
     parsers = ParserPool(workers=1, wall_clock_s=0.5)
     with pytest.raises(ParseError, match="longer") as caught:
         parsers.parse(endless, "endless.txt")
@@ -92,19 +92,19 @@ def test_a_time_limit_ends_the_worker_and_the_next_file_is_fine(note, endless):
     patient.close()
 
 
-def test_a_crash_ends_the_file_and_the_next_is_fine(parsers, note, endless):
+def test_the_next_file_is_parsed_after_a_crash(parsers, note, endless):
     process = worker_of(parsers)
     with ThreadPoolExecutor(1) as threads:
         parsing = threads.submit(parsers.parse, endless, "endless.txt")
-        with endless.open("wb"):  # which waits until the worker reads: one that dies before is not the file's fault
+        with endless.open("wb"):  # blocks until the worker reads the file: the crash must happen during parsing
             os.kill(process.pid, signal.SIGSEGV)
             process.wait()
-        with pytest.raises(ParseError, match="broke off"):
+        with pytest.raises(ParseError, match="crashed"):
             parsing.result(timeout=30)
     assert parsers.parse(note, "note.txt")[0].text == "All is well."
 
 
-def test_a_worker_that_died_idle_is_not_asked(parsers, note):
+def test_an_idle_worker_that_died_is_replaced(parsers, note):
     process = worker_of(parsers)
     process.kill()
     process.wait()
@@ -112,17 +112,17 @@ def test_a_worker_that_died_idle_is_not_asked(parsers, note):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
-def test_too_much_memory_is_an_error_and_the_next_file_is_fine(parsers, note, tmp_path):
+def test_the_next_file_is_parsed_after_a_memory_error(parsers, note, tmp_path):
     path = tmp_path / "huge.txt"
     with path.open("wb") as file:
         file.write(b"text")
-        file.truncate(3 * 1024**3)  # sparse: takes no disk
+        file.truncate(3 * 1024**3)  # sparse: takes no disk space
     with pytest.raises(ParseError, match="memory"):
         parsers.parse(path, "huge.txt")
     assert parsers.parse(note, "note.txt")[0].text == "All is well."
 
 
-def test_files_in_parallel_get_their_own_answers(parsers, tmp_path):
+def test_files_parsed_in_parallel_get_their_own_text(parsers, tmp_path):
     paths = [tmp_path / f"{n}.txt" for n in range(20)]
     for path in paths:
         path.write_text(path.name)
@@ -132,7 +132,7 @@ def test_files_in_parallel_get_their_own_answers(parsers, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_no_secret_of_the_parent_reaches_the_worker(parsers, monkeypatch):
+def test_the_worker_gets_no_secret_of_the_parent(parsers, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     pid = worker_of(parsers).pid
     assert b"secret" not in Path(f"/proc/{pid}/environ").read_bytes()
@@ -147,7 +147,7 @@ def test_workers_end_with_the_pool(note):
         parsers.parse(note, "note.txt")
 
 
-def test_a_worker_ends_when_its_parent_lets_go(parsers):
+def test_a_worker_ends_when_its_stdin_is_closed(parsers):
     process = worker_of(parsers)
     process.stdin.close()
     until(lambda: process.poll() is not None)

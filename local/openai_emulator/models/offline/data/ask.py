@@ -1,4 +1,4 @@
-"""DOC."""
+"""The plan of an analysis: a table, and a list of asks (what to compute)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from local.openai_emulator.models.offline.data.profile import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One thing to compute."""
+    """One computation, and the chart of it."""
 
-    kind: str
+    kind: str  # the name of a `QuestionKind`
     measures: tuple[str, ...] = ()
-    by: str = ""  # a category's column
-    period: str = ""  # "hour", "weekday", "day", "week", "month" or "year" of the date column
-    how: tuple[str, ...] = ("mean",)
-    count: int = 5  # for `top`
+    by: str = ""  # the column to group by
+    period: str = ""  # the period of the date column to group by: a key of `kinds.base.PERIOD_KEYS`
+    how: tuple[str, ...] = ("mean",)  # pandas names of the figures
+    count: int = 5  # of rows or groups, for the kind `top`
     lowest: bool = False
     filters: tuple[Filter, ...] = ()
     chart: bool = False
-    of_winner: bool = False  # only the rows of the group that the ask before found
-    method: str = ""  # of outliers ("iqr", "z") and of the normality test
-    limit: float = 0.0  # of outliers: times the IQR, or standard deviations
+    only_best_group: bool = False  # only the rows of the group that the previous ask found
+    method: str = ""  # of outliers ("iqr", "z") or the normality test ("shapiro", "ks", "dagostino")
+    limit: float = 0.0  # of outliers: multiples of the interquartile range, or standard deviations
 
 
 @dataclass(frozen=True, kw_only=True)

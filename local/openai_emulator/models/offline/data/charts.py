@@ -1,4 +1,4 @@
-"""Writes the matplotlib code of charts: lines over time, bars, histograms, scatter plots."""
+"""The matplotlib code of charts: lines over time, bars, histograms, scatter plots."""
 
 from __future__ import annotations
 

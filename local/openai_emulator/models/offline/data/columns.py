@@ -1,4 +1,4 @@
-"""Finds out which columns words mean, and in which units their figures are."""
+"""Find the columns that a text names or means, and the units of their figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from local.openai_emulator.models.offline.data.profile import Column, Table
 from local.openai_emulator.models.offline.words import all_stems, stem
 
-# End of a column's name -> how the figures are written: before them, after them, and on an axis.
+# Last word of a column's name -> the unit, as written after a figure.
 _UNITS = {
     "ms": " ms",
     "milliseconds": " ms",
@@ -35,9 +35,10 @@ _UNITS = {
     "celsius": " °C",
     "c": " °C",
 }
+_KEYS = frozenset(map(stem, ("id", "no", "index", "zip", "code", "year", "unnamed")))
 _FILLER = frozenset(["avg", "mean", "total", "sum", "number", "num", "count", "the", "per", "of", "in"])
 
-# What people say -> words that columns are named with.
+# Word of a question -> words in column names.
 _MEANT = {
     "usage": "requests visits sessions hits usage traffic users calls consumption",
     "traffic": "requests visits sessions hits traffic",
@@ -92,7 +93,7 @@ def name_stems(name: str) -> list[str]:
 
 
 def unit(name: str) -> str:
-    """The unit a column's name ends with, as written behind a figure: ` ms`, ` %`, or nothing."""
+    """The unit at the end of a column's name, as written after a figure: ` ms`, ` %`, or empty."""
     parts = re.split(r"[_\s(\[./-]+", name.strip(" )]"))
     last = parts[-1].lower() if len(parts) > 1 else ""
     if name.rstrip().endswith(("%", "(%)")):
@@ -101,7 +102,7 @@ def unit(name: str) -> str:
 
 
 def label(name: str) -> str:
-    """A column's name as people write it: `response_time_ms` -> response time."""
+    """A column's name in words: `response_time_ms` -> response time."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_]+", " ", name).strip()
     if unit(name):
         words = re.sub(r"[\s(\[./-]*\S+$", "", words) or words
@@ -110,15 +111,16 @@ def label(name: str) -> str:
 
 
 def axis(name: str) -> str:
-    """`Response time (ms)`."""
+    """The title of an axis: `Response time (ms)`."""
     title = label(name)
     return f"{title[:1].upper()}{title[1:]}" + (f" ({unit(name).strip()})" if unit(name) else "")
 
 
 def matching(text: str, columns: Iterable[Column], *, least: float = 0.5) -> list[Column]:
-    """The columns that a text names or means, the best first.
+    """The columns that a text names or means, in the order of the text.
 
-    A column quoted or written out in full is certain; then nobody else is guessed.
+    If the text quotes or contains full names of columns, only these are returned. Otherwise the names are compared word
+    by word; columns with a score of at least `least` (0 to 1) and close to the best score are returned.
     """
     columns = list(columns)
     written = [column for column in columns if _written(column.name, text)]
@@ -146,7 +148,7 @@ def _written(name: str, text: str) -> bool:
 
 
 def _inside(name: str, other: str, text: str) -> bool:
-    """Whether a name only occurs as a part of another's."""
+    """Whether a name occurs in the text only as a part of another name."""
     lowered, name, other = text.lower(), name.lower(), other.lower()
     return name in other and name != other and lowered.count(name) <= lowered.count(other)
 
@@ -169,24 +171,30 @@ def _position(said: list[str], name: str) -> int:
     return min(places, default=len(said))
 
 
-def default_measure(table: Table) -> Column | None:
-    """The figure a question most likely means when it names none."""
-    numbers = [column for column in table.of_kind("number") if not is_key(column, table)]
-    return numbers[0] if numbers else None
+def figures(table: Table) -> list[Column]:
+    """The numeric columns that can be measured: not identifiers, years and the like."""
+    return [column for column in table.of_kind("number") if not is_key(column, table)]
 
 
 def is_key(column: Column, table: Table) -> bool:
-    """An identifier, a year or the like: a number nobody wants the mean of."""
+    """Whether a number identifies a row (an id, a code, a year): its mean has no meaning."""
     stems = name_stems(column.name)
-    named = bool({"id", "no", "index", "zip", "code", "year", "unnam"} & set(stems))
+    named = bool(_KEYS & set(stems))
     return named or bool(column.whole and column.unique == table.rows > 50 and column.low in ("0", "1"))
 
 
 def categories(table: Table, *, most: int = 50) -> list[Column]:
-    """Columns that sort the rows into groups."""
+    """Columns with 2 to `most` values, which divide the rows into groups."""
     return [
         column
         for column in table.columns
         if (column.kind in ("text", "bool") and 1 < column.unique <= most)
         or (column.kind == "number" and column.whole and 1 < column.unique <= 12 and column.values)
     ]
+
+
+def has_hours(table: Table) -> bool:
+    """Whether a date column holds times of day."""
+    return any(
+        not column.high.endswith("00:00:00") or not column.low.endswith("00:00:00") for column in table.of_kind("date")
+    )

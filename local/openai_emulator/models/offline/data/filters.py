@@ -1,4 +1,4 @@
-"""Which rows a question is about: named values, limits, and stretches of time."""
+"""The rows that a question is about: named values, limits, and periods of time."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _LIMIT = re.compile(
     r"=)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?)(?!\s*(?:standard|times|interquartile|iqr))",
     re.IGNORECASE,
 )
-# Limits of a statistic say how to compute, not which rows.
+# Before one of these, a number is a parameter of a statistic, not a limit on rows.
 _STATISTIC = re.compile(
     r"\b(?:p[- ]?values?|alpha|significance|z[- ]?scores?|coefficients?|skewness|kurtosis|r-squared|"
     r"value of r|data ?points?|"
     r"observations?|null hypothesis)\b",
     re.IGNORECASE,
 )
-_SIGNS = {
+_OPERATORS = {
     **dict.fromkeys(("above", "over", "more than", "greater than", "higher than", "exceed", ">"), ">"),
     **dict.fromkeys(("at least", ">="), ">="),
     **dict.fromkeys(("below", "under", "less than", "lower than", "fewer than", "<"), "<"),
@@ -52,16 +52,16 @@ _SIGNS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Rows that satisfy `expression`, a pandas expression over `df`; `words` says it to a reader."""
+    """A condition on rows: `expression` in pandas, over `df`; `words` in English, for the answer."""
 
     column: str
     expression: str
     words: str
-    values: tuple[str, ...] = ()  # of a category
+    values: tuple[str, ...] = ()  # the selected values, if the column is a category
 
 
 def filters_in(text: str, table: Table, *, measures: Sequence[Column] = ()) -> tuple[Filter, ...]:
-    """All conditions that a text puts on the rows of a table."""
+    """All conditions on the rows of a table that a text contains."""
     found = [*_named_values(text, table), *_limits(text, table, measures)]
     dates = table.of_kind("date")
     if dates:
@@ -73,7 +73,7 @@ def _named_values(text: str, table: Table) -> Iterator[Filter]:
     for column in table.columns:
         if column.kind != "text" or not column.values:
             continue
-        values = [value for value in column.values if len(value) > 1 and _says(text, value)]
+        values = [value for value in column.values if len(value) > 1 and _mentions(text, value)]
         values = [v for v in values if not any(v != w and v.lower() in w.lower() for w in values)]
         if not values or len(values) == len(column.values):
             continue
@@ -82,7 +82,7 @@ def _named_values(text: str, table: Table) -> Iterator[Filter]:
         yield Filter(column=column.name, expression=expression, words=" and ".join(values), values=tuple(values))
 
 
-def _says(text: str, value: str) -> bool:
+def _mentions(text: str, value: str) -> bool:
     flags = re.IGNORECASE if len(value) > 3 else 0
     return bool(re.search(rf"(?<![\w-]){re.escape(value)}(?:s|'s)?(?![\w-])", text, flags))
 
@@ -93,7 +93,7 @@ def _limits(text: str, table: Table, measures: Sequence[Column]) -> Iterator[Fil
         if _STATISTIC.search(before):
             continue
         named = matching(before, table.of_kind("number")) or list(measures)
-        sign = next((s for word, s in _SIGNS.items() if match["words"].lower().startswith(word)), ">")
+        sign = next((s for word, s in _OPERATORS.items() if match["words"].lower().startswith(word)), ">")
         if match["words"] in (">=", "<=", ">", "<"):
             sign = match["words"]
         if not named:
@@ -176,7 +176,7 @@ def _week(word: str, name: str, start: datetime, high: datetime) -> Filter:
 
 
 def months_in(text: str, low: datetime, high: datetime) -> list[datetime]:
-    """The months a text names, those that the data reach."""
+    """The months that a text names, if the data contain them; without a year, the latest."""
     found: list[datetime] = []
     for match in _WHOLE_MONTH.finditer(text):
         if match["m"].lower() == "may" and not match["m"][0].isupper():

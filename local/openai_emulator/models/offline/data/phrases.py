@@ -1,4 +1,4 @@
-"""The phrases that questions about data are made of, and what they ask for."""
+"""The phrases in questions about data, except those of the kinds: periods, figures, groups, counts."""
 
 from __future__ import annotations
 
@@ -9,65 +9,6 @@ from local.openai_emulator.models.offline.data import columns as cols
 from local.openai_emulator.models.offline.data.profile import Column
 from local.openai_emulator.models.offline.words import stem
 
-# The first pattern that fits says what a clause asks for.
-_KINDS = (
-    ("missing", r"\bmissing\b|\bnulls?\b|\bnan\b|\bempty (?:values|cells)"),
-    ("normality", r"\bnormal(?:ly|ity)?\b.*\bdistribut|\bnormality\b|\bnormal distribution|shapiro|kolmogorov"),
-    ("correlate", r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b"),
-    ("outliers", r"\boutliers?\b|\banomal\w+|\bunusual\b|\bspikes?\b|\babnormal\b|\bodd values"),
-    (
-        "distribution",
-        r"\bhistogram|\bdistribut|\bpercentiles?\b|\bquartiles?\b|\bbox ?plot|\bskew\w*|\bkurtosis|\bspread of\b",
-    ),
-    (
-        "peak",
-        r"\b(?:peak|busiest|quietest|rush)\b.*\b(?:hours?|times?|days?|usage|traffic|load|periods?)\b|\bpeak\b"
-        r"|\b(?:what|which|at what) (?:hours?|time of day|day of (?:the )?week|weekday)\b|\btime of (?:the )?day\b",
-    ),
-    (
-        "top",
-        (
-            r"\b(?:top|bottom)\b|\b\d+ (?:highest|lowest|largest|smallest|biggest|slowest|fastest|best|"
-            r"worst|most|least)\b|\brank"
-        ),
-    ),
-    (
-        "trend",
-        (
-            r"\btrends?\b|\bover time\b|\bover the (?:days?|weeks?|months?|years?)\b|\bdevelop\w*\b|"
-            r"\bevol\w+|\btime series\b|\bgetting \w+er\b|"
-            r"\b(?:increas|decreas|grow|declin|improv)(?:e|es|ed|ing|s|n)?\b"
-        ),
-    ),
-    (
-        "count",
-        (
-            r"\b(?:how many|number of|count(?: of)?(?: the)?) (?:rows|records|lines|entries|measurements|"
-            r"data ?points|observations|samples)"
-        ),
-    ),
-    ("compare", r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b"),
-    (
-        "aggregate",
-        r"\baverages?\b|\bmeans?\b|\bmedians?\b|\btotals?\b|\bsum\b|\bstandard deviations?\b|\bstd\b|"
-        r"\bvariance\b|\baltogether\b"
-        r"|\bminimum\b.*\bmaximum\b|\bmin\b.*\bmax\b|\bmost common\b|\bmode\b",
-    ),
-    (
-        "extreme",
-        r"\bhighest\b|\blowest\b|\bmax(?:imum)?\b|\bmin(?:imum)?\b|\bslowest\b|\bfastest\b|\bworst\b|"
-        r"\bbest\b|\bmost\b|\bleast\b"
-        r"|\blargest\b|\bsmallest\b|\bbiggest\b|\bbusiest\b|\bcheapest\b|\blongest\b|\bshortest\b|"
-        r"\bgreatest\b|\bmost expensive\b",
-    ),
-    ("count", r"\bhow many\b|\bhow often\b|\bcounts?\b|\bnumber of\b|\bpercentage of\b|\bshare of\b"),
-    ("trend", r"\b(?:charts?|plots?|graphs?|diagrams?|visuali[sz]\w+|draw)\b"),
-    (
-        "describe",
-        r"\bsummar\w+|\bdescribe\b|\boverview\b|\banaly[sz]\w+|\bstatistics\b|\bwhat(?:'s| is) in\b|\bwhich columns\b",
-    ),
-)
-_COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KINDS)
 CHART = re.compile(
     r"\b(?:charts?|plots?|graphs?|diagrams?|visuali[sz]\w*|histograms?|draw|line chart|bar chart)\b", re.IGNORECASE
 )
@@ -82,7 +23,7 @@ BY = re.compile(
     re.IGNORECASE,
 )
 WHICH = re.compile(r"\b(?:which|what)\s+(?:of (?:the|those|these)\s+)?(?P<what>[\w\s\-]{2,30})", re.IGNORECASE)
-_HOW = (
+_FIGURES = (
     ("mean", r"\baverages?\b|\bmeans?\b"),
     ("median", r"\bmedians?\b"),
     ("sum", r"\btotals?\b|\bsum\b|\baltogether\b"),
@@ -126,7 +67,7 @@ _ADDITIVE = frozenset(
     )
 )
 _AVERAGED = frozenset(map(stem, ["avg", "average", "mean", "rate", "percent", "ratio", "median", "p95"]))
-# Sentences that say how to do it rather than what to do.
+# The start of sentences that say how to compute, not what.
 METHOD = re.compile(
     r"^\W*(?:\d+[.)]\s*)?(?:if|ignore|consider|assume|do not|don't|round|use|using|assess|report|"
     r"return|note|otherwise|the null|outliers? "
@@ -135,31 +76,24 @@ METHOD = re.compile(
 )
 
 
-def kind_of(text: str) -> str:
-    """The kind of computation a clause asks for; empty when it asks for none."""
-    return next((kind for kind, pattern in _COMPILED if pattern.search(text)), "")
-
-
 def additive(name: str) -> bool:
-    """Whether it makes sense to add this figure up."""
+    """Whether the sum of a column has a meaning: requests yes, error rates no."""
     stems = set(cols.name_stems(name))
     return bool(stems & _ADDITIVE) and not stems & _AVERAGED
 
 
-def hows(text: str, kind: str, measures: Sequence[Column]) -> tuple[str, ...]:
-    found = tuple(name for name, pattern in _HOW if re.search(pattern, text, re.IGNORECASE))
-    if kind == "aggregate" and found:
-        return found
-    if kind == "aggregate" and re.search(r"\bmost common\b|\bmode\b", text, re.IGNORECASE):
-        return ("mode",)
-    if "mean" in found or "median" in found or "sum" in found:
-        return tuple(name for name in found if name in ("mean", "median", "sum"))[:1]
-    if kind in ("extreme", "compare", "top", "count") and measures and additive(measures[0].name):
-        return ("sum",)
-    return ("mean",)
+def named_figures(text: str) -> tuple[str, ...]:
+    """The pandas names of all figures that a text names: `mean`, `median`, `sum`, `std`, `var`, `min`, `max`."""
+    return tuple(name for name, pattern in _FIGURES if re.search(pattern, text, re.IGNORECASE))
+
+
+def average_or_total(text: str) -> str:
+    """The `mean`, `median` or `sum` that a text names, the first in this order; empty when it names none."""
+    return next((name for name in named_figures(text) if name in ("mean", "median", "sum")), "")
 
 
 def count_in(text: str) -> int:
+    """The number in `top 3` or `5 highest`, at most 50; 5 without a number."""
     number = re.search(
         (
             r"\b(?:top|bottom|the)\s+(\d{1,3}|two|three|four|five|ten)\b|\b(\d{1,3})\s+(?:highest|lowest|"
@@ -175,7 +109,7 @@ def count_in(text: str) -> int:
 
 
 def is_low(text: str, measures: Sequence[Column]) -> bool:
-    """Whether the low end is asked for; "worst" and "best" depend on what a high figure means."""
+    """Whether a text asks for low values. "Worst" and "best" depend on whether high values of the measure are good."""
     good_high = bool(
         measures
         and {stem("availability"), stem("score"), stem("revenue"), stem("sales")}

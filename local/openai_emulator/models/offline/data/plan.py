@@ -1,4 +1,4 @@
-"""What a question asks of the data: a list of asks, each with its columns, its groups and its rows."""
+"""Turn a question about data into a plan: a table, and asks with their columns, groups and rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from local.openai_emulator.models.offline.data import columns as cols
 from local.openai_emulator.models.offline.data.ask import Ask, Plan
 from local.openai_emulator.models.offline.data.filters import filters_in
+from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of
 from local.openai_emulator.models.offline.data.phrases import (
     BY,
     CHART,
@@ -16,16 +17,14 @@ from local.openai_emulator.models.offline.data.phrases import (
     PERIODS,
     PIECES,
     WHICH,
-    additive,
+    average_or_total,
     count_in,
-    hows,
     is_low,
-    kind_of,
 )
 from local.openai_emulator.models.offline.data.profile import Column, Table
 from local.openai_emulator.models.offline.words import all_stems
 
-_REFERS = re.compile(r"\b(?:it|its|that (?:one|\w+)|the same (?:one|\w+))\b", re.IGNORECASE)
+_REFERS_BACK = re.compile(r"\b(?:it|its|that (?:one|\w+)|the same (?:one|\w+))\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +34,12 @@ class _Clause:
 
 
 def plan(question: str, tables: Sequence[Table], *, earlier: Sequence[str] = ()) -> Plan | None:
-    """What to compute for a question; None when no readable table is there.
+    """The plan for a question; None if no table is readable.
 
-    `earlier` are the questions before in this thread, the newest last: what this question leaves open they may say.
+    Args:
+        question: The current question.
+        tables: The profiles of the data files.
+        earlier: Earlier questions of the thread, the newest last. A follow-up inherits measures and rows from them.
     """
     table = _table_for([question, *reversed(earlier)], tables)
     if table is None:
@@ -58,7 +60,7 @@ _SAME = re.compile(
 
 
 def _inherited(earlier: Sequence[str], table: Table) -> tuple[Ask, ...]:
-    """What the thread was about last: each question understood with those before it."""
+    """The asks of the last question about data in `earlier`, each question planned with those before it."""
     asks: tuple[Ask, ...] = ()
     for question in earlier:
         same = _same_for(question, asks, table) if asks and _SAME.search(question) else ()
@@ -67,14 +69,14 @@ def _inherited(earlier: Sequence[str], table: Table) -> tuple[Ask, ...]:
 
 
 def _same_for(question: str, asks: Sequence[Ask], table: Table) -> tuple[Ask, ...]:
-    """The asks of before, with another figure or other rows."""
+    """The earlier asks with the measures and filters of this question; empty if it names neither."""
     measures = _measures(question, table)
     filters = filters_in(question, table, measures=measures)
     wants_chart = bool(CHART.search(question) or re.search(r"\bshow\b", question, re.IGNORECASE))
     if not measures and not filters:
         return ()
     kept = [ask for ask in asks if ask.kind != "describe"]
-    if measures and len(kept) > 1:  # "the same" is the last thing that was shown of this kind
+    if measures and len(kept) > 1:  # "show the same" means the asks with a chart
         kept = [ask for ask in kept if wants_chart and ask.chart] or kept
     return tuple(
         replace(
@@ -88,7 +90,7 @@ def _same_for(question: str, asks: Sequence[Ask], table: Table) -> tuple[Ask, ..
 
 
 def _table_for(texts: Sequence[str], tables: Sequence[Table]) -> Table | None:
-    """The table that a question is most likely about: by its file's name, its columns and its values."""
+    """The table whose file name, columns and values match the texts best; the first text has the highest weight."""
     readable = [table for table in tables if table.columns and not table.error]
     if not readable:
         return None
@@ -102,22 +104,16 @@ def _table_for(texts: Sequence[str], tables: Sequence[Table]) -> Table | None:
             value += weight * len(cols.matching(text, table.columns))
             value += weight * 2.0 * sum(bool(condition.values) for condition in filters_in(text, table))
             value += weight * 1.5 * bool(_by(text, table)[0])
-            value += weight * (kind_of(text) == "peak" and _has_hours(table))
+            value += weight * (kind_of(text) == "peak" and cols.has_hours(table))
         return value
 
     return max(readable, key=lambda table: (fit(table), table.rows))
 
 
-def _has_hours(table: Table) -> bool:
-    return any(
-        not column.high.endswith("00:00:00") or not column.low.endswith("00:00:00") for column in table.of_kind("date")
-    )
-
-
 def _asks(question: str, table: Table, inherited: Sequence[Ask]) -> list[Ask]:
     lead, clauses = _clauses(question, table)
     asks: list[Ask] = []
-    if not clauses and _measures(question, table):  # figures were named, but not what to do with them
+    if not clauses and _measures(question, table):  # the question names measures but no computation
         clauses = [_Clause(kind="aggregate", text=question)]
     for clause in clauses:
         asks.append(_ask(clause, lead, table, before=asks, inherited=inherited))
@@ -129,9 +125,9 @@ def _asks(question: str, table: Table, inherited: Sequence[Ask]) -> list[Ask]:
 
 
 def _clauses(question: str, table: Table) -> tuple[str, list[_Clause]]:
-    """The asks of a question in its own words, and what was said before the first of them."""
+    """The text before the first clause, and the clauses of a question, one per ask."""
     lead, clauses = "", list[_Clause]()
-    for piece in filter(None, (part.strip() for part in PIECES.split(_protected(question, table)))):
+    for piece in filter(None, (part.strip() for part in PIECES.split(_with_protected_ands(question, table)))):
         kind = kind_of(piece)
         if kind and clauses and METHOD.match(piece):
             kind = ""
@@ -139,18 +135,21 @@ def _clauses(question: str, table: Table) -> tuple[str, list[_Clause]]:
             lead = f"{lead} {piece}"
         elif not kind:
             clauses[-1] = replace(clauses[-1], text=f"{clauses[-1].text} and {piece}")
-        elif clauses and _belongs(clauses[-1], piece, kind, table):
+        elif clauses and _continues(clauses[-1], piece, kind, table):
             merged = f"{clauses[-1].text} and {piece}"
             clauses[-1] = _Clause(
                 kind=kind if clauses[-1].kind in ("extreme", "describe") else clauses[-1].kind, text=merged
             )
         else:
             clauses.append(_Clause(kind=kind, text=piece))
-    return lead, [replace(clause, text=clause.text.replace("\x00", "and").replace("\x01", ",")) for clause in clauses]
+    return lead, [replace(clause, text=clause.text.replace("\x00", "and")) for clause in clauses]
 
 
-def _protected(question: str, table: Table) -> str:
-    """`between 9:00 and 17:00`, and a column named `price and tax`, are not parted at their "and"."""
+def _with_protected_ands(question: str, table: Table) -> str:
+    """The question with "and" replaced by \\x00 where it does not separate clauses.
+
+    That is in `between 9:00 and 17:00`, and in the name of a column such as `price and tax`.
+    """
     question = re.sub(r"\b(between\s+[\w\"'.:-]+(?:\s+\w+){0,3}?)\s+and\s+", "\\1 \x00 ", question, flags=re.IGNORECASE)
     for column in table.columns:
         if " and " in column.name:
@@ -158,8 +157,8 @@ def _protected(question: str, table: Table) -> str:
     return question
 
 
-def _belongs(before: _Clause, piece: str, kind: str, table: Table) -> bool:
-    """Whether a piece continues the clause before: `the mean` + `standard deviation of the wage`."""
+def _continues(before: _Clause, piece: str, kind: str, table: Table) -> bool:
+    """Whether a piece continues the previous clause: `the mean` + `standard deviation of the wage`."""
     if re.match(
         r"(?:what|which|when|where|how|who|find|create|make|draw|plot|show|then|calculate|is|are)\b",
         piece,
@@ -167,10 +166,9 @@ def _belongs(before: _Clause, piece: str, kind: str, table: Table) -> bool:
     ):
         bare = not _measures(before.text, table) and kind == before.kind == "aggregate"
         return (before.kind == "compare" and kind == "aggregate" and not _measures(before.text, table)) or bare
-    together = {"aggregate", "extreme", "compare", "distribution", "count"}
-    if kind == before.kind and kind in ("missing", "correlate", "normality", "outliers"):
+    if kind == before.kind and kind_named(kind).joins_itself:
         return True
-    if not {kind, before.kind} <= together:
+    if not (kind_named(kind).joins_figures and kind_named(before.kind).joins_figures):
         return False
     return not _measures(before.text, table) or not _measures(piece, table)
 
@@ -180,117 +178,27 @@ def _ask(clause: _Clause, lead: str, table: Table, *, before: Sequence[Ask], inh
     measures = _measures(text, table)
     by, period = _by(text, table)
     filters = filters_in(f"{lead}. {text}", table, measures=measures)
-    refers = bool(_REFERS.search(text))
-    of_winner = refers and bool(before) and before[-1].kind == "extreme" and bool(before[-1].by)
+    refers = bool(_REFERS_BACK.search(text))
+    only_best_group = refers and bool(before) and before[-1].kind == "extreme" and bool(before[-1].by)
     named = bool(measures)
-    if not measures and kind not in ("missing", "count", "describe"):
+    if not measures and kind_named(kind).needs_measure:
         names = next((ask.measures for ask in (*reversed(before), *reversed(inherited)) if ask.measures), ())
         measures = [column for name in names if (column := table.column(name))]
-    if not filters and (refers or not named) and not of_winner:
+    if not filters and (refers or not named) and not only_best_group:
         filters = next((ask.filters for ask in (*reversed(before), *reversed(inherited)) if ask.filters), ())
     ask = Ask(
         kind=kind,
         measures=tuple(column.name for column in measures),
         by=by,
         period=period,
-        how=hows(text, kind, measures),
+        how=(average_or_total(text) or "mean",),
         count=count_in(text),
         lowest=is_low(text, measures),
         filters=filters,
-        chart=bool(CHART.search(text)) or kind == "trend",
-        of_winner=of_winner,
+        chart=bool(CHART.search(text)),
+        only_best_group=only_best_group,
     )
-    return _completed(ask, text, table)
-
-
-def _completed(ask: Ask, text: str, table: Table) -> Ask:
-    """What the clause left open, as the kind of ask needs it."""
-    everything = tuple(c.name for c in table.of_kind("number") if not cols.is_key(c, table))
-    if not ask.measures and ask.kind in ("peak", "trend", "top", "extreme", "outliers", "distribution", "normality"):
-        ask = replace(ask, measures=tuple(_usual(ask.kind, table)))
-    elif not ask.measures and ask.kind in ("aggregate", "compare"):
-        ask = replace(ask, measures=everything[:8])
-    if ask.kind == "peak" and not ask.period:
-        ask = replace(ask, period="hour" if _has_hours(table) else "month" if table.of_kind("date") else "")
-    if ask.kind == "trend" and ask.period in ("hour", "weekday"):  # a chart of the typical day or week
-        ask = replace(ask, kind="aggregate")
-    if ask.kind == "trend":
-        ask = _trend(ask, table)
-    if ask.kind in ("peak", "trend") and not table.of_kind("date"):
-        ask = replace(
-            ask, kind="aggregate" if ask.by else "distribution" if ask.chart and len(ask.measures) < 2 else "describe"
-        )
-    if ask.kind == "correlate" and len(ask.measures) < 2 and len(everything) < 2:
-        ask = replace(ask, kind="describe")
-    if ask.kind == "compare":
-        ask = _comparison(ask, text, table)
-    if ask.kind == "outliers":
-        z = re.search(r"z-?\s?scores?|standard deviations?|anomal|spike|unusual", text, re.IGNORECASE)
-        number = re.search(
-            r"(?:threshold of|threshold|more than|than|within)\s+(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s+standard dev",
-            text,
-            re.I,
-        )
-        limit = float(number[1] or number[2]) if number else 0.0
-        limit = limit if 0.5 <= limit <= 10 else (3.0 if z else 1.5)
-        ask = replace(
-            ask,
-            method="z" if z else "iqr",
-            limit=limit,
-            filters=tuple(f for f in ask.filters if not f.words.endswith(f" {limit:g}")),
-        )
-    if ask.kind == "normality":
-        ask = replace(
-            ask,
-            method="ks"
-            if re.search(r"kolmogorov|\bks\b", text, re.I)
-            else "dagostino"
-            if "normaltest" in text
-            else "shapiro",
-        )
-    if ask.kind == "count" and not re.search(r"\b(?:by|per|each|every)\b", text, re.IGNORECASE):
-        ask = replace(ask, period="", measures=() if ask.filters else ask.measures)
-    if (
-        ask.kind == "top"
-        and ask.period == "hour"
-        and not re.search(r"\b(?:by|per|of the day|of day)\b", text, re.IGNORECASE)
-    ):
-        ask = replace(ask, period="")  # the slowest hours are hours that were, not hours of the day
-    return ask
-
-
-def _trend(ask: Ask, table: Table) -> Ask:
-    if ask.by or any(len(f.values) == 1 for f in ask.filters):
-        return ask
-    few = [column for column in cols.categories(table, most=12) if column.kind == "text"]
-    return replace(ask, by=few[0].name if few else "")
-
-
-def _comparison(ask: Ask, text: str, table: Table) -> Ask:
-    """Groups to compare: those that were named, else a category, else the months."""
-    if re.search(r"\bweekends?\b", text, re.IGNORECASE) and table.of_kind("date"):
-        others = tuple(f for f in ask.filters if f.words not in ("at weekends", "on weekdays"))
-        return replace(ask, period="weekend", by="", how=("mean",), filters=others)
-    if not ask.by and not ask.period:
-        several = next((f for f in ask.filters if len(f.values) > 1), None)
-        if several:
-            ask = replace(ask, by=several.column)
-        elif any(f.words.count(" week") > 1 for f in ask.filters):
-            ask = replace(ask, period="nth week")
-        elif any(" and " in f.words and f.words.startswith("in ") for f in ask.filters):
-            ask = replace(ask, period="month")
-        elif any(" and " in f.words and f.words.startswith("on ") for f in ask.filters):
-            ask = replace(ask, period="day")
-        elif few := [c for c in cols.categories(table, most=12) if c.kind == "text"]:
-            ask = replace(ask, by=few[0].name)
-    return ask
-
-
-def _usual(kind: str, table: Table) -> list[str]:
-    numbers = [c for c in table.of_kind("number") if not cols.is_key(c, table)]
-    if kind == "peak":
-        numbers.sort(key=lambda column: not additive(column.name))
-    return [numbers[0].name] if numbers else []
+    return kind_named(kind).complete(ask, text, table)
 
 
 def _measures(text: str, table: Table) -> list[Column]:
@@ -310,7 +218,7 @@ def _by_column(text: str, table: Table) -> Column | None:
 
 
 def _by(text: str, table: Table) -> tuple[str, str]:
-    """The category's column, or the period, that a clause groups its figures by."""
+    """The category column and the period that a clause groups by; each may be empty."""
     column = _by_column(text, table)
     period = ""
     if table.of_kind("date"):

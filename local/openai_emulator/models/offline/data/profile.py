@@ -1,4 +1,4 @@
-"""The first look at data files: the code that takes it, and what it found."""
+"""Profiles of data files: the code that computes them in the sandbox, and the parsed result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ warnings.filterwarnings("ignore")
 
 
 def read(path):
-    """A data file as a table, whatever its format, and how it has to be opened."""
+    """A data file as a table, and the options to open it."""
     ending = path.suffix.lower()
     if ending in (".xlsx", ".xlsm"):
         return pd.read_excel(path), {}
@@ -43,7 +43,7 @@ def read(path):
 
 
 def look_at(values):
-    """What one column holds."""
+    """The profile of one column."""
     found = {"kind": "text", "missing": int(values.isna().sum())}
     full = values.dropna()
     if pd.api.types.is_bool_dtype(full):
@@ -85,22 +85,22 @@ print(json.dumps({"profile": profile}, separators=(",", ":"), ensure_ascii=False
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """`kind` is number, date, text or bool. `low` and `high` are the range of numbers and dates, as text."""
+    """The profile of a column. `kind` is number, date, text or bool; `low` and `high` are the range, as text."""
 
     name: str
     kind: str
     unique: int
     missing: int = 0
     whole: bool = False  # only whole numbers
-    as_text: bool = False  # numbers that stand in the file as text, such as "$1,200"
+    as_text: bool = False  # numbers that the file contains as text, such as "$1,200"
     low: str = ""
     high: str = ""
-    values: tuple[str, ...] = ()  # all of them, where they are few
+    values: tuple[str, ...] = ()  # all distinct values if there are at most 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One data file. `error` says why it could not be read."""
+    """The profile of a data file. `error` is the reason if it could not be read."""
 
     filename: str
     rows: int = 0
@@ -121,12 +121,12 @@ def is_data(filename: str) -> bool:
 
 
 def profile_code(filenames: Sequence[str]) -> str:
-    """Python that prints a short profile of each file, the last line as JSON."""
+    """Python code that prints a summary line per file, and the profiles as JSON in the last line."""
     return _CODE.replace("FILES", repr(list(filenames[:MOST_FILES])), 1)
 
 
 def read_profile(logs: str) -> list[Table]:
-    """The tables out of what `profile_code` printed; empty when it printed no profile."""
+    """The tables from the output of `profile_code`; empty if it contains no profile."""
     found = last_json(logs, "profile")
     if not isinstance(found, dict):
         return []
@@ -134,7 +134,7 @@ def read_profile(logs: str) -> list[Table]:
 
 
 def last_json(logs: str, key: str) -> Any:
-    """The value of `key` in the last printed JSON line that has it."""
+    """The value of `key` in the last line of JSON that starts with this key; None if there is none."""
     for line in reversed(logs.splitlines()):
         if line.startswith(f'{{"{key}"'):
             try:

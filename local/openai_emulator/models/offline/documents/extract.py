@@ -1,6 +1,6 @@
-"""Answers a question from passages: picks the units that say most about it and words them with their citations.
+"""Answer a question from passages: select the most relevant units and quote them with citations.
 
-Everything in the answer stands in a passage; nothing is made up. When no unit says enough, there is no answer.
+The answer contains only text of the passages. There is no answer when no unit reaches `MIN_SCORE`.
 """
 
 from __future__ import annotations
@@ -8,20 +8,19 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from local.openai_emulator.agent.conversation import Cite
 from local.openai_emulator.models.offline.documents.units import Unit, units_of
-from local.openai_emulator.models.offline.words import all_stems, stem, synonyms, terms
+from local.openai_emulator.models.offline.words import all_stems, synonyms, terms
 from local.openai_emulator.search.passage import Passage
 
-ENOUGH = 0.5  # share of a question's meaning that the best unit must carry
-NEAR_BEST = 0.84  # others are told too when they reach this share of the best
+MIN_SCORE = 0.5  # the best unit needs this score, else there is no answer
+NEAR_BEST_SHARE = 0.84  # other units are quoted too if they reach this share of the best score
 MOST_UNITS = 4
-CONTEXT_WEIGHT = 0.75  # a word found in the heading above a unit, against one found in it
+CONTEXT_WEIGHT = 0.75  # of a word in the heading above a unit; a word in the unit itself has weight 1
 SYNONYM_WEIGHT = 0.6
 
 _ASKS_FIGURE = re.compile(
@@ -35,29 +34,29 @@ _QUESTION_PARTS = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What a question is about: its own words, and those it takes over from what was said before."""
+class QuestionTerms:
+    """The terms (stems) of a question, and those that it inherits from earlier questions of the thread."""
 
     text: str
     own: tuple[str, ...]
-    taken_over: tuple[str, ...] = ()
+    inherited: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, question: str, *, context: str = "") -> Wanted:
+    def of(cls, question: str, *, context: str = "") -> QuestionTerms:
         own = terms(question)
-        return cls(text=question, own=tuple(own), taken_over=tuple(t for t in terms(context) if t not in own))
+        return cls(text=question, own=tuple(own), inherited=tuple(t for t in terms(context) if t not in own))
 
-    def parts(self) -> list[Wanted]:
-        """The questions that were asked in one breath; each leans on the words of the first."""
+    def parts(self) -> list[QuestionTerms]:
+        """The questions that the text consists of; the later ones inherit the terms of the first."""
         texts = [part for part in _QUESTION_PARTS.split(self.text.strip()) if terms(part)]
         if len(texts) < 2:
             return [self]
         first = terms(texts[0])
         return [
-            Wanted(
+            QuestionTerms(
                 text=text,
                 own=tuple(terms(text)),
-                taken_over=tuple(t for t in (*(first if index else ()), *self.taken_over) if t not in terms(text)),
+                inherited=tuple(t for t in (*(first if index else ()), *self.inherited) if t not in terms(text)),
             )
             for index, text in enumerate(texts)
         ]
@@ -65,7 +64,7 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Extract:
-    """An answer out of documents. `text` is empty when they do not say."""
+    """An answer from documents. `text` is empty when the documents do not answer the question."""
 
     text: str = ""
     citations: tuple[Cite, ...] = ()
@@ -77,8 +76,8 @@ class Scored:
     score: float
 
 
-def answer(question: Wanted, passages: Sequence[Passage]) -> Extract:
-    """The units that answer the question, as Markdown with a citation behind each."""
+def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
+    """The units that answer the question, as Markdown, each followed by its citation."""
     units = _distinct(
         [unit for index, passage in enumerate(passages) for unit in units_of(passage.text, passage=index)]
     )
@@ -86,17 +85,17 @@ def answer(question: Wanted, passages: Sequence[Passage]) -> Extract:
         return Extract()
     chosen: list[Unit] = []
     for part in question.parts():
-        chosen += [unit for unit in pick(part, units, passages) if unit not in chosen]
-    return word(chosen, passages)
+        chosen += [unit for unit in best_units(part, units, passages) if unit not in chosen]
+    return write_answer(chosen, passages)
 
 
-def pick(question: Wanted, units: Sequence[Unit], passages: Sequence[Passage]) -> list[Unit]:
-    """The units that answer best, in reading order; none when even the best says too little."""
+def best_units(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Passage]) -> list[Unit]:
+    """The most relevant units, in reading order; none if the best score is below `MIN_SCORE`."""
     scored = score(question, units, passages)
     best = max(scored, key=lambda item: item.score, default=None)
-    if best is None or best.score < ENOUGH:
+    if best is None or best.score < MIN_SCORE:
         return []
-    near = [item for item in scored if item.score >= best.score * NEAR_BEST]
+    near = [item for item in scored if item.score >= best.score * NEAR_BEST_SHARE]
     same_table = [
         i
         for i in near
@@ -108,37 +107,27 @@ def pick(question: Wanted, units: Sequence[Unit], passages: Sequence[Passage]) -
     return sorted((item.unit for item in near[:MOST_UNITS]), key=lambda unit: (unit.passage, units.index(unit)))
 
 
-def score(question: Wanted, units: Sequence[Unit], passages: Sequence[Passage]) -> list[Scored]:
-    """How much of the question's meaning each unit carries: 0 none, 1 all; a little above for a perfect fit."""
+def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Passage]) -> list[Scored]:
+    """Score each unit by the share of the question's terms that it contains, weighted by their rarity.
+
+    0: none, 1: all; bonuses can raise the score a little above 1.
+    """
     stems = [all_stems(unit.text) for unit in units]
     contexts = [all_stems(f"{unit.context} {passages[unit.passage].filename}") for unit in units]
     seen = Counter(term for own, around in zip(stems, contexts, strict=True) for term in {*own, *around})
-    weights = {
-        term: math.log(1 + len(units) / (1 + seen[term])) + 0.3 for term in (*question.own, *question.taken_over)
-    }
-    weights |= {term: weights[term] * 0.5 for term in question.taken_over}
+    weights = {term: math.log(1 + len(units) / (1 + seen[term])) + 0.3 for term in (*question.own, *question.inherited)}
+    weights |= {term: weights[term] * 0.5 for term in question.inherited}
     total = sum(weights.values()) or 1.0
     known = set(seen)
     scored = []
     for unit, own, around in zip(units, stems, contexts, strict=True):
         found = {term: _found(term, set(own), set(around)) for term in weights}
         value = sum(weights[term] * share for term, share in found.items()) / total
-        if known & set(question.own) and question.taken_over and not any(found[term] for term in question.own):
-            value *= 0.3  # it is about what was asked before, not about what is asked now
+        if known & set(question.own) and question.inherited and not any(found[term] for term in question.own):
+            value *= 0.3  # it matches only the earlier questions
         value += _bonus(question, unit, own) + 0.08 * passages[unit.passage].score
         scored.append(Scored(unit=unit, score=value * _fitness(unit)))
     return scored
-
-
-def _respelled(question: Wanted, seen: Mapping[str, int]) -> Wanted:
-    """The question with its slips of the pen mended: an unknown word becomes the one it nearly is."""
-
-    def mended(term: str) -> str:
-        if len(term) < 5 or term in seen or synonyms(term) & seen.keys():
-            return term
-        return next(iter(get_close_matches(term, seen, n=1, cutoff=0.86)), term)
-
-    return replace(question, own=tuple(dict.fromkeys(map(mended, question.own))))
 
 
 def _found(term: str, own: set[str], around: set[str]) -> float:
@@ -152,15 +141,15 @@ def _found(term: str, own: set[str], around: set[str]) -> float:
     )
 
 
-def _bonus(question: Wanted, unit: Unit, stems: list[str]) -> float:
-    """For a unit of the kind that was asked for, and for words that stand together in both."""
+def _bonus(question: QuestionTerms, unit: Unit, stems: list[str]) -> float:
+    """Added for figures and reasons if asked for, for a matching table title, and for adjacent words in common."""
     bonus = 0.0
     if _ASKS_FIGURE.search(question.text.lower()) and re.search(r"\d", unit.text):
         bonus += 0.06
     if _ASKS_REASON.search(question.text) and _REASON.search(unit.text):
         bonus += 0.08
     if unit.kind == "row" and (title := terms(unit.title)):
-        hits = sum(term in question.own or term in question.taken_over for term in title) / len(title)
+        hits = sum(term in question.own or term in question.inherited for term in title) / len(title)
         bonus += 0.2 if hits > 0.6 and len(title) > 1 and any(t in question.own for t in title) else 0.0
     pairs = set(pairwise(question.own))
     together = pairs & set(pairwise(stems))
@@ -168,7 +157,7 @@ def _bonus(question: Wanted, unit: Unit, stems: list[str]) -> float:
 
 
 def _fitness(unit: Unit) -> float:
-    """Less than 1 for fragments and for sentences too long to be an answer."""
+    """A factor below 1 for fragments and for very long sentences."""
     length = len(unit.text)
     if unit.kind != "row" and length < 25:
         return 0.7
@@ -176,7 +165,7 @@ def _fitness(unit: Unit) -> float:
 
 
 def _distinct(units: Sequence[Unit]) -> list[Unit]:
-    """Neighbouring chunks overlap: each thing said counts once, and where it is whole."""
+    """The units without duplicates and fragments, which come from the overlap of neighbouring chunks."""
     kept: dict[str, Unit] = {}
     for unit in units:
         key = re.sub(r"\W+", " ", unit.text).strip().lower()
@@ -185,11 +174,11 @@ def _distinct(units: Sequence[Unit]) -> list[Unit]:
     return [unit for key, unit in kept.items() if not any(len(key) > 40 and key in o and key != o for o in kept)]
 
 
-# ---- wording -----------------------------------------------------------------------------------------------------
+# ---- text of the answer ------------------------------------------------------------------------------------------
 
 
 class Writer:
-    """Collects text, and the citations that stand behind its parts."""
+    """Collects text and the citations at positions in it."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -204,8 +193,8 @@ class Writer:
         return Extract(text=self.text.rstrip(), citations=tuple(self.citations))
 
 
-def word(units: Sequence[Unit], passages: Sequence[Passage]) -> Extract:
-    """A short Markdown answer from units: a sentence for one, bullets for several, a table for a table's rows."""
+def write_answer(units: Sequence[Unit], passages: Sequence[Passage]) -> Extract:
+    """Units as Markdown: a sentence for a single one, bullets for several, a table for rows of one table."""
     if not units:
         return Extract()
     writer = Writer()
@@ -224,7 +213,7 @@ def word(units: Sequence[Unit], passages: Sequence[Passage]) -> Extract:
 
 
 def _tables(units: Sequence[Unit]) -> list[list[Unit]]:
-    """Neighbouring rows of one table together, everything else by itself."""
+    """Groups of adjacent rows of one table; every other unit is a group of its own."""
     groups: list[list[Unit]] = []
     for unit in units:
         last = groups[-1][-1] if groups else None
@@ -260,8 +249,3 @@ def _bullet(unit: Unit) -> str:
         return unit.text
     label, _, rest = unit.text.partition(": ")
     return f"**{label}**: {rest}" if rest else label
-
-
-def mentions(text: str, word: str) -> bool:
-    """Whether a text has a form of this word."""
-    return stem(word) in all_stems(text)

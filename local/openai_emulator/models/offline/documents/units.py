@@ -1,4 +1,4 @@
-"""Takes a passage apart into the units an answer is made of: sentences, list items and table rows."""
+"""Split a passage into units: sentences, list items and table rows. An answer consists of units."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ _VALUE = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """One thing a document says.
+    """One sentence, list item or table row.
 
-    A table row has its cells, and the names of the columns where they are known. `context` is what stands above the
-    unit: the heading of the section, the caption and the header of the table.
+    A table row has `cells`, and the column names in `header` if they are known. `context` is the text above the unit:
+    the headings of the section, and the caption and header of the table.
     """
 
     text: str
     context: str
     kind: str  # "sentence", "item" or "row"
-    passage: int  # index of the passage it is from
-    block: int  # sentences of one paragraph, items of one list, rows of one table share it
+    passage: int  # index of its passage
+    block: int  # the same number for the sentences of a paragraph, the items of a list, the rows of a table
     cells: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
-    title: str = ""  # of the table, else the nearest heading
+    title: str = ""  # the table's caption, else the nearest heading
 
 
 def units_of(text: str, *, passage: int) -> list[Unit]:
     """The units of one passage, in reading order."""
-    return list(_Reader(passage=passage).read(_without_furniture(text.replace("\r\n", "\n").split("\n"))))
+    return list(_Reader(passage=passage).read(_without_page_headers(text.replace("\r\n", "\n").split("\n"))))
 
 
-def _without_furniture(lines: Sequence[str]) -> list[str]:
-    """The lines without running heads, page numbers and the lines of a table of contents."""
+def _without_page_headers(lines: Sequence[str]) -> list[str]:
+    """The lines without page headers, page numbers and tables of contents."""
     times = Counter(line.strip() for line in lines if len(line.strip()) > 12)
     contents = [bool(re.match(r"^(?:\d+(?:\.\d+)*\.?\s+\S.*|\S.*\.{3,}.*)\s\d{1,3}$", line.strip())) for line in lines]
     return [
@@ -60,14 +60,14 @@ def _without_furniture(lines: Sequence[str]) -> list[str]:
 
 
 class _Reader:
-    """Reads lines top down and remembers which heading, caption and table header hold."""
+    """Reads lines in order and keeps the current headings, table caption and list introduction."""
 
     def __init__(self, *, passage: int) -> None:
         self.passage = passage
         self.block = 0
         self.headings: list[tuple[int, str]] = []
         self.caption = ""
-        self.intro = ""  # the line that leads a list in
+        self.intro = ""  # the line that introduces a list
 
     def read(self, lines: Sequence[str]) -> Iterator[Unit]:
         at = 0
@@ -157,7 +157,7 @@ def row_text(cells: Sequence[str], header: Sequence[str]) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """A paragraph's sentences; abbreviations do not end one."""
+    """The sentences of a paragraph; a full stop after an abbreviation does not end a sentence."""
     found: list[str] = []
     for part in _SENTENCE_END.split(text):
         if found and _ABBREVIATION.search(found[-1]):
@@ -176,7 +176,7 @@ def _split_cells(line: str) -> tuple[str, ...]:
 
 
 def _table_length(lines: Sequence[str], at: int) -> int:
-    """How many lines from here on are rows with marked cells; 0 when this is no table."""
+    """The number of table rows with delimited cells from this line on; 0 if there is no table."""
     end = at
     while end < len(lines) and lines[end].strip():
         line = lines[end].strip()
@@ -187,7 +187,7 @@ def _table_length(lines: Sequence[str], at: int) -> int:
 
 
 def _plain_table_length(lines: Sequence[str], at: int) -> int:
-    """Lines of a table whose cells are parted by a single blank: a header without figures, then rows with some."""
+    """The number of lines of a table without delimiters: a header without digits, then rows with digits; 0 if none."""
     if at >= len(lines) or not lines[at].strip() or re.search(r"\d|[.:;]$", lines[at].strip()):
         return 0
     end = at + 1
@@ -199,10 +199,10 @@ def _plain_table_length(lines: Sequence[str], at: int) -> int:
 
 
 def _cells_by_values(line: str) -> tuple[str, ...]:
-    """`CPU utilization 75 % 90 % 10 minutes` -> its label and its values."""
+    """`CPU utilization 75 % 90 % 10 minutes` -> the label and the values."""
     line = line.strip()
     values = [match for match in _VALUE.finditer(line) if match.start() > 0]
-    while values and line[values[-1].end() :].strip():  # words after the last value: not a row of values
+    while values and line[values[-1].end() :].strip():  # words follow the last value: it is not a cell
         values = values[:-1]
     start = len(line)
     cells: list[str] = []

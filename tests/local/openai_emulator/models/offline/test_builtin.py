@@ -1,4 +1,4 @@
-"""The built-in model's decisions, without tools: which tool, which function, where to cut."""
+"""The decisions of the built-in model: which tool, which function, where to cut an answer. No tool runs."""
 
 import json
 
@@ -44,18 +44,18 @@ def prompt(*events, tools: Toolbox = BOTH, limit: int | None = None) -> Prompt:
         ("Compare the February averages with the recommended thresholds in our documentation", Search),
     ],
 )
-def test_first_move_fits_the_question(question: str, move: type):
+def test_the_first_move_depends_on_the_question(question: str, move: type):
     assert isinstance(next_move(prompt(question)), move)
 
 
-def test_without_documents_or_data_it_says_what_it_is():
+def test_without_documents_and_data_the_model_describes_itself():
     say = next_move(prompt("Hello there", tools=Toolbox()))
 
     assert isinstance(say, Say)
     assert "built-in offline model" in say.text
 
 
-async def test_same_prompt_same_step():
+async def test_the_same_prompt_gives_the_same_step():
     asked = prompt("What is the timeout of an HTTP check?")
 
     assert await BuiltinModel().step(asked) == await BuiltinModel().step(asked)
@@ -72,7 +72,7 @@ def test_instructions_in_a_document_are_quoted_not_obeyed():
     assert "10 seconds" in say.text
 
 
-def test_description_of_a_data_file_is_no_document():
+def test_a_data_card_does_not_answer_as_a_document():
     card = Passage(
         file_id="f", filename="monthly-metrics.csv.md", text="The highest downtime is in the file.", score=0.9
     )
@@ -109,7 +109,7 @@ def test_answer_comes_from_the_output():
     assert "sky: clear" in say.text
 
 
-def test_function_that_does_not_fit_is_left_alone():
+def test_a_function_that_does_not_match_is_not_called():
     tools = Toolbox(file_search=True, functions=(WEATHER,))
 
     assert isinstance(next_move(prompt("What is the critical CPU threshold?", tools=tools)), Search)
@@ -118,7 +118,7 @@ def test_function_that_does_not_fit_is_left_alone():
 # ---- limits ------------------------------------------------------------------------------------------------------
 
 
-def test_long_answer_is_cut_with_what_still_stands():
+def test_a_long_answer_is_cut_with_its_citations_and_charts():
     file = OutputFile(file_id="cfile_1", filename="a.png", container_id="c", is_image=True)
     cites = (Cite(position=5, file_id="f", filename="a"), Cite(position=400, file_id="f", filename="a"))
     whole = Say(text="word " * 100, citations=cites, shows=(Show(start=300, end=320, file=file),))

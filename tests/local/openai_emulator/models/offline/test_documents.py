@@ -1,4 +1,4 @@
-"""The built-in model on documents: quoted figures with their source, and nothing where nothing is said."""
+"""The built-in model on documents: it quotes with citations, and does not answer what the documents do not say."""
 
 from collections.abc import AsyncIterator
 
@@ -7,9 +7,9 @@ import pytest_asyncio
 
 from local.openai_emulator.agent.model import Search
 from local.openai_emulator.search.index import Index
-from tests.local.openai_emulator.models.offline.world import SAMPLES, Talk
+from tests.local.openai_emulator.models.offline.conversation import SAMPLES, Conversation
 
-# A question, and what its answer must contain; a leading ">" continues the thread. None: the documents do not say.
+# A question and the texts that its answer must contain; None if the documents do not answer it. ">": a follow-up.
 QUESTIONS: tuple[tuple[str, tuple[str, ...] | None], ...] = (
     ("What are the recommended alert thresholds for HTTP monitoring?", ("500 ms", "1,000 ms", "5 %", "30 days")),
     (">And for databases?", ("100 ms", "80 %", "60 seconds")),
@@ -65,7 +65,7 @@ QUESTIONS: tuple[tuple[str, tuple[str, ...] | None], ...] = (
     (">How long did it last?", ("35",)),
     ("Summarize the incidents of Q4", ("INC-2025-041",)),
 )
-ENOUGH = 0.9  # share of right answers; 49 of 53 when this was written
+MIN_SHARE = 0.9  # of right answers; 49 of 53 were right when this was written
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -80,11 +80,11 @@ async def index() -> AsyncIterator[Index]:
 @pytest.mark.asyncio(loop_scope="module")
 async def test_most_questions_are_answered_right(index: Index):
     wrong: list[str] = []
-    talk = Talk(index=index)
+    conversation = Conversation(index=index)
     for question, expected in QUESTIONS:
         if not question.startswith(">"):
-            talk = Talk(index=index)
-        say = await talk.ask(question.removeprefix(">"))
+            conversation = Conversation(index=index)
+        say = await conversation.ask(question.removeprefix(">"))
         silent = "do not say" in say.text
         right = (
             silent if expected is None else not silent and all(part.lower() in say.text.lower() for part in expected)
@@ -92,12 +92,12 @@ async def test_most_questions_are_answered_right(index: Index):
         if not right:
             wrong.append(f"{question} -> {say.text[:200]}")
 
-    assert len(wrong) <= len(QUESTIONS) * (1 - ENOUGH), "\n".join(wrong)
+    assert len(wrong) <= len(QUESTIONS) * (1 - MIN_SHARE), "\n".join(wrong)
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_answer_is_cited(index: Index):
-    say = await Talk(index=index).ask("What is the warning threshold for replication lag?")
+    say = await Conversation(index=index).ask("What is the warning threshold for replication lag?")
 
     assert "Warning 10 seconds" in say.text
     (cite,) = say.citations
@@ -109,37 +109,37 @@ async def test_answer_is_cited(index: Index):
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("question", [q for q, expected in QUESTIONS if expected is None])
 async def test_unanswerable_question_has_no_citation(index: Index, question: str):
-    say = await Talk(index=index).ask(question)
+    say = await Conversation(index=index).ask(question)
 
     assert "do not say" in say.text
     assert say.citations == ()
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_follow_up_takes_the_topic_over(index: Index):
-    talk = Talk(index=index)
-    await talk.ask("What are the recommended alert thresholds for HTTP monitoring?")
-    say = await talk.ask("And for databases?")
+async def test_a_follow_up_inherits_the_topic(index: Index):
+    conversation = Conversation(index=index)
+    await conversation.ask("What are the recommended alert thresholds for HTTP monitoring?")
+    say = await conversation.ask("And for databases?")
 
     assert "Replication lag" in say.text
-    search = talk.moves[0]
+    search = conversation.moves[0]
     assert isinstance(search, Search)
     assert any("threshold" in query and "databases" in query for query in search.queries)
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_third_point_of_the_last_answer(index: Index):
-    talk = Talk(index=index)
-    await talk.ask("What is the escalation process for critical alerts?")
-    say = await talk.ask("Who comes third?")
+    conversation = Conversation(index=index)
+    await conversation.ask("What is the escalation process for critical alerts?")
+    say = await conversation.ask("Who comes third?")
 
     assert "Team lead" in say.text
     assert "On-call" not in say.text
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_two_questions_in_one_breath_are_both_answered(index: Index):
-    say = await Talk(index=index).ask("What is the timeout of an HTTP check, and how long are audit logs kept?")
+async def test_two_questions_in_one_message_are_both_answered(index: Index):
+    say = await Conversation(index=index).ask("What is the timeout of an HTTP check, and how long are audit logs kept?")
 
     assert "10 seconds" in say.text
     assert "2 years" in say.text

@@ -1,4 +1,4 @@
-"""What the built-in model's tests run it in: the real search index and the real sandbox, without HTTP."""
+"""A conversation with the built-in model, with the real search index and the real sandbox, without HTTP."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MOST_STEPS = 8
 
 
 @dataclass
-class Talk:
-    """One thread. `moves` are those of the last question."""
+class Conversation:
+    """One thread. `moves` are the model's moves for the last question."""
 
     index: Index | None = None
     session: Session | None = None
