@@ -52,7 +52,7 @@ from shared.http.shapes.runs import (
 )
 from shared.http.threads import NO_THREAD, thread_id_from
 from shared.models.runs import Answer, Function, Run, RunStatus
-from shared.runs.answers import PICTURES, markdown_of
+from shared.runs.answers import IMAGE_TYPES, markdown_of
 from shared.runs.runs import Question
 from shared.settings import Settings
 
@@ -308,6 +308,7 @@ RUNNING = Reply(
     headers=("Location", "Retry-After"),
 )
 
+IMAGES = tuple(sorted({*IMAGE_TYPES.values()}))
 ENDED = Reply(status=200, type=RunEnded, description="The run has ended; status and error tell how.")
 NO_RUN = {404: ("run_not_found",)}
 
@@ -426,7 +427,7 @@ RUNS = (
         summary="Get a chart",
         description="Returns the image file.",
         parameters=(ID, Parameter(name="n", type=ChartNumber)),
-        replies=(Reply(status=200, type=bytes, media=tuple(sorted({*PICTURES.values()})), description="The image."),),
+        replies=(Reply(status=200, type=bytes, media=IMAGES, description="The image."),),
         problems={404: ("run_not_found", "chart_not_found")},
     ),
 )

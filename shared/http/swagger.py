@@ -1,7 +1,7 @@
 """`GET /api/swagger.json`: OpenAPI 2.0 with Microsoft's extensions, the definition of a custom connector.
 
 It contains the operations of table.py that need a function key; the others are not meant for flows. The schemas are
-those of openapi.py, converted to 2.0. Schemas of properties are inlined, because a reference cannot have a title in 2.0.
+those of openapi.py, converted to 2.0. Schemas of properties are inlined: in 2.0, a reference cannot have a title.
 
 Sources: https://swagger.io/specification/v2/,
 https://learn.microsoft.com/connectors/custom-connectors/openapi-extensions,
