@@ -1,4 +1,4 @@
-"""The triggers of the app, and nothing else: each takes what came, makes one call and returns."""
+"""The app's triggers. Each one reads its input and makes one call; the logic is in `shared`."""
 
 import os
 from functools import cache
@@ -16,7 +16,7 @@ from shared.services import Services
 from shared.settings import STORAGE_CONNECTION as STORAGE
 from shared.settings import Settings
 
-# Event Grid in the cloud. `func start` on Azurite, which sends no events, needs the scanning source.
+# Event Grid in Azure. Azurite sends no events, so `func start` needs the source that scans the container.
 SOURCE = func.BlobSource(os.environ.get("BLOB_SOURCE") or "EventGrid")
 RECONCILE = os.environ.get("RECONCILE_SCHEDULE") or "0 17 * * * *"
 SWEEP = os.environ.get("SWEEP_SCHEDULE") or "0 * * * * *"
@@ -26,7 +26,7 @@ app = func.FunctionApp()
 
 @cache
 def services() -> Services:
-    """Built on first use, so that importing this file needs no settings."""
+    """Created on first use: importing this file needs no settings."""
     return Services.from_settings(Settings.from_environ(os.environ))
 
 
@@ -35,56 +35,56 @@ def services() -> Services:
 
 @app.blob_trigger(arg_name="blob", path="documents/{name}", connection=STORAGE, source=SOURCE)
 async def index_document(blob: bindings.BlobClient) -> None:
-    """A document landed in `documents`: put it in its collection's vector store."""
+    """A blob was written in `documents`: index it in the vector store of its collection."""
     await services().library.documents.index(blob.blob_name)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="indexing", connection=STORAGE)
 async def check_indexing(msg: func.QueueMessage) -> None:
-    """Look once at how far a document is, and do its next step; or a batch of what takes longer."""
+    """Do one step of the indexing of a document, or one batch of a longer task."""
     await services().library.worker.do(msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name="document-events", connection=STORAGE)
 async def remove_document(msg: func.QueueMessage) -> None:
-    """Event Grid says a blob was deleted: remove what was made of it."""
+    """Event Grid reports a deleted blob: remove everything that was made from it."""
     await services().library.documents.remove(deleted_path(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="webjobs-blobtrigger-poison", connection=STORAGE)
 async def fail_document(msg: func.QueueMessage) -> None:
-    """The host gave up on a blob's event: the document is `failed`."""
+    """The host gave up on a blob's event: set the document to `failed`."""
     await services().library.documents.give_up(poisoned_path(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="indexing-poison", connection=STORAGE)
 async def fail_indexing(msg: func.QueueMessage) -> None:
-    """The host gave up on looking at a document: it is `failed`."""
+    """The host gave up on a message of `indexing`: give up its task, so that a document becomes `failed`."""
     await services().library.worker.give_up(msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name="document-events-poison", connection=STORAGE)
 async def fail_removal(msg: func.QueueMessage) -> None:
-    """The host gave up on a deleted blob: comparing its collection finds what is left of it, and goes on trying."""
+    """The host gave up on a deleted blob: a reconcile pass of its collection removes what is left."""
     collection = collection_of(deleted_path(msg.get_body()))
     await services().library.reconciliation.order(dry_run=False, collection=collection)
 
 
 @app.timer_trigger(arg_name="timer", schedule=RECONCILE)
 async def reconcile_documents(timer: func.TimerRequest) -> None:
-    """Find what events have missed, and mend it."""
+    """Find and repair what lost events have left."""
     await services().library.reconciliation.order_by_timer()
 
 
 @app.route(route="documents", methods=["GET"])
 async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/documents?collection=&status=&limit=&cursor=`: documents with their index status."""
+    """`GET /api/documents?collection=&status=&limit=&cursor=`: list documents with their index status."""
     return await answer(services, req, documents.list_documents)
 
 
 @app.route(route="documents", methods=["DELETE"])
 async def delete_below(req: func.HttpRequest) -> func.HttpResponse:
-    """`DELETE /api/documents?prefix=folder/`: all documents of a folder."""
+    """`DELETE /api/documents?prefix=folder/`: delete all documents of a folder."""
     return await answer(services, req, documents.delete_below)
 
 
@@ -94,72 +94,73 @@ async def reconcile(req: func.HttpRequest) -> func.HttpResponse:
     return await answer(services, req, reconciling.reconcile)
 
 
-# The host tries functions in the order of their names, and `{*path}` also takes an empty path: those above come first.
+# `{*path}` also matches an empty path and `reconcile`. The host tries functions in the order of their names, so the
+# functions above need names that sort first: `delete_below` < `delete_document`, `reconcile` < `retry_document`.
 
 
 @app.route(route="documents/{*path}", methods=["GET"])
 async def read_document(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/documents/{path}`: one document, with the history of its attempts."""
+    """`GET /api/documents/{path}`: get a document with its attempts."""
     return await answer(services, req, documents.read_document)
 
 
 @app.route(route="documents/{*path}", methods=["PUT"])
 async def put_document(req: func.HttpRequest) -> func.HttpResponse:
-    """`PUT /api/documents/{path}`: a document of a caller without access to storage."""
+    """`PUT /api/documents/{path}`: upload a document; for callers without access to the storage account."""
     return await answer(services, req, documents.put_document)
 
 
 @app.route(route="documents/{*path}", methods=["POST"])
 async def retry_document(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/documents/{path}`: index it anew."""
+    """`POST /api/documents/{path}`: index a document again."""
     return await answer(services, req, documents.retry_document)
 
 
 @app.route(route="documents/{*path}", methods=["DELETE"])
 async def delete_document(req: func.HttpRequest) -> func.HttpResponse:
-    """`DELETE /api/documents/{path}`: the blob, and all that was made of it."""
+    """`DELETE /api/documents/{path}`: delete the blob and everything made from it."""
     return await answer(services, req, documents.delete_document)
 
 
 @app.route(route="receipts", methods=["GET"])
 async def list_receipts(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/receipts?collection=&path=`: what was removed, and verified gone."""
+    """`GET /api/receipts?collection=&path=`: list what was removed with each deleted document."""
     return await answer(services, req, documents.list_receipts)
 
 
 @app.route(route="reports/{id}", methods=["GET"])
 async def get_report(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/reports/{id}`: 202 while a comparison goes on, then 200 with what it found."""
+    """`GET /api/reports/{id}`: 202 until the reconcile pass has ended, then 200."""
     return await answer(services, req, reconciling.get_report)
 
 
 @app.route(route="search", methods=["POST"])
 async def search(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/search {"query": "..."}`: passages without an answer."""
+    """`POST /api/search {"query": "..."}`: search passages without calling a model."""
     return await answer(services, req, documents.search)
 
 
 @app.route(route="collections", methods=["GET"])
 async def list_collections(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/collections`: what each holds and costs."""
+    """`GET /api/collections`: list collections with their size and cost."""
     return await answer(services, req, collections.list_collections)
 
 
 @app.route(route="collections/{name}", methods=["GET"])
 async def get_collection(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/collections/{name}`: what it holds and costs."""
+    """`GET /api/collections/{name}`: get a collection with its size and cost."""
     return await answer(services, req, collections.get_collection)
 
 
 @app.route(route="collections/{name}", methods=["PUT"])
 async def put_collection(req: func.HttpRequest) -> func.HttpResponse:
-    """`PUT /api/collections/{name} {"expires_days": 30}`: when its vector stores expire."""
+    """`PUT /api/collections/{name} {"expires_days": 30}`: set when its vector stores expire."""
     return await answer(services, req, collections.put_collection)
 
 
 @app.route(route="collections/{name}", methods=["DELETE"])
 async def delete_collection(req: func.HttpRequest) -> func.HttpResponse:
-    """`DELETE /api/collections/{name}`: all its documents, and its vector stores."""
+    """`DELETE /api/collections/{name}`: delete all its documents and its vector stores."""
     return await answer(services, req, collections.delete_collection)
 
 
@@ -168,73 +169,73 @@ async def delete_collection(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="runs", methods=["POST"])
 async def start_run(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/runs {"question": "..."}`: 202 with the run's id and where to look for its answer."""
+    """`POST /api/runs {"question": "..."}`: 202 with the run's id and URL."""
     return await answer(services, req, runs.start_run)
 
 
 @app.route(route="runs/{id}", methods=["GET"])
 async def get_run(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/runs/{id}`: 202 while it goes on, then 200 with the answer."""
+    """`GET /api/runs/{id}`: 202 until the run has ended, then 200 with the answer."""
     return await answer(services, req, runs.get_run)
 
 
 @app.route(route="runs/{id}/charts/{n}", methods=["GET"])
 async def get_chart(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/runs/{id}/charts/{n}`: the picture."""
+    """`GET /api/runs/{id}/charts/{n}`: get the image of a chart."""
     return await answer(services, req, runs.get_chart)
 
 
 @app.route(route="runs", methods=["GET"])
 async def list_runs(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/runs?status=&thread_id=&limit=&cursor=`: newest first."""
+    """`GET /api/runs?status=&thread_id=&limit=&cursor=`: list runs, newest first."""
     return await answer(services, req, runs.list_runs)
 
 
 @app.route(route="runs/{id}/cancel", methods=["POST"])
 async def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/runs/{id}/cancel`: end it."""
+    """`POST /api/runs/{id}/cancel`: cancel a run."""
     return await answer(services, req, runs.cancel_run)
 
 
 @app.route(route="runs/{id}/tool_outputs", methods=["POST"])
 async def hand_in_outputs(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/runs/{id}/tool_outputs`: what the caller's functions returned."""
+    """`POST /api/runs/{id}/tool_outputs`: submit the outputs of the caller's functions."""
     return await answer(services, req, runs.hand_in_outputs)
 
 
 @app.route(route="runs/{id}", methods=["DELETE"])
 async def delete_run(req: func.HttpRequest) -> func.HttpResponse:
-    """`DELETE /api/runs/{id}`: the record, the answer, the charts, and what the service stored."""
+    """`DELETE /api/runs/{id}`: delete record, answer, charts, and the copies at the service."""
     return await answer(services, req, runs.delete_run)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="runs", connection=STORAGE)
 async def advance_run(msg: func.QueueMessage) -> None:
-    """Look at one run once: start it, finish it, or put it back for later."""
+    """Look at one run: start it, finish it, or enqueue its next look."""
     await services().poller.advance(run_look(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="runs-poison", connection=STORAGE)
 async def fail_run(msg: func.QueueMessage) -> None:
-    """The host gave up on a run's message: end the run, so that nobody waits for it."""
+    """The host gave up on a run's message: end the run as `failed`."""
     await services().poller.fail(run_look(msg.get_body()))
 
 
 @app.timer_trigger(arg_name="timer", schedule=SWEEP)
 async def sweep_runs(timer: func.TimerRequest) -> None:
-    """Find the runs whose next look was lost."""
+    """Enqueue a look for each run whose message was lost."""
     await services().poller.sweep()
 
 
 @app.queue_trigger(arg_name="msg", queue_name="callbacks", connection=STORAGE)
 async def send_callback(msg: func.QueueMessage) -> None:
-    """Tell one receiver that a run has ended."""
+    """Send one notification to one receiver."""
     await services().push.deliver(msg.get_body())
 
 
 @app.route(route="webhooks/openai", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 async def service_event(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/webhooks/openai`: the model service says a response has ended; its signature is the key."""
+    """`POST /api/webhooks/openai`: the model service reports the end of a response. Its signature replaces the key."""
     return await answer(services, req, hooks.service_event)
 
 
@@ -243,61 +244,61 @@ async def service_event(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="threads", methods=["POST"])
 async def create_thread(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/threads`: a thread for later questions."""
+    """`POST /api/threads`: create a thread."""
     return await answer(services, req, threads.create_thread)
 
 
 @app.route(route="threads/{id}", methods=["GET"])
 async def get_thread(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/threads/{id}`: its collection, and the run it is answering."""
+    """`GET /api/threads/{id}`: get its collection and its active run."""
     return await answer(services, req, threads.get_thread)
 
 
 @app.route(route="threads/{id}/messages", methods=["GET"])
 async def list_messages(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/threads/{id}/messages`: what was said."""
+    """`GET /api/threads/{id}/messages`: list its questions and answers."""
     return await answer(services, req, threads.list_messages)
 
 
 @app.route(route="threads/{id}", methods=["DELETE"])
 async def delete_thread(req: func.HttpRequest) -> func.HttpResponse:
-    """`DELETE /api/threads/{id}`: the thread with all its runs."""
+    """`DELETE /api/threads/{id}`: delete the thread with all its runs."""
     return await answer(services, req, threads.delete_thread)
 
 
 @app.route(route="assistants", methods=["GET"])
 async def list_assistants(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/assistants`: the current version of each."""
+    """`GET /api/assistants`: list the current version of each assistant."""
     return await answer(services, req, assistants.list_assistants)
 
 
 @app.route(route="assistants/{name}", methods=["GET"])
 async def get_assistant(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/assistants/{name}`: its current version."""
+    """`GET /api/assistants/{name}`: get its current version."""
     return await answer(services, req, assistants.get_assistant)
 
 
 @app.route(route="assistants/{name}", methods=["PUT"])
 async def put_assistant(req: func.HttpRequest) -> func.HttpResponse:
-    """`PUT /api/assistants/{name}`: make its next version."""
+    """`PUT /api/assistants/{name}`: store its next version."""
     return await answer(services, req, assistants.put_assistant)
 
 
 @app.route(route="assistants/{name}", methods=["DELETE"])
 async def delete_assistant(req: func.HttpRequest) -> func.HttpResponse:
-    """`DELETE /api/assistants/{name}`: runs that go on keep it."""
+    """`DELETE /api/assistants/{name}`: delete it; active runs keep it."""
     return await answer(services, req, assistants.delete_assistant)
 
 
 @app.route(route="hooks", methods=["POST"])
 async def subscribe(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/hooks`: tell this address of every run that ends."""
+    """`POST /api/hooks`: send a notification to this URL for every run that ends."""
     return await answer(services, req, hooks.subscribe)
 
 
 @app.route(route="hooks/{id}", methods=["DELETE"])
 async def unsubscribe(req: func.HttpRequest) -> func.HttpResponse:
-    """`DELETE /api/hooks/{id}`: no longer."""
+    """`DELETE /api/hooks/{id}`: end a subscription."""
     return await answer(services, req, hooks.unsubscribe)
 
 
@@ -306,23 +307,23 @@ async def unsubscribe(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/openapi.json`: this API, as OpenAPI 3.1."""
+    """`GET /api/openapi.json`: describe this API as OpenAPI 3.1."""
     return about.get_openapi(req)
 
 
 @app.route(route="swagger.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_swagger(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/swagger.json`: the definition of a custom connector, as OpenAPI 2.0."""
+    """`GET /api/swagger.json`: describe this API as a custom connector, in OpenAPI 2.0."""
     return about.get_swagger(req)
 
 
 @app.route(route="health/deep", methods=["GET"])
 async def deep_health(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/health/deep`: storage, queues and the model service, looked at one by one."""
+    """`GET /api/health/deep`: check storage, queues and the model service."""
     return await answer(services, req, about.deep_health)
 
 
 @app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/health`: the app is loaded."""
+    """`GET /api/health`: check that the app is loaded."""
     return about.health()

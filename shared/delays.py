@@ -1,25 +1,28 @@
-"""When to look next. Pure."""
+"""Delays between looks and before retries, in seconds. Pure."""
 
 from __future__ import annotations
 
 import random
 
 SHORTEST_S = 1  # a queue's visibility timeout is in whole seconds
-LONGEST_S = 30  # a code interpreter container dies after 20 idle minutes, and its charts with it
+LONGEST_S = 30  # a code interpreter container is deleted after 20 idle minutes, with its charts
 
 
 def look_delay_s(age_s: float) -> int:
-    """Seconds until the next look at what has been going on for `age_s`: a tenth of the age, from 1 to 30 s.
+    """Seconds until the next look at a task that started `age_s` ago: a tenth of its age, from 1 to 30 s.
 
-    So an answer is late by a second for runs of up to 10 s, and by a tenth of the run beyond; see bench/polling.py.
+    The end of a task is then noticed at most 1 s or a tenth of its duration late; see bench/polling.py.
     """
     return int(min(max(round(age_s / 10), SHORTEST_S), LONGEST_S))
 
 
 def retry_delay_s(faults: int, asked_s: float | None) -> int:
-    """Seconds to wait when the service was busy `faults` times in a row: what it asked for, else 2, 4, 8 .. 30 s."""
+    """Seconds to wait after the service was busy `faults` times in a row.
+
+    `asked_s` is the Retry-After of the service; up to 300 s are honoured. Without it, the delays are 2, 4, 8 .. 30 s.
+    """
     if asked_s is not None:
         return int(min(max(asked_s, SHORTEST_S), 300)) + 1
     doubled = min(2.0 ** min(faults, 10), LONGEST_S)
-    # Apart from one another, so that throttled runs do not come back in one wave.
+    # Jitter: throttled runs must not all come back at the same moment.
     return int(doubled + random.uniform(0, doubled / 4))  # noqa: S311

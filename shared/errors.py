@@ -1,30 +1,30 @@
-"""Every error this app raises on purpose, sorted by what the caller does next.
+"""Every error that this app raises on purpose, sorted by how to react to it.
 
     AppError
-    ├── SettingError            the operator mends a setting
-    ├── BadRequest              the caller mends the request          400
-    │   ├── TooLarge                                                  413
-    │   └── WrongMediaType                                            415
-    ├── UnusableFile            the user drops another file: see formats/base.py
-    ├── NotFound                the caller names something else       404
-    ├── Busy                    the caller waits, then tries again    409
-    ├── StorageError
-    │   ├── BlobMissing         no such blob
-    │   └── BlobChanged         somebody wrote it first: read again
-    └── ServiceError            the model service said no; trying again does not help
-        ├── ServiceMissing      it does not have that object (any more)
-        │   └── StoreLost       a collection's vector store: what was in it has to be indexed anew
-        ├── ChainLost           the conversation to continue is gone there: send its history as text
-        └── ServiceBusy         throttled, down or not reachable: try again later
+    ├── SettingError            the operator corrects a setting            500
+    ├── BadRequest              the caller corrects the request            400
+    │   ├── TooLarge                                                       413
+    │   └── WrongMediaType                                                 415
+    ├── UnusableFile            the user uploads another file: see formats/base.py
+    ├── NotFound                the caller names another object            404
+    ├── Busy                    the caller waits and tries again           409
+    ├── StorageError            storage cannot be used: try again later    503
+    │   ├── BlobMissing         the blob does not exist
+    │   └── BlobChanged         another process wrote the blob: read it again
+    └── ServiceError            the model service refused the request      502
+        ├── ServiceMissing      the object does not exist at the service, or no longer
+        │   └── StoreLost       a collection's vector store is lost: index its documents again
+        ├── ChainLost           the conversation is lost: send its history as text
+        └── ServiceBusy         rate limit, outage or timeout: try again   503
 
-Foreign errors are turned into these once, in the adapter that met them, with `from exc`.
+The adapter of a library turns the library's errors into these, with `raise ... from exc`.
 """
 
 from __future__ import annotations
 
 
 class AppError(Exception):
-    """Base of them all. `code` is stable and for programs; the message is a sentence for people."""
+    """`code` is stable, for programs; the message is a sentence for people."""
 
     status = 500
     code = "internal_error"
@@ -78,7 +78,7 @@ class BlobChanged(StorageError):
 
 
 class ServiceError(AppError):
-    """`code` is the service's own where it gave one, such as `content_filter` or `unsupported_file`."""
+    """`code` is that of the service if it sent one, such as `content_filter` or `unsupported_file`."""
 
     status = 502
     code = "service_error"
@@ -102,9 +102,11 @@ class ChainLost(ServiceError):
 
 
 class ServiceBusy(ServiceError):
-    """`retry_after_s` is what the service asked for, None when it did not say.
+    """The service cannot answer now.
 
-    `unclear`: whether the service did what it was asked to is not known.
+    Attributes:
+        retry_after_s: The delay that the service asked for, in seconds; None if it named none.
+        unclear: The service may have carried out the request.
     """
 
     status = 503

@@ -1,4 +1,4 @@
-"""All settings of the app, read once and together. The README's table is made from this list."""
+"""All settings of the app. They are read together, once; the README has a table of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST_S = 366 * 24 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class StorageAccount:
-    """Where blobs and queues are: a connection string (laptop), or two endpoints reached by managed identity."""
+    """Access to blobs and queues: a connection string (laptop), or two endpoints with managed identity."""
 
     connection_string: str | None = None
     blob_url: str | None = None
@@ -24,7 +24,7 @@ class StorageAccount:
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     storage: StorageAccount
-    identity_client_id: str | None  # user-assigned identity; None: system-assigned, or the developer's own sign-in
+    identity_client_id: str | None  # of a user-assigned identity; None: system-assigned, or the developer's sign-in
     openai_base_url: str
     openai_api_key: str | None  # None: managed identity
     openai_scope: str
@@ -52,12 +52,12 @@ class Settings:
     document_max_bytes: int
     upload_max_bytes: int
     tool_output_max_bytes: int
-    price_input_usd: float  # per million tokens, as are the next two
+    price_input_usd: float  # per million tokens, like the next two
     price_cached_usd: float
     price_output_usd: float
     price_search_usd: float  # per call of file search
     price_session_usd: float  # per code interpreter session
-    price_storage_usd: float  # per GiB of vector storage and day
+    price_storage_usd: float  # per GiB of vector storage per day
     price_label: str
 
     @classmethod
@@ -65,11 +65,8 @@ class Settings:
         """Read every setting.
 
         Raises:
-            SettingError: naming the setting that is missing or has a value that cannot be used.
+            SettingError: a setting is missing or invalid; the message names it.
         """
-        engine = environ.get("ENGINE") or "responses"
-        if engine not in ("responses", "assistants"):
-            raise SettingError(f"ENGINE is {engine!r}; it should be responses or assistants.", code="setting_invalid")
         return cls(
             storage=_storage(environ),
             identity_client_id=environ.get(f"{STORAGE_CONNECTION}__clientId") or environ.get("AZURE_CLIENT_ID"),
@@ -77,12 +74,12 @@ class Settings:
             openai_api_key=environ.get("OPENAI_API_KEY") or None,
             openai_scope=environ.get("OPENAI_SCOPE") or "https://ai.azure.com/.default",
             model=_required(environ, "OPENAI_MODEL", "the name of the model deployment, such as gpt-4.1-mini"),
-            engine=cast(Literal["responses", "assistants"], engine),
+            engine=_engine(environ),
             instructions=environ.get("INSTRUCTIONS") or None,
             run_default_s=_whole(environ, "RUN_DEFAULT_S", 900, most=LONGEST_S),
             run_max_s=_whole(environ, "RUN_MAX_S", 3600, most=LONGEST_S),
             action_max_s=_whole(environ, "ACTION_MAX_S", 7 * 24 * 3600, most=LONGEST_S),
-            callback_hosts=tuple(h.strip() for h in (environ.get("CALLBACK_HOSTS") or "").split(",") if h.strip()),
+            callback_hosts=_list(environ, "CALLBACK_HOSTS"),
             callback_secret=environ.get("CALLBACK_SECRET") or None,
             callback_allow_private=(environ.get("CALLBACK_ALLOW_PRIVATE") or "").lower() == "true",
             webhook_secret=environ.get("OPENAI_WEBHOOK_SECRET") or None,
@@ -93,9 +90,7 @@ class Settings:
             indexing_concurrency=_whole(environ, "INDEXING_CONCURRENCY", 8, most=1000),
             uploads_per_s=_whole(environ, "UPLOADS_PER_S", 30, most=100_000),
             store_max_files=_whole(environ, "STORE_MAX_FILES", 9_500),
-            store_expires_days=_whole(environ, "STORE_EXPIRES_DAYS", 1, most=365)
-            if environ.get("STORE_EXPIRES_DAYS")
-            else None,
+            store_expires_days=_optional_whole(environ, "STORE_EXPIRES_DAYS", most=365),
             file_max_tokens=_whole(environ, "FILE_MAX_TOKENS", 2_000_000),
             question_max_chars=_whole(environ, "QUESTION_MAX_CHARS", 8_000),
             body_max_bytes=_whole(environ, "BODY_MAX_BYTES", 65_536),
@@ -113,7 +108,7 @@ class Settings:
 
 
 def _storage(environ: Mapping[str, str]) -> StorageAccount:
-    """As the Functions host reads a connection `X`: `X`, else the two `X__...ServiceUri`, else `X__accountName`.
+    """Read a connection `X` as the Functions host does: `X`, else both `X__...ServiceUri`, else `X__accountName`.
 
     Source: https://learn.microsoft.com/azure/azure-functions/functions-reference#configure-an-identity-based-connection
     """
@@ -126,23 +121,31 @@ def _storage(environ: Mapping[str, str]) -> StorageAccount:
     if blob_url and queue_url:
         return StorageAccount(blob_url=blob_url, queue_url=queue_url)
     raise SettingError(
-        f"The setting {name} is missing. Give a connection string, or {name}__blobServiceUri and "
+        f"The setting {name} is missing. Set it to a connection string, or set {name}__blobServiceUri and "
         f"{name}__queueServiceUri for managed identity."
     )
+
+
+def _engine(environ: Mapping[str, str]) -> Literal["responses", "assistants"]:
+    engine = environ.get("ENGINE") or "responses"
+    if engine not in ("responses", "assistants"):
+        message = f"The setting ENGINE is {engine!r}; it must be responses or assistants."
+        raise SettingError(message, code="setting_invalid")
+    return cast(Literal["responses", "assistants"], engine)
 
 
 def _required(environ: Mapping[str, str], name: str, example: str) -> str:
     if value := environ.get(name):
         return value
-    raise SettingError(f"The setting {name} is missing. It should be {example}.")
+    raise SettingError(f"The setting {name} is missing. It must be {example}.")
 
 
 def _https(environ: Mapping[str, str], name: str) -> str | None:
-    """An address outside of this machine, for which there is no excuse to be without TLS."""
+    """An optional URL. It must use TLS, except on this machine."""
     url = environ.get(name) or None
     if url is None or url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
         return url
-    raise SettingError(f"The setting {name} should begin with https://.", code="setting_invalid")
+    raise SettingError(f"The setting {name} must begin with https://.", code="setting_invalid")
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int, *, most: int = 2**40) -> int:
@@ -150,8 +153,17 @@ def _whole(environ: Mapping[str, str], name: str, default: int, *, most: int = 2
     if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= most:
         return int(text)
     raise SettingError(
-        f"The setting {name} is {text[:40]!r}; it should be a whole number from 1 to {most:,}.", code="setting_invalid"
+        f"The setting {name} is {text[:40]!r}; it must be a whole number from 1 to {most:,}.", code="setting_invalid"
     )
+
+
+def _optional_whole(environ: Mapping[str, str], name: str, *, most: int) -> int | None:
+    return _whole(environ, name, 0, most=most) if environ.get(name) else None
+
+
+def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """`a, b` -> `("a", "b")`"""
+    return tuple(item.strip() for item in (environ.get(name) or "").split(",") if item.strip())
 
 
 def _price(environ: Mapping[str, str], name: str, default: float) -> float:
@@ -162,6 +174,6 @@ def _price(environ: Mapping[str, str], name: str, default: float) -> float:
         value = -1.0
     if not 0 <= value < 1e6:
         raise SettingError(
-            f"The setting {name} is {text!r}; it should be an amount in US dollars.", code="setting_invalid"
+            f"The setting {name} is {text!r}; it must be an amount in US dollars.", code="setting_invalid"
         )
     return value

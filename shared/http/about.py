@@ -1,4 +1,4 @@
-"""The app about itself: its health, and the descriptions of its API."""
+"""Routes about the app itself: its health, and the descriptions of its API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
-    from shared.http.openapi import openapi  # only who asks for it pays for it
+    from shared.http.openapi import openapi  # imported on demand: it imports this file, and it slows a cold start
 
     return json_response(200, openapi(req.url))
 
@@ -28,24 +28,42 @@ def get_swagger(req: func.HttpRequest) -> func.HttpResponse:
 
 async def deep_health(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     checks = await services.check_health()
-    well = all(check.ok for check in checks)
-    body = DeepHealth(status="ok" if well else "unhealthy", version=VERSION, checks=checks)
-    return json_response(200 if well else 503, body)
+    healthy = all(check.ok for check in checks)
+    body = DeepHealth(status="ok" if healthy else "unhealthy", version=VERSION, checks=checks)
+    return json_response(200 if healthy else 503, body)
 
 
 def health() -> func.HttpResponse:
-    """Shallow: the process runs and has loaded the app. It needs no settings and touches nothing."""
+    """Shallow: the process has loaded the app. It needs no settings and calls no service."""
     return json_response(200, Health(status="ok", version=VERSION))
 
 
-OPEN = (
+# ---- the description ---------------------------------------------------------------------------------------------
+
+DEEP_HEALTH = (
+    Operation(
+        id="GetDeepHealth",
+        method="GET",
+        path="/health/deep",
+        handler="deep_health",
+        summary="Check the app's dependencies",
+        description="Checks storage, queues and the model service with the app's own identity.",
+        visibility="advanced",
+        replies=(
+            Reply(status=200, type=DeepHealth, description="Everything works."),
+            Reply(status=503, type=DeepHealth, description="Something does not work; its check says why."),
+        ),
+    ),
+)
+
+ANONYMOUS = (
     Operation(
         id="GetHealth",
         method="GET",
         path="/health",
         handler="health",
-        summary="Whether the app is loaded",
-        replies=(Reply(status=200, type=Health, description="It is."),),
+        summary="Check that the app is loaded",
+        replies=(Reply(status=200, type=Health, description="The app is loaded."),),
         auth="anonymous",
     ),
     Operation(
@@ -65,21 +83,5 @@ OPEN = (
         summary="The definition of a custom connector, as OpenAPI 2.0",
         replies=(Reply(status=200, type=dict[str, Any], description="OpenAPI 2.0."),),
         auth="anonymous",
-    ),
-)
-
-OPERATING = (
-    Operation(
-        id="GetDeepHealth",
-        method="GET",
-        path="/health/deep",
-        handler="deep_health",
-        summary="What works and what does not",
-        description="Looks at storage, queues and the model service with the app's own identity.",
-        visibility="advanced",
-        replies=(
-            Reply(status=200, type=DeepHealth, description="Everything works."),
-            Reply(status=503, type=DeepHealth, description="Something does not; its check says what."),
-        ),
     ),
 )

@@ -1,4 +1,4 @@
-"""DOC."""
+"""The routes of assistants, which are kept in versions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from shared.errors import BadRequest
-from shared.http.fields import (
-    AssistantName,
-    fits,
-)
-from shared.http.reading import collection_from
-from shared.http.route import GONE, Operation, Parameter, Reply, json_response, read_body
+from shared.http.fields import AssistantName, fits
+from shared.http.reading import optional_collection_from
+from shared.http.route import DELETED, Operation, Parameter, Reply, json_response, read_body
 from shared.http.shapes.assistants import AssistantBody, AssistantPage
 from shared.models.runs import Assistant
 
@@ -39,65 +36,11 @@ async def delete_assistant(services: Services, req: func.HttpRequest) -> func.Ht
     return func.HttpResponse(status_code=204)
 
 
-ASSISTANT = Parameter(name="name", type=AssistantName)
-
-
-ASSISTANTS = (
-    Operation(
-        id="ListAssistants",
-        method="GET",
-        path="/assistants",
-        handler="list_assistants",
-        summary="List assistants",
-        description="The current version of each.",
-        visibility="advanced",
-        replies=(Reply(status=200, type=AssistantPage, description="The assistants."),),
-    ),
-    Operation(
-        id="GetAssistant",
-        method="GET",
-        path="/assistants/{name}",
-        handler="get_assistant",
-        summary="Get an assistant",
-        description="Its current version.",
-        visibility="advanced",
-        parameters=(ASSISTANT,),
-        replies=(Reply(status=200, type=Assistant, description="The assistant."),),
-        problems={400: ("invalid_assistant_name",), 404: ("assistant_not_found",)},
-    ),
-    Operation(
-        id="PutAssistant",
-        method="PUT",
-        path="/assistants/{name}",
-        handler="put_assistant",
-        summary="Make or change an assistant",
-        description="Makes its next version; runs that go on keep theirs.",
-        visibility="advanced",
-        parameters=(ASSISTANT,),
-        body=AssistantBody,
-        example={"instructions": "Answer in one sentence.", "code_interpreter": False},
-        replies=(Reply(status=200, type=Assistant, description="The new version."),),
-        problems={
-            400: ("invalid_assistant_name", "unknown_function", "invalid_collection"),
-            409: ("assistant_busy",),
-        },
-    ),
-    Operation(
-        id="DeleteAssistant",
-        method="DELETE",
-        path="/assistants/{name}",
-        handler="delete_assistant",
-        summary="Delete an assistant",
-        description="Runs that go on keep it; new ones cannot be started with it.",
-        visibility="advanced",
-        parameters=(ASSISTANT,),
-        replies=(GONE,),
-        problems={400: ("invalid_assistant_name",), 404: ("assistant_not_found",), 409: ("assistant_busy",)},
-    ),
-)
+# ---- what comes in -----------------------------------------------------------------------------------------------
 
 
 def assistant_from(name: str, body: AssistantBody) -> Assistant:
+    """The assistant to store; storing it sets its version and time."""
     from shared.runs.assistants import DEFAULT
     from shared.runs.tools import REGISTRY
 
@@ -114,7 +57,7 @@ def assistant_from(name: str, body: AssistantBody) -> Assistant:
         instructions=body.instructions,
         temperature=body.temperature,
         max_output_tokens=body.max_output_tokens,
-        collection=collection_from(body.collection) if body.collection is not None else None,
+        collection=optional_collection_from(body.collection),
         file_search=body.file_search,
         code_interpreter=body.code_interpreter,
         functions=tuple(dict.fromkeys(body.functions)),
@@ -125,7 +68,66 @@ def assistant_from(name: str, body: AssistantBody) -> Assistant:
 def assistant_name_from(text: str) -> str:
     if not fits(text, AssistantName):
         raise BadRequest(
-            "An assistant's name has 1 to 64 small letters, digits, - and _, and begins with a letter or digit.",
+            "An assistant's name has 1 to 64 lowercase letters, digits, - and _, and begins with a letter or digit.",
             code="invalid_assistant_name",
         )
     return text
+
+
+# ---- the description ---------------------------------------------------------------------------------------------
+
+NAME = Parameter(name="name", type=AssistantName)
+
+ASSISTANTS = (
+    Operation(
+        id="ListAssistants",
+        method="GET",
+        path="/assistants",
+        handler="list_assistants",
+        summary="List assistants",
+        description="Returns the current version of each assistant.",
+        visibility="advanced",
+        replies=(Reply(status=200, type=AssistantPage, description="The assistants."),),
+    ),
+    Operation(
+        id="GetAssistant",
+        method="GET",
+        path="/assistants/{name}",
+        handler="get_assistant",
+        summary="Get an assistant",
+        description="Returns its current version.",
+        visibility="advanced",
+        parameters=(NAME,),
+        replies=(Reply(status=200, type=Assistant, description="The assistant."),),
+        problems={400: ("invalid_assistant_name",), 404: ("assistant_not_found",)},
+    ),
+    Operation(
+        id="PutAssistant",
+        method="PUT",
+        path="/assistants/{name}",
+        handler="put_assistant",
+        summary="Create or update an assistant",
+        description="Stores its next version. Active runs keep the version they started with.",
+        visibility="advanced",
+        parameters=(NAME,),
+        body=AssistantBody,
+        example={"instructions": "Answer in one sentence.", "code_interpreter": False},
+        replies=(Reply(status=200, type=Assistant, description="The new version."),),
+        problems={
+            400: ("invalid_assistant_name", "unknown_function", "invalid_collection"),
+            409: ("assistant_busy",),
+        },
+    ),
+    Operation(
+        id="DeleteAssistant",
+        method="DELETE",
+        path="/assistants/{name}",
+        handler="delete_assistant",
+        summary="Delete an assistant",
+        description="Active runs keep it; new runs cannot use it.",
+        visibility="advanced",
+        parameters=(NAME,),
+        replies=(DELETED,),
+        problems={400: ("invalid_assistant_name",), 404: ("assistant_not_found",), 409: ("assistant_busy",)},
+    ),
+)

@@ -1,4 +1,4 @@
-"""DOC."""
+"""The routes of collections. A collection is a top-level folder of the container `documents`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from shared.documents.collection_view import CollectionView
-from shared.http import reading as read
-from shared.http.fields import (
-    CollectionName,
-)
+from shared.http.fields import CollectionName
+from shared.http.reading import collection_from
 from shared.http.route import Operation, Parameter, Reply, json_response, read_body
-from shared.http.shapes.documents import (
-    CollectionBody,
-    CollectionPage,
-    Deleting,
-)
+from shared.http.shapes.documents import CollectionBody, CollectionPage, Deleting
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -27,30 +21,26 @@ async def list_collections(services: Services, req: func.HttpRequest) -> func.Ht
 
 
 async def get_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    return json_response(
-        200, await services.library.collection_views.get(read.collection_from(req.route_params["name"]))
-    )
+    name = collection_from(req.route_params["name"])
+    return json_response(200, await services.library.collection_views.get(name))
 
 
 async def put_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    name, body = read.collection_from(req.route_params["name"]), read_body(services, req, CollectionBody)
+    name, body = collection_from(req.route_params["name"]), read_body(services, req, CollectionBody)
     return json_response(200, await services.library.collection_views.set_expiry(name, body.expires_days))
 
 
 async def delete_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    name = read.collection_from(req.route_params["name"])
+    name = collection_from(req.route_params["name"])
     view = await services.library.collection_views.get(name)
     await services.library.removal.begin_collection(name)
     return json_response(202, Deleting(deleting=view.name))
 
 
-def optional_collection_from(name: str | None) -> str | None:
-    return read.collection_from(name) if name is not None else None
+# ---- the description ---------------------------------------------------------------------------------------------
 
-
-COLLECTION = Parameter(name="name", type=CollectionName)
+NAME = Parameter(name="name", type=CollectionName)
 NO_COLLECTION = {400: ("invalid_collection",), 404: ("collection_not_found",)}
-
 
 COLLECTIONS = (
     Operation(
@@ -59,7 +49,7 @@ COLLECTIONS = (
         path="/collections",
         handler="list_collections",
         summary="List collections",
-        description="What each holds, and what its vector stores cost a day.",
+        description="Returns the number of documents and the daily cost of the vector stores of each collection.",
         replies=(Reply(status=200, type=CollectionPage, description="The collections."),),
     ),
     Operation(
@@ -67,9 +57,9 @@ COLLECTIONS = (
         method="GET",
         path="/collections/{name}",
         handler="get_collection",
-        summary="Look at a collection",
-        description="What it holds, and what its vector stores cost a day.",
-        parameters=(COLLECTION,),
+        summary="Get a collection",
+        description="Returns the number of its documents and the daily cost of its vector stores.",
+        parameters=(NAME,),
         replies=(Reply(status=200, type=CollectionView, description="The collection."),),
         problems=NO_COLLECTION,
     ),
@@ -79,9 +69,10 @@ COLLECTIONS = (
         path="/collections/{name}",
         handler="put_collection",
         summary="Set when a collection expires",
-        description="Its vector stores go after so many idle days, and are built anew from the documents when needed.",
+        description="The service deletes its vector stores after this many days without use. The app builds them again "
+        "from the documents when they are needed.",
         visibility="advanced",
-        parameters=(COLLECTION,),
+        parameters=(NAME,),
         body=CollectionBody,
         example={"expires_days": 30},
         replies=(Reply(status=200, type=CollectionView, description="The collection."),),
@@ -93,10 +84,10 @@ COLLECTIONS = (
         path="/collections/{name}",
         handler="delete_collection",
         summary="Delete a collection",
-        description="All its documents, and then its vector stores.",
+        description="Deletes all its documents, and then its vector stores.",
         visibility="advanced",
-        parameters=(COLLECTION,),
-        replies=(Reply(status=202, type=Deleting, description="It is being deleted."),),
+        parameters=(NAME,),
+        replies=(Reply(status=202, type=Deleting, description="The collection is being deleted."),),
         problems=NO_COLLECTION,
     ),
 )

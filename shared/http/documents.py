@@ -1,4 +1,4 @@
-"""DOC."""
+"""The routes of documents, of their deletion receipts, and of search."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import azure.functions as func
 
 from shared.errors import BadRequest, TooLarge
 from shared.formats.filetypes import bad_path
-from shared.http import reading as read
-from shared.http.collections import optional_collection_from
 from shared.http.fields import (
     BIG_PAGE_DEFAULT,
     BIG_PAGE_MAX,
@@ -25,8 +23,8 @@ from shared.http.fields import (
     Prefix,
     fits,
 )
-from shared.http.reading import collection_from
-from shared.http.route import NO_DOCUMENT, Operation, Parameter, Reply, json_response, query, read_body
+from shared.http.reading import collection_from, cursor_from, limit_from, optional_collection_from
+from shared.http.route import Operation, Parameter, Reply, json_response, query, read_body
 from shared.http.shapes.documents import (
     Deleting,
     DocumentPage,
@@ -41,13 +39,17 @@ from shared.models.documents import Document, DocumentStatus, collection_of
 if TYPE_CHECKING:
     from shared.services import Services
 
+BLOB_METADATA_MAX_BYTES = 8 * 1024
+FILTER_KEY_MAX_CHARS = 64
+FILTER_VALUES_MAX = 100
+
 
 async def list_documents(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     documents, cursor = await services.library.catalogue.page(
         collection=optional_collection_from(req.params.get("collection")),
         status=document_status_from(req.params.get("status")),
         limit=_big_limit(req.params.get("limit")),
-        cursor=read.cursor_from(req.params.get("cursor")),
+        cursor=cursor_from(req.params.get("cursor")),
     )
     return json_response(200, DocumentPage(documents=documents, cursor=cursor))
 
@@ -61,8 +63,8 @@ async def put_document(services: Services, req: func.HttpRequest) -> func.HttpRe
     content, limit = req.get_body(), services.settings.upload_max_bytes
     if len(content) > limit:
         raise TooLarge(
-            f"The document has {len(content):,} bytes; at most {limit:,} can be sent this way. Larger ones go straight "
-            "into the container 'documents'.",
+            f"The document has {len(content):,} bytes; the limit of this route is {limit:,}. Upload larger documents "
+            "directly to the container 'documents'.",
             code="document_too_large",
         )
     media_type = (req.headers.get("content-type") or "application/octet-stream")[:200]
@@ -95,7 +97,7 @@ async def list_receipts(services: Services, req: func.HttpRequest) -> func.HttpR
         collection=optional_collection_from(req.params.get("collection")),
         path=document_path_from(path) if path is not None else None,
         limit=_big_limit(req.params.get("limit")),
-        cursor=read.cursor_from(req.params.get("cursor")),
+        cursor=cursor_from(req.params.get("cursor")),
     )
     return json_response(200, ReceiptPage(receipts=receipts, cursor=cursor))
 
@@ -103,7 +105,7 @@ async def list_receipts(services: Services, req: func.HttpRequest) -> func.HttpR
 async def search(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     body = read_body(services, req, SearchBody)
     query = query_from(body.query, services.settings.question_max_chars)
-    collection = read.collection_from(body.collection)
+    collection = collection_from(body.collection)
     where = filters_from(body.filters)
     found = await services.library.search.search(query, collection=collection, where=where, limit=body.limit)
     return json_response(
@@ -111,138 +113,15 @@ async def search(services: Services, req: func.HttpRequest) -> func.HttpResponse
     )
 
 
+# ---- what comes in ---------------------------------------------------------------------------------------------------
+
+
 def _path(req: func.HttpRequest) -> str:
     return document_path_from(req.route_params.get("path") or "")
 
 
 def _big_limit(text: str | None) -> int:
-    return read.limit_from(text, default=BIG_PAGE_DEFAULT, most=BIG_PAGE_MAX)
-
-
-DOCUMENT = Parameter(name="path", type=DocumentPath)
-
-
-DOCUMENTS = (
-    Operation(
-        id="ListDocuments",
-        method="GET",
-        path="/documents",
-        handler="list_documents",
-        summary="List documents",
-        description="Documents with their index status, by path within each collection; pending ones come last.",
-        parameters=(
-            query("collection", CollectionName),
-            query("status", DocumentState),
-            query("limit", BigLimit, visibility="advanced"),
-            query("cursor", Cursor, visibility="advanced"),
-        ),
-        replies=(Reply(status=200, type=DocumentPage, description="A page of documents."),),
-        problems={400: ("invalid_collection", "invalid_status", "invalid_limit", "invalid_cursor")},
-    ),
-    Operation(
-        id="GetDocument",
-        method="GET",
-        path="/documents/{path}",
-        handler="read_document",
-        summary="Look at a document",
-        description="Its status and why, and what came of each attempt to index it.",
-        parameters=(DOCUMENT,),
-        replies=(Reply(status=200, type=DocumentView, description="The document."),),
-        problems=NO_DOCUMENT,
-    ),
-    Operation(
-        id="PutDocument",
-        method="PUT",
-        path="/documents/{path}",
-        handler="put_document",
-        summary="Upload a document",
-        description="Stores it; indexing begins by itself. Headers x-ms-meta-* become metadata to filter by. Large "
-        "documents go straight into the container 'documents'.",
-        parameters=(DOCUMENT,),
-        body=bytes,
-        replies=(Reply(status=201, type=Uploaded, description="It is stored."),),
-        problems={
-            400: ("invalid_collection", "invalid_path", "invalid_metadata"),
-            413: ("document_too_large",),
-        },
-    ),
-    Operation(
-        id="RetryDocument",
-        method="POST",
-        path="/documents/{path}",
-        handler="retry_document",
-        summary="Index a document anew",
-        description="Also one that has failed so often that the app has stopped trying.",
-        visibility="advanced",
-        parameters=(DOCUMENT,),
-        replies=(Reply(status=202, type=DocumentView, description="It is being indexed."),),
-        problems={**NO_DOCUMENT, 409: ("document_busy",)},
-    ),
-    Operation(
-        id="DeleteDocument",
-        method="DELETE",
-        path="/documents/{path}",
-        handler="delete_document",
-        summary="Delete a document",
-        description="The blob, and all that was made of it. A receipt says what is gone.",
-        parameters=(DOCUMENT,),
-        replies=(Reply(status=202, type=Deleting, description="The blob is gone; the rest follows."),),
-        problems=NO_DOCUMENT,
-    ),
-    Operation(
-        id="DeleteFolder",
-        method="DELETE",
-        path="/documents",
-        handler="delete_below",
-        summary="Delete a folder",
-        description="All documents whose paths begin so.",
-        visibility="advanced",
-        parameters=(Parameter(name="prefix", type=Prefix, where="query"),),
-        replies=(Reply(status=202, type=Deleting, description="Its documents are being deleted."),),
-        problems={400: ("invalid_prefix",)},
-    ),
-    Operation(
-        id="ListReceipts",
-        method="GET",
-        path="/receipts",
-        handler="list_receipts",
-        summary="List deletion receipts",
-        description="What was removed with a document, each thing looked for again afterwards.",
-        visibility="advanced",
-        parameters=(
-            query("collection", CollectionName),
-            query("path", DocumentPath),
-            query("limit", BigLimit, visibility="advanced"),
-            query("cursor", Cursor, visibility="advanced"),
-        ),
-        replies=(Reply(status=200, type=ReceiptPage, description="A page of receipts."),),
-        problems={400: ("invalid_collection", "invalid_path", "invalid_limit", "invalid_cursor")},
-    ),
-)
-
-
-SEARCH = (
-    Operation(
-        id="Search",
-        method="POST",
-        path="/search",
-        handler="search",
-        summary="Search documents",
-        description="The passages that fit a query best, with document, page and score; no model answers.",
-        visibility="important",
-        body=SearchBody,
-        example={"query": "alert thresholds"},
-        replies=(Reply(status=200, type=SearchResults, description="The passages."),),
-        problems={
-            400: ("empty_query", "query_too_long", "invalid_collection", "invalid_filters"),
-            404: ("collection_not_found",),
-            409: ("collection_rebuilding",),
-        },
-    ),
-)
-
-
-BLOB_METADATA_MAX_BYTES = 8 * 1024
+    return limit_from(text, default=BIG_PAGE_DEFAULT, most=BIG_PAGE_MAX)
 
 
 def document_path_from(path: str) -> str:
@@ -254,24 +133,24 @@ def document_path_from(path: str) -> str:
 
 
 def prefix_from(text: str | None) -> str:
-    """What is to be deleted all together has to be said plainly: a folder, with its slash."""
+    """A folder with a slash at its end; without the slash it could match other folders."""
     if not text or not text.endswith("/") or bad_path(text.removesuffix("/")):
-        raise BadRequest("Name the folder whose documents are to go, with a slash at its end.", code="invalid_prefix")
+        raise BadRequest("The prefix must be a folder with a slash at its end.", code="invalid_prefix")
     return text
 
 
 def blob_metadata_from(headers: Mapping[str, str]) -> dict[str, str]:
-    """`x-ms-meta-team: hr` -> `{"team": "hr"}`, as Blob Storage takes it.
+    """`x-ms-meta-team: hr` -> `{"team": "hr"}`, with the limits of Blob Storage.
 
     Source: https://learn.microsoft.com/rest/api/storageservices/setting-and-retrieving-properties-and-metadata-for-blob-resources
     """
     prefix = "x-ms-meta-"
     found = {name.lower().removeprefix(prefix): v for name, v in headers.items() if name.lower().startswith(prefix)}
-    fine = all(re.fullmatch(r"[a-z_][a-z0-9_]{0,63}", k) and re.fullmatch(r"[ -~]*", v) for k, v in found.items())
-    if not fine or sum(len(k) + len(v) for k, v in found.items()) > BLOB_METADATA_MAX_BYTES:
+    valid = all(re.fullmatch(r"[a-z_][a-z0-9_]{0,63}", k) and re.fullmatch(r"[ -~]*", v) for k, v in found.items())
+    if not valid or sum(len(k) + len(v) for k, v in found.items()) > BLOB_METADATA_MAX_BYTES:
         raise BadRequest(
-            "A header x-ms-meta-<name> takes a name of letters, digits and _ and a value in printable ASCII; all of "
-            f"them together {BLOB_METADATA_MAX_BYTES:,} bytes.",
+            "A header x-ms-meta-<name> needs a name of letters, digits and _ and a value of printable ASCII. All of "
+            f"them together may have {BLOB_METADATA_MAX_BYTES:,} bytes.",
             code="invalid_metadata",
         )
     return found
@@ -282,7 +161,7 @@ def document_status_from(text: str | None) -> DocumentStatus | None:
         return None
     if not fits(text, DocumentState):
         known = ", ".join(get_args(DocumentStatus))
-        raise BadRequest(f"A document's status is one of {known}.", code="invalid_status")
+        raise BadRequest(f"The status must be one of {known}.", code="invalid_status")
     return cast(DocumentStatus, text)
 
 
@@ -290,9 +169,7 @@ def query_from(text: str, max_chars: int) -> str:
     if not text.strip():
         raise BadRequest("The query is empty. Write one in the field 'query'.", code="empty_query")
     if len(text) > max_chars:
-        raise BadRequest(
-            f"The query has {len(text):,} characters; at most {max_chars:,} are taken.", code="query_too_long"
-        )
+        raise BadRequest(f"The query has {len(text):,} characters; the limit is {max_chars:,}.", code="query_too_long")
     return text.strip()
 
 
@@ -302,34 +179,41 @@ def filters_from(given: dict[str, Any] | None) -> dict[str, Any] | None:
     Source: https://platform.openai.com/docs/guides/retrieval#attribute-filtering
     """
     if given is not None and (fault := _filter_fault(given, depth=1)):
-        raise BadRequest(f"The filter cannot be used: {fault}", code="invalid_filters")
+        raise BadRequest(f"The filter is not valid: {fault}", code="invalid_filters")
     return given
 
 
 def _filter_fault(node: object, *, depth: int) -> str | None:
     if not isinstance(node, dict):
-        return "each is an object with a 'type'."
+        return "each filter is an object with a 'type'."
     kind = node.get("type")
     if kind in ("and", "or"):
         parts = node.get("filters")
         if node.keys() != {"type", "filters"} or not isinstance(parts, list) or not 0 < len(parts) <= FILTERS_MAX:
-            return f"{kind!r} takes 'filters', a list of 1 to {FILTERS_MAX}, and nothing else."
+            return f"{kind!r} takes 'filters', a list of 1 to {FILTERS_MAX} filters, and nothing else."
         if depth == FILTERS_DEPTH_MAX:
-            return f"they are nested more than {FILTERS_DEPTH_MAX} deep."
+            return f"filters can be nested at most {FILTERS_DEPTH_MAX} deep."
         return next((fault for part in parts if (fault := _filter_fault(part, depth=depth + 1))), None)
-    if node.keys() != {"type", "key", "value"} or not isinstance(node["key"], str) or not 0 < len(node["key"]) <= 64:
-        return "a comparison takes 'type', 'key' (the name of a metadata) and 'value', and nothing else."
-    value = node["value"]
+    return _comparison_fault(node, kind)
+
+
+def _comparison_fault(node: dict[Any, Any], kind: object) -> str | None:
+    key, value = node.get("key"), node.get("value")
+    if node.keys() != {"type", "key", "value"} or not isinstance(key, str) or not 0 < len(key) <= FILTER_KEY_MAX_CHARS:
+        return "a comparison takes 'type', 'key' (the name of a metadata entry) and 'value', and nothing else."
     if kind in ("in", "nin"):
-        good = (
-            isinstance(value, list) and 0 < len(value) <= 100 and all(isinstance(v, str | int | float) for v in value)
-        )
-        return None if good else f"{kind!r} takes a list of 1 to 100 texts, numbers or truth values."
+        items = value if isinstance(value, list) and len(value) <= FILTER_VALUES_MAX else []
+        if not items or not all(isinstance(item, str | int | float) for item in items):
+            return f"{kind!r} takes a list of 1 to {FILTER_VALUES_MAX} strings, numbers or booleans."
+        return None
     if kind not in ("eq", "ne", "gt", "gte", "lt", "lte"):
         return f"there is no type {str(kind)[:40]!r}; use eq, ne, gt, gte, lt, lte, in, nin, and, or."
     if not isinstance(value, str | int | float) or (isinstance(value, bool) and kind not in ("eq", "ne")):
-        return f"{kind!r} compares with a text or a number."
+        return f"{kind!r} compares with a string or a number."
     return None
+
+
+# ---- what goes out ---------------------------------------------------------------------------------------------------
 
 
 def document_view(document: Document) -> DocumentView:
@@ -352,3 +236,128 @@ def document_view(document: Document) -> DocumentView:
         indexed_at=document.indexed_at,
         deadline_at=document.deadline_at if document.incoming else None,
     )
+
+
+# ---- the description -------------------------------------------------------------------------------------------------
+
+PATH = Parameter(name="path", type=DocumentPath)
+NO_DOCUMENT = {400: ("invalid_collection", "invalid_path"), 404: ("document_not_found",)}
+
+DOCUMENTS = (
+    Operation(
+        id="ListDocuments",
+        method="GET",
+        path="/documents",
+        handler="list_documents",
+        summary="List documents",
+        description="Returns documents with their index status, sorted by path within each collection. Documents "
+        "without a record come last, as pending.",
+        parameters=(
+            query("collection", CollectionName),
+            query("status", DocumentState),
+            query("limit", BigLimit, visibility="advanced"),
+            query("cursor", Cursor, visibility="advanced"),
+        ),
+        replies=(Reply(status=200, type=DocumentPage, description="A page of documents."),),
+        problems={400: ("invalid_collection", "invalid_status", "invalid_limit", "invalid_cursor")},
+    ),
+    Operation(
+        id="GetDocument",
+        method="GET",
+        path="/documents/{path}",
+        handler="read_document",
+        summary="Get a document",
+        description="Returns its status, the reason, and the result of each attempt to index it.",
+        parameters=(PATH,),
+        replies=(Reply(status=200, type=DocumentView, description="The document."),),
+        problems=NO_DOCUMENT,
+    ),
+    Operation(
+        id="PutDocument",
+        method="PUT",
+        path="/documents/{path}",
+        handler="put_document",
+        summary="Upload a document",
+        description="Stores the document; the app then indexes it. Headers x-ms-meta-* become metadata for search "
+        "filters. Upload large documents directly to the container 'documents'.",
+        parameters=(PATH,),
+        body=bytes,
+        replies=(Reply(status=201, type=Uploaded, description="The document is stored."),),
+        problems={
+            400: ("invalid_collection", "invalid_path", "invalid_metadata"),
+            413: ("document_too_large",),
+        },
+    ),
+    Operation(
+        id="RetryDocument",
+        method="POST",
+        path="/documents/{path}",
+        handler="retry_document",
+        summary="Index a document again",
+        description="Indexes it again, also after the app has stopped its own tries.",
+        visibility="advanced",
+        parameters=(PATH,),
+        replies=(Reply(status=202, type=DocumentView, description="The document is being indexed."),),
+        problems={**NO_DOCUMENT, 409: ("document_busy",)},
+    ),
+    Operation(
+        id="DeleteDocument",
+        method="DELETE",
+        path="/documents/{path}",
+        handler="delete_document",
+        summary="Delete a document",
+        description="Deletes the blob and everything made from it. A receipt lists what was removed.",
+        parameters=(PATH,),
+        replies=(Reply(status=202, type=Deleting, description="The blob is deleted; the rest is being removed."),),
+        problems=NO_DOCUMENT,
+    ),
+    Operation(
+        id="DeleteFolder",
+        method="DELETE",
+        path="/documents",
+        handler="delete_below",
+        summary="Delete a folder",
+        description="Deletes all documents of the folder and of its subfolders.",
+        visibility="advanced",
+        parameters=(Parameter(name="prefix", type=Prefix, where="query"),),
+        replies=(Reply(status=202, type=Deleting, description="The documents are being deleted."),),
+        problems={400: ("invalid_prefix",)},
+    ),
+    Operation(
+        id="ListReceipts",
+        method="GET",
+        path="/receipts",
+        handler="list_receipts",
+        summary="List deletion receipts",
+        description="Returns what was removed with each document; a check confirms that it no longer exists.",
+        visibility="advanced",
+        parameters=(
+            query("collection", CollectionName),
+            query("path", DocumentPath),
+            query("limit", BigLimit, visibility="advanced"),
+            query("cursor", Cursor, visibility="advanced"),
+        ),
+        replies=(Reply(status=200, type=ReceiptPage, description="A page of receipts."),),
+        problems={400: ("invalid_collection", "invalid_path", "invalid_limit", "invalid_cursor")},
+    ),
+)
+
+SEARCH = (
+    Operation(
+        id="Search",
+        method="POST",
+        path="/search",
+        handler="search",
+        summary="Search documents",
+        description="Returns the passages that match a query best, with document, page and score. No model is called.",
+        visibility="important",
+        body=SearchBody,
+        example={"query": "alert thresholds"},
+        replies=(Reply(status=200, type=SearchResults, description="The passages."),),
+        problems={
+            400: ("empty_query", "query_too_long", "invalid_collection", "invalid_filters"),
+            404: ("collection_not_found",),
+            409: ("collection_rebuilding",),
+        },
+    ),
+)

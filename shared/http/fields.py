@@ -1,4 +1,4 @@
-"""Ids, names and limits that come from outside: types that check them and describe them, so that both say the same."""
+"""Types and limits of ids, names and numbers in requests. The same types check the input and describe it in OpenAPI."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ COLLECTION_MAX_CHARS = 200
 PATH_MAX_CHARS = 1024
 PAGE_MAX = 100
 PAGE_DEFAULT = 20
-BIG_PAGE_MAX = 1_000  # of documents and receipts
+BIG_PAGE_MAX = 1_000  # in listings of documents and receipts
 BIG_PAGE_DEFAULT = 100
 RESULTS_MAX = 50
 RESULTS_DEFAULT = 10
-FILTERS_MAX = 16  # in one filter that combines others
+FILTERS_MAX = 16  # filters in one `and` or `or`
 FILTERS_DEPTH_MAX = 4
 EXPIRY_MAX_DAYS = 365
 SECONDS_MAX = 604_800
 OUTPUTS_MAX = 128
-OUTPUTS_MAX_BYTES = 4 * 1024 * 1024  # of all outputs of a request together
+OUTPUTS_MAX_BYTES = 4 * 1024 * 1024  # all outputs of a request together
 
 THREAD_ID = "^thread_[0-9a-f]{24}$"
 ASSISTANT_NAME = "^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -38,12 +38,7 @@ RunId = Annotated[
     Meta(pattern="^run_[0-9a-f]{24}$", description="The run's id.", examples=["run_e6a5c1b2d3f405162738495a"]),
 ]
 ThreadId = Annotated[
-    str,
-    Meta(
-        pattern=THREAD_ID,
-        description="The thread's id.",
-        examples=["thread_e6a5c1b2d3f405162738495a"],
-    ),
+    str, Meta(pattern=THREAD_ID, description="The thread's id.", examples=["thread_e6a5c1b2d3f405162738495a"])
 ]
 HookId = Annotated[
     str,
@@ -53,7 +48,7 @@ AssistantName = Annotated[
     str,
     Meta(
         pattern=ASSISTANT_NAME,
-        description="The assistant's name: small letters, digits, - and _.",
+        description="The assistant's name: lowercase letters, digits, - and _.",
         examples=["default"],
     ),
 ]
@@ -63,7 +58,7 @@ CollectionName = Annotated[
     Meta(
         min_length=1,
         max_length=COLLECTION_MAX_CHARS,
-        description="The collection: a folder at the top of the container 'documents'.",
+        description="The collection: a top-level folder of the container 'documents'.",
         examples=["default"],
     ),
 ]
@@ -72,45 +67,51 @@ DocumentPath = Annotated[
     Meta(
         min_length=1,
         max_length=PATH_MAX_CHARS,
-        description="The document's path in the container 'documents', as collection/path; it may hold slashes.",
+        description="The document's path in the container 'documents', as collection/path. It may contain slashes.",
         examples=["reports/guide.md"],
     ),
 ]
-ChartNumber = Annotated[int, Meta(ge=1, description="The chart's number, counted from 1.", examples=[1])]
-Status = Annotated[RunStatus, Meta(description="Only runs of this status.")]
-DocumentState = Annotated[DocumentStatus, Meta(description="Only documents of this status.")]
+ChartNumber = Annotated[int, Meta(ge=1, description="The chart's number; the first chart is 1.", examples=[1])]
+Status = Annotated[RunStatus, Meta(description="Only runs with this status.")]
+DocumentState = Annotated[DocumentStatus, Meta(description="Only documents with this status.")]
 Prefix = Annotated[
-    str, Meta(min_length=1, max_length=PATH_MAX_CHARS, description="Where the paths begin.", examples=["reports/2024/"])
+    str,
+    Meta(
+        min_length=1,
+        max_length=PATH_MAX_CHARS,
+        description="The folder, with a slash at the end.",
+        examples=["reports/2024/"],
+    ),
 ]
 ReportId = Annotated[
     str, Meta(pattern="^rec_[0-9a-f]{24}$", description="The report's id.", examples=["rec_e6a5c1b2d3f405162738495a"])
 ]
 Flag = Annotated[bool, Meta(description="true or false.")]
 BigLimit = Annotated[
-    int, Meta(ge=1, le=BIG_PAGE_MAX, description=f"How many at most; {BIG_PAGE_DEFAULT} when left out.")
+    int, Meta(ge=1, le=BIG_PAGE_MAX, description=f"The maximum number of items; default {BIG_PAGE_DEFAULT}.")
 ]
-Limit = Annotated[int, Meta(ge=1, le=PAGE_MAX, description=f"How many at most; {PAGE_DEFAULT} when left out.")]
+Limit = Annotated[int, Meta(ge=1, le=PAGE_MAX, description=f"The maximum number of items; default {PAGE_DEFAULT}.")]
 Cursor = Annotated[
-    str, Meta(pattern="^[!-~]{1,2000}$", description="Where the page begins: `cursor` of the page before.")
+    str, Meta(pattern="^[!-~]{1,2000}$", description="The `cursor` of the previous page; without it, the first page.")
 ]
 IdempotencyKey = Annotated[
     str,
     Meta(
         pattern="^[ -~]{1,255}$",
-        description="The same key with the same request again answers the same run.",
+        description="A repeated request with the same key returns the same run instead of starting another.",
     ),
 ]
 
 
 def fits(text: str, type: Any) -> bool:
-    """Whether a text from a URL or header is one of these."""
+    """Whether a text from a URL or header matches the type."""
     try:
         msgspec.convert(text, type)
     except msgspec.ValidationError:
         return False
-    return not text.endswith("\n")  # to Python, `$` also fits before a line break
+    return not text.endswith("\n")  # in Python, `$` also matches before a final line break
 
 
-def shown(**schema: Any) -> Meta:
-    """Meta of what `requests.py` checks by itself, to answer a code of its own instead of `invalid_body`."""
+def schema_only(**schema: Any) -> Meta:
+    """Schema keywords that msgspec does not check. Our own check raises an error with a more exact code."""
     return Meta(extra_json_schema=schema)

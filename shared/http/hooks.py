@@ -1,4 +1,4 @@
-"""DOC."""
+"""The routes of hooks (subscriptions to the app's notifications), and the webhook for events of the model service."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from urllib.parse import quote
 
 import azure.functions as func
 
-from shared.errors import (
-    NotFound,
-)
-from shared.http.fields import (
-    HookId,
-    fits,
-)
-from shared.http.route import BAD_CALLBACK, GONE, Operation, Parameter, Reply, json_response, read_body, with_key
+from shared.errors import NotFound
+from shared.http.fields import HookId, fits
+from shared.http.route import BAD_CALLBACK, DELETED, Operation, Parameter, Reply, json_response, read_body, with_key
 from shared.http.shapes.hooks import HookBody, HookView
 
 if TYPE_CHECKING:
@@ -22,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def subscribe(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    """201 with `Location`: Power Automate deletes that address to unsubscribe."""
+    """201 with `Location`: Power Automate sends a DELETE to this address to unsubscribe."""
     body = read_body(services, req, HookBody)
     hook = await services.push.subscribe(body.callback_url, body.events)
     view = HookView(id=hook.id, events=hook.events, created_at=hook.created_at)
@@ -35,12 +30,31 @@ async def unsubscribe(services: Services, req: func.HttpRequest) -> func.HttpRes
 
 
 async def service_event(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    """The service says that a response has ended; its signature is the authentication."""
+    """The model service reports that a response has ended. The signature authenticates the request."""
     run_id = await services.webhooks.run_id(req.get_body(), req.headers)
     if run_id:
         await services.runs.look_now(run_id)
     return func.HttpResponse(status_code=204)
 
+
+# ---- what comes in -----------------------------------------------------------------------------------------------
+
+
+def hook_id_from(text: str) -> str:
+    if not fits(text, HookId):
+        raise NotFound("There is no such hook.", code="hook_not_found")
+    return text
+
+
+# ---- what goes out -----------------------------------------------------------------------------------------------
+
+
+def hook_url(url: str, hook_id: str) -> str:
+    """`url` is that of `POST /hooks`."""
+    return with_key(f"{url.split('?')[0].rstrip('/')}/{quote(hook_id)}", url)
+
+
+# ---- the description ---------------------------------------------------------------------------------------------
 
 HOOKS = (
     Operation(
@@ -49,7 +63,7 @@ HOOKS = (
         path="/hooks",
         handler="subscribe",
         summary="When a run has ended",
-        description="Tells the callback_url of every run that ends, until Location is deleted.",
+        description="Sends a POST to callback_url for every run that ends. A DELETE of Location ends the subscription.",
         visibility="important",
         body=HookBody,
         example={"callback_url": "https://example.com/hook"},
@@ -63,24 +77,13 @@ HOOKS = (
         path="/hooks/{id}",
         handler="unsubscribe",
         summary="End a subscription",
-        description="Afterwards there is none, whether or not there was one.",
+        description="Deletes the hook. A hook that does not exist is not an error.",
         visibility="internal",
         parameters=(Parameter(name="id", type=HookId),),
-        replies=(GONE,),
+        replies=(DELETED,),
         problems={404: ("hook_not_found",)},
     ),
 )
-
-
-def hook_id_from(text: str) -> str:
-    if not fits(text, HookId):
-        raise NotFound("There is no such hook.", code="hook_not_found")
-    return text
-
-
-def hook_url(url: str, hook_id: str) -> str:
-    return with_key(f"{url.split('?')[0].rstrip('/')}/{quote(hook_id)}", url)
-
 
 SERVICE_EVENTS = (
     Operation(
@@ -96,7 +99,7 @@ SERVICE_EVENTS = (
             for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
         ),
         body=dict[str, Any],
-        replies=(Reply(status=204, description="Taken."),),
+        replies=(Reply(status=204, description="Accepted."),),
         problems={400: ("webhooks_off", "invalid_signature")},
         auth="anonymous",
     ),

@@ -1,4 +1,4 @@
-"""`GET /api/openapi.json`: OpenAPI 3.1, made of the table in operations.py.
+"""`GET /api/openapi.json`: OpenAPI 3.1, built from the operations in table.py.
 
 Source: https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -22,19 +22,25 @@ Json = dict[str, Any]
 
 REF = "#/components/schemas/"
 TITLE = "Assistant Functions"
-ABOUT = "Drop documents into Blob Storage, ask over HTTP, get cited answers, charts and their cost back."
+ABOUT = "Upload documents to Blob Storage, ask questions over HTTP, and get answers with citations, charts and cost."
 BINARY: Json = {"type": "string", "format": "binary"}
 HEADERS: dict[str, Json] = {
-    "Location": {"description": "Where to look next, absolute.", "schema": {"type": "string", "format": "uri"}},
-    "Retry-After": {"description": "Seconds to wait before.", "schema": {"type": "integer", "minimum": 1}},
+    "Location": {"description": "The absolute URL to request next.", "schema": {"type": "string", "format": "uri"}},
+    "Retry-After": {
+        "description": "Seconds to wait before that request.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
 }
 UNAUTHORIZED = "The function key is missing or wrong."
 WEBHOOK_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
-NEWS = {"runFinished": (RunFinished, "A run has ended"), "documentChanged": (DocumentChanged, "A document has changed")}
+NOTIFICATIONS = {
+    "runFinished": (RunFinished, "A run has ended"),
+    "documentChanged": (DocumentChanged, "A document has changed"),
+}
 
 
 def openapi(url: str) -> Json:
-    """The document for a caller who asked for it at `url`."""
+    """The document; the server in it is that of `url`, the URL of the request."""
     return {**_document(), "servers": [{"url": server_of(url)}]}
 
 
@@ -45,7 +51,7 @@ def server_of(url: str) -> str:
 
 @cache
 def _document() -> Json:
-    schemas, components = schemas_of((*_types(), Problem, *(type for type, _ in NEWS.values())))
+    schemas, components = schemas_of((*_types(), Problem, *(type for type, _ in NOTIFICATIONS.values())))
     paths: Json = {}
     for op in OPERATIONS:
         paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, schemas)
@@ -53,7 +59,7 @@ def _document() -> Json:
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": VERSION, "description": ABOUT},
         "paths": paths,
-        "webhooks": {news: {"post": _notification("receive", news, schemas)} for news in NEWS},
+        "webhooks": {name: {"post": _notification("receive", name, schemas)} for name in NOTIFICATIONS},
         "components": {
             "schemas": components,
             "securitySchemes": {
@@ -65,7 +71,7 @@ def _document() -> Json:
 
 
 def schemas_of(types: tuple[Any, ...]) -> tuple[Mapping[Any, Json], dict[str, Json]]:
-    """Type -> its schema, mostly a reference; and name -> the schema referred to."""
+    """Type -> its schema, usually a reference; and component name -> schema."""
     schemas, components = msgspec.json.schema_components(types, ref_template=REF + "{name}")
     return dict(zip(types, schemas, strict=True)), components
 
@@ -95,14 +101,16 @@ def _operation(op: Operation, schemas: Mapping[Any, Json]) -> Json:
     elif op.body:
         content = {"schema": schemas[op.body], **({} if op.example is None else {"example": op.example})}
         described["requestBody"] = {"required": op.body_required, "content": {"application/json": content}}
-    if told := _news_of(op):
-        to = "{$request.body#/callback_url}"
-        described["callbacks"] = {news: {to: {"post": _notification(f"{op.id}Tells", news, schemas)}} for news in told}
+    if names := _notifications_of(op):
+        url = "{$request.body#/callback_url}"
+        described["callbacks"] = {
+            name: {url: {"post": _notification(f"{op.id}Tells", name, schemas)}} for name in names
+        }
     return described
 
 
 def problems_of(op: Operation) -> dict[int, tuple[str, ...]]:
-    """Status -> codes, those that all operations of its kind have included."""
+    """Status -> codes: those of the operation, and those that all operations with a JSON body or a key have."""
     found = dict(op.problems)
     if isinstance(op.body, type) and issubclass(op.body, msgspec.Struct):
         common = {400: ("malformed_json", "invalid_body"), 413: ("body_too_large",), 415: ("wrong_media_type",)}
@@ -145,7 +153,7 @@ def _problem(status: int, codes: tuple[str, ...]) -> Json:
         "detail": "A sentence that says what to change.",
     }
     schema: Json = {"$ref": f"{REF}Problem"}
-    if status < 500:  # above, the code may be the model service's own
+    if status < 500:  # with 5xx, the code can come from the model service
         schema["properties"] = {"status": {"enum": [status]}, "code": {"enum": list(codes)}}
     described: Json = {
         "description": problem_text(status, codes),
@@ -160,24 +168,24 @@ def problem_text(status: int, codes: tuple[str, ...]) -> str:
     return f"{TITLES[status]}: {', '.join(codes)}."
 
 
-def _news_of(op: Operation) -> tuple[str, ...]:
-    """What is told to the `callback_url` in the operation's body: a hook chooses, a run tells of itself."""
+def _notifications_of(op: Operation) -> tuple[str, ...]:
+    """The notifications that the body's `callback_url` gets: a hook can choose events, a run sends only its end."""
     fields = getattr(op.body, "__struct_fields__", ())
     if "callback_url" not in fields:
         return ()
-    return tuple(NEWS) if "events" in fields else ("runFinished",)
+    return tuple(NOTIFICATIONS) if "events" in fields else ("runFinished",)
 
 
-def _notification(prefix: str, news: str, schemas: Mapping[Any, Json]) -> Json:
-    type, summary = NEWS[news]
+def _notification(prefix: str, name: str, schemas: Mapping[Any, Json]) -> Json:
+    type, summary = NOTIFICATIONS[name]
     return {
         "operationId": f"{prefix}{type.__name__}",
         "summary": summary,
-        "description": "Signed in the form of Standard Webhooks; sent again, ever later, until it is answered 2xx.",
+        "description": "Signed as in Standard Webhooks. Sent again with growing delays until the answer is 2xx.",
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in WEBHOOK_HEADERS
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": schemas[type]}}},
-        "responses": {"2XX": {"description": "Taken."}, "410": {"description": "Never again: ends the subscription."}},
+        "responses": {"2XX": {"description": "Accepted."}, "410": {"description": "Ends the subscription."}},
         "security": [],
     }

@@ -1,4 +1,4 @@
-"""HTTP request -> our words. Everything that comes from outside is checked here, once."""
+"""Checks of request input that several families of routes use: bodies, names, flags and pages."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def body_from(body: bytes, headers: Mapping[str, str], type: type[T], *, max_byt
     """Decode a JSON body.
 
     Raises:
-        BadRequest (or TooLarge, WrongMediaType): with a sentence that says what to change.
+        TooLarge, WrongMediaType, BadRequest: the message says what to change.
     """
     if len(body) > max_bytes:
-        raise TooLarge(f"The body has {len(body):,} bytes; at most {max_bytes:,} are taken.")
+        raise TooLarge(f"The body has {len(body):,} bytes; the limit is {max_bytes:,}.")
     media_type = headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
-        raise WrongMediaType(f"Send the body as application/json, not as {media_type or 'nothing'}.")
+        raise WrongMediaType(f"The body must be sent as application/json, not as {media_type or 'nothing'}.")
     try:
         return msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as exc:
-        raise BadRequest(f"The body does not fit: {exc}.", code="invalid_body") from exc
+        raise BadRequest(f"The body does not match its schema: {exc}.", code="invalid_body") from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BadRequest(f"The body is not valid JSON: {exc}.", code="malformed_json") from exc
 
@@ -46,16 +46,20 @@ def body_from(body: bytes, headers: Mapping[str, str], type: type[T], *, max_byt
 def collection_from(text: str) -> str:
     if not fits(text, CollectionName) or "/" in text or bad_path(text):
         raise BadRequest(
-            f"A collection's name is that of a folder in the container 'documents': 1 to {COLLECTION_MAX_CHARS} "
-            "characters, no slash.",
+            f"A collection is a folder of the container 'documents': its name has 1 to {COLLECTION_MAX_CHARS} "
+            "characters and no slash.",
             code="invalid_collection",
         )
     return text
 
 
+def optional_collection_from(text: str | None) -> str | None:
+    return collection_from(text) if text is not None else None
+
+
 def flag_from(text: str | None, name: str) -> bool:
     if text not in (None, "true", "false"):
-        raise BadRequest(f"{name} is true or false.", code="invalid_flag")
+        raise BadRequest(f"{name} must be true or false.", code="invalid_flag")
     return text == "true"
 
 
@@ -63,13 +67,13 @@ def limit_from(text: str | None, *, default: int = PAGE_DEFAULT, most: int = PAG
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= most):
-        raise BadRequest(f"The limit is a whole number from 1 to {most}.", code="invalid_limit")
+        raise BadRequest(f"The limit must be a whole number from 1 to {most}.", code="invalid_limit")
     return int(text)
 
 
 def cursor_from(text: str | None) -> str | None:
     if text is not None and not fits(text, Cursor):
-        raise BadRequest("Take the cursor from the page before, as it is.", code="invalid_cursor")
+        raise BadRequest("The cursor must be the one that the previous page returned.", code="invalid_cursor")
     return text
 
 
@@ -78,7 +82,7 @@ def metadata_from(pairs: dict[str, str]) -> dict[str, str]:
         not 0 < len(k) <= METADATA_KEY_MAX_CHARS or len(v) > METADATA_VALUE_MAX_CHARS for k, v in pairs.items()
     ):
         raise BadRequest(
-            f"Metadata takes {METADATA_MAX} pairs, keys of 1 to {METADATA_KEY_MAX_CHARS} and values of up to "
+            f"Metadata can have {METADATA_MAX} pairs, with keys of 1 to {METADATA_KEY_MAX_CHARS} and values of up to "
             f"{METADATA_VALUE_MAX_CHARS} characters.",
             code="invalid_metadata",
         )

@@ -1,4 +1,4 @@
-"""DOC."""
+"""What all routes share: error handling, JSON answers, and the types that describe an operation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import azure.functions as func
 import msgspec
 
 from shared.errors import AppError, ServiceBusy, StorageError
-from shared.http import reading as read
+from shared.http.reading import body_from
 from shared.http.shapes.base import Problem
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Route = Callable[["Services", func.HttpRequest], Awaitable[func.HttpResponse]]
 
 
 async def answer(services: Callable[[], Services], req: func.HttpRequest, route: Route) -> func.HttpResponse:
-    """Run one route; errors of ours become problems. Any other is a bug: the host logs it and answers 500."""
+    """Run one route. An AppError becomes a problem response; the host answers any other error, a bug, with 500."""
     try:
         return await route(services(), req)
     except AppError as exc:
@@ -35,16 +35,19 @@ async def answer(services: Callable[[], Services], req: func.HttpRequest, route:
 
 
 def read_body(services: Services, req: func.HttpRequest, type: type[T], *, max_bytes: int | None = None) -> T:
+    """Decode the JSON body. `max_bytes` takes the place of the setting BODY_MAX_BYTES."""
     limit = max_bytes or services.settings.body_max_bytes
-    return read.body_from(req.get_body(), req.headers, type, max_bytes=limit)
+    return body_from(req.get_body(), req.headers, type, max_bytes=limit)
 
 
-Visibility = Literal["none", "important", "advanced", "internal"]
+# ---- the description of an operation -----------------------------------------------------------------------------
+
+Visibility = Literal["none", "important", "advanced", "internal"]  # x-ms-visibility of a custom connector
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A parameter and the type that its text must fit."""
+    """A parameter. `type` describes its text and checks it."""
 
     name: str
     type: Any
@@ -55,7 +58,7 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """An answer that is no problem: `type` in JSON, bytes of one of `media`, or nothing."""
+    """A successful answer: `type` as JSON, bytes with one of the media types, or no body."""
 
     status: int
     description: str
@@ -69,11 +72,11 @@ class Operation:
     """One route.
 
     Attributes:
-        path: Below the route prefix `api`.
-        handler: The function of `api.py`, and of `function_app.py`, that answers it.
-        body: What comes in, as JSON; `bytes` as they are; None: no body.
-        problems: status -> the codes of those that are the caller's. All others come from `openapi.py`.
-        links: operation -> its parameter that is the `id` of this one's answer.
+        path: Without the route prefix `api`.
+        handler: The name of the handler in the file of its family, and of the function of `function_app.py`.
+        body: The type of the JSON body; `bytes` for a binary body; None for no body.
+        problems: Status -> error codes that the caller causes. `openapi.py` adds the codes that many operations share.
+        links: Ids of operations whose parameter `id` is the `id` of this answer.
     """
 
     id: str
@@ -93,14 +96,15 @@ class Operation:
     auth: Literal["function", "anonymous"] = "function"
 
 
-NO_DOCUMENT = {400: ("invalid_collection", "invalid_path"), 404: ("document_not_found",)}
-GONE = Reply(status=204, description="It is gone.")
+DELETED = Reply(status=204, description="Deleted.")
 BAD_CALLBACK = ("callback_not_allowed", "invalid_callback_url")
 
 
 def query(name: str, type: Any, *, visibility: Visibility = "none") -> Parameter:
     return Parameter(name=name, type=type, where="query", required=False, visibility=visibility)
 
+
+# ---- answers -----------------------------------------------------------------------------------------------------
 
 TITLES = {
     400: "The request cannot be used",
@@ -139,7 +143,7 @@ def problem(exc: AppError) -> func.HttpResponse:
 
 
 def with_key(where: str, url: str) -> str:
-    """A caller that gave its function key in the URL follows `Location` with the same key, as Logic Apps needs it."""
+    """`where` with the function key of `url`, if it has one: Logic Apps needs the key in `Location`, too."""
     for pair in urlsplit(url).query.split("&"):
         name, _, value = pair.partition("=")
         if name == "code" and value:

@@ -1,4 +1,4 @@
-"""DOC."""
+"""The routes of runs: ask a question, follow and steer the run, and get its answer and charts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import msgspec
 from shared.delays import look_delay_s
 from shared.errors import BadRequest, BlobMissing, NotFound, TooLarge
 from shared.formats.filetypes import bad_path
-from shared.http import reading as read
 from shared.http.assistants import assistant_name_from
 from shared.http.fields import (
     FILES_MAX,
@@ -28,10 +27,10 @@ from shared.http.fields import (
     ThreadId,
     fits,
 )
-from shared.http.reading import collection_from, metadata_from
+from shared.http.reading import cursor_from, limit_from, metadata_from, optional_collection_from
 from shared.http.route import (
     BAD_CALLBACK,
-    GONE,
+    DELETED,
     Operation,
     Parameter,
     Reply,
@@ -40,7 +39,6 @@ from shared.http.route import (
     read_body,
     with_key,
 )
-from shared.http.shapes import runs as shapes
 from shared.http.shapes.runs import (
     RUNTIME_STATUS,
     ChartView,
@@ -54,26 +52,24 @@ from shared.http.shapes.runs import (
 )
 from shared.http.threads import NO_THREAD, thread_id_from
 from shared.models.runs import Answer, Function, Run, RunStatus
-from shared.runs.answers import PICTURES, markdown_of
+from shared.runs.answers import IMAGE_TYPES, markdown_of
 from shared.runs.runs import Question
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.services import Services
 
-
-def _run_id(req: func.HttpRequest) -> str:
-    return run_id_from(req.route_params["id"])
+WAITING_S = 30  # Retry-After of a run that waits for outputs of its caller's functions
 
 
 async def start_run(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     question = question_from(read_body(services, req, QuestionBody), services.settings)
     key = idempotency_key_from(req.headers)
-    return accepted(await services.runs.start(question, idempotency_key=key), req.url)
+    return running_response(await services.runs.start(question, idempotency_key=key), req.url)
 
 
 async def get_run(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    return await _seen(services, await services.runs.find(_run_id(req)), req.url)
+    return await _run_response(services, await services.runs.find(_run_id(req)), req.url)
 
 
 async def list_runs(services: Services, req: func.HttpRequest) -> func.HttpResponse:
@@ -81,20 +77,20 @@ async def list_runs(services: Services, req: func.HttpRequest) -> func.HttpRespo
     runs, cursor = await services.runs.list(
         status=status_from(req.params.get("status")),
         thread_id=thread_id_from(thread_id) if thread_id is not None else None,
-        limit=read.limit_from(req.params.get("limit")),
-        cursor=read.cursor_from(req.params.get("cursor")),
+        limit=limit_from(req.params.get("limit")),
+        cursor=cursor_from(req.params.get("cursor")),
     )
     return json_response(200, RunPage(runs=runs, cursor=cursor))
 
 
 async def cancel_run(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    return await _seen(services, await services.runs.cancel(_run_id(req)), req.url)
+    return await _run_response(services, await services.runs.cancel(_run_id(req)), req.url)
 
 
 async def hand_in_outputs(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     body = read_body(services, req, ToolOutputsBody, max_bytes=OUTPUTS_MAX_BYTES)
     outputs = outputs_from(body, services.settings)
-    return await _seen(services, await services.runs.submit_outputs(_run_id(req), outputs), req.url)
+    return await _run_response(services, await services.runs.submit_outputs(_run_id(req), outputs), req.url)
 
 
 async def delete_run(services: Services, req: func.HttpRequest) -> func.HttpResponse:
@@ -107,36 +103,213 @@ async def get_chart(services: Services, req: func.HttpRequest) -> func.HttpRespo
     try:
         charts = (await services.publisher.read(run_id)).charts
     except BlobMissing as exc:
-        raise NotFound("There is no answer of that run, or not yet.", code="run_not_found") from exc
+        raise NotFound("The run does not exist or has no answer yet.", code="run_not_found") from exc
     chart = next((chart for chart in charts if str(chart.n) == n), None)
     if chart is None:
-        raise NotFound(f"The run has {len(charts)} charts, counted from 1; {n[:20]!r} is none.", code="chart_not_found")
+        raise NotFound(f"The run has {len(charts)} charts and none with the number {n[:20]!r}.", code="chart_not_found")
     content = await services.publisher.chart(chart)
     return func.HttpResponse(content, mimetype=chart.media_type, headers={"Cache-Control": "private, max-age=86400"})
 
 
-async def _seen(services: Services, run: Run, url: str) -> func.HttpResponse:
-    """202 while a run goes on, 200 once it has ended."""
+# ---- what comes in ---------------------------------------------------------------------------------------------------
+
+
+def _run_id(req: func.HttpRequest) -> str:
+    return run_id_from(req.route_params["id"])
+
+
+def question_from(asked: QuestionBody, settings: Settings) -> Question:
+    return Question(
+        question=_question(asked.question, settings.question_max_chars),
+        thread_id=thread_id_from(asked.thread_id) if asked.thread_id is not None else None,
+        collection=optional_collection_from(asked.collection),
+        assistant=assistant_name_from(asked.assistant) if asked.assistant is not None else None,
+        files=_files(asked.files) if asked.files is not None else None,
+        functions=_functions(asked.tools),
+        metadata=metadata_from(asked.metadata),
+        max_seconds=asked.max_seconds,
+        callback_url=asked.callback_url,
+    )
+
+
+def outputs_from(given: ToolOutputsBody, settings: Settings) -> dict[str, str]:
+    """Call id -> output.
+
+    Raises:
+        BadRequest: a call has two outputs.
+        TooLarge: an output is over the limit.
+    """
+    outputs = {output.call_id: output.output for output in given.tool_outputs}
+    if len(outputs) < len(given.tool_outputs):
+        raise BadRequest("A call has two outputs in this request. Send one for each call.", code="duplicate_output")
+    for call_id, output in outputs.items():
+        if (size := len(output.encode())) > settings.tool_output_max_bytes:
+            raise TooLarge(
+                f"The output of {call_id[:80]!r} has {size:,} bytes; the limit is {settings.tool_output_max_bytes:,}. "
+                "Store long output as a document and send its path.",
+                code="output_too_large",
+            )
+    return outputs
+
+
+def run_id_from(text: str) -> str:
+    if not fits(text, RunId):
+        raise NotFound("There is no such run. A run's id is run_ and 24 hex digits.", code="run_not_found")
+    return text
+
+
+def idempotency_key_from(headers: Mapping[str, str]) -> str | None:
+    """Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
+    key = headers.get("idempotency-key")
+    if key is not None and not fits(key, IdempotencyKey):
+        raise BadRequest("An Idempotency-Key has 1 to 255 printable ASCII characters.", code="invalid_idempotency_key")
+    return key
+
+
+def status_from(text: str | None) -> RunStatus | None:
+    if text is None:
+        return None
+    if not fits(text, Status):
+        raise BadRequest(f"The status must be one of {', '.join(get_args(RunStatus))}.", code="invalid_status")
+    return cast(RunStatus, text)
+
+
+def _question(text: str, max_chars: int) -> str:
+    if not text.strip():
+        raise BadRequest("The question is empty. Write one in the field 'question'.", code="empty_question")
+    if len(text) > max_chars:
+        raise BadRequest(
+            f"The question has {len(text):,} characters; the limit is {max_chars:,}. Upload long text to the "
+            "container 'documents' and ask about it.",
+            code="question_too_long",
+        )
+    return text.strip()
+
+
+def _files(paths: list[str]) -> tuple[str, ...]:
+    if len(paths) > FILES_MAX:
+        raise BadRequest(f"At most {FILES_MAX} files are allowed; there are {len(paths)}.", code="too_many_files")
+    for path in paths:
+        if why := bad_path(path):
+            raise BadRequest(f"{path[:80]!r} is not a document path. {why}", code="invalid_file")
+    return tuple(dict.fromkeys(paths))
+
+
+def _functions(tools: list[FunctionTool]) -> tuple[Function, ...]:
+    from shared.runs.tools import REGISTRY
+
+    names = [tool.name for tool in tools]
+    if len(tools) > FUNCTIONS_MAX or len(set(names)) < len(names):
+        raise BadRequest(f"At most {FUNCTIONS_MAX} tools are allowed, each with its own name.", code="invalid_tools")
+    for tool in tools:
+        if not fits(tool.name, FunctionName):
+            raise BadRequest("A tool's name has 1 to 64 letters, digits, - and _.", code="invalid_tools")
+        if tool.name in REGISTRY:
+            raise BadRequest(f"{tool.name!r} is the name of one of the app's own functions.", code="invalid_tools")
+        if tool.parameters and tool.parameters.get("type") != "object":
+            raise BadRequest(
+                f"The parameters of {tool.name!r} must be a JSON Schema of type object.", code="invalid_tools"
+            )
+    empty = {"type": "object", "properties": {}}
+    return tuple(Function(name=t.name, description=t.description, parameters=t.parameters or empty) for t in tools)
+
+
+# ---- what goes out ---------------------------------------------------------------------------------------------------
+
+
+async def _run_response(services: Services, run: Run, url: str) -> func.HttpResponse:
+    """202 until the run has ended, then 200."""
     if not run.is_terminal:
-        return accepted(run, url)
+        return running_response(run, url)
     try:
-        return finished(await services.publisher.read(run.id), url)
+        return ended_response(await services.publisher.read(run.id), url)
     except BlobMissing as exc:
         raise NotFound("The run's answer was deleted.", code="run_not_found") from exc
 
 
-RUN = Parameter(name="id", type=RunId)
+def running_response(run: Run, url: str) -> func.HttpResponse:
+    """202 with `Location` and `Retry-After`. Logic Apps follows both by itself, so every 202 of a run has them.
+
+    Source: https://learn.microsoft.com/azure/logic-apps/logic-apps-create-api-app#async-pattern
+    """
+    body = RunAccepted(
+        **_follow_fields(run.id, run.status, url),
+        createdTime=run.created_at,
+        lastUpdatedTime=run.started_at or run.created_at,
+        thread_id=run.thread_id,
+        status=run.status,
+        question=run.question,
+        collection=run.collection,
+        assistant=run.assistant,
+        created_at=run.created_at,
+        metadata=run.metadata,
+        steps=run.activity,
+        calls=tuple(
+            PendingCall(call_id=call.call_id, name=call.name, arguments=call.arguments)
+            for call in run.calls
+            if call.by == "client" and call.output is None
+        ),
+    )
+    age_s = (run.next_look_at - run.created_at).total_seconds()
+    wait_s = WAITING_S if run.status == "requires_action" else look_delay_s(age_s)
+    return json_response(202, body, {"Location": body.url, "Retry-After": str(wait_s)})
 
 
-GOES_ON = Reply(
+def ended_response(answer: Answer, url: str) -> func.HttpResponse:
+    """200 with the whole answer. The `url` of a chart returns its image."""
+    where = run_url(url, answer.id, "")
+    charts = tuple(
+        ChartView(**msgspec.to_builtins(chart), url=with_key(f"{where}/charts/{chart.n}", url))
+        for chart in answer.charts
+    )
+    copied = {
+        f: getattr(answer, f) for f in RunEnded.__struct_fields__ if hasattr(answer, f) and f not in ("charts", "id")
+    }
+    body = RunEnded(
+        **_follow_fields(answer.id, answer.status, url),
+        **copied,
+        createdTime=answer.created_at,
+        lastUpdatedTime=answer.finished_at,
+        charts=charts,
+        output=answer.answer,
+        markdown=markdown_of(answer),
+    )
+    return json_response(200, body)
+
+
+def _follow_fields(run_id: str, status: RunStatus, url: str) -> dict[str, Any]:
+    where = with_key(run_url(url, run_id, ""), url)
+    return {
+        "id": run_id,
+        "url": where,
+        "statusQueryGetUri": where,
+        "terminatePostUri": with_key(run_url(url, run_id, "/cancel"), url),
+        "purgeHistoryDeleteUri": where,
+        "sendEventPostUri": with_key(run_url(url, run_id, "/tool_outputs"), url),
+        "instanceId": run_id,
+        "runtimeStatus": RUNTIME_STATUS[status],
+    }
+
+
+def run_url(url: str, run_id: str, rest: str) -> str:
+    """The absolute URL of a run, on the host of the request. `url` is that of any route of runs."""
+    prefix = url.split("?")[0].rsplit("/runs", 1)[0]
+    return f"{prefix}/runs/{quote(run_id)}{rest}"
+
+
+# ---- the description -------------------------------------------------------------------------------------------------
+
+ID = Parameter(name="id", type=RunId)
+
+RUNNING = Reply(
     status=202,
-    type=shapes.RunAccepted,
-    description="The run goes on. Look again at Location, after Retry-After seconds.",
+    type=RunAccepted,
+    description="The run has not ended. Request Location again after Retry-After seconds.",
     headers=("Location", "Retry-After"),
 )
 
-
-ENDED = Reply(status=200, type=shapes.RunEnded, description="The run has ended, well or not: see status and error.")
+IMAGES = tuple(sorted({*IMAGE_TYPES.values()}))
+ENDED = Reply(status=200, type=RunEnded, description="The run has ended; status and error tell how.")
 NO_RUN = {404: ("run_not_found",)}
 
 
@@ -147,16 +320,17 @@ RUNS = (
         path="/runs",
         handler="start_run",
         summary="Ask a question",
-        description="Starts a run and answers at once. Follow Location until it answers 200, or name a callback_url.",
+        description="Starts a run and returns without waiting for the answer. Request Location until it returns 200, "
+        "or give a callback_url.",
         visibility="important",
         parameters=(
             Parameter(
                 name="Idempotency-Key", type=IdempotencyKey, where="header", required=False, visibility="advanced"
             ),
         ),
-        body=shapes.QuestionBody,
+        body=QuestionBody,
         example={"question": "What are the recommended alert thresholds for HTTP monitoring?"},
-        replies=(GOES_ON,),
+        replies=(RUNNING,),
         problems={
             400: (
                 "empty_question",
@@ -182,10 +356,10 @@ RUNS = (
         path="/runs/{id}",
         handler="get_run",
         summary="Get a run",
-        description="202 while it goes on, 200 with the answer, its citations, charts and cost once it has ended.",
+        description="Returns 202 until the run has ended, then 200 with the answer, its citations, charts and cost.",
         visibility="important",
-        parameters=(RUN,),
-        replies=(ENDED, GOES_ON),
+        parameters=(ID,),
+        replies=(ENDED, RUNNING),
         problems=NO_RUN,
     ),
     Operation(
@@ -194,14 +368,14 @@ RUNS = (
         path="/runs",
         handler="list_runs",
         summary="List runs",
-        description="Newest first. There is more as long as a cursor comes along, even after an empty page.",
+        description="Returns the newest runs first. A page with a cursor is not the last one, even if it is empty.",
         parameters=(
             query("status", Status),
             query("thread_id", ThreadId),
             query("limit", Limit),
             query("cursor", Cursor, visibility="advanced"),
         ),
-        replies=(Reply(status=200, type=shapes.RunPage, description="A page of runs."),),
+        replies=(Reply(status=200, type=RunPage, description="A page of runs."),),
         problems={400: ("invalid_status", "invalid_limit", "invalid_cursor"), **NO_THREAD},
     ),
     Operation(
@@ -210,9 +384,9 @@ RUNS = (
         path="/runs/{id}/cancel",
         handler="cancel_run",
         summary="Cancel a run",
-        description="Also one that waits for outputs of tools. A run that has ended stays as it is.",
-        parameters=(RUN,),
-        replies=(ENDED, GOES_ON),
+        description="Cancels a run, also while it waits for tool outputs. A run that has ended does not change.",
+        parameters=(ID,),
+        replies=(ENDED, RUNNING),
         problems={**NO_RUN, 409: ("run_busy",)},
     ),
     Operation(
@@ -220,13 +394,13 @@ RUNS = (
         method="POST",
         path="/runs/{id}/tool_outputs",
         handler="hand_in_outputs",
-        summary="Hand in outputs of tools",
-        description="Some or all of those that the run's calls ask for; it goes on when none is missing.",
+        summary="Submit tool outputs",
+        description="Accepts some or all outputs of the run's calls. The run continues when it has all of them.",
         visibility="advanced",
-        parameters=(RUN,),
-        body=shapes.ToolOutputsBody,
+        parameters=(ID,),
+        body=ToolOutputsBody,
         example={"tool_outputs": [{"call_id": "call_1", "output": '{"degrees": 21}'}]},
-        replies=(ENDED, GOES_ON),
+        replies=(ENDED, RUNNING),
         problems={
             400: ("duplicate_output", "unknown_call_id"),
             **NO_RUN,
@@ -240,9 +414,9 @@ RUNS = (
         path="/runs/{id}",
         handler="delete_run",
         summary="Delete a run",
-        description="With its answer, its charts, and what the model service has stored of it.",
-        parameters=(RUN,),
-        replies=(GONE,),
+        description="Deletes it with its answer, its charts, and the copies at the model service.",
+        parameters=(ID,),
+        replies=(DELETED,),
         problems={**NO_RUN, 502: ("service_error",)},
     ),
     Operation(
@@ -251,173 +425,9 @@ RUNS = (
         path="/runs/{id}/charts/{n}",
         handler="get_chart",
         summary="Get a chart",
-        description="The picture itself, as it was drawn.",
-        parameters=(RUN, Parameter(name="n", type=ChartNumber)),
-        replies=(Reply(status=200, type=bytes, media=tuple(sorted({*PICTURES.values()})), description="The picture."),),
+        description="Returns the image file.",
+        parameters=(ID, Parameter(name="n", type=ChartNumber)),
+        replies=(Reply(status=200, type=bytes, media=IMAGES, description="The image."),),
         problems={404: ("run_not_found", "chart_not_found")},
     ),
 )
-
-
-def question_from(asked: QuestionBody, settings: Settings) -> Question:
-    return Question(
-        question=_question(asked.question, settings.question_max_chars),
-        thread_id=thread_id_from(asked.thread_id) if asked.thread_id is not None else None,
-        collection=collection_from(asked.collection) if asked.collection is not None else None,
-        assistant=assistant_name_from(asked.assistant) if asked.assistant is not None else None,
-        files=_files(asked.files) if asked.files is not None else None,
-        functions=_functions(asked.tools),
-        metadata=metadata_from(asked.metadata),
-        max_seconds=asked.max_seconds,
-        callback_url=asked.callback_url,
-    )
-
-
-def outputs_from(given: ToolOutputsBody, settings: Settings) -> dict[str, str]:
-    """Raises TooLarge when one is over the limit, BadRequest when a call is in it twice."""
-    outputs = {output.call_id: output.output for output in given.tool_outputs}
-    if len(outputs) < len(given.tool_outputs):
-        raise BadRequest("A call has two outputs in this request. Send one each.", code="duplicate_output")
-    for call_id, output in outputs.items():
-        if (size := len(output.encode())) > settings.tool_output_max_bytes:
-            raise TooLarge(
-                f"The output of {call_id[:80]!r} has {size:,} bytes; at most {settings.tool_output_max_bytes:,} are "
-                "taken. Put it into a document and say so.",
-                code="output_too_large",
-            )
-    return outputs
-
-
-def run_id_from(text: str) -> str:
-    if not fits(text, RunId):
-        raise NotFound("There is no such run. A run's id looks like run_ and 24 hex digits.", code="run_not_found")
-    return text
-
-
-def idempotency_key_from(headers: Mapping[str, str]) -> str | None:
-    """Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
-    key = headers.get("idempotency-key")
-    if key is not None and not fits(key, IdempotencyKey):
-        raise BadRequest("An Idempotency-Key has 1 to 255 printable ASCII characters.", code="invalid_idempotency_key")
-    return key
-
-
-def status_from(text: str | None) -> RunStatus | None:
-    if text is None:
-        return None
-    if not fits(text, Status):
-        raise BadRequest(f"A run's status is one of {', '.join(get_args(RunStatus))}.", code="invalid_status")
-    return cast(RunStatus, text)
-
-
-def _question(text: str, max_chars: int) -> str:
-    if not text.strip():
-        raise BadRequest("The question is empty. Write one in the field 'question'.", code="empty_question")
-    if len(text) > max_chars:
-        raise BadRequest(
-            f"The question has {len(text):,} characters; at most {max_chars:,} are taken. Drop long text into the "
-            "container 'documents' and ask about it.",
-            code="question_too_long",
-        )
-    return text.strip()
-
-
-def _files(paths: list[str]) -> tuple[str, ...]:
-    if len(paths) > FILES_MAX:
-        raise BadRequest(f"At most {FILES_MAX} files can be named; these are {len(paths)}.", code="too_many_files")
-    for path in paths:
-        if why := bad_path(path):
-            raise BadRequest(f"{path[:80]!r} cannot be a document. {why}", code="invalid_file")
-    return tuple(dict.fromkeys(paths))
-
-
-def _functions(tools: list[FunctionTool]) -> tuple[Function, ...]:
-    from shared.runs.tools import REGISTRY
-
-    names = [tool.name for tool in tools]
-    if len(tools) > FUNCTIONS_MAX or len(set(names)) < len(names):
-        raise BadRequest(f"At most {FUNCTIONS_MAX} tools, each with a name of its own.", code="invalid_tools")
-    for tool in tools:
-        if not fits(tool.name, FunctionName):
-            raise BadRequest("A tool's name has 1 to 64 letters, digits, - and _.", code="invalid_tools")
-        if tool.name in REGISTRY:
-            raise BadRequest(f"{tool.name!r} is the name of a function of the app's own.", code="invalid_tools")
-        if tool.parameters and tool.parameters.get("type") != "object":
-            raise BadRequest(
-                f"The parameters of {tool.name!r} must be a JSON Schema of type object.", code="invalid_tools"
-            )
-    empty = {"type": "object", "properties": {}}
-    return tuple(Function(name=t.name, description=t.description, parameters=t.parameters or empty) for t in tools)
-
-
-WAITING_S = 30  # between looks at a run that waits for its caller
-
-
-def accepted(run: Run, url: str) -> func.HttpResponse:
-    """202 with `Location` and `Retry-After`, on every look while the run goes on: Logic Apps follows both by itself.
-
-    Source: https://learn.microsoft.com/azure/logic-apps/logic-apps-create-api-app#async-pattern
-    """
-    body = RunAccepted(
-        **_follow(run.id, run.status, url),
-        createdTime=run.created_at,
-        lastUpdatedTime=run.started_at or run.created_at,
-        thread_id=run.thread_id,
-        status=run.status,
-        question=run.question,
-        collection=run.collection,
-        assistant=run.assistant,
-        created_at=run.created_at,
-        metadata=run.metadata,
-        steps=run.activity,
-        calls=tuple(
-            PendingCall(call_id=call.call_id, name=call.name, arguments=call.arguments)
-            for call in run.calls
-            if call.by == "client" and call.output is None
-        ),
-    )
-    age_s = (run.next_look_at - run.created_at).total_seconds()
-    wait_s = WAITING_S if run.status == "requires_action" else look_delay_s(age_s)
-    return json_response(202, body, {"Location": body.url, "Retry-After": str(wait_s)})
-
-
-def finished(answer: Answer, url: str) -> func.HttpResponse:
-    """200 with the whole answer. `url` of each chart answers its picture."""
-    where = run_url(url, answer.id, "")
-    charts = tuple(
-        ChartView(**msgspec.to_builtins(chart), url=with_key(f"{where}/charts/{chart.n}", url))
-        for chart in answer.charts
-    )
-    same = {
-        f: getattr(answer, f) for f in RunEnded.__struct_fields__ if hasattr(answer, f) and f not in ("charts", "id")
-    }
-    body = RunEnded(
-        **_follow(answer.id, answer.status, url),
-        **same,
-        createdTime=answer.created_at,
-        lastUpdatedTime=answer.finished_at,
-        charts=charts,
-        output=answer.answer,
-        markdown=markdown_of(answer),
-    )
-    return json_response(200, body)
-
-
-def _follow(run_id: str, status: RunStatus, url: str) -> dict[str, Any]:
-    where = with_key(run_url(url, run_id, ""), url)
-    return {
-        "id": run_id,
-        "url": where,
-        "statusQueryGetUri": where,
-        "terminatePostUri": with_key(run_url(url, run_id, "/cancel"), url),
-        "purgeHistoryDeleteUri": where,
-        "sendEventPostUri": with_key(run_url(url, run_id, "/tool_outputs"), url),
-        "instanceId": run_id,
-        "runtimeStatus": RUNTIME_STATUS[status],
-    }
-
-
-def run_url(url: str, run_id: str, rest: str) -> str:
-    """The absolute URL of a run, on the host by which the caller came, whatever route of ours `url` is."""
-    prefix = url.split("?")[0].rsplit("/runs", 1)[0]
-    return f"{prefix}/runs/{quote(run_id)}{rest}"

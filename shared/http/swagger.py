@@ -1,8 +1,7 @@
 """`GET /api/swagger.json`: OpenAPI 2.0 with Microsoft's extensions, the definition of a custom connector.
 
-Of operations.py it takes what needs a function key: all else is not for flows. Property for property it says what
-openapi.py says, in the words that 2.0 has; small schemas stand where they are used, since a reference may carry no
-title of its own there.
+It contains the operations of table.py that need a function key; the others are not meant for flows. The schemas are
+those of openapi.py, converted to 2.0. Schemas of properties are inlined: in 2.0, a reference cannot have a title.
 
 Sources: https://swagger.io/specification/v2/,
 https://learn.microsoft.com/connectors/custom-connectors/openapi-extensions,
@@ -43,7 +42,7 @@ TRIGGER = "RunFinished"
 
 
 def swagger(url: str) -> Json:
-    """The document for a caller who asked for it at `url`."""
+    """The document; host and scheme in it are those of `url`, the URL of the request."""
     server = urlsplit(server_of(url))
     return {**_document(), "host": server.netloc, "basePath": server.path or "/", "schemes": [server.scheme]}
 
@@ -123,7 +122,7 @@ def _reply(reply: Reply, schemas: Mapping[Any, Json], components: Mapping[str, J
 
 def _parameter(parameter: Parameter, components: Mapping[str, Json]) -> Json:
     schema = _converted(msgspec.json.schema(parameter.type), components)
-    schema.pop("example", None)  # 2.0 has none for parameters
+    schema.pop("example", None)  # 2.0 has no examples for parameters
     described: Json = {"name": parameter.name, "in": parameter.where, "required": parameter.required, **schema}
     described["x-ms-summary"] = title_of(parameter.name)
     if parameter.visibility != "none":
@@ -167,7 +166,7 @@ def _converted(schema: Json, components: Mapping[str, Json], *, inline: bool = F
 
 
 def _nullable(schema: Json, components: Mapping[str, Json]) -> Json:
-    """`anyOf: [X, null]` -> X with `x-nullable`. 2.0 has no words for other unions: they may be anything."""
+    """`anyOf: [X, null]` -> X with `x-nullable`. 2.0 has no other unions: they become schemas without a type."""
     options = [option for option in schema["anyOf"] if option != {"type": "null"}]
     rest = {name: value for name, value in schema.items() if name != "anyOf"}
     if len(options) > 1:
@@ -177,7 +176,7 @@ def _nullable(schema: Json, components: Mapping[str, Json]) -> Json:
 
 def _property(name: str, schema: Json, components: Mapping[str, Json], needed: bool) -> Json:
     new = {**_converted(schema, components, inline=True), "x-ms-summary": title_of(name)}
-    if needed and len(new.get("enum", ())) == 1:  # nothing to choose: internal, which needs a default
+    if needed and len(new.get("enum", ())) == 1:  # only one value: hide it; a hidden required property needs a default
         new |= {"default": new["enum"][0], "x-ms-visibility": "internal"}
     return new
 

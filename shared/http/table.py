@@ -1,11 +1,12 @@
-"""Every route of the app, once: openapi.py makes both documents of it, tests hold it against function_app.py.
+"""All operations of the API, in the order of the description.
 
-What comes in is checked by the very types that stand here, so that the description cannot promise something else.
+openapi.py and swagger.py are built from this table; tests compare it with the triggers of function_app.py. Requests are
+checked with the same types that the table names, so the description and the checks cannot differ.
 """
 
 from __future__ import annotations
 
-from shared.http.about import OPEN, OPERATING
+from shared.http.about import ANONYMOUS, DEEP_HEALTH
 from shared.http.assistants import ASSISTANTS
 from shared.http.collections import COLLECTIONS
 from shared.http.documents import DOCUMENTS, SEARCH
@@ -24,7 +25,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *SEARCH,
     *COLLECTIONS,
     *HOOKS,
-    *OPERATING,
+    *DEEP_HEALTH,
     *SERVICE_EVENTS,
-    *OPEN,
+    *ANONYMOUS,
 )

@@ -1,4 +1,4 @@
-"""DOC."""
+"""The routes of threads. A thread is a conversation: the questions of one thread build on each other."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from shared.errors import NotFound
-from shared.http import reading as read
-from shared.http.fields import (
-    ThreadId,
-    fits,
-)
-from shared.http.route import GONE, Operation, Parameter, Reply, json_response, read_body
+from shared.http.fields import ThreadId, fits
+from shared.http.reading import optional_collection_from
+from shared.http.route import DELETED, Operation, Parameter, Reply, json_response, read_body
 from shared.http.shapes.threads import MessagePage, ThreadBody, ThreadView
 from shared.models.documents import DEFAULT_COLLECTION
 from shared.models.runs import Thread
@@ -23,13 +20,13 @@ if TYPE_CHECKING:
 
 async def create_thread(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     body = read_body(services, req, ThreadBody) if req.get_body() else ThreadBody()
-    name = read.collection_from(body.collection) if body.collection is not None else DEFAULT_COLLECTION
-    return json_response(201, _thread(await services.threads.create(name, engine=services.settings.engine)))
+    name = optional_collection_from(body.collection) or DEFAULT_COLLECTION
+    return json_response(201, _view(await services.threads.create(name, engine=services.settings.engine)))
 
 
 async def get_thread(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     stored = await services.threads.read(thread_id_from(req.route_params["id"]))
-    return json_response(200, _thread(stored.value))
+    return json_response(200, _view(stored.value))
 
 
 async def list_messages(services: Services, req: func.HttpRequest) -> func.HttpResponse:
@@ -42,7 +39,21 @@ async def delete_thread(services: Services, req: func.HttpRequest) -> func.HttpR
     return func.HttpResponse(status_code=204)
 
 
-def _thread(thread: Thread) -> ThreadView:
+# ---- what comes in -----------------------------------------------------------------------------------------------
+
+
+def thread_id_from(text: str) -> str:
+    if not fits(text, ThreadId):
+        raise NotFound(
+            f"There is no thread {text[:80]!r}. Leave thread_id out to create a new one.", code="thread_not_found"
+        )
+    return text
+
+
+# ---- what goes out -----------------------------------------------------------------------------------------------
+
+
+def _view(thread: Thread) -> ThreadView:
     return ThreadView(
         id=thread.id,
         created_at=thread.created_at,
@@ -52,9 +63,10 @@ def _thread(thread: Thread) -> ThreadView:
     )
 
 
-THREAD = Parameter(name="id", type=ThreadId)
-NO_THREAD = {404: ("thread_not_found",)}
+# ---- the description ---------------------------------------------------------------------------------------------
 
+ID = Parameter(name="id", type=ThreadId)
+NO_THREAD = {404: ("thread_not_found",)}
 
 THREADS = (
     Operation(
@@ -63,7 +75,7 @@ THREADS = (
         path="/threads",
         handler="create_thread",
         summary="Create a thread",
-        description="Questions of one thread build on each other. StartRun makes one too when it is given none.",
+        description="The questions of one thread build on each other. StartRun without a thread_id also creates one.",
         body=ThreadBody,
         body_required=False,
         example={},
@@ -77,8 +89,8 @@ THREADS = (
         path="/threads/{id}",
         handler="get_thread",
         summary="Get a thread",
-        description="Its collection, and the run that it is answering.",
-        parameters=(THREAD,),
+        description="Returns its collection and its active run.",
+        parameters=(ID,),
         replies=(Reply(status=200, type=ThreadView, description="The thread."),),
         problems=NO_THREAD,
     ),
@@ -88,8 +100,8 @@ THREADS = (
         path="/threads/{id}/messages",
         handler="list_messages",
         summary="List the messages of a thread",
-        description="What was asked and answered, oldest first.",
-        parameters=(THREAD,),
+        description="Returns its questions and answers, oldest first.",
+        parameters=(ID,),
         replies=(Reply(status=200, type=MessagePage, description="The messages."),),
         problems=NO_THREAD,
     ),
@@ -99,17 +111,9 @@ THREADS = (
         path="/threads/{id}",
         handler="delete_thread",
         summary="Delete a thread",
-        description="With all its runs and their answers.",
-        parameters=(THREAD,),
-        replies=(GONE,),
+        description="Deletes it with all its runs and their answers.",
+        parameters=(ID,),
+        replies=(DELETED,),
         problems={404: ("thread_not_found", "run_not_found"), 502: ("service_error",)},
     ),
 )
-
-
-def thread_id_from(text: str) -> str:
-    if not fits(text, ThreadId):
-        raise NotFound(
-            f"There is no thread {text[:80]!r}. Leave thread_id out to begin a new one.", code="thread_not_found"
-        )
-    return text

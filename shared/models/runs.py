@@ -1,4 +1,4 @@
-"""The nouns of the app. All frozen; all written to and read from Blob Storage as JSON by `records.py`."""
+"""Runs, threads, assistants and answers: frozen data, stored in Blob Storage as JSON by `storage/records.py`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TERMINAL: frozenset[RunStatus] = frozenset({"cancelled", "completed", "incomplet
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a run did not end well, and whether asking again can help."""
+    """Why a run failed. `retryable`: the same question can succeed later."""
 
     code: str
     message: str
@@ -33,7 +33,7 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """Something the engine did or is doing for a run, such as `file_search` or `code_interpreter`."""
+    """A step of the engine in a run, such as `file_search` or `code_interpreter`."""
 
     type: str
     status: str
@@ -41,7 +41,7 @@ class Activity:
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A function the model may call. `parameters` is the JSON Schema of an object."""
+    """A function that the model can call. `parameters` is a JSON Schema of type object."""
 
     name: str
     description: str
@@ -50,18 +50,18 @@ class Function:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolCall:
-    """A function the model wants called: by the app itself (`server`), or by the caller of the API (`client`)."""
+    """A function call requested by the model. The app (`server`) or the caller of the API (`client`) executes it."""
 
     call_id: str
     name: str
-    arguments: str  # JSON, as the model wrote it
+    arguments: str  # JSON, written by the model
     by: Literal["server", "client"]
     output: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssistantRef:
-    """Which assistant answered, and which version of it."""
+    """The assistant that answers, and its version."""
 
     name: str
     version: int
@@ -69,7 +69,7 @@ class AssistantRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Assistant:
-    """How questions are answered: a named set of choices, kept in versions. None leaves a choice to the app."""
+    """A named set of options for answering questions, kept in versions. None: the app chooses."""
 
     name: str
     version: int
@@ -81,9 +81,9 @@ class Assistant:
     collection: str | None = None
     file_search: bool = True
     code_interpreter: bool = True
-    functions: tuple[str, ...] = ()  # names out of shared/runs/tools.py
+    functions: tuple[str, ...] = ()  # names of functions in shared/runs/tools.py
     max_seconds: int | None = None
-    deleted: bool = False  # kept, so that a later one of the same name goes on counting
+    deleted: bool = False  # kept: an assistant created later under this name continues the version numbers
 
     @property
     def ref(self) -> AssistantRef:
@@ -92,7 +92,7 @@ class Assistant:
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    """A document that code interpreter is given."""
+    """A document that code interpreter gets as a file."""
 
     path: str
     file_id: str
@@ -100,9 +100,9 @@ class DataFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One question being answered.
+    """One question and the work to answer it.
 
-    `generation` counts the writes of this record; a queue message that carries an older one is stale and does nothing.
+    `generation` counts the writes of this record. A queue message with an older generation is stale and is dropped.
     """
 
     id: str
@@ -117,26 +117,26 @@ class Run:
     deadline_at: datetime
     next_look_at: datetime
     assistant: AssistantRef
-    functions: tuple[Function, ...] = ()  # the caller's
+    functions: tuple[Function, ...] = ()  # of the caller
     callback_url: str | None = None
-    as_of: datetime | None = None  # it sees what was in the collection then
-    excluded: tuple[str, ...] = ()  # versions that are at the service and not, or no longer, to be found
+    as_of: datetime | None = None  # it searches the versions that the collection had at this time
+    excluded: tuple[str, ...] = ()  # document versions that the search must not find
     engine: str = "responses"
     generation: int = 0
     looks: int = 0
-    faults: int = 0  # looks in a row that met a busy or unreachable service
-    fetch_tries: int = 0  # looks that could not fetch a file the code made
-    starting_at: datetime | None = None  # someone is asking the engine at this moment
-    engine_runs: tuple[str, ...] = ()  # at the service, the newest last: one more each time functions were called
-    previous: str | None = None  # the engine's run that this one continues
+    faults: int = 0  # looks in a row at which the service was busy or unreachable
+    fetch_tries: int = 0  # looks at which a file of code interpreter could not be downloaded
+    starting_at: datetime | None = None  # set while a process starts the run at the engine
+    engine_runs: tuple[str, ...] = ()  # ids at the service, newest last: one more after each round of function calls
+    previous: str | None = None  # the engine's run that this run continues
     started_at: datetime | None = None
-    waiting_at: datetime | None = None  # since when the run waits for outputs of the caller's functions
-    cancelled_at: datetime | None = None  # when the caller asked for it
+    waiting_at: datetime | None = None  # since then it waits for the outputs of the caller's functions
+    cancelled_at: datetime | None = None  # time of the caller's request
     finished_at: datetime | None = None
     activity: tuple[Activity, ...] = ()
-    calls: tuple[ToolCall, ...] = ()  # to be answered before the run goes on
-    answered: dict[str, str] = field(default_factory=dict)  # call id -> digest of the output that was handed over
-    containers: tuple[str, ...] = ()  # code interpreter containers the run used
+    calls: tuple[ToolCall, ...] = ()  # the run continues when all have an output
+    answered: dict[str, str] = field(default_factory=dict)  # call id -> digest of the output that the engine got
+    containers: tuple[str, ...] = ()  # code interpreter containers that the run used
     notes: tuple[str, ...] = ()
     error: Failure | None = None
 
@@ -151,12 +151,12 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """A run in a listing."""
+    """A run in listings."""
 
     id: str
     thread_id: str
     status: RunStatus
-    question: str  # its beginning
+    question: str  # its first 200 characters
     created_at: datetime
     finished_at: datetime | None = None
 
@@ -171,16 +171,16 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Thread:
-    """A conversation: what was said, where the engine's chain ends, and the files it has used."""
+    """A conversation: its messages, its last run at the engine, and its files."""
 
     id: str
     created_at: datetime
     collection: str
     engine: str = "responses"
     tail: str | None = None  # the engine's run that the next question continues
-    tail_run_id: str | None = None  # the run of ours whose it is
+    tail_run_id: str | None = None  # the app's run that `tail` belongs to
     active_run_id: str | None = None
-    files: tuple[str, ...] = ()  # documents that code interpreter has been given
+    files: tuple[str, ...] = ()  # documents that code interpreter got
     messages: tuple[Message, ...] = ()
 
 
@@ -189,14 +189,14 @@ class Thread:
 
 @dataclass(frozen=True, kw_only=True)
 class Citation:
-    """A place in the answer that rests on a document. `quote` stands in the document word for word."""
+    """A place in the answer and the document that supports it. `quote` is copied from the document."""
 
     n: int
     document: str
     file_id: str
     filename: str
     quote: str
-    position: int  # character in `Answer.text`, after which the mark [n] belongs
+    position: int  # offset in `Answer.answer` at which the marker [n] is inserted
     page: int | None = None
     etag: str | None = None
     last_modified_at: datetime | None = None  # of the blob
@@ -213,7 +213,7 @@ class Chart:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFile:
-    """A file code interpreter made that is not a picture."""
+    """A file that code interpreter made, other than an image."""
 
     path: str  # in `answers`
     filename: str
@@ -234,7 +234,7 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """US dollars. `prices` says whose prices these are."""
+    """The cost in US dollars; `prices` names the price list."""
 
     usd: float
     parts: dict[str, float]
@@ -251,7 +251,7 @@ class Timings:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What `answers/<run_id>/answer.json` holds, for every run that ended, well or not."""
+    """The content of `<run_id>/answer.json` in the container `answers`, for every run that ended."""
 
     id: str
     thread_id: str
@@ -266,7 +266,7 @@ class Answer:
     files: tuple[str, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     model: str | None = None
-    model_metadata: dict[str, str] = field(default_factory=dict)  # what the service says about the model
+    model_metadata: dict[str, str] = field(default_factory=dict)  # the service's metadata of the model
     answer: str | None = None
     citations: tuple[Citation, ...] = ()
     charts: tuple[Chart, ...] = ()

@@ -1,4 +1,4 @@
-"""Engine output -> Answer; Answer -> Markdown. Pure."""
+"""Citations, links and file names of an answer, and its Markdown. Pure."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from shared.engines.stores import Passage
 from shared.models.runs import Answer, Citation
 
 QUOTE_MAX_CHARS = 600
-PICTURES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
+IMAGE_TYPES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 
 # ---- citations ---------------------------------------------------------------------------------------------------
 
 
 def citations_of(
-    text: str, marks: Sequence[Annotation], passages: Sequence[Passage], documents: Mapping[str, Source]
+    text: str, annotations: Sequence[Annotation], passages: Sequence[Passage], documents: Mapping[str, Source]
 ) -> tuple[Citation, ...]:
-    """One citation per mark, each with the words of the document that come nearest to what was said there.
+    """One citation per annotation, quoting the part of its passage that shares most words with the cited sentence.
 
     Args:
-        documents: file id -> the version of the document that it was made of.
+        documents: File id -> the document version that the file was made from.
     """
     found: list[Citation] = []
-    for mark in sorted(marks, key=lambda mark: mark.position):
-        position = min(max(mark.position, 0), len(text))
-        source = documents.get(mark.file_id) or Source(path=mark.filename)
-        said = _said(text, position)
-        passage, words = _nearest(said, [p for p in passages if p.file_id == mark.file_id])
+    for annotation in sorted(annotations, key=lambda annotation: annotation.position):
+        position = min(max(annotation.position, 0), len(text))
+        source = documents.get(annotation.file_id) or Source(path=annotation.filename)
+        statement = _statement(text, position)
+        passage, quoted = _best_quote(statement, [p for p in passages if p.file_id == annotation.file_id])
         found.append(
             Citation(
                 n=len(found) + 1,
                 document=source.path,
-                file_id=mark.file_id,
-                filename=mark.filename or (passage.filename if passage else source.path.rsplit("/", 1)[-1]),
-                quote=words,
+                file_id=annotation.file_id,
+                filename=annotation.filename or (passage.filename if passage else source.path.rsplit("/", 1)[-1]),
+                quote=quoted,
                 position=position,
                 page=source.page(passage.attributes.get("page")) if passage else None,
                 etag=source.etag,
@@ -51,15 +51,15 @@ def citations_of(
 
 
 def _numbered(citations: list[Citation]) -> Iterator[Citation]:
-    """The same words of the same document carry the same number wherever they are cited."""
+    """Number the citations from 1. The same quote of the same document gets the same number."""
     numbers: dict[tuple[str, str], int] = {}
     for citation in citations:
         n = numbers.setdefault((citation.document, citation.quote), len(numbers) + 1)
         yield replace(citation, n=n)
 
 
-def _said(text: str, position: int) -> str:
-    """What a mark at `position` speaks for: the sentence before it, or what follows when that only leads up to it."""
+def _statement(text: str, position: int) -> str:
+    """The sentence before a mark at `position`. If that ends with a colon, the paragraph after it is included."""
     before = text[:position].rstrip()
     rest_of_line, _, after = text[position:].partition("\n")
     sentence = re.split(r"(?<=[.!?])\s+|\n", before)[-1]
@@ -68,12 +68,12 @@ def _said(text: str, position: int) -> str:
     return sentence
 
 
-def _nearest(said: str, passages: Sequence[Passage]) -> tuple[Passage | None, str]:
-    """The sentences or lines in a row that share most words with what was said, as they stand in the passage."""
-    words = _words(said)
+def _best_quote(statement: str, passages: Sequence[Passage]) -> tuple[Passage | None, str]:
+    """The consecutive sentences or lines that share the most words with the statement, and their passage."""
+    words = _words(statement)
     if not passages:
         return None, ""
-    # Nothing in common, as in an answer in another language: the opening of what was found first.
+    # If no word is shared, as with an answer in another language: the beginning of the first passage.
     best = (-math.inf, passages[0], passages[0].text.strip()[:QUOTE_MAX_CHARS])
     for passage in passages:
         score, quoted = _best_window(words, passage.text, _pieces(passage.text))
@@ -86,7 +86,7 @@ Piece = tuple[int, int, frozenset[str]]  # start, end, words
 
 
 def _best_window(words: set[str], text: str, pieces: Sequence[Piece]) -> tuple[float, str]:
-    """Up to `QUOTE_MAX_CHARS` of pieces in a row; a longer piece is cut."""
+    """The score and text of the best consecutive pieces, at most `QUOTE_MAX_CHARS` long; a longer piece is cut off."""
     best = (-math.inf, "")
     for first, (start, _, has) in enumerate(pieces):
         if not words & has:
@@ -97,7 +97,7 @@ def _best_window(words: set[str], text: str, pieces: Sequence[Piece]) -> tuple[f
                 break
             window |= more
             shared = len(words & window)
-            # Shared words, and as few others as may be: a whole paragraph is no quote.
+            # Other words count against it: a whole paragraph is not a quote.
             score = shared - 0.1 * (len(window) - shared)
             if score > best[0]:
                 best = (score, text[start : min(end, start + QUOTE_MAX_CHARS)])
@@ -115,22 +115,22 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+(?:\.\d+)?", text.casefold()))
 
 
-# ---- files the code made -----------------------------------------------------------------------------------------
+# ---- files of code interpreter -----------------------------------------------------------------------------------
 
 
 def media_type_of(filename: str) -> str | None:
-    """Of a picture; None for any other file."""
-    return PICTURES.get(filename.rsplit(".", 1)[-1].lower())
+    """The media type of an image; None for any other file."""
+    return IMAGE_TYPES.get(filename.rsplit(".", 1)[-1].lower())
 
 
 def safe_filename(filename: str) -> str:
-    """The model chose it: keep letters, digits and a few signs, and no folders."""
+    """The model chose the name: keep letters, digits and a few other characters, and drop folders."""
     name = re.sub(r"[^\w.() -]+", "_", filename.replace("\\", "/").rsplit("/", 1)[-1]).strip(". ")
     return name[-100:] or "file"
 
 
 def distinct(made: Sequence[MadeFile]) -> tuple[MadeFile, ...]:
-    """Each file once, in the order the answer names them."""
+    """Without repetitions, in the same order."""
     first: dict[tuple[str, str], MadeFile] = {}
     for file in made:
         first.setdefault((file.container_id, file.file_id), file)
@@ -138,25 +138,25 @@ def distinct(made: Sequence[MadeFile]) -> tuple[MadeFile, ...]:
 
 
 def numbered(made: Sequence[MadeFile]) -> Iterator[tuple[int, MadeFile]]:
-    """Pictures and other files each counted from 1, lost ones included: a second try gives each the same name."""
+    """Number images and other files separately, from 1. Lost files count, too: a retry gives the same numbers."""
     counts = {True: 0, False: 0}
     for file in made:
-        is_picture = media_type_of(file.filename) is not None
-        counts[is_picture] += 1
-        yield counts[is_picture], file
+        is_image = media_type_of(file.filename) is not None
+        counts[is_image] += 1
+        yield counts[is_image], file
 
 
 def link(text: str, paths: Mapping[str, str]) -> tuple[str, Callable[[int], int]]:
     """Replace `sandbox:/mnt/data/<file>` by the path in `answers` at which the file was saved.
 
     Args:
-        paths: file name in the sandbox -> path in `answers`. What was not saved is left as it is.
+        paths: File name in the sandbox -> path in `answers`. Links to other files are not changed.
 
     Returns:
-        The new text, and where a position of the old one is in it.
+        The new text, and a function that converts a position in the old text to one in the new text.
     """
     pieces: list[str] = []
-    moves: list[tuple[int, int]] = []  # from this position on, so many characters further
+    shifts: list[tuple[int, int]] = []  # (position in the old text, shift of everything after it)
     end = length = 0
     for match in re.finditer(r"sandbox:/mnt/data/([^\s)\"'>\]]+)", text):
         path = paths.get(unquote(match.group(1)))
@@ -165,20 +165,20 @@ def link(text: str, paths: Mapping[str, str]) -> tuple[str, Callable[[int], int]
         pieces += [text[end : match.start()], quote(path)]
         length += len(pieces[-2]) + len(pieces[-1])
         end = match.end()
-        moves.append((end, length - end))
+        shifts.append((end, length - end))
     pieces.append(text[end:])
 
-    def moved(position: int) -> int:
-        return position + max(((start, by) for start, by in moves if start <= position), default=(0, 0))[1]
+    def new_position(position: int) -> int:
+        return position + max(((start, shift) for start, shift in shifts if start <= position), default=(0, 0))[1]
 
-    return "".join(pieces), moved
+    return "".join(pieces), new_position
 
 
 # ---- Markdown ----------------------------------------------------------------------------------------------------
 
 
 def markdown_of(answer: Answer) -> str:
-    """`answer.md`: the question, the answer with its marks, charts, sources, notes, and what it took."""
+    """`answer.md`: question, answer with citation markers, charts, files, sources, notes, time and cost."""
     return "\n".join(_lines(answer)) + "\n"
 
 
@@ -189,16 +189,16 @@ def _lines(answer: Answer) -> Iterator[str]:
         yield f"> **{answer.status}**: {answer.error.message} (`{answer.error.code}`)"
         yield ""
     if answer.answer:
-        yield _marked(answer)
+        yield _with_markers(answer)
         yield ""
     for chart in answer.charts:
         if quote(chart.path) not in (answer.answer or ""):
-            yield f"![{chart.filename}]({_beside(answer, chart.path)})"
+            yield f"![{chart.filename}]({_relative(answer, chart.path)})"
             yield ""
     if answer.outputs:
         yield "## Files"
         yield ""
-        yield from (f"- [{file.filename}]({_beside(answer, file.path)})" for file in answer.outputs)
+        yield from (f"- [{file.filename}]({_relative(answer, file.path)})" for file in answer.outputs)
         yield ""
     if answer.citations:
         yield "## Sources"
@@ -211,15 +211,15 @@ def _lines(answer: Answer) -> Iterator[str]:
     yield _footer(answer)
 
 
-def _marked(answer: Answer) -> str:
-    """The answer with [n] behind each cited place, and its links as seen from beside `answer.md`."""
+def _with_markers(answer: Answer) -> str:
+    """The answer with [n] after each cited place. Links are relative to `answer.md`."""
     text = answer.answer or ""
     for citation in sorted(answer.citations, key=lambda c: (c.position, c.n), reverse=True):
         text = f"{text[: citation.position]} [{citation.n}]{text[citation.position :]}"
     return text.replace(f"]({answer.id}/", "](")
 
 
-def _beside(answer: Answer, path: str) -> str:
+def _relative(answer: Answer, path: str) -> str:
     return quote(path.removeprefix(f"{answer.id}/"))
 
 
@@ -227,8 +227,8 @@ def _sources(citations: Sequence[Citation]) -> Iterator[str]:
     for n in sorted({citation.n for citation in citations}):
         citation = next(c for c in citations if c.n == n)
         page = f", page {citation.page}" if citation.page else ""
-        words = " ".join(citation.quote.split())
-        yield f"{n}. **{citation.document}**{page}" + (f": “{words}”" if words else "")
+        quoted = " ".join(citation.quote.split())
+        yield f"{n}. **{citation.document}**{page}" + (f": “{quoted}”" if quoted else "")
 
 
 def _footer(answer: Answer) -> str:

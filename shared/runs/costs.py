@@ -1,4 +1,4 @@
-"""What a run cost, from its usage and a price list. Pure.
+"""The cost of a run, from its usage and a price list. Pure.
 
 Prices of tools: https://platform.openai.com/docs/pricing (file search per call, code interpreter per container).
 """
@@ -13,7 +13,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """US dollars: tokens per million, searches per call, sessions of code interpreter each."""
+    """US dollars per million tokens, per call of file search, and per session of code interpreter."""
 
     input: float
     cached: float
@@ -35,10 +35,10 @@ class Prices:
 
 
 def cost_of(usage: Usage, prices: Prices) -> Cost:
-    """Cached input is billed at its own price; reasoning is part of the output."""
-    fresh = max(usage.input_tokens - usage.cached_tokens, 0)
+    """Cached input tokens have their own price; reasoning tokens are part of the output tokens."""
+    uncached = max(usage.input_tokens - usage.cached_tokens, 0)
     parts = {
-        "input_tokens": fresh * prices.input / 1e6,
+        "input_tokens": uncached * prices.input / 1e6,
         "cached_tokens": usage.cached_tokens * prices.cached / 1e6,
         "output_tokens": usage.output_tokens * prices.output / 1e6,
         "file_search": usage.file_search_calls * prices.search,

@@ -1,8 +1,9 @@
-"""DOC."""
+"""Chooses the data files of a collection that code interpreter gets for a question. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 
@@ -13,17 +14,18 @@ CHOSEN_MAX = 10
 
 
 def choose(question: str, files: dict[str, Sequence[str]]) -> list[str]:
-    """The paths whose card's terms fit the question, best first.
+    """The paths of the files that match the question, best first.
 
-    Few files (three or less) are all given, since the model can tell what it needs. Of many, those that share at least
-    two words with the question (name, columns, categories), or one that no other file has.
+    Up to three files are all chosen, because the model can decide what it needs. Of more, those are chosen that share
+    two words with the question, or one word that no other file has.
+
+    Args:
+        files: Path -> terms of the file's data card: words of its name, columns and categories.
     """
     if len(files) <= FEW_FILES:
         return sorted(files)
     asked = {singular(word) for word in re.split(r"[\W_]+", question) if len(word) > 2}
     shared = {path: asked.intersection(terms) for path, terms in files.items()}
-    holders: dict[str, int] = {}
-    for word in chain.from_iterable(shared.values()):
-        holders[word] = holders.get(word, 0) + 1
-    fitting = [path for path, words in shared.items() if len(words) > 1 or any(holders[word] == 1 for word in words)]
-    return sorted(fitting, key=lambda path: (-len(shared[path]), path))[:CHOSEN_MAX]
+    files_with = Counter(chain.from_iterable(shared.values()))
+    matching = [path for path, words in shared.items() if len(words) > 1 or any(files_with[w] == 1 for w in words)]
+    return sorted(matching, key=lambda path: (-len(shared[path]), path))[:CHOSEN_MAX]

@@ -1,4 +1,4 @@
-"""A run's answer on its way into the container `answers`: charts first, `answer.json` last and once."""
+"""Writes a run's answer to the container `answers`: charts first, then `answer.md`, then `answer.json` once."""
 
 from __future__ import annotations
 
@@ -27,21 +27,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FETCH_TRIES = 4  # looks at which a file that the service could not give just now is asked for again
+FETCH_TRIES = 4  # looks at which a failed download of a file is repeated
 
 
 class Unfinished(Exception):
-    """A file could not be fetched now, but may be later: come back."""
+    """A file cannot be downloaded now, but possibly later: look at the run again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Saved:
+class _SavedFiles:
+    """The files of code interpreter that were written to `answers`, and notes on those that were not."""
+
     charts: tuple[Chart, ...] = ()
     outputs: tuple[OutputFile, ...] = ()
     notes: tuple[str, ...] = ()
 
     def paths(self) -> dict[str, str]:
-        """Name in the sandbox -> path in `answers`."""
+        """File name in the sandbox -> path in `answers`."""
         return {file.filename: file.path for file in self.outputs} | {file.filename: file.path for file in self.charts}
 
 
@@ -63,21 +65,24 @@ class Publisher:
         self._now = now
 
     async def publish(self, run: Run, output: Output | None) -> Answer:
-        """Write everything, or answer what was written before.
+        """Write the answer. If `answer.json` exists already, return its content and write nothing.
+
+        Args:
+            output: Of the engine; None if it has none, as when the run was cancelled.
 
         Raises:
-            Unfinished: a file cannot be had at this moment; nothing but charts was written.
+            Unfinished: a file cannot be downloaded now. `answer.md` and `answer.json` were not written.
         """
         with suppress(BlobMissing):
             return await self.read(run.id)
-        saved = await self._save(run, output) if output else _Saved()
-        answer = await self._compose(run, output, saved) if output else _bare(run)
+        saved = await self._save(run, output) if output else _SavedFiles()
+        answer = await self._compose(run, output, saved) if output else _answer_without_output(run)
         await self._write_markdown(answer)
         try:
             await self._answers.write(
                 f"{run.id}/answer.json", msgspec.json.encode(answer), media_type="application/json", if_none_match="*"
             )
-        except BlobChanged:  # another poller was quicker: its answer it is, in both forms
+        except BlobChanged:  # another poller was first: answer.md must match its answer.json
             answer = await self.read(run.id)
             await self._write_markdown(answer)
         return answer
@@ -86,38 +91,38 @@ class Publisher:
         await self._answers.write(f"{answer.id}/answer.md", markdown_of(answer).encode(), media_type="text/markdown")
 
     async def read(self, run_id: str) -> Answer:
-        """Raises BlobMissing while there is none."""
+        """Raises BlobMissing if the run has no answer."""
         blob = await self._answers.read(f"{run_id}/answer.json")
         return msgspec.json.decode(blob.content, type=Answer)
 
     async def withdraw(self, run_id: str) -> None:
-        """Delete everything a run has left in `answers`."""
+        """Delete all blobs of a run in `answers`."""
         async for blob in self._answers.list(f"{run_id}/"):
             await self._answers.delete(blob.name)
 
     async def chart(self, chart: Chart) -> bytes:
         return (await self._answers.read(chart.path)).content
 
-    async def _save(self, run: Run, output: Output) -> _Saved:
-        may_come_back = run.fetch_tries < FETCH_TRIES
-        if output.unlisted and may_come_back:
-            raise Unfinished(f"The files in {', '.join(output.unlisted)} cannot be listed now.")
-        saved = _Saved(
-            notes=tuple(f"What the code left in {container} could not be listed." for container in output.unlisted)
+    async def _save(self, run: Run, output: Output) -> _SavedFiles:
+        may_retry = run.fetch_tries < FETCH_TRIES
+        if output.unlisted and may_retry:
+            raise Unfinished(f"The files of {', '.join(output.unlisted)} cannot be listed now.")
+        saved = _SavedFiles(
+            notes=tuple(f"The files of {container} could not be listed." for container in output.unlisted)
         )
         for n, file in numbered(distinct(output.made)):
             try:
                 content = await self._engine.download(file)
             except ServiceError as exc:
-                if isinstance(exc, ServiceBusy) and may_come_back:
+                if isinstance(exc, ServiceBusy) and may_retry:
                     raise Unfinished(exc.message) from exc
-                note = f"The file {file.filename} that the code made could not be fetched: {exc.message}"
+                note = f"The file {file.filename} of code interpreter could not be downloaded: {exc.message}"
                 saved = replace(saved, notes=(*saved.notes, note))
             else:
                 saved = await self._save_one(run, n, file, content, saved)
         return saved
 
-    async def _save_one(self, run: Run, n: int, file: MadeFile, content: bytes, saved: _Saved) -> _Saved:
+    async def _save_one(self, run: Run, n: int, file: MadeFile, content: bytes, saved: _SavedFiles) -> _SavedFiles:
         media_type = media_type_of(file.filename)
         name = f"charts/{n}.{ending_of(file.filename)}" if media_type else f"files/{n}-{safe_filename(file.filename)}"
         path = f"{run.id}/{name}"
@@ -128,14 +133,14 @@ class Publisher:
         made = OutputFile(path=path, filename=file.filename, size_bytes=len(content))
         return replace(saved, outputs=(*saved.outputs, made))
 
-    async def _compose(self, run: Run, output: Output, saved: _Saved) -> Answer:
-        text, moved = link(output.text, saved.paths())
+    async def _compose(self, run: Run, output: Output, saved: _SavedFiles) -> Answer:
+        text, new_position = link(output.text, saved.paths())
         documents = await self._documents(run, output)
-        marks = [replace(mark, position=moved(mark.position)) for mark in output.annotations]
-        citations = await asyncio.to_thread(citations_of, text, marks, output.passages, documents)
-        notes = (*run.notes, *saved.notes, *(() if citations else await self._without_record(run.collection)))
+        annotations = [replace(a, position=new_position(a.position)) for a in output.annotations]
+        citations = await asyncio.to_thread(citations_of, text, annotations, output.passages, documents)
+        notes = (*run.notes, *saved.notes, *(() if citations else await self._note_on_new_documents(run.collection)))
         return replace(
-            _bare(run),
+            _answer_without_output(run),
             model=output.model,
             model_metadata=dict(output.metadata),
             answer=text,
@@ -147,22 +152,24 @@ class Publisher:
             notes=notes,
         )
 
-    async def _without_record(self, collection: str) -> tuple[str, ...]:
-        """What an answer without a source says of documents that were dropped a moment ago."""
+    async def _note_on_new_documents(self, collection: str) -> tuple[str, ...]:
+        """A note for an answer without citations: uploads that the app has no record of yet were not searched."""
         count = len(await self._catalogue.without_record(collection))
-        some = "One document" if count == 1 else f"{count:,} documents"
-        return (f"{some} of this collection had not been taken up when this was answered.",) if count else ()
+        some = "One document was" if count == 1 else f"{count:,} documents were"
+        return (f"{some} not yet registered in this collection when the question was answered.",) if count else ()
 
     async def _documents(self, run: Run, output: Output) -> dict[str, Source]:
-        """File id -> what it was made of, of every file the answer cites."""
+        """File id -> the document version it was made from, for every cited file."""
         attributes = {p.file_id: p.attributes for p in output.passages if source_of(p.attributes)}
-        for mark in output.annotations:  # it may rest on what an earlier answer of its thread found
-            if mark.file_id not in attributes and (found := await self._attributes(run, mark.file_id)):
-                attributes[mark.file_id] = found
+        for annotation in output.annotations:  # it can cite a file that an earlier run of the thread found
+            if annotation.file_id in attributes:
+                continue
+            if found := await self._attributes(run, annotation.file_id):
+                attributes[annotation.file_id] = found
         return {file_id: source for file_id, pairs in attributes.items() if (source := source_of(pairs))}
 
     async def _attributes(self, run: Run, file_id: str) -> Attributes | None:
-        """None when no store of the collection has that file any more."""
+        """None if the file is in none of the run's vector stores any more."""
         for store_id in run.stores:
             try:
                 return await self._stores.attributes(store_id, file_id)
@@ -171,8 +178,7 @@ class Publisher:
         return None
 
 
-def _bare(run: Run) -> Answer:
-    """What can be said of a run without its engine's output."""
+def _answer_without_output(run: Run) -> Answer:
     finished_at = run.finished_at or run.created_at
     started_at = run.started_at or finished_at
     return Answer(

@@ -1,4 +1,4 @@
-"""DOC."""
+"""Answers of the health routes."""
 
 from __future__ import annotations
 

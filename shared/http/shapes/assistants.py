@@ -1,4 +1,4 @@
-"""DOC."""
+"""Bodies and answers of the routes of assistants."""
 
 from __future__ import annotations
 
@@ -11,39 +11,42 @@ from shared.http.fields import (
     COLLECTION_MAX_CHARS,
     FUNCTIONS_MAX,
     SECONDS_MAX,
-    shown,
+    schema_only,
 )
 from shared.http.shapes.base import Body
 from shared.http.shapes.runs import ADVANCED
-from shared.models.runs import (
-    Assistant,
-)
+from shared.models.runs import Assistant
 
 
 class AssistantBody(Body, frozen=True):
-    """How questions are to be answered. What is left out is the app's choice."""
+    """How an assistant answers questions. The app chooses the fields that are left out."""
 
     model: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=200)] | None, Meta(description="A model deployment's name.")
+        Annotated[str, Meta(min_length=1, max_length=200)] | None, Meta(description="The name of a model deployment.")
     ] = None
     instructions: Annotated[
-        Annotated[str, Meta(max_length=32_000)] | None, Meta(description="What the model is told before the question.")
+        Annotated[str, Meta(max_length=32_000)] | None,
+        Meta(description="The system prompt."),
     ] = None
     temperature: Annotated[
-        Annotated[float, Meta(ge=0, le=2)] | None, Meta(description="How much chance there is in the answer."), ADVANCED
+        Annotated[float, Meta(ge=0, le=2)] | None,
+        Meta(description="The sampling temperature; 0 gives the least random answers."),
+        ADVANCED,
     ] = None
     max_output_tokens: Annotated[
-        Annotated[int, Meta(ge=16, le=1_000_000)] | None, Meta(description="An answer is cut off there."), ADVANCED
+        Annotated[int, Meta(ge=16, le=1_000_000)] | None,
+        Meta(description="The maximum length of an answer; a longer one is cut off."),
+        ADVANCED,
     ] = None
     collection: Annotated[
         str | None,
-        Meta(description="For questions that name none."),
-        shown(minLength=1, maxLength=COLLECTION_MAX_CHARS),
+        Meta(description="The collection of questions that name none."),
+        schema_only(minLength=1, maxLength=COLLECTION_MAX_CHARS),
     ] = None
-    file_search: Annotated[bool, Meta(description="Whether it searches the documents.")] = True
-    code_interpreter: Annotated[bool, Meta(description="Whether it computes and draws charts.")] = True
+    file_search: Annotated[bool, Meta(description="Whether it can search the documents.")] = True
+    code_interpreter: Annotated[bool, Meta(description="Whether it can run Python to compute and draw charts.")] = True
     functions: Annotated[
-        list[str], Meta(max_length=FUNCTIONS_MAX, description="The app's own functions that it may call.")
+        list[str], Meta(max_length=FUNCTIONS_MAX, description="The names of the app's own functions that it can call.")
     ] = []
     max_seconds: Annotated[
         Annotated[int, Meta(ge=1, le=SECONDS_MAX)] | None, Meta(description="For runs that name none."), ADVANCED

@@ -1,4 +1,4 @@
-"""DOC."""
+"""The base of all request bodies, and the body of every error response."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import msgspec
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A body that comes in: a field nobody knows is a mistake that should be told, not passed over."""
+    """A request body. An unknown field is an error, because it is usually a spelling mistake."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong, as application/problem+json. `code` is for programs and never changes; `detail` is for people.
+    """An error, as application/problem+json. `code` is for programs and does not change; `detail` is for people.
 
     Source: https://www.rfc-editor.org/rfc/rfc9457
     """

@@ -1,4 +1,4 @@
-"""DOC."""
+"""Bodies, answers and notifications of documents, collections and search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.http.fields import (
     EXPIRY_MAX_DAYS,
     RESULTS_DEFAULT,
     RESULTS_MAX,
-    shown,
+    schema_only,
 )
 from shared.http.shapes.base import Body
 from shared.http.shapes.runs import ADVANCED
@@ -23,30 +23,30 @@ from shared.models.documents import DEFAULT_COLLECTION, Attempt, DocumentStatus,
 
 
 class SearchBody(Body, frozen=True):
-    """A query for passages, without an answer."""
+    """A search for passages, without an answer of a model."""
 
-    query: Annotated[str, Meta(description="What to look for.", examples=["door code"]), shown(minLength=1)]
+    query: Annotated[str, Meta(description="The text to search for.", examples=["door code"]), schema_only(minLength=1)]
     collection: Annotated[
-        str, Meta(description="The collection to search."), shown(minLength=1, maxLength=COLLECTION_MAX_CHARS)
+        str, Meta(description="The collection to search."), schema_only(minLength=1, maxLength=COLLECTION_MAX_CHARS)
     ] = DEFAULT_COLLECTION
     filters: Annotated[
         dict[str, Any] | None,
         Meta(
-            description="Which documents, by their blobs' metadata: {type: eq|ne|gt|gte|lt|lte|in|nin, key, value}, or "
-            "{type: and|or, filters: [...]}.",
+            description="A filter on the blobs' metadata: {type: eq|ne|gt|gte|lt|lte|in|nin, key, value}, or {type: "
+            "and|or, filters: [...]}.",
             examples=[{"type": "eq", "key": "team", "value": "hr"}],
         ),
         ADVANCED,
     ] = None
-    limit: Annotated[int, Meta(ge=1, le=RESULTS_MAX, description="How many passages at most.")] = RESULTS_DEFAULT
+    limit: Annotated[int, Meta(ge=1, le=RESULTS_MAX, description="The maximum number of passages.")] = RESULTS_DEFAULT
 
 
 class CollectionBody(Body, frozen=True):
-    """What can be set of a collection."""
+    """The settings of a collection."""
 
     expires_days: Annotated[
         Annotated[int, Meta(ge=1, le=EXPIRY_MAX_DAYS)] | None,
-        Meta(description="Idle days after which the service drops its vector stores; null: never."),
+        Meta(description="The service deletes its vector stores after this many days without use; null: never."),
     ]
 
 
@@ -56,7 +56,7 @@ class DocumentPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A document with the history of its attempts, the newest first. `metadata` is its blob's."""
+    """A document with its attempts, the newest first. `metadata` is that of the blob."""
 
     path: str
     collection: str
@@ -77,7 +77,7 @@ class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deleting(msgspec.Struct, frozen=True, kw_only=True):
-    """What is going to be gone; GET /api/receipts proves it afterwards."""
+    """The path, folder or collection that is being deleted; GET /api/receipts lists what was removed."""
 
     deleting: str
 
@@ -88,7 +88,7 @@ class ReceiptPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchResults(msgspec.Struct, frozen=True, kw_only=True):
-    """Passages, best first. `indexing`: documents of the collection of which a version is still to come."""
+    """Passages, best first. `indexing`: the number of documents with a version that is still being indexed."""
 
     query: str
     collection: str
@@ -101,7 +101,7 @@ class CollectionPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DocumentNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a document. `receipt` is there when it was removed."""
+    """The new state of a document. A removed document has a `receipt`."""
 
     path: str
     collection: str
@@ -112,7 +112,7 @@ class DocumentNotice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DocumentChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """What a hook gets when a document was indexed or removed, or could not be indexed."""
+    """The notification that a document was indexed or removed, or could not be indexed."""
 
     type: Literal["document.indexed", "document.failed", "document.removed"]
     timestamp: datetime
@@ -120,7 +120,7 @@ class DocumentChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
-    """A document that is stored; GET /api/documents says when it is indexed."""
+    """A stored document; GET /api/documents/{path} returns its index status."""
 
     path: str
     collection: str

@@ -1,4 +1,4 @@
-"""DOC."""
+"""Body and answer of the routes of hooks."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from shared.http.fields import (
-    shown,
-)
+from shared.http.fields import schema_only
 from shared.http.shapes.base import Body
 
 
 class HookBody(Body, frozen=True):
-    """Where to tell of every run that ends."""
+    """A subscription to the app's notifications."""
 
     callback_url: Annotated[
         str,
-        Meta(description="Gets a signed POST for every run that ends. Its host must be one that the app allows."),
-        shown(**{"x-ms-notification-url": True, "x-ms-visibility": "internal"}),
+        Meta(description="The URL that gets a signed POST for every run that ends. The app must allow its host."),
+        schema_only(**{"x-ms-notification-url": True, "x-ms-visibility": "internal"}),
     ]
     events: Annotated[
         tuple[Literal["run.finished", "document.indexed", "document.failed", "document.removed"], ...],
-        Meta(description="What to tell of."),
-        shown(minItems=1, **{"x-ms-visibility": "internal"}),
+        Meta(description="The events to send."),
+        schema_only(minItems=1, **{"x-ms-visibility": "internal"}),
     ] = ("run.finished",)
 
 

@@ -1,4 +1,4 @@
-"""The bodies of the HTTP API: what comes in, checked by `requests.py`, and what goes out. openapi.py describes them."""
+"""Bodies, answers and notifications of runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.http.fields import (
     SECONDS_MAX,
     THREAD_ID,
     FunctionName,
-    shown,
+    schema_only,
 )
 from shared.http.shapes.base import Body
 from shared.models.runs import (
@@ -50,17 +50,19 @@ RUNTIME_STATUS: dict[RunStatus, RuntimeStatus] = {
 }
 
 
-ADVANCED = shown(**{"x-ms-visibility": "advanced"})  # Power Automate shows it on demand
+ADVANCED = schema_only(**{"x-ms-visibility": "advanced"})  # Power Automate shows it under advanced options
 
 
 # ---- in ----------------------------------------------------------------------------------------------------------
 
 
 class FunctionTool(Body, frozen=True, tag_field="type", tag="function"):
-    """A function of the caller's that the model may call; the run then waits for its output."""
+    """A function of the caller that the model can call. The run then waits for its output."""
 
     name: FunctionName
-    description: Annotated[str, Meta(max_length=1024, description="What it does, for the model to know when.")] = ""
+    description: Annotated[str, Meta(max_length=1024, description="What it does; tells the model when to call it.")] = (
+        ""
+    )
     parameters: Annotated[dict[str, Any], Meta(description="A JSON Schema of type object.")] = {}
 
 
@@ -69,65 +71,70 @@ class QuestionBody(Body, frozen=True):
 
     question: Annotated[
         str,
-        Meta(description="At most 8,000 characters, unless the app is set up otherwise.", examples=["What is new?"]),
-        shown(minLength=1),
+        Meta(
+            description="The question. At most 8,000 characters, unless the app has another limit.",
+            examples=["What is new?"],
+        ),
+        schema_only(minLength=1),
     ]
     thread_id: Annotated[
-        str | None, Meta(description="The thread to go on with; none: a new one."), shown(pattern=THREAD_ID)
+        str | None, Meta(description="The thread to continue; default: a new thread."), schema_only(pattern=THREAD_ID)
     ] = None
     collection: Annotated[
         str | None,
-        Meta(description="The collection to search; none: the thread's, the assistant's, or 'default'."),
-        shown(minLength=1, maxLength=COLLECTION_MAX_CHARS),
+        Meta(description="The collection to search; default: that of the thread, of the assistant, or 'default'."),
+        schema_only(minLength=1, maxLength=COLLECTION_MAX_CHARS),
     ] = None
     assistant: Annotated[
         str | None,
-        Meta(description="Who answers; none: 'default'."),
-        shown(pattern=ASSISTANT_NAME, **{"x-ms-visibility": "advanced"}),
+        Meta(description="The assistant that answers; default: 'default'."),
+        schema_only(pattern=ASSISTANT_NAME, **{"x-ms-visibility": "advanced"}),
     ] = None
     files: Annotated[
         list[str] | None,
-        Meta(description="Documents for code interpreter, as collection/path; none: those that fit the question."),
-        shown(maxItems=FILES_MAX, **{"x-ms-visibility": "advanced"}),
+        Meta(description="Documents for code interpreter, as collection/path; default: the matching data files."),
+        schema_only(maxItems=FILES_MAX, **{"x-ms-visibility": "advanced"}),
     ] = None
     tools: Annotated[
         list[FunctionTool],
-        Meta(description="Functions of yours that the model may call."),
-        shown(maxItems=FUNCTIONS_MAX, **{"x-ms-visibility": "advanced"}),
+        Meta(description="Functions of the caller that the model can call."),
+        schema_only(maxItems=FUNCTIONS_MAX, **{"x-ms-visibility": "advanced"}),
     ] = []
     metadata: Annotated[
-        dict[str, Annotated[str, shown(maxLength=METADATA_VALUE_MAX_CHARS)]],
-        Meta(description="Anything to find again in the answer."),
-        shown(maxProperties=METADATA_MAX, **{"x-ms-visibility": "advanced"}),
+        dict[str, Annotated[str, schema_only(maxLength=METADATA_VALUE_MAX_CHARS)]],
+        Meta(description="Any key-value pairs; the answer repeats them."),
+        schema_only(maxProperties=METADATA_MAX, **{"x-ms-visibility": "advanced"}),
     ] = {}
     max_seconds: Annotated[
         Annotated[int, Meta(ge=1, le=SECONDS_MAX)] | None,
-        Meta(description="The run ends as 'expired' after so long; the app sets a ceiling of its own."),
+        Meta(description="The run's time limit; then it ends as 'expired'. The app's own limit can be lower."),
         ADVANCED,
     ] = None
     callback_url: Annotated[
         str | None,
-        Meta(description="Gets a signed POST when the run has ended. Its host must be one that the app allows."),
+        Meta(description="The URL that gets a signed POST when the run has ended. The app must allow its host."),
         ADVANCED,
     ] = None
 
 
 class ToolOutput(Body, frozen=True):
-    call_id: Annotated[str, Meta(description="As in the run's calls.")]
-    output: Annotated[str, Meta(description="What the function returned: text, or JSON as text.")]
+    call_id: Annotated[str, Meta(description="The call's id, as in the run's `calls`.")]
+    output: Annotated[str, Meta(description="The function's result: text, or JSON as text.")]
 
 
 class ToolOutputsBody(Body, frozen=True):
-    """Outputs of functions that a run waits for, some or all."""
+    """Outputs of functions that a run waits for: some or all of them."""
 
-    tool_outputs: Annotated[list[ToolOutput], Meta(min_length=1, max_length=OUTPUTS_MAX, description="One per call.")]
+    tool_outputs: Annotated[
+        list[ToolOutput], Meta(min_length=1, max_length=OUTPUTS_MAX, description="One output for each call.")
+    ]
 
 
 # ---- out ---------------------------------------------------------------------------------------------------------
 
 
 class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A function of the caller's that the run waits for. `arguments` is JSON text."""
+    """A call of a function of the caller; the run waits for its output. `arguments` is JSON as text."""
 
     call_id: str
     name: str
@@ -135,7 +142,7 @@ class PendingCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Follow(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to follow and steer a run; the camel-case names are those of Durable Functions.
+    """URLs to follow and control a run. The camel-case fields are those of Durable Functions.
 
     Source: https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
     """
@@ -153,7 +160,7 @@ class Follow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunAccepted(Follow, frozen=True, kw_only=True):
-    """A run that goes on."""
+    """A run that has not ended."""
 
     thread_id: str
     status: RunStatus
@@ -167,7 +174,7 @@ class RunAccepted(Follow, frozen=True, kw_only=True):
 
 
 class ChartView(msgspec.Struct, frozen=True, kw_only=True):
-    """A picture the code made; `url` answers it, `path` is where it lies in the container `answers`."""
+    """An image made by code interpreter. `url` returns it; `path` is its blob in the container `answers`."""
 
     n: int
     path: str
@@ -178,7 +185,7 @@ class ChartView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunEnded(Follow, frozen=True, kw_only=True):
-    """A run that has ended, well or not: what `answer.json` holds, the Markdown, and where the charts are."""
+    """A run that has ended, with or without success: `answer.json`, the Markdown, and the charts' URLs."""
 
     thread_id: str
     status: RunStatus
@@ -211,7 +218,7 @@ class RunPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """Which run has ended, and how."""
+    """The run that has ended, and its status."""
 
     id: str
     thread_id: str
@@ -220,7 +227,7 @@ class RunNotice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFinished(msgspec.Struct, frozen=True, kw_only=True):
-    """What a callback or hook gets when a run has ended; its answer is at GET /api/runs/{id}."""
+    """The notification that a run has ended; GET /api/runs/{id} returns its answer."""
 
     type: Literal["run.finished"]
     timestamp: datetime

@@ -1,4 +1,4 @@
-"""DOC."""
+"""Body and answers of the routes of threads."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ from msgspec import Meta
 
 from shared.http.fields import (
     COLLECTION_MAX_CHARS,
-    shown,
+    schema_only,
 )
 from shared.http.shapes.base import Body
-from shared.models.runs import (
-    Message,
-)
+from shared.models.runs import Message
 
 
 class ThreadBody(Body, frozen=True):
-    """A thread for later questions."""
+    """A new thread."""
 
     collection: Annotated[
         str | None,
-        Meta(description="What its questions are about; none: 'default'."),
-        shown(minLength=1, maxLength=COLLECTION_MAX_CHARS),
+        Meta(description="The collection that its questions search; default: 'default'."),
+        schema_only(minLength=1, maxLength=COLLECTION_MAX_CHARS),
     ] = None
 
 

@@ -114,7 +114,7 @@ async def test_an_answer_without_a_source_says_what_was_not_taken_up(world: Worl
     run = await world.ask(collection="c")
     await world.finish()
     assert world.answer(run.id).notes == (
-        "One document of this collection had not been taken up when this was answered.",
+        "One document was not yet registered in this collection when the question was answered.",
     )
     await world.documents.index("c/b.md")
     run = await world.ask(collection="c")

@@ -11,16 +11,13 @@ from hypothesis import strategies as st
 
 from shared.errors import AppError
 from shared.formats.filetypes import bad_path
-from shared.http import reading as read
-from shared.http.assistants import assistant_from, assistant_name_from
+from shared.http.assistants import AssistantBody, assistant_from, assistant_name_from
 from shared.http.documents import document_path_from
-from shared.http.hooks import hook_id_from
+from shared.http.hooks import HookBody, hook_id_from
+from shared.http.reading import body_from, collection_from, cursor_from, limit_from
 from shared.http.runs import idempotency_key_from, outputs_from, question_from, run_id_from, status_from
-from shared.http.shapes import runs as shapes
-from shared.http.shapes.assistants import AssistantBody
-from shared.http.shapes.hooks import HookBody
-from shared.http.shapes.threads import ThreadBody
-from shared.http.threads import thread_id_from
+from shared.http.shapes.runs import QuestionBody, ToolOutputsBody
+from shared.http.threads import ThreadBody, thread_id_from
 from shared.models.runs import TERMINAL
 from shared.runs.runs import Question
 from shared.settings import Settings
@@ -28,8 +25,8 @@ from shared.settings import Settings
 SETTINGS = Settings.from_environ({"AzureWebJobsStorage": "x", "OPENAI_BASE_URL": "https://x/v1/", "OPENAI_MODEL": "m"})
 HEADERS = {"content-type": "application/json"}
 BODIES = [
-    shapes.QuestionBody,
-    shapes.ToolOutputsBody,
+    QuestionBody,
+    ToolOutputsBody,
     ThreadBody,
     AssistantBody,
     HookBody,
@@ -58,10 +55,10 @@ def refused(act: Callable[[], object]) -> bool:
 
 def taken(body: bytes, type: Any) -> None:
     """All that is done with a body before anything is stored."""
-    got = read.body_from(body, HEADERS, type, max_bytes=SETTINGS.body_max_bytes)
-    if isinstance(got, shapes.QuestionBody):
+    got = body_from(body, HEADERS, type, max_bytes=SETTINGS.body_max_bytes)
+    if isinstance(got, QuestionBody):
         question_from(got, SETTINGS)
-    elif isinstance(got, shapes.ToolOutputsBody):
+    elif isinstance(got, ToolOutputsBody):
         outputs_from(got, SETTINGS)
     elif isinstance(got, AssistantBody):
         assistant_from("name", got)
@@ -119,7 +116,7 @@ def test_a_question_that_is_taken_is_a_sound_one(body: dict[str, Any]) -> None:
     found: list[Question] = []
 
     def take() -> None:
-        asked = read.body_from(msgspec.json.encode(body), HEADERS, shapes.QuestionBody, max_bytes=10_000_000)
+        asked = body_from(msgspec.json.encode(body), HEADERS, QuestionBody, max_bytes=10_000_000)
         found.append(question_from(asked, SETTINGS))
 
     if refused(take):
@@ -138,11 +135,11 @@ IDS: list[tuple[Callable[[str], Any], str]] = [
     (thread_id_from, "thread_[0-9a-f]{24}"),
     (hook_id_from, "hook_[0-9a-f]{24}"),
     (assistant_name_from, "[a-z0-9][a-z0-9_-]{0,63}"),
-    (read.cursor_from, "[!-~]{1,2000}"),
+    (cursor_from, "[!-~]{1,2000}"),
     (lambda text: idempotency_key_from({"idempotency-key": text}), "[ -~]{1,255}"),
     (status_from, "|".join(sorted({*TERMINAL, "queued", "in_progress", "requires_action", "cancelling"}))),
-    (lambda text: str(read.limit_from(text)), "[1-9][0-9]?|100"),
-    (read.collection_from, r"[^/\\\x00-\x1f\x7f]{1,200}"),
+    (lambda text: str(limit_from(text)), "[1-9][0-9]?|100"),
+    (collection_from, r"[^/\\\x00-\x1f\x7f]{1,200}"),
 ]
 NAMES = ["run", "thread", "hook", "assistant", "cursor", "idempotency key", "status", "limit", "collection"]
 
@@ -157,7 +154,7 @@ def test_an_id_passes_only_when_it_is_one_to_the_last_character(
     for text in (sound + ending, data.draw(st.text(max_size=300))):
         if not refused(lambda text=text: take(text)):  # type: ignore[misc]
             assert re.fullmatch(pattern, text.lstrip("0") if take is IDS[7][0] else text, re.DOTALL)
-    assert take is read.collection_from or not refused(lambda: take(sound))
+    assert take is collection_from or not refused(lambda: take(sound))
 
 
 @given(path=texts | st.from_regex(r"[a-z./\\]{1,20}", fullmatch=True))
@@ -171,6 +168,6 @@ def test_a_document_stays_in_the_container(path: str) -> None:
 @given(media_type=texts)
 def test_any_media_type(media_type: str) -> None:
     def take() -> None:
-        read.body_from(b'{"question":"x"}', {"content-type": media_type}, shapes.QuestionBody, max_bytes=100)
+        body_from(b'{"question":"x"}', {"content-type": media_type}, QuestionBody, max_bytes=100)
 
     assert refused(take) or "json" in media_type.lower()

@@ -17,11 +17,11 @@ import function_app
 from local.paths import ROOT
 from shared.errors import AppError
 from shared.http import about, assistants, collections, documents, hooks, reconcile, runs, threads
-from shared.http import reading as read
 from shared.http.openapi import openapi, problems_of
+from shared.http.reading import body_from
 from shared.http.route import Operation
 from shared.http.runs import question_from
-from shared.http.shapes import runs as shapes
+from shared.http.shapes.runs import QuestionBody
 from shared.http.swagger import swagger, title_of
 from shared.http.table import OPERATIONS
 from shared.push.notices import EVENTS
@@ -124,7 +124,7 @@ def test_a_limit_that_is_described_is_the_one_that_is_checked(field: str, limit:
     def take(n: int) -> None:
         body = msgspec.json.encode({"question": "Why?", field: made(n)})
         headers = {"content-type": "application/json"}
-        question_from(read.body_from(body, headers, shapes.QuestionBody, max_bytes=65_536), SETTINGS)
+        question_from(body_from(body, headers, QuestionBody, max_bytes=65_536), SETTINGS)
 
     take(highest)
     with pytest.raises(AppError) as caught:
@@ -205,7 +205,7 @@ def test_all_news_are_described() -> None:
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if op.example is not None], ids=lambda op: op.id)
 def test_an_example_is_a_body_that_is_taken(op: Operation) -> None:
     headers = {"content-type": "application/json"}
-    assert read.body_from(msgspec.json.encode(op.example), headers, op.body, max_bytes=10_000)
+    assert body_from(msgspec.json.encode(op.example), headers, op.body, max_bytes=10_000)
 
 
 # ---- the connector -----------------------------------------------------------------------------------------------

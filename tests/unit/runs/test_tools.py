@@ -52,7 +52,7 @@ async def test_arguments_that_do_not_fit_are_told(arguments: str) -> None:
         """Where an order is."""
         called.append(number)
 
-    assert "arguments do not fit" in decoded(await call("find_order", arguments))["error"]
+    assert "arguments are not valid" in decoded(await call("find_order", arguments))["error"]
     assert called == []
 
 
@@ -78,8 +78,8 @@ async def test_what_goes_wrong_is_told() -> None:
         return object()
 
     assert decoded(await call("fails", "{}")) == {"error": "fails failed: LookupError: no such order"}
-    assert "did not answer within" in decoded(await call("waits", "{}", timeout_s=0.01))["error"]
-    assert "more than fits" in decoded(await call("much", "{}"))["error"]
+    assert "did not return within" in decoded(await call("waits", "{}", timeout_s=0.01))["error"]
+    assert "the limit is" in decoded(await call("much", "{}"))["error"]
     assert "error" in decoded(await call("odd", "{}"))
     assert "no function" in decoded(await call("none", "{}"))["error"]
 
