@@ -29,6 +29,7 @@ from local.openai_emulator.search import tokens
 from local.openai_emulator.search.index import Index
 from local.openai_emulator.settings import Settings
 from local.openai_emulator.store import Store
+from local.openai_emulator.tasks import Tasks
 from local.openai_emulator.vector_stores.files import VectorStoreFiles
 from local.openai_emulator.vector_stores.stores import VectorStores
 
@@ -89,7 +90,7 @@ class Emulator:
         self.model = model
         self._index = index
         self._interpreter = interpreter
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks[str]()
         self.files = Files(store=store, folder=folder / "files", clock=clock, before_delete=self._leave_stores)
         self.vector_store_files = VectorStoreFiles(
             store=store, files=self.files, index=index, clock=clock, max_files=store_max_files
@@ -139,9 +140,9 @@ class Emulator:
         self.responses.fail_unfinished()
         self.assistants_api.runs.fail_unfinished()
         self.vector_store_files.resume()
-        self._tasks = [asyncio.create_task(self._sweep_for_ever(), name="sweep")]
+        self._tasks.start("sweep", self._sweep_for_ever)
         if warm:
-            self._tasks.append(asyncio.create_task(self._warm(), name="warm"))
+            self._tasks.start("warm", self._warm)
 
     async def _warm(self) -> None:
         try:
@@ -166,9 +167,7 @@ class Emulator:
                 logger.exception("sweep.failed")
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         await self.responses.close()
         await self.assistants_api.runs.close()
         await self.vector_store_files.close()

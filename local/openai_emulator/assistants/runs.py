@@ -29,6 +29,7 @@ from local.openai_emulator.assistants.run_steps import RunSteps
 from local.openai_emulator.assistants.threads import Threads
 from local.openai_emulator.assistants.turns import AssistantTurns, RunTurn
 from local.openai_emulator.errors import ApiError, invalid
+from local.openai_emulator.tasks import Tasks
 from local.openai_emulator.vector_stores.files import VectorStoreFiles
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ class Runs:
         self._model = model
         self._clock = clock
         self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._working: dict[str, asyncio.Task[None]] = {}
-        self._cancelling: set[asyncio.Task[None]] = set()
+        self._working = Tasks[str]()
+        self._cancelling = Tasks[str]()
 
     def fail_unfinished(self) -> None:
         """End what an earlier process left running."""
@@ -73,10 +74,8 @@ class Runs:
 
     async def close(self) -> None:
         """Stop without a word: what runs is found by `fail_unfinished` at the next start."""
-        tasks = [*self._working.values(), *self._cancelling]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._cancelling.close()
+        await self._working.close()
 
     # ---- what callers do ---------------------------------------------------------------------------------------
 
@@ -84,7 +83,7 @@ class Runs:
         """A new run of an idle thread, on all its messages; `resources` are the assistant's."""
         turn_message_id = self._messages.take_new(run.thread_id)
         self.records.new(run, resources=resources, turn_message_id=turn_message_id)
-        self._begin(run)
+        self._working.start(run.id, self._work, run)
         return run
 
     def submit(self, run: Run, outputs: Sequence[ToolOutput]) -> Run:
@@ -104,7 +103,7 @@ class Runs:
         self.records.set_events(run, [_returned(event, returned) for event in self.records.events(run)])
         self.steps.answered(run.id, returned)
         run = self.records.change(run, status="queued", required_action=None)
-        self._begin(run)
+        self._working.start(run.id, self._work, run)
         return run
 
     def cancel(self, run: Run) -> Run:
@@ -118,15 +117,12 @@ class Runs:
         if run.status == "cancelling":
             return run
         run = self.records.change(run, status="cancelling", required_action=None)
-        if (work := self._working.get(run.id)) is not None:
-            work.cancel()  # now, so that it takes no further step
-        task = asyncio.create_task(self._finish_cancelling(run), name=f"cancel {run.id}")
-        self._cancelling.add(task)
-        task.add_done_callback(self._cancelling.discard)
+        self._working.cancel(run.id)  # at once: the run takes no further step
+        self._cancelling.start(run.id, self._finish_cancelling, run)
         return run
 
     async def _finish_cancelling(self, run: Run) -> None:
-        await self._stop(run.id)
+        await self._working.wait([run.id])
         self._end(run, "cancelled")
 
     async def active(self, thread_id: str) -> Run | None:
@@ -138,28 +134,17 @@ class Runs:
         """End the runs, of one thread or of all, whose time is over."""
         for run in self.records.all(thread_id, status=ACTIVE):
             if run.expires_at is not None and run.expires_at <= self._clock():
-                await self._stop(run.id)
+                await self._working.stop(run.id)
                 self._end(run, "expired")
 
     async def delete_all(self, thread_id: str) -> None:
         """Stop and forget every run of a thread that goes."""
         for run in self.records.all(thread_id):
-            await self._stop(run.id)
+            await self._working.stop(run.id)
             self.steps.delete_all(run.id)
         self.records.delete_all(thread_id)
 
     # ---- working -----------------------------------------------------------------------------------------------
-
-    def _begin(self, run: Run) -> None:
-        task = asyncio.create_task(self._work(run), name=run.id)
-        self._working[run.id] = task
-        task.add_done_callback(lambda done: self._working.pop(run.id) if self._working.get(run.id) is done else None)
-
-    async def _stop(self, run_id: str) -> None:
-        task = self._working.get(run_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
 
     async def _work(self, run: Run) -> None:
         try:

@@ -33,6 +33,7 @@ from local.openai_emulator.responses.input import CreateResponse, check
 from local.openai_emulator.responses.turns import KIND, Turn, Turns
 from local.openai_emulator.responses.webhooks import Webhooks
 from local.openai_emulator.store import Body, Store
+from local.openai_emulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Responses:
         self._webhooks = webhooks
         self._clock = clock
         self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks = Tasks[str]()
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -72,10 +73,7 @@ class Responses:
 
     async def close(self) -> None:
         """Stop without a word: what runs is found by `fail_unfinished` at the next start."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     # ---- the API -----------------------------------------------------------------------------------------------
 
@@ -86,11 +84,9 @@ class Responses:
         self._save(turn)
         for item in turn.input_items if turn.stored else ():
             self._store.put(ITEM_KIND, item["id"], item, parent=turn.response.id)
-        task = asyncio.create_task(self._run(turn), name=turn.response.id)
-        self._tasks[turn.response.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(turn.response.id, None))
+        self._tasks.start(turn.response.id, self._run, turn)
         if not turn.response.background:
-            await asyncio.wait([task])
+            await self._tasks.wait([turn.response.id])
         return JSONResponse(response_output.visible(wire.dump(turn.response), turn.include))
 
     async def _retrieve(self, request: Request) -> JSONResponse:
@@ -104,7 +100,7 @@ class Responses:
         body = self._get(request)
         if not body["response"]["background"]:
             raise invalid("Cannot cancel a synchronous response.", param="response_id", code=None)
-        await self._stop(body["response"]["id"])
+        await self._tasks.stop(body["response"]["id"])
         body = self._get(request)
         if body["status"] in _UNFINISHED:
             response = Response.model_validate(body["response"])
@@ -115,7 +111,7 @@ class Responses:
 
     async def _delete(self, request: Request) -> wire.Deleted:
         response_id = self._get(request)["response"]["id"]
-        await self._stop(response_id)
+        await self._tasks.stop(response_id)
         self._store.delete(KIND, response_id)
         self._store.delete_children(ITEM_KIND, response_id)
         return wire.Deleted(id=response_id, object="response")
@@ -130,12 +126,6 @@ class Responses:
         if body is None:
             raise not_found("response", response_id)
         return body
-
-    async def _stop(self, response_id: str) -> None:
-        task = self._tasks.get(response_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
 
     def _put(self, response: Response, body: Body) -> Body:
         body = {**body, "status": response.status, "response": wire.dump(response)}

@@ -18,6 +18,7 @@ import time
 import httpx2
 
 from local.openai_emulator.http import wire
+from local.openai_emulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -37,27 +38,24 @@ class Webhooks:
     def __init__(self, *, url: str | None, secret: str | None) -> None:
         self._url = url
         self._key = base64.b64decode((secret or "").removeprefix("whsec_"))
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending = Tasks[str]()  # by event id
         self._http = httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) if url else None
 
     def announce(self, event_type: str, object_id: str) -> None:
         """Send an event such as `response.completed` in the background."""
         if self._http is None:
             return
-        task = asyncio.create_task(self._send(event_type, object_id))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        event_id = wire.new_id("evt_")
+        self._sending.start(event_id, self._send, event_id, event_type, object_id)
 
     async def close(self) -> None:
-        for task in list(self._sending):
-            task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        await self._sending.close()
         if self._http is not None:
             await self._http.aclose()
 
-    async def _send(self, event_type: str, object_id: str) -> None:
+    async def _send(self, event_id: str, event_type: str, object_id: str) -> None:
         assert self._http is not None and self._url is not None
-        event_id, now = wire.new_id("evt_"), int(time.time())
+        now = int(time.time())
         event = {"id": event_id, "object": "event", "type": event_type, "created_at": now, "data": {"id": object_id}}
         body = json.dumps(event).encode()
         for attempt in range(TRIES):

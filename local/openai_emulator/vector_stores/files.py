@@ -23,6 +23,7 @@ from local.openai_emulator.errors import ApiError, invalid, not_found
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 from local.openai_emulator.store import Store
+from local.openai_emulator.tasks import Tasks
 
 if TYPE_CHECKING:
     from local.openai_emulator.search.index import Index
@@ -87,7 +88,7 @@ class VectorStoreFiles:
         self._clock = clock
         self._max_files = max_files  # in one store
         self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._indexing = Tasks[tuple[str, str]]()  # (vector store id, file id)
 
     def routes(self) -> list[BaseRoute]:
         files = "/vector_stores/{vector_store_id}/files"
@@ -106,10 +107,7 @@ class VectorStoreFiles:
             self._start(body["vector_store_id"], body["id"])
 
     async def close(self) -> None:
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._indexing.close()
 
     # ---- for the other families --------------------------------------------------------------------------------
 
@@ -173,15 +171,12 @@ class VectorStoreFiles:
 
     async def indexed(self, store_ids: Sequence[str], *, within_s: float) -> None:
         """Wait until nothing of these stores is in progress, or the time is over."""
-        tasks = [task for (store_id, _), task in self._tasks.items() if store_id in store_ids]
-        if tasks:
-            await asyncio.wait(tasks, timeout=within_s)
+        files = [key for key in self._indexing.running() if key[0] in store_ids]
+        await self._indexing.wait(files, timeout_s=within_s)
 
     async def indexed_file(self, store_id: str, file_id: str, *, within_s: float) -> None:
         """Wait until this file is indexed, or the time is over."""
-        task = self._tasks.get((store_id, file_id))
-        if task is not None:
-            await asyncio.wait([task], timeout=within_s)
+        await self._indexing.wait([(store_id, file_id)], timeout_s=within_s)
 
     async def drop_file(self, file_id: str) -> None:
         """Take a file out of every store."""
@@ -190,30 +185,16 @@ class VectorStoreFiles:
 
     async def drop_store(self, store_id: str) -> None:
         for body in self._store.all(KIND, parent=store_id):
-            await self._stop(store_id, body["id"])
+            await self._indexing.stop((store_id, body["id"]))
         self._store.delete_children(KIND, store_id)
         await self._index.remove_store(store_id)
 
     # ---- indexing ----------------------------------------------------------------------------------------------
 
     def _start(self, store_id: str, file_id: str) -> None:
-        key = (store_id, file_id)
-        before = self._tasks.get(key)
-        if before is not None:
-            before.cancel()
-        task = asyncio.create_task(self._index_file(store_id, file_id, before), name=f"index {store_id} {file_id}")
-        self._tasks[key] = task
-        task.add_done_callback(lambda done: self._tasks.pop(key) if self._tasks.get(key) is done else None)
+        self._indexing.start((store_id, file_id), self._index_file, store_id, file_id)
 
-    async def _stop(self, store_id: str, file_id: str) -> None:
-        task = self._tasks.get((store_id, file_id))
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _index_file(self, store_id: str, file_id: str, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
+    async def _index_file(self, store_id: str, file_id: str) -> None:
         async with self._slots:
             body = self._store.get(KIND, file_id, parent=store_id)
             if body is None:
@@ -253,7 +234,7 @@ class VectorStoreFiles:
         return {"status": "completed", "usage_bytes": usage_bytes, "last_error": None}
 
     async def _detach(self, store_id: str, file_id: str) -> None:
-        await self._stop(store_id, file_id)
+        await self._indexing.stop((store_id, file_id))
         self._store.delete(KIND, file_id, parent=store_id)
         await self._index.remove(store_id, file_id)
 
