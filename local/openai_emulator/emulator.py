@@ -17,8 +17,8 @@ from starlette.routing import BaseRoute
 from local.openai_emulator import models
 from local.openai_emulator.agent.model import Model
 from local.openai_emulator.assistants.api import AssistantsApi
-from local.openai_emulator.containers import routes as container_routes
 from local.openai_emulator.containers.containers import Containers
+from local.openai_emulator.containers.routes import ContainerRoutes
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.models.chat import ChatModel
 from local.openai_emulator.responses.responses import Responses
@@ -127,7 +127,7 @@ class Emulator:
             *self.files.routes(),
             *self.vector_stores.routes(),
             *self.vector_store_files.routes(),
-            *container_routes.routes(self.containers, self.files),
+            *ContainerRoutes(containers=self.containers, files=self.files).routes(),
             *self.responses.routes(),
             *self.assistants_api.routes(),
         ]
