@@ -91,7 +91,12 @@ class Emulator:
         self._index = index
         self._interpreter = interpreter
         self._tasks = Tasks[str]()
-        self.files = Files(store=store, folder=folder / "files", clock=clock, before_delete=self._leave_stores)
+        self.files = Files(
+            store=store,
+            folder=folder / "files",
+            clock=clock,
+            before_delete=lambda file_id: self.vector_store_files.drop_file(file_id),
+        )
         self.vector_store_files = VectorStoreFiles(
             store=store, files=self.files, index=index, clock=clock, max_files=store_max_files
         )
@@ -172,9 +177,6 @@ class Emulator:
         await self.assistants_api.runs.close()
         await self.vector_store_files.close()
         await self.containers.close()
-
-    async def _leave_stores(self, file_id: str) -> None:
-        await self.vector_store_files.drop_file(file_id)
 
 
 @asynccontextmanager

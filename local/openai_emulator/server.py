@@ -25,7 +25,7 @@ from local.openai_emulator.emulator import Emulator, open_emulator
 from local.openai_emulator.errors import ApiError, not_implemented
 from local.openai_emulator.http import wire
 from local.openai_emulator.http.faults import Faults, InjectFaults
-from local.openai_emulator.http.middleware import _IDS, Credentials, RequestIds
+from local.openai_emulator.http.middleware import REQUEST_IDS, Credentials, RequestIds
 from local.openai_emulator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ async def _http_error(request: Request, exc: Exception) -> JSONResponse:
 
 async def _server_error(request: Request, exc: Exception) -> JSONResponse:
     """The last resort; its headers are written here because this handler runs outside the middleware."""
-    ids = request.scope.get(_IDS, {})
+    ids = request.scope.get(REQUEST_IDS, {})
     logger.error("request.failed", exc_info=exc, extra={"path": request.url.path, **ids})
     error = ApiError(500, "The emulator had an error while processing your request; see its log.", type="server_error")
     return JSONResponse(error.body(), status_code=500, headers=ids)

@@ -19,7 +19,7 @@ MAX_STEPS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Begun:
+class ToolStarted:
     """A tool is at work now. `usage`: of the turn so far."""
 
     move: Search | RunCode
@@ -27,7 +27,7 @@ class Begun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
+class ToolFinished:
     """The tool begun last has come to its end; `broken` when it could not do its work at all."""
 
     event: Searched | Ran
@@ -35,7 +35,7 @@ class Finished:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class TurnEnded:
     """The turn is over. `move` is None when the output limit was reached before an answer; `usage`: of the turn."""
 
     move: Say | CallFunctions | None
@@ -43,7 +43,7 @@ class Ended:
     cut_off: bool = False
 
 
-Progress = Begun | Finished | Ended
+Progress = ToolStarted | ToolFinished | TurnEnded
 
 
 async def run_turn(
@@ -72,17 +72,17 @@ async def run_turn(
         if isinstance(move, Say):
             answer = cut(grounded(move, prompt.events), left)
             spoken = usage if left is None or left >= 0 else replace(usage, output_tokens=limit or 0)
-            yield Ended(move=answer, usage=spoken, cut_off=answer.cut_off)
+            yield TurnEnded(move=answer, usage=spoken, cut_off=answer.cut_off)
             return
         if left is not None and left <= 0:
-            yield Ended(move=None, usage=replace(usage, output_tokens=limit or 0), cut_off=True)
+            yield TurnEnded(move=None, usage=replace(usage, output_tokens=limit or 0), cut_off=True)
             return
         if isinstance(move, CallFunctions):
-            yield Ended(move=move, usage=usage)
+            yield TurnEnded(move=move, usage=usage)
             return
         if not allowed(move, prompt.tools):
             continue  # the service ignores a call of a tool that is not there, or one beyond max_tool_calls
-        yield Begun(move=move, usage=usage)
+        yield ToolStarted(move=move, usage=usage)
         finished = await carry_out(move, tools)
         yield finished
         calls += 1
@@ -100,15 +100,15 @@ def allowed(move: Search | RunCode, tools: Toolbox) -> bool:
     return tools.file_search if isinstance(move, Search) else tools.code_interpreter
 
 
-async def carry_out(move: Search | RunCode, tools: Tools) -> Finished:
+async def carry_out(move: Search | RunCode, tools: Tools) -> ToolFinished:
     try:
         if isinstance(move, Search):
-            return Finished(event=await tools.search(move.queries))
-        return Finished(event=await tools.run(move.code))
+            return ToolFinished(event=await tools.search(move.queries))
+        return ToolFinished(event=await tools.run(move.code))
     except ToolBroken as exc:
         if isinstance(move, Search):
-            return Finished(event=Searched(queries=move.queries, passages=()), broken=True)
-        return Finished(event=Ran(code=move.code, logs=str(exc), failed=True), broken=True)
+            return ToolFinished(event=Searched(queries=move.queries, passages=()), broken=True)
+        return ToolFinished(event=Ran(code=move.code, logs=str(exc), failed=True), broken=True)
 
 
 # ---- what an answer may point at ---------------------------------------------------------------------------------

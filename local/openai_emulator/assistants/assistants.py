@@ -26,46 +26,46 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "
 ResponseFormat = Literal["auto"] | dict[str, Any]
 
 
-class CodeInterpreterTool(wire.Body):
+class CodeInterpreterParam(wire.RequestBody):
     type: Literal["code_interpreter"]
 
 
-class RankingOptions(wire.Body):
+class FileSearchRanking(wire.RequestBody):
     score_threshold: Annotated[float, Field(ge=0, le=1)]
     ranker: Literal["auto", "default_2024_08_21"] = "auto"  # there is one ranking here, whatever is named
 
 
-class FileSearchOptions(wire.Body):
+class FileSearchOptions(wire.RequestBody):
     max_num_results: Annotated[int, Field(ge=1, le=50)] = 20
-    ranking_options: RankingOptions | None = None
+    ranking_options: FileSearchRanking | None = None
 
 
-class FileSearchTool(wire.Body):
+class FileSearchParam(wire.RequestBody):
     type: Literal["file_search"]
     file_search: FileSearchOptions | None = None
 
 
-class FunctionDefinition(wire.Body):
+class FunctionDefinition(wire.RequestBody):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class FunctionTool(wire.Body):
+class FunctionParam(wire.RequestBody):
     type: Literal["function"]
     function: FunctionDefinition
 
 
-Tool = Annotated[CodeInterpreterTool | FileSearchTool | FunctionTool, Field(discriminator="type")]
-Tools = Annotated[tuple[Tool, ...], Field(max_length=128)]
+ToolParam = Annotated[CodeInterpreterParam | FileSearchParam | FunctionParam, Field(discriminator="type")]
+ToolParams = Annotated[tuple[ToolParam, ...], Field(max_length=128)]
 
 
-class _Settings(wire.Body):
+class _Settings(wire.RequestBody):
     name: Annotated[str, Field(max_length=256)] | None = None
     description: Annotated[str, Field(max_length=512)] | None = None
     instructions: Annotated[str, Field(max_length=256_000)] | None = None
-    tools: Tools = ()
+    tools: ToolParams = ()
     metadata: wire.Metadata | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
@@ -188,7 +188,7 @@ def changed_resources(before: Resources, asked: ModifyResources | None) -> Resou
     return {**before, **asked.model_dump(mode="json", exclude_none=True)} if asked else {}
 
 
-def dump_tools(tools: Tools) -> list[dict[str, Any]]:
+def dump_tools(tools: ToolParams) -> list[dict[str, Any]]:
     """As they were given: without defaults, and without the nulls that only say so."""
     return [_without_nulls(tool.model_dump(mode="json", exclude_unset=True), depth=2) for tool in tools]
 

@@ -18,16 +18,16 @@ from local.openai_emulator.store import Body, Page, Paging, Store
 KIND = "message"
 
 
-class AttachmentTool(wire.Body):
+class AttachmentTool(wire.RequestBody):
     type: Literal["code_interpreter", "file_search"]
 
 
-class AskedAttachment(wire.Body):
+class AskedAttachment(wire.RequestBody):
     file_id: str
     tools: tuple[AttachmentTool, ...] = ()
 
 
-class CreateMessage(wire.Body):
+class CreateMessage(wire.RequestBody):
     role: Literal["user", "assistant"]
     content: str | list[dict[str, Any]]
     attachments: tuple[AskedAttachment, ...] | None = None
@@ -58,7 +58,7 @@ class Messages:
 
     def get(self, thread_id: str, message_id: str) -> Message:
         """Raises ApiError 404."""
-        return read(self._body(thread_id, message_id))
+        return read_message(self._body(thread_id, message_id))
 
     def page(self, thread_id: str, paging: Paging, *, run_id: str | None) -> Page:
         return self._store.page(KIND, paging, parent=thread_id, where=("run_id", run_id) if run_id else None)
@@ -97,7 +97,7 @@ class Messages:
         body = self._body(thread_id, message_id)
         body["message"]["metadata"] = metadata
         self._store.put(KIND, message_id, body, parent=thread_id)
-        return read(body)
+        return read_message(body)
 
     def delete(self, thread_id: str, message_id: str) -> None:
         """No later run hears of it, nor of what was done for it."""
@@ -161,5 +161,5 @@ class Messages:
         return message
 
 
-def read(body: Body) -> Message:
+def read_message(body: Body) -> Message:
     return Message.model_validate(body["message"])

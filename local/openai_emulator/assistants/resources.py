@@ -11,22 +11,22 @@ from local.openai_emulator.errors import ApiError, invalid
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 from local.openai_emulator.vector_stores.files import ChunkingStrategy, VectorStoreFiles
-from local.openai_emulator.vector_stores.stores import CreateVectorStore, ExpiresAfter, VectorStores
+from local.openai_emulator.vector_stores.stores import CreateVectorStore, StoreExpiry, VectorStores
 
 MOST_CODE_FILES = 20
 THREAD_STORE_DAYS = 7  # stores made for a thread go that long after their last use, as in the service
 Resources = dict[str, Any]  # wire: `tool_resources`
 
 
-class CodeFiles(wire.Body):
+class CodeFiles(wire.RequestBody):
     file_ids: Annotated[tuple[str, ...], Field(max_length=MOST_CODE_FILES)] = ()
 
 
-class Searchable(wire.Body):
+class Searchable(wire.RequestBody):
     vector_store_ids: Annotated[tuple[str, ...], Field(max_length=1)] = ()
 
 
-class NewStore(wire.Body):
+class NewStore(wire.RequestBody):
     file_ids: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()
     chunking_strategy: ChunkingStrategy | None = None
     metadata: wire.Metadata | None = None
@@ -36,12 +36,12 @@ class SearchableOrNew(Searchable):
     vector_stores: Annotated[tuple[NewStore, ...], Field(max_length=1)] = ()
 
 
-class ModifyResources(wire.Body):
+class ModifyResources(wire.RequestBody):
     code_interpreter: CodeFiles | None = None
     file_search: Searchable | None = None
 
 
-class CreateResources(wire.Body):
+class CreateResources(wire.RequestBody):
     code_interpreter: CodeFiles | None = None
     file_search: SearchableOrNew | None = None
 
@@ -93,7 +93,7 @@ class ToolResources:
                 file_ids=new.file_ids,
                 chunking_strategy=new.chunking_strategy,
                 metadata=new.metadata,
-                expires_after=ExpiresAfter(anchor="last_active_at", days=days) if days else None,
+                expires_after=StoreExpiry(anchor="last_active_at", days=days) if days else None,
             )
         )
         return store.id

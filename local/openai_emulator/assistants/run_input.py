@@ -16,7 +16,7 @@ from local.openai_emulator.assistants.assistants import (
     ReasoningEffort,
     ResponseFormat,
     Temperature,
-    Tools,
+    ToolParams,
     TopP,
     check_format,
     dump_tools,
@@ -30,25 +30,25 @@ from local.openai_emulator.tools.prompt import with_about
 LIVES_S = 600  # a run that has not ended by then expires, also while it waits for tool outputs
 
 
-class TruncationStrategy(wire.Body):
+class TruncationStrategy(wire.RequestBody):
     type: Literal["auto", "last_messages"]
     last_messages: Annotated[int, Field(ge=1)] | None = None
 
 
-class FunctionChoice(wire.Body):
+class FunctionChoice(wire.RequestBody):
     name: str
 
 
-class ToolChoice(wire.Body):
+class ToolChoice(wire.RequestBody):
     type: Literal["function", "code_interpreter", "file_search"]
     function: FunctionChoice | None = None
 
 
-class _AskedRun(wire.Body):
+class _AskedRun(wire.RequestBody):
     assistant_id: str
     model: Annotated[str, Field(min_length=1)] | None = None
     instructions: Annotated[str, Field(max_length=256_000)] | None = None
-    tools: Tools | None = None
+    tools: ToolParams | None = None
     metadata: wire.Metadata | None = None
     temperature: Temperature | None = None
     max_prompt_tokens: Annotated[int, Field(ge=256)] | None = None
@@ -73,7 +73,7 @@ class CreateRun(_AskedRun):
     additional_messages: tuple[CreateMessage, ...] | None = None
 
 
-class CreateThread(wire.Body):
+class CreateThread(wire.RequestBody):
     messages: tuple[CreateMessage, ...] | None = None
     metadata: wire.Metadata | None = None
     tool_resources: CreateResources | None = None
@@ -84,12 +84,12 @@ class CreateThreadAndRun(_AskedRun):
     tool_resources: ModifyResources | None = None  # instead of the assistant's
 
 
-class ToolOutput(wire.Body):
+class ToolOutput(wire.RequestBody):
     tool_call_id: str
     output: str = ""
 
 
-class SubmitToolOutputs(wire.Body):
+class SubmitToolOutputs(wire.RequestBody):
     tool_outputs: tuple[ToolOutput, ...]
     stream: bool | None = None
 

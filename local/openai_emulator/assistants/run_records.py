@@ -46,13 +46,13 @@ class RunRecords:
 
     def get(self, thread_id: str, run_id: str) -> Run:
         """Raises ApiError 404."""
-        return read(self.body(thread_id, run_id))
+        return read_run(self.body(thread_id, run_id))
 
     def page(self, thread_id: str, paging: Paging) -> Page:
         return self._store.page(KIND, paging, parent=thread_id)
 
     def all(self, thread_id: str | None = None, *, status: Sequence[str] = ()) -> list[Run]:
-        return [read(body) for body in self._store.all(KIND, parent=thread_id, status=status)]
+        return [read_run(body) for body in self._store.all(KIND, parent=thread_id, status=status)]
 
     def delete_all(self, thread_id: str) -> None:
         self._store.delete_children(KIND, thread_id)
@@ -82,7 +82,7 @@ class RunRecords:
 
     def set_events(self, run: Run, events: Sequence[Event]) -> None:
         body = self.body(run.thread_id, run.id)
-        self._put(read(body), {**body, "events": EVENTS.dump_python(list(events), mode="json")})
+        self._put(read_run(body), {**body, "events": EVENTS.dump_python(list(events), mode="json")})
 
     def usage(self, run: Run) -> Usage:
         return Usage(**self.body(run.thread_id, run.id)["usage"])
@@ -90,11 +90,11 @@ class RunRecords:
     def set_usage(self, run: Run, usage: Usage) -> None:
         body = self.body(run.thread_id, run.id)
         spent = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-        self._put(read(body), {**body, "usage": spent})
+        self._put(read_run(body), {**body, "usage": spent})
 
     def _put(self, run: Run, body: Body) -> None:
         self._store.put(KIND, run.id, {**body, "status": run.status, "run": wire.dump(run)}, parent=run.thread_id)
 
 
-def read(body: Body) -> Run:
+def read_run(body: Body) -> Run:
     return Run.model_validate(body["run"])

@@ -32,7 +32,7 @@ from local.openai_emulator.http import wire
 _POLL_AFTER_MS = 200  # what the SDK's poll helpers wait between two looks
 
 
-class ModifyRun(wire.Body):
+class ModifyRun(wire.RequestBody):
     metadata: wire.Metadata | None = None
 
 
@@ -106,7 +106,7 @@ class RunRoutes:
     async def _list(self, request: Request) -> wire.ListPage:
         thread = self._threads.get(request.path_params["thread_id"])
         await self._runs.expire(thread.id)
-        return wire.listed(self._runs.records.page(thread.id, wire.paging(request)), run_records.read)
+        return wire.listed(self._runs.records.page(thread.id, wire.paging(request)), run_records.read_run)
 
     async def _retrieve(self, request: Request) -> JSONResponse:
         run = await self._run(request)
@@ -141,7 +141,7 @@ class RunRoutes:
         run = await self._run(request)
         include = _include(request)
         page = self._runs.steps.page(run.id, wire.paging(request))
-        return wire.listed(page, lambda body: run_steps.read(body, include))
+        return wire.listed(page, lambda body: run_steps.read_step(body, include))
 
     async def _retrieve_step(self, request: Request) -> RunStep:
         run = await self._run(request)

@@ -9,7 +9,7 @@ from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import RunStep
 
 from local.openai_emulator.agent.conversation import Called, Ran, Searched
-from local.openai_emulator.agent.loop import Finished
+from local.openai_emulator.agent.loop import ToolFinished
 from local.openai_emulator.agent.model import RunCode, Search, Usage
 from local.openai_emulator.errors import not_found
 from local.openai_emulator.http import wire
@@ -38,7 +38,7 @@ class RunSteps:
         body = self._store.get(KIND, step_id, parent=run_id)
         if body is None:
             raise not_found("run step", step_id)
-        return read(body, include)
+        return read_step(body, include)
 
     def page(self, run_id: str, paging: Paging) -> Page:
         return self._store.page(KIND, paging, parent=run_id)
@@ -70,10 +70,6 @@ class RunSteps:
         )
         self._store.put(KIND, step.id, wire.dump(step), parent=run.id)
 
-    def working(self, run_id: str) -> list[Body]:
-        """The steps in progress, on the wire."""
-        return self._store.all(KIND, parent=run_id, status=["in_progress"])
-
     def end_working(self, run_id: str, status: Ending, *, error: tuple[str, str] | None = None) -> None:
         """`error`: a code and a sentence."""
         for body in self._working(run_id):
@@ -94,7 +90,7 @@ class RunSteps:
 
     # ---- what the loop does ------------------------------------------------------------------------------------
 
-    def finish(self, run_id: str, done: Finished) -> None:
+    def finish(self, run_id: str, done: ToolFinished) -> None:
         """The tool call in progress has come to its end. Code that raised is a completed call, as in the service."""
         for body in self._working(run_id):
             (call,) = body["step_details"]["tool_calls"]
@@ -114,7 +110,7 @@ class RunSteps:
             self._end(body, "completed")
 
 
-def read(body: Body, include: Sequence[str] = ()) -> RunStep:
+def read_step(body: Body, include: Sequence[str] = ()) -> RunStep:
     """A stored step as it is shown: without usage while it works, without the text of results unless asked."""
     step = {**body, "usage": None} if body["status"] == "in_progress" else body
     if RESULT_CONTENT not in include:

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from openai.types.beta.threads import Run
 
-from local.openai_emulator.agent import loop as agent
 from local.openai_emulator.agent.conversation import Called, Event, Said
+from local.openai_emulator.agent.loop import ToolFinished, ToolStarted, TurnEnded, add, run_turn
 from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Say, Usage
 from local.openai_emulator.assistants import message_output, run_steps
 from local.openai_emulator.assistants.messages import Messages
@@ -164,31 +164,31 @@ class Runs:
     async def _take_turn(self, run: Run, turn: RunTurn) -> None:
         before = self.records.usage(run)
         spent = Usage(input_tokens=0, output_tokens=0)
-        async with aclosing(agent.run_turn(self._model, turn.prompt, turn.tools)) as progress:
+        async with aclosing(run_turn(self._model, turn.prompt, turn.tools)) as progress:
             async for one in progress:
-                if isinstance(one, agent.Finished):
+                if isinstance(one, ToolFinished):
                     self._finish(run, one)
                     continue
                 step_usage, spent = _less(one.usage, spent), one.usage
-                self.records.set_usage(run, agent.add(before, spent))
-                if isinstance(one, agent.Ended):
+                self.records.set_usage(run, add(before, spent))
+                if isinstance(one, TurnEnded):
                     self._answer(run, turn, one, step_usage)
-                elif _over(run, agent.add(before, spent)):
+                elif _over(run, add(before, spent)):
                     self._end(run, "incomplete", incomplete_details={"reason": "max_prompt_tokens"})
                     return
                 else:
                     await self._begin_tool(run, turn, one, step_usage)
 
-    async def _begin_tool(self, run: Run, turn: RunTurn, begun: agent.Begun, usage: Usage) -> None:
+    async def _begin_tool(self, run: Run, turn: RunTurn, begun: ToolStarted, usage: Usage) -> None:
         self.steps.begin(run, run_steps.tool_begun(begun.move, turn.tools.ranking), usage=usage)
         if isinstance(begun.move, RunCode):
             self._threads.keep_container(run.thread_id, await turn.tools.container_id())
 
-    def _finish(self, run: Run, done: agent.Finished) -> None:
+    def _finish(self, run: Run, done: ToolFinished) -> None:
         self.steps.finish(run.id, done)
         self.records.set_events(run, [*self.records.events(run), done.event])
 
-    def _answer(self, run: Run, turn: RunTurn, ended: agent.Ended, usage: Usage) -> None:
+    def _answer(self, run: Run, turn: RunTurn, ended: TurnEnded, usage: Usage) -> None:
         if isinstance(ended.move, CallFunctions):
             calls = ended.move.calls if run.parallel_tool_calls else ended.move.calls[:1]
             self._ask_for_outputs(run, calls, usage)

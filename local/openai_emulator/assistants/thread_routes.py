@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from local.openai_emulator.assistants.assistants import changed_resources
-from local.openai_emulator.assistants.messages import CreateMessage, Messages, read
+from local.openai_emulator.assistants.messages import CreateMessage, Messages, read_message
 from local.openai_emulator.assistants.resources import ModifyResources, ToolResources
 from local.openai_emulator.assistants.run_input import CreateThread
 from local.openai_emulator.assistants.runs import Runs
@@ -20,12 +20,12 @@ from local.openai_emulator.errors import invalid
 from local.openai_emulator.http import wire
 
 
-class ModifyThread(wire.Body):
+class ModifyThread(wire.RequestBody):
     metadata: wire.Metadata | None = None
     tool_resources: ModifyResources | None = None
 
 
-class ModifyMessage(wire.Body):
+class ModifyMessage(wire.RequestBody):
     metadata: wire.Metadata | None = None
 
 
@@ -107,7 +107,7 @@ class ThreadRoutes:
     async def _list_messages(self, request: Request) -> wire.ListPage:
         thread = self._threads.get(request.path_params["thread_id"])
         run_id = request.query_params.get("run_id")
-        return wire.listed(self._messages.page(thread.id, wire.paging(request), run_id=run_id), read)
+        return wire.listed(self._messages.page(thread.id, wire.paging(request), run_id=run_id), read_message)
 
     async def _retrieve_message(self, request: Request) -> Message:
         return self._messages.get(*self._ids(request))

@@ -23,12 +23,12 @@ from local.openai_emulator.containers.workspace import Workspace
 from local.openai_emulator.errors import ApiError
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
-from local.openai_emulator.tools.hosted import ResponseTools
+from local.openai_emulator.tools.hosted import HostedTools
 from local.openai_emulator.tools.input import Tool, read_tools, toolbox
 from local.openai_emulator.vector_stores.stores import VectorStores
 
 
-class RunTools(ResponseTools):
+class RunTools(HostedTools):
     """As for a response, but what code makes becomes ordinary files."""
 
     def __init__(

@@ -21,27 +21,27 @@ from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 
 
-class ExpiresAfter(wire.Body):
+class ContainerExpiry(wire.RequestBody):
     anchor: Literal["last_active_at"]
     minutes: Annotated[int, Field(ge=1, le=IDLE_MINUTES)]
 
 
-class NetworkPolicy(wire.Body):
+class NetworkPolicy(wire.RequestBody):
     type: Literal["disabled", "allowlist"]
     allowed_domains: list[str] | None = None
     domain_secrets: list[dict[str, str]] | None = None
 
 
-class CreateContainer(wire.Body):
+class CreateContainer(wire.RequestBody):
     name: Annotated[str, Field(min_length=1)]
     file_ids: list[str] | None = None
-    expires_after: ExpiresAfter | None = None
+    expires_after: ContainerExpiry | None = None
     memory_limit: Literal["1g", "4g", "16g", "64g"] | None = None  # echoed; the sandbox has its own limit
     network_policy: NetworkPolicy | None = None
     skills: list[Any] | None = None
 
 
-class AddFile(wire.Body):
+class AddFile(wire.RequestBody):
     file_id: str
 
 

@@ -26,15 +26,15 @@ KIND = "file"
 Purpose = Literal["assistants", "assistants_output", "batch", "fine-tune", "vision"]
 
 
-class ExpiresAfter(wire.Body):
+class FileExpiry(wire.RequestBody):
     anchor: Literal["created_at"]
     seconds: Annotated[int, Field(ge=3600, le=2_592_000)]
 
 
-class CreateFile(wire.Body):
+class CreateFile(wire.RequestBody):
     # Azure takes neither `user_data` nor `evals`: AID how-to-responses "Known limitations"
     purpose: Literal["assistants", "batch", "fine-tune", "vision"]
-    expires_after: ExpiresAfter | None = None
+    expires_after: FileExpiry | None = None
 
 
 class Files:

@@ -25,7 +25,7 @@ from local.openai_emulator.http import wire
 _LONGEST_MS = 600_000
 
 
-class FaultRule(wire.Body):
+class FaultRule(wire.RequestBody):
     """The body of `POST /admin/faults`."""
 
     path: Annotated[str, Field(min_length=1, max_length=512)]  # a glob on the path below the prefix

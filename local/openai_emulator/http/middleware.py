@@ -14,7 +14,7 @@ from local.openai_emulator.errors import ApiError
 from local.openai_emulator.http.entra import token_fault
 from local.openai_emulator.settings import Settings
 
-_IDS = "openai_emulator.request_ids"
+REQUEST_IDS = "openai_emulator.request_ids"
 
 
 class RequestIds:
@@ -28,7 +28,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         ids = {"x-request-id": f"req_{secrets.token_hex(16)}", "apim-request-id": str(uuid.uuid4())}
-        scope[_IDS] = ids
+        scope[REQUEST_IDS] = ids
 
         async def send_with_ids(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -35,7 +35,7 @@ Answer = BaseModel | Response
 Endpoint = Callable[[Request], Awaitable[Answer]]
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """A request body. What it does not name is an unknown parameter, as in the service."""
 
     model_config = ConfigDict(extra="forbid")

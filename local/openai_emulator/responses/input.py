@@ -24,7 +24,15 @@ from local.openai_emulator.agent.conversation import Called, Cite, Event, Ran, S
 from local.openai_emulator.errors import ApiError, invalid, not_implemented
 from local.openai_emulator.http import wire
 from local.openai_emulator.search.passage import Passage
-from local.openai_emulator.tools.input import _NOT_IMPLEMENTED
+
+_NOT_IMPLEMENTED = (
+    "conversation",
+    "prompt",
+    "moderation",
+    "context_management",
+    "background_options",
+    "prompt_cache_options",
+)
 
 Include = Literal[
     "file_search_call.results",
@@ -39,7 +47,7 @@ Include = Literal[
 ]
 
 
-class TextFormat(wire.Body):
+class TextFormat(wire.RequestBody):
     type: str = "text"
     name: str | None = None
     description: str | None = None
@@ -47,12 +55,12 @@ class TextFormat(wire.Body):
     strict: bool | None = None
 
 
-class TextConfig(wire.Body):
+class TextConfig(wire.RequestBody):
     format: TextFormat | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class CreateResponse(wire.Body):
+class CreateResponse(wire.RequestBody):
     model: Annotated[str, Field(min_length=1)]
     input: str | list[dict[str, Any]] | None = None
     instructions: str | None = None

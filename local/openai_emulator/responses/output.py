@@ -19,7 +19,7 @@ from openai.types.responses import (
 )
 
 from local.openai_emulator.agent.conversation import Called, OutputFile, Ran, Searched
-from local.openai_emulator.agent.loop import Finished
+from local.openai_emulator.agent.loop import ToolFinished
 from local.openai_emulator.agent.model import RunCode, Say, Search, Usage
 from local.openai_emulator.http import wire
 from local.openai_emulator.vector_stores.stores import shown_attributes
@@ -44,7 +44,7 @@ def run_begun(move: RunCode, container_id: str) -> ResponseCodeInterpreterToolCa
     )
 
 
-def search_finished(item: ResponseFileSearchToolCall, done: Finished) -> ResponseFileSearchToolCall:
+def search_finished(item: ResponseFileSearchToolCall, done: ToolFinished) -> ResponseFileSearchToolCall:
     assert isinstance(done.event, Searched)
     return ResponseFileSearchToolCall.model_validate(
         {
@@ -65,7 +65,7 @@ def search_finished(item: ResponseFileSearchToolCall, done: Finished) -> Respons
 
 
 def run_finished(
-    item: ResponseCodeInterpreterToolCall, done: Finished, image: Callable[[OutputFile], bytes]
+    item: ResponseCodeInterpreterToolCall, done: ToolFinished, image: Callable[[OutputFile], bytes]
 ) -> ResponseCodeInterpreterToolCall:
     """`image` reads an image the run made. Code that raised is a completed call with a traceback, as in the service."""
     assert isinstance(done.event, Ran)

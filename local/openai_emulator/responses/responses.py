@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 
-from local.openai_emulator.agent import loop as agent
 from local.openai_emulator.agent.conversation import Said
+from local.openai_emulator.agent.loop import ToolFinished, ToolStarted, TurnEnded, run_turn
 from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Search
 from local.openai_emulator.errors import invalid, not_found, not_implemented
 from local.openai_emulator.http import wire
@@ -162,12 +162,12 @@ class Responses:
         logger.info("response.ended", extra={**ids, "status": response.status})
 
     async def _run_steps(self, turn: Turn) -> None:
-        steps = agent.run_turn(self._model, turn.prompt, turn.tools, max_tool_calls=turn.response.max_tool_calls)
+        steps = run_turn(self._model, turn.prompt, turn.tools, max_tool_calls=turn.response.max_tool_calls)
         async with aclosing(steps):
             async for progress in steps:
-                if isinstance(progress, agent.Begun):
+                if isinstance(progress, ToolStarted):
                     await _begin(turn, progress.move)
-                elif isinstance(progress, agent.Finished):
+                elif isinstance(progress, ToolFinished):
                     _finish(turn, progress)
                 else:
                     _end(turn, progress)
@@ -181,7 +181,7 @@ async def _begin(turn: Turn, move: Search | RunCode) -> None:
         turn.response.output.append(response_output.run_begun(move, await turn.tools.container_id()))
 
 
-def _finish(turn: Turn, done: agent.Finished) -> None:
+def _finish(turn: Turn, done: ToolFinished) -> None:
     item = turn.response.output.pop()
     if isinstance(item, ResponseFileSearchToolCall):
         turn.response.output.append(response_output.search_finished(item, done))
@@ -190,7 +190,7 @@ def _finish(turn: Turn, done: agent.Finished) -> None:
     turn.events.append(done.event)
 
 
-def _end(turn: Turn, ended: agent.Ended) -> None:
+def _end(turn: Turn, ended: TurnEnded) -> None:
     response = turn.response
     response.usage = response_output.usage(ended.usage)
     response.status = "completed"

@@ -17,7 +17,7 @@ from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 from local.openai_emulator.responses.input import CreateResponse, previous_not_found, read_input, settled
 from local.openai_emulator.store import Body, Store
-from local.openai_emulator.tools.hosted import ResponseTools
+from local.openai_emulator.tools.hosted import HostedTools
 from local.openai_emulator.tools.input import Tool, read_tools, toolbox, uploaded_file_ids
 from local.openai_emulator.tools.prompt import with_about
 from local.openai_emulator.vector_stores.stores import VectorStores
@@ -31,7 +31,7 @@ class Turn:
 
     response: Response
     prompt: Prompt
-    tools: ResponseTools
+    tools: HostedTools
     events: list[Event]
     input_items: list[Body]
     include: Sequence[str] = ()
@@ -89,7 +89,7 @@ class Turns:
                 temperature=asked.temperature,
                 max_output_tokens=asked.max_output_tokens,
             ),
-            tools=ResponseTools(stores=self._stores, searches=searches, workspace=workspace),
+            tools=HostedTools(stores=self._stores, searches=searches, workspace=workspace),
             events=list(said.events),
             input_items=[wire.dump(item) for item in said.items],
             include=asked.include or (),

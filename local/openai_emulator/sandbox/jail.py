@@ -75,10 +75,17 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
         with_proc: Mount a /proc of the session's own; some container hosts forbid it.
         files: Descriptor and place inside of small files to copy in.
     """
+    identity = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    if not as_root:
+        identity = ["--uid", str(USER), "--gid", str(USER)]
     return [
         *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"),
         *("--hostname", "sandbox", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
-        *(["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if as_root else _as_user()),
+        *(
+            ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+            if as_root
+            else ("--uid", str(USER), "--gid", str(USER))
+        ),
         "--clearenv",
         *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
         *_system(),
@@ -107,10 +114,6 @@ def command(limits: Limits, *, channel: int) -> tuple[str, ...]:
         "RLIMIT_CORE": 0,
     }
     return (python, "-I", RUNNER_INSIDE, str(channel), json.dumps(rlimits))
-
-
-def _as_user() -> tuple[str, ...]:
-    return ("--uid", str(USER), "--gid", str(USER))
 
 
 def _tmpfs(place: str, size_bytes: int, mode: str) -> tuple[str, ...]:

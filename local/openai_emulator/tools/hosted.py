@@ -14,7 +14,7 @@ from local.openai_emulator.http import wire
 from local.openai_emulator.vector_stores.stores import VectorStores
 
 
-class ResponseTools:
+class HostedTools:
     """Carries out the model's steps for one response."""
 
     def __init__(

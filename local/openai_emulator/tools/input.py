@@ -5,28 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from openai.types.responses import (
-    FileSearchTool,
-    FunctionTool,
-)
+from openai.types.responses import FileSearchTool, FunctionTool
 from openai.types.responses.tool import CodeInterpreter, CodeInterpreterContainerCodeInterpreterToolAuto
 
 from local.openai_emulator.agent.conversation import DataFile, Toolbox
 from local.openai_emulator.errors import invalid, not_implemented
 from local.openai_emulator.http import wire
 
-_NOT_IMPLEMENTED = (
-    "conversation",
-    "prompt",
-    "moderation",
-    "context_management",
-    "background_options",
-    "prompt_cache_options",
-)
-
-
 Tool = FileSearchTool | CodeInterpreter | FunctionTool
-
 
 _TOOLS: Mapping[str, type[FileSearchTool] | type[CodeInterpreter] | type[FunctionTool]] = {
     "file_search": FileSearchTool,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KIND = "vector_store_file"
+FILE_KIND = "vector_store_file"
 STORE_KIND = "vector_store"
 _DAY_S = 86_400
 _AT_ONCE = 2
@@ -38,7 +38,7 @@ _AT_ONCE_S = 0.05  # a file that is indexed in so short a time is `completed` in
 _POLL_AFTER_MS = 200  # what the SDK's poll helpers wait between two looks
 
 
-class StaticChunking(wire.Body):
+class StaticChunking(wire.RequestBody):
     max_chunk_size_tokens: Annotated[int, Field(ge=100, le=4096)] = 800
     chunk_overlap_tokens: Annotated[int, Field(ge=0)] = 400
 
@@ -49,11 +49,11 @@ class StaticChunking(wire.Body):
         return self
 
 
-class AutoStrategy(wire.Body):
+class AutoStrategy(wire.RequestBody):
     type: Literal["auto"]
 
 
-class StaticStrategy(wire.Body):
+class StaticStrategy(wire.RequestBody):
     type: Literal["static"]
     static: StaticChunking
 
@@ -61,13 +61,13 @@ class StaticStrategy(wire.Body):
 ChunkingStrategy = Annotated[AutoStrategy | StaticStrategy, Field(discriminator="type")]
 
 
-class AttachFile(wire.Body):
+class AttachFile(wire.RequestBody):
     file_id: str
     attributes: wire.Attributes | None = None
     chunking_strategy: ChunkingStrategy | None = None
 
 
-class UpdateFile(wire.Body):
+class UpdateFile(wire.RequestBody):
     attributes: wire.Attributes | None
 
 
@@ -103,7 +103,7 @@ class VectorStoreFiles:
 
     def resume(self) -> None:
         """Index again what an earlier process left `in_progress`."""
-        for body in self._store.all(KIND, status=["in_progress"]):
+        for body in self._store.all(FILE_KIND, status=["in_progress"]):
             self._start(body["vector_store_id"], body["id"])
 
     async def close(self) -> None:
@@ -146,7 +146,7 @@ class VectorStoreFiles:
                 "chunking_strategy": {"type": "static", "static": chunking.model_dump()},
             }
         )
-        self._store.put(KIND, file_id, wire.dump(file), parent=store_id)
+        self._store.put(FILE_KIND, file_id, wire.dump(file), parent=store_id)
         self.touch(store_id)
         self._start(store_id, file_id)
         return file
@@ -155,9 +155,9 @@ class VectorStoreFiles:
         store = self._store.get(STORE_KIND, store_id)
         if store is not None and has_expired(store, self._clock()):
             raise expired(store_id)
-        if self._store.get(KIND, file_id, parent=store_id) is not None:
+        if self._store.get(FILE_KIND, file_id, parent=store_id) is not None:
             return  # indexed anew, so there is not one more
-        if self._store.count(KIND, store_id) >= self._max_files:
+        if self._store.count(FILE_KIND, store_id) >= self._max_files:
             raise self._full(f"The vector store '{store_id}'")
 
     def _full(self, what: str) -> ApiError:
@@ -180,13 +180,13 @@ class VectorStoreFiles:
 
     async def drop_file(self, file_id: str) -> None:
         """Take a file out of every store."""
-        for store_id in self._store.parents(KIND, file_id):
+        for store_id in self._store.parents(FILE_KIND, file_id):
             await self._detach(store_id, file_id)
 
     async def drop_store(self, store_id: str) -> None:
-        for body in self._store.all(KIND, parent=store_id):
+        for body in self._store.all(FILE_KIND, parent=store_id):
             await self._indexing.stop((store_id, body["id"]))
-        self._store.delete_children(KIND, store_id)
+        self._store.delete_children(FILE_KIND, store_id)
         await self._index.remove_store(store_id)
 
     # ---- indexing ----------------------------------------------------------------------------------------------
@@ -196,14 +196,14 @@ class VectorStoreFiles:
 
     async def _index_file(self, store_id: str, file_id: str) -> None:
         async with self._slots:
-            body = self._store.get(KIND, file_id, parent=store_id)
+            body = self._store.get(FILE_KIND, file_id, parent=store_id)
             if body is None:
                 return
             outcome = await self._outcome(store_id, file_id, body)
-            after = self._store.get(KIND, file_id, parent=store_id)
+            after = self._store.get(FILE_KIND, file_id, parent=store_id)
             if after is None:
                 return
-            self._store.put(KIND, file_id, {**after, **outcome}, parent=store_id)
+            self._store.put(FILE_KIND, file_id, {**after, **outcome}, parent=store_id)
             self.touch(store_id)
             if after["attributes"] != body["attributes"]:  # changed while the file was being indexed
                 await self._index.update_attributes(store_id, file_id, after["attributes"])
@@ -235,14 +235,14 @@ class VectorStoreFiles:
 
     async def _detach(self, store_id: str, file_id: str) -> None:
         await self._indexing.stop((store_id, file_id))
-        self._store.delete(KIND, file_id, parent=store_id)
+        self._store.delete(FILE_KIND, file_id, parent=store_id)
         await self._index.remove(store_id, file_id)
 
     # ---- the API -----------------------------------------------------------------------------------------------
 
     def _get(self, request: Request) -> VectorStoreFile:
         store_id, file_id = self._store_id(request), request.path_params["file_id"]
-        body = self._store.get(KIND, file_id, parent=store_id)
+        body = self._store.get(FILE_KIND, file_id, parent=store_id)
         if body is None:
             raise not_found(f"file in vector store '{store_id}'", file_id)
         return VectorStoreFile.model_validate(body)
@@ -261,7 +261,7 @@ class VectorStoreFiles:
             raise invalid(f"A file of purpose '{file.purpose}' cannot go into a vector store.", param="file_id")
         self.attach(store_id, asked.file_id, attributes=asked.attributes, chunking_strategy=asked.chunking_strategy)
         await self.indexed_file(store_id, asked.file_id, within_s=_AT_ONCE_S)
-        body = self._store.get(KIND, asked.file_id, parent=store_id)
+        body = self._store.get(FILE_KIND, asked.file_id, parent=store_id)
         if body is None:
             raise not_found(f"file in vector store '{store_id}'", asked.file_id)
         return VectorStoreFile.model_validate(body)
@@ -271,7 +271,7 @@ class VectorStoreFiles:
         if status not in (None, "in_progress", "completed", "failed", "cancelled"):
             raise invalid(f"Invalid value for 'filter': '{status}' is no status.", param="filter")
         page = self._store.page(
-            KIND,
+            FILE_KIND,
             wire.paging(request),
             parent=self._store_id(request),
             where=("status", status) if status else None,
@@ -288,7 +288,7 @@ class VectorStoreFiles:
         asked = await wire.read_body(request, UpdateFile)
         attributes = asked.attributes or {}
         body = {**wire.dump(self._get(request)), "attributes": attributes}
-        self._store.put(KIND, file.id, body, parent=file.vector_store_id)
+        self._store.put(FILE_KIND, file.id, body, parent=file.vector_store_id)
         await self._index.update_attributes(file.vector_store_id, file.id, attributes)
         self.touch(file.vector_store_id)
         return self._get(request)

@@ -21,8 +21,9 @@ from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.http import wire
 from local.openai_emulator.search.passage import Passage
 from local.openai_emulator.store import Store
-from local.openai_emulator.vector_stores.files import KIND as FILE_KIND
 from local.openai_emulator.vector_stores.files import (
+    FILE_KIND,
+    STORE_KIND,
     ChunkingStrategy,
     VectorStoreFiles,
     expired,
@@ -33,35 +34,33 @@ from local.openai_emulator.vector_stores.files import (
 if TYPE_CHECKING:
     from local.openai_emulator.search.index import Index
 
-KIND = "vector_store"
 
-
-class ExpiresAfter(wire.Body):
+class StoreExpiry(wire.RequestBody):
     anchor: Literal["last_active_at"]
     days: Annotated[int, Field(ge=1, le=365)]
 
 
-class CreateVectorStore(wire.Body):
+class CreateVectorStore(wire.RequestBody):
     name: str | None = None
     description: str | None = None  # taken, as by the service, and never given back by it either
     file_ids: Annotated[tuple[str, ...], Field(max_length=500)] = ()
-    expires_after: ExpiresAfter | None = None
+    expires_after: StoreExpiry | None = None
     chunking_strategy: ChunkingStrategy | None = None
     metadata: wire.Metadata | None = None
 
 
-class UpdateVectorStore(wire.Body):
+class UpdateVectorStore(wire.RequestBody):
     name: str | None = None
-    expires_after: ExpiresAfter | None = None
+    expires_after: StoreExpiry | None = None
     metadata: wire.Metadata | None = None
 
 
-class RankingOptions(wire.Body):
+class RankingOptions(wire.RequestBody):
     ranker: Literal["none", "auto", "default-2024-11-15"] | None = None  # there is one ranking here, whatever is named
     score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
-class SearchVectorStore(wire.Body):
+class SearchVectorStore(wire.RequestBody):
     query: str | Annotated[list[str], Field(min_length=1)]
     filters: dict[str, Any] | None = None
     max_num_results: Annotated[int, Field(ge=1, le=50)] = 10
@@ -130,7 +129,7 @@ class VectorStores:
         return passages
 
     def get(self, store_id: str) -> VectorStore:
-        body = self._store.get(KIND, store_id)
+        body = self._store.get(STORE_KIND, store_id)
         if body is None:
             raise not_found("vector store", store_id)
         return self._read(body)
@@ -149,14 +148,14 @@ class VectorStores:
             "metadata": asked.metadata or {},
             "expires_after": asked.expires_after.model_dump() if asked.expires_after else None,
         }
-        self._store.put(KIND, store_id, body)
+        self._store.put(STORE_KIND, store_id, body)
         for file_id in dict.fromkeys(asked.file_ids):
             self._files.attach(store_id, file_id, chunking_strategy=asked.chunking_strategy)
         return self.get(store_id)
 
     async def delete(self, store_id: str) -> None:
         """Nothing happens when it is not there."""
-        self._store.delete(KIND, store_id)
+        self._store.delete(STORE_KIND, store_id)
         await self._files.drop_store(store_id)
 
     def _read(self, body: dict[str, Any]) -> VectorStore:
@@ -184,7 +183,7 @@ class VectorStores:
         return self.create(await wire.read_body(request, CreateVectorStore))
 
     async def _list(self, request: Request) -> wire.ListPage:
-        return wire.listed(self._store.page(KIND, wire.paging(request)), self._read)
+        return wire.listed(self._store.page(STORE_KIND, wire.paging(request)), self._read)
 
     async def _retrieve(self, request: Request) -> VectorStore:
         return self.get(request.path_params["vector_store_id"])
@@ -193,7 +192,7 @@ class VectorStores:
         store_id = request.path_params["vector_store_id"]
         self.get(store_id)
         asked = await wire.read_body(request, UpdateVectorStore)
-        body = self._store.get(KIND, store_id)
+        body = self._store.get(STORE_KIND, store_id)
         if body is None:
             raise not_found("vector store", store_id)
         if asked.name is not None:
@@ -203,7 +202,7 @@ class VectorStores:
         if "expires_after" in asked.model_fields_set:
             body["expires_after"] = asked.expires_after.model_dump() if asked.expires_after else None
         body["last_active_at"] = int(self._clock())
-        self._store.put(KIND, store_id, body)
+        self._store.put(STORE_KIND, store_id, body)
         return self.get(store_id)
 
     async def _delete(self, request: Request) -> VectorStoreDeleted:
