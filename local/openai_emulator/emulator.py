@@ -1,4 +1,4 @@
-"""One emulator, put together: its store, index, sandbox and model, and the API families on them."""
+"""Builds one emulator: its store, search index, sandbox and model, and the API families that use them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,18 @@ _SWEEP_EVERY_S = 30
 
 
 class CodeInterpreter:
-    """The sandbox, proven and started on first use: an emulator without one still searches and answers."""
+    """Starts and checks the sandbox on first use; without a sandbox the rest of the emulator still works."""
 
     def __init__(self) -> None:
         self._sandbox = Sandbox()
         self._started: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Raises SandboxUnavailable, each time: no code runs outside a sandbox that works."""
+        """Start the sandbox, once.
+
+        Raises:
+            SandboxUnavailable: it does not work here; every later call raises this again.
+        """
         if self._started is None:
             self._started = asyncio.create_task(self._sandbox.start(), name="sandbox start")
         await asyncio.shield(self._started)
@@ -72,7 +76,7 @@ class CodeInterpreter:
 
 
 class Emulator:
-    """Built by `open_emulator`."""
+    """All API families on one store. Use `open_emulator` to build one."""
 
     def __init__(
         self,
@@ -141,7 +145,10 @@ class Emulator:
         return {"status": "ok", "model": self.model.name, "sandbox": self._interpreter.health()}
 
     def start(self, *, warm: bool = False) -> None:
-        """Take up what an earlier process left; `warm`: load and start what a first request would wait for."""
+        """Handle unfinished work of an earlier process and start the sweep.
+
+        `warm`: start the sandbox and load the index now, not at the first request.
+        """
         self.responses.fail_unfinished()
         self.assistants_api.runs.fail_unfinished()
         self.vector_store_files.resume()
@@ -158,7 +165,7 @@ class Emulator:
         await asyncio.to_thread(tokens.encoding)
 
     async def sweep(self) -> None:
-        """Drop what has expired."""
+        """Expire runs, containers and files whose time is over."""
         await self.assistants_api.runs.expire()
         await self.containers.sweep()
         await self.files.sweep()
@@ -187,7 +194,7 @@ async def open_emulator(
     clock: Callable[[], float] = time.time,
     warm: bool = False,
 ) -> AsyncIterator[Emulator]:
-    """Open the data folder, take up what was left there, and close all at the end."""
+    """Open the data folder and start the emulator; closes everything when the block ends."""
     async with AsyncExitStack() as stack:
         if settings.data is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="openai-emulator-")))

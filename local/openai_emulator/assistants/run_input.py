@@ -1,4 +1,4 @@
-"""What a `POST /threads/{id}/runs` asks for, and the run it makes.
+"""The request bodies that create a run, and the run object made from them.
 
 Source: https://learn.microsoft.com/azure/ai-services/openai/assistants-reference-runs
 """
@@ -27,7 +27,7 @@ from local.openai_emulator.errors import not_implemented
 from local.openai_emulator.http import wire
 from local.openai_emulator.tools.prompt import with_about
 
-LIVES_S = 600  # a run that has not ended by then expires, also while it waits for tool outputs
+LIVES_S = 600  # an unfinished run expires after this time, also in `requires_action`
 
 
 class TruncationStrategy(wire.RequestBody):
@@ -58,12 +58,12 @@ class _AskedRun(wire.RequestBody):
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     stream: bool | None = None
-    # taken, without an effect
+    # accepted without an effect
     top_p: TopP | None = None
     reasoning_effort: ReasoningEffort | None = None
 
     def check(self) -> None:
-        """Raises ApiError 501 for what this emulator does not do."""
+        """Raises ApiError 501 for what this emulator does not implement."""
         refuse_stream(self.stream)
         check_format(self.response_format)
 
@@ -100,7 +100,7 @@ def refuse_stream(stream: bool | None) -> None:
 
 
 def new_run(asked: CreateRun | CreateThreadAndRun, assistant: Assistant, *, about: Mapping[str, str], now: int) -> Run:
-    """The run before anything was done, its thread not named yet."""
+    """The new run object; the caller sets `thread_id`."""
     given = wire.dump(assistant)
     more = asked.additional_instructions if isinstance(asked, CreateRun) else None
     instructions = (given["instructions"] if asked.instructions is None else asked.instructions) or ""

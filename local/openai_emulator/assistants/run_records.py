@@ -1,4 +1,4 @@
-"""Runs as they stand in the store: what is on the wire, what the run has done so far, and what it has cost."""
+"""Stored run records: the run object of the API, the events of the run so far, and its token usage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class RunRecords:
         self._clock = clock
 
     def new(self, run: Run, *, resources: Resources, turn_message_id: str | None) -> None:
-        """`resources`: the assistant's; `turn_message_id`: the first message the run is to answer."""
+        """Create a record.
+
+        `resources`: the assistant's; `turn_message_id`: the first message that the run answers.
+        """
         body: Body = {
             "status": run.status,
             "run": wire.dump(run),
@@ -60,7 +63,7 @@ class RunRecords:
     # ---- changes -----------------------------------------------------------------------------------------------
 
     def change(self, run: Run, **fields: Any) -> Run:
-        """Change what is on the wire; nothing happens to a run that was deleted meanwhile."""
+        """Change fields of the run object; does nothing if the run was deleted meanwhile."""
         body = self._store.get(KIND, run.id, parent=run.thread_id)
         if body is None:
             return run
@@ -69,7 +72,7 @@ class RunRecords:
         return changed
 
     def end(self, run: Run, status: str, **fields: Any) -> Run:
-        """The terminal status, with its time and what the run has cost."""
+        """Set the terminal status, with its time and the usage."""
         if ended_at := _ENDED_AT.get(status):
             fields[ended_at] = int(self._clock())
         if status != "expired":

@@ -1,4 +1,4 @@
-"""The HTTP side of `threads.py` and `messages.py`: `/threads` and `/threads/{id}/messages`.
+"""The HTTP routes of threads and messages: `/threads` and `/threads/{id}/messages`.
 
 Source: https://learn.microsoft.com/azure/ai-services/openai/assistants-reference-threads
 """
@@ -51,10 +51,10 @@ class ThreadRoutes:
         ]
 
     def create_thread(self, asked: CreateThread) -> Thread:
-        """A thread with its first messages, or nothing at all.
+        """Create a thread with its first messages; on an error nothing is created.
 
         Raises:
-            ApiError: what it names is not there, or is not implemented.
+            ApiError: an object that the request names does not exist, or a feature is not implemented.
         """
         code = asked.tool_resources.code_interpreter if asked.tool_resources else None
         before = {"code_interpreter": {"file_ids": list(code.file_ids)}} if code else {}
@@ -125,7 +125,7 @@ class ThreadRoutes:
         return MessageDeleted(id=message_id, object="thread.message.deleted", deleted=True)
 
     def _ids(self, request: Request) -> tuple[str, str]:
-        """Of a message that is there."""
+        """The thread id and message id of the path; raises ApiError 404 if one does not exist."""
         thread = self._threads.get(request.path_params["thread_id"])
         message = self._messages.get(thread.id, request.path_params["message_id"])
         return thread.id, message.id

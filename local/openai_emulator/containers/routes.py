@@ -1,4 +1,4 @@
-"""The HTTP side of `containers.py`: `/containers` and `/containers/{id}/files`."""
+"""The HTTP routes of containers: `/containers` and `/containers/{id}/files`."""
 
 from __future__ import annotations
 

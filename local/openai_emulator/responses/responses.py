@@ -1,7 +1,7 @@
-"""Responses: `/responses`, each a turn of `agent.py` in a task of its own, saved after every step.
+"""Responses: `/responses`. Each runs the agent loop in a background task and is saved after every step.
 
-A response that was running when the emulator ended becomes `failed` with `server_error` at the next start: its sandbox
-and the model's thoughts are gone, so it is never taken up in the middle and never stuck.
+A response that was running when the emulator stopped becomes `failed` with `server_error` at the next start: its
+sandbox session is lost, so it cannot be resumed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from local.openai_emulator.tasks import Tasks
 logger = logging.getLogger(__name__)
 
 ITEM_KIND = "response_input_item"
-_AT_ONCE = 8  # more wait as `queued`
+_MAX_RUNNING = 8  # further responses stay `queued`
 _UNFINISHED = ("queued", "in_progress")
 _ERROR_CODES = get_args(ResponseError.model_fields["code"].annotation)
 
@@ -52,7 +52,7 @@ class Responses:
         self._model = model
         self._webhooks = webhooks
         self._clock = clock
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_RUNNING)
         self._tasks = Tasks[str]()
 
     def routes(self) -> list[BaseRoute]:
@@ -65,14 +65,14 @@ class Responses:
         ]
 
     def fail_unfinished(self) -> None:
-        """End what an earlier process left running."""
+        """Mark the responses that an earlier process left unfinished as failed."""
         for body in self._store.all(KIND, status=_UNFINISHED):
             response = Response.model_validate(body["response"])
             _fail(response, "server_error", "The emulator was restarted while this response was in progress.")
             self._put(response, body)
 
     async def close(self) -> None:
-        """Stop without a word: what runs is found by `fail_unfinished` at the next start."""
+        """Stop the running responses without changing them; `fail_unfinished` ends them at the next start."""
         await self._tasks.close()
 
     # ---- the API -----------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ class Responses:
             response = Response.model_validate(body["response"])
             _interrupt(response, "cancelled")
             body = self._put(response, body)
-            self._tell(response)
+            self._announce(response)
         return JSONResponse(response_output.visible(body["response"], body["include"]))
 
     async def _delete(self, request: Request) -> wire.Deleted:
@@ -132,8 +132,8 @@ class Responses:
         self._store.put(KIND, response.id, body)
         return body
 
-    def _tell(self, response: Response) -> None:
-        if response.background:  # of others the caller has the end in hand
+    def _announce(self, response: Response) -> None:
+        if response.background:  # the caller of any other gets the result itself
             self._webhooks.announce(f"response.{response.status}", response.id)
 
     # ---- running -----------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ class Responses:
         if response.status == "completed":
             response.completed_at = int(self._clock())
         self._save(turn)
-        self._tell(response)
+        self._announce(response)
         logger.info("response.ended", extra={**ids, "status": response.status})
 
     async def _run_steps(self, turn: Turn) -> None:
@@ -213,7 +213,7 @@ def _fail(response: Response, code: str, message: str) -> None:
 
 
 def _interrupt(response: Response, status: Literal["cancelled", "failed"]) -> None:
-    """End it in the middle: what a tool was doing stays `incomplete`."""
+    """End an unfinished response; a tool call that was running becomes `incomplete`."""
     response.status = status
     for item in response.output:
         if getattr(item, "status", None) in ("in_progress", "searching", "interpreting"):

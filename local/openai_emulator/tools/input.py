@@ -1,4 +1,4 @@
-"""DOC."""
+"""The `tools` and `tool_choice` of a request: checked, with the service's defaults, and as the model gets them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def uploaded_file_ids(tool: CodeInterpreter) -> Sequence[str]:
 
 
 def toolbox(tools: Sequence[Tool], choice: str | Mapping[str, Any] | None, data_files: tuple[DataFile, ...]) -> Toolbox:
-    """What the model may use. A choice narrows the tools; that one of them is used is up to the model."""
+    """The tools that the model may use. `choice` only restricts them; the model need not use one."""
     chosen = [tool for tool in tools if _chosen(tool, choice)]
     return Toolbox(
         file_search=any(isinstance(tool, FileSearchTool) for tool in chosen),

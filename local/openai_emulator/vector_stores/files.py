@@ -1,7 +1,7 @@
 """The files of a vector store: `/vector_stores/{id}/files`, indexed in the background.
 
-Attaching answers at once with `in_progress`; at most `_AT_ONCE` files are parsed at a time. What was in progress when
-the emulator ended is indexed again at the next start.
+Attaching a file returns at once, with status `in_progress`; at most `_MAX_INDEXING` files are indexed at a time. Files
+that were in progress when the emulator stopped are indexed again at the next start.
 Source: https://developers.openai.com/api/reference/resources/vector_stores/subresources/files
 """
 
@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 FILE_KIND = "vector_store_file"
 STORE_KIND = "vector_store"
 _DAY_S = 86_400
-_AT_ONCE = 2
-_AT_ONCE_S = 0.05  # a file that is indexed in so short a time is `completed` in the very answer to its attaching
-_POLL_AFTER_MS = 200  # what the SDK's poll helpers wait between two looks
+_MAX_INDEXING = 2
+_ATTACH_WAIT_S = 0.05  # a file indexed within this time is already `completed` in the response to its attaching
+_POLL_AFTER_MS = 200  # the SDK's poll helpers wait this long between two requests
 
 
 class StaticChunking(wire.RequestBody):
@@ -87,7 +87,7 @@ class VectorStoreFiles:
         self._index = index
         self._clock = clock
         self._max_files = max_files  # in one store
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_INDEXING)
         self._indexing = Tasks[tuple[str, str]]()  # (vector store id, file id)
 
     def routes(self) -> list[BaseRoute]:
@@ -102,7 +102,7 @@ class VectorStoreFiles:
         ]
 
     def resume(self) -> None:
-        """Index again what an earlier process left `in_progress`."""
+        """Index again the files that an earlier process left `in_progress`."""
         for body in self._store.all(FILE_KIND, status=["in_progress"]):
             self._start(body["vector_store_id"], body["id"])
 
@@ -112,7 +112,7 @@ class VectorStoreFiles:
     # ---- for the other families --------------------------------------------------------------------------------
 
     def check_fit(self, file_ids: Sequence[str]) -> None:
-        """Raises ApiError: one of the files is not there, or they are more than a store takes."""
+        """Raises ApiError: a file does not exist, or there are more files than a store may hold."""
         for file_id in file_ids:
             self._files.get(file_id)
         if len(set(file_ids)) > self._max_files:
@@ -126,7 +126,7 @@ class VectorStoreFiles:
         attributes: dict[str, Any] | None = None,
         chunking_strategy: AutoStrategy | StaticStrategy | None = None,
     ) -> VectorStoreFile:
-        """Put a file into a store, or index it anew if it is there already; the work goes on in the background.
+        """Add a file to a store, or index it again if it is already there; indexing runs in the background.
 
         Raises:
             ApiError: 400, the store has expired or is full.
@@ -156,7 +156,7 @@ class VectorStoreFiles:
         if store is not None and has_expired(store, self._clock()):
             raise expired(store_id)
         if self._store.get(FILE_KIND, file_id, parent=store_id) is not None:
-            return  # indexed anew, so there is not one more
+            return  # indexed again: the number of files stays the same
         if self._store.count(FILE_KIND, store_id) >= self._max_files:
             raise self._full(f"The vector store '{store_id}'")
 
@@ -164,13 +164,13 @@ class VectorStoreFiles:
         return invalid(f"{what} holds at most {self._max_files:,} files.", param="file_id", code="vector_store_full")
 
     def touch(self, store_id: str) -> None:
-        """The store was used just now: its expiry counts from here, unless it is over."""
+        """Record that the store was used now, which postpones its expiry; an expired store stays expired."""
         body = self._store.get(STORE_KIND, store_id)
         if body is not None and not has_expired(body, self._clock()):
             self._store.put(STORE_KIND, store_id, {**body, "last_active_at": int(self._clock())})
 
     async def indexed(self, store_ids: Sequence[str], *, within_s: float) -> None:
-        """Wait until nothing of these stores is in progress, or the time is over."""
+        """Wait until no file of these stores is in progress, or the time is over."""
         files = [key for key in self._indexing.running() if key[0] in store_ids]
         await self._indexing.wait(files, timeout_s=within_s)
 
@@ -179,7 +179,7 @@ class VectorStoreFiles:
         await self._indexing.wait([(store_id, file_id)], timeout_s=within_s)
 
     async def drop_file(self, file_id: str) -> None:
-        """Take a file out of every store."""
+        """Remove a file from every store."""
         for store_id in self._store.parents(FILE_KIND, file_id):
             await self._detach(store_id, file_id)
 
@@ -205,7 +205,7 @@ class VectorStoreFiles:
                 return
             self._store.put(FILE_KIND, file_id, {**after, **outcome}, parent=store_id)
             self.touch(store_id)
-            if after["attributes"] != body["attributes"]:  # changed while the file was being indexed
+            if after["attributes"] != body["attributes"]:  # changed during indexing
                 await self._index.update_attributes(store_id, file_id, after["attributes"])
 
     async def _outcome(self, store_id: str, file_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -260,7 +260,7 @@ class VectorStoreFiles:
         if file.purpose not in ("assistants", "user_data"):
             raise invalid(f"A file of purpose '{file.purpose}' cannot go into a vector store.", param="file_id")
         self.attach(store_id, asked.file_id, attributes=asked.attributes, chunking_strategy=asked.chunking_strategy)
-        await self.indexed_file(store_id, asked.file_id, within_s=_AT_ONCE_S)
+        await self.indexed_file(store_id, asked.file_id, within_s=_ATTACH_WAIT_S)
         body = self._store.get(FILE_KIND, asked.file_id, parent=store_id)
         if body is None:
             raise not_found(f"file in vector store '{store_id}'", asked.file_id)
@@ -308,7 +308,7 @@ class VectorStoreFiles:
 
 
 def expires_at(store: Mapping[str, Any]) -> int | None:
-    """When a vector store's record says it ends, in seconds since the epoch."""
+    """When a vector store expires, in seconds since the epoch; None if never."""
     after = store["expires_after"]
     return int(store["last_active_at"] + after["days"] * _DAY_S) if after else None
 

@@ -1,6 +1,6 @@
 """Vector stores: `/vector_stores`, and searching them.
 
-What is in a store stands in `vector_store_files.py`; counts, sizes and expiry are worked out when a store is read.
+`files.py` holds the files of a store. Counts, sizes and status are computed when a store is read.
 Source: https://developers.openai.com/api/reference/resources/vector_stores
 """
 
@@ -42,7 +42,7 @@ class StoreExpiry(wire.RequestBody):
 
 class CreateVectorStore(wire.RequestBody):
     name: str | None = None
-    description: str | None = None  # taken, as by the service, and never given back by it either
+    description: str | None = None  # accepted and, as by the service, never returned
     file_ids: Annotated[tuple[str, ...], Field(max_length=500)] = ()
     expires_after: StoreExpiry | None = None
     chunking_strategy: ChunkingStrategy | None = None
@@ -56,7 +56,7 @@ class UpdateVectorStore(wire.RequestBody):
 
 
 class RankingOptions(wire.RequestBody):
-    ranker: Literal["none", "auto", "default-2024-11-15"] | None = None  # there is one ranking here, whatever is named
+    ranker: Literal["none", "auto", "default-2024-11-15"] | None = None  # no effect: there is one ranking
     score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
@@ -65,7 +65,7 @@ class SearchVectorStore(wire.RequestBody):
     filters: dict[str, Any] | None = None
     max_num_results: Annotated[int, Field(ge=1, le=50)] = 10
     ranking_options: RankingOptions | None = None
-    rewrite_query: bool = False  # accepted; queries are searched as they stand
+    rewrite_query: bool = False  # accepted without an effect
 
 
 class SearchPage(BaseModel):
@@ -98,7 +98,7 @@ class VectorStores:
     # ---- for the other families --------------------------------------------------------------------------------
 
     def check_searchable(self, store_ids: Sequence[str]) -> None:
-        """Raises ApiError: 404 for a store that is not there, 400 for one that has expired."""
+        """Raises ApiError: 404 for a store that does not exist, 400 for one that has expired."""
         for store_id in store_ids:
             if self.get(store_id).status == "expired":
                 raise expired(store_id)
@@ -112,10 +112,10 @@ class VectorStores:
         filters: Mapping[str, Any] | None,
         score_threshold: float,
     ) -> list[Passage]:
-        """Search several stores at once and mark them active.
+        """Search several stores together and record that they were used.
 
         Raises:
-            ApiError: a store is gone or expired, or the filter is malformed.
+            ApiError: a store does not exist or has expired, or the filter is malformed.
         """
         self.check_searchable(store_ids)
         try:
@@ -135,7 +135,7 @@ class VectorStores:
         return self._read(body)
 
     def create(self, asked: CreateVectorStore) -> VectorStore:
-        """Raises ApiError: one of the files is not there, or they are too many."""
+        """Raises ApiError: a file does not exist, or there are too many."""
         self._files.check_fit(asked.file_ids)
         now = int(self._clock())
         store_id = wire.new_id("vs_")
@@ -154,7 +154,7 @@ class VectorStores:
         return self.get(store_id)
 
     async def delete(self, store_id: str) -> None:
-        """Nothing happens when it is not there."""
+        """Delete a store with its index; does nothing if it does not exist."""
         self._store.delete(STORE_KIND, store_id)
         await self._files.drop_store(store_id)
 
@@ -227,13 +227,13 @@ class VectorStores:
 
 
 def check_filters(filters: Mapping[str, Any] | None) -> None:
-    """Raises ApiError 400 when this is no filter object of the API."""
+    """Raises ApiError 400 for an invalid filter."""
     if filters is not None:
         wire.parse({"type": "file_search", "vector_store_ids": [], "filters": filters}, FileSearchTool)
 
 
 def shown_attributes(passage: Passage) -> dict[str, str | float | bool]:
-    """The caller's attributes, and the `page` of the passage where the caller has not set one (our addition)."""
+    """The caller's attributes, plus the passage's `page` unless the caller set that key. The service has no `page`."""
     page = {} if passage.page is None else {"page": passage.page}
     return {**page, **passage.attributes}
 

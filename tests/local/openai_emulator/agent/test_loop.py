@@ -71,7 +71,7 @@ async def test_each_step_is_told_before_and_after() -> None:
 
 async def test_a_model_without_end_is_stopped() -> None:
     model = ScriptedModel(*[Search(queries=("q",))] * 9)
-    with pytest.raises(ModelError, match="no answer within 5 steps"):
+    with pytest.raises(ModelError, match="did not answer within 5 steps"):
         await turn(model, max_steps=5)
     assert len(model.prompts) == 5
 
