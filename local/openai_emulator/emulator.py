@@ -95,12 +95,7 @@ class Emulator:
         self._index = index
         self._interpreter = interpreter
         self._tasks = Tasks[str]()
-        self.files = Files(
-            store=store,
-            folder=folder / "files",
-            clock=clock,
-            before_delete=lambda file_id: self.vector_store_files.drop_file(file_id),
-        )
+        self.files = Files(store=store, folder=folder / "files", clock=clock, before_delete=self._detach_file)
         self.vector_store_files = VectorStoreFiles(
             store=store, files=self.files, index=index, clock=clock, max_files=store_max_files
         )
@@ -184,6 +179,9 @@ class Emulator:
         await self.assistants_api.runs.close()
         await self.vector_store_files.close()
         await self.containers.close()
+
+    async def _detach_file(self, file_id: str) -> None:
+        await self.vector_store_files.drop_file(file_id)  # created after `files`, which needs this callback
 
 
 @asynccontextmanager

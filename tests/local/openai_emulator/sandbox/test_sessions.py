@@ -1,4 +1,4 @@
-"""Sessions as the emulator uses them: state, charts, files, the spare, and what is left when they end."""
+"""Sandbox sessions: state, charts, files, the spare session, and cleaning up at the end."""
 
 from __future__ import annotations
 
