@@ -103,22 +103,22 @@ def offered_tools(prompt: Prompt) -> list[dict[str, Any]]:
 
 def messages(prompt: Prompt) -> list[dict[str, Any]]:
     """The conversation as chat messages. Ids of tool calls are made from their position, so they stay the same."""
-    said: list[dict[str, Any]] = []
-    if told := _instructions(prompt):
-        said.append({"role": "system", "content": told})
+    chat: list[dict[str, Any]] = []
+    if instructions := _instructions(prompt):
+        chat.append({"role": "system", "content": instructions})
     markers = numbered(prompt.events)
     for place, event in enumerate(prompt.events):
         if isinstance(event, Said):
             role = "system" if event.role == "developer" else event.role
-            said.append({"role": role, "content": event.text})
+            chat.append({"role": role, "content": event.text})
         elif isinstance(event, Searched):
             arguments = {"queries": list(event.queries)}
-            said += _exchange(f"call_{place}", "file_search", json.dumps(arguments), _found(event, markers))
+            chat += _exchange(f"call_{place}", "file_search", json.dumps(arguments), _found(event, markers))
         elif isinstance(event, Ran):
-            said += _exchange(f"call_{place}", "python", json.dumps({"code": event.code}), _result(event))
+            chat += _exchange(f"call_{place}", "python", json.dumps({"code": event.code}), _result(event))
         else:
-            said += _exchange(event.call_id, event.name, event.arguments, event.output or "")
-    return said
+            chat += _exchange(event.call_id, event.name, event.arguments, event.output or "")
+    return chat
 
 
 def _instructions(prompt: Prompt) -> str:

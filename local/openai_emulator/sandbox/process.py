@@ -47,13 +47,13 @@ class Process:
             SandboxUnavailable: bwrap could not build the jail.
         """
         async with contextlib.AsyncExitStack() as kept:
-            with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-                channel, inside = _socket_pair(kept, theirs)
-                info, info_in = _socket_pair(ours, theirs)
-                go, go_out = _socket_pair(ours, theirs)
-                output, output_in = _output(limits, kept, theirs)
-                copies = [(_memory_file(theirs, content), place) for content, place in files]
-                filter_fd = _memory_file(theirs, seccomp.program())
+            with contextlib.ExitStack() as host_ends, contextlib.ExitStack() as child_ends:
+                channel, inside = _socket_pair(kept, child_ends)
+                info, info_in = _socket_pair(host_ends, child_ends)
+                go, go_out = _socket_pair(host_ends, child_ends)
+                output, output_in = _output(limits, kept, child_ends)
+                copies = [(_memory_file(child_ends, content), place) for content, place in files]
+                filter_fd = _memory_file(child_ends, seccomp.program())
                 bwrap = _spawn(
                     *(jail.bwrap(), *jail.arguments(limits, as_root=is_root(), with_proc=with_proc, files=copies)),
                     *("--seccomp", str(filter_fd), "--info-fd", str(info_in.fileno())),
@@ -64,7 +64,7 @@ class Process:
                 )
                 process = cls(bwrap, channel, output)
                 kept.push_async_callback(process.kill)
-                theirs.close()  # otherwise the end of bwrap's messages is never seen
+                child_ends.close()  # otherwise the end of bwrap's messages is never seen
                 await process._begin(info, go)
             kept.pop_all()
         return process
@@ -148,17 +148,17 @@ def is_root() -> bool:
     return any(first <= NOBODY < first + count for first, _, count in ranges)
 
 
-def _socket_pair(ours: _Stack, theirs: _Stack) -> tuple[socket.socket, socket.socket]:
+def _socket_pair(host_ends: _Stack, child_ends: _Stack) -> tuple[socket.socket, socket.socket]:
     here, there = socket.socketpair()
     here.setblocking(False)
-    return ours.enter_context(here), theirs.enter_context(there)
+    return host_ends.enter_context(here), child_ends.enter_context(there)
 
 
-def _output(limits: Limits, ours: _Stack, theirs: _Stack) -> tuple[Output, int]:
+def _output(limits: Limits, host_ends: _Stack, child_ends: _Stack) -> tuple[Output, int]:
     here, there = os.pipe()
     output = Output(here, limit_bytes=limits.output_bytes)
-    ours.callback(output.close)
-    theirs.callback(os.close, there)
+    host_ends.callback(output.close)
+    child_ends.callback(os.close, there)
     return output, there
 
 

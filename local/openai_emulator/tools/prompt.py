@@ -8,7 +8,7 @@ _MOST_METADATA = 16
 
 
 def with_about(metadata: Mapping[str, str], about: Mapping[str, str]) -> dict[str, str]:
-    """The caller's metadata, plus `about` of the model as far as keys are free and the limit of pairs allows."""
+    """The caller's metadata, plus pairs of `about` whose keys are free, up to the limit of 16 pairs."""
     pairs = dict(metadata)
     for key, value in about.items():
         if len(pairs) < _MOST_METADATA and key not in pairs:
