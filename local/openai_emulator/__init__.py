@@ -1,1 +1,1 @@
-"""Azure OpenAI on this machine: "Azurite for Azure OpenAI". What it covers stands in COVERAGE.md."""
+"""A local emulator of Azure OpenAI, as Azurite is one of Azure Storage. COVERAGE.md lists what it implements."""

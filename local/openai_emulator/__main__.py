@@ -32,12 +32,12 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m local.openai_emulator", description="Azure OpenAI on this machine."
+        prog="python -m local.openai_emulator", description="A local emulator of Azure OpenAI."
     )
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8787, help="0 takes a free one")
-    parser.add_argument("--data", type=Path, help="folder that keeps everything; without it all is gone at the end")
-    parser.add_argument("--port-file", type=Path, help="is written with the port once the emulator serves")
+    parser.add_argument("--port", type=int, default=8787, help="0 chooses a free port")
+    parser.add_argument("--data", type=Path, help="folder for all data; without it, data is lost when the process ends")
+    parser.add_argument("--port-file", type=Path, help="file to write the port to once the emulator accepts requests")
     return parser.parse_args(argv)
 
 

@@ -1,4 +1,4 @@
-"""One emulator, put together: its store, index, sandbox and model, and the API families on them."""
+"""Builds one emulator: its store, search index, sandbox and model, and the API families that use them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from starlette.routing import BaseRoute
 from local.openai_emulator import models
 from local.openai_emulator.agent.model import Model
 from local.openai_emulator.assistants.api import AssistantsApi
-from local.openai_emulator.containers import routes as container_routes
 from local.openai_emulator.containers.containers import Containers
+from local.openai_emulator.containers.routes import ContainerRoutes
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.models.chat import ChatModel
 from local.openai_emulator.responses.responses import Responses
@@ -29,6 +29,7 @@ from local.openai_emulator.search import tokens
 from local.openai_emulator.search.index import Index
 from local.openai_emulator.settings import Settings
 from local.openai_emulator.store import Store
+from local.openai_emulator.tasks import Tasks
 from local.openai_emulator.vector_stores.files import VectorStoreFiles
 from local.openai_emulator.vector_stores.stores import VectorStores
 
@@ -38,14 +39,18 @@ _SWEEP_EVERY_S = 30
 
 
 class CodeInterpreter:
-    """The sandbox, proven and started on first use: an emulator without one still searches and answers."""
+    """Starts and checks the sandbox on first use; without a sandbox the rest of the emulator still works."""
 
     def __init__(self) -> None:
         self._sandbox = Sandbox()
         self._started: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Raises SandboxUnavailable, each time: no code runs outside a sandbox that works."""
+        """Start the sandbox, once.
+
+        Raises:
+            SandboxUnavailable: it does not work here; every later call raises this again.
+        """
         if self._started is None:
             self._started = asyncio.create_task(self._sandbox.start(), name="sandbox start")
         await asyncio.shield(self._started)
@@ -71,7 +76,7 @@ class CodeInterpreter:
 
 
 class Emulator:
-    """Built by `open_emulator`."""
+    """All API families on one store. Use `open_emulator` to build one."""
 
     def __init__(
         self,
@@ -89,8 +94,8 @@ class Emulator:
         self.model = model
         self._index = index
         self._interpreter = interpreter
-        self._tasks: list[asyncio.Task[None]] = []
-        self.files = Files(store=store, folder=folder / "files", clock=clock, before_delete=self._leave_stores)
+        self._tasks = Tasks[str]()
+        self.files = Files(store=store, folder=folder / "files", clock=clock, before_delete=self._detach_file)
         self.vector_store_files = VectorStoreFiles(
             store=store, files=self.files, index=index, clock=clock, max_files=store_max_files
         )
@@ -126,7 +131,7 @@ class Emulator:
             *self.files.routes(),
             *self.vector_stores.routes(),
             *self.vector_store_files.routes(),
-            *container_routes.routes(self.containers, self.files),
+            *ContainerRoutes(containers=self.containers, files=self.files).routes(),
             *self.responses.routes(),
             *self.assistants_api.routes(),
         ]
@@ -135,13 +140,16 @@ class Emulator:
         return {"status": "ok", "model": self.model.name, "sandbox": self._interpreter.health()}
 
     def start(self, *, warm: bool = False) -> None:
-        """Take up what an earlier process left; `warm`: load and start what a first request would wait for."""
+        """Handle unfinished work of an earlier process and start the sweep.
+
+        `warm`: start the sandbox and load the index now, not at the first request.
+        """
         self.responses.fail_unfinished()
         self.assistants_api.runs.fail_unfinished()
         self.vector_store_files.resume()
-        self._tasks = [asyncio.create_task(self._sweep_for_ever(), name="sweep")]
+        self._tasks.start("sweep", self._sweep_for_ever)
         if warm:
-            self._tasks.append(asyncio.create_task(self._warm(), name="warm"))
+            self._tasks.start("warm", self._warm)
 
     async def _warm(self) -> None:
         try:
@@ -152,7 +160,7 @@ class Emulator:
         await asyncio.to_thread(tokens.encoding)
 
     async def sweep(self) -> None:
-        """Drop what has expired."""
+        """Expire runs, containers and files whose time is over."""
         await self.assistants_api.runs.expire()
         await self.containers.sweep()
         await self.files.sweep()
@@ -166,16 +174,14 @@ class Emulator:
                 logger.exception("sweep.failed")
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         await self.responses.close()
         await self.assistants_api.runs.close()
         await self.vector_store_files.close()
         await self.containers.close()
 
-    async def _leave_stores(self, file_id: str) -> None:
-        await self.vector_store_files.drop_file(file_id)
+    async def _detach_file(self, file_id: str) -> None:
+        await self.vector_store_files.drop_file(file_id)  # created after `files`, which needs this callback
 
 
 @asynccontextmanager
@@ -186,7 +192,7 @@ async def open_emulator(
     clock: Callable[[], float] = time.time,
     warm: bool = False,
 ) -> AsyncIterator[Emulator]:
-    """Open the data folder, take up what was left there, and close all at the end."""
+    """Open the data folder and start the emulator; closes everything when the block ends."""
     async with AsyncExitStack() as stack:
         if settings.data is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="openai-emulator-")))

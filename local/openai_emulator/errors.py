@@ -1,9 +1,9 @@
-"""The one error the API answers with, in the service's own shape.
+"""The only error the API returns, in the format of the service.
 
 ApiError                  any status, `{"error": {"message", "type", "param", "code"}}`
     invalid(...)          400 invalid_request_error
     not_found(...)        404
-    not_implemented(...)  501, names what was asked for
+    not_implemented(...)  501, names the feature that is missing
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 
 class ApiError(Exception):
-    """Raised anywhere below a route; `server.py` turns it into the answer."""
+    """Raised while a request is handled; `server.py` turns it into the HTTP response."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ def not_found(what: str, id: str) -> ApiError:
 def not_implemented(what: str, *, param: str | None = None) -> ApiError:
     return ApiError(
         501,
-        f"This emulator does not implement {what}. See local/openai_emulator/COVERAGE.md for what it does.",
+        f"This emulator does not implement {what}. See local/openai_emulator/COVERAGE.md for what it implements.",
         type="not_implemented_error",
         param=param,
         code="not_implemented",
@@ -55,7 +55,7 @@ def not_implemented(what: str, *, param: str | None = None) -> ApiError:
 
 
 def from_validation(error: ValidationError, *, within: str = "") -> ApiError:
-    """The first fault pydantic found, in the words the service uses."""
+    """The first error that pydantic found, worded as by the service."""
     fault = error.errors(include_url=False, include_context=False)[0]
     param = within + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
     param = param.lstrip(".")

@@ -1,4 +1,4 @@
-"""The HTTP server: routes under `/openai/v1`, `/v1` and `/openai` alike, credentials, request ids and error bodies."""
+"""The HTTP server: the same routes under `/openai/v1`, `/v1` and `/openai`, middleware and error bodies."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from local.openai_emulator.emulator import Emulator, open_emulator
 from local.openai_emulator.errors import ApiError, not_implemented
 from local.openai_emulator.http import wire
 from local.openai_emulator.http.faults import Faults, InjectFaults
-from local.openai_emulator.http.middleware import _IDS, Credentials, RequestIds
+from local.openai_emulator.http.middleware import REQUEST_IDS, Credentials, RequestIds
 from local.openai_emulator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-PREFIXES = ("/openai/v1", "/v1", "/openai")  # the last one for clients that send `?api-version=`
-# What the real API has below v1; whatever no route takes is answered with 501 instead of 404.
+PREFIXES = ("/openai/v1", "/v1", "/openai")  # `/openai`: for clients that send `?api-version=`
+# Paths of the real API. Where the emulator has no route for one, it answers 501; all other paths get 404.
 REAL_API = re.compile(
     r"(assistants|audio|batches|chat|completions|containers|conversations|dashboard|deployments|embeddings|evals|files"
     r"|fine_tuning|images|models|moderations|organization|realtime|responses|skills|threads|uploads|vector_stores"
@@ -46,13 +46,13 @@ def create_app(
     clock: Callable[[], float] = time.time,
     warm: bool = False,
 ) -> Starlette:
-    """The ASGI app; its lifespan opens and closes the emulator (`app.state.emulator`).
+    """Build the ASGI app; its lifespan opens and closes the emulator (`app.state.emulator`).
 
     Args:
-        settings: Default: all in memory, any credential, the builtin model.
-        model: Answers instead of the one the settings name.
-        clock: Seconds since the epoch; containers, stores and files expire by it.
-        warm: Start the sandbox and load the index at once, not on first use.
+        settings: Default: data in memory, any credential accepted, the builtin model.
+        model: Replaces the model that the settings name.
+        clock: Returns seconds since the epoch; decides when containers, vector stores and files expire.
+        warm: Start the sandbox and load the index now instead of on first use.
     """
     settings = settings or Settings()
     faults = Faults()
@@ -86,7 +86,7 @@ def _routes(emulator: Emulator, faults: Faults) -> list[BaseRoute]:
         )
 
     async def retrieve_model(request: Request) -> ModelObject:
-        return _model(request.path_params["model"])  # as on Azure a name is a deployment's: each is taken
+        return _model(request.path_params["model"])  # on Azure this is a deployment name, so any is accepted
 
     routes = [
         *emulator.routes(),
@@ -113,7 +113,7 @@ async def _nothing_here(request: Request) -> Response:
 
 async def _api_error(_: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, ApiError)
-    headers = {"x-should-retry": "false"} if exc.status == 501 else None  # or the SDKs ask twice more
+    headers = {"x-should-retry": "false"} if exc.status == 501 else None  # otherwise the SDKs retry
     return JSONResponse(exc.body(), status_code=exc.status, headers=headers)
 
 
@@ -125,8 +125,8 @@ async def _http_error(request: Request, exc: Exception) -> JSONResponse:
 
 
 async def _server_error(request: Request, exc: Exception) -> JSONResponse:
-    """The last resort; its headers are written here because this handler runs outside the middleware."""
-    ids = request.scope.get(_IDS, {})
+    """Handle any other error; adds the request ids itself because it runs outside the middleware."""
+    ids = request.scope.get(REQUEST_IDS, {})
     logger.error("request.failed", exc_info=exc, extra={"path": request.url.path, **ids})
     error = ApiError(500, "The emulator had an error while processing your request; see its log.", type="server_error")
     return JSONResponse(error.body(), status_code=500, headers=ids)
@@ -136,15 +136,16 @@ async def _server_error(request: Request, exc: Exception) -> JSONResponse:
 
 
 def listen(host: str, port: int, *, api_key: str | None) -> socket.socket:
-    """Bind a port, 0 for a free one.
+    """Bind a port; 0 chooses a free one.
 
     Raises:
-        ValueError: others could reach it, and no API key is set.
+        ValueError: the host is not a loopback address and no API key is set.
     """
     if not _is_loopback(host) and not api_key:
         raise ValueError(f"Host {host} is reachable from outside: set EMULATOR_API_KEY first, or use 127.0.0.1.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on: 40 ms
+    # asyncio turns off Nagle's algorithm, a delay of 40 ms, only if the protocol is given as TCP
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host, port))
     return bound
@@ -168,10 +169,10 @@ async def serve(
     model: Model | None = None,
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[str]:
-    """Serve in this event loop while the block runs; yields `http://HOST:PORT`.
+    """Serve in this event loop until the block ends; yields `http://HOST:PORT`.
 
     Raises:
-        ValueError: as `listen`.
+        ValueError: see `listen`.
         RuntimeError: another emulator uses the same data folder.
     """
     import uvicorn
@@ -185,12 +186,12 @@ async def serve(
             started.set()
 
         @contextlib.contextmanager
-        def capture_signals(self):  # type: ignore[no-untyped-def]  # whoever entered this block minds the signals
+        def capture_signals(self):  # type: ignore[no-untyped-def]  # the caller handles signals
             yield
 
     with contextlib.closing(listen(host, port, api_key=settings.api_key)) as bound:
         app = create_app(settings, model=model, clock=clock, warm=True)
-        async with app.router.lifespan_context(app):  # here and not by uvicorn, which exits when it fails
+        async with app.router.lifespan_context(app):  # not by uvicorn, which exits the process on a failure
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, ws="none", lifespan="off", timeout_graceful_shutdown=5
             )

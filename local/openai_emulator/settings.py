@@ -1,4 +1,4 @@
-"""The emulator's settings, read once."""
+"""The emulator's settings, read from the environment variables `EMULATOR_*`."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    data: Path | None = None  # None: everything is in memory or a temporary folder, and gone at the end
+    data: Path | None = None  # None: data is in memory and a temporary folder, and lost at the end
     api_key: str | None = None  # None: any non-empty credential is accepted
-    entra_audience: str | None = None  # set: a bearer token must be for it and in time
+    entra_audience: str | None = None  # if set, bearer tokens must have it as `aud` and must not have expired
     model_url: str | None = None  # base URL of a chat-completions endpoint; None: the builtin offline model
-    model: str | None = None  # the model's name there
+    model: str | None = None  # name of the model at that endpoint
     model_key: str | None = None
-    webhook_url: str | None = None  # told of every background response that ends
+    webhook_url: str | None = None  # gets an event for every background response that ends
     webhook_secret: str | None = None  # `whsec_...`, signs those events
     store_max_files: int = 10_000  # in one vector store
-    file_max_tokens: int = 2_000_000  # of a file in a vector store
+    file_max_tokens: int = 2_000_000  # in one file of a vector store
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Read `EMULATOR_*`.
 
         Raises:
-            ValueError: `EMULATOR_MODEL_URL` stands without `EMULATOR_MODEL`, an address for events without its secret,
-                or a limit is no whole number above 0.
+            ValueError: `EMULATOR_MODEL_URL` is set without `EMULATOR_MODEL`, `EMULATOR_WEBHOOK_URL` without
+                `EMULATOR_WEBHOOK_SECRET`, or a limit is not a whole number above 0.
         """
         data = environ.get("EMULATOR_DATA")
         settings = cls(
@@ -42,9 +42,9 @@ class Settings:
             file_max_tokens=_limit(environ, "EMULATOR_FILE_MAX_TOKENS", cls.file_max_tokens),
         )
         if settings.model_url and not settings.model:
-            raise ValueError("EMULATOR_MODEL_URL is set, so EMULATOR_MODEL must name the model behind it")
+            raise ValueError("EMULATOR_MODEL_URL is set, so EMULATOR_MODEL must name the model at that URL")
         if settings.webhook_url and not settings.webhook_secret:
-            raise ValueError("EMULATOR_WEBHOOK_URL is set, so EMULATOR_WEBHOOK_SECRET must sign what is sent there")
+            raise ValueError("EMULATOR_WEBHOOK_URL is set, so EMULATOR_WEBHOOK_SECRET must be set to sign events")
         return settings
 
 

@@ -1,7 +1,7 @@
-"""Everything the emulator remembers, apart from file contents: JSON objects in one SQLite file.
+"""All data of the emulator except file contents: JSON objects in one SQLite file.
 
-The store is used from the event loop's thread alone. Every statement is small (WAL, one row or one page), and no
-`await` stands between a read and the write that follows from it, so each family's changes are atomic.
+Only the event loop's thread uses the store. Statements are short (WAL, one row or one page). Callers do not `await`
+between a read and the write that depends on it, so changes are atomic.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from local.openai_emulator.errors import invalid
 
 Body = dict[str, Any]
 
-# Two emulators on one folder would end each other's work, hence the exclusive lock.
+# The exclusive lock keeps a second emulator off the same folder: each would fail the other's unfinished work.
 _PRAGMAS = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
@@ -28,9 +28,9 @@ COMMIT;
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of creation: finer than created_at, which counts seconds
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of creation; created_at has only whole seconds
     kind TEXT NOT NULL,
-    parent TEXT NOT NULL,  -- id of the object this one lives in, or ''
+    parent TEXT NOT NULL,  -- id of the object that contains this one, or ''
     id TEXT NOT NULL,
     body TEXT NOT NULL,
     UNIQUE (kind, parent, id)
@@ -51,7 +51,7 @@ _LAST = 2**62
 
 @dataclass(frozen=True, kw_only=True)
 class Paging:
-    """What a list request asks for."""
+    """The paging parameters of a list request."""
 
     limit: int
     order: str = "desc"  # by creation: "asc" or "desc"
@@ -68,23 +68,23 @@ class Page:
 
 class Store:
     def __init__(self, path: Path | None) -> None:
-        """Open or create the file for this process alone; None keeps all in memory.
+        """Open or create the file, for this process only; None keeps the data in memory.
 
         Raises:
-            RuntimeError: another emulator has it open.
+            RuntimeError: another emulator uses the file.
         """
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
         try:
             self._db.executescript(_PRAGMAS + _SCHEMA)
         except sqlite3.OperationalError as exc:
             self._db.close()
-            raise RuntimeError(f"{path} cannot be opened; does another emulator use it? ({exc})") from exc
+            raise RuntimeError(f"{path} cannot be opened; is another emulator using it? ({exc})") from exc
 
     def close(self) -> None:
         self._db.close()
 
     def put(self, kind: str, id: str, body: Mapping[str, Any], *, parent: str = "") -> None:
-        """Insert, or replace the body in its place."""
+        """Insert an object, or replace its body; a replaced object keeps its place in lists."""
         self._db.execute(
             "INSERT INTO objects (kind, parent, id, body) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (kind, parent, id) DO UPDATE SET body = excluded.body",
@@ -98,7 +98,7 @@ class Store:
         return None if row is None else json.loads(row[0])
 
     def delete(self, kind: str, id: str, *, parent: str = "") -> bool:
-        """True if it was there."""
+        """Delete an object; True if it existed."""
         done = self._db.execute("DELETE FROM objects WHERE kind = ? AND parent = ? AND id = ?", (kind, parent, id))
         return done.rowcount > 0
 
@@ -106,11 +106,11 @@ class Store:
         self._db.execute("DELETE FROM objects WHERE kind = ? AND parent = ?", (kind, parent))
 
     def parents(self, kind: str, id: str) -> list[str]:
-        """Where objects with this id live: the vector stores a file is in."""
+        """The parents of all objects with this id, such as the vector stores that hold a file."""
         return [row[0] for row in self._db.execute("SELECT parent FROM objects WHERE kind = ? AND id = ?", (kind, id))]
 
     def all(self, kind: str, *, parent: str | None = None, status: Sequence[str] = ()) -> list[Body]:
-        """Every object of a kind, oldest first."""
+        """The bodies of all objects of a kind, oldest first; optionally of one parent and of some statuses."""
         rows = self._db.execute(
             "SELECT body FROM objects WHERE kind = ?1 AND (?2 IS NULL OR parent = ?2)"
             " AND (?3 = '[]' OR json_extract(body, '$.status') IN (SELECT value FROM json_each(?3))) ORDER BY seq",
@@ -119,12 +119,12 @@ class Store:
         return [json.loads(row[0]) for row in rows]
 
     def count(self, kind: str, parent: str) -> int:
-        """How many children there are; quicker than `counts`."""
+        """The number of children; faster than `counts`."""
         row = self._db.execute("SELECT count(*) FROM objects WHERE kind = ? AND parent = ?", (kind, parent)).fetchone()
         return int(row[0])
 
     def counts(self, kind: str, parent: str) -> dict[str, int]:
-        """How many children stand in which status."""
+        """The number of children per status."""
         return dict(
             self._db.execute(
                 "SELECT json_extract(body, '$.status'), count(*) FROM objects WHERE kind = ? AND parent = ? GROUP BY 1",
@@ -133,7 +133,7 @@ class Store:
         )
 
     def total(self, kind: str, parent: str, field: str) -> int:
-        """The sum of a number over all children."""
+        """The sum of a numeric field over all children."""
         row = self._db.execute(
             "SELECT total(json_extract(body, '$.' || ?)) FROM objects WHERE kind = ? AND parent = ?",
             (field, kind, parent),
@@ -141,16 +141,18 @@ class Store:
         return int(row[0])
 
     def page(self, kind: str, paging: Paging, *, parent: str = "", where: tuple[str, str] | None = None) -> Page:
-        """One page of a list; `where` is a top-level field of the body and the value it must have.
+        """One page of a list.
+
+        `where`: a top-level field of the body and the value it must have.
 
         Raises:
-            ApiError: 400 when `after` or `before` names no object of this list.
+            ApiError: 400, `after` or `before` is not the id of an object in this list.
         """
         after = self._seq(kind, parent, "after", paging.after)
         before = self._seq(kind, parent, "before", paging.before)
         direction = 1 if paging.order == "asc" else -1
         low, high = (after, before) if direction == 1 else (before, after)
-        backwards = paging.before is not None and paging.after is None  # the page that ends just before the cursor
+        backwards = paging.before is not None and paging.after is None  # the page that ends directly before the cursor
         field, value = (f"$.{where[0]}", where[1]) if where else ("", "")
         rows = self._db.execute(
             _PAGE,

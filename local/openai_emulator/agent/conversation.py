@@ -1,4 +1,7 @@
-"""DOC."""
+"""A conversation as the agent loop and the models see it: its events, and the prompt for the next step.
+
+Events are messages and finished tool calls, in order. They do not depend on the API that the client uses.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,26 @@ from local.openai_emulator.search.passage import Passage
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """A message of the conversation. `citations` are those an earlier answer carried."""
+class Cite:
+    """A citation of a file, placed directly after character `position` of the text."""
 
-    role: str  # "user" or "assistant" (also "system"/"developer" where the caller sent one)
+    position: int
+    file_id: str
+    filename: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """A message of the conversation. `citations`: those of the answer, if the message is one."""
+
+    role: str  # "user" or "assistant"; "system" or "developer" if the caller sent such a message
     text: str
     citations: tuple[Cite, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Searched:
-    """A file search that was carried out."""
+    """A file search and its results."""
 
     queries: tuple[str, ...]
     passages: tuple[Passage, ...]
@@ -30,7 +42,7 @@ class Searched:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFile:
-    """A file that code left in its working folder `/mnt/data`."""
+    """A file that code wrote to its working folder `/mnt/data`."""
 
     file_id: str  # cfile_...
     filename: str  # "chart.png"
@@ -40,17 +52,17 @@ class OutputFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """Python that was run in the code interpreter. `failed` when it raised, timed out or broke a limit."""
+    """Python code that the code interpreter ran. `failed`: it raised an error, timed out or exceeded a limit."""
 
     code: str
-    logs: str  # stdout and stderr together, cut to a bound; a traceback when it failed
-    files: tuple[OutputFile, ...] = ()  # made or changed by this run
+    logs: str  # stdout and stderr together, shortened if too long; with the traceback if it failed
+    files: tuple[OutputFile, ...] = ()  # created or changed by this code
     failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Called:
-    """A function of the caller's; `output` is None until the caller has sent it."""
+    """A call of one of the caller's functions; `output` is None until the caller sends it."""
 
     call_id: str
     name: str
@@ -60,18 +72,20 @@ class Called:
 
 Event = Said | Searched | Ran | Called
 
+EVENTS: TypeAdapter[list[Event]] = TypeAdapter(list[Event])  # reads and writes events as JSON
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
-    """A file that stands ready in the code interpreter's folder."""
+    """An input file in the code interpreter's folder."""
 
-    filename: str  # as the code opens it: `/mnt/data/<filename>`
+    filename: str  # code opens it as `/mnt/data/<filename>`
     size_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Toolbox:
-    """The tools this response was created with."""
+    """The tools that the model may use."""
 
     file_search: bool = False
     code_interpreter: bool = False
@@ -81,24 +95,12 @@ class Toolbox:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """Everything a model is told for its next step."""
+    """The input of a model for its next step."""
 
-    model: str  # the name the caller asked for
+    model: str  # the name that the caller requested
     instructions: str
-    events: tuple[Event, ...]  # whole history of the thread, earlier responses included, oldest first
-    turn_starts_at: int  # index in `events` of this response's first new input; what follows was done by this response
+    events: tuple[Event, ...]  # the whole conversation with earlier responses, oldest first
+    turn_starts_at: int  # index in `events` of the first new input of this turn
     tools: Toolbox
     temperature: float | None = None
     max_output_tokens: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cite:
-    """A span of the answer rests on a file: `position` is the character in `Say.text` the citation stands behind."""
-
-    position: int
-    file_id: str
-    filename: str
-
-
-EVENTS: TypeAdapter[list[Event]] = TypeAdapter(list[Event])

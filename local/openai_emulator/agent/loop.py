@@ -1,7 +1,7 @@
-"""The one loop behind Responses (and Assistants): ask the model, carry out its step, tell it what came of it, again.
+"""The agent loop of Responses and Assistants: ask the model for a step, run the tool, add the result, repeat.
 
-It knows no wire shapes. The caller hands in the prompt and the tools, and hears what happens as `Progress`. To stop it,
-cancel the task that iterates: the code that is running is stopped with it.
+The loop does not depend on the API. The caller passes the prompt and the tools and receives `Progress` objects. To stop
+the loop, cancel the task that iterates over it; this also stops running code.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ MAX_STEPS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Begun:
-    """A tool is at work now. `usage`: of the turn so far."""
+class ToolStarted:
+    """A tool call starts. `usage`: of the turn so far."""
 
     move: Search | RunCode
     usage: Usage
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finished:
-    """The tool begun last has come to its end; `broken` when it could not do its work at all."""
+class ToolFinished:
+    """The tool call that started last has ended. `broken`: the tool itself failed."""
 
     event: Searched | Ran
     broken: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """The turn is over. `move` is None when the output limit was reached before an answer; `usage`: of the turn."""
+class TurnEnded:
+    """The turn has ended. `move` is None if the output limit was reached before an answer."""
 
     move: Say | CallFunctions | None
-    usage: Usage
+    usage: Usage  # of the whole turn
     cut_off: bool = False
 
 
-Progress = Begun | Finished | Ended
+Progress = ToolStarted | ToolFinished | TurnEnded
 
 
 async def run_turn(
@@ -54,10 +54,10 @@ async def run_turn(
     max_steps: int = MAX_STEPS,
     max_tool_calls: int | None = None,
 ) -> AsyncGenerator[Progress, None]:
-    """One turn of the conversation, up to the model's answer or its calls of the caller's functions.
+    """Run one turn: until the model answers or calls functions of the caller.
 
     Raises:
-        ModelError: the model could not answer, or came to no end within `max_steps`.
+        ModelError: the model failed, or did not answer within `max_steps` steps.
     """
     limit = prompt.max_output_tokens
     usage = Usage(input_tokens=0, output_tokens=0)
@@ -71,18 +71,18 @@ async def run_turn(
         move = step.move
         if isinstance(move, Say):
             answer = cut(grounded(move, prompt.events), left)
-            spoken = usage if left is None or left >= 0 else replace(usage, output_tokens=limit or 0)
-            yield Ended(move=answer, usage=spoken, cut_off=answer.cut_off)
+            counted = usage if left is None or left >= 0 else replace(usage, output_tokens=limit or 0)
+            yield TurnEnded(move=answer, usage=counted, cut_off=answer.cut_off)
             return
         if left is not None and left <= 0:
-            yield Ended(move=None, usage=replace(usage, output_tokens=limit or 0), cut_off=True)
+            yield TurnEnded(move=None, usage=replace(usage, output_tokens=limit or 0), cut_off=True)
             return
         if isinstance(move, CallFunctions):
-            yield Ended(move=move, usage=usage)
+            yield TurnEnded(move=move, usage=usage)
             return
         if not allowed(move, prompt.tools):
-            continue  # the service ignores a call of a tool that is not there, or one beyond max_tool_calls
-        yield Begun(move=move, usage=usage)
+            continue  # as the service does: ignore calls of tools not offered, or beyond max_tool_calls
+        yield ToolStarted(move=move, usage=usage)
         finished = await carry_out(move, tools)
         yield finished
         calls += 1
@@ -93,29 +93,29 @@ async def run_turn(
             tools=replace(prompt.tools, file_search=False, code_interpreter=False) if used_up else prompt.tools,
             max_output_tokens=left,
         )
-    raise ModelError("server_error", f"The model came to no answer within {max_steps} steps.")
+    raise ModelError("server_error", f"The model did not answer within {max_steps} steps.")
 
 
 def allowed(move: Search | RunCode, tools: Toolbox) -> bool:
     return tools.file_search if isinstance(move, Search) else tools.code_interpreter
 
 
-async def carry_out(move: Search | RunCode, tools: Tools) -> Finished:
+async def carry_out(move: Search | RunCode, tools: Tools) -> ToolFinished:
     try:
         if isinstance(move, Search):
-            return Finished(event=await tools.search(move.queries))
-        return Finished(event=await tools.run(move.code))
+            return ToolFinished(event=await tools.search(move.queries))
+        return ToolFinished(event=await tools.run(move.code))
     except ToolBroken as exc:
         if isinstance(move, Search):
-            return Finished(event=Searched(queries=move.queries, passages=()), broken=True)
-        return Finished(event=Ran(code=move.code, logs=str(exc), failed=True), broken=True)
+            return ToolFinished(event=Searched(queries=move.queries, passages=()), broken=True)
+        return ToolFinished(event=Ran(code=move.code, logs=str(exc), failed=True), broken=True)
 
 
-# ---- what an answer may point at ---------------------------------------------------------------------------------
+# ---- citations and files of an answer ----------------------------------------------------------------------------
 
 
 def grounded(say: Say, events: Sequence[Event]) -> Say:
-    """The answer without what it rests on by name only: citations and files that no tool has given."""
+    """Drop citations and files that no tool returned."""
     sources = cited_files(events)
     made = {file.file_id: file for event in events if isinstance(event, Ran) for file in event.files}
     return replace(
@@ -130,7 +130,7 @@ def grounded(say: Say, events: Sequence[Event]) -> Say:
 
 
 def cited_files(events: Iterable[Event]) -> dict[str, str]:
-    """File id -> name of all that file search returned in this conversation, or that an earlier answer cites."""
+    """File id -> name of all files that file search returned or an earlier answer cites."""
     files = {}
     for event in events:
         if isinstance(event, Searched):
@@ -157,19 +157,19 @@ def add(one: Usage, other: Usage) -> Usage:
 
 
 def count(prompt: Prompt, step: Step) -> Usage:
-    """Tokens of one step, for a model that does not count itself. Takes milliseconds of CPU for long histories."""
+    """Count the tokens of one step, for a model that reports no usage. Takes milliseconds of CPU for long prompts."""
     from local.openai_emulator.search import tokens
 
-    told = [prompt.instructions, *(json.dumps(tool) for tool in prompt.tools.functions)]
-    told += [text for event in prompt.events for text in event_texts(event)]
+    read = [prompt.instructions, *(json.dumps(tool) for tool in prompt.tools.functions)]
+    read += [text for event in prompt.events for text in event_texts(event)]
     return Usage(
-        input_tokens=sum(tokens.count(text) for text in told),
+        input_tokens=sum(tokens.count(text) for text in read),
         output_tokens=sum(tokens.count(text) for text in move_texts(step.move)),
     )
 
 
 def event_texts(event: Event) -> list[str]:
-    """What a model reads of an event."""
+    """The texts of an event that the model reads."""
     if isinstance(event, Said):
         return [event.text]
     if isinstance(event, Searched):
@@ -180,7 +180,7 @@ def event_texts(event: Event) -> list[str]:
 
 
 def move_texts(move: Search | RunCode | CallFunctions | Say) -> list[str]:
-    """What a model wrote for a move."""
+    """The texts that the model wrote for a move."""
     if isinstance(move, Say):
         return [move.text]
     if isinstance(move, Search):
@@ -191,13 +191,16 @@ def move_texts(move: Search | RunCode | CallFunctions | Say) -> list[str]:
 
 
 def cut(say: Say, left: int | None) -> Say:
-    """The answer within its limit: `left` is how many output tokens remain after it, below zero when it is too long."""
+    """Cut an answer that exceeds the output limit.
+
+    `left`: output tokens that remain after the answer; negative if it is too long, None without a limit.
+    """
     if left is None or left >= 0:
         return say
     from local.openai_emulator.search import tokens
 
     written = tokens.encode(say.text)
-    text = tokens.decode(written[: max(len(written) + left, 0)]).rstrip("\ufffd")  # a character cut in half
+    text = tokens.decode(written[: max(len(written) + left, 0)]).rstrip("\ufffd")  # half a character
     return replace(
         say,
         text=text,

@@ -1,8 +1,8 @@
-"""What a model sees and what it may do next: the contract between the agent loop and every model.
+"""The interface between the agent loop and a model.
 
-The loop (`agent.py`) asks `Model.step` again and again. The model answers with one `Step`: search the files, run
-Python, hand calls to the caller's own functions, or say the answer. The loop carries the step out, appends what
-came of it to the conversation and asks again, until the model says something or hands over function calls.
+The loop (`loop.py`) calls `Model.step` repeatedly. The model returns one `Step`: search files, run Python, call
+functions of the caller, or answer. The loop runs the tool, appends the result to the conversation and calls `step`
+again, until the model answers or calls functions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from local.openai_emulator.agent.conversation import Called, Cite, OutputFile, Prompt
 
-# ---- what the model does next ------------------------------------------------------------------------------------
+# ---- moves -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,12 @@ class RunCode:
 
 @dataclass(frozen=True, kw_only=True)
 class CallFunctions:
-    calls: tuple[Called, ...]  # output None
+    calls: tuple[Called, ...]  # their `output` is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Show:
-    """`text[start:end]` names a file the code made, such as a chart (wire: `container_file_citation`)."""
+    """`text[start:end]` names a file that code created, such as a chart (wire: `container_file_citation`)."""
 
     start: int
     end: int
@@ -45,12 +45,12 @@ class Say:
     text: str
     citations: tuple[Cite, ...] = ()
     shows: tuple[Show, ...] = ()
-    cut_off: bool = False  # the model hit its output limit: the response becomes `incomplete`
+    cut_off: bool = False  # the output limit was reached: the response becomes `incomplete`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Tokens as the model counted them; the loop counts for a model that does not."""
+    """Token usage as reported by the model; the loop counts tokens if the model reports none."""
 
     input_tokens: int
     output_tokens: int
@@ -60,14 +60,14 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """The model's next move, and what it cost."""
+    """The model's next move and its token usage."""
 
     move: Search | RunCode | CallFunctions | Say
     usage: Usage | None = None
 
 
 class ModelError(Exception):
-    """The model could not answer. `code` is a `ResponseError.code`: server_error, rate_limit_exceeded, ..."""
+    """The model failed. `code`: a `ResponseError.code` such as server_error or rate_limit_exceeded."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -76,15 +76,15 @@ class ModelError(Exception):
 
 
 class Model(Protocol):
-    """One model. Stateless: all it knows is in the prompt."""
+    """A model. It is stateless: its only input is the prompt."""
 
-    name: str  # "builtin" or the name of the model behind the endpoint
-    about: Mapping[str, str]  # goes into the response's metadata, e.g. {"answered_by": "builtin offline model ..."}
+    name: str  # "builtin", or the name of the model at the endpoint
+    about: Mapping[str, str]  # added to the response's metadata, such as {"answered_by": "builtin offline model ..."}
 
     async def step(self, prompt: Prompt) -> Step:
         """Decide what to do next.
 
         Raises:
-            ModelError: it could not; the response becomes `failed`.
+            ModelError: the model failed; the response becomes `failed`.
         """
         ...

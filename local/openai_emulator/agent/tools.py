@@ -1,4 +1,4 @@
-"""DOC."""
+"""The tools that the agent loop calls: file search and code interpreter."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from local.openai_emulator.agent.conversation import Ran, Searched
 
 
 class ToolBroken(Exception):
-    """A tool could not do its work. str() is told to the model."""
+    """A tool failed. `str()` is passed on to the model."""
 
 
 class Tools(Protocol):
-    """What carries out the model's steps."""
+    """Runs the tool calls of a model."""
 
     async def search(self, queries: Sequence[str]) -> Searched:
         """Raises ToolBroken."""

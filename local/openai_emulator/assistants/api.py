@@ -1,4 +1,4 @@
-"""The Assistants API, put together: assistants, threads, messages, runs and their steps."""
+"""Builds the Assistants API: assistants, threads, messages, runs and run steps."""
 
 from __future__ import annotations
 
@@ -67,5 +67,5 @@ class AssistantsApi:
         )
 
     def routes(self) -> list[BaseRoute]:
-        # `/threads/runs` stands before `/threads/{thread_id}`
+        # `/threads/runs` must come before `/threads/{thread_id}`
         return [*self._assistants.routes(), *self._runs.routes(), *self._threads.routes()]

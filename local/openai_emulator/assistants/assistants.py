@@ -26,51 +26,51 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "
 ResponseFormat = Literal["auto"] | dict[str, Any]
 
 
-class CodeInterpreterTool(wire.Body):
+class CodeInterpreterParam(wire.RequestBody):
     type: Literal["code_interpreter"]
 
 
-class RankingOptions(wire.Body):
+class FileSearchRanking(wire.RequestBody):
     score_threshold: Annotated[float, Field(ge=0, le=1)]
-    ranker: Literal["auto", "default_2024_08_21"] = "auto"  # there is one ranking here, whatever is named
+    ranker: Literal["auto", "default_2024_08_21"] = "auto"  # no effect: there is one ranking
 
 
-class FileSearchOptions(wire.Body):
+class FileSearchOptions(wire.RequestBody):
     max_num_results: Annotated[int, Field(ge=1, le=50)] = 20
-    ranking_options: RankingOptions | None = None
+    ranking_options: FileSearchRanking | None = None
 
 
-class FileSearchTool(wire.Body):
+class FileSearchParam(wire.RequestBody):
     type: Literal["file_search"]
     file_search: FileSearchOptions | None = None
 
 
-class FunctionDefinition(wire.Body):
+class FunctionDefinition(wire.RequestBody):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class FunctionTool(wire.Body):
+class FunctionParam(wire.RequestBody):
     type: Literal["function"]
     function: FunctionDefinition
 
 
-Tool = Annotated[CodeInterpreterTool | FileSearchTool | FunctionTool, Field(discriminator="type")]
-Tools = Annotated[tuple[Tool, ...], Field(max_length=128)]
+ToolParam = Annotated[CodeInterpreterParam | FileSearchParam | FunctionParam, Field(discriminator="type")]
+ToolParams = Annotated[tuple[ToolParam, ...], Field(max_length=128)]
 
 
-class _Settings(wire.Body):
+class _Settings(wire.RequestBody):
     name: Annotated[str, Field(max_length=256)] | None = None
     description: Annotated[str, Field(max_length=512)] | None = None
     instructions: Annotated[str, Field(max_length=256_000)] | None = None
-    tools: Tools = ()
+    tools: ToolParams = ()
     metadata: wire.Metadata | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
     response_format: ResponseFormat | None = None
-    reasoning_effort: ReasoningEffort | None = None  # taken, without an effect
+    reasoning_effort: ReasoningEffort | None = None  # accepted without an effect
 
 
 class CreateAssistant(_Settings):
@@ -109,7 +109,7 @@ class Assistants:
         return body
 
     def _put(self, fields: Mapping[str, Any], made: list[str]) -> Assistant:
-        """`made`: the vector stores that go with the assistant."""
+        """`made`: the vector stores that are deleted with the assistant."""
         assistant = Assistant.model_validate(fields)
         self._store.put(KIND, assistant.id, {"assistant": wire.dump(assistant), "made": made})
         return assistant
@@ -166,7 +166,7 @@ def _read(body: Body) -> Assistant:
 
 
 def _changes(asked: ModifyAssistant, resources: Resources) -> dict[str, Any]:
-    """The fields a request changes; null puts a default back."""
+    """The fields that a request changes; null resets a field to its default."""
     fields: dict[str, Any] = {
         "name": asked.name,
         "description": asked.description,
@@ -184,17 +184,17 @@ def _changes(asked: ModifyAssistant, resources: Resources) -> dict[str, Any]:
 
 
 def changed_resources(before: Resources, asked: ModifyResources | None) -> Resources:
-    """Each tool that is named gets new resources; null takes all away."""
+    """Replace the resources of each tool that the request names; null removes all."""
     return {**before, **asked.model_dump(mode="json", exclude_none=True)} if asked else {}
 
 
-def dump_tools(tools: Tools) -> list[dict[str, Any]]:
-    """As they were given: without defaults, and without the nulls that only say so."""
+def dump_tools(tools: ToolParams) -> list[dict[str, Any]]:
+    """The tools as the client sent them: without defaults, and without nulls, which mean the default."""
     return [_without_nulls(tool.model_dump(mode="json", exclude_unset=True), depth=2) for tool in tools]
 
 
 def _without_nulls(given: dict[str, Any], *, depth: int) -> dict[str, Any]:
-    """Not deeper than the tool's own options: in a function's schema null has a meaning."""
+    """Only down to `depth`, the tool's own options: in the JSON schema of a function, null has a meaning."""
     return {
         name: _without_nulls(value, depth=depth - 1) if isinstance(value, dict) and depth > 1 else value
         for name, value in given.items()
@@ -203,6 +203,6 @@ def _without_nulls(given: dict[str, Any], *, depth: int) -> dict[str, Any]:
 
 
 def check_format(asked: ResponseFormat | None) -> None:
-    """Raises ApiError 501 for JSON."""
+    """Raises ApiError 501 for any format but text."""
     if isinstance(asked, dict) and asked.get("type") != "text":
         raise not_implemented(f"response_format '{asked.get('type')}'", param="response_format")

@@ -1,6 +1,6 @@
-"""An answer as the content of an Assistants message: images first, then the text with its annotations.
+"""Converts an answer to the content of an Assistants message: images first, then the text with its annotations.
 
-Here the text itself carries a mark for each citation, which the annotation spans.
+In this API the text contains a marker such as `【4:0†source】` for each citation; the annotation spans the marker.
 Source: https://learn.microsoft.com/azure/ai-services/openai/assistants-reference-messages
 """
 
@@ -17,40 +17,42 @@ def content(say: Say, events: Sequence[Event], *, done: Sequence[Event]) -> list
     """The content blocks of an answer.
 
     Args:
-        say: Rests only on what is in `events`.
+        say: Its citations and files occur in `events`.
         events: The whole conversation.
-        done: What the run itself did: its images are shown.
+        done: The events of this run; its images are included.
     """
     images = [{"type": "image_file", "image_file": {"file_id": file.file_id}} for file in images_of(done)]
     return [*images, {"type": "text", "text": annotated(say, events)}]
 
 
 def images_of(done: Sequence[Event]) -> list[OutputFile]:
-    """Each image that was made, as it was at last."""
+    """The images that code created, each in its last version."""
     made = {file.filename: file for event in done if isinstance(event, Ran) for file in event.files if file.is_image}
     return list(made.values())
 
 
 def annotated(say: Say, events: Sequence[Event]) -> dict[str, Any]:
-    """`{"value", "annotations"}`, annotations in the order of the text."""
+    """`{"value", "annotations"}`, annotations in text order."""
     places = sources(events)
-    inserts = sorted(((_beside(cite.position, say.shows), cite) for cite in say.citations), key=lambda one: one[0])
+    inserts = sorted(
+        ((_marker_position(cite.position, say.shows), cite) for cite in say.citations), key=lambda one: one[0]
+    )
     annotations = [_file_path(show, say.text, inserts, places) for show in say.shows]
     value, copied = "", 0
     for position, cite in inserts:
         value += say.text[copied:position]
         copied = position
-        mark = mark_of(cite, places)
+        marker = marker_of(cite, places)
         annotations.append(
             {
                 "type": "file_citation",
-                "text": mark,
+                "text": marker,
                 "start_index": len(value),
-                "end_index": len(value) + len(mark),
+                "end_index": len(value) + len(marker),
                 "file_citation": {"file_id": cite.file_id},
             }
         )
-        value += mark
+        value += marker
     return {
         "value": value + say.text[copied:],
         "annotations": sorted(annotations, key=lambda note: int(note["start_index"])),
@@ -58,7 +60,7 @@ def annotated(say: Say, events: Sequence[Event]) -> dict[str, Any]:
 
 
 def sources(events: Sequence[Event]) -> dict[str, tuple[int, int]]:
-    """File id -> (event, rank) of where the conversation last found it."""
+    """File id -> (event number, rank) of the last search result for the file."""
     places: dict[str, tuple[int, int]] = {}
     for number, event in enumerate(events):
         if isinstance(event, Searched):
@@ -70,20 +72,20 @@ def sources(events: Sequence[Event]) -> dict[str, tuple[int, int]]:
     return places
 
 
-def mark_of(cite: Cite, places: dict[str, tuple[int, int]]) -> str:
+def marker_of(cite: Cite, places: dict[str, tuple[int, int]]) -> str:
     event, rank = places.get(cite.file_id, (0, 0))
     return f"【{event}:{rank}†source】"
 
 
-def _beside(position: int, shows: Sequence[Show]) -> int:
-    """A mark never breaks the path of a file: it goes behind it."""
+def _marker_position(position: int, shows: Sequence[Show]) -> int:
+    """Move a marker that would split a file path to the end of the path."""
     return next((show.end for show in shows if show.start < position < show.end), position)
 
 
 def _file_path(
     show: Show, text: str, inserts: Sequence[tuple[int, Cite]], places: dict[str, tuple[int, int]]
 ) -> dict[str, Any]:
-    shift = sum(len(mark_of(cite, places)) for position, cite in inserts if position <= show.start)
+    shift = sum(len(marker_of(cite, places)) for position, cite in inserts if position <= show.start)
     return {
         "type": "file_path",
         "text": text[show.start : show.end],

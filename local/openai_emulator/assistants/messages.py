@@ -1,4 +1,4 @@
-"""The messages of threads, and with each what the model shall know of it: the history of a thread."""
+"""The messages of threads. Each is stored with its events, which together are the thread's history for the model."""
 
 from __future__ import annotations
 
@@ -18,23 +18,27 @@ from local.openai_emulator.store import Body, Page, Paging, Store
 KIND = "message"
 
 
-class AttachmentTool(wire.Body):
+class AttachmentTool(wire.RequestBody):
     type: Literal["code_interpreter", "file_search"]
 
 
-class AskedAttachment(wire.Body):
+class AskedAttachment(wire.RequestBody):
     file_id: str
     tools: tuple[AttachmentTool, ...] = ()
 
 
-class CreateMessage(wire.Body):
+class CreateMessage(wire.RequestBody):
     role: Literal["user", "assistant"]
     content: str | list[dict[str, Any]]
     attachments: tuple[AskedAttachment, ...] | None = None
     metadata: wire.Metadata | None = None
 
     def texts(self) -> list[str]:
-        """Raises ApiError: no text, or 501 for images."""
+        """The text parts.
+
+        Raises:
+            ApiError: 400 if there is no text, 501 for images.
+        """
         parts = [{"type": "text", "text": self.content}] if isinstance(self.content, str) else self.content
         for number, part in enumerate(parts):
             if part.get("type") in ("image_file", "image_url"):
@@ -58,20 +62,20 @@ class Messages:
 
     def get(self, thread_id: str, message_id: str) -> Message:
         """Raises ApiError 404."""
-        return read(self._body(thread_id, message_id))
+        return read_message(self._body(thread_id, message_id))
 
     def page(self, thread_id: str, paging: Paging, *, run_id: str | None) -> Page:
         return self._store.page(KIND, paging, parent=thread_id, where=("run_id", run_id) if run_id else None)
 
     def check(self, asked: Sequence[CreateMessage], *, before: Resources) -> None:
-        """Raises ApiError: one of these messages cannot be added to a thread that has the resources `before`."""
+        """Raises ApiError: one of these messages cannot be added to a thread with the tool resources `before`."""
         for message in asked:
             message.texts()
         attached = [one for message in asked for one in message.attached()]
         self._threads.check_attachments(attached, before=before)
 
     def add(self, thread_id: str, asked: CreateMessage) -> Message:
-        """It has been checked."""
+        """Add a message, which the caller has checked."""
         texts = asked.texts()
         attachments = asked.attached()
         self._threads.attach(thread_id, attachments)
@@ -81,7 +85,7 @@ class Messages:
         return self._put(message, [Said(role=asked.role, text="\n".join(texts))], new=True)
 
     def say(self, run: Run, content: Sequence[dict[str, Any]], events: Sequence[Event], *, cut_off: bool) -> Message:
-        """The answer of a run; `events` is all the run did, its words last."""
+        """Add the answer of a run; `events`: all events of the run, the answer last."""
         message = self._message(run.thread_id, "assistant", content, attachments=[])
         message.assistant_id = run.assistant_id
         message.run_id = run.id
@@ -97,10 +101,10 @@ class Messages:
         body = self._body(thread_id, message_id)
         body["message"]["metadata"] = metadata
         self._store.put(KIND, message_id, body, parent=thread_id)
-        return read(body)
+        return read_message(body)
 
     def delete(self, thread_id: str, message_id: str) -> None:
-        """No later run hears of it, nor of what was done for it."""
+        """Delete a message with its events; later runs do not see them."""
         self._store.delete(KIND, message_id, parent=thread_id)
 
     def delete_all(self, thread_id: str) -> None:
@@ -109,12 +113,12 @@ class Messages:
     # ---- the history -------------------------------------------------------------------------------------------
 
     def history(self, thread_id: str) -> list[tuple[str, list[Event]]]:
-        """(message id, what to know of it), oldest first."""
+        """The (message id, events) of all messages, oldest first."""
         bodies = self._store.all(KIND, parent=thread_id)
         return [(body["message"]["id"], EVENTS.validate_python(body["events"])) for body in bodies]
 
     def take_new(self, thread_id: str) -> str | None:
-        """The first message that no run was started on yet; all are taken now."""
+        """The id of the first message that no run has processed yet; marks all messages as processed."""
         new = [body for body in self._store.all(KIND, parent=thread_id) if body["new"]]
         for body in new:
             self._store.put(KIND, body["message"]["id"], {**body, "new": False}, parent=thread_id)
@@ -161,5 +165,5 @@ class Messages:
         return message
 
 
-def read(body: Body) -> Message:
+def read_message(body: Body) -> Message:
     return Message.model_validate(body["message"])

@@ -1,4 +1,4 @@
-"""What assistants and threads give their tools: files for the code interpreter, a vector store for file search."""
+"""`tool_resources` of assistants and threads: files for the code interpreter, a vector store for file search."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from local.openai_emulator.errors import ApiError, invalid
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 from local.openai_emulator.vector_stores.files import ChunkingStrategy, VectorStoreFiles
-from local.openai_emulator.vector_stores.stores import CreateVectorStore, ExpiresAfter, VectorStores
+from local.openai_emulator.vector_stores.stores import CreateVectorStore, StoreExpiry, VectorStores
 
 MOST_CODE_FILES = 20
-THREAD_STORE_DAYS = 7  # stores made for a thread go that long after their last use, as in the service
+THREAD_STORE_DAYS = 7  # as in the service: idle days after which a store created for a thread expires
 Resources = dict[str, Any]  # wire: `tool_resources`
 
 
-class CodeFiles(wire.Body):
+class CodeFiles(wire.RequestBody):
     file_ids: Annotated[tuple[str, ...], Field(max_length=MOST_CODE_FILES)] = ()
 
 
-class Searchable(wire.Body):
+class Searchable(wire.RequestBody):
     vector_store_ids: Annotated[tuple[str, ...], Field(max_length=1)] = ()
 
 
-class NewStore(wire.Body):
+class NewStore(wire.RequestBody):
     file_ids: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()
     chunking_strategy: ChunkingStrategy | None = None
     metadata: wire.Metadata | None = None
@@ -36,18 +36,18 @@ class SearchableOrNew(Searchable):
     vector_stores: Annotated[tuple[NewStore, ...], Field(max_length=1)] = ()
 
 
-class ModifyResources(wire.Body):
+class ModifyResources(wire.RequestBody):
     code_interpreter: CodeFiles | None = None
     file_search: Searchable | None = None
 
 
-class CreateResources(wire.Body):
+class CreateResources(wire.RequestBody):
     code_interpreter: CodeFiles | None = None
     file_search: SearchableOrNew | None = None
 
 
 class ToolResources:
-    """Checks and makes `tool_resources`."""
+    """Checks `tool_resources` of requests and creates the vector stores they ask for."""
 
     def __init__(self, *, files: Files, stores: VectorStores, store_files: VectorStoreFiles) -> None:
         self._files = files
@@ -55,7 +55,7 @@ class ToolResources:
         self._store_files = store_files
 
     def check(self, asked: CreateResources | ModifyResources | None) -> None:
-        """Raises ApiError: a file or store that is not there, or a second store."""
+        """Raises ApiError: a file or store does not exist, or there is more than one store."""
         if asked is None:
             return
         if asked.code_interpreter:
@@ -74,9 +74,9 @@ class ToolResources:
             self._files.get(file_id)
 
     def make(self, asked: CreateResources | ModifyResources | None, *, days: int | None) -> tuple[Resources, list[str]]:
-        """The resources on the wire, and the stores that were made for them; `check` has been called.
+        """The resources as returned by the API, and the ids of the stores created for them; call `check` first.
 
-        `days` until a store that is made here expires, or None.
+        `days`: idle days after which a created store expires; None for never.
         """
         resources: Resources = {}
         made: list[str] = []
@@ -93,13 +93,13 @@ class ToolResources:
                 file_ids=new.file_ids,
                 chunking_strategy=new.chunking_strategy,
                 metadata=new.metadata,
-                expires_after=ExpiresAfter(anchor="last_active_at", days=days) if days else None,
+                expires_after=StoreExpiry(anchor="last_active_at", days=days) if days else None,
             )
         )
         return store.id
 
     def add_searchable(self, resources: Resources, file_id: str) -> list[str]:
-        """Put a file into the store of a thread's `resources`, made now if there is none; returns what was made."""
+        """Add a file to the vector store in a thread's `resources`; returns the ids of created stores."""
         made: list[str] = []
         store_id = next(iter(store_ids(resources)), None)
         if store_id is None or not self._is_searchable(store_id):
@@ -117,7 +117,7 @@ class ToolResources:
         return True
 
     async def drop_stores(self, made: Iterable[str]) -> None:
-        """Delete stores that were made for an assistant or a thread that goes."""
+        """Delete the stores created for an assistant or thread that is deleted."""
         for store_id in made:
             await self._stores.delete(store_id)
 

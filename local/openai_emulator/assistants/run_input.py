@@ -1,4 +1,4 @@
-"""What a `POST /threads/{id}/runs` asks for, and the run it makes.
+"""The request bodies that create a run, and the run object made from them.
 
 Source: https://learn.microsoft.com/azure/ai-services/openai/assistants-reference-runs
 """
@@ -16,7 +16,7 @@ from local.openai_emulator.assistants.assistants import (
     ReasoningEffort,
     ResponseFormat,
     Temperature,
-    Tools,
+    ToolParams,
     TopP,
     check_format,
     dump_tools,
@@ -27,28 +27,28 @@ from local.openai_emulator.errors import not_implemented
 from local.openai_emulator.http import wire
 from local.openai_emulator.tools.prompt import with_about
 
-LIVES_S = 600  # a run that has not ended by then expires, also while it waits for tool outputs
+LIVES_S = 600  # an unfinished run expires after this time, also in `requires_action`
 
 
-class TruncationStrategy(wire.Body):
+class TruncationStrategy(wire.RequestBody):
     type: Literal["auto", "last_messages"]
     last_messages: Annotated[int, Field(ge=1)] | None = None
 
 
-class FunctionChoice(wire.Body):
+class FunctionChoice(wire.RequestBody):
     name: str
 
 
-class ToolChoice(wire.Body):
+class ToolChoice(wire.RequestBody):
     type: Literal["function", "code_interpreter", "file_search"]
     function: FunctionChoice | None = None
 
 
-class _AskedRun(wire.Body):
+class _AskedRun(wire.RequestBody):
     assistant_id: str
     model: Annotated[str, Field(min_length=1)] | None = None
     instructions: Annotated[str, Field(max_length=256_000)] | None = None
-    tools: Tools | None = None
+    tools: ToolParams | None = None
     metadata: wire.Metadata | None = None
     temperature: Temperature | None = None
     max_prompt_tokens: Annotated[int, Field(ge=256)] | None = None
@@ -58,12 +58,12 @@ class _AskedRun(wire.Body):
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
     stream: bool | None = None
-    # taken, without an effect
+    # accepted without an effect
     top_p: TopP | None = None
     reasoning_effort: ReasoningEffort | None = None
 
     def check(self) -> None:
-        """Raises ApiError 501 for what this emulator does not do."""
+        """Raises ApiError 501 for what this emulator does not implement."""
         refuse_stream(self.stream)
         check_format(self.response_format)
 
@@ -73,7 +73,7 @@ class CreateRun(_AskedRun):
     additional_messages: tuple[CreateMessage, ...] | None = None
 
 
-class CreateThread(wire.Body):
+class CreateThread(wire.RequestBody):
     messages: tuple[CreateMessage, ...] | None = None
     metadata: wire.Metadata | None = None
     tool_resources: CreateResources | None = None
@@ -84,12 +84,12 @@ class CreateThreadAndRun(_AskedRun):
     tool_resources: ModifyResources | None = None  # instead of the assistant's
 
 
-class ToolOutput(wire.Body):
+class ToolOutput(wire.RequestBody):
     tool_call_id: str
     output: str = ""
 
 
-class SubmitToolOutputs(wire.Body):
+class SubmitToolOutputs(wire.RequestBody):
     tool_outputs: tuple[ToolOutput, ...]
     stream: bool | None = None
 
@@ -100,7 +100,7 @@ def refuse_stream(stream: bool | None) -> None:
 
 
 def new_run(asked: CreateRun | CreateThreadAndRun, assistant: Assistant, *, about: Mapping[str, str], now: int) -> Run:
-    """The run before anything was done, its thread not named yet."""
+    """The new run object; the caller sets `thread_id`."""
     given = wire.dump(assistant)
     more = asked.additional_instructions if isinstance(asked, CreateRun) else None
     instructions = (given["instructions"] if asked.instructions is None else asked.instructions) or ""

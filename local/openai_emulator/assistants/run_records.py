@@ -1,4 +1,4 @@
-"""Runs as they stand in the store: what is on the wire, what the run has done so far, and what it has cost."""
+"""Stored run records: the run object of the API, the events of the run so far, and its token usage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class RunRecords:
         self._clock = clock
 
     def new(self, run: Run, *, resources: Resources, turn_message_id: str | None) -> None:
-        """`resources`: the assistant's; `turn_message_id`: the first message the run is to answer."""
+        """Create a record.
+
+        `resources`: the assistant's; `turn_message_id`: the first message that the run answers.
+        """
         body: Body = {
             "status": run.status,
             "run": wire.dump(run),
@@ -46,13 +49,13 @@ class RunRecords:
 
     def get(self, thread_id: str, run_id: str) -> Run:
         """Raises ApiError 404."""
-        return read(self.body(thread_id, run_id))
+        return read_run(self.body(thread_id, run_id))
 
     def page(self, thread_id: str, paging: Paging) -> Page:
         return self._store.page(KIND, paging, parent=thread_id)
 
     def all(self, thread_id: str | None = None, *, status: Sequence[str] = ()) -> list[Run]:
-        return [read(body) for body in self._store.all(KIND, parent=thread_id, status=status)]
+        return [read_run(body) for body in self._store.all(KIND, parent=thread_id, status=status)]
 
     def delete_all(self, thread_id: str) -> None:
         self._store.delete_children(KIND, thread_id)
@@ -60,7 +63,7 @@ class RunRecords:
     # ---- changes -----------------------------------------------------------------------------------------------
 
     def change(self, run: Run, **fields: Any) -> Run:
-        """Change what is on the wire; nothing happens to a run that was deleted meanwhile."""
+        """Change fields of the run object; does nothing if the run was deleted meanwhile."""
         body = self._store.get(KIND, run.id, parent=run.thread_id)
         if body is None:
             return run
@@ -69,7 +72,7 @@ class RunRecords:
         return changed
 
     def end(self, run: Run, status: str, **fields: Any) -> Run:
-        """The terminal status, with its time and what the run has cost."""
+        """Set the terminal status, with its time and the usage."""
         if ended_at := _ENDED_AT.get(status):
             fields[ended_at] = int(self._clock())
         if status != "expired":
@@ -82,7 +85,7 @@ class RunRecords:
 
     def set_events(self, run: Run, events: Sequence[Event]) -> None:
         body = self.body(run.thread_id, run.id)
-        self._put(read(body), {**body, "events": EVENTS.dump_python(list(events), mode="json")})
+        self._put(read_run(body), {**body, "events": EVENTS.dump_python(list(events), mode="json")})
 
     def usage(self, run: Run) -> Usage:
         return Usage(**self.body(run.thread_id, run.id)["usage"])
@@ -90,11 +93,11 @@ class RunRecords:
     def set_usage(self, run: Run, usage: Usage) -> None:
         body = self.body(run.thread_id, run.id)
         spent = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-        self._put(read(body), {**body, "usage": spent})
+        self._put(read_run(body), {**body, "usage": spent})
 
     def _put(self, run: Run, body: Body) -> None:
         self._store.put(KIND, run.id, {**body, "status": run.status, "run": wire.dump(run)}, parent=run.thread_id)
 
 
-def read(body: Body) -> Run:
+def read_run(body: Body) -> Run:
     return Run.model_validate(body["run"])

@@ -1,4 +1,4 @@
-"""The HTTP side of `runs.py` and `run_steps.py`: `/threads/runs` and `/threads/{id}/runs`."""
+"""The HTTP routes of runs and run steps: `/threads/runs` and `/threads/{id}/runs`."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from local.openai_emulator.assistants.threads import Threads
 from local.openai_emulator.errors import invalid
 from local.openai_emulator.http import wire
 
-_POLL_AFTER_MS = 200  # what the SDK's poll helpers wait between two looks
+_POLL_AFTER_MS = 200  # the SDK's poll helpers wait this long between two requests
 
 
-class ModifyRun(wire.Body):
+class ModifyRun(wire.RequestBody):
     metadata: wire.Metadata | None = None
 
 
@@ -106,12 +106,12 @@ class RunRoutes:
     async def _list(self, request: Request) -> wire.ListPage:
         thread = self._threads.get(request.path_params["thread_id"])
         await self._runs.expire(thread.id)
-        return wire.listed(self._runs.records.page(thread.id, wire.paging(request)), run_records.read)
+        return wire.listed(self._runs.records.page(thread.id, wire.paging(request)), run_records.read_run)
 
     async def _retrieve(self, request: Request) -> JSONResponse:
         run = await self._run(request)
-        moving = run.status in ("queued", "in_progress", "cancelling")
-        headers = {"openai-poll-after-ms": str(_POLL_AFTER_MS)} if moving else None
+        unfinished = run.status in ("queued", "in_progress", "cancelling")
+        headers = {"openai-poll-after-ms": str(_POLL_AFTER_MS)} if unfinished else None
         return JSONResponse(wire.dump(run), headers=headers)
 
     async def _modify(self, request: Request) -> Run:
@@ -130,7 +130,7 @@ class RunRoutes:
         return self._runs.submit(await self._run(request), asked.tool_outputs)
 
     async def _run(self, request: Request) -> Run:
-        """As it stands now; one that is overdue has expired."""
+        """The run of the path; a run past its `expires_at` is expired first."""
         thread = self._threads.get(request.path_params["thread_id"])
         await self._runs.expire(thread.id)
         return self._runs.records.get(thread.id, request.path_params["run_id"])
@@ -141,7 +141,7 @@ class RunRoutes:
         run = await self._run(request)
         include = _include(request)
         page = self._runs.steps.page(run.id, wire.paging(request))
-        return wire.listed(page, lambda body: run_steps.read(body, include))
+        return wire.listed(page, lambda body: run_steps.read_step(body, include))
 
     async def _retrieve_step(self, request: Request) -> RunStep:
         run = await self._run(request)

@@ -1,4 +1,4 @@
-"""The steps of runs: what a run did, one tool call or message each; functions called together are one step."""
+"""Run steps: one per tool call or message; functions that are called together are one step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import RunStep
 
 from local.openai_emulator.agent.conversation import Called, Ran, Searched
-from local.openai_emulator.agent.loop import Finished
+from local.openai_emulator.agent.loop import ToolFinished
 from local.openai_emulator.agent.model import RunCode, Search, Usage
 from local.openai_emulator.errors import not_found
 from local.openai_emulator.http import wire
@@ -17,7 +17,7 @@ from local.openai_emulator.store import Body, Page, Paging, Store
 from local.openai_emulator.vector_stores.stores import shown_attributes
 
 KIND = "run_step"
-RESULT_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"  # what `include[]` can name
+RESULT_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"  # the only value of `include[]`
 Details = dict[str, Any]
 Ending = Literal["completed", "failed", "cancelled", "expired"]
 _TIMES: Mapping[Ending, str] = {
@@ -38,7 +38,7 @@ class RunSteps:
         body = self._store.get(KIND, step_id, parent=run_id)
         if body is None:
             raise not_found("run step", step_id)
-        return read(body, include)
+        return read_step(body, include)
 
     def page(self, run_id: str, paging: Paging) -> Page:
         return self._store.page(KIND, paging, parent=run_id)
@@ -47,7 +47,7 @@ class RunSteps:
         self._store.delete_children(KIND, run_id)
 
     def begin(self, run: Run, details: Details, *, usage: Usage) -> None:
-        """A step in progress; what it cost the model is shown when it ends."""
+        """Add a step in progress; its usage is shown once it has ended."""
         step = RunStep.model_validate(
             {
                 "id": wire.new_id("step_"),
@@ -70,20 +70,16 @@ class RunSteps:
         )
         self._store.put(KIND, step.id, wire.dump(step), parent=run.id)
 
-    def working(self, run_id: str) -> list[Body]:
-        """The steps in progress, on the wire."""
-        return self._store.all(KIND, parent=run_id, status=["in_progress"])
-
-    def end_working(self, run_id: str, status: Ending, *, error: tuple[str, str] | None = None) -> None:
-        """`error`: a code and a sentence."""
-        for body in self._working(run_id):
+    def end_in_progress(self, run_id: str, status: Ending, *, error: tuple[str, str] | None = None) -> None:
+        """End the steps in progress; `error`: code and message."""
+        for body in self._in_progress(run_id):
             self._end(body, status, error=error)
 
-    def _working(self, run_id: str) -> list[Body]:
+    def _in_progress(self, run_id: str) -> list[Body]:
         return self._store.all(KIND, parent=run_id, status=["in_progress"])
 
     def _end(self, body: Body, status: Ending, *, error: tuple[str, str] | None = None) -> None:
-        """`body` may have got new details."""
+        """Save `body`, including any new details, as ended."""
         code, message = error or ("", "")
         fields = {
             "status": status,
@@ -92,11 +88,11 @@ class RunSteps:
         }
         self._store.put(KIND, body["id"], {**body, **fields}, parent=body["run_id"])
 
-    # ---- what the loop does ------------------------------------------------------------------------------------
+    # ---- results -----------------------------------------------------------------------------------------------
 
-    def finish(self, run_id: str, done: Finished) -> None:
-        """The tool call in progress has come to its end. Code that raised is a completed call, as in the service."""
-        for body in self._working(run_id):
+    def finish(self, run_id: str, done: ToolFinished) -> None:
+        """Save the result of the tool call in progress. As in the service, code that raised an error is `completed`."""
+        for body in self._in_progress(run_id):
             (call,) = body["step_details"]["tool_calls"]
             if isinstance(done.event, Ran):
                 call["code_interpreter"]["outputs"] = code_outputs(done.event)
@@ -106,16 +102,16 @@ class RunSteps:
                 error = ("server_error", "The file search could not be carried out.") if done.broken else None
             self._end(body, "failed" if error else "completed", error=error)
 
-    def answered(self, run_id: str, outputs: Mapping[str, str]) -> None:
-        """The functions that were waited for have returned."""
-        for body in self._working(run_id):
+    def submit(self, run_id: str, outputs: Mapping[str, str]) -> None:
+        """Save the outputs of the function calls in progress."""
+        for body in self._in_progress(run_id):
             for call in body["step_details"]["tool_calls"]:
                 call["function"]["output"] = outputs[call["id"]]
             self._end(body, "completed")
 
 
-def read(body: Body, include: Sequence[str] = ()) -> RunStep:
-    """A stored step as it is shown: without usage while it works, without the text of results unless asked."""
+def read_step(body: Body, include: Sequence[str] = ()) -> RunStep:
+    """A stored step as the API returns it: no usage while in progress, result texts only if `include` names them."""
     step = {**body, "usage": None} if body["status"] == "in_progress" else body
     if RESULT_CONTENT not in include:
         for call in step["step_details"].get("tool_calls", ()):
@@ -164,7 +160,7 @@ def search_results(event: Searched) -> list[dict[str, Any]]:
             "file_name": passage.filename,
             "score": passage.score,
             "content": [{"type": "text", "text": passage.text}],
-            "attributes": shown_attributes(passage),  # our addition: the service has it for Responses only
+            "attributes": shown_attributes(passage),  # not in the service, which returns them in Responses only
         }
         for passage in event.passages
     ]

@@ -1,9 +1,9 @@
-"""Runs: each a turn of `agent.py` in a task of its own, saved after every step. The HTTP side is `run_routes.py`.
+"""Runs: each executes the agent loop in a background task and is saved after every step. Routes: `run_routes.py`.
 
 queued -> in_progress -> (requires_action -> queued -> in_progress)* -> completed | failed | incomplete
-any of the first three -> cancelling -> cancelled, or expired ten minutes after the run was made
+any of the first three -> cancelling -> cancelled, or expired ten minutes after the run was created
 
-What ran when the emulator ended is `failed` at the next start; a run that waited for tool outputs waits on.
+A run in progress when the emulator stops becomes `failed` at the next start; a run in `requires_action` keeps waiting.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from openai.types.beta.threads import Run
 
-from local.openai_emulator.agent import loop as agent
 from local.openai_emulator.agent.conversation import Called, Event, Said
+from local.openai_emulator.agent.loop import ToolFinished, ToolStarted, TurnEnded, add, run_turn
 from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Say, Usage
 from local.openai_emulator.assistants import message_output, run_steps
 from local.openai_emulator.assistants.messages import Messages
@@ -29,12 +29,13 @@ from local.openai_emulator.assistants.run_steps import RunSteps
 from local.openai_emulator.assistants.threads import Threads
 from local.openai_emulator.assistants.turns import AssistantTurns, RunTurn
 from local.openai_emulator.errors import ApiError, invalid
+from local.openai_emulator.tasks import Tasks
 from local.openai_emulator.vector_stores.files import VectorStoreFiles
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 8  # more wait as `queued`
-_INDEXING_S = 60  # so long a run waits for files that were attached to its thread, as in the service
+_MAX_RUNNING = 8  # further runs stay `queued`
+_INDEXING_S = 60  # as in the service: how long a run waits until the files of its thread are indexed
 Ending = run_steps.Ending | Literal["incomplete"]
 _CODES = ("server_error", "rate_limit_exceeded", "invalid_prompt")
 
@@ -60,38 +61,36 @@ class Runs:
         self._store_files = store_files
         self._model = model
         self._clock = clock
-        self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._working: dict[str, asyncio.Task[None]] = {}
-        self._cancelling: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(_MAX_RUNNING)
+        self._working = Tasks[str]()
+        self._cancelling = Tasks[str]()
 
     def fail_unfinished(self) -> None:
-        """End what an earlier process left running."""
+        """End the runs that an earlier process left unfinished."""
         for run in self.records.all(status=("queued", "in_progress")):
             self._fail(run, "server_error", "The emulator was restarted while this run was in progress.")
         for run in self.records.all(status=("cancelling",)):
             self._end(run, "cancelled")
 
     async def close(self) -> None:
-        """Stop without a word: what runs is found by `fail_unfinished` at the next start."""
-        tasks = [*self._working.values(), *self._cancelling]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Stop the running runs without changing them; `fail_unfinished` ends them at the next start."""
+        await self._cancelling.close()
+        await self._working.close()
 
-    # ---- what callers do ---------------------------------------------------------------------------------------
+    # ---- requests of callers -----------------------------------------------------------------------------------
 
     def start(self, run: Run, *, resources: Resources) -> Run:
-        """A new run of an idle thread, on all its messages; `resources` are the assistant's."""
+        """Start a new run on a thread without an active run; `resources`: the assistant's."""
         turn_message_id = self._messages.take_new(run.thread_id)
         self.records.new(run, resources=resources, turn_message_id=turn_message_id)
-        self._begin(run)
+        self._working.start(run.id, self._work, run)
         return run
 
     def submit(self, run: Run, outputs: Sequence[ToolOutput]) -> Run:
-        """Hand over what the functions returned: of each call that is waited for, once.
+        """Submit the outputs of the functions: exactly one for each call that the run waits for.
 
         Raises:
-            ApiError: 400, the run does not wait, or the calls are others.
+            ApiError: 400, the run does not wait for outputs, or they are for other calls.
         """
         if run.status != "requires_action" or run.required_action is None:
             raise invalid(f'Runs in status "{run.status}" do not accept tool outputs.', code=None)
@@ -101,65 +100,51 @@ class Runs:
             message = f"Expected tool outputs for call_ids {wanted}, got {given}"
             raise invalid(message, param="tool_outputs", code=None)
         returned = {output.tool_call_id: output.output for output in outputs}
-        self.records.set_events(run, [_returned(event, returned) for event in self.records.events(run)])
-        self.steps.answered(run.id, returned)
+        self.records.set_events(run, [_with_output(event, returned) for event in self.records.events(run)])
+        self.steps.submit(run.id, returned)
         run = self.records.change(run, status="queued", required_action=None)
-        self._begin(run)
+        self._working.start(run.id, self._work, run)
         return run
 
     def cancel(self, run: Run) -> Run:
-        """The run, `cancelling`; it is `cancelled` once its code has stopped.
+        """Start to cancel: the run is `cancelling`, and `cancelled` once its code has stopped.
 
         Raises:
-            ApiError: 400, it has ended.
+            ApiError: 400, the run has ended.
         """
         if run.status not in ACTIVE:
             raise invalid(f"Cannot cancel run with status '{run.status}'.", code=None)
         if run.status == "cancelling":
             return run
         run = self.records.change(run, status="cancelling", required_action=None)
-        if (work := self._working.get(run.id)) is not None:
-            work.cancel()  # now, so that it takes no further step
-        task = asyncio.create_task(self._finish_cancelling(run), name=f"cancel {run.id}")
-        self._cancelling.add(task)
-        task.add_done_callback(self._cancelling.discard)
+        self._working.cancel(run.id)  # at once: the run takes no further step
+        self._cancelling.start(run.id, self._end_cancelled, run)
         return run
 
-    async def _finish_cancelling(self, run: Run) -> None:
-        await self._stop(run.id)
+    async def _end_cancelled(self, run: Run) -> None:
+        await self._working.wait([run.id])
         self._end(run, "cancelled")
 
     async def active(self, thread_id: str) -> Run | None:
-        """The run that keeps a thread busy; one that is overdue expires now."""
+        """The active run of a thread, if any; a run past `expires_at` is expired first."""
         await self.expire(thread_id)
         return next(iter(self.records.all(thread_id, status=ACTIVE)), None)
 
     async def expire(self, thread_id: str | None = None) -> None:
-        """End the runs, of one thread or of all, whose time is over."""
+        """End the runs past their `expires_at`, of one thread or of all."""
         for run in self.records.all(thread_id, status=ACTIVE):
             if run.expires_at is not None and run.expires_at <= self._clock():
-                await self._stop(run.id)
+                await self._working.stop(run.id)
                 self._end(run, "expired")
 
     async def delete_all(self, thread_id: str) -> None:
-        """Stop and forget every run of a thread that goes."""
+        """Stop and delete every run of a thread that is deleted."""
         for run in self.records.all(thread_id):
-            await self._stop(run.id)
+            await self._working.stop(run.id)
             self.steps.delete_all(run.id)
         self.records.delete_all(thread_id)
 
-    # ---- working -----------------------------------------------------------------------------------------------
-
-    def _begin(self, run: Run) -> None:
-        task = asyncio.create_task(self._work(run), name=run.id)
-        self._working[run.id] = task
-        task.add_done_callback(lambda done: self._working.pop(run.id) if self._working.get(run.id) is done else None)
-
-    async def _stop(self, run_id: str) -> None:
-        task = self._working.get(run_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+    # ---- the agent loop ----------------------------------------------------------------------------------------
 
     async def _work(self, run: Run) -> None:
         try:
@@ -167,7 +152,7 @@ class Runs:
             async with self._slots:
                 started_at = run.started_at or int(self._clock())
                 run = self.records.change(run, status="in_progress", started_at=started_at)
-                await self._take_turn(run, self._turns.prepare(run))
+                await self._run_turn(run, self._turns.prepare(run))
         except ModelError as exc:
             self._fail(run, exc.code, exc.message)
         except ApiError as exc:
@@ -176,34 +161,34 @@ class Runs:
             logger.exception("run.failed", extra={"run_id": run.id})
             self._fail(run, "server_error", "The emulator had an error while processing this run; see its log.")
 
-    async def _take_turn(self, run: Run, turn: RunTurn) -> None:
+    async def _run_turn(self, run: Run, turn: RunTurn) -> None:
         before = self.records.usage(run)
         spent = Usage(input_tokens=0, output_tokens=0)
-        async with aclosing(agent.run_turn(self._model, turn.prompt, turn.tools)) as progress:
+        async with aclosing(run_turn(self._model, turn.prompt, turn.tools)) as progress:
             async for one in progress:
-                if isinstance(one, agent.Finished):
+                if isinstance(one, ToolFinished):
                     self._finish(run, one)
                     continue
-                step_usage, spent = _less(one.usage, spent), one.usage
-                self.records.set_usage(run, agent.add(before, spent))
-                if isinstance(one, agent.Ended):
+                step_usage, spent = _minus(one.usage, spent), one.usage
+                self.records.set_usage(run, add(before, spent))
+                if isinstance(one, TurnEnded):
                     self._answer(run, turn, one, step_usage)
-                elif _over(run, agent.add(before, spent)):
+                elif _exceeds_prompt_limit(run, add(before, spent)):
                     self._end(run, "incomplete", incomplete_details={"reason": "max_prompt_tokens"})
                     return
                 else:
                     await self._begin_tool(run, turn, one, step_usage)
 
-    async def _begin_tool(self, run: Run, turn: RunTurn, begun: agent.Begun, usage: Usage) -> None:
+    async def _begin_tool(self, run: Run, turn: RunTurn, begun: ToolStarted, usage: Usage) -> None:
         self.steps.begin(run, run_steps.tool_begun(begun.move, turn.tools.ranking), usage=usage)
         if isinstance(begun.move, RunCode):
             self._threads.keep_container(run.thread_id, await turn.tools.container_id())
 
-    def _finish(self, run: Run, done: agent.Finished) -> None:
+    def _finish(self, run: Run, done: ToolFinished) -> None:
         self.steps.finish(run.id, done)
         self.records.set_events(run, [*self.records.events(run), done.event])
 
-    def _answer(self, run: Run, turn: RunTurn, ended: agent.Ended, usage: Usage) -> None:
+    def _answer(self, run: Run, turn: RunTurn, ended: TurnEnded, usage: Usage) -> None:
         if isinstance(ended.move, CallFunctions):
             calls = ended.move.calls if run.parallel_tool_calls else ended.move.calls[:1]
             self._ask_for_outputs(run, calls, usage)
@@ -231,40 +216,40 @@ class Runs:
         said = Said(role="assistant", text=say.text, citations=say.citations)
         message = self._messages.say(run, content, [*done, said], cut_off=cut_off)
         self.steps.begin(run, run_steps.message_creation(message.id), usage=usage)
-        self.steps.end_working(run.id, "completed")
+        self.steps.end_in_progress(run.id, "completed")
 
-    # ---- ends --------------------------------------------------------------------------------------------------
+    # ---- terminal statuses -------------------------------------------------------------------------------------
 
     def _fail(self, run: Run, code: str, message: str) -> None:
         code = code if code in _CODES else "server_error"
         self._end(run, "failed", error=(code, message), last_error={"code": code, "message": message})
 
     def _end(self, run: Run, status: Ending, *, error: tuple[str, str] | None = None, **fields: Any) -> None:
-        """Nothing happens to a run that has ended before or is gone."""
+        """Set the terminal status; does nothing if the run has ended already or was deleted."""
         try:
             run = self.records.get(run.thread_id, run.id)
         except ApiError:
             return
         if run.status not in ACTIVE:
             return
-        if status != "incomplete":  # which comes between two steps
-            self.steps.end_working(run.id, status, error=error)
+        if status != "incomplete":  # a run becomes incomplete only between two steps
+            self.steps.end_in_progress(run.id, status, error=error)
         self.records.end(run, status, **fields)
         logger.info("run.ended", extra={"run_id": run.id, "status": status})
 
 
-def _returned(event: Event, outputs: Mapping[str, str]) -> Event:
-    """A call that waited, with its output."""
+def _with_output(event: Event, outputs: Mapping[str, str]) -> Event:
+    """Add its output to a function call that waits for one."""
     if isinstance(event, Called) and event.output is None:
         return replace(event, output=outputs[event.call_id])
     return event
 
 
-def _less(one: Usage, other: Usage) -> Usage:
+def _minus(one: Usage, other: Usage) -> Usage:
     return Usage(
         input_tokens=one.input_tokens - other.input_tokens, output_tokens=one.output_tokens - other.output_tokens
     )
 
 
-def _over(run: Run, spent: Usage) -> bool:
+def _exceeds_prompt_limit(run: Run, spent: Usage) -> bool:
     return run.max_prompt_tokens is not None and spent.input_tokens > run.max_prompt_tokens

@@ -1,4 +1,4 @@
-"""The HTTP side of `threads.py` and `messages.py`: `/threads` and `/threads/{id}/messages`.
+"""The HTTP routes of threads and messages: `/threads` and `/threads/{id}/messages`.
 
 Source: https://learn.microsoft.com/azure/ai-services/openai/assistants-reference-threads
 """
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from local.openai_emulator.assistants.assistants import changed_resources
-from local.openai_emulator.assistants.messages import CreateMessage, Messages, read
+from local.openai_emulator.assistants.messages import CreateMessage, Messages, read_message
 from local.openai_emulator.assistants.resources import ModifyResources, ToolResources
 from local.openai_emulator.assistants.run_input import CreateThread
 from local.openai_emulator.assistants.runs import Runs
@@ -20,12 +20,12 @@ from local.openai_emulator.errors import invalid
 from local.openai_emulator.http import wire
 
 
-class ModifyThread(wire.Body):
+class ModifyThread(wire.RequestBody):
     metadata: wire.Metadata | None = None
     tool_resources: ModifyResources | None = None
 
 
-class ModifyMessage(wire.Body):
+class ModifyMessage(wire.RequestBody):
     metadata: wire.Metadata | None = None
 
 
@@ -51,10 +51,10 @@ class ThreadRoutes:
         ]
 
     def create_thread(self, asked: CreateThread) -> Thread:
-        """A thread with its first messages, or nothing at all.
+        """Create a thread with its first messages; on an error nothing is created.
 
         Raises:
-            ApiError: what it names is not there, or is not implemented.
+            ApiError: an object that the request names does not exist, or a feature is not implemented.
         """
         code = asked.tool_resources.code_interpreter if asked.tool_resources else None
         before = {"code_interpreter": {"file_ids": list(code.file_ids)}} if code else {}
@@ -107,7 +107,7 @@ class ThreadRoutes:
     async def _list_messages(self, request: Request) -> wire.ListPage:
         thread = self._threads.get(request.path_params["thread_id"])
         run_id = request.query_params.get("run_id")
-        return wire.listed(self._messages.page(thread.id, wire.paging(request), run_id=run_id), read)
+        return wire.listed(self._messages.page(thread.id, wire.paging(request), run_id=run_id), read_message)
 
     async def _retrieve_message(self, request: Request) -> Message:
         return self._messages.get(*self._ids(request))
@@ -125,7 +125,7 @@ class ThreadRoutes:
         return MessageDeleted(id=message_id, object="thread.message.deleted", deleted=True)
 
     def _ids(self, request: Request) -> tuple[str, str]:
-        """Of a message that is there."""
+        """The thread id and message id of the path; raises ApiError 404 if one does not exist."""
         thread = self._threads.get(request.path_params["thread_id"])
         message = self._messages.get(thread.id, request.path_params["message_id"])
         return thread.id, message.id

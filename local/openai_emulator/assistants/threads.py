@@ -1,4 +1,4 @@
-"""Threads: their records, and what belongs to them. The HTTP side is `thread_routes.py`."""
+"""Thread records, their tool resources and containers. `thread_routes.py` has the HTTP routes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Threads:
         self._clock = clock
 
     def create(self, *, metadata: dict[str, str] | None, resources: CreateResources | None) -> Thread:
-        """The resources have been checked."""
+        """Create a thread; the caller has checked the resources."""
         made_resources, made = self._resources.make(resources, days=THREAD_STORE_DAYS)
         thread = Thread.model_validate(
             {
@@ -59,13 +59,13 @@ class Threads:
         return thread
 
     def remove(self, thread_id: str) -> Body:
-        """Take the thread away, so that nothing new comes to it; returns what `drop` is told."""
+        """Delete the record, so no message or run can be added any more; returns it for `drop`."""
         body = self._body(thread_id)
         self._store.delete(KIND, thread_id)
         return body
 
     async def drop(self, removed: Body) -> None:
-        """Delete the container of a thread and the vector stores that were made for it; the files stay."""
+        """Delete a removed thread's container and the vector stores created for it; files are kept."""
         if removed["container_id"]:
             await self._containers.delete(removed["container_id"])
         await self._resources.drop_stores(removed["made"])
@@ -76,24 +76,25 @@ class Threads:
             raise not_found("thread", thread_id)
         return body
 
-    # ---- for its messages and runs -----------------------------------------------------------------------------
+    # ---- for messages and runs ---------------------------------------------------------------------------------
 
     def resources(self, thread_id: str) -> Resources:
         resources: Resources = self._body(thread_id)["thread"]["tool_resources"]
         return resources
 
     def container_id(self, thread_id: str) -> str | None:
-        """The container its code ran in, while that is active."""
+        """The container that the thread's code ran in; None if it has expired or there is none."""
         container_id: str | None = self._body(thread_id)["container_id"]
         return container_id if container_id and self._containers.is_active(container_id) else None
 
     def keep_container(self, thread_id: str, container_id: str | None) -> None:
+        """Record the container for later runs."""
         body = self._store.get(KIND, thread_id)
         if body is not None and container_id:
             self._store.put(KIND, thread_id, {**body, "container_id": container_id})
 
     def check_attachments(self, attachments: Iterable[Attachment], *, before: Resources) -> None:
-        """Raises ApiError: a file that is not there, or too many for the code interpreter."""
+        """Raises ApiError: a file does not exist, or there are too many for the code interpreter."""
         attachments = list(attachments)
         self._resources.check_files(_file_ids(attachments))
         if len({*code_file_ids(before), *_file_ids(attachments, "code_interpreter")}) > MOST_CODE_FILES:
@@ -101,7 +102,7 @@ class Threads:
             raise invalid(message, param="attachments")
 
     def attach(self, thread_id: str, attachments: Iterable[Attachment]) -> None:
-        """Give the files of a message to the thread's tools; they have been checked."""
+        """Add the files of a message to the thread's tool resources; the caller has checked them."""
         attachments = list(attachments)
         body = self._body(thread_id)
         resources: Resources = body["thread"]["tool_resources"]
@@ -113,7 +114,7 @@ class Threads:
 
 
 def _file_ids(attachments: Iterable[Attachment], tool: str | None = None) -> list[str]:
-    """The attached files, or those of them that are for one tool."""
+    """The ids of the attached files; with `tool`, only of those for that tool."""
     return [
         one.file_id or "" for one in attachments if tool is None or any(given.type == tool for given in one.tools or ())
     ]

@@ -1,4 +1,4 @@
-"""One turn of a run, prepared from its thread: the prompt, and the tools that carry it out."""
+"""Prepares a run from its thread: the prompt and the tools."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from local.openai_emulator.containers.workspace import Workspace
 from local.openai_emulator.errors import ApiError
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
-from local.openai_emulator.tools.hosted import ResponseTools
+from local.openai_emulator.tools.hosted import HostedTools
 from local.openai_emulator.tools.input import Tool, read_tools, toolbox
 from local.openai_emulator.vector_stores.stores import VectorStores
 
 
-class RunTools(ResponseTools):
-    """As for a response, but what code makes becomes ordinary files."""
+class RunTools(HostedTools):
+    """The hosted tools of a run: files that code creates also become files of `/files`."""
 
     def __init__(
         self, *, files: Files, stores: VectorStores, searches: Sequence[FileSearchTool], workspace: Workspace | None
@@ -38,7 +38,7 @@ class RunTools(ResponseTools):
         self._files = files
         ranking = next((tool.ranking_options for tool in searches if tool.ranking_options), None)
         self.ranking = {
-            "ranker": "auto",  # the one ranking there is
+            "ranker": "auto",  # the only ranking
             "score_threshold": (ranking.score_threshold if ranking else None) or 0.0,
         }
 
@@ -58,7 +58,7 @@ class RunTools(ResponseTools):
 @dataclass(frozen=True, kw_only=True)
 class RunTurn:
     prompt: Prompt
-    history: tuple[Event, ...]  # what of the prompt comes before this run
+    history: tuple[Event, ...]  # the events of the prompt from before this run
     tools: RunTools
 
 
@@ -81,7 +81,11 @@ class AssistantTurns:
         self._records = records
 
     def prepare(self, run: Run) -> RunTurn:
-        """Raises ApiError: a vector store of the run is gone or has expired."""
+        """Build the prompt and the tools.
+
+        Raises:
+            ApiError: a vector store of the run does not exist or has expired.
+        """
         body = self._records.body(run.thread_id, run.id)
         both: tuple[Resources, Resources] = (body["resources"], self._threads.resources(run.thread_id))
         stores = [store_id for resources in both for store_id in store_ids(resources)]
@@ -124,7 +128,7 @@ class AssistantTurns:
         )
 
     def _exists(self, file_id: str) -> bool:
-        """A file that was deleted is no longer among the thread's data; the thread goes on without it."""
+        """False for a deleted file: the thread continues without it."""
         try:
             self._files.get(file_id)
         except ApiError:
@@ -133,17 +137,17 @@ class AssistantTurns:
 
 
 def response_tools(tools: Sequence[assistant_tool.AssistantTool], stores: Sequence[str]) -> list[Tool]:
-    """A run's tools as Responses spells them; file search only where there is something to search."""
-    spelled: list[dict[str, Any]] = []
+    """A run's tools in the format of the Responses API; file search only if there is a vector store."""
+    converted: list[dict[str, Any]] = []
     for tool in tools:
         if tool.type == "code_interpreter":
-            spelled.append({"type": "code_interpreter", "container": {"type": "auto"}})
+            converted.append({"type": "code_interpreter", "container": {"type": "auto"}})
         elif tool.type == "function":
             given = {"description": None, "parameters": None, "strict": None, **wire.dump(tool.function)}
-            spelled.append({"type": "function", **given})
+            converted.append({"type": "function", **given})
         elif stores:
-            spelled.append(_file_search(wire.dump(tool).get("file_search") or {}, stores))
-    return read_tools(spelled)
+            converted.append(_file_search(wire.dump(tool).get("file_search") or {}, stores))
+    return read_tools(converted)
 
 
 def _file_search(options: dict[str, Any], stores: Sequence[str]) -> dict[str, Any]:
@@ -170,9 +174,13 @@ def recent(
     last_messages: int | None,
     max_tokens: int | None,
 ) -> tuple[list[Event], int]:
-    """What of a thread the model is told, and where the turn begins in it.
+    """The part of the history that goes into the prompt, and the index at which the new turn begins in it.
 
-    `last_messages` keeps so many; beyond `max_tokens` the oldest go, but never what the turn is to answer.
+    Args:
+        history: (message id, events) of each message, oldest first.
+        turn_message_id: First message of the new turn.
+        last_messages: Keep only this many messages.
+        max_tokens: Drop the oldest messages beyond this size, but no message of the new turn.
     """
     ids = [message_id for message_id, _ in history]
     turn = ids.index(turn_message_id) if turn_message_id in ids else len(ids)

@@ -1,7 +1,7 @@
 """Containers: `/containers`, the working folders of the code interpreter.
 
-A container is its record and its files on disk; the sandbox session that runs its code is opened on the first run and
-again if it was killed, with the same files but none of its variables. It expires 20 minutes after its last use.
+A container is a record and files on disk. Its code runs in a sandbox session, opened at the first run. If a session was
+killed, a new one gets the same files but no variables. A container expires 20 minutes after its last use.
 Source: https://developers.openai.com/api/reference/resources/containers
 """
 
@@ -96,7 +96,7 @@ class Containers:
         return self.read(body)
 
     def active(self, container_id: str) -> ContainerCreateResponse:
-        """Raises ApiError 404 when it has expired as well: its files are lost."""
+        """Like `get`, but raises ApiError 404 also for an expired container: its files are lost."""
         container = self.get(container_id)
         if container.status == "expired":
             raise ApiError(404, f"Container is expired: '{container_id}'.", param="container_id", code="not_found")
@@ -121,7 +121,7 @@ class Containers:
         self._locks.pop(container_id, None)
 
     async def sweep(self) -> None:
-        """End the sessions of expired containers and drop their files."""
+        """Close the sessions of expired containers and delete their files."""
         for body in self._store.all(KIND, status=["running"]):
             if self._expired(body):
                 await self._expire(body["id"])
@@ -129,7 +129,7 @@ class Containers:
     async def _expire(self, container_id: str) -> None:
         async with self._lock(container_id):
             body = self._store.get(KIND, container_id)
-            if body is None or not self._expired(body):  # deleted or used while the lock was waited for
+            if body is None or not self._expired(body):  # deleted or used while waiting for the lock
                 return
             self._store.put(KIND, container_id, {**body, "status": "expired"})
             await self._empty(container_id)
@@ -164,19 +164,19 @@ class Containers:
         return read_file(body)
 
     def path(self, container_id: str, file_id: str) -> Path:
-        """Where the content lies; only for ids that `file` knows."""
+        """The path of the content on this machine; only for an id that `file` finds."""
         return self._folder / container_id / file_id
 
     def filenames(self, container_id: str) -> set[str]:
         return {filename(file) for file in self.files(container_id)}
 
     def missing(self, container_id: str, file_ids: Sequence[str]) -> list[str]:
-        """Which of these uploaded files are not in the container yet."""
+        """The uploaded files among these that are not in the container yet."""
         there = {body.get("origin") for body in self._store.all(FILE_KIND, parent=container_id)}
         return [file_id for file_id in dict.fromkeys(file_ids) if file_id not in there]
 
     async def add_uploaded(self, container_id: str, file_ids: Sequence[str]) -> list[FileCreateResponse]:
-        """Copy files of `/files` in, each under its own name."""
+        """Copy files of `/files` into the container, unless they are there already."""
         added = []
         for file_id in self.missing(container_id, file_ids):
             file = self._files.get(file_id)
@@ -184,7 +184,7 @@ class Containers:
         return added
 
     async def add(self, container_id: str, source: Path, *, name: str, origin: str | None = None) -> FileCreateResponse:
-        """Copy a file in; a name that is taken gets a number."""
+        """Copy a file into the container; adds a number to a name that is in use."""
         file_id = wire.new_id("cfile_")
         name = free_name(name, self.filenames(container_id))
         path = self.path(container_id, file_id)
@@ -220,7 +220,7 @@ class Containers:
             "bytes": self.path(container_id, file_id).stat().st_size,
             "path": f"{FOLDER}/{name}",
             "source": source,
-            "origin": origin or before.get("origin"),  # ours alone: the uploaded file it was copied from
+            "origin": origin or before.get("origin"),  # not part of the API: the uploaded file it was copied from
         }
         self._store.put(FILE_KIND, file_id, body, parent=container_id)
         return read_file(body)
@@ -228,10 +228,10 @@ class Containers:
     # ---- running code ------------------------------------------------------------------------------------------
 
     async def run(self, container_id: str, code: str) -> Ran:
-        """Run Python in the container's session and keep what it wrote.
+        """Run Python in the container's session and save the files it wrote.
 
         Raises:
-            ToolBroken: it did not run to its end.
+            ToolBroken: the code could not be run, or was stopped at a limit.
         """
         async with self._lock(container_id):
             self.active(container_id)
@@ -239,7 +239,7 @@ class Containers:
                 session = await self._session(container_id)
                 outcome = await session.run(code)
             except asyncio.CancelledError:
-                await asyncio.shield(self._end_session(container_id))  # the only way to stop code that is running
+                await asyncio.shield(self._end_session(container_id))  # the only way to stop running code
                 raise
             except Exception as exc:
                 raise ToolBroken(f"The code interpreter is not available: {exc}") from exc
@@ -247,7 +247,7 @@ class Containers:
             self.touch(container_id)
             if outcome.timed_out or not session.alive:
                 await self._end_session(container_id)
-                raise ToolBroken(outcome.logs or "The code was stopped: it broke a limit of the code interpreter.")
+                raise ToolBroken(outcome.logs or "The code was stopped: it exceeded a limit of the code interpreter.")
             return Ran(code=code, logs=outcome.logs, files=files, failed=outcome.failed)
 
     async def _session(self, container_id: str) -> Session:
@@ -271,15 +271,15 @@ class Containers:
             await session.close()
 
     async def _keep(self, container_id: str, session: Session, outcome: Outcome) -> tuple[OutputFile, ...]:
-        """Copy what a run made or changed out of the session, while it lives."""
+        """Copy the files that a run created or changed out of the session."""
         known = {filename(file): file.id for file in self.files(container_id)}
         kept = []
         for name in outcome.changed:
-            if not name.isprintable():  # control characters or bytes that are no text: no client could name it
+            if not name.isprintable():  # a client could not name it in a request
                 continue
             try:
                 content = await session.read(name)
-            except Exception as exc:  # too large, no regular file, or the session is gone: the file stays inside
+            except Exception as exc:  # too large, not a regular file, or the session has ended: skip the file
                 logger.warning("container.file_not_kept", extra={"container_id": container_id, "reason": str(exc)})
                 continue
             file_id = known.get(name) or wire.new_id("cfile_")
@@ -298,12 +298,12 @@ def read_file(body: dict[str, Any]) -> FileCreateResponse:
 
 
 def filename(file: FileCreateResponse) -> str:
-    """As code sees it below `/mnt/data`."""
+    """The path of a file relative to `/mnt/data`."""
     return str(PurePosixPath(file.path).relative_to(FOLDER))
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """`name`, or `name-1`, `name-2`... when it is taken."""
+    """`name`, or `name-1`, `name-2`... if it is in use."""
     path = PurePosixPath(name)
     candidate, number = name, 0
     while candidate in taken:

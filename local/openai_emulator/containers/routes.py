@@ -1,4 +1,4 @@
-"""The HTTP side of `containers.py`: `/containers` and `/containers/{id}/files`."""
+"""The HTTP routes of containers: `/containers` and `/containers/{id}/files`."""
 
 from __future__ import annotations
 
@@ -21,108 +21,119 @@ from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 
 
-class ExpiresAfter(wire.Body):
+class ContainerExpiry(wire.RequestBody):
     anchor: Literal["last_active_at"]
     minutes: Annotated[int, Field(ge=1, le=IDLE_MINUTES)]
 
 
-class NetworkPolicy(wire.Body):
+class NetworkPolicy(wire.RequestBody):
     type: Literal["disabled", "allowlist"]
     allowed_domains: list[str] | None = None
     domain_secrets: list[dict[str, str]] | None = None
 
 
-class CreateContainer(wire.Body):
+class CreateContainer(wire.RequestBody):
     name: Annotated[str, Field(min_length=1)]
     file_ids: list[str] | None = None
-    expires_after: ExpiresAfter | None = None
+    expires_after: ContainerExpiry | None = None
     memory_limit: Literal["1g", "4g", "16g", "64g"] | None = None  # echoed; the sandbox has its own limit
     network_policy: NetworkPolicy | None = None
     skills: list[Any] | None = None
 
 
-class AddFile(wire.Body):
+class AddFile(wire.RequestBody):
     file_id: str
 
 
-def routes(containers: Containers, files: Files) -> list[BaseRoute]:
-    async def create(request: Request) -> ContainerCreateResponse:
+class ContainerRoutes:
+    def __init__(self, *, containers: Containers, files: Files) -> None:
+        self._containers = containers
+        self._files = files
+
+    def routes(self) -> list[BaseRoute]:
+        files = "/containers/{container_id}/files"
+        return [
+            wire.route("POST", "/containers", self._create),
+            wire.route("GET", "/containers", self._list),
+            wire.route("GET", "/containers/{container_id}", self._retrieve),
+            wire.route("DELETE", "/containers/{container_id}", self._delete),
+            wire.route("POST", files, self._create_file),
+            wire.route("GET", files, self._list_files),
+            wire.route("GET", files + "/{file_id}", self._retrieve_file),
+            wire.route("DELETE", files + "/{file_id}", self._delete_file),
+            wire.route("GET", files + "/{file_id}/content", self._content),
+        ]
+
+    # ---- containers ----------------------------------------------------------------------------------------------
+
+    async def _create(self, request: Request) -> ContainerCreateResponse:
         asked = await wire.read_body(request, CreateContainer)
         if asked.skills:
             raise not_implemented("skills in containers", param="skills")
         if asked.network_policy and asked.network_policy.type != "disabled":
             raise not_implemented("network access from containers", param="network_policy")
         for file_id in asked.file_ids or ():
-            files.get(file_id)
-        return await containers.create(
+            self._files.get(file_id)
+        return await self._containers.create(
             name=asked.name,
             file_ids=asked.file_ids or (),
             idle_minutes=asked.expires_after.minutes if asked.expires_after else IDLE_MINUTES,
             memory_limit=asked.memory_limit,
         )
 
-    async def list_all(request: Request) -> wire.ListPage:
-        page = containers.page(wire.paging(request), name=request.query_params.get("name"))
-        return wire.listed(page, containers.read)
+    async def _list(self, request: Request) -> wire.ListPage:
+        page = self._containers.page(wire.paging(request), name=request.query_params.get("name"))
+        return wire.listed(page, self._containers.read)
 
-    async def retrieve(request: Request) -> ContainerCreateResponse:
-        return containers.get(request.path_params["container_id"])
+    async def _retrieve(self, request: Request) -> ContainerCreateResponse:
+        return self._containers.get(request.path_params["container_id"])
 
-    async def delete(request: Request) -> wire.Deleted:
-        container = containers.get(request.path_params["container_id"])
-        await containers.delete(container.id)
+    async def _delete(self, request: Request) -> wire.Deleted:
+        container = self._containers.get(request.path_params["container_id"])
+        await self._containers.delete(container.id)
         return wire.Deleted(id=container.id, object="container.deleted")
 
-    async def add_file(request: Request) -> FileCreateResponse:
-        container = containers.active(request.path_params["container_id"])
-        if request.headers.get("content-type", "").startswith("multipart/form-data"):
-            return await _add_from_form(request, container.id)
-        asked = await wire.read_body(request, AddFile)
-        file = files.get(asked.file_id)
-        return await containers.add(container.id, files.path(file.id), name=file.filename, origin=file.id)
+    # ---- their files ---------------------------------------------------------------------------------------------
 
-    async def _add_from_form(request: Request, container_id: str) -> FileCreateResponse:
+    async def _create_file(self, request: Request) -> FileCreateResponse:
+        container = self._containers.active(request.path_params["container_id"])
+        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+            asked = await wire.read_body(request, AddFile)
+            return await self._add_uploaded(container.id, asked.file_id)
         async with wire.form(request) as form:
-            named = form.get("file_id")
-            if isinstance(named, str):
-                file = files.get(named)
-                return await containers.add(container_id, files.path(file.id), name=file.filename, origin=file.id)
+            file_id = form.get("file_id")
+            if isinstance(file_id, str):
+                return await self._add_uploaded(container.id, file_id)
             upload = wire.uploaded_file(form)
             with tempfile.NamedTemporaryFile() as spool:
                 await asyncio.to_thread(shutil.copyfileobj, upload.file, spool)
                 spool.flush()
-                return await containers.add(container_id, Path(spool.name), name=wire.safe_filename(upload.filename))
+                return await self._containers.add(
+                    container.id, Path(spool.name), name=wire.safe_filename(upload.filename)
+                )
 
-    async def list_files(request: Request) -> wire.ListPage:
-        container = containers.active(request.path_params["container_id"])
-        return wire.listed(containers.files_page(container.id, wire.paging(request)), read_file)
+    async def _add_uploaded(self, container_id: str, file_id: str) -> FileCreateResponse:
+        file = self._files.get(file_id)
+        return await self._containers.add(container_id, self._files.path(file.id), name=file.filename, origin=file.id)
 
-    async def retrieve_file(request: Request) -> FileCreateResponse:
-        container = containers.active(request.path_params["container_id"])
-        return containers.file(container.id, request.path_params["file_id"])
+    async def _list_files(self, request: Request) -> wire.ListPage:
+        container = self._containers.active(request.path_params["container_id"])
+        return wire.listed(self._containers.files_page(container.id, wire.paging(request)), read_file)
 
-    async def file_content(request: Request) -> FileResponse:
-        file = await retrieve_file(request)
-        containers.touch(file.container_id)
+    async def _retrieve_file(self, request: Request) -> FileCreateResponse:
+        container = self._containers.active(request.path_params["container_id"])
+        return self._containers.file(container.id, request.path_params["file_id"])
+
+    async def _delete_file(self, request: Request) -> wire.Deleted:
+        file = await self._retrieve_file(request)
+        await self._containers.remove(file.container_id, file.id)
+        return wire.Deleted(id=file.id, object="container.file.deleted")
+
+    async def _content(self, request: Request) -> FileResponse:
+        file = await self._retrieve_file(request)
+        self._containers.touch(file.container_id)
         return FileResponse(
-            containers.path(file.container_id, file.id),
+            self._containers.path(file.container_id, file.id),
             media_type="application/octet-stream",
             filename=filename(file).rpartition("/")[2],
         )
-
-    async def delete_file(request: Request) -> wire.Deleted:
-        file = await retrieve_file(request)
-        await containers.remove(file.container_id, file.id)
-        return wire.Deleted(id=file.id, object="container.file.deleted")
-
-    return [
-        wire.route("POST", "/containers", create),
-        wire.route("GET", "/containers", list_all),
-        wire.route("GET", "/containers/{container_id}", retrieve),
-        wire.route("DELETE", "/containers/{container_id}", delete),
-        wire.route("POST", "/containers/{container_id}/files", add_file),
-        wire.route("GET", "/containers/{container_id}/files", list_files),
-        wire.route("GET", "/containers/{container_id}/files/{file_id}", retrieve_file),
-        wire.route("DELETE", "/containers/{container_id}/files/{file_id}", delete_file),
-        wire.route("GET", "/containers/{container_id}/files/{file_id}/content", file_content),
-    ]

@@ -1,4 +1,4 @@
-"""DOC."""
+"""The container of one response or run, created when code first runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from local.openai_emulator.files.files import Files
 
 
 class Workspace:
-    """The code interpreter of one response: its container is made, or found again, when code first runs."""
+    """The code interpreter of one response or run: creates its container, or reuses an earlier one, when code runs."""
 
     def __init__(
         self,
@@ -24,10 +24,10 @@ class Workspace:
         file_ids: Sequence[str] = (),
         memory_limit: str | None = None,
     ) -> None:
-        """`container_id`: the caller's own, or one an earlier response of the chain used.
+        """`container_id`: the one the caller named, or one that an earlier response of the conversation used.
 
         Raises:
-            ApiError: 404, one of the files is not there.
+            ApiError: 404, a file does not exist.
         """
         self._containers = containers
         self._file_ids = tuple(dict.fromkeys(file_ids))
@@ -36,22 +36,22 @@ class Workspace:
         self.data_files = self._data_files(files)
 
     def _data_files(self, files: Files) -> tuple[DataFile, ...]:
-        ready = []
+        data_files = []
         missing = list(self._file_ids)
         if self.container_id is not None:
             missing = self._containers.missing(self.container_id, missing)
-            ready = [
+            data_files = [
                 DataFile(filename=filename(file), size_bytes=file.bytes)
                 for file in self._containers.files(self.container_id)
             ]
         for file_id in missing:
             file = files.get(file_id)
-            name = free_name(file.filename, {one.filename for one in ready})
-            ready.append(DataFile(filename=name, size_bytes=file.bytes))
-        return tuple(ready)
+            name = free_name(file.filename, {one.filename for one in data_files})
+            data_files.append(DataFile(filename=name, size_bytes=file.bytes))
+        return tuple(data_files)
 
     async def open(self) -> str:
-        """The container's id; every file is in it."""
+        """Create the container if needed, copy all files into it, and return its id."""
         if self.container_id is None:
             container = await self._containers.create(
                 name="auto", file_ids=self._file_ids, memory_limit=self._memory_limit
@@ -69,5 +69,5 @@ class Workspace:
             raise ToolBroken(exc.message) from exc
 
     def path(self, file: OutputFile) -> Path:
-        """Where the content of a file that code made lies."""
+        """The path, on this machine, of a file that code created."""
         return self._containers.path(file.container_id, file.file_id)

@@ -1,4 +1,4 @@
-"""Files: `/files`. Contents lie in one folder, named by id; what clients call them is never a path here.
+"""Files: `/files`. Contents are kept in one folder under their ids; client file names are never used as paths.
 
 Source: https://developers.openai.com/api/reference/resources/files
 """
@@ -26,15 +26,16 @@ KIND = "file"
 Purpose = Literal["assistants", "assistants_output", "batch", "fine-tune", "vision"]
 
 
-class ExpiresAfter(wire.Body):
+class FileExpiry(wire.RequestBody):
     anchor: Literal["created_at"]
     seconds: Annotated[int, Field(ge=3600, le=2_592_000)]
 
 
-class CreateFile(wire.Body):
-    # Azure takes neither `user_data` nor `evals`: AID how-to-responses "Known limitations"
+class CreateFile(wire.RequestBody):
+    # Azure accepts neither `user_data` nor `evals`.
+    # Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses "Known limitations"
     purpose: Literal["assistants", "batch", "fine-tune", "vision"]
-    expires_after: ExpiresAfter | None = None
+    expires_after: FileExpiry | None = None
 
 
 class Files:
@@ -46,7 +47,7 @@ class Files:
         clock: Callable[[], float],
         before_delete: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`before_delete` is told a file's id before it goes: it has to leave the vector stores first."""
+        """`before_delete`: called with a file's id before the file is deleted; removes it from vector stores."""
         self._store = store
         self._folder = folder
         self._clock = clock
@@ -65,18 +66,18 @@ class Files:
     # ---- for the other families --------------------------------------------------------------------------------
 
     def get(self, file_id: str) -> FileObject:
-        """Raises ApiError 404: no such file, or it has expired."""
+        """Raises ApiError 404: the file does not exist or has expired."""
         body = self._store.get(KIND, file_id)
         if body is None or self._expired(body):
             raise not_found("File object", file_id)
         return FileObject.model_validate(body)
 
     def path(self, file_id: str) -> Path:
-        """Where the content lies; only for an id that `get` knows."""
+        """The path of the content; only for an id that `get` finds."""
         return self._folder / file_id
 
     async def keep(self, source: Path, *, filename: str) -> FileObject:
-        """Copy what code made into a file of purpose `assistants_output`."""
+        """Copy a file that code created into a new file of purpose `assistants_output`."""
         file_id = wire.new_id("assistant-")
         await asyncio.to_thread(shutil.copyfile, source, self.path(file_id))
         return self._record(file_id, filename=wire.safe_filename(filename), purpose="assistants_output")
@@ -87,7 +88,7 @@ class Files:
         self.path(file_id).unlink(missing_ok=True)
 
     async def sweep(self) -> None:
-        """Delete what has expired."""
+        """Delete the expired files."""
         for body in self._store.all(KIND):
             if self._expired(body):
                 await self.delete(body["id"])
@@ -168,7 +169,7 @@ def _fields(form: FormData) -> dict[str, Any]:
 
 
 def _copy(source: BinaryIO, target: Path) -> int:
-    """Copy on a worker thread; returns the size in bytes."""
+    """Copy a file; returns its size in bytes. Blocks."""
     source.seek(0)
     with target.open("wb") as file:
         shutil.copyfileobj(source, file, 1024 * 1024)

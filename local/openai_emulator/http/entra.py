@@ -1,7 +1,7 @@
-"""Bearer tokens of Entra ID, checked as Azure OpenAI checks them, but for the signature: no directory is at hand here.
+"""Checks bearer tokens of Entra ID as Azure OpenAI does, except the signature: the emulator has no signing keys.
 
-With `EMULATOR_ENTRA_AUDIENCE=https://ai.azure.com` a token of a wrong scope, or one that was kept for too long, is
-refused on a laptop and not first in production.
+With `EMULATOR_ENTRA_AUDIENCE=https://ai.azure.com` the emulator refuses tokens with a wrong scope and expired tokens.
+Such mistakes then show up before production.
 Source: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
 """
 
@@ -12,15 +12,15 @@ import binascii
 import json
 from typing import Any
 
-LEEWAY_S = 300  # clocks differ
+LEEWAY_S = 300  # tolerated difference between two clocks
 
 
 def token_fault(token: str, *, audience: str, now_s: float) -> str | None:
-    """Why a token cannot be used; None when it can.
+    """The reason why a token is refused; None if it is accepted.
 
     Args:
         token: A JWT.
-        audience: What `aud` must be, with or without a slash at its end.
+        audience: The required `aud`; a trailing slash makes no difference.
         now_s: Seconds since the epoch.
     """
     claims = _claims(token)

@@ -1,6 +1,6 @@
-"""Faults on order: `POST /admin/faults` makes the API answer 429 or 5xx, wait, or drop the connection.
+"""Fault injection: rules added with `POST /admin/faults` make the API return errors, wait, or drop connections.
 
-A request meets the first rule that names its path and method and is not used up. Rules live in memory alone.
+The first rule that matches path and method and is not used up applies to a request. Rules are kept in memory only.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from local.openai_emulator.http import wire
 _LONGEST_MS = 600_000
 
 
-class FaultRule(wire.Body):
+class FaultRule(wire.RequestBody):
     """The body of `POST /admin/faults`."""
 
-    path: Annotated[str, Field(min_length=1, max_length=512)]  # a glob on the path below the prefix
+    path: Annotated[str, Field(min_length=1, max_length=512)]  # a glob on the path after the prefix
     method: Literal["GET", "POST", "DELETE"] | None = None
     status: Annotated[StrictInt, Field(ge=400, le=599)] | None = None
     retry_after_ms: Annotated[StrictInt, Field(ge=0, le=_LONGEST_MS)] | None = None
     delay_ms: Annotated[StrictInt, Field(ge=0, le=_LONGEST_MS)] = 0
     drop: Literal["before", "after"] | None = None
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
-    count: Annotated[StrictInt, Field(ge=1)] | None = None  # None: never used up
+    count: Annotated[StrictInt, Field(ge=1)] | None = None  # None: no limit
     seed: StrictInt = 0
 
     @model_validator(mode="after")
@@ -55,15 +55,15 @@ class FaultList(BaseModel):
 
 
 @dataclass(kw_only=True)
-class _Standing:
-    """A rule that was added, and how often it was applied."""
+class _AddedRule:
+    """An added rule and the number of times it was applied."""
 
     id: str
     rule: FaultRule
     chance: random.Random
     applied: int = field(default=0)
 
-    def takes(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         rule = self.rule
         if rule.count is not None and self.applied >= rule.count:
             return False
@@ -74,10 +74,10 @@ class _Standing:
 
 
 class Faults:
-    """The rules that stand, in the order they were added."""
+    """The added rules, in order."""
 
     def __init__(self) -> None:
-        self._standing: dict[str, _Standing] = {}
+        self._rules: dict[str, _AddedRule] = {}
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -88,36 +88,36 @@ class Faults:
         ]
 
     def draw(self, method: str, path: str) -> FaultRule | None:
-        """The rule to apply to a request, counted as applied; None where none matches or its chance passes by."""
-        standing = next((one for one in self._standing.values() if one.takes(method, path)), None)
-        if standing is None or standing.chance.random() >= standing.rule.probability:
+        """The rule to apply to a request, which is then counted; None if none matches or its probability spares it."""
+        added = next((one for one in self._rules.values() if one.matches(method, path)), None)
+        if added is None or added.chance.random() >= added.rule.probability:
             return None
-        standing.applied += 1
-        return standing.rule
+        added.applied += 1
+        return added.rule
 
     async def _create(self, request: Request) -> JSONResponse:
         rule = await wire.read_body(request, FaultRule)
-        chance = random.Random(rule.seed)  # noqa: S311  # repeats, keeps no secret
-        standing = _Standing(id=wire.new_id("fault_"), rule=rule, chance=chance)
-        self._standing[standing.id] = standing
-        return JSONResponse(standing.dump(), status_code=201)
+        chance = random.Random(rule.seed)  # noqa: S311  # reproducible, not a secret
+        added = _AddedRule(id=wire.new_id("fault_"), rule=rule, chance=chance)
+        self._rules[added.id] = added
+        return JSONResponse(added.dump(), status_code=201)
 
     async def _list(self, _: Request) -> FaultList:
-        return FaultList(data=[standing.dump() for standing in self._standing.values()])
+        return FaultList(data=[added.dump() for added in self._rules.values()])
 
     async def _clear(self, _: Request) -> FaultList:
-        self._standing.clear()
+        self._rules.clear()
         return FaultList(data=[])
 
     async def _delete(self, request: Request) -> wire.Deleted:
         fault_id: str = request.path_params["fault_id"]
-        if self._standing.pop(fault_id, None) is None:
+        if self._rules.pop(fault_id, None) is None:
             raise not_found("fault", fault_id)
         return wire.Deleted(id=fault_id, object="fault.deleted")
 
 
 class InjectFaults:
-    """Middleware that does to a request what the rules say."""
+    """Middleware that applies the rules to requests."""
 
     def __init__(self, app: ASGIApp, *, faults: Faults, prefixes: Sequence[str]) -> None:
         self._app = app
@@ -125,7 +125,7 @@ class InjectFaults:
         self._prefixes = prefixes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = self._below_prefix(scope["path"]) if scope["type"] == "http" else None
+        path = self._without_prefix(scope["path"]) if scope["type"] == "http" else None
         rule = self._faults.draw(scope["method"], path) if path is not None else None
         if rule is None:
             await self._app(scope, receive, send)
@@ -133,20 +133,20 @@ class InjectFaults:
         if rule.delay_ms:
             await asyncio.sleep(rule.delay_ms / 1000)
         if rule.status is not None:
-            await _refusal(rule)(scope, receive, send)
+            await _error_response(rule)(scope, receive, send)
         elif rule.drop == "before":
             await _cut(send)
         elif rule.drop == "after":
-            await self._app(scope, receive, _unsent)
+            await self._app(scope, receive, _discard)
             await _cut(send)
         else:
             await self._app(scope, receive, send)
 
-    def _below_prefix(self, path: str) -> str | None:
+    def _without_prefix(self, path: str) -> str | None:
         return next((path.removeprefix(one) for one in self._prefixes if path.startswith(f"{one}/")), None)
 
 
-def _refusal(rule: FaultRule) -> JSONResponse:
+def _error_response(rule: FaultRule) -> JSONResponse:
     assert rule.status is not None
     code = {429: "rate_limit_exceeded"}.get(rule.status, "server_error" if rule.status >= 500 else "fault")
     type_ = {429: "too_many_requests"}.get(
@@ -162,13 +162,13 @@ def _refusal(rule: FaultRule) -> JSONResponse:
     return JSONResponse(error.body(), status_code=rule.status, headers=headers)
 
 
-async def _unsent(_: Message) -> None:
-    """Swallow the answer of a request that was worked on."""
+async def _discard(_: Message) -> None:
+    """Discard the response."""
 
 
 async def _cut(send: Send) -> None:
-    """Begin an answer and end without its body: uvicorn then closes the connection.
+    """Start a response and send no body: uvicorn then closes the connection.
 
-    An app that sends nothing would be answered for with a 500, and ASGI gives no hand on the transport.
+    ASGI gives no access to the transport, and uvicorn answers 500 for an app that sends nothing.
     """
     await send({"type": "http.response.start", "status": 500, "headers": [(b"content-length", b"1")]})

@@ -1,4 +1,4 @@
-"""DOC."""
+"""ASGI middleware: request ids on every response, credentials on every request."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from local.openai_emulator.errors import ApiError
 from local.openai_emulator.http.entra import token_fault
 from local.openai_emulator.settings import Settings
 
-_IDS = "openai_emulator.request_ids"
+REQUEST_IDS = "openai_emulator.request_ids"
 
 
 class RequestIds:
-    """`x-request-id` as OpenAI sends it and `apim-request-id` as Azure does."""
+    """Adds `x-request-id`, as OpenAI sends it, and `apim-request-id`, as Azure sends it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -28,7 +28,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         ids = {"x-request-id": f"req_{secrets.token_hex(16)}", "apim-request-id": str(uuid.uuid4())}
-        scope[_IDS] = ids
+        scope[REQUEST_IDS] = ids
 
         async def send_with_ids(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -40,7 +40,10 @@ class RequestIds:
 
 
 class Credentials:
-    """`Authorization: Bearer KEY` or `api-key: KEY` on everything but `/healthz`; or tokens of Entra ID, if so set."""
+    """Requires an API key or, if so configured, an Entra ID token on every path except `/healthz`.
+
+    Keys are sent as `Authorization: Bearer KEY` or `api-key: KEY`.
+    """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float]) -> None:
         self._app = app
@@ -48,8 +51,8 @@ class Credentials:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != "/healthz" and (why := self._fault(Request(scope))):
-            error = ApiError(401, why, code="invalid_api_key")
+        if scope["type"] == "http" and scope["path"] != "/healthz" and (fault := self._fault(Request(scope))):
+            error = ApiError(401, fault, code="invalid_api_key")
             await JSONResponse(error.body(), status_code=401)(scope, receive, send)
             return
         await self._app(scope, receive, send)

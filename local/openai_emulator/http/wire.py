@@ -1,4 +1,4 @@
-"""Between HTTP and the families: ids, request bodies, pages, uploads, and answers made of the SDK's own types."""
+"""Shared HTTP code of the API families: ids, request bodies, pages, uploads, and responses from the SDK's types."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from starlette.routing import Route
 from local.openai_emulator.errors import ApiError, from_validation, invalid
 from local.openai_emulator.store import Page, Paging
 
-MAX_FILE_BYTES = 512 * 1024 * 1024  # both services' limit for one file
+MAX_FILE_BYTES = 512 * 1024 * 1024  # limit of both services for one file
 MAX_JSON_BYTES = 16 * 1024 * 1024
-_FORM_SLACK_BYTES = 64 * 1024  # the form's own boundaries and fields
+_FORM_SLACK_BYTES = 64 * 1024  # for the form's boundaries and other fields
 
 Key = Annotated[str, Field(max_length=64)]
 Text512 = Annotated[StrictStr, Field(max_length=512)]
@@ -35,8 +35,8 @@ Answer = BaseModel | Response
 Endpoint = Callable[[Request], Awaitable[Answer]]
 
 
-class Body(BaseModel):
-    """A request body. What it does not name is an unknown parameter, as in the service."""
+class RequestBody(BaseModel):
+    """A request body. Fields it does not declare are refused as unknown parameters, as by the service."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,7 +46,7 @@ ObjectT = TypeVar("ObjectT", bound=BaseModel)
 
 
 class ListPage(BaseModel):
-    """The envelope of every list."""
+    """The response of every list request."""
 
     object: Literal["list"] = "list"
     data: Sequence[dict[str, Any]]  # dumps of SDK objects
@@ -56,7 +56,7 @@ class ListPage(BaseModel):
 
 
 class Deleted(BaseModel):
-    """The SDK has no type for the deletion of a response, a container or a container's file: it reads no body."""
+    """The response to deleting a response, a container or a container file; the SDK has no type for it."""
 
     id: str
     object: str
@@ -68,12 +68,12 @@ def new_id(prefix: str) -> str:
 
 
 def dump(model: BaseModel) -> dict[str, Any]:
-    """An SDK object's fields that were set, null ones included: the shape the service sends."""
+    """An SDK object as the service sends it: all fields that were set, including nulls."""
     return model.model_dump(mode="json", by_alias=True, exclude_unset=isinstance(model, openai.BaseModel))
 
 
 def listed(page: Page, read: Callable[[dict[str, Any]], BaseModel] | None = None) -> ListPage:
-    """The wire's list of a page; `read` makes the object of a stored body where that is not the object already."""
+    """A page as a list response; `read` converts a stored body to its API object if the two differ."""
     return ListPage(
         data=[dump(read(body)) for body in page.bodies] if read else page.bodies,
         first_id=page.ids[0] if page.ids else "",
@@ -91,10 +91,10 @@ def route(method: str, path: str, endpoint: Endpoint) -> Route:
 
 
 async def read_body(request: Request, model: type[BodyT]) -> BodyT:
-    """The JSON body, checked.
+    """Read and validate the JSON body.
 
     Raises:
-        ApiError: 400 with the parameter at fault, or 413.
+        ApiError: 400 with the invalid parameter, or 413.
     """
     raw = bytearray()
     async for part in request.stream():
@@ -103,7 +103,7 @@ async def read_body(request: Request, model: type[BodyT]) -> BodyT:
             raise ApiError(413, f"The request body is over {MAX_JSON_BYTES} bytes.", code="request_too_large")
     try:
         body = json.loads(raw or b"{}")
-        # what could never be sent back: NaN, infinity, lone surrogates
+        # refuses NaN, infinity and lone surrogates, which cannot be sent back
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as exc:
         raise invalid("We could not parse the JSON body of your request.", code="invalid_json") from exc
@@ -134,16 +134,16 @@ def paging(request: Request, *, default: int = 20, most: int = 100) -> Paging:
 
 
 def query_list(request: Request, name: str) -> list[str]:
-    """A list in the query: the SDKs write `include[]=a`, others `include=a`."""
+    """A list in the query string: `include[]=a`, as the SDKs write it, or `include=a`."""
     return [*request.query_params.getlist(name), *request.query_params.getlist(f"{name}[]")]
 
 
 @asynccontextmanager
 async def form(request: Request) -> AsyncIterator[FormData]:
-    """A multipart form whose files are spooled to disk until the block ends.
+    """Parse a multipart form; its files are kept on disk until the block ends.
 
     Raises:
-        ApiError: 400 for no form, 413 beyond `MAX_FILE_BYTES`.
+        ApiError: 400 if there is no valid form, 413 if it is larger than `MAX_FILE_BYTES`.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise invalid("Send this request as multipart/form-data.", code="invalid_content_type")
@@ -184,15 +184,15 @@ def uploaded_file(form: FormData) -> UploadFile:
 
 
 def safe_filename(name: str | None) -> str:
-    """The last part of what a client called its file, without control characters.
+    """The last path component of a file name sent by a client, without control characters.
 
     Raises:
-        ApiError: 400, nothing is left to name a file by.
+        ApiError: 400, nothing is left.
     """
     last = PurePosixPath((name or "").replace("\\", "/")).name
     last = re.sub(r"[\x00-\x1f\x7f]", "", last).strip()
     while len(last.encode(errors="replace")) > 255:
-        last = last[1:]  # the ending stays
+        last = last[1:]  # keep the extension
     if last in ("", ".", ".."):
         raise invalid("The file needs a name.", param="file")
     return last.encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""The models an emulator can answer with."""
+"""The models of the emulator: a real one behind an endpoint, or the builtin offline one."""
 
 from __future__ import annotations
 

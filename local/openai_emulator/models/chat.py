@@ -1,7 +1,7 @@
 """A real model behind any OpenAI-compatible chat-completions endpoint.
 
-File search and Python are offered to it as functions; passages carry short marks like [3], which it is asked to put
-behind what rests on them. The marks in its answer become citations and go from the text.
+File search and Python are offered to the model as functions. Each passage found has a marker such as [3], and the
+instructions ask the model to cite passages by their markers. Markers in the answer are replaced by citations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from local.openai_emulator.agent.model import CallFunctions, ModelError, RunCode
 from local.openai_emulator.search.passage import Passage
 
 _MOST_QUERIES = 5
-_MARKS = re.compile(r"[ \t]*((?:\[\d{1,3}(?:\s*,\s*\d{1,3})*\])+)")
+_MARKERS = re.compile(r"[ \t]*((?:\[\d{1,3}(?:\s*,\s*\d{1,3})*\])+)")
 _NUMBER = re.compile(r"\d+")
 
 _FILE_SEARCH = {
@@ -47,7 +47,7 @@ _CITE = (
 
 
 class ChatModel:
-    """One model at one endpoint; it implements `Model`."""
+    """A model at a chat-completions endpoint; implements `Model`."""
 
     def __init__(self, url: str, model: str, key: str | None = None) -> None:
         """`url`: the base URL, `http://127.0.0.1:11434/v1`."""
@@ -68,7 +68,7 @@ class ChatModel:
         try:
             completion = await self._client.chat.completions.create(
                 model=self.name,
-                messages=messages(prompt),  # type: ignore[arg-type]  # plain dicts of the right shape
+                messages=messages(prompt),  # type: ignore[arg-type]  # plain dicts, as the API takes them
                 **options,
             )
         except openai.RateLimitError as exc:
@@ -86,7 +86,7 @@ class ChatModel:
         return Step(move=say(choice.message.content or "", prompt, cut_off=cut_off), usage=usage)
 
 
-# ---- what the model is told --------------------------------------------------------------------------------------
+# ---- requests ----------------------------------------------------------------------------------------------------
 
 
 def offered_tools(prompt: Prompt) -> list[dict[str, Any]]:
@@ -102,23 +102,23 @@ def offered_tools(prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def messages(prompt: Prompt) -> list[dict[str, Any]]:
-    """The conversation as chat messages. Tool calls carry ids made from their place, the same at every step."""
-    said: list[dict[str, Any]] = []
-    if told := _instructions(prompt):
-        said.append({"role": "system", "content": told})
-    marks = numbered(prompt.events)
+    """The conversation as chat messages. Ids of tool calls are made from their position, so they stay the same."""
+    chat: list[dict[str, Any]] = []
+    if instructions := _instructions(prompt):
+        chat.append({"role": "system", "content": instructions})
+    markers = numbered(prompt.events)
     for place, event in enumerate(prompt.events):
         if isinstance(event, Said):
             role = "system" if event.role == "developer" else event.role
-            said.append({"role": role, "content": event.text})
+            chat.append({"role": role, "content": event.text})
         elif isinstance(event, Searched):
             arguments = {"queries": list(event.queries)}
-            said += _exchange(f"call_{place}", "file_search", json.dumps(arguments), _found(event, marks))
+            chat += _exchange(f"call_{place}", "file_search", json.dumps(arguments), _found(event, markers))
         elif isinstance(event, Ran):
-            said += _exchange(f"call_{place}", "python", json.dumps({"code": event.code}), _result(event))
+            chat += _exchange(f"call_{place}", "python", json.dumps({"code": event.code}), _result(event))
         else:
-            said += _exchange(event.call_id, event.name, event.arguments, event.output or "")
-    return said
+            chat += _exchange(event.call_id, event.name, event.arguments, event.output or "")
+    return chat
 
 
 def _instructions(prompt: Prompt) -> str:
@@ -140,23 +140,23 @@ def _exchange(id: str, name: str, arguments: str, output: str) -> list[dict[str,
 
 
 def numbered(events: Sequence[Event]) -> dict[tuple[str, str], int]:
-    """(file id, text) of each passage found in the conversation -> its mark, from 1 in order of appearance."""
-    marks: dict[tuple[str, str], int] = {}
+    """(file id, text) of each passage found in the conversation -> its marker number, from 1 in order of appearance."""
+    markers: dict[tuple[str, str], int] = {}
     for event in events:
         for passage in event.passages if isinstance(event, Searched) else ():
-            marks.setdefault((passage.file_id, passage.text), len(marks) + 1)
-    return marks
+            markers.setdefault((passage.file_id, passage.text), len(markers) + 1)
+    return markers
 
 
-def _found(event: Searched, marks: Mapping[tuple[str, str], int]) -> str:
+def _found(event: Searched, markers: Mapping[tuple[str, str], int]) -> str:
     if not event.passages:
         return "Nothing was found."
-    return "\n\n".join(_quote(passage, marks[passage.file_id, passage.text]) for passage in event.passages)
+    return "\n\n".join(_quote(passage, markers[passage.file_id, passage.text]) for passage in event.passages)
 
 
-def _quote(passage: Passage, mark: int) -> str:
+def _quote(passage: Passage, marker: int) -> str:
     page = "" if passage.page is None else f", page {passage.page}"
-    return f"[{mark}] {passage.filename}{page}\n{passage.text}"
+    return f"[{marker}] {passage.filename}{page}\n{passage.text}"
 
 
 def _result(event: Ran) -> str:
@@ -164,11 +164,11 @@ def _result(event: Ran) -> str:
     return (event.logs or "(no output)") + files
 
 
-# ---- what the model does -----------------------------------------------------------------------------------------
+# ---- answers -----------------------------------------------------------------------------------------------------
 
 
 def _move(calls: Sequence[tuple[str, str, str]], prompt: Prompt) -> Search | RunCode | CallFunctions:
-    """The first call of a tool of ours, which the loop carries out; else all calls of the caller's functions."""
+    """The first call of file search or Python, if any; else all calls of the caller's functions."""
     for _, name, arguments in calls:
         if name in ("file_search", "python") and not _is_callers(name, prompt):
             return _own_move(name, arguments)
@@ -190,7 +190,7 @@ def _own_move(name: str, arguments: str) -> Search | RunCode:
     except ValueError:
         given = None
     if name == "python":
-        code = given.get("code") if isinstance(given, dict) else arguments  # small models send bare code
+        code = given.get("code") if isinstance(given, dict) else arguments  # small models send the code without JSON
         return RunCode(code=str(code or ""))
     queries = given.get("queries") if isinstance(given, dict) else given
     if isinstance(queries, str):
@@ -201,13 +201,13 @@ def _own_move(name: str, arguments: str) -> Search | RunCode:
 
 
 def say(text: str, prompt: Prompt, *, cut_off: bool = False) -> Say:
-    """The answer with its marks turned into citations and the files it names into files shown."""
+    """Convert an answer: markers become citations, and file names become references to the files."""
     sources = _sources(prompt.events)
     clean, citations, copied = "", [], 0
-    for found in _MARKS.finditer(text):
+    for found in _MARKERS.finditer(text):
         cited = [sources.get(int(number)) for number in _NUMBER.findall(found[1])]
         if not any(cited):
-            continue  # [7] of an answer that is no mark: leave it
+            continue  # a number in brackets that is not a marker
         clean += text[copied : found.start()]
         copied = found.end()
         for file_id, filename in dict.fromkeys(source for source in cited if source):
@@ -224,11 +224,11 @@ def _sources(events: Sequence[Event]) -> dict[int, tuple[str, str]]:
         if isinstance(event, Searched)
         for passage in event.passages
     }
-    return {mark: (file_id, names[file_id]) for (file_id, _), mark in numbered(events).items()}
+    return {number: (file_id, names[file_id]) for (file_id, _), number in numbered(events).items()}
 
 
 def _show_files(text: str, prompt: Prompt, *, name_images: bool) -> tuple[str, tuple[Show, ...]]:
-    """Point at every file the answer names; name the images of this turn that it does not."""
+    """Refer to every file that the answer names, and append the names of this turn's other images."""
     made: dict[str, OutputFile] = {}
     this_turn = set()
     for place, event in enumerate(prompt.events):

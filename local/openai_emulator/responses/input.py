@@ -1,4 +1,4 @@
-"""What a `POST /responses` asks for: the body, its tools, and its input items as events of the conversation.
+"""The body of `POST /responses`, checked, and its input items as events of the conversation.
 
 Source: https://developers.openai.com/api/reference/resources/responses/methods/create
 """
@@ -24,12 +24,20 @@ from local.openai_emulator.agent.conversation import Called, Cite, Event, Ran, S
 from local.openai_emulator.errors import ApiError, invalid, not_implemented
 from local.openai_emulator.http import wire
 from local.openai_emulator.search.passage import Passage
-from local.openai_emulator.tools.input import _NOT_IMPLEMENTED
+
+_NOT_IMPLEMENTED = (
+    "conversation",
+    "prompt",
+    "moderation",
+    "context_management",
+    "background_options",
+    "prompt_cache_options",
+)
 
 Include = Literal[
     "file_search_call.results",
     "code_interpreter_call.outputs",
-    # of items that never occur here, so these have nothing to add
+    # accepted without an effect: no such items occur here
     "web_search_call.results",
     "web_search_call.action.sources",
     "message.input_image.image_url",
@@ -39,7 +47,7 @@ Include = Literal[
 ]
 
 
-class TextFormat(wire.Body):
+class TextFormat(wire.RequestBody):
     type: str = "text"
     name: str | None = None
     description: str | None = None
@@ -47,12 +55,12 @@ class TextFormat(wire.Body):
     strict: bool | None = None
 
 
-class TextConfig(wire.Body):
+class TextConfig(wire.RequestBody):
     format: TextFormat | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class CreateResponse(wire.Body):
+class CreateResponse(wire.RequestBody):
     model: Annotated[str, Field(min_length=1)]
     input: str | list[dict[str, Any]] | None = None
     instructions: str | None = None
@@ -68,7 +76,7 @@ class CreateResponse(wire.Body):
     max_output_tokens: Annotated[int, Field(ge=16)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     text: TextConfig | None = None
-    # taken and given back, without an effect
+    # accepted and returned, without an effect
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     parallel_tool_calls: bool | None = None
@@ -90,7 +98,11 @@ class CreateResponse(wire.Body):
 
 
 def check(asked: CreateResponse) -> None:
-    """Raises ApiError: 501 for what this emulator does not do, 400 for what nobody does."""
+    """Check the parameters.
+
+    Raises:
+        ApiError: 501 for what only the emulator lacks, 400 for what the service refuses too.
+    """
     for name in _NOT_IMPLEMENTED:
         if getattr(asked, name) is not None:
             raise not_implemented(f"the parameter '{name}' of responses", param=name)
@@ -109,15 +121,16 @@ def check(asked: CreateResponse) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    items: tuple[BaseModel, ...]  # as `GET /responses/{id}/input_items` lists them
+    items: tuple[BaseModel, ...]  # as in `GET /responses/{id}/input_items`
     events: tuple[Event, ...]
 
 
 def read_input(asked: str | Sequence[Mapping[str, Any]] | None, history: Sequence[Event]) -> Input:
-    """Input items and what they say. Outputs of functions are joined to the calls they answer.
+    """Parse the input items and convert them to events. A function's output is joined with its call.
 
     Raises:
-        ApiError: 400 for a malformed item, an output without its call or a call left without output; 501 for the rest.
+        ApiError: 400 for a malformed item, an output without its call, or a call without its output; 501 for items
+            that the emulator does not implement.
     """
     if isinstance(asked, str):
         asked = [{"role": "user", "content": asked}]
@@ -143,7 +156,7 @@ def read_input(asked: str | Sequence[Mapping[str, Any]] | None, history: Sequenc
 
 
 def settled(events: Iterable[Event]) -> tuple[Event, ...]:
-    """The conversation with each function call once: where it was answered, or where it still waits."""
+    """The conversation with each function call once: with its output, if it has one by now."""
     events = tuple(events)
     done = {event.call_id for event in events if isinstance(event, Called) and event.output is not None}
     return tuple(
@@ -196,20 +209,20 @@ def _read_part(part: Mapping[str, Any], own: str, within: str) -> dict[str, Any]
 
 
 def _event(item: BaseModel, within: str) -> list[Event]:
-    """What an item tells the model; nothing for reasoning, which no model here can read."""
+    """An item as events; none for reasoning, which no model here can read."""
     if isinstance(item, ResponseInputMessageItem):
         return [Said(role=item.role, text="".join(getattr(part, "text", "") for part in item.content))]
     if isinstance(item, ResponseOutputMessage):
-        return [_said_before(item)]
+        return [_message_event(item)]
     if isinstance(item, ResponseFileSearchToolCall):
-        return [_searched_before(item)]
+        return [_search_event(item)]
     if isinstance(item, ResponseCodeInterpreterToolCall):
         logs = "".join(output.logs for output in item.outputs or () if output.type == "logs")
         return [Ran(code=item.code or "", logs=logs)]
     return []
 
 
-def _said_before(message: ResponseOutputMessage) -> Said:
+def _message_event(message: ResponseOutputMessage) -> Said:
     text, citations = "", []
     for part in message.content:
         if part.type != "output_text":
@@ -223,7 +236,7 @@ def _said_before(message: ResponseOutputMessage) -> Said:
     return Said(role="assistant", text=text, citations=tuple(citations))
 
 
-def _searched_before(call: ResponseFileSearchToolCall) -> Searched:
+def _search_event(call: ResponseFileSearchToolCall) -> Searched:
     passages = (
         Passage(
             file_id=result.file_id or "",

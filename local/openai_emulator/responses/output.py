@@ -1,4 +1,4 @@
-"""A response's output: what the loop did, as items; and what of it a caller gets to see.
+"""The output items of a response, made from what the agent loop did, and the parts a caller gets to see.
 
 Source: https://developers.openai.com/api/reference/resources/responses
 """
@@ -19,7 +19,7 @@ from openai.types.responses import (
 )
 
 from local.openai_emulator.agent.conversation import Called, OutputFile, Ran, Searched
-from local.openai_emulator.agent.loop import Finished
+from local.openai_emulator.agent.loop import ToolFinished
 from local.openai_emulator.agent.model import RunCode, Say, Search, Usage
 from local.openai_emulator.http import wire
 from local.openai_emulator.vector_stores.stores import shown_attributes
@@ -44,7 +44,7 @@ def run_begun(move: RunCode, container_id: str) -> ResponseCodeInterpreterToolCa
     )
 
 
-def search_finished(item: ResponseFileSearchToolCall, done: Finished) -> ResponseFileSearchToolCall:
+def search_finished(item: ResponseFileSearchToolCall, done: ToolFinished) -> ResponseFileSearchToolCall:
     assert isinstance(done.event, Searched)
     return ResponseFileSearchToolCall.model_validate(
         {
@@ -65,9 +65,12 @@ def search_finished(item: ResponseFileSearchToolCall, done: Finished) -> Respons
 
 
 def run_finished(
-    item: ResponseCodeInterpreterToolCall, done: Finished, image: Callable[[OutputFile], bytes]
+    item: ResponseCodeInterpreterToolCall, done: ToolFinished, image: Callable[[OutputFile], bytes]
 ) -> ResponseCodeInterpreterToolCall:
-    """`image` reads an image the run made. Code that raised is a completed call with a traceback, as in the service."""
+    """Add the outputs. As in the service, code that raised an error is a `completed` call with a traceback.
+
+    `image`: reads an image that the code created.
+    """
     assert isinstance(done.event, Ran)
     outputs: list[dict[str, str]] = []
     if done.event.logs:
@@ -137,7 +140,7 @@ def usage(counted: Usage) -> ResponseUsage:
 
 
 def visible(response: Mapping[str, Any], include: Collection[str]) -> dict[str, Any]:
-    """A stored response without the search results and code outputs that were not asked for."""
+    """A stored response without search results and code outputs, except those that `include` names."""
     hidden = {
         "file_search_call": None if "file_search_call.results" in include else "results",
         "code_interpreter_call": None if "code_interpreter_call.outputs" in include else "outputs",

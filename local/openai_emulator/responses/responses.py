@@ -1,7 +1,7 @@
-"""Responses: `/responses`, each a turn of `agent.py` in a task of its own, saved after every step.
+"""Responses: `/responses`. Each runs the agent loop in a background task and is saved after every step.
 
-A response that was running when the emulator ended becomes `failed` with `server_error` at the next start: its sandbox
-and the model's thoughts are gone, so it is never taken up in the middle and never stuck.
+A response that was running when the emulator stopped becomes `failed` with `server_error` at the next start: its
+sandbox session is lost, so it cannot be resumed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 
-from local.openai_emulator.agent import loop as agent
 from local.openai_emulator.agent.conversation import Said
+from local.openai_emulator.agent.loop import ToolFinished, ToolStarted, TurnEnded, run_turn
 from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Search
 from local.openai_emulator.errors import invalid, not_found, not_implemented
 from local.openai_emulator.http import wire
@@ -33,11 +33,12 @@ from local.openai_emulator.responses.input import CreateResponse, check
 from local.openai_emulator.responses.turns import KIND, Turn, Turns
 from local.openai_emulator.responses.webhooks import Webhooks
 from local.openai_emulator.store import Body, Store
+from local.openai_emulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
 ITEM_KIND = "response_input_item"
-_AT_ONCE = 8  # more wait as `queued`
+_MAX_RUNNING = 8  # further responses stay `queued`
 _UNFINISHED = ("queued", "in_progress")
 _ERROR_CODES = get_args(ResponseError.model_fields["code"].annotation)
 
@@ -51,8 +52,8 @@ class Responses:
         self._model = model
         self._webhooks = webhooks
         self._clock = clock
-        self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(_MAX_RUNNING)
+        self._tasks = Tasks[str]()
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -64,18 +65,15 @@ class Responses:
         ]
 
     def fail_unfinished(self) -> None:
-        """End what an earlier process left running."""
+        """Mark the responses that an earlier process left unfinished as failed."""
         for body in self._store.all(KIND, status=_UNFINISHED):
             response = Response.model_validate(body["response"])
             _fail(response, "server_error", "The emulator was restarted while this response was in progress.")
             self._put(response, body)
 
     async def close(self) -> None:
-        """Stop without a word: what runs is found by `fail_unfinished` at the next start."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Stop the running responses without changing them; `fail_unfinished` ends them at the next start."""
+        await self._tasks.close()
 
     # ---- the API -----------------------------------------------------------------------------------------------
 
@@ -86,11 +84,9 @@ class Responses:
         self._save(turn)
         for item in turn.input_items if turn.stored else ():
             self._store.put(ITEM_KIND, item["id"], item, parent=turn.response.id)
-        task = asyncio.create_task(self._run(turn), name=turn.response.id)
-        self._tasks[turn.response.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(turn.response.id, None))
+        self._tasks.start(turn.response.id, self._run, turn)
         if not turn.response.background:
-            await asyncio.wait([task])
+            await self._tasks.wait([turn.response.id])
         return JSONResponse(response_output.visible(wire.dump(turn.response), turn.include))
 
     async def _retrieve(self, request: Request) -> JSONResponse:
@@ -104,18 +100,18 @@ class Responses:
         body = self._get(request)
         if not body["response"]["background"]:
             raise invalid("Cannot cancel a synchronous response.", param="response_id", code=None)
-        await self._stop(body["response"]["id"])
+        await self._tasks.stop(body["response"]["id"])
         body = self._get(request)
         if body["status"] in _UNFINISHED:
             response = Response.model_validate(body["response"])
             _interrupt(response, "cancelled")
             body = self._put(response, body)
-            self._tell(response)
+            self._announce(response)
         return JSONResponse(response_output.visible(body["response"], body["include"]))
 
     async def _delete(self, request: Request) -> wire.Deleted:
         response_id = self._get(request)["response"]["id"]
-        await self._stop(response_id)
+        await self._tasks.stop(response_id)
         self._store.delete(KIND, response_id)
         self._store.delete_children(ITEM_KIND, response_id)
         return wire.Deleted(id=response_id, object="response")
@@ -131,19 +127,13 @@ class Responses:
             raise not_found("response", response_id)
         return body
 
-    async def _stop(self, response_id: str) -> None:
-        task = self._tasks.get(response_id)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-
     def _put(self, response: Response, body: Body) -> Body:
         body = {**body, "status": response.status, "response": wire.dump(response)}
         self._store.put(KIND, response.id, body)
         return body
 
-    def _tell(self, response: Response) -> None:
-        if response.background:  # of others the caller has the end in hand
+    def _announce(self, response: Response) -> None:
+        if response.background:  # the caller of any other gets the result itself
             self._webhooks.announce(f"response.{response.status}", response.id)
 
     # ---- running -----------------------------------------------------------------------------------------------
@@ -168,16 +158,16 @@ class Responses:
         if response.status == "completed":
             response.completed_at = int(self._clock())
         self._save(turn)
-        self._tell(response)
+        self._announce(response)
         logger.info("response.ended", extra={**ids, "status": response.status})
 
     async def _run_steps(self, turn: Turn) -> None:
-        steps = agent.run_turn(self._model, turn.prompt, turn.tools, max_tool_calls=turn.response.max_tool_calls)
+        steps = run_turn(self._model, turn.prompt, turn.tools, max_tool_calls=turn.response.max_tool_calls)
         async with aclosing(steps):
             async for progress in steps:
-                if isinstance(progress, agent.Begun):
+                if isinstance(progress, ToolStarted):
                     await _begin(turn, progress.move)
-                elif isinstance(progress, agent.Finished):
+                elif isinstance(progress, ToolFinished):
                     _finish(turn, progress)
                 else:
                     _end(turn, progress)
@@ -191,7 +181,7 @@ async def _begin(turn: Turn, move: Search | RunCode) -> None:
         turn.response.output.append(response_output.run_begun(move, await turn.tools.container_id()))
 
 
-def _finish(turn: Turn, done: agent.Finished) -> None:
+def _finish(turn: Turn, done: ToolFinished) -> None:
     item = turn.response.output.pop()
     if isinstance(item, ResponseFileSearchToolCall):
         turn.response.output.append(response_output.search_finished(item, done))
@@ -200,7 +190,7 @@ def _finish(turn: Turn, done: agent.Finished) -> None:
     turn.events.append(done.event)
 
 
-def _end(turn: Turn, ended: agent.Ended) -> None:
+def _end(turn: Turn, ended: TurnEnded) -> None:
     response = turn.response
     response.usage = response_output.usage(ended.usage)
     response.status = "completed"
@@ -223,7 +213,7 @@ def _fail(response: Response, code: str, message: str) -> None:
 
 
 def _interrupt(response: Response, status: Literal["cancelled", "failed"]) -> None:
-    """End it in the middle: what a tool was doing stays `incomplete`."""
+    """End an unfinished response; a tool call that was running becomes `incomplete`."""
     response.status = status
     for item in response.output:
         if getattr(item, "status", None) in ("in_progress", "searching", "interpreting"):

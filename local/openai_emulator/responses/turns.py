@@ -1,4 +1,4 @@
-"""One turn of a conversation, prepared from a `POST /responses`: the prompt, the tools, and the response it fills."""
+"""Prepares a response from a `POST /responses`: the prompt, the tools, and the response object to fill."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 from local.openai_emulator.responses.input import CreateResponse, previous_not_found, read_input, settled
 from local.openai_emulator.store import Body, Store
-from local.openai_emulator.tools.hosted import ResponseTools
+from local.openai_emulator.tools.hosted import HostedTools
 from local.openai_emulator.tools.input import Tool, read_tools, toolbox, uploaded_file_ids
 from local.openai_emulator.tools.prompt import with_about
 from local.openai_emulator.vector_stores.stores import VectorStores
@@ -27,17 +27,18 @@ KIND = "response"
 
 @dataclass(kw_only=True)
 class Turn:
-    """A response while it is made. `events`: what this turn has added to the conversation."""
+    """A response in progress. `events`: what this turn added to the conversation."""
 
     response: Response
     prompt: Prompt
-    tools: ResponseTools
+    tools: HostedTools
     events: list[Event]
     input_items: list[Body]
     include: Sequence[str] = ()
     stored: bool = True
 
     def record(self) -> Body:
+        """The fields that are stored beside the response object."""
         return {
             "include": list(self.include),
             "container_id": self.tools.known_container_id,
@@ -64,10 +65,10 @@ class Turns:
         self._clock = clock
 
     def prepare(self, asked: CreateResponse) -> Turn:
-        """Check everything the turn rests on and build it.
+        """Check the request and build the turn.
 
         Raises:
-            ApiError: what it names is not there, or is not implemented.
+            ApiError: an object that the request names does not exist, or a feature is not implemented.
         """
         chain = self._chain(asked.previous_response_id)
         history = [event for body in chain for event in EVENTS.validate_python(body["events"])]
@@ -89,7 +90,7 @@ class Turns:
                 temperature=asked.temperature,
                 max_output_tokens=asked.max_output_tokens,
             ),
-            tools=ResponseTools(stores=self._stores, searches=searches, workspace=workspace),
+            tools=HostedTools(stores=self._stores, searches=searches, workspace=workspace),
             events=list(said.events),
             input_items=[wire.dump(item) for item in said.items],
             include=asked.include or (),
@@ -97,7 +98,7 @@ class Turns:
         )
 
     def _chain(self, response_id: str | None) -> list[Body]:
-        """The records of the earlier turns, oldest first; it begins where one of them was deleted."""
+        """The records of the earlier responses, oldest first, back to the first deleted one."""
         if response_id is None:
             return []
         if (last := self._store.get(KIND, response_id)) is None:
@@ -131,7 +132,7 @@ class Turns:
         )
 
     def _response(self, asked: CreateResponse, tools: Sequence[Tool]) -> Response:
-        """The response before anything was done, with the service's defaults filled in."""
+        """The new response object, with the service's defaults."""
         text = asked.text.model_dump(exclude_none=True, by_alias=True) if asked.text else {}
         return Response.model_validate(
             {

@@ -1,4 +1,4 @@
-"""Real code interpreter sessions: Python in a jail of its own, with pandas, NumPy, SciPy and matplotlib."""
+"""Code interpreter sessions: isolated Python processes with pandas, NumPy, SciPy and matplotlib."""
 
 from local.openai_emulator.sandbox.errors import FileRefused, SandboxError, SandboxUnavailable, SessionEnded
 from local.openai_emulator.sandbox.limits import Limits

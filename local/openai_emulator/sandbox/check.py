@@ -1,6 +1,6 @@
-"""Proof that a session is isolated, asked from inside and seen from outside, before any foreign code may run.
+"""Checks that a session is isolated, from inside and from outside, before it runs any untrusted code.
 
-The inside is asked while only our own code has run there; what the kernel can tell from outside is read from outside.
+The check inside runs while the session has run only our own code. What the kernel shows outside is read outside.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HIDDEN = ("/etc/passwd", "/etc/shadow", "/home", "/sys", "/run", "/var")
 
 
 def probe(hidden: Sequence[str], most_processes: int) -> dict[str, Any]:
-    """Runs inside: try what must not work. Its source is sent, so it imports what it needs."""
+    """Runs inside the session: try what must fail. Only its source is sent, so it imports what it needs."""
     import os
     import signal
     import socket
@@ -51,14 +51,14 @@ def probe(hidden: Sequence[str], most_processes: int) -> dict[str, Any]:
 
 
 def question(limits: Limits) -> str:
-    """The code to run in the session; prints one JSON object and leaves nothing behind."""
+    """The code to run in the session; prints one JSON object and leaves no names or files."""
     source = "from __future__ import annotations\n" + inspect.getsource(probe)
     source += f"\nimport json\nprint(json.dumps(probe({_hidden()!r}, {limits.processes})))\n"
     return f"exec({source!r}, {{}})"
 
 
 def _hidden() -> list[str]:
-    """Paths no session may see, less those on the way to what it must see (the interpreter may live below a home)."""
+    """Paths that no session may see, except parents of mounted paths: the interpreter may be below a home folder."""
     mounted = [Path(place) for place in ("/usr", *jail.SYSTEM, *jail.interpreter_prefixes())]
     unwanted = [*map(Path, HIDDEN), Path.cwd(), Path(__file__).parent]
     unwanted += [Path.home() / name for name in HIDDEN_AT_HOME]
@@ -70,15 +70,15 @@ def _hidden() -> list[str]:
 
 
 def faults(answer: str, init_pid: int, limits: Limits) -> Iterator[str]:
-    """What is not as it must be, one sentence each.
+    """Failed checks of the isolation, one sentence each.
 
     Args:
-        answer: What `question` printed.
-        init_pid: Process 1 of the session, by its number on the host.
-        limits: The session's.
+        answer: The output of `question`.
+        init_pid: Process 1 of the session, as the host numbers it.
+        limits: The session's limits.
     """
     yield from _faults_inside(json.loads(answer), limits)
-    inside = set(watchdog.processes(init_pid)) - {init_pid}  # process 1 is bwrap's own, which only waits
+    inside = set(watchdog.processes(init_pid)) - {init_pid}  # process 1 is bwrap itself, which only waits
     if not inside:
         yield "its processes can't be seen from outside"
     for pid in inside:
@@ -89,13 +89,13 @@ def _faults_inside(seen: dict[str, Any], limits: Limits) -> Iterator[str]:
     if seen["visible"]:
         yield f"these paths are visible: {', '.join(seen['visible'])}"
     if extra := set(seen["environment"]) - set(jail.ENVIRONMENT) - {"PWD", "LC_CTYPE"}:
-        yield f"environment variables came through: {', '.join(sorted(extra))}"
+        yield f"environment variables of the host are visible: {', '.join(sorted(extra))}"
     if seen["network"] != "PermissionError":
         yield f"a network connection was not refused ({seen['network']})"
     if seen["writable"]:
         yield f"these folders are writable: {', '.join(seen['writable'])}"
     if seen["processes"] > limits.processes:
-        yield f"the limit of {limits.processes} processes does not bind"
+        yield f"the limit of {limits.processes} processes has no effect"
 
 
 def _faults_outside(pid: int) -> Iterator[str]:

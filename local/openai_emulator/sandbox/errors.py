@@ -1,9 +1,9 @@
-"""What can go wrong in the sandbox.
+"""The errors of the sandbox.
 
 SandboxError
- ├── SandboxUnavailable   isolation can't be had on this machine: answer every tool call with this, run nothing
- ├── SessionEnded         this session's process is gone: open a new one
- └── FileRefused          a file that may not be put into or read from a session
+ ├── SandboxUnavailable   this machine cannot isolate code: report it to every tool call, run nothing
+ ├── SessionEnded         the session's process has ended: open a new session
+ └── FileRefused          a file that may not be copied into or read from a session
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ class SandboxError(Exception):
 
 
 class SandboxUnavailable(SandboxError):
-    """Code can't be isolated here. `str()` says what is missing and how to mend it."""
+    """This machine cannot isolate code. `str()` says why and how to fix it."""
 
 
 class SessionEnded(SandboxError):
-    """The session's process is gone."""
+    """The session's process has ended."""
 
 
 class FileRefused(SandboxError):

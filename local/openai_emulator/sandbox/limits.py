@@ -1,4 +1,4 @@
-"""How much one session may use."""
+"""The resource limits of one session."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of one session. Breaking one ends the run, and mostly the session, never the emulator."""
+    """Limits of one session. Exceeding one ends the run and mostly the session, never the emulator."""
 
-    wall_s: float = 60.0  # one run; then the session is killed
-    cpu_s: int = 600  # each process, over the session's life
-    memory_bytes: int = 1024 * MIB  # resident, all processes of the session together
-    address_space_bytes: int = 4096 * MIB  # virtual, each process: an absurd allocation is a MemoryError at once
-    data_bytes: int = 512 * MIB  # all of /mnt/data
-    tmp_bytes: int = 128 * MIB  # /tmp, and as much again in /dev/shm
-    inodes: int = 20_000  # files and folders in each of these
-    processes: int = 64  # threads count
-    open_files: int = 256  # each process
-    output_bytes: int = 1_000_000  # of one run; the middle is left out
-    read_bytes: int = 64 * MIB  # largest file handed out
-    start_s: float = 60.0  # until a new session stands with its imports done
+    wall_s: float = 60.0  # of one run; then the session is killed
+    cpu_s: int = 600  # of each process, in total
+    memory_bytes: int = 1024 * MIB  # resident memory of all processes together
+    address_space_bytes: int = 4096 * MIB  # virtual, of each process; a huge allocation raises MemoryError
+    data_bytes: int = 512 * MIB  # of /mnt/data
+    tmp_bytes: int = 128 * MIB  # of /tmp, and of /dev/shm
+    inodes: int = 20_000  # files and folders in each of these file systems
+    processes: int = 64  # including threads
+    open_files: int = 256  # of each process
+    output_bytes: int = 1_000_000  # of one run; the middle of longer output is dropped
+    read_bytes: int = 64 * MIB  # of one file read from a session
+    start_s: float = 60.0  # until a new session has started and done its imports

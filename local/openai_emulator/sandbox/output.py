@@ -1,4 +1,4 @@
-"""What a session prints, gathered from a pipe as it comes and kept to a bound."""
+"""Collects the output of a session from a pipe, up to a limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ READ_BYTES = 1 << 16
 
 
 class Output:
-    """The read end of the pipe that is stdout and stderr of everything in a session; owns the descriptor."""
+    """The read end of the pipe that all processes of a session print to; owns the descriptor."""
 
     def __init__(self, descriptor: int, *, limit_bytes: int) -> None:
         os.set_blocking(descriptor, False)
@@ -22,7 +22,7 @@ class Output:
         self.clear()
 
     def clear(self) -> None:
-        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
+        self._head, self._tail, self._dropped = bytearray(), bytearray(), 0
 
     def close(self) -> None:
         if self._open:
@@ -31,16 +31,16 @@ class Output:
             self._open = False
 
     def take(self) -> str:
-        """All that was printed until now; starts anew. The middle of long output is left out, with a note."""
-        self._read_what_is_there()
+        """Return and clear the output so far. The middle of long output is replaced by a note."""
+        self._read_available()
         self._trim()
-        note = f"\n... {self._left_out:,} bytes of output left out ...\n".encode() if self._left_out else b""
+        note = f"\n... {self._dropped:,} bytes of output left out ...\n".encode() if self._dropped else b""
         content = bytes(self._head) + note + bytes(self._tail)
         self.clear()
         return content.decode(errors="replace")
 
-    def _read_what_is_there(self) -> None:
-        """Read what the pipe holds now, and no more: a background process may print without end."""
+    def _read_available(self) -> None:
+        """Read only what the pipe holds now: a background process may print forever."""
         waiting = _bytes_waiting(self._descriptor) if self._open else 0
         while waiting > 0 and (count := self._read()):
             waiting -= count
@@ -51,7 +51,7 @@ class Output:
         except BlockingIOError:
             return 0
         if not content:
-            self._loop.remove_reader(self._descriptor)  # every writer is gone
+            self._loop.remove_reader(self._descriptor)  # all writers have closed it
         self._keep(content)
         return len(content)
 
@@ -65,7 +65,7 @@ class Output:
     def _trim(self) -> None:
         surplus = len(self._tail) - self._half
         if surplus > 0:
-            self._left_out += surplus
+            self._dropped += surplus
             del self._tail[:surplus]
 
 

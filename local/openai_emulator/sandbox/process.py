@@ -1,4 +1,4 @@
-"""One jailed process, as the host holds it: started, talked to, killed. It knows nothing of cells and files."""
+"""Starts and kills one jailed process and connects to it. It does not deal with code cells or files."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from local.openai_emulator.sandbox.output import Output
 
 _Stack = contextlib.ExitStack | contextlib.AsyncExitStack
 
-NOBODY = 65534  # the user a session is for the kernel, when the emulator runs as root
+NOBODY = 65534  # uid of sessions on the host if the emulator runs as root
 
 
 class Process:
-    """A running `bwrap`, a channel to what runs inside it, and what that prints."""
+    """A running `bwrap`, a channel to the runner inside it, and the output of the session."""
 
     def __init__(self, bwrap: subprocess.Popen[bytes], channel: socket.socket, output: Output) -> None:
         self.bwrap = bwrap
         self.channel = channel  # non-blocking
         self.output = output
-        self.init_pid = 0  # process 1 of the session, by its number on the host
+        self.init_pid = 0  # process 1 of the session, as the host numbers it
         self._killing = asyncio.Lock()
-        self._init: int | None = None  # a pidfd of it, so that a number used again is never killed
+        self._init: int | None = None  # its pidfd: a process that reuses the number is never killed
 
     @classmethod
     async def start(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]] = ()) -> Process:
         """Start the runner in its jail.
 
         Args:
-            limits: What it may use.
+            limits: Its resource limits.
             with_proc: Mount a /proc inside.
-            files: Content and place inside of small files to copy in.
+            files: Small files to copy in: content and path inside.
 
         Raises:
             SandboxUnavailable: bwrap could not build the jail.
         """
         async with contextlib.AsyncExitStack() as kept:
-            with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
-                channel, inside = _socket_pair(kept, theirs)
-                info, info_in = _socket_pair(ours, theirs)
-                go, go_out = _socket_pair(ours, theirs)
-                output, output_in = _output(limits, kept, theirs)
-                copies = [(_memory_file(theirs, content), place) for content, place in files]
-                filter_fd = _memory_file(theirs, seccomp.program())
+            with contextlib.ExitStack() as host_ends, contextlib.ExitStack() as child_ends:
+                channel, inside = _socket_pair(kept, child_ends)
+                info, info_in = _socket_pair(host_ends, child_ends)
+                go, go_out = _socket_pair(host_ends, child_ends)
+                output, output_in = _output(limits, kept, child_ends)
+                copies = [(_memory_file(child_ends, content), place) for content, place in files]
+                filter_fd = _memory_file(child_ends, seccomp.program())
                 bwrap = _spawn(
                     *(jail.bwrap(), *jail.arguments(limits, as_root=is_root(), with_proc=with_proc, files=copies)),
                     *("--seccomp", str(filter_fd), "--info-fd", str(info_in.fileno())),
@@ -64,19 +64,19 @@ class Process:
                 )
                 process = cls(bwrap, channel, output)
                 kept.push_async_callback(process.kill)
-                theirs.close()  # so that bwrap's end is seen as the end of what it says
+                child_ends.close()  # otherwise the end of bwrap's messages is never seen
                 await process._begin(info, go)
             kept.pop_all()
         return process
 
     async def _begin(self, info: socket.socket, go: socket.socket) -> None:
-        """Learn the number of the session's first process; as root, give the session its user."""
+        """Read the pid of the session's process 1; as root, map the session's user."""
         said = b""
         while part := await asyncio.get_running_loop().sock_recv(info, 4096):
             said += part
         if not said:
             await self.wait()
-            raise SandboxUnavailable(self.output.take().strip() or "bwrap ended without a word")
+            raise SandboxUnavailable(self.output.take().strip() or "bwrap ended without a message")
         self.init_pid = int(json.loads(said)["child-pid"])
         self._init = os.pidfd_open(self.init_pid)
         if is_root():
@@ -84,7 +84,7 @@ class Process:
             go.send(b"1")
 
     async def wait(self) -> int:
-        """Until bwrap has ended; its exit status."""
+        """Wait until bwrap has ended; return its exit status."""
         if self.bwrap.poll() is None:
             ending = os.pidfd_open(self.bwrap.pid)
             try:
@@ -94,16 +94,16 @@ class Process:
         return self.bwrap.wait()
 
     async def kill(self) -> int:
-        """End everything in the session, whatever it does about it, and return bwrap's exit status."""
+        """Kill all processes of the session and return bwrap's exit status."""
         async with self._killing:
-            if self._init is None:  # not yet known, or done
+            if self._init is None:  # not known yet, or killed already
                 with contextlib.suppress(ProcessLookupError):
                     self.bwrap.kill()
                 return await self.wait()
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._init, signal.SIGKILL)  # the kernel takes the whole pid namespace along
+                signal.pidfd_send_signal(self._init, signal.SIGKILL)  # the kernel then kills the whole pid namespace
             try:
-                await _readable(self._init)  # once the last of them is gone
+                await _readable(self._init)  # when the last process has ended
             finally:
                 os.close(self._init)
                 self._init = None
@@ -115,7 +115,7 @@ class Process:
 
 
 def _spawn(*command: str, output: int, inherit: list[int]) -> subprocess.Popen[bytes]:
-    """Takes a few ms. Not asyncio's own: cancelled at the wrong moment, that one waits for ever."""
+    """Start a process; blocks for a few ms. asyncio's own function can hang forever if it is cancelled."""
     try:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=inherit, env={}
@@ -134,36 +134,36 @@ async def _readable(descriptor: int) -> None:
 
 
 def _map_user(pid: int) -> None:
-    """Root stays root while bwrap builds the jail (it must read what is mounted); the runner then becomes NOBODY."""
+    """Map root to root, as bwrap needs to read what it mounts, and the runner's later user to NOBODY."""
     for kind in ("uid_map", "gid_map"):
         Path(f"/proc/{pid}/{kind}").write_text(f"0 0 1\n{jail.USER} {NOBODY} 1\n")
 
 
 @functools.cache
 def is_root() -> bool:
-    """Whether this process is root and `NOBODY` is a user it can hand out (not so in a one-user container)."""
+    """Whether this process is root and may use the uid `NOBODY`, which a container with one user has not."""
     if os.geteuid() != 0:
         return False
     ranges = [[int(n) for n in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
     return any(first <= NOBODY < first + count for first, _, count in ranges)
 
 
-def _socket_pair(ours: _Stack, theirs: _Stack) -> tuple[socket.socket, socket.socket]:
+def _socket_pair(host_ends: _Stack, child_ends: _Stack) -> tuple[socket.socket, socket.socket]:
     here, there = socket.socketpair()
     here.setblocking(False)
-    return ours.enter_context(here), theirs.enter_context(there)
+    return host_ends.enter_context(here), child_ends.enter_context(there)
 
 
-def _output(limits: Limits, ours: _Stack, theirs: _Stack) -> tuple[Output, int]:
+def _output(limits: Limits, host_ends: _Stack, child_ends: _Stack) -> tuple[Output, int]:
     here, there = os.pipe()
     output = Output(here, limit_bytes=limits.output_bytes)
-    ours.callback(output.close)
-    theirs.callback(os.close, there)
+    host_ends.callback(output.close)
+    child_ends.callback(os.close, there)
     return output, there
 
 
 def _memory_file(stack: _Stack, content: bytes) -> int:
-    """A descriptor that bwrap reads `content` from."""
+    """A file descriptor from which bwrap reads `content`."""
     descriptor = os.memfd_create("sandbox")
     stack.callback(os.close, descriptor)
     os.write(descriptor, content)

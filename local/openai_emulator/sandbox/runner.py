@@ -1,8 +1,8 @@
-"""Runs inside the sandbox, as `python -I runner.py CHANNEL LIMITS`: gives up its rights, then runs code as it comes.
+"""Runs inside the sandbox, as `python -I runner.py CHANNEL LIMITS`: drops its privileges, then runs the code it gets.
 
-Stdlib only until the rights are gone. The channel is a socket to the host: it brings a length (4 bytes, big-endian) and
-that much code; one byte goes back, `0` (done) or `1` (failed). What the code prints goes to the inherited stdout, which
-is a pipe to the host. Nothing here guards the host: the code can rewrite this process as it likes.
+Uses only the standard library until the privileges are dropped. The channel is a socket to the host: the host sends a
+length (4 bytes, big-endian) and the code; the runner replies with one byte, `0` (done) or `1` (failed). The code prints
+to the inherited stdout, a pipe to the host. Nothing here protects the host: the code can change this process at will.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ USER = 1000
 DONE, FAILED, READY = b"0", b"1", b"R"
 
 
-def give_up_rights(limits: dict[str, int]) -> None:
-    """Become an ordinary user, with limits: only then do they bind (RLIMIT_NPROC does not bind for the real root)."""
+def drop_privileges(limits: dict[str, int]) -> None:
+    """Become an ordinary user and set limits, in this order: RLIMIT_NPROC has no effect for root."""
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")  # when memory runs out, this goes first
+        Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, the kernel kills this first
     if os.getuid() == 0:
         os.setgroups([])
         os.setresgid(USER, USER, USER)
@@ -42,7 +42,7 @@ def give_up_rights(limits: dict[str, int]) -> None:
 
 
 def warm_up() -> None:
-    """Import what nearly every cell imports, and make `plt.show()` save."""
+    """Import common libraries, and make `plt.show()` save the figures."""
     import matplotlib.figure
     import matplotlib.font_manager
     import matplotlib.pyplot as plt
@@ -50,7 +50,7 @@ def warm_up() -> None:
     import pandas as pd
 
     pd.set_option("display.width", 160)
-    pd.set_option("io.excel.xlsx.reader", "openpyxl")  # pandas 3 warns on every read unless one is named
+    pd.set_option("io.excel.xlsx.reader", "openpyxl")  # otherwise pandas 3 warns on every read
     savefig = matplotlib.figure.Figure.savefig
 
     def savefig_and_note(self: Any, fname: Any, *args: Any, **kwargs: Any) -> None:
@@ -64,7 +64,7 @@ def warm_up() -> None:
 
 
 def save_figures() -> None:
-    """Save every open figure that the code did not save itself as `figure-N.png`, and close them all."""
+    """Save every open figure that the code did not save as `figure-N.png`, and close all figures."""
     plt = sys.modules["matplotlib.pyplot"]
     try:
         for number in plt.get_fignums():
@@ -80,13 +80,13 @@ def save_figure(figure: Any) -> None:
 
 
 def run(code: str, cell: str, namespace: dict[str, Any]) -> bool:
-    """Run one cell as a notebook would; whether it failed."""
+    """Run one cell as a notebook does; return whether it failed."""
     linecache.cache[cell] = (len(code), None, code.splitlines(keepends=True), cell)
     try:
         evaluate(code, cell, namespace)
         if "matplotlib.pyplot" in sys.modules:
             save_figures()
-    except SystemExit as exc:  # as in a notebook: it ends the cell and leaves the session
+    except SystemExit as exc:  # as in a notebook: ends the cell, not the session
         if exc.code not in (None, 0):
             sys.stderr.write(f"SystemExit: {exc.code}\n")
             return True
@@ -101,7 +101,7 @@ def run(code: str, cell: str, namespace: dict[str, Any]) -> bool:
 
 
 def evaluate(code: str, cell: str, namespace: dict[str, Any]) -> None:
-    """Execute, and print the value of a last expression, unless a semicolon follows it."""
+    """Execute a cell; print the value of its last expression unless it ends with a semicolon."""
     tree = ast.parse(code, cell)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, cell, "exec"), namespace)  # noqa: S102
@@ -134,7 +134,7 @@ def receive(channel: socket.socket, size: int) -> bytes:
     while len(content) < size:
         part = channel.recv(size - len(content))
         if not part:
-            os._exit(0)  # the host is gone
+            os._exit(0)  # the host closed the channel
         content += part
     return bytes(content)
 
@@ -142,9 +142,9 @@ def receive(channel: socket.socket, size: int) -> bytes:
 def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
-    os.closerange(3, channel.fileno())  # what bwrap left open
+    os.closerange(3, channel.fileno())  # descriptors that bwrap left open
     os.closerange(channel.fileno() + 1, 4096)
-    give_up_rights(json.loads(sys.argv[2]))
+    drop_privileges(json.loads(sys.argv[2]))
     os.environ["TZ"] = "UTC"
     time.tzset()
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""All sessions of one emulator, and one spare that stands ready."""
+"""The sessions of one emulator, and one spare session that is already started."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.openai_emulator.sandbox.session import Session
 
 logger = logging.getLogger(__name__)
 
-# Why an ordinary user may not make a user namespace: the kernel's switch, the value that forbids, what to do.
+# Kernel settings that forbid user namespaces to ordinary users: name, forbidding value, remedy.
 SWITCHES = (
     ("kernel/apparmor_restrict_unprivileged_userns", "1", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"),
     ("kernel/unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"),
@@ -30,8 +30,8 @@ IN_A_CONTAINER = (
 class Sandbox:
     """Opens isolated Python sessions. One per emulator, used in one event loop.
 
-    A spare session with its imports done stands ready and is replaced in the background when taken. There is no
-    insecure way round: where isolation can't be proven, `start` raises and nothing is ever run.
+    A spare session with its imports done is kept ready; when it is taken, the next one starts in the background. There
+    is no insecure fallback: if the check of the isolation fails, `start` raises and no code is run.
     """
 
     def __init__(self, *, limits: Limits | None = None) -> None:
@@ -43,10 +43,10 @@ class Sandbox:
         self._taking = asyncio.Lock()
 
     async def start(self) -> None:
-        """Prove that a session is isolated here; it then becomes the spare.
+        """Start a session and check its isolation; it becomes the spare.
 
         Raises:
-            SandboxUnavailable: it is not; `str()` says what is missing and how to mend it.
+            SandboxUnavailable: it is not isolated; `str()` says why and how to fix it.
         """
         if sys.platform != "linux":
             raise SandboxUnavailable(
@@ -55,18 +55,18 @@ class Sandbox:
             )
         try:
             session = await self._launch_first()
-            await self._prove(session)
+            await self._check(session)
         except SandboxUnavailable as exc:
             await self.close()
             raise SandboxUnavailable(_explain(str(exc))) from exc
         self._font_cache = await session.font_cache()
-        self._spare = asyncio.create_task(_at_once(session))
+        self._spare = asyncio.create_task(_as_result(session))
 
     async def open(self) -> Session:
-        """A session of the caller's own; at once when the spare stands, else after about a second.
+        """A new session for the caller: at once if the spare is ready, else after about a second.
 
         Raises:
-            SandboxUnavailable: `start` was not called or failed, or a session could not be made.
+            SandboxUnavailable: `start` was not called or failed, or a session could not be started.
         """
         async with self._taking:
             if self._spare is None:
@@ -98,25 +98,26 @@ class Sandbox:
         except SandboxUnavailable as exc:
             if "mount proc" not in str(exc):
                 raise
-        # A container host that hides parts of /proc forbids a fresh one; sessions then do without.
+        # A container host that hides parts of /proc forbids a new /proc: sessions get none.
         self._with_proc = False
         return await self._launch()
 
-    async def _prove(self, session: Session) -> None:
+    async def _check(self, session: Session) -> None:
         outcome = await session.run(check.question(self._limits))
         if outcome.failed:
             raise SandboxUnavailable(f"The check of the isolation failed: {outcome.logs.strip()}")
         if faults := list(check.faults(outcome.logs, session.init_pid, self._limits)):
             raise SandboxUnavailable(f"The isolation is not complete: {'; '.join(faults)}.")
-        logger.info("sandbox.proven", extra={"own_proc": self._with_proc})
+        logger.info("sandbox.checked", extra={"own_proc": self._with_proc})
 
 
-async def _at_once(session: Session) -> Session:
+async def _as_result(session: Session) -> Session:
+    """A started session as the result of a task, as the spare is one."""
     return session
 
 
 def _explain(failure: str) -> str:
-    """What to do about a jail that could not be built or is not tight."""
+    """Add a remedy to the reason why code cannot be isolated."""
     if not any(word in failure for word in ("bwrap", "Permission denied", "not permitted")):
         return f"Code can't be isolated here: {failure}"
     hints = [

@@ -1,8 +1,8 @@
-"""The system calls that a session may not make, as a seccomp filter in classic BPF.
+"""A seccomp filter, in classic BPF, for the system calls that a session may not make.
 
-Namespaces and dropped capabilities already forbid most of these; the filter also takes the code paths behind them
-out of reach, and closes what no namespace covers (memory outside every limit, such as `memfd_create` and System V
-shared memory). Sources: https://docs.kernel.org/userspace-api/seccomp_filter.html, the kernel's syscall tables.
+Namespaces and dropped capabilities forbid most of these calls already. The filter also keeps their kernel code out of
+reach, and forbids calls that no namespace covers, such as `memfd_create` and System V shared memory, whose memory no
+limit counts. Sources: https://docs.kernel.org/userspace-api/seccomp_filter.html, the kernel's syscall tables.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LOAD, JUMP_EQUAL, JUMP_GREATER_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x35, 0x45,
 ALLOW, ERRNO, KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
 
 NAMESPACE_FLAGS = 0x7E020080  # CLONE_NEWUSER|PID|NET|IPC|UTS|CGROUP, NEWNS, NEWTIME
-TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # type into the terminal of whoever started the emulator
+TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # write input to the terminal that started the emulator
 AF_UNIX = 1
 X32_BIT = 0x40000000  # x86-64's second syscall table
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A machine's audit number and its numbers for the calls looked at."""
+    """A machine's audit number and its numbers of the filtered system calls."""
 
     arch: int
     calls: dict[str, int]
@@ -37,7 +37,7 @@ class Machine:
 
 
 # fmt: off
-# the same numbers on every machine: all calls since Linux 5.1
+# the same numbers on every machine, as for all calls since Linux 5.1
 SHARED = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
     "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "clone3": 435, "pidfd_getfd": 438,
@@ -72,15 +72,15 @@ MACHINES = {
     "aarch64": Machine(arch=0xC00000B7, calls=AARCH64),
 }
 
-LOOKED_INTO = ("clone", "socket", "ioctl")  # allowed or not by their arguments
-NOT_THERE = ("clone3", "memfd_create", "memfd_secret")  # ENOSYS, so that libraries take their older way
+BY_ARGUMENT = ("clone", "socket", "ioctl")  # allowed or not depending on their arguments
+UNSUPPORTED = ("clone3", "memfd_create", "memfd_secret")  # ENOSYS: libraries then use older calls
 
 
 def program(machine: str | None = None) -> bytes:
-    """The filter as an array of `struct sock_filter`, ready for `bwrap --seccomp`.
+    """The filter as an array of `struct sock_filter`, as `bwrap --seccomp` takes it.
 
     Raises:
-        SandboxUnavailable: no syscall table for this machine.
+        SandboxUnavailable: there is no table of system calls for this machine.
     """
     name = machine or platform.machine()
     if name not in MACHINES:
@@ -98,8 +98,8 @@ def _instructions(machine: Machine) -> Iterable[Instruction]:
     if machine.has_x32:
         yield from _when(JUMP_GREATER_EQUAL, X32_BIT, ERRNO | errno.ENOSYS)
     for name, number in machine.calls.items():
-        if name not in LOOKED_INTO:
-            yield from _when(JUMP_EQUAL, number, ERRNO | (errno.ENOSYS if name in NOT_THERE else errno.EPERM))
+        if name not in BY_ARGUMENT:
+            yield from _when(JUMP_EQUAL, number, ERRNO | (errno.ENOSYS if name in UNSUPPORTED else errno.EPERM))
     yield from _argument(machine.calls["clone"], ARG0, _when(JUMP_SET, NAMESPACE_FLAGS, ERRNO | errno.EPERM))
     yield from _argument(machine.calls["socket"], ARG0, _unless(JUMP_EQUAL, AF_UNIX, ERRNO | errno.EACCES))
     for request in (TIOCSTI, TIOCLINUX):
@@ -116,6 +116,6 @@ def _unless(test: int, operand: int, verdict: int) -> list[Instruction]:
 
 
 def _argument(number: int, offset: int, checks: list[Instruction]) -> list[Instruction]:
-    """Carry out `checks` on an argument of call `number`; the accumulator holds the call's number before and after."""
+    """Apply `checks` to an argument of call `number`; the accumulator holds the call's number before and after."""
     inside = [(LOAD, 0, 0, offset), *checks, (LOAD, 0, 0, NR)]
     return [(JUMP_EQUAL, 0, len(inside), number), *inside]

@@ -19,19 +19,19 @@ from local.openai_emulator.sandbox.process import NOBODY, Process, is_root
 
 logger = logging.getLogger(__name__)
 
-READY, DONE, FAILED = b"R", b"0", b"1"  # what the runner says
-LOOK_BUSY_S, LOOK_IDLE_S = 0.1, 1.0  # between two looks of the watchdog
-GRACE_S = 2.0  # for a process that has let go of its channel to end
+READY, DONE, FAILED = b"R", b"0", b"1"  # replies of the runner
+CHECK_BUSY_S, CHECK_IDLE_S = 0.1, 1.0  # between two checks of the watchdog, with and without running code
+GRACE_S = 2.0  # how long a process may take to end after it closed its channel
 MAX_CODE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of one run."""
+    """The result of one run."""
 
-    logs: str  # stdout and stderr as they came; a traceback when it raised; a sentence when the session ended
+    logs: str  # stdout and stderr in order, with a traceback after an error and the reason if the session ended
     failed: bool
-    changed: tuple[str, ...] = ()  # files made or changed, relative to /mnt/data, figures included
+    changed: tuple[str, ...] = ()  # files created or changed, figures too, relative to /mnt/data
     timed_out: bool = False
 
 
@@ -39,30 +39,30 @@ class Outcome:
 class SessionFile:
     """A regular file below /mnt/data."""
 
-    filename: str  # relative, may hold slashes
+    filename: str  # relative, may contain slashes
     size_bytes: int
 
 
 class Session:
-    """One isolated Python process that keeps its state between runs. Made by `Sandbox.open`."""
+    """An isolated Python process that keeps its state between runs. `Sandbox.open` creates it."""
 
     def __init__(self, process: Process, limits: Limits) -> None:
-        self.alive = False  # False again once the process is gone
+        self.alive = False  # False until the process is ready and after it has ended
         self.closed = False
         self._process = process
         self._limits = limits
         self._folders: list[Folder] = []  # the writable file systems, /mnt/data first
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._busy = asyncio.Event()
-        self._broken_limit: str | None = None
+        self._exceeded_limit: str | None = None
         self._watching: asyncio.Task[None] | None = None
 
     @classmethod
     async def launch(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]]) -> Session:
-        """Start one and wait until its imports are done.
+        """Start a session and wait until its imports are done.
 
         Raises:
-            SandboxUnavailable: the jail or the imports failed; the text says what was said.
+            SandboxUnavailable: the jail or the imports failed; the text is their output.
         """
         process = await Process.start(limits, with_proc=with_proc, files=files)
         session = cls(process, limits)
@@ -84,7 +84,7 @@ class Session:
         return session
 
     def _open_folders(self) -> None:
-        """Open the writable folders through the session's root, while only our own code has run there."""
+        """Open the writable folders through the session's root, before untrusted code runs there."""
         for place in jail.WRITABLE:
             path = f"/proc/{self._process.init_pid}/root{place}"
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -97,27 +97,27 @@ class Session:
         return self._folders[0]
 
     async def put(self, filename: str, source: Path) -> None:
-        """Copy a host file to /mnt/data, in place of what had that name.
+        """Copy a host file to /mnt/data; replaces a file of that name.
 
         Raises:
-            FileRefused: the name is not allowed, or there is no room.
-            SessionEnded: the process is gone.
+            FileRefused: the name is not allowed, or the folder is full.
+            SessionEnded: the process has ended.
         """
         check_name(filename)
         self._require_alive()
-        async with self._one_at_a_time:
+        async with self._lock:
             await asyncio.to_thread(self._data.write, filename, source)
 
     async def run(self, code: str) -> Outcome:
-        """Run one cell. A run that breaks a limit or is cancelled ends the session.
+        """Run one cell. A run that exceeds a limit or is cancelled ends the session.
 
         Raises:
-            SessionEnded: the process was gone before.
+            SessionEnded: the process had ended before.
         """
         content = code.encode(errors="replace")
         if len(content) > MAX_CODE_BYTES:
             return Outcome(logs=f"The code is longer than {MAX_CODE_BYTES:,} bytes.", failed=True)
-        async with self._one_at_a_time:
+        async with self._lock:
             self._require_alive()
             await self._require_silence()
             before = await asyncio.to_thread(self._data.files)
@@ -137,7 +137,7 @@ class Session:
             return Outcome(logs=logs, failed=failed, changed=changed, timed_out=ending.startswith("It ran longer"))
 
     async def _exchange(self, content: bytes) -> tuple[bool, str]:
-        """Hand the code over and wait: whether it failed, and why the session ended (empty when it goes on)."""
+        """Send the code and wait; returns whether it failed, and why the session ended (empty if it did not)."""
         channel, loop = self._process.channel, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._limits.wall_s):
@@ -150,30 +150,30 @@ class Session:
             answer = b""
         if answer in (DONE, FAILED):
             return answer == FAILED, ""
-        with contextlib.suppress(TimeoutError):  # it may have ended by itself: then its status says how
+        with contextlib.suppress(TimeoutError):  # it may be ending by itself; its status then says why
             await asyncio.wait_for(self._process.wait(), GRACE_S)
         status = await self._end()
-        return True, self._broken_limit or _ending(status, self._limits)
+        return True, self._exceeded_limit or _ending(status, self._limits)
 
     async def _answer(self) -> bytes:
         return await asyncio.get_running_loop().sock_recv(self._process.channel, 1)
 
     async def files(self) -> list[SessionFile]:
-        """The regular files below /mnt/data, sorted; also after the process ended, until `close`."""
+        """The regular files below /mnt/data, sorted. Works until `close`, also after the process has ended."""
         found = await asyncio.to_thread(self._data.files)
         return [SessionFile(filename=name, size_bytes=stamp[1]) for name, stamp in found.items()]
 
     async def read(self, filename: str) -> bytes:
-        """A file's content; also after the process ended, until `close`.
+        """The content of a file. Works until `close`, also after the process has ended.
 
         Raises:
-            FileNotFoundError: there is none of that name.
-            FileRefused: not a regular file, too large, or a name that is not allowed.
+            FileNotFoundError: there is no such file.
+            FileRefused: it is not a regular file, is too large, or its name is not allowed.
         """
         return await asyncio.to_thread(self._data.read, filename, limit_bytes=self._limits.read_bytes)
 
     async def font_cache(self) -> list[tuple[bytes, str]]:
-        """matplotlib's list of fonts as this session made it, for the next ones: content and place inside."""
+        """matplotlib's font cache from this session, for later sessions: content and path inside."""
         folder = self._folders[jail.WRITABLE.index(jail.TMP)]
         found = await asyncio.to_thread(folder.files)
         names = [name for name in found if name.startswith("matplotlib/fontlist")]
@@ -182,11 +182,11 @@ class Session:
 
     @property
     def init_pid(self) -> int:
-        """Process 1 of the session, by its number on the host."""
+        """Process 1 of the session, as the host numbers it."""
         return self._process.init_pid
 
     async def close(self) -> None:
-        """End the process and forget the files."""
+        """End the process and release its files."""
         self.closed = True
         await self._end()
         if self._watching:
@@ -202,36 +202,36 @@ class Session:
         return await self._process.kill()
 
     async def _watch(self) -> None:
-        """Look at what the session uses; end it when that is too much. Also notices a process that ended by itself."""
+        """Check the session's use of resources and end it beyond a limit; also detects that the process has ended."""
         try:
             while self._process.bwrap.poll() is None:
                 excess = await asyncio.to_thread(watchdog.excess, self.init_pid, self._folders, self._limits)
                 if excess:
                     logger.warning("sandbox.limit", extra={"limit": excess})
-                    self._broken_limit = excess
+                    self._exceeded_limit = excess
                     break
-                await asyncio.sleep(LOOK_BUSY_S if self._busy.is_set() else 0)
+                await asyncio.sleep(CHECK_BUSY_S if self._busy.is_set() else 0)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._busy.wait(), LOOK_IDLE_S)
-        finally:  # nothing runs unwatched
+                    await asyncio.wait_for(self._busy.wait(), CHECK_IDLE_S)
+        finally:  # no code may run without the watchdog
             await self._end()
 
     async def _require_silence(self) -> None:
-        """Between runs the runner says nothing; code that has spoken for it can't be believed again."""
+        """End a session that sent data between two runs: code has replied in the runner's place."""
         try:
             self._process.channel.recv(1)
         except BlockingIOError:
             return
         await self._end()
-        raise SessionEnded("The session's process has broken off.")
+        raise SessionEnded("The session's process broke the protocol.")
 
     def _require_alive(self) -> None:
         if not self.alive:
-            raise SessionEnded(self._broken_limit or "The session's process is gone.")
+            raise SessionEnded(self._exceeded_limit or "The session's process has ended.")
 
 
 def _ending(status: int, limits: Limits) -> str:
-    """Why a process ended by itself, from bwrap's exit status (128 + the signal's number)."""
+    """Why a process ended, from bwrap's exit status (128 + the signal's number)."""
     if status == 128 + signal.SIGXCPU:
         return f"It used more than {limits.cpu_s} s of processor time."
     if status in (128 + signal.SIGKILL, -signal.SIGKILL):

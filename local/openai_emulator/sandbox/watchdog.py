@@ -1,6 +1,6 @@
-"""What a session uses now, read from outside. The limits of the kernel bind each process; this binds their sum.
+"""Measures from outside what a session uses. Kernel limits apply to each process; this checks their sum.
 
-A control group would do the same in the kernel, but only root or a delegated subtree can have one.
+A control group could do the same in the kernel, but needs root or a delegated subtree.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from local.openai_emulator.sandbox.limits import Limits
 
 
 def excess(init_pid: int, folders: Sequence[Folder], limits: Limits) -> str | None:
-    """What limit the session has broken, as a sentence, or None.
+    """The limit that the session exceeds, as a sentence, or None.
 
     Args:
-        init_pid: Process 1 of the session, by its number on the host.
+        init_pid: Process 1 of the session, as the host numbers it.
         folders: Its writable file systems.
-        limits: The bounds.
+        limits: The session's limits.
     """
     if memory_bytes(init_pid, enough_bytes=limits.memory_bytes) > limits.memory_bytes:
         return f"It used more than {limits.memory_bytes // 2**20:,} MiB of memory."
@@ -30,14 +30,18 @@ def excess(init_pid: int, folders: Sequence[Folder], limits: Limits) -> str | No
 
 
 def memory_bytes(init_pid: int, *, enough_bytes: int = 0) -> int:
-    """Memory of all the session's processes; what they share counts once, unless even the quick sum is small enough."""
+    """Memory of all processes of the session.
+
+    Shared memory counts once. If the sum that counts it for each process, which is faster to get, is at most
+    `enough_bytes`, that sum is returned instead.
+    """
     pids = list(processes(init_pid))
     resident = sum(_resident_bytes(pid) for pid in pids)
     return resident if resident <= enough_bytes else sum(proportional_bytes(pid) for pid in pids)
 
 
 def processes(pid: int) -> Iterator[int]:
-    """The process and its descendants; in a pid namespace every orphan is a child of process 1."""
+    """The process and its descendants. In a pid namespace every orphan becomes a child of process 1."""
     yield pid
     for children in _read_all(Path(f"/proc/{pid}/task").glob("*/children")):
         for child in children.split():
@@ -60,5 +64,5 @@ def _read_all(paths: Iterator[Path] | Sequence[Path]) -> Iterator[str]:
     for path in paths:
         try:
             yield path.read_text()
-        except OSError:  # the process ended meanwhile
+        except OSError:  # the process has ended
             continue

@@ -1,4 +1,4 @@
-"""DOC."""
+"""The tools that the service hosts, on this emulator's vector stores and containers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from local.openai_emulator.http import wire
 from local.openai_emulator.vector_stores.stores import VectorStores
 
 
-class ResponseTools:
-    """Carries out the model's steps for one response."""
+class HostedTools:
+    """File search and code interpreter of one response or run."""
 
     def __init__(
         self, *, stores: VectorStores, searches: Sequence[FileSearchTool], workspace: Workspace | None
@@ -47,7 +47,7 @@ class ResponseTools:
         return await self._workspace.run(code)
 
     async def container_id(self) -> str:
-        """The container the code runs in, made now if need be; '' if that cannot be (the run will say why)."""
+        """The id of the container, created if needed; '' if that fails, and then `run` reports the reason."""
         if self._workspace is None:
             return ""
         try:
@@ -57,7 +57,9 @@ class ResponseTools:
 
     @property
     def known_container_id(self) -> str | None:
+        """The id of the container, or None while there is none."""
         return self._workspace.container_id if self._workspace else None
 
     def image(self, file: OutputFile) -> bytes:
+        """The content of an image that code created."""
         return self._workspace.path(file).read_bytes() if self._workspace else b""

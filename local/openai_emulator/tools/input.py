@@ -1,32 +1,18 @@
-"""DOC."""
+"""The `tools` and `tool_choice` of a request: checked, with the service's defaults, and as the model gets them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from openai.types.responses import (
-    FileSearchTool,
-    FunctionTool,
-)
+from openai.types.responses import FileSearchTool, FunctionTool
 from openai.types.responses.tool import CodeInterpreter, CodeInterpreterContainerCodeInterpreterToolAuto
 
 from local.openai_emulator.agent.conversation import DataFile, Toolbox
 from local.openai_emulator.errors import invalid, not_implemented
 from local.openai_emulator.http import wire
 
-_NOT_IMPLEMENTED = (
-    "conversation",
-    "prompt",
-    "moderation",
-    "context_management",
-    "background_options",
-    "prompt_cache_options",
-)
-
-
 Tool = FileSearchTool | CodeInterpreter | FunctionTool
-
 
 _TOOLS: Mapping[str, type[FileSearchTool] | type[CodeInterpreter] | type[FunctionTool]] = {
     "file_search": FileSearchTool,
@@ -83,7 +69,7 @@ def uploaded_file_ids(tool: CodeInterpreter) -> Sequence[str]:
 
 
 def toolbox(tools: Sequence[Tool], choice: str | Mapping[str, Any] | None, data_files: tuple[DataFile, ...]) -> Toolbox:
-    """What the model may use. A choice narrows the tools; that one of them is used is up to the model."""
+    """The tools that the model may use. `choice` only restricts them; the model need not use one."""
     chosen = [tool for tool in tools if _chosen(tool, choice)]
     return Toolbox(
         file_search=any(isinstance(tool, FileSearchTool) for tool in chosen),

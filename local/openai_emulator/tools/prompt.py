@@ -1,4 +1,4 @@
-"""DOC."""
+"""What the emulator adds to a request before the model answers it: metadata about the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MOST_METADATA = 16
 
 
 def with_about(metadata: Mapping[str, str], about: Mapping[str, str]) -> dict[str, str]:
-    """The caller's pairs, and what the model says of itself where there is room and no such key."""
+    """The caller's metadata, plus pairs of `about` whose keys are free, up to the limit of 16 pairs."""
     pairs = dict(metadata)
     for key, value in about.items():
         if len(pairs) < _MOST_METADATA and key not in pairs:

@@ -1,7 +1,7 @@
 """The files of a vector store: `/vector_stores/{id}/files`, indexed in the background.
 
-Attaching answers at once with `in_progress`; at most `_AT_ONCE` files are parsed at a time. What was in progress when
-the emulator ended is indexed again at the next start.
+Attaching a file returns at once, with status `in_progress`; at most `_MAX_INDEXING` files are indexed at a time. Files
+that were in progress when the emulator stopped are indexed again at the next start.
 Source: https://developers.openai.com/api/reference/resources/vector_stores/subresources/files
 """
 
@@ -23,21 +23,22 @@ from local.openai_emulator.errors import ApiError, invalid, not_found
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 from local.openai_emulator.store import Store
+from local.openai_emulator.tasks import Tasks
 
 if TYPE_CHECKING:
     from local.openai_emulator.search.index import Index
 
 logger = logging.getLogger(__name__)
 
-KIND = "vector_store_file"
+FILE_KIND = "vector_store_file"
 STORE_KIND = "vector_store"
 _DAY_S = 86_400
-_AT_ONCE = 2
-_AT_ONCE_S = 0.05  # a file that is indexed in so short a time is `completed` in the very answer to its attaching
-_POLL_AFTER_MS = 200  # what the SDK's poll helpers wait between two looks
+_MAX_INDEXING = 2
+_ATTACH_WAIT_S = 0.05  # a file indexed within this time is already `completed` in the response to its attaching
+_POLL_AFTER_MS = 200  # the SDK's poll helpers wait this long between two requests
 
 
-class StaticChunking(wire.Body):
+class StaticChunking(wire.RequestBody):
     max_chunk_size_tokens: Annotated[int, Field(ge=100, le=4096)] = 800
     chunk_overlap_tokens: Annotated[int, Field(ge=0)] = 400
 
@@ -48,11 +49,11 @@ class StaticChunking(wire.Body):
         return self
 
 
-class AutoStrategy(wire.Body):
+class AutoStrategy(wire.RequestBody):
     type: Literal["auto"]
 
 
-class StaticStrategy(wire.Body):
+class StaticStrategy(wire.RequestBody):
     type: Literal["static"]
     static: StaticChunking
 
@@ -60,13 +61,13 @@ class StaticStrategy(wire.Body):
 ChunkingStrategy = Annotated[AutoStrategy | StaticStrategy, Field(discriminator="type")]
 
 
-class AttachFile(wire.Body):
+class AttachFile(wire.RequestBody):
     file_id: str
     attributes: wire.Attributes | None = None
     chunking_strategy: ChunkingStrategy | None = None
 
 
-class UpdateFile(wire.Body):
+class UpdateFile(wire.RequestBody):
     attributes: wire.Attributes | None
 
 
@@ -86,8 +87,8 @@ class VectorStoreFiles:
         self._index = index
         self._clock = clock
         self._max_files = max_files  # in one store
-        self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(_MAX_INDEXING)
+        self._indexing = Tasks[tuple[str, str]]()  # (vector store id, file id)
 
     def routes(self) -> list[BaseRoute]:
         files = "/vector_stores/{vector_store_id}/files"
@@ -101,20 +102,17 @@ class VectorStoreFiles:
         ]
 
     def resume(self) -> None:
-        """Index again what an earlier process left `in_progress`."""
-        for body in self._store.all(KIND, status=["in_progress"]):
+        """Index again the files that an earlier process left `in_progress`."""
+        for body in self._store.all(FILE_KIND, status=["in_progress"]):
             self._start(body["vector_store_id"], body["id"])
 
     async def close(self) -> None:
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._indexing.close()
 
     # ---- for the other families --------------------------------------------------------------------------------
 
     def check_fit(self, file_ids: Sequence[str]) -> None:
-        """Raises ApiError: one of the files is not there, or they are more than a store takes."""
+        """Raises ApiError: a file does not exist, or there are more files than a store may hold."""
         for file_id in file_ids:
             self._files.get(file_id)
         if len(set(file_ids)) > self._max_files:
@@ -128,7 +126,7 @@ class VectorStoreFiles:
         attributes: dict[str, Any] | None = None,
         chunking_strategy: AutoStrategy | StaticStrategy | None = None,
     ) -> VectorStoreFile:
-        """Put a file into a store, or index it anew if it is there already; the work goes on in the background.
+        """Add a file to a store, or index it again if it is already there; indexing runs in the background.
 
         Raises:
             ApiError: 400, the store has expired or is full.
@@ -148,7 +146,7 @@ class VectorStoreFiles:
                 "chunking_strategy": {"type": "static", "static": chunking.model_dump()},
             }
         )
-        self._store.put(KIND, file_id, wire.dump(file), parent=store_id)
+        self._store.put(FILE_KIND, file_id, wire.dump(file), parent=store_id)
         self.touch(store_id)
         self._start(store_id, file_id)
         return file
@@ -157,74 +155,57 @@ class VectorStoreFiles:
         store = self._store.get(STORE_KIND, store_id)
         if store is not None and has_expired(store, self._clock()):
             raise expired(store_id)
-        if self._store.get(KIND, file_id, parent=store_id) is not None:
-            return  # indexed anew, so there is not one more
-        if self._store.count(KIND, store_id) >= self._max_files:
+        if self._store.get(FILE_KIND, file_id, parent=store_id) is not None:
+            return  # indexed again: the number of files stays the same
+        if self._store.count(FILE_KIND, store_id) >= self._max_files:
             raise self._full(f"The vector store '{store_id}'")
 
     def _full(self, what: str) -> ApiError:
         return invalid(f"{what} holds at most {self._max_files:,} files.", param="file_id", code="vector_store_full")
 
     def touch(self, store_id: str) -> None:
-        """The store was used just now: its expiry counts from here, unless it is over."""
+        """Record that the store was used now, which postpones its expiry; an expired store stays expired."""
         body = self._store.get(STORE_KIND, store_id)
         if body is not None and not has_expired(body, self._clock()):
             self._store.put(STORE_KIND, store_id, {**body, "last_active_at": int(self._clock())})
 
     async def indexed(self, store_ids: Sequence[str], *, within_s: float) -> None:
-        """Wait until nothing of these stores is in progress, or the time is over."""
-        tasks = [task for (store_id, _), task in self._tasks.items() if store_id in store_ids]
-        if tasks:
-            await asyncio.wait(tasks, timeout=within_s)
+        """Wait until no file of these stores is in progress, or the time is over."""
+        files = [key for key in self._indexing.running() if key[0] in store_ids]
+        await self._indexing.wait(files, timeout_s=within_s)
 
     async def indexed_file(self, store_id: str, file_id: str, *, within_s: float) -> None:
         """Wait until this file is indexed, or the time is over."""
-        task = self._tasks.get((store_id, file_id))
-        if task is not None:
-            await asyncio.wait([task], timeout=within_s)
+        await self._indexing.wait([(store_id, file_id)], timeout_s=within_s)
 
     async def drop_file(self, file_id: str) -> None:
-        """Take a file out of every store."""
-        for store_id in self._store.parents(KIND, file_id):
+        """Remove a file from every store."""
+        for store_id in self._store.parents(FILE_KIND, file_id):
             await self._detach(store_id, file_id)
 
     async def drop_store(self, store_id: str) -> None:
-        for body in self._store.all(KIND, parent=store_id):
-            await self._stop(store_id, body["id"])
-        self._store.delete_children(KIND, store_id)
+        for body in self._store.all(FILE_KIND, parent=store_id):
+            await self._indexing.stop((store_id, body["id"]))
+        self._store.delete_children(FILE_KIND, store_id)
         await self._index.remove_store(store_id)
 
     # ---- indexing ----------------------------------------------------------------------------------------------
 
     def _start(self, store_id: str, file_id: str) -> None:
-        key = (store_id, file_id)
-        before = self._tasks.get(key)
-        if before is not None:
-            before.cancel()
-        task = asyncio.create_task(self._index_file(store_id, file_id, before), name=f"index {store_id} {file_id}")
-        self._tasks[key] = task
-        task.add_done_callback(lambda done: self._tasks.pop(key) if self._tasks.get(key) is done else None)
+        self._indexing.start((store_id, file_id), self._index_file, store_id, file_id)
 
-    async def _stop(self, store_id: str, file_id: str) -> None:
-        task = self._tasks.get((store_id, file_id))
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-
-    async def _index_file(self, store_id: str, file_id: str, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
+    async def _index_file(self, store_id: str, file_id: str) -> None:
         async with self._slots:
-            body = self._store.get(KIND, file_id, parent=store_id)
+            body = self._store.get(FILE_KIND, file_id, parent=store_id)
             if body is None:
                 return
             outcome = await self._outcome(store_id, file_id, body)
-            after = self._store.get(KIND, file_id, parent=store_id)
+            after = self._store.get(FILE_KIND, file_id, parent=store_id)
             if after is None:
                 return
-            self._store.put(KIND, file_id, {**after, **outcome}, parent=store_id)
+            self._store.put(FILE_KIND, file_id, {**after, **outcome}, parent=store_id)
             self.touch(store_id)
-            if after["attributes"] != body["attributes"]:  # changed while the file was being indexed
+            if after["attributes"] != body["attributes"]:  # changed during indexing
                 await self._index.update_attributes(store_id, file_id, after["attributes"])
 
     async def _outcome(self, store_id: str, file_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -253,15 +234,15 @@ class VectorStoreFiles:
         return {"status": "completed", "usage_bytes": usage_bytes, "last_error": None}
 
     async def _detach(self, store_id: str, file_id: str) -> None:
-        await self._stop(store_id, file_id)
-        self._store.delete(KIND, file_id, parent=store_id)
+        await self._indexing.stop((store_id, file_id))
+        self._store.delete(FILE_KIND, file_id, parent=store_id)
         await self._index.remove(store_id, file_id)
 
     # ---- the API -----------------------------------------------------------------------------------------------
 
     def _get(self, request: Request) -> VectorStoreFile:
         store_id, file_id = self._store_id(request), request.path_params["file_id"]
-        body = self._store.get(KIND, file_id, parent=store_id)
+        body = self._store.get(FILE_KIND, file_id, parent=store_id)
         if body is None:
             raise not_found(f"file in vector store '{store_id}'", file_id)
         return VectorStoreFile.model_validate(body)
@@ -279,8 +260,8 @@ class VectorStoreFiles:
         if file.purpose not in ("assistants", "user_data"):
             raise invalid(f"A file of purpose '{file.purpose}' cannot go into a vector store.", param="file_id")
         self.attach(store_id, asked.file_id, attributes=asked.attributes, chunking_strategy=asked.chunking_strategy)
-        await self.indexed_file(store_id, asked.file_id, within_s=_AT_ONCE_S)
-        body = self._store.get(KIND, asked.file_id, parent=store_id)
+        await self.indexed_file(store_id, asked.file_id, within_s=_ATTACH_WAIT_S)
+        body = self._store.get(FILE_KIND, asked.file_id, parent=store_id)
         if body is None:
             raise not_found(f"file in vector store '{store_id}'", asked.file_id)
         return VectorStoreFile.model_validate(body)
@@ -290,7 +271,7 @@ class VectorStoreFiles:
         if status not in (None, "in_progress", "completed", "failed", "cancelled"):
             raise invalid(f"Invalid value for 'filter': '{status}' is no status.", param="filter")
         page = self._store.page(
-            KIND,
+            FILE_KIND,
             wire.paging(request),
             parent=self._store_id(request),
             where=("status", status) if status else None,
@@ -307,7 +288,7 @@ class VectorStoreFiles:
         asked = await wire.read_body(request, UpdateFile)
         attributes = asked.attributes or {}
         body = {**wire.dump(self._get(request)), "attributes": attributes}
-        self._store.put(KIND, file.id, body, parent=file.vector_store_id)
+        self._store.put(FILE_KIND, file.id, body, parent=file.vector_store_id)
         await self._index.update_attributes(file.vector_store_id, file.id, attributes)
         self.touch(file.vector_store_id)
         return self._get(request)
@@ -327,7 +308,7 @@ class VectorStoreFiles:
 
 
 def expires_at(store: Mapping[str, Any]) -> int | None:
-    """When a vector store's record says it ends, in seconds since the epoch."""
+    """When a vector store expires, in seconds since the epoch; None if never."""
     after = store["expires_after"]
     return int(store["last_active_at"] + after["days"] * _DAY_S) if after else None
 

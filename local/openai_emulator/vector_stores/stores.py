@@ -1,6 +1,6 @@
 """Vector stores: `/vector_stores`, and searching them.
 
-What is in a store stands in `vector_store_files.py`; counts, sizes and expiry are worked out when a store is read.
+`files.py` holds the files of a store. Counts, sizes and status are computed when a store is read.
 Source: https://developers.openai.com/api/reference/resources/vector_stores
 """
 
@@ -21,8 +21,9 @@ from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.http import wire
 from local.openai_emulator.search.passage import Passage
 from local.openai_emulator.store import Store
-from local.openai_emulator.vector_stores.files import KIND as FILE_KIND
 from local.openai_emulator.vector_stores.files import (
+    FILE_KIND,
+    STORE_KIND,
     ChunkingStrategy,
     VectorStoreFiles,
     expired,
@@ -33,40 +34,38 @@ from local.openai_emulator.vector_stores.files import (
 if TYPE_CHECKING:
     from local.openai_emulator.search.index import Index
 
-KIND = "vector_store"
 
-
-class ExpiresAfter(wire.Body):
+class StoreExpiry(wire.RequestBody):
     anchor: Literal["last_active_at"]
     days: Annotated[int, Field(ge=1, le=365)]
 
 
-class CreateVectorStore(wire.Body):
+class CreateVectorStore(wire.RequestBody):
     name: str | None = None
-    description: str | None = None  # taken, as by the service, and never given back by it either
+    description: str | None = None  # accepted and, as by the service, never returned
     file_ids: Annotated[tuple[str, ...], Field(max_length=500)] = ()
-    expires_after: ExpiresAfter | None = None
+    expires_after: StoreExpiry | None = None
     chunking_strategy: ChunkingStrategy | None = None
     metadata: wire.Metadata | None = None
 
 
-class UpdateVectorStore(wire.Body):
+class UpdateVectorStore(wire.RequestBody):
     name: str | None = None
-    expires_after: ExpiresAfter | None = None
+    expires_after: StoreExpiry | None = None
     metadata: wire.Metadata | None = None
 
 
-class RankingOptions(wire.Body):
-    ranker: Literal["none", "auto", "default-2024-11-15"] | None = None  # there is one ranking here, whatever is named
+class RankingOptions(wire.RequestBody):
+    ranker: Literal["none", "auto", "default-2024-11-15"] | None = None  # no effect: there is one ranking
     score_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
-class SearchVectorStore(wire.Body):
+class SearchVectorStore(wire.RequestBody):
     query: str | Annotated[list[str], Field(min_length=1)]
     filters: dict[str, Any] | None = None
     max_num_results: Annotated[int, Field(ge=1, le=50)] = 10
     ranking_options: RankingOptions | None = None
-    rewrite_query: bool = False  # accepted; queries are searched as they stand
+    rewrite_query: bool = False  # accepted without an effect
 
 
 class SearchPage(BaseModel):
@@ -99,7 +98,7 @@ class VectorStores:
     # ---- for the other families --------------------------------------------------------------------------------
 
     def check_searchable(self, store_ids: Sequence[str]) -> None:
-        """Raises ApiError: 404 for a store that is not there, 400 for one that has expired."""
+        """Raises ApiError: 404 for a store that does not exist, 400 for one that has expired."""
         for store_id in store_ids:
             if self.get(store_id).status == "expired":
                 raise expired(store_id)
@@ -113,10 +112,10 @@ class VectorStores:
         filters: Mapping[str, Any] | None,
         score_threshold: float,
     ) -> list[Passage]:
-        """Search several stores at once and mark them active.
+        """Search several stores together and record that they were used.
 
         Raises:
-            ApiError: a store is gone or expired, or the filter is malformed.
+            ApiError: a store does not exist or has expired, or the filter is malformed.
         """
         self.check_searchable(store_ids)
         try:
@@ -130,13 +129,13 @@ class VectorStores:
         return passages
 
     def get(self, store_id: str) -> VectorStore:
-        body = self._store.get(KIND, store_id)
+        body = self._store.get(STORE_KIND, store_id)
         if body is None:
             raise not_found("vector store", store_id)
         return self._read(body)
 
     def create(self, asked: CreateVectorStore) -> VectorStore:
-        """Raises ApiError: one of the files is not there, or they are too many."""
+        """Raises ApiError: a file does not exist, or there are too many."""
         self._files.check_fit(asked.file_ids)
         now = int(self._clock())
         store_id = wire.new_id("vs_")
@@ -149,14 +148,14 @@ class VectorStores:
             "metadata": asked.metadata or {},
             "expires_after": asked.expires_after.model_dump() if asked.expires_after else None,
         }
-        self._store.put(KIND, store_id, body)
+        self._store.put(STORE_KIND, store_id, body)
         for file_id in dict.fromkeys(asked.file_ids):
             self._files.attach(store_id, file_id, chunking_strategy=asked.chunking_strategy)
         return self.get(store_id)
 
     async def delete(self, store_id: str) -> None:
-        """Nothing happens when it is not there."""
-        self._store.delete(KIND, store_id)
+        """Delete a store with its index; does nothing if it does not exist."""
+        self._store.delete(STORE_KIND, store_id)
         await self._files.drop_store(store_id)
 
     def _read(self, body: dict[str, Any]) -> VectorStore:
@@ -184,7 +183,7 @@ class VectorStores:
         return self.create(await wire.read_body(request, CreateVectorStore))
 
     async def _list(self, request: Request) -> wire.ListPage:
-        return wire.listed(self._store.page(KIND, wire.paging(request)), self._read)
+        return wire.listed(self._store.page(STORE_KIND, wire.paging(request)), self._read)
 
     async def _retrieve(self, request: Request) -> VectorStore:
         return self.get(request.path_params["vector_store_id"])
@@ -193,7 +192,7 @@ class VectorStores:
         store_id = request.path_params["vector_store_id"]
         self.get(store_id)
         asked = await wire.read_body(request, UpdateVectorStore)
-        body = self._store.get(KIND, store_id)
+        body = self._store.get(STORE_KIND, store_id)
         if body is None:
             raise not_found("vector store", store_id)
         if asked.name is not None:
@@ -203,7 +202,7 @@ class VectorStores:
         if "expires_after" in asked.model_fields_set:
             body["expires_after"] = asked.expires_after.model_dump() if asked.expires_after else None
         body["last_active_at"] = int(self._clock())
-        self._store.put(KIND, store_id, body)
+        self._store.put(STORE_KIND, store_id, body)
         return self.get(store_id)
 
     async def _delete(self, request: Request) -> VectorStoreDeleted:
@@ -228,13 +227,13 @@ class VectorStores:
 
 
 def check_filters(filters: Mapping[str, Any] | None) -> None:
-    """Raises ApiError 400 when this is no filter object of the API."""
+    """Raises ApiError 400 for an invalid filter."""
     if filters is not None:
         wire.parse({"type": "file_search", "vector_store_ids": [], "filters": filters}, FileSearchTool)
 
 
 def shown_attributes(passage: Passage) -> dict[str, str | float | bool]:
-    """The caller's attributes, and the `page` of the passage where the caller has not set one (our addition)."""
+    """The caller's attributes, plus the passage's `page` unless the caller set that key. The service has no `page`."""
     page = {} if passage.page is None else {"page": passage.page}
     return {**page, **passage.attributes}
 

@@ -1,4 +1,4 @@
-"""What the emulator's tests share: a model that follows a script, an emulator in this process, and waiting."""
+"""Shared by the emulator's tests: a scripted model, an emulator in this process, and waiting for conditions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Scripted = Move | Step | ModelError | Callable[[Prompt], Awaitable[Move]]
 
 
 class ScriptedModel:
-    """Makes the moves it was given, one a step, and remembers every prompt."""
+    """Returns the given moves, one per step, and records every prompt."""
 
     name = "scripted"
 
@@ -46,7 +46,7 @@ class ScriptedModel:
 
 
 class Clock:
-    """Seconds since the epoch, standing still until moved."""
+    """Returns seconds since the epoch; stands still until a test changes `now`."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -67,7 +67,7 @@ async def running_app(
     clock: Callable[[], float] = time.time,
     api_key: str | None = None,
 ) -> AsyncIterator[Starlette]:
-    """The emulator in this process and event loop, its lifespan open."""
+    """Run the emulator in this event loop until the block ends."""
     app = create_app(Settings(data=data, api_key=api_key), model=model or ScriptedModel(), clock=clock)
     async with app.router.lifespan_context(app):
         yield app
@@ -85,7 +85,7 @@ def client_of(app: Starlette, *, api_key: str = "test", path: str = "/openai/v1/
 
 
 async def until(condition: Callable[[], Awaitable[Any]], *, within_s: float = 20) -> Any:
-    """Wait for something to come true and return it."""
+    """Wait until the condition is true; return its value."""
     async with asyncio.timeout(within_s):
         while not (value := await condition()):
             await asyncio.sleep(0.01)

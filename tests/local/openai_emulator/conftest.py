@@ -1,4 +1,4 @@
-"""Fixtures of the emulator's tests; what they are made of stands in `emulator.py`."""
+"""Fixtures of the emulator's tests; `client.py` has what they are made of."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.local.openai_emulator.client import Clock, ScriptedModel, client_of, 
 
 @pytest.fixture
 def emulator_model() -> ScriptedModel:
-    """Append to its `moves` what it shall do."""
+    """The model of `emulator`; tests append to its `moves`."""
     return ScriptedModel()
 
 
@@ -24,7 +24,7 @@ def emulator_clock() -> Clock:
 
 @pytest.fixture
 async def emulator(emulator_model: ScriptedModel, emulator_clock: Clock) -> AsyncIterator[Starlette]:
-    """An emulator in memory that answers with `emulator_model` and lives by `emulator_clock`."""
+    """An emulator in memory, with `emulator_model` and `emulator_clock`."""
     async with running_app(emulator_model, clock=emulator_clock) as app:
         yield app
 

@@ -1,4 +1,4 @@
-"""Checks answers against OpenAI's OpenAPI document, where that is at hand; without it nothing is checked.
+"""Checks answers against OpenAI's OpenAPI document, if it is available; otherwise nothing is checked.
 
 A small reader of JSON Schema, for the keywords the document uses. Its 3.0 style `nullable` is understood too.
 """
@@ -38,19 +38,19 @@ def document() -> dict[str, Any]:
 
 
 async def check_answer(response: httpx2.Response) -> None:
-    """An event hook of an asynchronous client."""
+    """Event hook for an asynchronous client."""
     await response.aread()
     check(response)
 
 
 def check_sync_answer(response: httpx2.Response) -> None:
-    """An event hook of a synchronous client."""
+    """Event hook for a synchronous client."""
     response.read()
     check(response)
 
 
 def check(response: httpx2.Response) -> None:
-    """Fails the test when the body is not what the document promises."""
+    """Fail the test if the body does not match the document."""
     if not DOCUMENT.exists() or "json" not in response.headers.get("content-type", ""):
         return
     schema = schema_of(response.request.method, response.request.url.path, response.status_code)
@@ -71,7 +71,7 @@ def schema_of(method: str, path: str, status: int) -> Schema:
 
 
 def faults(value: Any, schema: Schema, at: str = "$") -> Iterator[str]:
-    """What is wrong with a value, one sentence each."""
+    """The violations of the schema, one sentence each."""
     if value is None and (schema.get("nullable") or at.endswith(_ALSO_NULL)):
         return
     if "$ref" in schema:

@@ -1,4 +1,4 @@
-"""The server around the families: paths, credentials, errors, and the process itself."""
+"""The HTTP server: paths, credentials, errors, and the process itself."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def test_health(emulator_http: httpx2.AsyncClient) -> None:
         ("GET", "/filesystem", 404, "not_found"),
     ],
 )
-async def test_what_is_not_there_says_so(
+async def test_unknown_paths_and_missing_features_are_named(
     emulator_http: httpx2.AsyncClient, method: str, path: str, status: int, code: str
 ) -> None:
     for prefix in PREFIXES:
@@ -128,12 +128,12 @@ async def test_a_bug_is_a_500_without_its_details(emulator: Starlette, emulator_
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"name": NaN}', b'{"a": 1e999}', b"[" * 99_999])
-async def test_a_body_that_is_no_object(emulator_http: httpx2.AsyncClient, content: bytes) -> None:
+async def test_a_body_must_be_an_object(emulator_http: httpx2.AsyncClient, content: bytes) -> None:
     answer = await emulator_http.post("/v1/vector_stores", content=content)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
 
 
-async def test_a_form_that_is_none(emulator_http: httpx2.AsyncClient) -> None:
+async def test_an_invalid_form_is_refused(emulator_http: httpx2.AsyncClient) -> None:
     answer = await emulator_http.post("/v1/files", json={"purpose": "assistants"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_content_type")
     headers = {"content-type": "multipart/form-data; boundary=x"}
@@ -232,7 +232,7 @@ def test_others_are_kept_out_without_a_key() -> None:
     listen("127.0.0.1", 0, api_key=None).close()
 
 
-async def test_the_process_says_ready_and_ends_when_told(tmp_path: Path) -> None:
+async def test_the_process_prints_ready_and_ends_on_a_signal(tmp_path: Path) -> None:
     environ = {**os.environ, "EMULATOR_DATA": str(tmp_path / "data")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "local.openai_emulator", "--port", "0", "--port-file", str(tmp_path / "port")),
@@ -261,7 +261,7 @@ async def test_the_process_says_ready_and_ends_when_told(tmp_path: Path) -> None
 
 
 def _children(pid: int) -> list[int]:
-    """Every process below this one; none where there is no /proc."""
+    """All descendants of this process; empty without /proc."""
     listed = Path(f"/proc/{pid}/task/{pid}/children")
     direct = [int(child) for child in listed.read_text().split()] if listed.exists() else []
     return direct + [below for child in direct for below in _children(child)]
@@ -287,8 +287,8 @@ async def test_the_process_refuses_bad_settings(arguments: list[str], environ: d
     assert told in errors.decode()
 
 
-async def test_a_slow_model_keeps_nobody_waiting(emulator: Starlette, emulator_model: ScriptedModel) -> None:
-    """While one response runs, everything else is answered."""
+async def test_a_slow_model_does_not_delay_other_requests(emulator: Starlette, emulator_model: ScriptedModel) -> None:
+    """Other requests are answered while a response runs."""
     go = asyncio.Event()
 
     async def waits(_: Prompt) -> Say:
@@ -320,7 +320,7 @@ async def test_two_emulators_do_not_share_a_folder(tmp_path: Path, monkeypatch: 
         pass
 
 
-async def test_text_that_is_no_unicode_is_refused(emulator_http: httpx2.AsyncClient) -> None:
+async def test_invalid_unicode_is_refused(emulator_http: httpx2.AsyncClient) -> None:
     for body in (b'{"name": "\\ud800"}', b'{"metadata": {"k": "\\ud800"}}', b'{"metadata": {"\\ud800": "v"}}'):
         assert (await emulator_http.post("/v1/vector_stores", content=body)).status_code == 400
     for text in (b'"\\ud800"', b'[{"role": "user", "content": "\\ud800"}]'):

@@ -1,4 +1,4 @@
-"""Everything real: the SDK, HTTP, the search, the sandbox and the builtin model."""
+"""The whole emulator with nothing replaced: SDK, HTTP, search, sandbox and builtin model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop behind Responses, by itself."""
+"""The agent loop alone, without an API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from local.openai_emulator.agent.conversation import Cite, OutputFile, Prompt, Ran, Said, Searched, Toolbox
-from local.openai_emulator.agent.loop import Begun, Ended, Finished, Progress, grounded, run_turn
+from local.openai_emulator.agent.loop import Progress, ToolFinished, ToolStarted, TurnEnded, grounded, run_turn
 from local.openai_emulator.agent.model import ModelError, RunCode, Say, Search, Show, Usage
 from local.openai_emulator.agent.tools import ToolBroken
 from local.openai_emulator.search.passage import Passage
@@ -55,56 +55,56 @@ async def turn(
     return [progress async for progress in steps]
 
 
-async def test_each_step_is_told_before_and_after() -> None:
+async def test_each_tool_call_is_reported_at_start_and_end() -> None:
     search, code = Search(queries=("q",)), RunCode(code="1")
     model = ScriptedModel(counted(search, 1, 2), counted(code, 10, 20), counted(Say(text="a"), 100, 200))
     assert await turn(model) == [
-        Begun(move=search, usage=Usage(input_tokens=1, output_tokens=2)),
-        Finished(event=Searched(queries=("q",), passages=(PASSAGE,))),
-        Begun(move=code, usage=Usage(input_tokens=11, output_tokens=22)),
-        Finished(event=Ran(code="1", logs="ok\n")),
-        Ended(move=Say(text="a"), usage=Usage(input_tokens=111, output_tokens=222)),
+        ToolStarted(move=search, usage=Usage(input_tokens=1, output_tokens=2)),
+        ToolFinished(event=Searched(queries=("q",), passages=(PASSAGE,))),
+        ToolStarted(move=code, usage=Usage(input_tokens=11, output_tokens=22)),
+        ToolFinished(event=Ran(code="1", logs="ok\n")),
+        TurnEnded(move=Say(text="a"), usage=Usage(input_tokens=111, output_tokens=222)),
     ]
     assert [len(seen.events) for seen in model.prompts] == [1, 2, 3]
     assert {seen.turn_starts_at for seen in model.prompts} == {0}
 
 
-async def test_a_model_without_end_is_stopped() -> None:
+async def test_a_model_that_never_answers_is_stopped() -> None:
     model = ScriptedModel(*[Search(queries=("q",))] * 9)
-    with pytest.raises(ModelError, match="no answer within 5 steps"):
+    with pytest.raises(ModelError, match="did not answer within 5 steps"):
         await turn(model, max_steps=5)
     assert len(model.prompts) == 5
 
 
-async def test_a_tool_that_is_not_there_is_never_used() -> None:
+async def test_a_tool_that_was_not_offered_is_never_run() -> None:
     model = ScriptedModel(RunCode(code="1"), Say(text="a"))
     (ended,) = await turn(model, prompt(code_interpreter=False))
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, TurnEnded)
 
 
 async def test_tool_calls_beyond_the_limit_are_ignored() -> None:
     model = ScriptedModel(Search(queries=("q",)), Search(queries=("r",)), Say(text="a"))
     progress = await turn(model, max_tool_calls=1)
-    assert [type(one) for one in progress] == [Begun, Finished, Ended]
+    assert [type(one) for one in progress] == [ToolStarted, ToolFinished, TurnEnded]
     assert not model.prompts[1].tools.file_search
     assert not model.prompts[1].tools.code_interpreter
 
 
-async def test_a_broken_tool_is_told_to_the_model() -> None:
+async def test_the_model_gets_the_error_of_a_failed_tool() -> None:
     model = ScriptedModel(RunCode(code="1"), Search(queries=("q",)), Say(text="a"))
     progress = await turn(model, tools=Tools(broken="no sandbox"))
-    assert progress[1] == Finished(event=Ran(code="1", logs="no sandbox", failed=True), broken=True)
-    assert progress[3] == Finished(event=Searched(queries=("q",), passages=()), broken=True)
+    assert progress[1] == ToolFinished(event=Ran(code="1", logs="no sandbox", failed=True), broken=True)
+    assert progress[3] == ToolFinished(event=Searched(queries=("q",), passages=()), broken=True)
 
 
 async def test_the_output_limit_holds_for_all_steps_together() -> None:
     model = ScriptedModel(counted(RunCode(code="1"), 5, 6), counted(RunCode(code="2"), 5, 6))
     progress = await turn(model, prompt(max_output_tokens=10))
     assert model.prompts[1].max_output_tokens == 4
-    assert progress[-1] == Ended(move=None, usage=Usage(input_tokens=10, output_tokens=10), cut_off=True)
+    assert progress[-1] == TurnEnded(move=None, usage=Usage(input_tokens=10, output_tokens=10), cut_off=True)
 
 
-async def test_a_cut_answer_loses_what_stood_behind_the_cut() -> None:
+async def test_a_cut_answer_loses_the_citations_after_the_cut() -> None:
     text = "one two three four five six seven eight nine ten eleven twelve"
     said = Say(
         text=text,
@@ -112,14 +112,14 @@ async def test_a_cut_answer_loses_what_stood_behind_the_cut() -> None:
     )
     model = ScriptedModel(Search(queries=("q",)), said)
     *_, ended = await turn(model, prompt(max_output_tokens=5))
-    assert isinstance(ended, Ended)
+    assert isinstance(ended, TurnEnded)
     assert isinstance(ended.move, Say)
     assert ended.cut_off
     assert ended.move.text == "one two three four"  # four tokens are left: one went into the query
     assert [cite.position for cite in ended.move.citations] == [3]
 
 
-def test_an_answer_points_only_at_what_was_used() -> None:
+def test_an_answer_keeps_only_citations_of_returned_files() -> None:
     events = (
         Searched(queries=("q",), passages=(PASSAGE,)),
         Said(role="assistant", text="", citations=(Cite(position=0, file_id="f2", filename="b.txt"),)),

@@ -1,7 +1,8 @@
-"""What the tests of the Assistants API share: a client whose every answer is checked, and short ways to a run."""
+"""Shared by the Assistants API tests: a client that checks every response, and helpers to create and await runs."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -11,6 +12,8 @@ from openai.types.beta.threads import Message, Run
 from openai.types.beta.threads.runs import RunStep
 from starlette.applications import Starlette
 
+from local.openai_emulator.agent.conversation import Called, Prompt
+from local.openai_emulator.agent.model import CallFunctions, Say
 from tests.local.openai_emulator.client import until
 from tests.local.openai_emulator.openapi import check_answer
 
@@ -22,6 +25,26 @@ FUNCTION: Any = {
     "type": "function",
     "function": {"name": "price", "description": "A price", "parameters": {"type": "object", "properties": {}}},
 }
+
+
+TWO_CALLS = CallFunctions(
+    calls=(
+        Called(call_id="call_1", name="price", arguments='{"of": "a"}'),
+        Called(call_id="call_2", name="price", arguments='{"of": "b"}'),
+    )
+)
+OUTPUTS: Any = [{"tool_call_id": "call_1", "output": "1"}, {"tool_call_id": "call_2", "output": "2"}]
+
+
+class Gate:
+    """A move of a scripted model that waits until `open` is set."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def __call__(self, _: Prompt) -> Say:
+        await self.open.wait()
+        return Say(text="At last.")
 
 
 def checked_client(app: Starlette) -> AsyncOpenAI:
@@ -40,7 +63,7 @@ async def assistant_with(client: AsyncOpenAI, *tools: Any, **options: Any) -> As
 
 
 async def asked(client: AsyncOpenAI, question: str = "Hello?", *, tools: Any = (), **options: Any) -> Run:
-    """A new assistant, thread and run."""
+    """Create an assistant, a thread and a run."""
     assistant = await assistant_with(client, *tools)
     run: Run = await client.beta.threads.create_and_run(
         assistant_id=assistant.id, thread={"messages": [{"role": "user", "content": question}]}, **options
@@ -49,7 +72,7 @@ async def asked(client: AsyncOpenAI, question: str = "Hello?", *, tools: Any = (
 
 
 async def status(client: AsyncOpenAI, run: Run, *wanted: str) -> Run:
-    """The run once it stands in one of these statuses."""
+    """Wait until the run has one of these statuses; return it."""
 
     async def look() -> Run | None:
         now: Run = await client.beta.threads.runs.retrieve(run.id, thread_id=run.thread_id)

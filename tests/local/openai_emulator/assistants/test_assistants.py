@@ -1,8 +1,7 @@
-"""Assistants, threads and messages, through the SDK; every answer is checked against the OpenAPI document."""
+"""Assistants, threads and messages, through the SDK; every response is checked against the OpenAPI document."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -21,19 +20,12 @@ from tests.local.openai_emulator.assistants.api import (
     SEARCH,
     asked,
     assistant_with,
-    checked_client,
     done,
 )
 from tests.local.openai_emulator.client import Clock, ScriptedModel
 from tests.local.openai_emulator.openapi import check_sync_answer
 
 pytestmark = pytest.mark.filterwarnings(DEPRECATED)
-
-
-@pytest.fixture
-async def client(emulator: Starlette) -> AsyncIterator[AsyncOpenAI]:
-    async with checked_client(emulator) as client:
-        yield client
 
 
 async def uploaded(client: AsyncOpenAI, name: str = "a.txt", content: bytes = b"The fee is 40 EUR.") -> str:
@@ -177,7 +169,9 @@ async def test_a_deleted_assistant_takes_its_store_along(client: AsyncOpenAI) ->
         ({"tool_resources": {"file_search": {"vector_stores": [{"file_ids": ["file-none"]}]}}}, 404, "id"),
     ],
 )
-async def test_what_an_assistant_cannot_be(client: AsyncOpenAI, options: Any, status: int, param: str) -> None:
+async def test_invalid_assistant_options_are_refused(
+    client: AsyncOpenAI, options: Any, status: int, param: str
+) -> None:
     with pytest.raises(openai.APIStatusError) as caught:
         await client.beta.assistants.create(**{"model": "m", **options})
     assert (caught.value.status_code, caught.value.param) == (status, param)
@@ -223,7 +217,7 @@ async def test_a_thread_lives(client: AsyncOpenAI) -> None:
     assert (changed.metadata, changed.to_dict()["tool_resources"]) == ({"n": "1"}, {})
 
 
-async def test_a_deleted_thread_is_gone_with_all_that_is_its_own(client: AsyncOpenAI) -> None:
+async def test_deleting_a_thread_deletes_everything_created_for_it(client: AsyncOpenAI) -> None:
     file_id = await uploaded(client)
     attached: Any = [{"file_id": file_id, "tools": [SEARCH]}]
     thread = await client.beta.threads.create(messages=[{"role": "user", "content": "A?", "attachments": attached}])
@@ -328,7 +322,7 @@ async def test_messages_are_listed_by_page_and_by_run(client: AsyncOpenAI, emula
         ({"extra_body": {"nonsense": 1}}, 400, "nonsense"),
     ],
 )
-async def test_what_a_message_cannot_be(client: AsyncOpenAI, options: Any, status: int, param: str | None) -> None:
+async def test_invalid_messages_are_refused(client: AsyncOpenAI, options: Any, status: int, param: str | None) -> None:
     thread = await client.beta.threads.create()
     with pytest.raises(openai.APIStatusError) as caught:
         await client.beta.threads.messages.create(thread.id, **{"role": "user", "content": "x", **options})

@@ -1,4 +1,4 @@
-"""Runs that run code: one emulator with the real sandbox for all tests of this file; in the last one all is real."""
+"""Runs that run code, in one emulator with the real sandbox; the last test also uses the builtin model over TCP."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def outputs_of(step: Any) -> list[dict[str, Any]]:
 
 
 async def shows_files(prompt: Prompt) -> Say:
-    """Names every file the code made, as models do."""
+    """Names every file that the code created, as models do."""
     text, shows = "See ", []
     for file in [file for event in prompt.events if isinstance(event, Ran) for file in event.files]:
         name = f"sandbox:/mnt/data/{file.filename}"
@@ -108,7 +108,7 @@ async def test_code_makes_files(client: AsyncOpenAI, emulator_model: ScriptedMod
 
 
 async def test_a_file_that_changes_is_a_new_file(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    """An earlier answer keeps what it showed; the message shows each image once, as it was at last."""
+    """A message shows each image once, in its last version; an earlier message keeps its own version."""
     emulator_model.moves = [RunCode(code=CHART), RunCode(code=CHART.replace("2]", "3]")), Say(text="Ok.")]
     run = await asked(client, tools=[CODE])
     await done(client, run)
@@ -120,7 +120,7 @@ async def test_a_file_that_changes_is_a_new_file(client: AsyncOpenAI, emulator_m
 
 
 async def test_the_files_of_assistant_thread_and_message(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    """One container serves the thread: what code left is there in the next run, and gone with the thread."""
+    """A thread has one container: files of one run exist in the next, and are deleted with the thread."""
     ids = [
         (await client.files.create(file=(f"{name}.csv", b"x\n1\n"), purpose="assistants")).id
         for name in ("assistant", "thread", "message", "late")
@@ -156,7 +156,7 @@ async def test_the_files_of_assistant_thread_and_message(client: AsyncOpenAI, em
     assert len([container.id async for container in client.containers.list()]) == len(before) - 1
 
 
-async def test_a_file_that_is_gone_does_not_stop_the_thread(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
+async def test_a_deleted_file_does_not_stop_the_thread(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
     file = await client.files.create(file=("a.csv", b"x\n1\n"), purpose="assistants")
     assistant = await assistant_with(client, CODE, tool_resources={"code_interpreter": {"file_ids": [file.id]}})
     await client.files.delete(file.id)
@@ -225,7 +225,7 @@ async def test_a_run_is_cancelled_while_its_code_runs(
 
 
 async def test_everything_real() -> None:
-    """The builtin model over TCP: an attached document is quoted, an attached table drawn, a follow-up computed."""
+    """The builtin model, over TCP: quotes an attached document, charts an attached table, computes a follow-up."""
     async with serve() as url, AsyncOpenAI(api_key="x", base_url=f"{url}/openai/v1/") as client:
         client._client.event_hooks["response"].append(check_answer)
         guide = await client.files.create(

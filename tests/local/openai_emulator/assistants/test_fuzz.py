@@ -1,4 +1,4 @@
-"""Bodies nobody would send: each is answered, with an object of the OpenAPI document or with an error, never a 5xx."""
+"""Malformed request bodies: each gets an object of the OpenAPI document or an error, but never a 5xx."""
 
 from __future__ import annotations
 

@@ -1,73 +1,42 @@
-"""Runs and their steps, through the SDK, with a scripted model; every answer is checked against the OpenAPI file."""
+"""Runs and their steps, through the SDK, with a scripted model; responses are checked against the OpenAPI document."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 from openai import AsyncOpenAI
-from starlette.applications import Starlette
+from openai.types.beta.threads import Run
 
 from local.openai_emulator.agent.conversation import Called, Cite, Prompt, Said, Searched
-from local.openai_emulator.agent.model import CallFunctions, ModelError, Say, Search
+from local.openai_emulator.agent.model import Say, Search
 from tests.local.openai_emulator.assistants.api import (
     CONTENT,
     DEPRECATED,
     FUNCTION,
+    OUTPUTS,
     SEARCH,
+    TWO_CALLS,
+    Gate,
     answer_of,
     asked,
     assistant_with,
-    checked_client,
     done,
     status,
     steps_of,
     text_of,
 )
-from tests.local.openai_emulator.client import Clock, ScriptedModel, counted, running_app, until
+from tests.local.openai_emulator.client import Clock, ScriptedModel, counted
 
 pytestmark = pytest.mark.filterwarnings(DEPRECATED)
-
-TWO_CALLS = CallFunctions(
-    calls=(
-        Called(call_id="call_1", name="price", arguments='{"of": "a"}'),
-        Called(call_id="call_2", name="price", arguments='{"of": "b"}'),
-    )
-)
-OUTPUTS: Any = [{"tool_call_id": "call_1", "output": "1"}, {"tool_call_id": "call_2", "output": "2"}]
-
-
-@pytest.fixture
-async def client(emulator: Starlette) -> AsyncIterator[AsyncOpenAI]:
-    async with checked_client(emulator) as client:
-        yield client
-
-
-class Gate:
-    """A model that thinks until it is let go."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-
-    async def __call__(self, _: Prompt) -> Say:
-        await self.open.wait()
-        return Say(text="At last.")
-
 
 # ---- answering ---------------------------------------------------------------------------------------------
 
 
-async def test_a_run_and_its_answer(client: AsyncOpenAI, emulator_model: ScriptedModel, emulator_clock: Clock) -> None:
-    gate = Gate()
-    emulator_model.moves = [gate]
-    emulator_model.about = {"answered_by": "a script"}
-    run = await asked(client, "Hello?", metadata={"k": "v"})
-    now = int(emulator_clock.now)
-    assert run.to_dict() == {
+def _queued(run: Run, now: int) -> dict[str, object]:
+    """The run as it is returned when it is created."""
+    return {
         "id": run.id,
         "object": "thread.run",
         "created_at": now,
@@ -96,6 +65,15 @@ async def test_a_run_and_its_answer(client: AsyncOpenAI, emulator_model: Scripte
         "parallel_tool_calls": True,
         "response_format": "auto",
     }
+
+
+async def test_a_run_and_its_answer(client: AsyncOpenAI, emulator_model: ScriptedModel, emulator_clock: Clock) -> None:
+    gate = Gate()
+    emulator_model.moves = [gate]
+    emulator_model.about = {"answered_by": "a script"}
+    run = await asked(client, "Hello?", metadata={"k": "v"})
+    now = int(emulator_clock.now)
+    assert run.to_dict() == _queued(run, now)
     working = await status(client, run, "in_progress")
     assert (working.started_at, working.usage, working.completed_at) == (now, None, None)
     emulator_clock.now += 5
@@ -212,7 +190,9 @@ async def test_metadata_changed_while_it_runs_are_kept(client: AsyncOpenAI, emul
         ({"include": ["everything"]}, 400, "include"),
     ],
 )
-async def test_what_a_run_cannot_be(client: AsyncOpenAI, options: Any, status_code: int, param: str | None) -> None:
+async def test_invalid_run_options_are_refused(
+    client: AsyncOpenAI, options: Any, status_code: int, param: str | None
+) -> None:
     assistant = await assistant_with(client)
     thread = await client.beta.threads.create()
     with pytest.raises(openai.APIStatusError) as caught:
@@ -226,8 +206,30 @@ async def test_what_a_run_cannot_be(client: AsyncOpenAI, options: Any, status_co
 # ---- searching ---------------------------------------------------------------------------------------------
 
 
+async def _check_search_step(client: AsyncOpenAI, run: Run) -> None:
+    """Its usage, its options, and its results: with their text only if `include` names it."""
+    search, _ = await steps_of(client, run)
+    assert (search.status, search.to_dict()["usage"]) == (
+        "completed",
+        {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
+    )
+    call: Any = search.step_details.tool_calls[0]  # type: ignore[union-attr]
+    assert call.file_search.ranking_options.to_dict() == {"ranker": "auto", "score_threshold": 0.0}
+    assert {(result.file_name, result.content) for result in call.file_search.results} == {
+        ("fees.txt", None),
+        ("late.txt", None),
+    }
+    full, _ = await steps_of(client, run, include=[CONTENT])
+    results: Any = full.step_details.tool_calls[0].file_search.results  # type: ignore[union-attr]
+    assert {result.content[0].text for result in results} == {"The fee is 40 EUR.", "The late fee is 9 EUR."}
+    one = await client.beta.threads.runs.steps.retrieve(
+        search.id, thread_id=run.thread_id, run_id=run.id, include=[CONTENT]
+    )
+    assert one == full
+
+
 async def test_a_search_and_its_citations(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    """Both the assistant's store and what is attached to the thread are searched, without waiting for the index."""
+    """Searches the assistant's store and the thread's attachments; the client does not wait for indexing."""
     ids = []
     for name, content in (("fees.txt", b"The fee is 40 EUR."), ("late.txt", b"The late fee is 9 EUR.")):
         ids.append((await client.files.create(file=(name, content), purpose="assistants")).id)
@@ -254,34 +256,17 @@ async def test_a_search_and_its_citations(client: AsyncOpenAI, emulator_model: S
     assert (await done(client, run)).status == "completed"
     message = await answer_of(client, run)
     text = message.content[0].text  # type: ignore[union-attr]
-    marks = [note.text for note in text.annotations]
-    assert text.value == f"40 EUR{marks[0]}, 9 EU{marks[1]}R"
+    markers = [note.text for note in text.annotations]
+    assert text.value == f"40 EUR{markers[0]}, 9 EU{markers[1]}R"
     assert [note.to_dict()["file_citation"] for note in text.annotations] == [{"file_id": id} for id in ids]
     for note in text.annotations:
         assert text.value[note.start_index : note.end_index] == note.text
         assert note.text.startswith("【1:")
         assert note.text.endswith("†source】")
-    search, _ = await steps_of(client, run)
-    assert (search.status, search.to_dict()["usage"]) == (
-        "completed",
-        {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
-    )
-    call: Any = search.step_details.tool_calls[0]  # type: ignore[union-attr]
-    assert call.file_search.ranking_options.to_dict() == {"ranker": "auto", "score_threshold": 0.0}
-    assert {(result.file_name, result.content) for result in call.file_search.results} == {
-        ("fees.txt", None),
-        ("late.txt", None),
-    }
-    full, _ = await steps_of(client, run, include=[CONTENT])
-    results: Any = full.step_details.tool_calls[0].file_search.results  # type: ignore[union-attr]
-    assert {result.content[0].text for result in results} == {"The fee is 40 EUR.", "The late fee is 9 EUR."}
-    one = await client.beta.threads.runs.steps.retrieve(
-        search.id, thread_id=run.thread_id, run_id=run.id, include=[CONTENT]
-    )
-    assert one == full
+    await _check_search_step(client, run)
 
 
-async def test_a_later_run_knows_what_was_found(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
+async def test_a_later_run_sees_earlier_search_results(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
     store = await client.vector_stores.create()
     file = await client.files.create(file=("a.txt", b"The fee is 40 EUR."), purpose="assistants")
     await client.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id)
@@ -359,7 +344,7 @@ async def test_functions_are_called_and_answered(
     [[], OUTPUTS[:1], [*OUTPUTS, OUTPUTS[0]], [OUTPUTS[0], {"tool_call_id": "call_9", "output": "x"}]],
     ids=["none", "partial", "twice", "unknown"],
 )
-async def test_exactly_the_outputs_that_are_waited_for(
+async def test_outputs_must_match_the_calls_exactly(
     client: AsyncOpenAI, emulator_model: ScriptedModel, outputs: Any
 ) -> None:
     emulator_model.moves = [TWO_CALLS]
@@ -375,7 +360,7 @@ async def test_exactly_the_outputs_that_are_waited_for(
 
 
 async def test_functions_may_be_called_again_and_again(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    """The SDK's helper; the ids of the second round are those of the first, as some models do."""
+    """Uses the SDK's helper; the second round repeats the call ids of the first, as some models do."""
     emulator_model.moves = [TWO_CALLS, TWO_CALLS, Say(text="Done.")]
     run = await status(client, await asked(client, tools=[FUNCTION]), "requires_action")
     for expected in ("requires_action", "completed"):
@@ -404,156 +389,3 @@ async def test_streamed_outputs_are_refused(client: AsyncOpenAI, emulator_model:
             run.id, thread_id=run.thread_id, tool_outputs=OUTPUTS, stream=True
         )
     assert caught.value.status_code == 501
-
-
-# ---- one at a time -----------------------------------------------------------------------------------------
-
-
-async def test_a_thread_has_one_active_run(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    emulator_model.moves = [TWO_CALLS]
-    run = await status(client, await asked(client, tools=[FUNCTION]), "requires_action")
-    more: Any = [{"role": "user", "content": "B?"}]
-    with pytest.raises(openai.BadRequestError, match=f"Thread {run.thread_id} already has an active run {run.id}."):
-        await client.beta.threads.runs.create(run.thread_id, assistant_id=run.assistant_id, additional_messages=more)
-    with pytest.raises(openai.BadRequestError, match=f"Can't add messages to {run.thread_id} while a run {run.id}"):
-        await client.beta.threads.messages.create(run.thread_id, role="user", content="B?")
-    assert len((await client.beta.threads.messages.list(run.thread_id)).data) == 1
-    await client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
-    await status(client, run, "cancelled")
-    await client.beta.threads.messages.create(run.thread_id, role="user", content="B?")
-
-
-# ---- ends --------------------------------------------------------------------------------------------------
-
-
-async def test_a_run_is_cancelled_while_the_model_thinks(
-    client: AsyncOpenAI, emulator_model: ScriptedModel, emulator_clock: Clock
-) -> None:
-    emulator_model.moves = [Gate(), Say(text="B.")]
-    run = await status(client, await asked(client, "A?"), "in_progress")
-    cancelling = await client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
-    assert (cancelling.status, cancelling.cancelled_at) == ("cancelling", None)
-    ended = await done(client, run)
-    assert (ended.status, ended.cancelled_at) == ("cancelled", int(emulator_clock.now))
-    with pytest.raises(openai.BadRequestError, match="Cannot cancel run with status 'cancelled'"):
-        await client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
-    await client.beta.threads.messages.create(run.thread_id, role="user", content="B?")
-    await done(client, await client.beta.threads.runs.create(run.thread_id, assistant_id=run.assistant_id))
-    assert emulator_model.prompts[1].turn_starts_at == 1  # what was cancelled is not asked again
-
-
-async def test_a_run_that_waits_is_cancelled(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    emulator_model.moves = [TWO_CALLS]
-    run = await status(client, await asked(client, tools=[FUNCTION]), "requires_action")
-    await client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
-    ended = await done(client, run)
-    assert (ended.status, ended.required_action) == ("cancelled", None)
-    (step,) = await steps_of(client, run)
-    assert (step.status, step.cancelled_at) == ("cancelled", ended.cancelled_at)
-    with pytest.raises(openai.BadRequestError, match='Runs in status "cancelled"'):
-        await client.beta.threads.runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=OUTPUTS)
-
-
-@pytest.mark.parametrize("waits", [True, False], ids=["for outputs", "for the model"])
-async def test_a_run_expires(
-    client: AsyncOpenAI, emulator_model: ScriptedModel, emulator_clock: Clock, waits: bool
-) -> None:
-    emulator_model.moves = [TWO_CALLS if waits else Gate()]
-    run = await asked(client, tools=[FUNCTION])
-    await status(client, run, "requires_action" if waits else "in_progress")
-    emulator_clock.now += 600
-    with pytest.raises(openai.BadRequestError, match='Runs in status "expired" do not accept tool outputs'):
-        await client.beta.threads.runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=OUTPUTS)
-    ended = await done(client, run)
-    assert (ended.status, ended.required_action) == ("expired", None)
-    assert [step.status for step in await steps_of(client, run)] == (["expired"] if waits else [])
-    await client.beta.threads.messages.create(run.thread_id, role="user", content="B?")
-
-
-async def test_the_sweep_expires_runs_too(
-    client: AsyncOpenAI, emulator: Any, emulator_model: ScriptedModel, emulator_clock: Clock
-) -> None:
-    emulator_model.moves = [Gate()]
-    run = await status(client, await asked(client), "in_progress")
-    emulator_clock.now += 600
-    await emulator.state.emulator.sweep()
-    assert emulator.state.emulator.store.get("run", run.id, parent=run.thread_id)["status"] == "expired"
-
-
-async def test_a_model_that_fails(client: AsyncOpenAI, emulator_model: ScriptedModel, emulator_clock: Clock) -> None:
-    emulator_model.moves = [ModelError("rate_limit_exceeded", "Slow down."), ModelError("odd", "What?")]
-    ended = await done(client, await asked(client))
-    assert (ended.status, ended.failed_at) == ("failed", int(emulator_clock.now))
-    assert ended.last_error is not None
-    assert ended.last_error.to_dict() == {"code": "rate_limit_exceeded", "message": "Slow down."}
-    odd = await done(client, await asked(client))
-    assert odd.last_error is not None
-    assert odd.last_error.code == "server_error"
-
-
-async def test_an_answer_that_is_cut_off(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    emulator_model.moves = [counted(Say(text="word " * 300), 5, 300)]
-    ended = await done(client, await asked(client, max_completion_tokens=256))
-    assert ended.status == "incomplete"
-    assert ended.to_dict()["incomplete_details"] == {"reason": "max_completion_tokens"}
-    assert ended.usage is not None
-    assert ended.usage.completion_tokens == 256
-    message = await answer_of(client, ended)
-    assert message.to_dict()["incomplete_details"] == {"reason": "max_tokens"}
-    assert (message.status, message.completed_at, message.incomplete_at) == ("incomplete", None, message.created_at)
-    assert text_of(message).count("word") < 300
-
-
-async def test_a_run_that_reads_too_much(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    store = await client.vector_stores.create()
-    resources: Any = {"file_search": {"vector_store_ids": [store.id]}}
-    emulator_model.moves = [counted(Search(queries=("a",)), 200, 1), counted(Search(queries=("b",)), 200, 1)]
-    run = await asked(client, tools=[SEARCH], max_prompt_tokens=256, tool_resources=resources)
-    ended = await done(client, run)
-    assert (ended.status, ended.to_dict()["incomplete_details"]) == ("incomplete", {"reason": "max_prompt_tokens"})
-    assert [step.status for step in await steps_of(client, run)] == ["completed"]
-    assert ended.usage is not None
-    assert ended.usage.prompt_tokens == 400
-
-
-async def test_a_thread_is_deleted_while_it_runs(
-    client: AsyncOpenAI, emulator: Any, emulator_model: ScriptedModel
-) -> None:
-    emulator_model.moves = [Gate()]
-    run = await status(client, await asked(client), "in_progress")
-    await client.beta.threads.delete(run.thread_id)
-    store = emulator.state.emulator.store
-    assert [store.all(kind) for kind in ("thread", "message", "run", "run_step")] == [[], [], [], []]
-
-
-async def test_after_a_restart(tmp_path: Path) -> None:
-    """What ran has failed, what was being cancelled is cancelled, what waited for outputs waits on."""
-    model = ScriptedModel(TWO_CALLS, Gate())
-    async with running_app(model, data=tmp_path) as app, checked_client(app) as client:
-        waits = await status(client, await asked(client, tools=[FUNCTION]), "requires_action")
-        works = await status(client, await asked(client), "in_progress")
-        model.moves = [Gate()]
-        stops = await status(client, await asked(client), "in_progress")
-        app.state.emulator.assistants_api.runs.records.change(stops, status="cancelling")
-    async with running_app(ScriptedModel(), data=tmp_path) as app, checked_client(app) as client:
-        failed = await done(client, works)
-        assert failed.last_error is not None
-        assert (failed.status, failed.last_error.code) == ("failed", "server_error")
-        assert (await done(client, stops)).status == "cancelled"
-        await client.beta.threads.runs.submit_tool_outputs(waits.id, thread_id=waits.thread_id, tool_outputs=OUTPUTS)
-        assert text_of(await answer_of(client, await done(client, waits))) == "That is all."
-
-
-async def test_many_runs_at_once(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    gates = [Gate() for _ in range(9)]
-    emulator_model.moves = list(gates)
-    runs = [await asked(client, str(number)) for number in range(9)]
-
-    async def eight_work() -> bool:
-        return len(emulator_model.prompts) == 8
-
-    await until(eight_work)
-    assert (await client.beta.threads.runs.retrieve(runs[8].id, thread_id=runs[8].thread_id)).status == "queued"
-    for gate in gates:
-        gate.open.set()
-    assert [(await done(client, run)).status for run in runs] == ["completed"] * 9

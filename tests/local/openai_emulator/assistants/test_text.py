@@ -1,4 +1,4 @@
-"""What an answer looks like on the wire, and what of a thread a model is told: pure functions."""
+"""Pure functions: the message content of an answer, and the part of a thread that goes into the prompt."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_mark_names_where_the_file_was_found_last() -> None:
     assert sources(events) == {"f1": (0, 0), "f2": (2, 0), "f3": (2, 1), "f4": (1, 0)}
 
 
-def test_marks_stand_behind_what_they_prove() -> None:
+def test_markers_are_placed_after_the_cited_text() -> None:
     say = Say(text="A. B.", citations=(cite(5, "f2"), cite(2, "f1"), cite(2, "f2")))
     text = annotated(say, [searched("f1", "f2")])
     assert text["value"] == "A.【0:0†source】【0:1†source】 B.【0:1†source】"
@@ -48,8 +48,8 @@ def test_a_path_moves_with_the_marks_and_is_never_broken() -> None:
         shows=(Show(start=2, end=2 + len(path), file=file("a.csv")),),
     )
     text = annotated(say, [searched("f1")])
-    mark = "【0:0†source】"
-    assert text["value"] == f"A{mark} {mark}{path}{mark}{mark}."
+    marker = "【0:0†source】"
+    assert text["value"] == f"A{marker} {marker}{path}{marker}{marker}."
     (shown,) = [note for note in text["annotations"] if note["type"] == "file_path"]
     assert (shown["text"], shown["file_path"]) == (path, {"file_id": "id of a.csv"})
 
@@ -100,7 +100,9 @@ THREAD: list[tuple[str, list[Event]]] = [
     ],
     ids=["all", "nothing new", "last two", "turn cut off", "some fit", "the turn stays", "a long turn stays"],
 )
-def test_what_of_a_thread_is_told(options: dict[str, object], kept: list[str], turn_starts_at: int) -> None:
+def test_recent_selects_the_history_for_the_prompt(
+    options: dict[str, object], kept: list[str], turn_starts_at: int
+) -> None:
     given: dict[str, object] = {"turn_message_id": "four", "last_messages": None, "max_tokens": None, **options}
     events, start = recent(THREAD, **given)  # type: ignore[arg-type]
     assert [event.text.split()[0] for event in events if isinstance(event, Said)] == kept

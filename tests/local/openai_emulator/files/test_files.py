@@ -12,7 +12,7 @@ from local.openai_emulator.http import wire
 from tests.local.openai_emulator.client import Clock
 
 
-async def test_a_file_goes_up_and_comes_back(openai_client: AsyncOpenAI) -> None:
+async def test_a_file_is_uploaded_and_downloaded(openai_client: AsyncOpenAI) -> None:
     file = await openai_client.files.create(file=("Grüße 1.txt", b"hello"), purpose="assistants")
     assert file.id.startswith("assistant-")
     assert (file.filename, file.bytes, file.purpose, file.status) == ("Grüße 1.txt", 5, "assistants", "processed")
@@ -46,7 +46,7 @@ async def test_a_deleted_file_is_gone(openai_client: AsyncOpenAI) -> None:
             await ask(file.id)
 
 
-async def test_a_file_expires_when_it_was_told_to(openai_client: AsyncOpenAI, emulator_clock: Clock) -> None:
+async def test_a_file_expires_at_the_requested_time(openai_client: AsyncOpenAI, emulator_clock: Clock) -> None:
     file = await openai_client.files.create(
         file=("a.txt", b"x"), purpose="assistants", expires_after={"anchor": "created_at", "seconds": 3600}
     )

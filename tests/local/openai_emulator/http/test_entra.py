@@ -1,4 +1,4 @@
-"""Which tokens of Entra ID the emulator takes."""
+"""Which tokens of Entra ID the emulator accepts."""
 
 import base64
 import json

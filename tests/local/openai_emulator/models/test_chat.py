@@ -1,4 +1,4 @@
-"""The model behind a chat-completions endpoint, against a small real one."""
+"""`ChatModel`, against a small chat-completions server."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def prompt(*events: Event, turn_starts_at: int = 0, **tools: Any) -> Prompt:
 
 
 class Completions:
-    """A chat-completions server that gives the answers it was told to and keeps the requests."""
+    """A chat-completions server that returns the given answers and records the requests."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, dict[str, Any]]] = []
@@ -173,7 +173,7 @@ async def test_errors_carry_the_servers_words(emulator_chat: Chat, status: int, 
     assert caught.value.code == code
 
 
-async def test_a_server_that_is_not_there() -> None:
+async def test_an_unreachable_server_is_a_server_error() -> None:
     model = ChatModel("http://127.0.0.1:9/v1", "tiny")
     model._client = model._client.with_options(max_retries=0)
     with pytest.raises(ModelError) as caught:
@@ -201,7 +201,7 @@ async def test_nonsense_calls_do_not_pass(emulator_chat: Chat, call: tuple[str, 
         pytest.param("40 EUR [1].", "40 EUR.", [(6, "f1")], id="one"),
         pytest.param("40 [1][2] or 30 [2].", "40 or 30.", [(2, "f1"), (2, "f2"), (8, "f2")], id="several"),
         pytest.param("40 [1, 2].", "40.", [(2, "f1"), (2, "f2")], id="a list"),
-        pytest.param("See [7] and a[0].", "See [7] and a[0].", [], id="no marks"),
+        pytest.param("See [7] and a[0].", "See [7] and a[0].", [], id="no markers"),
     ],
 )
 def test_marks_become_citations(said: str, text: str, cited: list[tuple[int, str]]) -> None:

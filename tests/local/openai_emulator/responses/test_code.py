@@ -1,4 +1,4 @@
-"""Responses that run code: one emulator with the real sandbox for all tests of this file."""
+"""Responses that run code, in one emulator with the real sandbox."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ async def test_code_makes_a_chart(openai_client: AsyncOpenAI, emulator_model: Sc
     assert names == ["d.csv", "chart.png", "d-1.csv"]
 
 
-async def test_code_that_raises_is_told_to_the_model(openai_client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
+async def test_the_model_gets_the_traceback_of_failed_code(
+    openai_client: AsyncOpenAI, emulator_model: ScriptedModel
+) -> None:
     emulator_model.moves = [RunCode(code="1 / 0"), Say(text="Sorry.")]
     container = await openai_client.containers.create(name="own")
     tool = {**CODE, "container": container.id}

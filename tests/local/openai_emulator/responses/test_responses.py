@@ -254,7 +254,7 @@ async def test_streaming_is_refused_clearly(openai_client: AsyncOpenAI) -> None:
 # ---- keeping -----------------------------------------------------------------------------------------------
 
 
-async def test_what_is_not_stored_is_not_found(openai_client: AsyncOpenAI) -> None:
+async def test_a_response_that_is_not_stored_is_not_found(openai_client: AsyncOpenAI) -> None:
     response = await create(openai_client, store=False)
     assert response.status == "completed"
     with pytest.raises(openai.NotFoundError):

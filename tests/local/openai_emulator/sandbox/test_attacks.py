@@ -1,4 +1,4 @@
-"""Hostile code against the sandbox: each attack must fail, and the emulator and the other sessions must not notice."""
+"""Hostile code against the sandbox: each attack must fail without an effect on the emulator and other sessions."""
 
 # ruff: noqa: E501  tables of code
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def session(sandbox: Sandbox) -> AsyncIterator[Session]:
-    """Shared by the attacks that a session survives."""
+    """A session for attacks that it survives; shared by their tests."""
     session = await sandbox.open()
     yield session
     await session.close()
@@ -43,7 +43,7 @@ async def session(sandbox: Sandbox) -> AsyncIterator[Session]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def victim(sandbox: Sandbox) -> AsyncIterator[Session]:
-    """For one attack that the session need not survive."""
+    """A session for one attack that it need not survive."""
     session = await sandbox.open()
     yield session
     await session.close()
@@ -157,7 +157,7 @@ async def test_the_environment_and_other_processes_are_not_there(
 
 
 async def test_no_service_of_this_machine_can_be_reached(session: Session) -> None:
-    """Neither over loopback nor through an abstract unix socket, which no mount hides."""
+    """Not over loopback, nor through an abstract unix socket, which no mount hides."""
     accepted = threading.Event()
 
     def accept(listener: socket.socket) -> None:
@@ -293,7 +293,7 @@ async def test_a_broken_limit_ends_the_session_with_a_sentence(sandbox: Sandbox,
 
 
 async def run_to_the_end(sandbox: Sandbox, code: str) -> Outcome:
-    """Run code that does not leave its session alive; nothing of it may be left, but what it said before."""
+    """Run code that ends its session; only its earlier output may be left."""
     session = await sandbox.open()
     everyone = list(processes(session.init_pid))
     outcome = await session.run(f"print('said before', flush=True)\n{code}")
@@ -329,8 +329,8 @@ async def test_long_output_is_cut_and_says_so(session: Session) -> None:
     assert "bytes of output left out" in outcome.logs
 
 
-async def test_a_forged_answer_reaches_nobody_else(sandbox: Sandbox, session: Session, victim: Session) -> None:
-    """The code can write to the channel; what it gains is a wrong word about its own run."""
+async def test_a_forged_reply_affects_only_its_own_run(sandbox: Sandbox, session: Session, victim: Session) -> None:
+    """The code can write to the channel, but can only report a wrong result of its own run."""
     forge = "import os\nfor fd in range(3, 300):\n    try: os.write(fd, b'0R1xxxx')\n    except OSError: pass\nraise ValueError"
     await victim.run(forge)
     assert (await session.run("6 * 7")).logs == "42\n"

@@ -1,4 +1,4 @@
-"""Sessions as the emulator uses them: state, charts, files, the spare, and what is left when they end."""
+"""Sandbox sessions: state, charts, files, the spare session, and cleaning up at the end."""
 
 from __future__ import annotations
 
@@ -355,7 +355,7 @@ async def test_the_sandbox_does_not_start_without_a_filter(monkeypatch: pytest.M
 async def test_the_sandbox_does_not_start_when_the_process_limit_does_not_bind(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = jail.command
     monkeypatch.setattr(jail, "command", lambda limits, **kwargs: whole(replace(limits, processes=200), **kwargs))
-    await assert_refuses_to_start("limit of 64 processes does not bind")
+    await assert_refuses_to_start("limit of 64 processes has no effect")
 
 
 async def assert_refuses_to_start(fault: str) -> None:

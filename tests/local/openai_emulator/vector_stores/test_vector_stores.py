@@ -26,7 +26,7 @@ async def indexed(client: AsyncOpenAI, store_id: str, name: str, content: bytes,
     return file_id
 
 
-async def test_a_store_counts_what_is_in_it(openai_client: AsyncOpenAI) -> None:
+async def test_a_store_counts_its_files(openai_client: AsyncOpenAI) -> None:
     file_id = await upload(openai_client, "guide.txt", GUIDE)
     store = await openai_client.vector_stores.create(name="s", file_ids=[file_id], metadata={"team": "a"})
     assert (store.name, store.status, store.metadata) == ("s", "in_progress", {"team": "a"})
@@ -166,8 +166,8 @@ async def test_a_malformed_filter_is_refused(openai_client: AsyncOpenAI, filters
     assert (caught.value.param or "").startswith("filters")
 
 
-async def test_indexing_goes_on_after_a_restart(tmp_path: Path) -> None:
-    """Closed before the first file was parsed, the emulator finishes all of them when it is back."""
+async def test_unfinished_indexing_resumes_after_a_restart(tmp_path: Path) -> None:
+    """An emulator closed before it has indexed a file indexes all files after its next start."""
     async with running_app(data=tmp_path) as app, client_of(app) as client:
         ids = [await upload(client, f"{n}.txt", GUIDE) for n in range(5)]
         store = await client.vector_stores.create(file_ids=ids)
