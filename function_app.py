@@ -308,13 +308,17 @@ async def unsubscribe(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/openapi.json`: describe this API as OpenAPI 3.1."""
-    return about.get_openapi(req)
+    from shared.http import openapi  # imported on use: a cold start does not need it
+
+    return openapi.get_openapi(req)
 
 
 @app.route(route="swagger.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_swagger(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/swagger.json`: describe this API as a custom connector, in OpenAPI 2.0."""
-    return about.get_swagger(req)
+    from shared.http import swagger
+
+    return swagger.get_swagger(req)
 
 
 @app.route(route="health/deep", methods=["GET"])

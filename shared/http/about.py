@@ -1,4 +1,4 @@
-"""Routes about the app itself: its health, and the descriptions of its API."""
+"""Routes about the app itself. The handlers of its descriptions are in openapi.py and swagger.py."""
 
 from __future__ import annotations
 
@@ -12,18 +12,6 @@ from shared.http.shapes.about import DeepHealth, Health
 
 if TYPE_CHECKING:
     from shared.services import Services
-
-
-def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
-    from shared.http.openapi import openapi  # imported on demand: it imports this file, and it slows a cold start
-
-    return json_response(200, openapi(req.url))
-
-
-def get_swagger(req: func.HttpRequest) -> func.HttpResponse:
-    from shared.http.swagger import swagger
-
-    return json_response(200, swagger(req.url))
 
 
 async def deep_health(services: Services, req: func.HttpRequest) -> func.HttpResponse:

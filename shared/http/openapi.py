@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+import azure.functions as func
 import msgspec
 
 from shared import VERSION
-from shared.http.route import TITLES, Operation, Parameter, Reply
+from shared.http.route import TITLES, Operation, Parameter, Reply, json_response
 from shared.http.shapes.base import Problem
 from shared.http.shapes.documents import DocumentChanged
 from shared.http.shapes.runs import RunFinished
@@ -37,6 +38,10 @@ NOTIFICATIONS = {
     "runFinished": (RunFinished, "A run has ended"),
     "documentChanged": (DocumentChanged, "A document has changed"),
 }
+
+
+def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
+    return json_response(200, openapi(req.url))
 
 
 def openapi(url: str) -> Json:

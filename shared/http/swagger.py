@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+import azure.functions as func
 import msgspec
 
 from shared import VERSION
@@ -32,13 +33,17 @@ from shared.http.openapi import (
     schemas_of,
     server_of,
 )
-from shared.http.route import Operation, Parameter, Reply
+from shared.http.route import Operation, Parameter, Reply, json_response
 from shared.http.shapes.base import Problem
 from shared.http.shapes.runs import RunFinished
 from shared.http.table import OPERATIONS
 
 ACRONYMS = {"id": "ID", "ids": "IDs", "url": "URL", "uri": "URI", "ms": "ms", "usd": "USD"}
 TRIGGER = "RunFinished"
+
+
+def get_swagger(req: func.HttpRequest) -> func.HttpResponse:
+    return json_response(200, swagger(req.url))
 
 
 def swagger(url: str) -> Json:

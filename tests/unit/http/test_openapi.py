@@ -17,12 +17,14 @@ import function_app
 from local.paths import ROOT
 from shared.errors import AppError
 from shared.http import about, assistants, collections, documents, hooks, reconcile, runs, threads
-from shared.http.openapi import openapi, problems_of
+from shared.http import openapi as openapi_routes
+from shared.http import swagger as swagger_routes
+from shared.http.openapi import get_openapi, openapi, problems_of
 from shared.http.reading import body_from
 from shared.http.route import Operation
 from shared.http.runs import question_from
 from shared.http.shapes.runs import QuestionBody
-from shared.http.swagger import swagger, title_of
+from shared.http.swagger import get_swagger, swagger, title_of
 from shared.http.table import OPERATIONS
 from shared.push.notices import EVENTS
 from shared.settings import Settings
@@ -31,7 +33,18 @@ Json = dict[str, Any]
 
 HANDLERS = {
     name: handler
-    for module in (about, assistants, collections, documents, hooks, reconcile, runs, threads)
+    for module in (
+        about,
+        assistants,
+        collections,
+        documents,
+        hooks,
+        openapi_routes,
+        reconcile,
+        runs,
+        swagger_routes,
+        threads,
+    )
     for name, handler in vars(module).items()
     if inspect.isfunction(handler)
 }
@@ -163,7 +176,7 @@ def test_the_server_is_the_one_that_was_asked() -> None:
 
 
 def test_over_http_without_any_setting() -> None:
-    for handler, version in ((about.get_openapi, "openapi"), (about.get_swagger, "swagger")):
+    for handler, version in ((get_openapi, "openapi"), (get_swagger, "swagger")):
         response = handler(func.HttpRequest(method="GET", url=URL, body=b""))
         assert (response.status_code, response.mimetype) == (200, "application/json")
         assert version in json.loads(response.get_body())
