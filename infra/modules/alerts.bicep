@@ -1,4 +1,4 @@
-metadata description = 'What somebody should hear of: poison messages, failed runs, indexing that stands still, events that could not be delivered.'
+metadata description = 'Alerts: poison messages, failed runs, stalled indexing, events that could not be delivered.'
 
 param namePrefix string
 param location string
@@ -6,7 +6,7 @@ param tags object
 param workspaceId string
 param topicId string
 
-@description('Who is told.')
+@description('Email address that gets the alerts.')
 param email string
 
 var rules = [
