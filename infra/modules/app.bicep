@@ -78,7 +78,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 }
 
 resource app 'Microsoft.Web/sites@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_222:Event Grid's webhook and Logic Apps call from the internet; every route except health needs a key.
+  // checkov:skip=CKV_AZURE_222:Event Grid's webhook and Logic Apps call from the internet; every route needs a key, except health, the API descriptions and the signed webhook.
   // checkov:skip=CKV_AZURE_17:The Flex Consumption plan has no client certificates, and Event Grid could not send one.
   // checkov:skip=CKV_AZURE_212:The plan scales with the load; alwaysReadyHttp and alwaysReadyBlob set the minimum.
   // checkov:skip=CKV_AZURE_213:The Flex Consumption plan does not have App Service health checks.
