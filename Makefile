@@ -1,4 +1,4 @@
-# Both `make demo` and `make test` set up what they need: a .venv from requirements.lock, Azurite and Node.js in .local.
+# `make demo` and `make test` install what they need: a .venv from requirements.lock, and Azurite and Node.js in .local.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -15,20 +15,20 @@ endif
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
-demo: setup ## see the whole product work on the samples
+demo: setup ## index the samples and answer three questions
 	@$(PYTHON) -m local demo
 
 up: setup ## start everything and keep it running until Ctrl-C (HOST=func: with Azure Functions Core Tools)
 	@$(PYTHON) -m local up --host $(HOST)
 
-down: setup ## end the stack that is up
+down: setup ## stop the running stack
 	@$(PYTHON) -m local down
 
 test: lint .local/runtime/installed .local/infra-tools/installed .local/openapi-tools/installed ## check and test everything
 	@$(MAKE) --no-print-directory test-aside test-rest
 	@tail -1 .local/test-aside.log
 
-test-aside: # crashes and repairs, which mostly wait
+test-aside: # slow tests of crashes and repairs, which mostly wait
 	@$(PYTHON) -m pytest -q -m aside > .local/test-aside.log 2>&1 \
 		|| { cat .local/test-aside.log; exit 1; }
 
@@ -42,14 +42,14 @@ lint: setup ## check style, types and the direction of imports
 	@$(VENV)/bin/lint-imports --no-cache --no-logo > .local/lint-imports.log 2>&1 || { cat .local/lint-imports.log; exit 1; }
 	@echo "Style, types and imports are clean."
 
-format: setup ## put the code into shape
+format: setup ## format the code
 	@$(VENV)/bin/ruff check --quiet --fix
 	@$(VENV)/bin/ruff format --quiet
 
-bench: setup .local/openapi-tools/installed ## measure speed and quality; figures also in .local/bench (ONLY="speed host": only these)
+bench: setup .local/openapi-tools/installed ## measure speed and quality; results also in .local/bench (ONLY="speed host": only these)
 	@$(PYTHON) -m bench $(ONLY)
 
-lock: $(VENV)/created ## pin the newest packages that pyproject.toml and requirements.txt allow
+lock: $(VENV)/created ## pin the newest package versions that pyproject.toml and requirements.txt allow
 	@$(PYTHON) -m venv .local/lock
 	@.local/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@.local/lock/bin/uv pip compile requirements.txt pyproject.toml --extra local --extra dev --universal --python-version 3.11 \
@@ -61,9 +61,9 @@ lock: $(VENV)/created ## pin the newest packages that pyproject.toml and require
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 		--quiet --output-file tests/openapi/requirements.lock
 	@rm -rf .local/lock
-	@echo "requirements.lock is new; the next make command installs it."
+	@echo "requirements.lock is updated; the next make command installs it."
 
-clean: ## remove all that set-up and runs made: .venv, .local with its data, caches
+clean: ## delete everything that set-up and runs created: .venv, .local with its data, caches
 	@rm -rf $(VENV) .local .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -80,9 +80,9 @@ $(VENV)/installed: requirements.lock $(VENV)/created
 $(VENV)/created:
 	@for python in python3.13 python3.12 python3.11 python3.14 python3; do \
 		if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then \
-			echo "Making $(VENV) with $$($$python --version)"; \
+			echo "Creating $(VENV) with $$($$python --version)"; \
 			$$python -m venv $(VENV) && touch $@ && exit 0; \
-			echo "$$python could not make a virtual environment (on Debian and Ubuntu: apt install python3-venv)."; exit 1; \
+			echo "$$python could not create a virtual environment (on Debian and Ubuntu: apt install python3-venv)."; exit 1; \
 		fi; \
 	done; \
 	echo "This needs Python 3.11, 3.12, 3.13 or 3.14, and none is on PATH."; exit 1
@@ -94,7 +94,7 @@ $(VENV)/created:
 	@touch $@
 
 .local/infra-tools/installed: tests/infra/requirements.lock tests/infra/installer.lock $(VENV)/installed
-	@echo "Installing what checks infra/ for the tests (checkov, shellcheck)"
+	@echo "Installing the tools that check infra/ (checkov, shellcheck)"
 	@rm -rf .local/infra-tools
 	@$(PYTHON) -m venv --without-pip .local/infra-tools
 	@$(PIP) --prefix .local/infra-tools --requirement tests/infra/installer.lock
@@ -103,7 +103,7 @@ $(VENV)/created:
 	@touch $@
 
 .local/openapi-tools/installed: tests/openapi/requirements.lock $(VENV)/installed
-	@echo "Installing what checks the API's description for the tests (openapi-spec-validator, schemathesis)"
+	@echo "Installing the tools that check the API description (openapi-spec-validator, schemathesis)"
 	@rm -rf .local/openapi-tools
 	@$(PYTHON) -m venv .local/openapi-tools
 	@.local/openapi-tools/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes --no-deps \

@@ -1,13 +1,13 @@
-metadata description = 'Assistant Functions, whole: one resource group, one identity, no keys. See README.md.'
+metadata description = 'All resources of Assistant Functions: one resource group, one identity, no keys. See README.md.'
 
 targetScope = 'subscription'
 
-@description('Name of the azd environment; names of resources derive from it.')
+@description('Name of the azd environment; the names of resources are derived from it.')
 @minLength(1)
 @maxLength(40)
 param environmentName string
 
-@description('Where everything is. Each has the Responses API with file search and code interpreter.')
+@description('Region of all resources. Each of these has the Responses API with file search and code interpreter.')
 @allowed([
   'australiaeast'
   'canadaeast'
@@ -28,10 +28,10 @@ param environmentName string
 ])
 param location string
 
-@description('Empty: rg- and the environment name.')
+@description('Empty: rg- followed by the environment name.')
 param resourceGroupName string = ''
 
-@description('Object id of whoever deploys, who may then drop documents and read answers; azd gives it.')
+@description('Object id of the user who deploys, who gets the role to upload documents and read answers; azd sets it.')
 param principalId string = ''
 
 @allowed([
@@ -41,10 +41,10 @@ param principalId string = ''
 ])
 param principalType string = 'User'
 
-@description('Name of an Azure OpenAI (or Foundry) account to use; empty: a new one is made.')
+@description('Name of an existing Azure OpenAI (or Foundry) account to use; empty: a new one is created.')
 param existingOpenAiName string = ''
 
-@description('Its resource group, in this subscription; empty: the one of this deployment.')
+@description('Resource group of the existing account, in this subscription; empty: the resource group of this deployment.')
 param existingOpenAiResourceGroup string = ''
 
 @description('Name of the model deployment. With an existing account it must exist there.')
@@ -62,11 +62,11 @@ param modelCapacity int = 50
 @description('Audience of the tokens for the model service.')
 param openAiScope string = 'https://ai.azure.com/.default'
 
-@description('Instances kept running for HTTP. 1 and more: no cold starts, at the price in README.md.')
+@description('Instances kept running for HTTP. With 1 or more there are no cold starts; README.md gives the price.')
 @minValue(0)
 param alwaysReadyHttp int = 0
 
-@description('The same for the blob trigger. With 0 the first document after a pause can wait for a retry by Event Grid.')
+@description('Instances kept running for the blob trigger. With 0, the first document after a pause can wait for a retry by Event Grid.')
 @minValue(0)
 param alwaysReadyBlob int = 1
 
@@ -77,15 +77,15 @@ param alwaysReadyBlob int = 1
 ])
 param instanceMemoryMb int = 2048
 
-@description('A ceiling on the bill before it is one on capacity.')
+@description('Upper limit of instances: it limits the bill.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstances int = 40
 
-@description('A virtual network, private endpoints, and storage and model closed to the internet.')
+@description('Create a virtual network and private endpoints, and close storage and the model to the internet.')
 param privateNetwork bool = false
 
-@description('With privateNetwork: IPv4 addresses that still reach storage, such as yours.')
+@description('With privateNetwork: IPv4 addresses that can still reach storage, such as your own.')
 param allowedIps array = []
 
 param networkPrefix string = '10.42.0.0/16'
@@ -103,13 +103,13 @@ param softDeleteDays int = 7
 @maxValue(730)
 param logRetentionDays int = 30
 
-@description('The most telemetry in a day, in GB; -1 for no cap.')
+@description('Limit of telemetry per day, in GB; -1: no limit.')
 param logDailyCapGb int = 1
 
-@description('Who hears of poison messages, failed runs, stalled indexing and dead letters; empty: no alerts are made.')
+@description('Email address that gets alerts on poison messages, failed runs, stalled indexing and dead letters; empty: no alerts are created.')
 param alertEmail string = ''
 
-@description('Your own values for the settings in settings.json, by name.')
+@description('Values for settings in settings.json, by name, instead of the defaults.')
 param appSettings object = {}
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
@@ -192,7 +192,7 @@ module roles 'modules/roles.bicep' = {
 module deletedEvents 'modules/deleted-events.bicep' = {
   name: 'deleted-events'
   scope: group
-  // Event Grid checks at once whether the topic may write where it is to write.
+  // Event Grid checks when the subscription is created that the topic may write to its destinations.
   dependsOn: [
     roles
   ]
@@ -249,7 +249,7 @@ module network 'modules/network.bicep' = if (privateNetwork) {
 module app 'modules/app.bicep' = {
   name: 'app'
   scope: group
-  // The platform fetches the package, and the host takes its leases, with the identity's roles.
+  // The platform reads the package and the host takes its leases with the identity's roles.
   dependsOn: [
     roles
   ]
@@ -289,7 +289,7 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
   }
 }
 
-// Read by scripts/postdeploy.py. Names and addresses only: there is nothing secret to give.
+// Read by scripts/postdeploy.py. Names and addresses only: no output is a secret.
 output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_FUNCTION_APP_NAME string = app.outputs.name
 output AZURE_FUNCTION_APP_URL string = app.outputs.url

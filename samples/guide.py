@@ -1,4 +1,4 @@
-"""Sets the monitoring guide as a PDF."""
+"""Lays out the monitoring guide as a PDF."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ BLACK = (32, 36, 42)
 
 
 class Guide(FPDF):
-    """An A4 page with a running head and page numbers from the second page on."""
+    """A4 pages; from the second page on, with a header and page numbers."""
 
     def __init__(self) -> None:
         super().__init__(format="A4")
@@ -52,7 +52,7 @@ class Guide(FPDF):
 
 
 def build_guide() -> bytes:
-    """The whole guide: cover, contents, one or two pages a section."""
+    """The whole guide: cover, table of contents, one or two pages per section."""
     pdf = Guide()
     _cover(pdf)
     pdf.add_page()
@@ -107,7 +107,7 @@ def _set_block(pdf: Guide, block: Block) -> None:
             pdf.line_of(block, size=10.5, height=5.6)
             pdf.ln(3)
         case Heading():
-            if pdf.will_page_break(60):  # a heading stays with what it heads
+            if pdf.will_page_break(60):  # keep a heading on the page of its text
                 pdf.add_page()
             pdf.ln(1.5)
             pdf.set_text_color(*BLUE)

@@ -1,6 +1,6 @@
-"""Make the demo's documents: `python samples/make.py [folder]`. The same bytes come out every time.
+"""Makes the demo's documents: `python samples/make.py [folder]`. The output is the same, byte for byte, every time.
 
-The documents are those of an invented company, Northlight Hosting, and agree with one another.
+The documents are about an invented company, Northlight Hosting. Their figures are consistent with one another.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """The two CSV files: hourly figures of February 2026 and monthly figures since January 2025.
 
-Everything is drawn from one seeded generator, so the files come out the same on every machine. What is hidden in
-the hourly file: a daily peak at 14:00, quieter weekends, a memory leak that slows web-02 down through the month, and
-an outage of web-02 on 14 February from 13:00 to 16:00.
+All random numbers come from one generator with a fixed seed, so the files are the same on every machine. The hourly
+file contains patterns to find: a daily peak at 14:00, less traffic on weekends, a memory leak that slows web-02 down
+during the month, and an outage of web-02 on 14 February from 13:00 to 16:00.
 """
 
 import csv
@@ -40,7 +40,7 @@ MONTHLY_HEADER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """One machine as it behaves on a quiet day."""
+    """One server: its figures on a normal day."""
 
     name: str
     response_time_ms: float
@@ -66,8 +66,8 @@ SERVERS = (
     Server(name="web-03", response_time_ms=219, requests=1610, error_rate_percent=0.27, memory_percent=47),
 )
 
-# month, response time against February 2026, requests against it, error rate, downtime in minutes, incidents.
-# October to December are the figures of q4-incident-report.md.
+# Month, response time and requests relative to February 2026, error rate in percent, downtime in minutes, incidents.
+# The figures of October to December are also in q4-incident-report.md.
 HISTORY = (
     ("2025-01", 0.79, 0.71, 0.34, 21, 1),
     ("2025-02", 0.80, 0.68, 0.31, 0, 0),
@@ -87,7 +87,7 @@ FEBRUARY_DOWNTIME = 18  # minutes
 
 
 def hourly_rows() -> list[tuple[str, str, float, int, float, float, float]]:
-    """Every server's figures, hour by hour, in the order of `HOURLY_HEADER`."""
+    """The figures of all servers for each hour, in the order of `HOURLY_HEADER`."""
     noise = random.Random(20260201)
     return [_row(server, START + timedelta(hours=hour), noise) for hour in range(HOURS) for server in SERVERS]
 
@@ -117,13 +117,13 @@ def _row(server: Server, at: datetime, noise: random.Random) -> tuple[str, str, 
 
 
 def _busy(at: datetime) -> float:
-    """How busy an hour is, 0..1: a bell around 14:00 over a quiet night, two thirds of it at weekends."""
+    """The load of an hour, 0 to 1: a bell curve around 14:00, and two thirds of it at weekends."""
     bell = math.exp(-(((at.hour - 14) / 4.6) ** 2))
     return (0.12 + 0.88 * bell) * (0.66 if at.weekday() >= 5 else 1.0)
 
 
 def monthly_rows() -> Iterator[tuple[str, float, float, int, float, float, int, int]]:
-    """The months before, and February 2026 as the hourly file adds up, in the order of `MONTHLY_HEADER`."""
+    """The months before February 2026, and February 2026 from the hourly file, in the order of `MONTHLY_HEADER`."""
     february = hourly_rows()
     times = sorted(row[2] for row in february)
     mean, p95 = sum(times) / len(times), times[math.ceil(0.95 * len(times)) - 1]

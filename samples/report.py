@@ -1,5 +1,5 @@
 # ruff: noqa: E501
-"""The text of `q4-incident-report.md`. Its downtime and incident counts are those of `monthly-metrics.csv`."""
+"""The text of `q4-incident-report.md`. Its downtime and incident counts are the same as in `monthly-metrics.csv`."""
 
 REPORT = """\
 # Q4 2025 incident report

@@ -1,4 +1,4 @@
-"""Files that try to break what reads them, made here, and what has to become of each."""
+"""Damaged and malicious files, and the status and reason code that each must get."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORDS = "The fire drill is on the first Tuesday of March. "
 
 
 def nasty_files(*, line_bytes: int = 10 * 1024 * 1024) -> Iterator[Nasty]:
-    """`line_bytes`: of the longest line."""
+    """`line_bytes`: the size of the longest line."""
     pdf = a_pdf()
     yield Nasty("empty.txt", b"", "failed", "empty_file")
     yield Nasty("blank.md", b" \r\n\t\n" * 50, "failed", "empty_file")
@@ -89,7 +89,7 @@ def bomb(part: str, kind: str) -> bytes:
 
 
 def encrypted_office() -> bytes:
-    """What Office writes when a password is set: an OLE file with the stream `EncryptedPackage`."""
+    """An Office file with a password: an OLE file with the stream `EncryptedPackage`."""
     name = "EncryptedPackage".encode("utf-16-le")
     return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + bytes(1024) + name + bytes(4096)
 

@@ -1,4 +1,4 @@
-metadata description = 'What somebody should hear of: poison messages, failed runs, indexing that stands still, events that could not be delivered.'
+metadata description = 'Alerts: poison messages, failed runs, stalled indexing, events that could not be delivered.'
 
 param namePrefix string
 param location string
@@ -6,13 +6,13 @@ param tags object
 param workspaceId string
 param topicId string
 
-@description('Who is told.')
+@description('Email address that gets the alerts.')
 param email string
 
 var rules = [
   {
     name: 'poison-messages'
-    text: 'A message was given up on. The app ends its run or document as failed; the log says why.'
+    text: 'A queue message was moved to a poison queue. The app ends its run or document as failed; the log has the reason.'
     severity: 1
     window: 'PT15M'
     query: 'union (AppRequests | where Name in ("fail_run", "fail_indexing", "fail_document")), (AppTraces | where Message has "Moving message to queue" and Message has "poison")'
@@ -20,7 +20,7 @@ var rules = [
   }
   {
     name: 'failed-runs'
-    text: 'More than three runs in a quarter of an hour did not end well.'
+    text: 'More than three runs failed, expired or ended incomplete within 15 minutes.'
     severity: 2
     window: 'PT15M'
     query: 'AppTraces | where Message in ("run.failed", "run.expired", "run.incomplete")'
@@ -28,7 +28,7 @@ var rules = [
   }
   {
     name: 'indexing-stands-still'
-    text: 'Documents have waited for more than 20 minutes, and none was finished in that time.'
+    text: 'Documents have been waiting for more than 20 minutes, and none was finished in that time.'
     severity: 2
     window: 'PT30M'
     query: 'let ended = toscalar(AppTraces | where TimeGenerated > ago(20m) and Message in ("document.indexed", "document.failed", "document.unsupported") | count); AppRequests | where Name == "check_indexing" | summarize first = min(TimeGenerated), last = max(TimeGenerated) | where first < ago(20m) and last > ago(5m) and ended == 0'
@@ -97,7 +97,7 @@ resource undelivered 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'Event Grid gave up on events: documents were dropped or deleted and the app does not know. See the container dead-letters.'
+    description: 'Event Grid gave up on events: the app does not know of some uploaded or deleted documents. See the container dead-letters.'
     severity: 1
     enabled: true
     scopes: [

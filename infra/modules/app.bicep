@@ -14,10 +14,10 @@ param openAiBaseUrl string
 param openAiModel string
 param openAiScope string
 
-@description('Instances that are kept running for HTTP: 0, or 1 and more against cold starts.')
+@description('Instances kept running for HTTP: 0, or 1 and more to avoid cold starts.')
 param alwaysReadyHttp int
 
-@description('The same for the blob trigger. With 0 the first events after a pause can be refused and come again later.')
+@description('Instances kept running for the blob trigger. With 0, the first events after a pause can be refused; Event Grid then retries.')
 param alwaysReadyBlob int
 
 @allowed([
@@ -31,7 +31,7 @@ param maximumInstances int
 @description('Subnet for outgoing traffic; empty: none.')
 param subnetId string
 
-@description('Your own values for settings of settings.json, by name.')
+@description('Values for settings in settings.json, by name, instead of the defaults.')
 param overrides object
 
 var names = loadJsonContent('../names.json')
@@ -63,7 +63,7 @@ var settings = {
 }
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_225:Zone redundancy takes two always-ready instances a group; a run survives its zone in the queue.
+  // checkov:skip=CKV_AZURE_225:Zone redundancy needs two always-ready instances per group; when a zone fails, a run's message stays in the queue.
   name: planName
   location: location
   tags: tags
@@ -78,13 +78,13 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 }
 
 resource app 'Microsoft.Web/sites@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_222:Event Grid's webhook and Logic Apps call from the internet; every route but health asks for a key.
+  // checkov:skip=CKV_AZURE_222:Event Grid's webhook and Logic Apps call from the internet; every route needs a key, except health, the API descriptions and the signed webhook.
   // checkov:skip=CKV_AZURE_17:The Flex Consumption plan has no client certificates, and Event Grid could not send one.
-  // checkov:skip=CKV_AZURE_212:Instances come and go with the load; alwaysReadyHttp and alwaysReadyBlob keep some.
-  // checkov:skip=CKV_AZURE_213:Health check of App Service is not a feature of the Flex Consumption plan.
+  // checkov:skip=CKV_AZURE_212:The plan scales with the load; alwaysReadyHttp and alwaysReadyBlob set the minimum.
+  // checkov:skip=CKV_AZURE_213:The Flex Consumption plan does not have App Service health checks.
   name: name
   location: location
-  // The tag by which azd finds where to deploy the service "app" of azure.yaml.
+  // azd finds the target of the service "app" in azure.yaml by this tag.
   tags: union(tags, { 'azd-service-name': 'app' })
   kind: 'functionapp,linux'
   identity: {
@@ -97,7 +97,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     clientAffinityEnabled: false
-    // Event Grid's webhook and callers come from the internet, each with a key.
+    // Event Grid and callers reach the app from the internet, each with a key.
     publicNetworkAccess: 'Enabled'
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     functionAppConfig: {
@@ -134,7 +134,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   }
 }
 
-// Deployment goes by identity: no publishing password exists.
+// Deployment uses an identity; publishing passwords are disabled.
 resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'ftp'

@@ -1,4 +1,4 @@
-metadata description = 'BlobCreated goes to the webhook of the blob trigger. Deployed after the code by scripts/postdeploy: the key exists, and the handshake is answered, only once the app runs.'
+metadata description = 'Sends BlobCreated to the webhook of the blob trigger. scripts/postdeploy.py deploys it after the code: the key and the answer to the handshake need a running app.'
 
 param topicName string
 param storageId string
@@ -14,7 +14,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: functionAppName
 }
 
-// The key is read here, by Azure, so that it passes through no shell, no log and no process list.
+// Azure reads the key here. It appears in no shell, log or process list.
 var key = listKeys('${app.id}/host/default', '2025-03-01').systemKeys.blobs_extension
 var webhook = 'https://${app.properties.defaultHostName}/runtime/webhooks/blobs'
 
@@ -32,7 +32,7 @@ resource created 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15
       }
     }
     filter: {
-      // The webhook takes events of any type: without this, deletions would be indexed.
+      // The webhook accepts events of any type: without this filter, deleted blobs would be indexed.
       includedEventTypes: [
         'Microsoft.Storage.BlobCreated'
       ]

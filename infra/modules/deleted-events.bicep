@@ -1,4 +1,4 @@
-metadata description = 'BlobDeleted goes to a queue with the identity of the topic: no key, no handshake, nothing to do after deployment.'
+metadata description = 'Sends BlobDeleted to a queue with the identity of the topic. Needs no key, no handshake and no step after the deployment.'
 
 param topicName string
 param storageId string

@@ -1,4 +1,4 @@
-metadata description = 'The one identity that the app has everywhere: storage, Azure OpenAI, Application Insights, its own package.'
+metadata description = 'The identity that the app uses everywhere: storage, Azure OpenAI, Application Insights, its own package.'
 
 param name string
 param location string

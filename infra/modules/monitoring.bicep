@@ -1,14 +1,14 @@
-metadata description = 'Where telemetry goes: Application Insights on a Log Analytics workspace, written to with identities only.'
+metadata description = 'Telemetry: Application Insights on a Log Analytics workspace; only identities can write.'
 
 param workspaceName string
 param insightsName string
 param location string
 param tags object
 
-@description('Days for which logs are kept; 30 are included in the price of taking them in.')
+@description('Days for which logs are kept; 30 days are included in the price of ingestion.')
 param retentionDays int
 
-@description('The most that is taken in a day, in GB: a cap on the bill; -1 for none.')
+@description('Limit of ingestion per day, in GB: it limits the bill; -1: no limit.')
 param dailyCapGb int
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {

@@ -1,4 +1,4 @@
-metadata description = 'A virtual network for the app and, in it, private endpoints of what the app talks to.'
+metadata description = 'A virtual network for the app, with private endpoints for storage and Azure OpenAI.'
 
 param name string
 param location string
@@ -8,7 +8,7 @@ param appSubnetPrefix string
 param endpointSubnetPrefix string
 param storageId string
 
-@description('Of the Azure OpenAI account; empty: it has no endpoint here.')
+@description('Resource id of the Azure OpenAI account; empty: no private endpoint is created for it.')
 param openAiId string
 
 var storageEndpoints = [

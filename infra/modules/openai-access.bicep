@@ -1,9 +1,9 @@
-metadata description = 'What the app may do at the Azure OpenAI account, new or existing, and where that is.'
+metadata description = 'The role of the app on the Azure OpenAI account, new or existing, and the address of the account.'
 
 param accountName string
 param principalId string
 
-// Contributor, not User: the app uploads files and writes vector stores, and Microsoft does not say that User may.
+// Contributor, not User: the app uploads files and creates vector stores; it is not documented that User may.
 var openAiContributor = 'a001fd3d-188f-4b5d-821b-7da978bf7442'
 
 resource account 'Microsoft.CognitiveServices/accounts@2025-06-01' existing = {

@@ -1,6 +1,6 @@
-metadata description = 'Azure OpenAI with one model deployment, reached with identities only.'
+metadata description = 'Azure OpenAI with one model deployment; access with identities only.'
 
-@description('Also the custom subdomain, which tokens need.')
+@description('Name of the account and of its custom subdomain; authentication with tokens needs a custom subdomain.')
 param name string
 param location string
 param tags object
@@ -16,12 +16,12 @@ param deploymentSku string
 @description('Thousands of tokens per minute.')
 param capacity int
 
-@description('Reached through the private endpoint alone.')
+@description('Closed to the internet: only the private endpoint can reach the account.')
 param closed bool
 param workspaceId string
 
 resource account 'Microsoft.CognitiveServices/accounts@2025-06-01' = {
-  // checkov:skip=CKV_AZURE_134:Closed with privateNetwork; otherwise reached from the plan's changing addresses, with tokens only.
+  // checkov:skip=CKV_AZURE_134:Closed with privateNetwork; otherwise the plan's changing addresses have to reach it, with tokens only.
   name: name
   location: location
   tags: tags

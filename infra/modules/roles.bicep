@@ -1,15 +1,15 @@
-metadata description = 'Who may do what in the resource group, each with the least role that does it.'
+metadata description = 'All role assignments in the resource group; each role is the least that is enough.'
 
 param storageName string
 param insightsName string
 
-@description('Of the identity of the app.')
+@description('Principal id of the app identity.')
 param appPrincipalId string
 
-@description('Of the identity of the Event Grid system topic.')
+@description('Principal id of the identity of the Event Grid system topic.')
 param topicPrincipalId string
 
-@description('Of whoever deploys, who drops the proof document and reads answers; empty: nobody.')
+@description('Object id of the user who deploys, who uploads the smoke test document and reads answers; empty: none.')
 param deployerPrincipalId string
 
 @allowed([
@@ -19,19 +19,19 @@ param deployerPrincipalId string
 ])
 param deployerPrincipalType string
 
-// The Functions host takes leases and keeps its keys in blobs of its own, which needs Owner; Contributor is not enough.
+// The Functions host keeps leases and keys in its own blobs. This needs Owner; Contributor is not enough.
 var blobOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 
-// The host makes queues (the blob trigger's own, poison queues), which Message Processor and Sender may not.
+// The host creates queues (the blob trigger's own, poison queues). Message Processor and Sender do not allow this.
 var queueContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 
 // Telemetry without an instrumentation key.
 var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 
-// Event Grid puts BlobDeleted on a queue, and nothing else.
+// Event Grid sends BlobDeleted events to a queue.
 var queueMessageSender = 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
 
-// Event Grid writes dead letters and, by its own check, wants the role on the whole account. Also the deployer's.
+// Event Grid writes dead letters; its own check needs the role on the whole account. The deployer has this role, too.
 var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {

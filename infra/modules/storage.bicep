@@ -4,13 +4,13 @@ param name string
 param location string
 param tags object
 
-@description('Closed to the internet but for allowedIps, private endpoints and Event Grid, which comes as a trusted service.')
+@description('Close the account to the internet, except for allowedIps, private endpoints and Event Grid (as a trusted service).')
 param closed bool
 
-@description('IPv4 addresses or ranges that reach a closed account, such as those of the people who drop documents.')
+@description('IPv4 addresses or ranges that can reach a closed account, such as those of people who upload documents.')
 param allowedIps array
 
-@description('Days for which deleted or overwritten blobs can be brought back.')
+@description('Days for which deleted or overwritten blobs can be restored.')
 param softDeleteDays int
 
 @description('Locally redundant, zone-redundant or geo-redundant.')
@@ -26,9 +26,9 @@ param workspaceId string
 var names = loadJsonContent('../names.json')
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
-  // checkov:skip=CKV_AZURE_35:Denied with privateNetwork; otherwise people drop documents from anywhere, with a role and never a key.
-  // checkov:skip=CKV_AZURE_59:Public blobs are off (allowBlobPublicAccess); the endpoint stays, as trusted services need it.
-  // checkov:skip=CKV_AZURE_206:Parameter storageSku; locally redundant by default, since documents exist where they came from.
+  // checkov:skip=CKV_AZURE_35:Denied with privateNetwork; otherwise people upload documents from anywhere, with a role and never a key.
+  // checkov:skip=CKV_AZURE_59:Public blobs are disabled (allowBlobPublicAccess); trusted services need the public endpoint.
+  // checkov:skip=CKV_AZURE_206:Set by the parameter storageSku; locally redundant by default, because the documents also exist at their origin.
   name: name
   location: location
   tags: tags
@@ -97,7 +97,7 @@ resource deletions 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = 
     workspaceId: workspaceId
     logs: [
       {
-        // Who deleted what. Reads and writes are the app's own and would cost more than they tell.
+        // Logs deletions only. Reads and writes are nearly all the app's own, and their logs would cost too much.
         category: 'StorageDelete'
         enabled: true
       }

@@ -1,4 +1,4 @@
-metadata description = 'The events of the storage account. A storage account has one system topic: where there is one already, give its name.'
+metadata description = 'The Event Grid system topic of the storage account. A storage account can have only one: if it exists already, set its name.'
 
 param name string
 param location string

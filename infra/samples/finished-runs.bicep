@@ -1,9 +1,9 @@
-metadata description = 'An event for every run that ended: answer.json is written last and once, so its arrival is the event. Sent to a webhook of yours, such as a Logic App with a Request trigger.'
+metadata description = 'Sends an event for every run that ends to your webhook, such as a Logic App with a Request trigger. The app writes answer.json once, as the last file, so the event is BlobCreated of answer.json.'
 
 param topicName string
 param storageAccountId string
 
-@description('Has to answer the validation handshake of Event Grid; Logic Apps and Functions do so by themselves.')
+@description('URL of the webhook. It has to answer the validation handshake of Event Grid; Logic Apps and Functions do so by themselves.')
 @secure()
 param endpointUrl string
 

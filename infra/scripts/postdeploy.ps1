@@ -1,5 +1,5 @@
-# Connects the events and proves the deployment; azd runs it after each deploy. Again at any time, with the arguments
-# of postdeploy.py: ./infra/scripts/postdeploy.ps1 prove
+# Connects the events and tests the deployment. azd runs it after each deployment. It can be run again at any time, with
+# the arguments of postdeploy.py: ./infra/scripts/postdeploy.ps1 prove
 $ErrorActionPreference = 'Stop'
 foreach ($python in @('python', 'python3', 'py')) {
     if (Get-Command $python -ErrorAction SilentlyContinue) {
@@ -7,5 +7,5 @@ foreach ($python in @('python', 'python3', 'py')) {
         exit $LASTEXITCODE
     }
 }
-Write-Error 'This needs Python 3.9 or newer, and none is on PATH.'
+Write-Error 'This needs Python 3.9 or newer, but there is no Python on PATH.'
 exit 1

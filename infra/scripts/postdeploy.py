@@ -1,11 +1,11 @@
-"""What is left to do once the code is in Azure, and the proof that all of it works. Only Python's own library.
+"""Connects Event Grid with the deployed app, and tests the deployment. Uses only Python's standard library.
 
-    postdeploy.py            both of these
-    postdeploy.py connect    wait for the app and its key, then let Event Grid send BlobCreated to it
-    postdeploy.py prove      drop a document, wait until it is indexed, ask about it, show the answer, clean up
+    postdeploy.py            connect, then prove
+    postdeploy.py connect    wait for the app and its key, then create the Event Grid subscription for BlobCreated
+    postdeploy.py prove      upload a document, wait until it is indexed, ask about it, print the answer, clean up
 
-Where everything is comes from the azd environment (the outputs of main.bicep). Both can be run again at any time.
-`prove` also takes an app elsewhere: --url, --key, and --documents with a SAS.
+The addresses come from the azd environment (the outputs of main.bicep). Both can be run again at any time. `prove` can
+also test another app: --url, --key, and --documents with a SAS.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STORAGE_VERSION = "2021-12-02"
 
 
 class Failed(Exception):
-    """What did not work, and what usually mends it."""
+    """A step did not work. `advice`: what usually repairs it."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ def say(line: str) -> None:
 
 
 class Patience:
-    """How often to look, and for how long, in seconds."""
+    """How often to poll, and for how long."""
 
     def __init__(self, *, every_s: float, within_s: float) -> None:
         self.every_s = every_s
@@ -53,7 +53,7 @@ class Patience:
 
 
 def wait_for(what: str, look: Callable[[], Any], patience: Patience, advice: str) -> Any:
-    """Look until there is something. A look that raises `Failed` says why there is nothing yet."""
+    """Call `look` until it returns something true. If it raises `Failed`, that is the reason given at the deadline."""
     deadline_s, why = time.monotonic() + patience.within_s, ""
     while True:
         try:
@@ -71,19 +71,19 @@ def wait_for(what: str, look: Callable[[], Any], patience: Patience, advice: str
 
 
 def run(program: str, *arguments: str) -> str:
-    """The output of a command, such as `az`; on Windows that is a .cmd file, which only `which` finds."""
+    """The output of a command such as `az`. On Windows, `az` is a .cmd file, which only `shutil.which` finds."""
     path = shutil.which(program)
     if path is None:
         raise Failed(f"There is no `{program}` on PATH.", "Install the Azure CLI and the Azure Developer CLI.")
     result = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode:
-        lines = [line for line in result.stderr.splitlines() if line.strip()] or ["no word why"]
+        lines = [line for line in result.stderr.splitlines() if line.strip()] or ["it gave no reason"]
         raise Failed(f"`{program} {' '.join(arguments[:3])}` failed: {' '.join(lines[-3:])}")
     return result.stdout.strip()
 
 
 def environment() -> Mapping[str, str]:
-    """The azd environment: in the variables of a hook, else asked of azd."""
+    """The azd environment: from the variables of a hook, otherwise from `azd env get-values`."""
     if os.environ.get("AZURE_FUNCTION_APP_NAME"):
         return os.environ
     values = dict(os.environ)
@@ -97,7 +97,8 @@ def needed(environ: Mapping[str, str], name: str) -> str:
     if value := environ.get(name):
         return value
     raise Failed(
-        f"{name} is not in the azd environment.", "Run `azd provision` first, or `azd env select` the right one."
+        f"{name} is not in the azd environment.",
+        "Run `azd provision` first, or select the right environment with `azd env select`.",
     )
 
 
@@ -111,24 +112,24 @@ def app_keys(environ: Mapping[str, str], query: str) -> str:
 
 
 def connect(environ: Mapping[str, str], patience: Patience) -> None:
-    """Make, or bring up to date, the subscription that sends BlobCreated to the blob trigger."""
+    """Create or update the subscription that sends BlobCreated to the blob trigger."""
     url = needed(environ, "AZURE_FUNCTION_APP_URL")
     say(f"Waiting for the app at {url}")
     health = App(url, key="").health
-    advice = "Look at the log: `az webapp log tail` or Application Insights. Zero functions mean an import error."
+    advice = "Read the log: `az webapp log tail` or Application Insights. If no function is listed, an import failed."
     wait_for("The app answers /api/health", health, patience, advice)
     say("Waiting for the key of the blob trigger's webhook")
     query = "contains(keys(systemKeys), 'blobs_extension')"
-    advice = "The key comes with the first start of index_document: does `az functionapp function list` show it?"
+    advice = "The key is made when index_document starts first. Check that `az functionapp function list` shows it."
     wait_for("The key", lambda: app_keys(environ, query), patience, advice)
-    say("Connecting Event Grid with the webhook; its handshake can take a few tries")
-    advice = "Run this again in a few minutes. See also the traps in infra/README.md."
+    say("Connecting Event Grid with the webhook; the handshake can take a few tries")
+    advice = "Run this again in a few minutes. See also Troubleshooting in infra/README.md."
     wait_for("The subscription", lambda: subscribe(environ), patience, advice)
     say("Event Grid is connected.")
 
 
 def subscribe(environ: Mapping[str, str]) -> bool:
-    """One try. The template reads the key itself, and deploying it twice changes nothing."""
+    """Try once. The template reads the key itself; deploying it again changes nothing."""
     arguments = ["deployment", "group", "create", "-g", needed(environ, "AZURE_RESOURCE_GROUP"), "-n", "created-events"]
     parameters = {
         "topicName": "AZURE_EVENT_GRID_TOPIC_NAME",
@@ -154,7 +155,7 @@ def subscribe(environ: Mapping[str, str]) -> bool:
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A key must not travel to another host."""
+    """Follows no redirect: the function key must not be sent to another host."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -164,7 +165,7 @@ OPENER = urllib.request.build_opener(NoRedirects)
 
 
 def send(method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> tuple[int, Message, bytes]:
-    """Status, headers and body of an answer, whatever its status."""
+    """Status, headers and body of the response, also for error statuses."""
     request = urllib.request.Request(url, data=body, headers=dict(headers), method=method)  # noqa: S310
     try:
         with OPENER.open(request, timeout=60) as answer:
@@ -191,7 +192,7 @@ class App:
 
     def get(self, where: str) -> tuple[int, Message, Any]:
         if urlsplit(where)[:2] != urlsplit(self.url)[:2]:
-            raise Failed(f"The app sends us to {where.split('?')[0]}, which is not the app.")
+            raise Failed(f"The app redirects to {where.split('?')[0]}, which is not the app.")
         return self._json("GET", where)
 
     def post(self, path: str, body: Any) -> tuple[int, Message, Any]:
@@ -207,22 +208,24 @@ class App:
 
 
 KEY_ADVICE = (
-    "401: wrong or missing function key. 404: no functions are loaded. 500: see the log in Application Insights."
+    "401: the function key is wrong or missing. 404: no functions are loaded. 500: see the log in Application Insights."
 )
 DROP_ADVICE = (
-    "403: you need the role Storage Blob Data Contributor on the storage account, given some minutes ago, "
-    "and with a private network your address in ALLOWED_IPS."
+    "403: you need the role Storage Blob Data Contributor on the storage account (a new assignment takes some minutes) "
+    "and, with a private network, your address in ALLOWED_IPS."
 )
 INDEX_ADVICE = (
-    "In this order: is the subscription document-created there (`postdeploy connect`), are events in the container "
-    "dead-letters, what do the log of index_document and the queue webjobs-blobtrigger-poison say? After a fresh "
-    "deployment roles can take ten minutes: run `postdeploy prove` again."
+    "Check in this order: does the subscription document-created exist (`postdeploy connect`), are there events in the "
+    "container dead-letters, are there errors in the log of index_document, are there messages in the queue "
+    "webjobs-blobtrigger-poison? After a new deployment, roles can take ten minutes: run `postdeploy prove` again."
 )
-RUN_ADVICE = "Does the model deployment exist, and does the identity have its role there? The run's error says more."
+RUN_ADVICE = (
+    "Check that the model deployment exists and that the app's identity has its role there. See the run's error."
+)
 
 
 class Documents:
-    """The blob container `documents`, written to with a token or a SAS."""
+    """The blob container `documents`, accessed with a token or a SAS."""
 
     def __init__(self, url: str, *, token: str) -> None:
         self._url, _, self._sas = url.partition("?")
@@ -247,12 +250,12 @@ class Documents:
 
 
 def prove(app: App, documents: Documents, patience: Patience) -> None:
-    """The whole way of a document, with a word in it that no model can guess."""
+    """Upload, index, ask, delete, with a document that holds a random word: no model can guess it."""
     folder, word = f"proof-{secrets.token_hex(4)}", secrets.token_hex(4)
     name = f"{folder}/proof.md"
-    say(f"Dropping {name}")
+    say(f"Uploading {name}")
     text = f"# Proof\n\nThe password of the proof room is {word}. The room is on the second floor.\n"
-    wait_for("Dropping a document", lambda: documents.drop(name, text), patience, DROP_ADVICE)
+    wait_for("Uploading a document", lambda: documents.drop(name, text), patience, DROP_ADVICE)
     try:
         document = wait_for("Indexing", lambda: final_document(app, folder, name), patience, INDEX_ADVICE)
         if document["status"] != "indexed":
@@ -264,7 +267,7 @@ def prove(app: App, documents: Documents, patience: Patience) -> None:
     finally:
         documents.delete(name)
     wait_for("Removing the document", lambda: not listed(app, folder), patience, INDEX_ADVICE)
-    say("Cleaned up: the document was deleted, and the app has forgotten it. The deployment works.")
+    say("Cleaned up: the document was deleted, and the app has removed it from its index. The deployment works.")
 
 
 def listed(app: App, folder: str) -> list[Any]:
@@ -307,10 +310,10 @@ def show(run: Any, word: str) -> None:
         say(f"It cost {cost['usd']:.6f} US dollars ({cost['prices']}) and took {took_s:.1f} s.")
     if word not in run["answer"]:
         raise Failed(
-            f"The answer does not hold the word {word} of the document.", "Ask again: the model may have erred."
+            f"The answer does not hold the word {word} of the document.", "Try again: the model can make mistakes."
         )
     if not run["citations"]:
-        raise Failed("The answer cites no document.", "Ask again: the model may have erred.")
+        raise Failed("The answer cites no document.", "Try again: the model can make mistakes.")
 
 
 # ---- command line ------------------------------------------------------------------------------------------------
@@ -344,11 +347,15 @@ def deployment(options: argparse.Namespace) -> tuple[App, Documents]:
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", nargs="?", choices=("all", "connect", "prove"), default="all")
-    parser.add_argument("--url", help="of the app; then --documents is needed too, and nothing is asked of azd and az")
-    parser.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="function key; better in APP_KEY")
-    parser.add_argument("--documents", help="URL of the blob container, with a SAS where no token is given")
-    parser.add_argument("--token", default=os.environ.get("STORAGE_TOKEN", ""), help="better in STORAGE_TOKEN")
-    parser.add_argument("--every-s", type=float, default=10, help="seconds between two looks")
+    parser.add_argument("--url", help="URL of the app; then --documents is needed too, and azd and az are not called")
+    parser.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="function key; better set APP_KEY")
+    parser.add_argument("--documents", help="URL of the blob container, with a SAS unless --token is given")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get("STORAGE_TOKEN", ""),
+        help="access token for storage; better set STORAGE_TOKEN",
+    )
+    parser.add_argument("--every-s", type=float, default=10, help="seconds between two polls")
     parser.add_argument("--within-s", type=float, default=900, help="seconds that each step may take")
     options = parser.parse_args(arguments)
     if bool(options.url) != bool(options.documents):

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Connects the events and proves the deployment; azd runs it after each deploy. Again at any time, with the arguments
-# of postdeploy.py: ./infra/scripts/postdeploy.sh prove
+# Connects the events and tests the deployment. azd runs it after each deployment. It can be run again at any time, with
+# the arguments of postdeploy.py: ./infra/scripts/postdeploy.sh prove
 set -eu
 here=$(dirname "$0")
 for python in python3 python; do
@@ -8,5 +8,5 @@ for python in python3 python; do
     exec "$python" "$here/postdeploy.py" "$@"
   fi
 done
-echo "This needs Python 3.9 or newer, and none is on PATH." >&2
+echo "This needs Python 3.9 or newer, but there is no Python on PATH." >&2
 exit 1

@@ -1,4 +1,4 @@
-"""The HTTP API as tests of it speak to it."""
+"""A client of the HTTP API for tests."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 
 class Api:
-    """The HTTP API as it is: status codes are the test's business."""
+    """Calls the API; a call fails when the status code is not the expected one."""
 
     def __init__(self, stack: Stack) -> None:
         self.http = httpx2.Client(base_url=f"{stack.app_url}/api", timeout=60, trust_env=False)
@@ -26,16 +26,17 @@ class Api:
         return self("POST", "/runs", 202, {"question": question, **more})
 
     def until(self, run: Json, *statuses: str) -> Json:
-        """The run once it has one of these statuses; any other end is a failure."""
+        """Poll until the run has one of these statuses. Fails when the run ends with another one."""
         seen: Json = {}
 
-        def there() -> bool:
+        def has_status() -> bool:
             seen.update(self.http.get(f"/runs/{run['id']}").json())
             assert seen["status"] in (*statuses, "queued", "in_progress", "requires_action", "cancelling"), seen
             return seen["status"] in statuses
 
-        storage.wait_until(there)
+        storage.wait_until(has_status)
         return seen
 
     def problem(self, method: str, path: str, status: int, body: Any = None, **headers: str) -> str:
+        """The code of the error that the call gets."""
         return str(self(method, path, status, body, **headers)["code"])

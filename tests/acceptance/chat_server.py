@@ -1,4 +1,4 @@
-"""A small chat-completions server whose answers a test can hold back, and which calls, says and refuses as told."""
+"""A small chat-completions server. Tests hold its answers back, and set its tool calls, texts and errors."""
 
 import asyncio
 import json
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 class ChatServer:
-    """Says "The answer is <n>.", n counting the requests it has answered; waits while held.
+    """Answers "The answer is <n>."; n is the number of requests so far. After `hold`, requests wait for `release`.
 
-    Behind it stands what functions returned: "The answer is 3. I was told: sun, rain."
+    The outputs of functions follow: "The answer is 3. I was told: sun, rain."
     """
 
     def __init__(self) -> None:
@@ -48,15 +48,15 @@ class ChatServer:
         self._free.set()
 
     def calls(self, word: str, *rounds: Calls) -> None:
-        """A question with this word in it calls these functions before it is answered, round after round."""
+        """For a question with this word, call these functions before the answer: each round is one response."""
         self._calling[word] = list(rounds)
 
     def says(self, word: str, text: str) -> None:
-        """A question with this word in it is answered so; cut off at the request's limit, each word being a token."""
+        """Answer a question with this word with this text, cut off at the request's token limit; a word is a token."""
         self._saying[word] = text
 
     def refuses(self, word: str, code: str, message: str) -> None:
-        """A question with this word in it gets a 400."""
+        """Answer a question with this word with status 400."""
         self._refusing[word] = (code, message)
 
     def __enter__(self) -> Self:
@@ -86,12 +86,12 @@ class ChatServer:
             words, limit = text.split(), body.get("max_completion_tokens", body.get("max_tokens"))
             reason = "stop" if limit is None or len(words) <= limit else "length"
             return _completion(body["model"], reason, content=" ".join(words[:limit]), tokens=len(words[:limit]))
-        behind = f" I was told: {', '.join(told)}." if told else ""
-        return _completion(body["model"], "stop", content=f"The answer is {n}.{behind}")
+        outputs = f" I was told: {', '.join(told)}." if told else ""
+        return _completion(body["model"], "stop", content=f"The answer is {n}.{outputs}")
 
 
 def _turn(messages: list[Json]) -> list[Json]:
-    """The last question and what came after it."""
+    """The last question and the messages after it."""
     return messages[max(place for place, message in enumerate(messages) if message["role"] == "user") :]
 
 
@@ -100,7 +100,7 @@ def _of(turn: list[Json], by_word: dict[str, T]) -> T | None:
 
 
 def _next(rounds: list[Calls], told: int) -> Calls:
-    """The round of calls to make when so many of this turn's have returned."""
+    """The next round of calls. `told`: the number of calls of this turn that have returned."""
     for calls in rounds:
         if told < len(calls):
             return calls

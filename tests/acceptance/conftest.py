@@ -1,4 +1,4 @@
-"""Real processes; every test keeps to a collection (a folder in `documents`) of its own."""
+"""Tests on real processes. Each test uses its own collection (a folder in `documents`)."""
 
 import base64
 import itertools
@@ -44,7 +44,7 @@ def collection() -> str:
 
 @pytest.fixture
 def drop(client: Client) -> Callable[..., dict[str, dict[str, object]]]:
-    """Drop `path=content` pairs and wait until each has a final status; answers path -> document."""
+    """Uploads files (path -> content) and waits until each has a final status. Returns path -> document."""
 
     def dropped(files: dict[str, bytes]) -> dict[str, dict[str, object]]:
         etags = {path: client.drop_bytes(content, path) for path, content in files.items()}
@@ -65,7 +65,7 @@ def chat_server() -> Iterator[ChatServer]:
 def slow_stack(
     tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str], chat_server: ChatServer
 ) -> Iterator[Stack]:
-    """A stack whose model is `chat_server`, so that a test decides how long a run takes. Its sweep runs often."""
+    """A stack with `chat_server` as its model: a test decides how long a run takes. The sweep runs often."""
     folder = Path(tmp_path_factory.mktemp("slow"))
     environ = {
         **plain_environ,

@@ -1,12 +1,20 @@
-"""The app as it is, in a process that ends at the n-th call to storage, queue or engine: a switch for tests only.
+"""Runs the app and ends the process at the n-th call to storage, a queue or the engine. For tests only.
 
-`CRASH_KEY` names the Idempotency-Key of the POST from which calls are counted, those of the run's looks included;
-`CRASH_AT` the call at which the process ends, and `CRASH_WHEN` whether `before` or `after` its effect. Without them,
-nothing is counted. Claims are short, so that a test need not wait for those of the dead.
+Environment variables:
+    CRASH_KEY: The Idempotency-Key of the POST whose calls are counted, together with those of its run's looks. Without
+        it, nothing is counted.
+    CRASH_AT: The number of the call at which the process ends, from 1.
+    CRASH_WHEN: `before` or `after` the effect of that call.
+    CRASH_LOG: The file that each crash is appended to.
 
-Before most calls, the world is as it was after the one before, so that `before` counts only those where it is not: the
-first call of a request or a look, since what led to it (an HTTP answer, a queue message deleted by the host) is no call
-of ours, and writes made at the same moment, of which it leaves out one and lets the others have their effect.
+Claims are short, so that a test need not wait until the claim of a dead process is over.
+
+A crash before a call usually leaves the same state as a crash after the call before it. `before` therefore counts only
+the calls where the state differs:
+
+* The first call of a request or a look: between it and the last counted call are steps that are no call of the app,
+  such as an HTTP response, or the host deleting a queue message.
+* Concurrent writes: the crash leaves out one of them, after the others have had their effect.
 """
 
 import asyncio
@@ -25,54 +33,56 @@ import azure.functions as func
 from local.paths import ROOT
 from shared import services
 from shared.http import runs as routes
-from shared.runs import poller, runs
+from shared.runs import launching, poller, runs, transitions
+from shared.runs.messages import RunLook
 from shared.storage import blobs as storage
+from shared.storage.layout import RUNS
 
 LISTING = ("list", "list_names", "stream")
 READING = ("read", "info", "exists", *LISTING)
 
 
 @dataclass
-class Work:
-    """One request or look whose calls are counted."""
+class Counted:
+    """The calls of one request or look."""
 
-    begun: int = 0
-    under_way: int = 0
+    started: int = 0
+    pending: int = 0
 
 
-work: ContextVar[Work | None] = ContextVar("work", default=None)
-mine: set[str] = set()  # the runs whose looks are counted
+counted: ContextVar[Counted | None] = ContextVar("counted", default=None)  # None: calls are not counted
+counted_runs: set[str] = set()  # ids of the runs whose looks are counted
 calls = 0
 
 
-async def begin(name: str, *args: Any) -> None:
-    """One more call is about to be made."""
-    if (now := work.get()) is None:
+async def before_call(name: str, *args: Any) -> None:
+    """End the process if this is the call, and CRASH_WHEN is `before`."""
+    if (current := counted.get()) is None:
         return
-    now.begun += 1
-    now.under_way += 1
-    is_first = now.begun == 1
-    await asyncio.sleep(0)  # those made at the same moment begin, too
-    is_one_of_several = now.under_way > 1 and name not in READING
-    if (is_first or is_one_of_several) and is_here("before"):
-        while now.under_way > 1:
+    current.started += 1
+    current.pending += 1
+    is_first = current.started == 1
+    await asyncio.sleep(0)  # let concurrent calls start, too
+    is_concurrent_write = current.pending > 1 and name not in READING
+    if (is_first or is_concurrent_write) and is_crash("before"):
+        while current.pending > 1:
             await asyncio.sleep(0.001)
-        end(name, *args)
+        crash(name, *args)
 
 
-def note(name: str, *args: Any) -> None:
-    """It has had its effect."""
-    if (now := work.get()) is None:
+def after_call(name: str, *args: Any) -> None:
+    """End the process if this is the call, and CRASH_WHEN is `after`."""
+    if (current := counted.get()) is None:
         return
-    now.under_way -= 1
-    if name == "write" and args[0].startswith("runs/"):
-        mine.add(args[0].removeprefix("runs/").removesuffix(".json"))
-    if is_here("after"):
-        end(name, *args)
+    current.pending -= 1
+    if name == "write" and args[0].startswith(RUNS):
+        counted_runs.add(args[0].removeprefix(RUNS).removesuffix(".json"))
+    if is_crash("after"):
+        crash(name, *args)
 
 
-def is_here(when: str) -> bool:
-    """Count one call, when it is this that is counted."""
+def is_crash(when: str) -> bool:
+    """Count the call, and say whether the process is to end at it."""
     global calls
     if os.environ.get("CRASH_WHEN") != when:
         return False
@@ -80,7 +90,7 @@ def is_here(when: str) -> bool:
     return calls == int(os.environ["CRASH_AT"])
 
 
-def end(name: str, *args: Any) -> None:
+def crash(name: str, *args: Any) -> None:
     called = f"{name} {args[0]}" if args and isinstance(args[0], str) else name
     with Path(os.environ["CRASH_LOG"]).open("a") as log:
         log.write(f"{os.environ['CRASH_WHEN']} {called}\n")
@@ -100,16 +110,16 @@ class Counting:
 
         @wraps(found)
         async def called(*args: Any, **named: Any) -> Any:
-            await begin(name, *args)
+            await before_call(name, *args)
             try:
                 return await found(*args, **named)
-            finally:  # an error is an answer, too
-                note(name, *args)
+            finally:  # a call that raises may have had its effect
+                after_call(name, *args)
 
         @wraps(found)
         async def listed(*args: Any, **named: Any) -> AsyncIterator[Any]:
-            await begin(name, *args)
-            note(name, *args)  # it has no effect
+            await before_call(name, *args)
+            after_call(name, *args)  # listing has no effect
             async for each in found(*args, **named):
                 yield each
 
@@ -117,11 +127,13 @@ class Counting:
 
 
 def load() -> Any:
-    """The real function_app.py, on counting adapters."""
-    poller.START_CLAIM = runs.START_CLAIM = timedelta(seconds=1)  # type: ignore[attr-defined]
+    """The app of function_app.py, with adapters that count their calls."""
+    # Constants are set in each module that imports them by name.
+    for module in (transitions, poller, runs):
+        module.START_CLAIM = timedelta(seconds=1)  # type: ignore[attr-defined]
     poller.OVERDUE = timedelta(seconds=1)  # type: ignore[attr-defined]
-    poller.STARTING_AGAIN_S = 1  # type: ignore[attr-defined]
-    poller.FIRST_LOOK_S = 0  # type: ignore[attr-defined]
+    transitions.STARTING_AGAIN_S = 1
+    launching.FIRST_LOOK_S = 0
     storage.open_storage = counting_storage(storage.open_storage)
     services._engine = counting_engine(services._engine)
     poller.Poller.advance = counting_look(poller.Poller.advance)  # type: ignore[method-assign]
@@ -149,7 +161,7 @@ def counting_engine(made: Callable[..., Any]) -> Callable[..., Any]:
 def counting_post(start_run: Callable[..., Any]) -> Callable[..., Any]:
     async def post(services: Any, req: func.HttpRequest) -> func.HttpResponse:
         key = os.environ.get("CRASH_KEY")
-        work.set(Work() if key and req.headers.get("idempotency-key") == key else None)
+        counted.set(Counted() if key and req.headers.get("idempotency-key") == key else None)
         response: func.HttpResponse = await start_run(services, req)
         return response
 
@@ -157,8 +169,8 @@ def counting_post(start_run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def counting_look(advance: Callable[..., Any]) -> Callable[..., Any]:
-    async def look(self: poller.Poller, run_id: str, generation: int) -> None:
-        work.set(Work() if run_id in mine else None)
-        await advance(self, run_id, generation)
+    async def look(self: poller.Poller, message: RunLook) -> None:
+        counted.set(Counted() if message.run_id in counted_runs else None)
+        await advance(self, message)
 
     return look

@@ -1,13 +1,17 @@
-"""The Functions host with the app as it is, killing itself at a call made for one document: for tests only.
+"""The Functions host running the app, which kills itself at a call that it makes for one document. For tests only.
 
-`CRASH_PATH` names the document whose events and messages are watched. The process dies as each of them begins, and
-after each call that changes something in storage, queue or vector stores: at the first such place at which none before
-it has died on the same `CRASH_JOURNEY`, which `CRASH_LOG` remembers. Nothing is called at the same moment as another
-for one document, so that before a call, and after one that only reads, the world is as it was after the last change.
-Without `CRASH_PATH`, nobody dies.
+Environment variables:
+    CRASH_PATH: The document whose events and queue messages are watched. Without it, the process never dies.
+    CRASH_JOURNEY: The name of what is done to the document: `index`, `replace` or `delete`.
+    CRASH_LOG: The file that remembers where processes have died.
 
-Claims and the leases of queue messages are short, and what nobody touches is stuck soon, so that a test need not wait
-for what the dead have left.
+The process can die when the handling of an event or message begins, and after each call that changes something in
+storage, a queue or a vector store. It dies at the first of these places where no process has died before on the same
+journey. No two calls are made at the same time for one document. So a crash before a call, or after one that only
+reads, would leave the same state as a crash after the last change.
+
+Claims, the visibility timeout of queue messages and the time after which a document counts as stuck are short, so that
+a test need not wait long until another process takes over.
 """
 
 import inspect
@@ -22,14 +26,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from local.functions_host import Host
 from local.functions_host.__main__ import main as run_host
 from shared.documents import drift, lifecycle, reconcile
-from shared.documents import indexer as documents
-from shared.documents import worker as work
-from shared.documents.messages import Work
+from shared.documents.indexer import Documents
+from shared.documents.messages import LookAtDocument, RemoveDocument, RetryDocument, indexing_message
+from shared.documents.worker import Worker
 from shared.engines import vector_stores
 from shared.storage import blobs as storage
 
@@ -37,13 +39,14 @@ LEASE_S = 3
 READING = ("read", "info", "exists", "list", "list_names", "page", "stream", "describe", "state", "has_file")
 
 watched: ContextVar[bool] = ContextVar("watched", default=False)
-seen: Counter[str] = Counter()  # how often this process was at a place
+seen: Counter[str] = Counter()  # how often this process has made a call
 
 
 def switch_on() -> None:
-    """Everything that the app makes from here on is watched."""
+    """Watch every adapter that the app makes from now on."""
     assert Host.__init__.__kwdefaults__
     Host.__init__.__kwdefaults__["lease_s"] = LEASE_S
+    # Constants are set in each module that imports them by name.
     lifecycle.CLAIM = drift.STUCK = timedelta(seconds=3)
     drift.EVENT_DELAY = timedelta(seconds=2)
     reconcile.CLAIM = timedelta(seconds=5)  # type: ignore[attr-defined]
@@ -52,9 +55,9 @@ def switch_on() -> None:
         **{name: Watched(adapter) for name, adapter in vars(open_storage(*args, **named)).items()}
     )
     vector_stores.OpenAIVectorStores = lambda client: Watched(made(client))  # type: ignore[assignment, misc, return-value]
-    documents.Documents.index = watching(documents.Documents.index, str)  # type: ignore[method-assign]
-    documents.Documents.remove = watching(documents.Documents.remove, str)  # type: ignore[method-assign]
-    work.Worker.do = watching(work.Worker.do, path_in)  # type: ignore[method-assign]
+    Documents.index = watching(Documents.index, str)  # type: ignore[method-assign]
+    Documents.remove = watching(Documents.remove, str)  # type: ignore[method-assign]
+    Worker.do = watching(Worker.do, path_in)  # type: ignore[method-assign]
 
 
 class Watched:
@@ -72,40 +75,40 @@ class Watched:
         async def called(*args: Any, **named: Any) -> Any:
             try:
                 return await found(*args, **named)
-            finally:  # an error is an answer, too
-                die_here(name, *args)
+            finally:  # a call that raises may have had its effect
+                crash_once(name, *args)
 
         @wraps(found)
         async def listed(*args: Any, **named: Any) -> AsyncIterator[Any]:
             async for each in found(*args, **named):
                 yield each
-            die_here(name, *args)
+            crash_once(name, *args)
 
         return listed if inspect.isasyncgenfunction(found) else called
 
 
-def watching(done: Callable[..., Any], path_of: Callable[[Any], str | None]) -> Callable[..., Any]:
-    """The process may die within it when it is about the one document."""
+def watching(handle: Callable[..., Any], path_of: Callable[[Any], str | None]) -> Callable[..., Any]:
+    """`handle`, watched when `path_of` its argument is CRASH_PATH."""
 
-    @wraps(done)
-    async def within(self: Any, what: Any, **named: Any) -> None:
+    @wraps(handle)
+    async def watched_handle(self: Any, what: Any, **named: Any) -> None:
         if watched.get() or "CRASH_PATH" not in os.environ or path_of(what) != os.environ["CRASH_PATH"]:
-            await done(self, what, **named)
+            await handle(self, what, **named)
             return
         note("begins")
         token = watched.set(True)
         try:
-            die_here("begin")
-            await done(self, what, **named)
+            crash_once("begin")
+            await handle(self, what, **named)
         finally:
             watched.reset(token)
             note("ends")
 
-    return within
+    return watched_handle
 
 
-def die_here(name: str, *args: Any) -> None:
-    """Unless another has died at this place before."""
+def crash_once(name: str, *args: Any) -> None:
+    """Kill this process, unless another one has died at this place before."""
     if not watched.get() or name in READING:
         return
     what = args[0] if args and isinstance(args[0], str) and args[0] != os.environ["CRASH_PATH"] else ""
@@ -123,12 +126,15 @@ def note(line: str) -> None:
 
 
 def path_in(body: bytes) -> str | None:
-    message = msgspec.json.decode(body, type=Work)
-    return message.path or message.removed
+    """The document that a message of the queue `indexing` is about; None when it is about something else."""
+    match indexing_message(body):
+        case LookAtDocument(path) | RetryDocument(path) | RemoveDocument(path):
+            return path
+    return None
 
 
 if __name__ == "__main__":
     switch_on()
     code = run_host()
     sys.stdout.flush()
-    os._exit(code)  # as the host does it
+    os._exit(code)  # as local/functions_host/__main__.py does

@@ -1,7 +1,7 @@
-"""The app's own clients with the settings that infra/ sets: no key anywhere, DefaultAzureCredential for all of it.
+"""Uses the app's own clients with the settings of infra/: DefaultAzureCredential everywhere, and no keys.
 
-A process of its own, because Python reads the trusted certificates once. Prints what each way
-answered, "ok" or why not.
+It is a separate process because Python reads the trusted certificates only once. Prints a JSON object: for each
+service, "ok" or the error.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from azurefunctions.extensions.bindings.blob import BlobClient
 
 from shared.engines.client import open_client, translated
+from shared.runs.messages import RunLook
 from shared.settings import STORAGE_CONNECTION, Settings
 from shared.storage.blobs import connect
 
@@ -27,7 +28,7 @@ async def blobs(settings: Settings) -> None:
 
 async def queues(settings: Settings) -> None:
     async with connect(settings.storage, client_id=settings.identity_client_id) as storage:
-        await storage.runs.send({"run_id": "run_0", "generation": 0})
+        await storage.runs.send(RunLook("run_0", 0))
 
 
 async def model(settings: Settings) -> None:
@@ -40,7 +41,7 @@ async def model(settings: Settings) -> None:
 
 
 async def binding(_: Settings) -> None:
-    """The blob trigger's own client, which Microsoft's extension makes from the same settings."""
+    """The client of the blob trigger, which Microsoft's binding extension makes from the same settings."""
     where = {"Connection": STORAGE_CONNECTION, "ContainerName": "state", "BlobName": "proof.json"}
     data = SimpleNamespace(
         source="AzureStorageBlobs", content_type="application/json", content=json.dumps(where).encode()
@@ -51,14 +52,14 @@ async def binding(_: Settings) -> None:
 
 async def main() -> None:
     settings = Settings.from_environ(os.environ)
-    ways: list[Callable[[Settings], Awaitable[None]]] = [blobs, queues, model, binding]
+    services: list[Callable[[Settings], Awaitable[None]]] = [blobs, queues, model, binding]
     found = {}
-    for way in ways:
+    for service in services:
         try:
-            await way(settings)
-            found[way.__name__] = "ok"
-        except Exception as exc:  # whatever it is, the test wants to read it
-            found[way.__name__] = f"{type(exc).__name__}: {exc}"
+            await service(settings)
+            found[service.__name__] = "ok"
+        except Exception as exc:  # the test reads every error
+            found[service.__name__] = f"{type(exc).__name__}: {exc}"
     sys.stdout.write(json.dumps(found))
 
 

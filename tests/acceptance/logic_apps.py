@@ -1,9 +1,9 @@
-"""What calls the app from elsewhere: Logic Apps workflows, a custom connector, and a client of Durable Functions.
+"""Emulates callers of the app: Logic Apps workflows, a custom connector, and a client of Durable Functions.
 
-Of the workflow language it has what samples and tests use, and fails on the rest. How it treats the app is the point:
-a 202 is followed by its Location, which must be absolute, after Retry-After seconds or 20; each further 202 must bring
-a Location again; anything else ends the wait; and what is sent on the way is the URL alone, without the caller's
-headers. A webhook action subscribes with a URL of its own, waits for one POST to it, and then unsubscribes.
+The workflow language is covered as far as samples and tests use it; anything else fails. The HTTP behaviour is that of
+Logic Apps: after a 202 it follows `Location`, which must be absolute, after `Retry-After` seconds or 20. Each further
+202 must have a `Location`; any other status ends the wait. These requests do not repeat the headers of the first one. A
+webhook action subscribes with its own callback URL, waits for one POST to it, and then unsubscribes.
 
 Sources: https://learn.microsoft.com/azure/logic-apps/logic-apps-create-api-app,
 https://learn.microsoft.com/azure/logic-apps/logic-apps-workflow-actions-triggers,
@@ -29,15 +29,15 @@ Wait = Callable[[float], None]
 
 DEFAULT_WAIT_S = 20.0
 CALLBACK_WITHIN_S = 60.0
-LOOKS_MAX = 400
+POLLS_MAX = 400
 
 
 class WorkflowFailed(Exception):
-    """An action failed, or the definition says more than this engine knows."""
+    """An action failed, or the definition uses something that this engine does not support."""
 
 
 class Callbacks:
-    """An HTTP server that gives out callback URLs and hands on what comes to them."""
+    """An HTTP server that makes callback URLs and keeps the requests to them."""
 
     def __init__(self) -> None:
         self._posts: dict[str, queue.Queue[tuple[dict[str, str], bytes]]] = {}
@@ -61,21 +61,21 @@ class Callbacks:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     def new(self) -> str:
-        """A URL that nobody else knows, signed as Logic Apps signs it."""
+        """A new callback URL, with a signature in its query as in Logic Apps."""
         path = f"/workflows/w/runs/r{next(self._numbers)}?api-version=2016-06-01&sig=do-not-tell"
         self._posts[path] = queue.Queue()
         return f"http://127.0.0.1:{self._server.server_port}{path}"
 
     def next(self, url: str, *, within_s: float = CALLBACK_WITHIN_S) -> tuple[dict[str, str], bytes]:
-        """Headers, in small letters, and body of the next POST. Raises WorkflowFailed when none comes."""
+        """Headers (names in lower case) and body of the next POST. Raises WorkflowFailed when there is none in time."""
         parts = urlsplit(url)
         try:
             return self._posts[f"{parts.path}?{parts.query}"].get(timeout=within_s)
         except queue.Empty:
-            raise WorkflowFailed(f"Nobody called back within {within_s} s.") from None
+            raise WorkflowFailed(f"There was no callback within {within_s} s.") from None
 
     def waiting(self, url: str) -> int:
-        """How many POSTs have come that nobody has taken yet."""
+        """The number of POSTs that `next` has not returned yet."""
         parts = urlsplit(url)
         return self._posts[f"{parts.path}?{parts.query}"].qsize()
 
@@ -93,12 +93,12 @@ class LogicApp:
     """One run of a workflow definition.
 
     Args:
-        wait: Is given the seconds that the engine would wait; a test's own need not take so long.
-        connections: Stands for all managed connectors: gets the inputs of an ApiConnection action, answers its body.
+        wait: Called instead of waiting, with the seconds that Logic Apps would wait.
+        connections: Replaces all managed connectors: gets the inputs of an ApiConnection action, returns its body.
 
     Attributes:
         outputs: `body`, `headers` and `statusCode` of each HTTP action that has ended, by name.
-        ended: `Succeeded`, or what a Terminate action said.
+        ended: `Succeeded`, or the status and code of a Terminate action.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class LogicApp:
         }
 
     def run(self, trigger_body: Any) -> Self:
-        """Raises WorkflowFailed when an action fails that no other one waits for."""
+        """Run all actions. Raises WorkflowFailed."""
         self._trigger_body = trigger_body
         with self._http:
             self._run_all(self._definition["actions"])
@@ -153,7 +153,7 @@ class LogicApp:
             action = left.pop(ready[0])
             run = getattr(self, f"_run_{action['type'].lower()}", None)
             if run is None:
-                raise WorkflowFailed(f"This engine knows no action of the type {action['type']}.")
+                raise WorkflowFailed(f"This engine does not support actions of the type {action['type']}.")
             run(ready[0], action)
 
     def _value(self, template: Any) -> Any:
@@ -163,13 +163,13 @@ class LogicApp:
 
     def _run_http(self, name: str, action: Json) -> None:
         response = self._send(self._value(action["inputs"]))
-        looks = 0
+        polls = 0
         while response.status_code == 202 and action.get("operationOptions") != "DisableAsyncPattern":
             location = response.headers.get("Location", "")
             if urlsplit(location).scheme not in ("http", "https"):
                 raise WorkflowFailed(f"{name}: a 202 without an absolute Location: {location!r}")
-            if (looks := looks + 1) > LOOKS_MAX:
-                raise WorkflowFailed(f"{name}: still 202 after {LOOKS_MAX} looks.")
+            if (polls := polls + 1) > POLLS_MAX:
+                raise WorkflowFailed(f"{name}: still 202 after {POLLS_MAX} polls.")
             self._wait(float(response.headers.get("Retry-After") or DEFAULT_WAIT_S))
             response = self._http.get(location)
         self._end(name, response)
@@ -238,7 +238,7 @@ TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|(\w+)|(\?\[|[\[\](),]))")
 
 
 def evaluated(template: Any, functions: dict[str, Callable[..., Any]]) -> Any:
-    """A template with its expressions replaced: `@f('x')?['y']` by a value, `@{...}` within a text by a text."""
+    """A template with its expressions replaced: `@f('x')?['y']` by a value, `@{...}` inside a string by a string."""
     if isinstance(template, dict):
         return {key: evaluated(value, functions) for key, value in template.items()}
     if isinstance(template, list):
@@ -260,16 +260,16 @@ class Expression:
         self._at = 0
 
     def value(self) -> Any:
-        """Raises WorkflowFailed when it cannot be read, or looks into nothing without `?`."""
+        """Raises WorkflowFailed: the expression cannot be parsed, or polls up a missing key without `?`."""
         value = self._operand()
         if self._text[self._at :].strip():
-            raise WorkflowFailed(f"Not understood from character {self._at}: {self._text}")
+            raise WorkflowFailed(f"Syntax error at character {self._at}: {self._text}")
         return value
 
     def _next(self) -> re.Match[str]:
         match = TOKEN.match(self._text, self._at)
         if match is None:
-            raise WorkflowFailed(f"Not understood from character {self._at}: {self._text}")
+            raise WorkflowFailed(f"Syntax error at character {self._at}: {self._text}")
         self._at = match.end()
         return match
 
@@ -287,7 +287,7 @@ class Expression:
         elif name in self._functions:
             value = self._functions[name](*self._arguments())
         else:
-            raise WorkflowFailed(f"This engine knows no function {token[0]!r}.")
+            raise WorkflowFailed(f"This engine does not support the function {token[0]!r}.")
         while (sign := self._peek()) in ("[", "?["):
             self._next()
             key = self._operand()
@@ -319,7 +319,7 @@ class Expression:
 
 
 class Connector:
-    """A custom connector made of an OpenAPI 2.0 definition: it knows the app by that alone."""
+    """A custom connector made from an OpenAPI 2.0 definition, and from nothing else."""
 
     def __init__(self, definition: Json, *, key: str) -> None:
         self._definition = definition
@@ -343,7 +343,7 @@ class Connector:
         return response
 
     def subscribe(self, callback_url: str) -> str:
-        """Start listening to its one trigger; the address whose deletion ends that."""
+        """Subscribe to the connector's only trigger. Returns the URL to delete for unsubscribing."""
         path, method, operation = self._find(lambda op: "x-ms-trigger" in op)
         (body,) = (parameter for parameter in operation["parameters"] if parameter["in"] == "body")
         schema = self._definition["definitions"][body["schema"]["$ref"].rpartition("/")[2]]
@@ -357,11 +357,11 @@ class Connector:
         return response.headers["Location"]
 
     def unsubscribe(self, location: str) -> None:
-        """As Power Automate does when a flow is switched off."""
+        """Power Automate does this when a flow is turned off."""
         assert self._http.delete(location).is_success
 
     def notification_fields(self) -> set[str]:
-        """What a flow can use of a notification."""
+        """The fields of a notification that a flow can use."""
         for path in self._definition["paths"].values():
             if content := path.get("x-ms-notification-content"):
                 schema = self._definition["definitions"][content["schema"]["$ref"].rpartition("/")[2]]
@@ -369,7 +369,6 @@ class Connector:
         raise AssertionError("No path has x-ms-notification-content.")
 
     def close(self) -> None:
-        """Close its connections."""
         self._http.close()
 
     def _find(self, fits: Callable[[Json], bool]) -> tuple[str, str, Json]:
@@ -387,7 +386,7 @@ class Connector:
 
 
 class DurableClient:
-    """What was written for Durable Functions: it knows the names of its payloads and no address of ours but the first.
+    """A client made for Durable Functions: it uses the fields of the payloads, and no other URL than the first.
 
     Source: https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
     """
@@ -400,7 +399,7 @@ class DurableClient:
         self._http = httpx2.Client(timeout=60, trust_env=False)
 
     def start(self, url: str, body: Json) -> Json:
-        """The management payload of a new orchestration."""
+        """Start an orchestration. Returns its management payload."""
         response = self._http.post(url, json=body)
         assert response.status_code == 202, response.text
         payload: Json = response.json()
@@ -408,7 +407,7 @@ class DurableClient:
         return payload
 
     def status(self, payload: Json) -> Json:
-        """One look."""
+        """Get the status once."""
         response = self._http.get(payload["statusQueryGetUri"])
         status: Json = response.json()
         assert status["runtimeStatus"] in (self.ONGOING if response.status_code == 202 else self.ENDED)
@@ -416,22 +415,21 @@ class DurableClient:
         return status
 
     def wait(self, payload: Json) -> Json:
-        """Look until it has ended."""
-        for _ in range(LOOKS_MAX):
+        """Poll until the orchestration has ended."""
+        for _ in range(POLLS_MAX):
             if (status := self.status(payload))["runtimeStatus"] in self.ENDED:
                 return status
             self._wait(1)
-        raise AssertionError(f"{payload['id']} has not ended after {LOOKS_MAX} looks.")
+        raise AssertionError(f"{payload['id']} has not ended after {POLLS_MAX} polls.")
 
     def terminate(self, payload: Json) -> None:
-        """Ask for its end."""
+        """Ask for the termination of the orchestration."""
         assert self._http.post(payload["terminatePostUri"]).is_success
 
     def purge(self, payload: Json) -> int:
-        """Remove its history; afterwards there is no such instance."""
+        """Delete the history. Returns the HTTP status of the instance afterwards."""
         assert self._http.delete(payload["purgeHistoryDeleteUri"]).is_success
         return self._http.get(payload["statusQueryGetUri"]).status_code
 
     def close(self) -> None:
-        """Close its connections."""
         self._http.close()

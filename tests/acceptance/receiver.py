@@ -1,4 +1,4 @@
-"""A receiver of webhooks on this machine."""
+"""A server that receives webhooks."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Answers what `answers` says, one after the other, then 200; `received` is all that came."""
+    """Answers with the statuses in `answers`, one after the other, then with 200. `received`: all requests so far."""
 
     answers: list[int] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The emulator's own state, as a test looks into it with the `openai` SDK."""
+"""Reads the state of the emulator with the `openai` SDK."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def service(stack: Stack) -> Iterator[openai.OpenAI]:
 
 
 def stores_of(stack: Stack, collection: str) -> list[str]:
-    """The vector stores that the collection's record names."""
+    """Ids of the vector stores in the collection's record."""
     if not storage.names(stack, "state", f"collections/{collection}.json"):
         return []
     return list(storage.read_json(stack, "state", f"collections/{collection}.json")["stores"])
 
 
 def entries(stack: Stack, collection: str) -> dict[str, str]:
-    """File id -> path of all that the collection's vector stores hold."""
+    """File id -> path, for all files in the collection's vector stores."""
     with service(stack) as client:
         found = (file for store in stores_of(stack, collection) for file in client.vector_stores.files.list(store))
         return {file.id: str((file.attributes or {}).get("path")) for file in found}
 
 
 def files(stack: Stack) -> dict[str, str]:
-    """File id -> name of all files there are."""
+    """File id -> filename, for all files at the service."""
     with service(stack) as client:
         return {file.id: file.filename for file in client.files.list()}

@@ -1,4 +1,4 @@
-"""The storage account as a test looks into it, and as Event Grid and an operator would write to it."""
+"""Reads the storage account, and sends queue messages as Event Grid or an operator would."""
 
 import base64
 import json
@@ -39,8 +39,8 @@ def send(stack: Stack, queue: str, message: Json) -> None:
         service.get_queue_client(queue).send_message(body)
 
 
-def wait_until(true: Callable[[], bool], *, within_s: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], *, within_s: float = 60) -> None:
     deadline_s = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
+    while not condition():
+        assert time.monotonic() < deadline_s, "the condition was not met in time"
         time.sleep(0.05)

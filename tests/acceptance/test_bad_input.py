@@ -1,4 +1,4 @@
-"""What is wrong is said so: over HTTP with a stable code, of documents in their status. Nothing else is disturbed."""
+"""Invalid requests get an error with a stable code, unusable documents a status and reason. Others are unaffected."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def post(stack: Stack, content: bytes, headers: dict[str, str]) -> httpx2.Respon
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_a_bad_question_is_refused_with_a_stable_code(stack: Stack, body: object, status: int, code: str) -> None:
+def test_an_invalid_question_gets_a_stable_error_code(stack: Stack, body: object, status: int, code: str) -> None:
     response = post(stack, json.dumps(body).encode(), JSON)
     problem = response.json()
     assert (response.status_code, problem["code"]) == (status, code)
@@ -54,13 +54,13 @@ def test_a_bad_question_is_refused_with_a_stable_code(stack: Stack, body: object
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]x", b'{"question": "\xff"}', b"null"])
-def test_malformed_json_is_refused(stack: Stack, body: bytes) -> None:
+def test_malformed_json_is_rejected(stack: Stack, body: bytes) -> None:
     response = post(stack, body, JSON)
     assert response.status_code == 400
     assert response.json()["code"] in ("malformed_json", "invalid_body")
 
 
-def test_another_content_type_is_refused(stack: Stack) -> None:
+def test_another_content_type_is_rejected(stack: Stack) -> None:
     response = post(stack, b"question=Hi", {"Content-Type": "application/x-www-form-urlencoded"})
     assert (response.status_code, response.json()["code"]) == (415, "wrong_media_type")
 
@@ -80,7 +80,7 @@ def test_an_unknown_run_is_404(stack: Stack, path: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "word"),
+    ("method", "path", "status", "text"),
     [
         ("GET", "documents", 200, "documents"),
         ("GET", "documents/", 200, "documents"),
@@ -101,11 +101,11 @@ def test_an_unknown_run_is_404(stack: Stack, path: str, code: str) -> None:
         ("DELETE", "collections/no-such", 404, "collection_not_found"),
     ],
 )
-def test_each_route_of_documents_is_reached(stack: Stack, method: str, path: str, status: int, word: str) -> None:
-    """Their templates overlap, and the host takes the first that fits, by the functions' names."""
+def test_each_documents_route_is_reached(stack: Stack, method: str, path: str, status: int, text: str) -> None:
+    """The route templates overlap: the host takes the first match in the order of the functions' names."""
     response = httpx2.request(method, f"{stack.app_url}/api/{path}", trust_env=False)
     assert response.status_code == status, response.text
-    assert word in response.text
+    assert text in response.text
 
 
 def test_an_unknown_chart_is_404(stack: Stack, client: Client) -> None:
@@ -130,9 +130,9 @@ def docx_without_parts() -> bytes:
     return buffer.getvalue()
 
 
-def test_bad_documents_say_why_and_disturb_nobody(client: Client, collection: str, drop: Drop) -> None:
+def test_unusable_documents_have_a_reason_and_do_not_affect_others(client: Client, collection: str, drop: Drop) -> None:
     bad = {
-        "corrupt.pdf": (b"%PDF-1.7\nnothing of the kind", "failed", "damaged"),
+        "corrupt.pdf": (b"%PDF-1.7\nnot a PDF", "failed", "damaged"),
         "locked.pdf": (encrypted_pdf(), "failed", "encrypted"),
         "empty.txt": (b"", "failed", "empty_file"),
         "blank.txt": (b" \n\t\n", "failed", "empty_file"),
@@ -154,7 +154,7 @@ def test_bad_documents_say_why_and_disturb_nobody(client: Client, collection: st
     assert "first Tuesday of March" in run["answer"]
 
 
-def test_a_file_that_failed_cannot_be_named(stack: Stack, collection: str, drop: Drop) -> None:
+def test_a_run_cannot_use_a_failed_file(stack: Stack, collection: str, drop: Drop) -> None:
     drop({f"{collection}/bad.xlsx": b"PK\x03\x04 not a workbook"})
     body = json.dumps({"question": "Sum it up", "files": [f"{collection}/bad.xlsx"]}).encode()
     response = post(stack, body, JSON)

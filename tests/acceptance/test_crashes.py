@@ -1,7 +1,7 @@
-"""The process ends at every call to storage and engine in turn, from POST to answer: each run has one answer.
+"""The process is ended at each call to storage, queue and engine in turn, from POST to answer: each run has one answer.
 
-It ends after each call; and before those calls where that is not the same as after the one before, which `crashing.py`
-finds by itself.
+It ends after each call, and before those calls where a crash leaves another state than a crash after the call before.
+`crashing.py` finds these calls.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.acceptance.chat_server import ChatServer
 pytestmark = pytest.mark.aside
 
 CALLS_MAX = 90
-CRASHES = {  # some of those there must be
+CRASHES = {  # calls that must be among those at which the process ended
     "after": ("write idempotency/", "write threads/", "start", "send", "look", "answer_calls", "/answer.md", "delete"),
     "before": ("write idempotency/", "write threads/", "write active/", "read runs/"),
 }
@@ -30,7 +30,7 @@ TOOL = {"type": "function", "name": "weather", "description": "Of a city."}
 def crashing(
     tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str], chat_server: ChatServer
 ) -> Iterator[Stack]:
-    """A stack whose host runs the app with the switch."""
+    """A stack whose host runs the app of `crashing.py`."""
     folder = Path(tmp_path_factory.mktemp("crashing"))
     app = folder / "app"
     app.mkdir()
@@ -49,13 +49,13 @@ def crashing(
     stack.host.command[stack.host.command.index("--app") + 1] = str(app)
     assert stack.emulator
     assert stack.emulator.environ
-    del stack.emulator.environ["EMULATOR_WEBHOOK_URL"]  # type: ignore[attr-defined]  # looks by the schedule alone
+    del stack.emulator.environ["EMULATOR_WEBHOOK_URL"]  # type: ignore[attr-defined]  # without webhooks, only scheduled looks
     with stack:
         yield stack
 
 
 class Caller:
-    """Asks with a key until it is told a run's id, and hands in what the run waits for."""
+    """Sends the same POST until it gets a run's id, and sends the outputs that the run waits for."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -74,7 +74,7 @@ class Caller:
             assert run.status_code == 503, run.text
 
     def look(self, key: str) -> storage.Json | None:
-        """The run as it stands; None while nobody answers. What it waits for is handed in."""
+        """The run, or None while the host is down. Sends the outputs that the run waits for."""
         try:
             run: storage.Json = self._http.get(f"/runs/{self.ids[key]}").json()
             if run["status"] == "requires_action":
@@ -85,8 +85,8 @@ class Caller:
             return None
         return run
 
-    def said(self, run_id: str) -> list[str]:
-        """Who has spoken in its thread."""
+    def roles(self, run_id: str) -> list[str]:
+        """The roles of the run's messages in its thread."""
         run = self._http.get(f"/runs/{run_id}").json()
         messages = self._http.get(f"/threads/{run['thread_id']}/messages").json()["messages"]
         return [message["role"] for message in messages if message["run_id"] == run_id]
@@ -111,7 +111,7 @@ def test_a_crash_at_every_call_leaves_each_run_with_one_answer(
         if ended_without_a_crash(crashing, caller, keys):
             break
     else:
-        pytest.fail("The run never came to its end.")
+        pytest.fail("The run did not end without a crash.")
     start(crashing, {})
     for key in keys:
         caller.post(key)
@@ -122,29 +122,29 @@ def test_a_crash_at_every_call_leaves_each_run_with_one_answer(
     for run_id in caller.ids.values():
         assert storage.names(crashing, "answers", run_id) == [f"{run_id}/answer.json", f"{run_id}/answer.md"]
         assert storage.read_json(crashing, "answers", f"{run_id}/answer.json")["status"] == "completed"
-        assert caller.said(run_id) == ["user", "assistant"]
+        assert caller.roles(run_id) == ["user", "assistant"]
     storage.wait_until(lambda: storage.names(crashing, "state", "active/") == [])
     assert len(storage.names(crashing, "state", "runs/")) == before + len(keys)
 
 
 def crashes_of(stack: Stack, when: str) -> list[str]:
-    """The calls after or before which the process ended."""
+    """The calls at which the process ended."""
     log = Path((stack.host.environ or {})["CRASH_LOG"]).read_text()
     return [line.partition(" ")[2] for line in log.splitlines() if line.startswith(f"{when} ")]
 
 
-def start(stack: Stack, switch: dict[str, str]) -> None:
-    """A new host process with this switch."""
+def start(stack: Stack, variables: dict[str, str]) -> None:
+    """Start a new host process with these variables."""
     names = ("CRASH_KEY", "CRASH_AT", "CRASH_WHEN")
     kept = {name: value for name, value in (stack.host.environ or {}).items() if name not in names}
-    stack.host.environ = {**kept, **switch}
+    stack.host.environ = {**kept, **variables}
     stack.start_again(stack.host)
 
 
 def ended_without_a_crash(stack: Stack, caller: Caller, keys: list[str]) -> bool:
-    """Follow the newest run until it or the process ends; a caller whose connection broke asks again.
+    """Follow the newest run until it or the process ends. A caller whose connection broke sends the POST again.
 
-    A run has ended with the last call made for it: its marker among the active ones goes after all else.
+    The last call of a run deletes its marker in `active/`.
     """
     for key in keys[-2:]:
         caller.post(key)

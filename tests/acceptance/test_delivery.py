@@ -1,4 +1,4 @@
-"""Events come twice, late or from a poison queue; processes die: there is one answer, and the index tells the truth."""
+"""Duplicate, late and poisoned messages, and dying processes: each run has one answer, and the index is correct."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def emulator_files(stack: Stack) -> set[str]:
         return {file.id for file in service.files.list()}
 
 
-def test_an_overwritten_document_answers_with_its_new_content(
+def test_after_overwriting_a_document_its_new_content_is_used(
     client: Client, collection: str, drop: Drop, stack: Stack
 ) -> None:
     path = f"{collection}/door.md"
@@ -38,7 +38,7 @@ def test_an_overwritten_document_answers_with_its_new_content(
     assert "8822" in run["answer"]
     assert "4711" not in run["markdown"]
     assert run["citations"][0]["etag"] == document["etag"]
-    storage.wait_until(lambda: len(emulator_files(stack)) == len(before))  # the old File is gone
+    storage.wait_until(lambda: len(emulator_files(stack)) == len(before))  # the file of the old version is deleted
 
 
 def test_the_same_blob_event_twice_indexes_once(client: Client, collection: str, drop: Drop, stack: Stack) -> None:
@@ -61,14 +61,14 @@ def test_the_same_blob_event_twice_indexes_once(client: Client, collection: str,
     for _ in range(3):
         answer = httpx2.post(url, json=[event], headers={"aeg-event-type": "Notification"}, trust_env=False)
         assert answer.status_code == 202
-    drop({f"{collection}/later.txt": b"A later document, so that the events above have been taken."})
+    drop({f"{collection}/later.txt": b"A later document: the events above are handled before it."})
     assert len(emulator_files(stack)) == len(before) + 1
     run = ask(client, "Where is the spare key?", collection)
     assert "third flower pot" in run["answer"]
     assert len({citation["file_id"] for citation in run["citations"]}) == 1
 
 
-def test_a_deleted_document_answers_no_more(client: Client, collection: str, drop: Drop, stack: Stack) -> None:
+def test_a_deleted_document_is_not_used(client: Client, collection: str, drop: Drop, stack: Stack) -> None:
     path = f"{collection}/secret.txt"
     drop({path: b"The vault opens with the word sesame.", f"{collection}/other.txt": b"The canteen opens at noon."})
     before = emulator_files(stack)
@@ -90,10 +90,10 @@ def test_a_poisoned_run_ends_as_failed(slow_client: Client, slow_stack: Stack) -
     assert storage.names(slow_stack, "state", f"active/{accepted.id}") == []
 
 
-def test_a_message_that_cannot_be_read_harms_nobody(
+def test_a_malformed_message_does_not_affect_other_runs(
     slow_client: Client, slow_stack: Stack, chat_server: ChatServer
 ) -> None:
-    storage.send(slow_stack, "runs", {"neither": "run nor generation"})
+    storage.send(slow_stack, "runs", {"unknown": "field"})
     chat_server.release()
     run = slow_client.wait(slow_client.ask("Is anybody there?"), on_look=lambda _: None)
     assert run["status"] == "completed"
@@ -105,9 +105,9 @@ def test_a_host_killed_in_the_middle_of_a_run_leaves_one_answer(
 ) -> None:
     asked_before = chat_server.asked
     accepted = slow_client.ask("What is the answer?")
-    time.sleep(killed_after_s)  # where in the run it hits is the point of the test, not a wait for something
+    time.sleep(killed_after_s)  # the process is killed at different moments of the run
     slow_stack.host.kill()
-    chat_server.release()  # the service finishes while nobody looks
+    chat_server.release()  # the service finishes while no process polls
     slow_stack.start_again(slow_stack.host)
     run = finished(slow_client, accepted)
     assert run["status"] == "completed"
@@ -133,7 +133,7 @@ def test_a_lost_queue_message_is_found_by_the_sweep(
     assert finished(slow_client, accepted)["status"] == "completed"
 
 
-def test_a_question_asked_while_the_service_is_down_is_answered_when_it_is_back(
+def test_a_question_asked_while_the_service_is_down_is_answered_later(
     slow_client: Client, slow_stack: Stack, chat_server: ChatServer
 ) -> None:
     chat_server.release()
@@ -147,7 +147,7 @@ def test_a_question_asked_while_the_service_is_down_is_answered_when_it_is_back(
     assert finished(slow_client, accepted)["status"] == "completed"
 
 
-def test_a_document_dropped_while_the_host_is_down_is_indexed_when_it_is_back(
+def test_a_document_uploaded_while_the_host_is_down_is_indexed_later(
     client: Client, collection: str, stack: Stack
 ) -> None:
     stack.host.kill()
@@ -158,5 +158,5 @@ def test_a_document_dropped_while_the_host_is_down_is_indexed_when_it_is_back(
 
 
 def finished(client: Client, accepted: Accepted) -> storage.Json:
-    """The host has a new process: wait on a fresh look, for as long as the sweep may take."""
+    """Wait for the run after a restart of the host, as long as the sweep can take."""
     return client.wait(accepted, on_look=lambda _: None, within_s=60)

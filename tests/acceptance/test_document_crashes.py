@@ -1,7 +1,7 @@
-"""kill -9 at every change in storage, queue and vector stores while a document is indexed, replaced, deleted.
+"""kill -9 after each change in storage, queue and vector stores while a document is indexed, replaced or deleted.
 
-Each call has a document of its own; those that died are mended by the processes after them,
-which die as well. In the end, each is as the last one is, which nothing has disturbed.
+There is one document for each call at which a process dies. The later processes, which die as well, continue its work.
+At the end, each document must be in the same state as the last one, for which no process died.
 """
 
 import json
@@ -26,7 +26,7 @@ from tests.acceptance import storage
 pytestmark = pytest.mark.aside
 
 PLACES_MAX = 26
-CRASHES = {  # some of those there must be, of each journey
+CRASHES = {  # calls that must be among those at which a process died, for each journey
     "index": (
         "begin",
         "create_store",
@@ -34,18 +34,18 @@ CRASHES = {  # some of those there must be, of each journey
         "upload",
         "attach",
         "write index/",
-        "write scope/",
+        "write visibility/",
     ),
-    "replace": ("begin", "upload", "attach", "write index/", "write scope/", "discard"),
-    "delete": ("begin", "write index/", "delete scope/", "discard", "write receipts/", "delete index/"),
+    "replace": ("begin", "upload", "attach", "write index/", "write visibility/", "discard"),
+    "delete": ("begin", "write index/", "delete visibility/", "discard", "write receipts/", "delete index/"),
 }
-SWITCH = ("CRASH_PATH", "CRASH_JOURNEY")
+VARIABLES = ("CRASH_PATH", "CRASH_JOURNEY")
 VERSION = re.compile(r"\bv\d\b")
 
 
 @pytest.fixture(scope="module")
 def crashing(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Stack]:
-    """A stack of its own, with the usual host until `start` changes it."""
+    """A separate stack. Its host is the usual one until `start` replaces it."""
     folder = Path(tmp_path_factory.mktemp("crashing"))
     (folder / "crashes.txt").touch()
     environ = {**plain_environ, "CRASH_LOG": str(folder / "crashes.txt")}
@@ -58,12 +58,12 @@ def content(path: str, version: int) -> bytes:
 
 
 def word(path: str) -> str:
-    """By which it is found."""
+    """A word that finds the document in a search."""
     return re.sub(r"\W", "", path)
 
 
 class World:
-    """Storage, the service and the API as they are, whichever host process is alive."""
+    """Reads storage, the service and the API, whichever host process is running."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -103,7 +103,7 @@ class World:
         return [receipt for receipt in found if receipt]
 
     def is_settled(self, path: str) -> bool:
-        """Nothing is left to be done for it."""
+        """Whether no work is left for the document."""
         record, etag = self.read(document_name(path)), self.etag_of(path)
         if record is None:
             return etag is None and any(receipt["complete"] for receipt in self.receipts(path))
@@ -111,8 +111,8 @@ class World:
         assert record["status"] in ("indexed", "indexing", "removing", "failed"), record
         return record["status"] == "indexed" and record["etag"] == etag and not any(record.get(name) for name in left)
 
-    def amiss(self) -> storage.Json:
-        """What the service holds that no record names, or the other way round; and messages that are left."""
+    def differences(self) -> storage.Json:
+        """Differences between records and service (files, vector stores, entries), and messages left in queues."""
         records = [record for record in map(self.read, self.names("state", "index/")) if record]
         collections = [found for found in map(self.read, self.names("state", "collections/")) if found]
         live = [record["live"] for record in records if record.get("live")]
@@ -133,19 +133,19 @@ class World:
         return self._queues.get_queue_client(queue).get_queue_properties().approximate_message_count or 0
 
     def final_state(self, path: str) -> storage.Json:
-        """All that is there of it, without ids and times."""
+        """The state of the document in storage, at the service and in search, without ids and times."""
         record = self.read(document_name(path)) or {}
         live = record.get("live") or {}
         return {
             "status": record.get("status"),
             "is current": record.get("etag") == live.get("etag") == self.etag_of(path),
             "parts": len(live.get("parts", [])),
-            "scope": self._scope(path, live),
+            "visibility": self._visibility(path, live),
             "removed": [[(thing["kind"], thing["gone"]) for thing in r["removed"]] for r in self.receipts(path)],
             "found": self._search(path),
         }
 
-    def _scope(self, path: str, live: storage.Json) -> list[object]:
+    def _visibility(self, path: str, live: storage.Json) -> list[object]:
         [*found] = self._blobs.get_container_client("state").list_blobs(visibility_name(path), include=["metadata"])
         entries = [unpack(blob.metadata["entry"], DocumentVisibility) for blob in found]
         return [
@@ -154,7 +154,7 @@ class World:
         ]
 
     def _search(self, path: str) -> list[list[str]]:
-        """The versions that speak from each of its passages."""
+        """For each passage of the document that search finds, the versions in its text."""
         body = {"query": f"On which shelf is {word(path)}?", "collection": collection_of(path), "limit": 50}
         response = httpx2.post(f"{self._stack.app_url}/api/search", json=body, timeout=10, trust_env=False)
         assert response.status_code == 200, response.text
@@ -170,30 +170,30 @@ def world(crashing: Stack) -> Iterator[World]:
     made.close()
 
 
-def test_a_kill_at_every_call_ends_as_an_undisturbed_run(crashing: Stack, world: World) -> None:
+def test_a_kill_at_every_call_gives_the_same_final_state(crashing: Stack, world: World) -> None:
     prepared = [path for journey in ("replace", "delete") for path in paths_of(journey)]
     for path in prepared:
         world.drop(path, 1)
-    wait_until_all_is_well(world, prepared)
-    tried = {journey: kill_everywhere(crashing, world, journey) for journey in CRASHES}
+    wait_until_consistent(world, prepared)
+    tried = {journey: kill_at_every_call(crashing, world, journey) for journey in CRASHES}
     start(crashing, {})
-    wait_until_all_is_well(world, [path for paths in tried.values() for path in paths])
+    wait_until_consistent(world, [path for paths in tried.values() for path in paths])
     for journey, paths in tried.items():
         crashes = [line for path in paths for line in log_of(crashing, path) if line.startswith("dies")]
         assert len(crashes) == len(paths) - 1
         assert all(any(call in crash for crash in crashes) for call in CRASHES[journey]), crashes
-        undisturbed = world.final_state(paths[-1])
+        expected = world.final_state(paths[-1])
         for path, crash in zip(paths, crashes, strict=False):
-            assert world.final_state(path) == undisturbed, (path, crash)
+            assert world.final_state(path) == expected, (path, crash)
 
 
 def paths_of(journey: str) -> list[str]:
-    folder = "index-{}" if journey == "index" else journey  # each the first document of its collection
+    folder = "index-{}" if journey == "index" else journey  # each is the first document of its collection
     return [f"{folder.format(n)}/stock-{n}.csv" for n in range(PLACES_MAX)]
 
 
-def kill_everywhere(stack: Stack, world: World, journey: str) -> list[str]:
-    """A document for each place at which a process died, and the last for the one that did not."""
+def kill_at_every_call(stack: Stack, world: World, journey: str) -> list[str]:
+    """Returns one document for each place at which a process died, and a last one for which none died."""
     for n, path in enumerate(paths_of(journey), 1):
         start(stack, {"CRASH_JOURNEY": journey, "CRASH_PATH": path})
         if journey == "delete":
@@ -202,13 +202,13 @@ def kill_everywhere(stack: Stack, world: World, journey: str) -> list[str]:
             world.drop(path, 2 if journey == "replace" else 1)
         if ended_without_a_crash(stack, world, path):
             return paths_of(journey)[:n]
-    pytest.fail("The last one died, too.")
+    pytest.fail("A process died for the last document, too.")
 
 
-def start(stack: Stack, switch: dict[str, str]) -> None:
-    """A new host process with this switch, which reconciles often."""
-    kept = {name: value for name, value in (stack.host.environ or {}).items() if name not in SWITCH}
-    stack.host.environ = {**kept, "RECONCILE_SCHEDULE": "*/10 * * * * *", **switch}
+def start(stack: Stack, variables: dict[str, str]) -> None:
+    """Start a new host process with these variables. It reconciles often."""
+    kept = {name: value for name, value in (stack.host.environ or {}).items() if name not in VARIABLES}
+    stack.host.environ = {**kept, "RECONCILE_SCHEDULE": "*/10 * * * * *", **variables}
     stack.host.command[stack.host.command.index("-m") + 1] = "tests.acceptance.crashing_documents"
     stack.start_again(stack.host)
 
@@ -219,7 +219,7 @@ def log_of(stack: Stack, path: str) -> list[str]:
 
 
 def ended_without_a_crash(stack: Stack, world: World, path: str) -> bool:
-    """Wait until the process dies, or has nothing more to do for the document."""
+    """Wait until the process dies or no work is left for the document."""
 
     def done() -> bool:
         if not stack.host.alive:
@@ -231,16 +231,16 @@ def ended_without_a_crash(stack: Stack, world: World, path: str) -> bool:
     return stack.host.alive
 
 
-def wait_until_all_is_well(world: World, paths: list[str]) -> None:
-    amiss: storage.Json = {}
+def wait_until_consistent(world: World, paths: list[str]) -> None:
+    problems: storage.Json = {}
 
-    def is_well() -> bool:
-        amiss.clear()
-        amiss.update({path: world.read(document_name(path)) for path in paths if not world.is_settled(path)})
-        amiss.update(world.amiss())
-        return not amiss
+    def is_consistent() -> bool:
+        problems.clear()
+        problems.update({path: world.read(document_name(path)) for path in paths if not world.is_settled(path)})
+        problems.update(world.differences())
+        return not problems
 
     try:
-        storage.wait_until(is_well)
+        storage.wait_until(is_consistent)
     except AssertionError:
-        pytest.fail(json.dumps(amiss, indent=1))
+        pytest.fail(json.dumps(problems, indent=1))

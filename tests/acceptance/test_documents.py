@@ -1,4 +1,4 @@
-"""Replace, delete, list: what is in the container is what can be asked, over HTTP with real processes."""
+"""Replace, delete and list documents: questions are answered from the blobs in the container."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def search(api: Api, collection: str, query: str, **more: Any) -> list[Json]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What one question was answered, and when it was asked."""
+class Sample:
+    """One answer. `codes`: the gate codes in its text, which tell the version. `by`: the function that asked."""
 
     by: str
     asked_at: datetime
@@ -55,13 +55,13 @@ class Seen:
     sources: list[Json]
 
 
-def test_replaced_under_load_each_answer_is_of_one_version(
+def test_while_a_document_is_replaced_each_answer_uses_one_version(
     api: Api, client: Client, collection: str, drop: Drop, stack: Stack
 ) -> None:
     path = f"{collection}/gate.md"
 
     def text(n: int) -> bytes:
-        return f"# UploadRate\n\nThe code of the gate is {n:04}.\n\nAsk the porter when the gate is stuck.\n".encode()
+        return f"# Gate\n\nThe code of the gate is {n:04}.\n\nAsk the porter when the gate is stuck.\n".encode()
 
     def ask() -> tuple[str, list[Json]]:
         asked = client.ask("What is the code of the gate?", collection=collection)
@@ -76,16 +76,16 @@ def test_replaced_under_load_each_answer_is_of_one_version(
     versions = {1000: drop({path: text(1000)})[path]["etag"]}
     modified_at = {1000: _modified_at(stack, path)}
     dropped_at, indexed_at = {1000: datetime.now(UTC)}, {1000: datetime.now(UTC)}
-    with asking(ask, look, look) as seen:
+    with asking(ask, look, look) as samples:
         for n in range(1001, 1009):
             dropped_at[n] = datetime.now(UTC)
             versions[n] = client.drop_bytes(text(n), path)
             assert client.wait_indexed({path: versions[n]}, on_final=lambda _: None), n
             indexed_at[n] = datetime.now(UTC)
             modified_at[n] = _modified_at(stack, path)
-    assert {each.by for each in seen} == {"ask", "look"}
-    assert len({each.codes[0] for each in seen if each.codes}) > 2
-    for each in seen:
+    assert {each.by for each in samples} == {"ask", "look"}
+    assert len({each.codes[0] for each in samples if each.codes}) > 2
+    for each in samples:
         assert len(set(each.codes)) == 1, each
         [n] = set(each.codes)
         assert {source["etag"] for source in each.sources} == {versions[n]}, each
@@ -98,20 +98,20 @@ def test_replaced_under_load_each_answer_is_of_one_version(
 
 
 @contextmanager
-def asking(*questions: Callable[[], tuple[str, list[Json]]]) -> Iterator[list[Seen]]:
-    """Each question asked again and again by a thread of its own; no fault of one stays unseen."""
+def asking(*questions: Callable[[], tuple[str, list[Json]]]) -> Iterator[list[Sample]]:
+    """Call each function repeatedly in its own thread. Fails at the end if one of them raised."""
     ended = threading.Event()
-    seen: list[Seen] = []
+    samples: list[Sample] = []
     faults: list[BaseException] = []
 
-    def go_on(question: Callable[[], tuple[str, list[Json]]]) -> None:
+    def repeat(question: Callable[[], tuple[str, list[Json]]]) -> None:
         try:
             while not ended.is_set():
                 asked_at = datetime.now(UTC)
                 text, sources = question()
                 codes = [int(found) for found in re.findall(r"\b1\d{3}\b", text)]
-                seen.append(
-                    Seen(
+                samples.append(
+                    Sample(
                         by=question.__name__,
                         asked_at=asked_at,
                         answered_at=datetime.now(UTC),
@@ -119,14 +119,14 @@ def asking(*questions: Callable[[], tuple[str, list[Json]]]) -> Iterator[list[Se
                         sources=sources,
                     )
                 )
-        except BaseException as exc:  # told to the test, which is in another thread
+        except BaseException as exc:  # the test, in another thread, checks `faults`
             faults.append(exc)
 
-    threads = [threading.Thread(target=go_on, args=(question,)) for question in questions]
+    threads = [threading.Thread(target=repeat, args=(question,)) for question in questions]
     for thread in threads:
         thread.start()
     try:
-        yield seen
+        yield samples
     finally:
         ended.set()
         for thread in threads:
@@ -139,7 +139,7 @@ def _modified_at(stack: Stack, path: str) -> datetime:
         return blobs.get_blob_client("documents", path).get_blob_properties().last_modified
 
 
-def test_a_new_version_that_cannot_be_indexed_leaves_the_old_one(api: Api, collection: str, drop: Drop) -> None:
+def test_when_a_new_version_cannot_be_indexed_the_old_one_stays(api: Api, collection: str, drop: Drop) -> None:
     path = f"{collection}/rules.md"
     old = drop({path: b"The pool opens at seven."})[path]
     new = drop({path: b""})[path]
@@ -151,7 +151,7 @@ def test_a_new_version_that_cannot_be_indexed_leaves_the_old_one(api: Api, colle
 
 
 @pytest.mark.parametrize("by", ["http", "storage"])
-def test_delete_leaves_nothing(api: Api, stack: Stack, collection: str, drop: Drop, by: str) -> None:
+def test_delete_removes_everything(api: Api, stack: Stack, collection: str, drop: Drop, by: str) -> None:
     before = files(stack)
     paths = {
         f"{collection}/a.md": b"Alpha is the first.",
@@ -194,7 +194,7 @@ def receipt(api: Api, path: str) -> Json:
     return found[0] if found else {}
 
 
-def test_a_folder_and_a_collection(api: Api, stack: Stack, collection: str, drop: Drop) -> None:
+def test_delete_a_folder_and_a_collection(api: Api, stack: Stack, collection: str, drop: Drop) -> None:
     drop({f"{collection}/{folder}/{n}.md": b"Words." for folder in ("old", "older") for n in range(5)})
     api("DELETE", f"/documents?prefix={collection}/old/", 202)
 
@@ -216,7 +216,7 @@ def test_a_folder_and_a_collection(api: Api, stack: Stack, collection: str, drop
 # ---- names, metadata, listings -----------------------------------------------------------------------------------
 
 
-def test_identity_is_the_full_path(api: Api, collection: str, drop: Drop, stack: Stack) -> None:
+def test_documents_are_identified_by_their_full_path(api: Api, collection: str, drop: Drop, stack: Stack) -> None:
     names = [
         "a.md",
         "sub/a.md",
@@ -253,17 +253,17 @@ def test_identity_is_the_full_path(api: Api, collection: str, drop: Drop, stack:
     assert sorted(document["path"] for document in documents_left) == sorted(left)
 
 
-def test_metadata_can_be_filtered_by(api: Api, collection: str) -> None:
+def test_search_filters_by_metadata(api: Api, collection: str) -> None:
     for team, year in (("hr", 2023), ("hr", 2024), ("it", 2024)):
         headers = {"x-ms-meta-Team": team, "x-ms-meta-year": str(year)}
         put = api.http.put(f"/documents/{collection}/{team}-{year}.md", content=b"Holiday rules.", headers=headers)
         assert put.status_code == 201, put.text
 
-    def all_there() -> bool:
+    def all_indexed() -> bool:
         found = api("GET", f"/documents?collection={collection}&status=indexed", 200)["documents"]
         return len(found) == 3
 
-    storage.wait_until(all_there)
+    storage.wait_until(all_indexed)
     by_team = {"type": "eq", "key": "team", "value": "hr"}
     by_year = {"type": "gte", "key": "year", "value": 2024}
     assert len(search(api, collection, "holiday", filters=by_team)) == 2
@@ -274,7 +274,7 @@ def test_metadata_can_be_filtered_by(api: Api, collection: str) -> None:
     assert api.problem("POST", "/search", 400, body) == "invalid_filters"
 
 
-def test_an_answer_says_what_was_still_being_indexed(
+def test_an_answer_notes_documents_that_are_being_indexed(
     api: Api, client: Client, collection: str, drop: Drop, stack: Stack
 ) -> None:
     path = f"{collection}/a.md"
@@ -295,19 +295,19 @@ def test_an_answer_says_what_was_still_being_indexed(
     assert "second" in late["answer"]
 
 
-def test_pages_hold_each_document_once(api: Api, collection: str, drop: Drop) -> None:
+def test_listing_in_pages_returns_each_document_once(api: Api, collection: str, drop: Drop) -> None:
     paths = {f"{collection}/{n:02}.md": b"Words." for n in range(23)}
     bad = {f"{collection}/x{n}.png": b"\x89PNG\r\n\x1a\n" for n in range(2)}
     drop(paths | bad)
-    seen, cursor, pages = [], "", 0
+    listed, cursor, pages = [], "", 0
     while True:
         page = api("GET", f"/documents?collection={collection}&limit=10{cursor}", 200)
-        seen += [document["path"] for document in page["documents"]]
+        listed += [document["path"] for document in page["documents"]]
         pages += 1
         if page["cursor"] is None:
             break
         cursor = f"&cursor={page['cursor']}"
-    assert sorted(seen) == sorted(paths | bad)
+    assert sorted(listed) == sorted(paths | bad)
     assert pages == 3
     unsupported = api("GET", f"/documents?collection={collection}&status=unsupported", 200)["documents"]
     assert [document["path"] for document in unsupported] == sorted(bad)

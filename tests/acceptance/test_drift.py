@@ -1,4 +1,4 @@
-"""Reconcile: what was damaged by hand is found, said and mended, over HTTP with real processes."""
+"""Reconcile finds, reports and repairs damage that the tests cause in storage and at the service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CSV = b"month,visits\njan,1\nfeb,2\n"
 
 
 def reconciled(api: Api, collection: str, *, dry_run: bool = False) -> Json:
-    """One comparison of a collection, to its end."""
+    """Reconcile a collection, and return the report when it is complete."""
     where = f"/documents/reconcile?collection={collection}&dry_run={str(dry_run).lower()}"
     report = api("POST", where, 202)
     storage.wait_until(lambda: api.http.get(f"/reports/{report['id']}").status_code == 200)
@@ -38,7 +38,7 @@ def kinds(report: Json) -> set[tuple[str, str]]:
 
 
 def rewrite(stack: Stack, path: str, change: Callable[[Document], Document]) -> None:
-    """Write a document's record by hand, under the path that the changed one has."""
+    """Change a document's record. It is written under the path in the changed record."""
 
     async def written() -> None:
         async with connect(StorageAccount(connection_string=stack.azurite.connection_string)) as opened:
@@ -57,13 +57,13 @@ def lose_records(stack: Stack, collection: str) -> None:
             blobs.get_blob_client("state", name).delete_blob()
 
 
-def leave_ghost(stack: Stack, collection: str) -> None:
-    """A record whose blob is gone, and of which nobody was told."""
-    rewrite(stack, f"{collection}/a.md", lambda document: replace(document, path=f"{collection}/ghost.md", live=None))
+def leave_orphaned_record(stack: Stack, collection: str) -> None:
+    """Add a record without a blob, as if the event of the deletion was lost."""
+    rewrite(stack, f"{collection}/a.md", lambda document: replace(document, path=f"{collection}/orphan.md", live=None))
 
 
-def lose_news(stack: Stack, collection: str) -> None:
-    """The record and what answers are of an older version than the blob."""
+def lose_update_event(stack: Stack, collection: str) -> None:
+    """Make the record and the indexed version older than the blob, as if the event of the new version was lost."""
 
     def older(document: Document) -> Document:
         assert document.live
@@ -72,8 +72,8 @@ def lose_news(stack: Stack, collection: str) -> None:
     rewrite(stack, f"{collection}/a.md", older)
 
 
-def get_stuck(stack: Stack, collection: str) -> None:
-    """A new version was taken up an hour ago, and the message that carries it on is lost."""
+def lose_next_message(stack: Stack, collection: str) -> None:
+    """Make the record look as if indexing of a new version began an hour ago, and the next message was lost."""
 
     def stuck(document: Document) -> Document:
         assert document.live
@@ -87,13 +87,13 @@ def get_stuck(stack: Stack, collection: str) -> None:
     rewrite(stack, f"{collection}/a.md", stuck)
 
 
-def attach_foreign(stack: Stack, collection: str) -> None:
+def attach_foreign_file(stack: Stack, collection: str) -> None:
     with service(stack) as client:
         file = client.files.create(file=("foreign.txt", b"Foreign words."), purpose="assistants")
         client.vector_stores.files.create_and_poll(file.id, vector_store_id=stores_of(stack, collection)[0])
 
 
-def detach(stack: Stack, collection: str) -> None:
+def delete_store_entry(stack: Stack, collection: str) -> None:
     with service(stack) as client:
         [file_id] = [i for i, path in entries(stack, collection).items() if path.endswith("/a.md")]
         client.vector_stores.files.delete(file_id, vector_store_id=stores_of(stack, collection)[0])
@@ -114,18 +114,18 @@ def lose_store(stack: Stack, collection: str) -> None:
 Damage = Callable[[Stack, str], None]
 DAMAGES: dict[Damage, set[tuple[str, str]]] = {
     lose_records: {("missing", "document"), ("orphaned", "store_entry")},
-    leave_ghost: {("orphaned", "document")},
-    lose_news: {("stale", "document")},
-    get_stuck: {("stuck", "document")},
-    attach_foreign: {("orphaned", "store_entry")},
-    detach: {("missing", "document")},
+    leave_orphaned_record: {("orphaned", "document")},
+    lose_update_event: {("stale", "document")},
+    lose_next_message: {("stuck", "document")},
+    attach_foreign_file: {("orphaned", "store_entry")},
+    delete_store_entry: {("missing", "document")},
     lose_data_file: {("missing", "document")},
     lose_store: {("missing", "vector_store"), ("missing", "document")},
 }
 
 
-def test_reconcile_mends_what_was_damaged_by_hand(api: Api, stack: Stack, collection: str, drop: Drop) -> None:
-    """Each kind of damage in a collection of its own: first a dry run, which changes nothing, then the repair."""
+def test_reconcile_repairs_each_kind_of_damage(api: Api, stack: Stack, collection: str, drop: Drop) -> None:
+    """Each kind of damage has its own collection. First a dry run, which changes nothing, then the repair."""
     contents = {"a.md": b"Alpha is the first.", "t.csv": CSV}
     collections = {f"{collection}-{damage.__name__.replace('_', '-')}": damage for damage in DAMAGES}
     drop({f"{name}/{file}": content for name in collections for file, content in contents.items()})
@@ -133,9 +133,9 @@ def test_reconcile_mends_what_was_damaged_by_hand(api: Api, stack: Stack, collec
         assert reconciled(api, name)["drift"] == [], name
         damage(stack, name)
     before = files(stack), storage.names(stack, "state", f"index/{collection}-")
-    dry = {name: noticed(api, name, DAMAGES[damage]) for name, damage in collections.items()}
+    dry = {name: dry_run_that_finds(api, name, DAMAGES[damage]) for name, damage in collections.items()}
     for name, damage in collections.items():
-        assert kinds(dry[name]) <= DAMAGES[damage] | {("stale", "scope")}, (name, dry[name]["drift"])
+        assert kinds(dry[name]) <= DAMAGES[damage] | {("stale", "visibility")}, (name, dry[name]["drift"])
         assert not any(drift["done"] for drift in dry[name]["drift"])
     after = files(stack), storage.names(stack, "state", f"index/{collection}-")
     assert set(before[0].items()) ^ set(after[0].items()) == set()
@@ -159,20 +159,20 @@ def is_whole(api: Api, stack: Stack, collection: str, paths: set[str]) -> bool:
     return statuses == dict.fromkeys(paths, "indexed") and sorted(entries(stack, collection).values()) == sorted(paths)
 
 
-def noticed(api: Api, collection: str, expected: set[tuple[str, str]]) -> Json:
-    """The first dry run that finds these; what has just come is for a few seconds left to its event."""
+def dry_run_that_finds(api: Api, collection: str, expected: set[tuple[str, str]]) -> Json:
+    """The first dry run that finds the damage. Reconcile ignores changes of the last seconds: their event may come."""
     dry: Json = {}
 
-    def seen() -> bool:
+    def found() -> bool:
         dry.update(reconciled(api, collection, dry_run=True))
         return expected <= kinds(dry)
 
-    storage.wait_until(seen, within_s=30)
+    storage.wait_until(found, within_s=30)
     return dry
 
 
-def test_a_container_that_was_full_before(api: Api, stack: Stack, collection: str, drop: Drop) -> None:
-    """All that the app knew is gone; the documents are taken up again, each once."""
+def test_reconcile_indexes_a_container_without_records(api: Api, stack: Stack, collection: str, drop: Drop) -> None:
+    """All records are lost; each document is indexed again, once."""
     paths = {f"{collection}/{n:03}.md": f"Number {n}.".encode() for n in range(120)}
     drop(paths)
     lose_records(stack, collection)
@@ -192,7 +192,7 @@ def test_a_container_that_was_full_before(api: Api, stack: Stack, collection: st
     storage.wait_until(lambda: sorted(entries(stack, collection).values()) == sorted(paths))
 
 
-def test_a_run_that_meets_a_lost_store_says_so(api: Api, stack: Stack, collection: str, drop: Drop) -> None:
+def test_a_run_whose_vector_store_is_lost_fails_clearly(api: Api, stack: Stack, collection: str, drop: Drop) -> None:
     drop({f"{collection}/a.md": b"Alpha is the first."})
     lose_store(stack, collection)
     ended = api.until(api.ask("What is Alpha?", collection=collection), "failed")

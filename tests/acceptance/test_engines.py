@@ -1,4 +1,4 @@
-"""The demo's three questions on the Assistants engine give what they give on the Responses engine."""
+"""The demo's three questions get the same answers with the Assistants engine and the Responses engine."""
 
 from pathlib import Path
 
@@ -28,8 +28,8 @@ def answered(stack: Stack) -> list[storage.Json]:
         return runs
 
 
-def seen(run: storage.Json) -> storage.Json:
-    """What a reader of the answer gets, without ids and times."""
+def comparable(run: storage.Json) -> storage.Json:
+    """The parts of an answer that do not depend on ids and times."""
     return {
         "status": run["status"],
         "answer": run["answer"].replace(run["id"], "RUN"),
@@ -55,5 +55,5 @@ def test_both_engines_give_the_same_answers(stack: Stack, assistants_stack: Stac
     with assistants_stack:
         by_assistants = answered(assistants_stack)
     for one, other in zip(by_assistants, by_responses, strict=True):
-        assert seen(one) == seen(other)
+        assert comparable(one) == comparable(other)
     assert [len(run["charts"]) > 0 for run in by_assistants] == [False, True, False]

@@ -1,4 +1,4 @@
-"""Managed identity for real: App Service's token endpoint, Azurite with OAuth, an emulator that asks for tokens."""
+"""Managed identity: App Service's token endpoint, Azurite with OAuth, and the emulator with Entra ID tokens."""
 
 import asyncio
 import base64
@@ -53,20 +53,20 @@ def jwt(audience: str, *, age_s: float = 0) -> str:
 
 @dataclass
 class Identity:
-    """The endpoint that App Service gives a function app; it writes down what it was asked for.
+    """App Service's token endpoint for managed identities. `asked`: the queries so far.
 
     Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
     """
 
     secret: str = "only-this-app"
-    wrong_audience: str = ""  # answers tokens for this instead of what was asked
+    wrong_audience: str = ""  # when set, tokens are for this audience instead of the requested one
     age_s: float = 0
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, query: dict[str, str]) -> dict[str, str]:
         self.asked.append(query)
         token = jwt(self.wrong_audience or query["resource"], age_s=self.age_s)
-        expires_on = str(int(time.time()) + HOUR_S)  # whoever caches it believes this
+        expires_on = str(int(time.time()) + HOUR_S)  # clients cache the token until then, whatever its age
         return {"access_token": token, "expires_on": expires_on, "resource": query["resource"], "token_type": "Bearer"}
 
 
@@ -87,7 +87,7 @@ def identity_endpoint(identity: Identity) -> Iterator[str]:
             self.wfile.write(json.dumps(identity.answer(query) if allowed else {}).encode())
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -126,7 +126,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def storage_urls(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Azurite as it is nearest to Azure: https, and bearer tokens. Blob and queue endpoints by name."""
+    """Azurite with https and bearer tokens, as in Azure. Blob and queue endpoints by name."""
     cert, secret = certificate
     arguments = ["--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--oauth", "basic"]
     for service in ("blob", "queue", "table"):
@@ -147,9 +147,10 @@ def storage_urls(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="module")
 def provisioned(storage_urls: dict[str, str], certificate: tuple[Path, Path]) -> dict[str, str]:
-    """The containers and queues are there; made with the key, as Bicep makes them without the app's identity."""
+    """Creates containers and queues with the account key: in Azure, Bicep creates them without the app's identity."""
     endpoints = f"BlobEndpoint={storage_urls['blob']};QueueEndpoint={storage_urls['queue']};"
-    code = "import sys; from local.stack.provision import provision; provision(sys.argv[1])"  # a process that trusts it
+    # In a new process, which reads the trusted certificates again.
+    code = "import sys; from local.stack.provision import provision; provision(sys.argv[1])"
     storage = f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
     environ = {**os.environ, **trust(certificate)}
     subprocess.run([sys.executable, "-c", code, storage], check=True, cwd=ROOT, env=environ, timeout=60)
@@ -157,7 +158,7 @@ def provisioned(storage_urls: dict[str, str], certificate: tuple[Path, Path]) ->
 
 
 def trust(certificate: tuple[Path, Path]) -> dict[str, str]:
-    """`aiohttp` asks OpenSSL whom to trust, `requests` its own variable."""
+    """Variables to trust the certificate: for OpenSSL (used by `aiohttp`), and for `requests`."""
     return {"SSL_CERT_FILE": str(certificate[0]), "REQUESTS_CA_BUNDLE": str(certificate[0])}
 
 
@@ -166,7 +167,7 @@ class Probe:
     environ: dict[str, str]
 
     async def run(self, **changed: str) -> dict[str, str]:
-        """What each way of the app to its services answers, with the emulator asking for tokens of Entra ID."""
+        """The result of identity_probe.py for each service; the emulator accepts only Entra ID tokens."""
         async with serve(EmulatorSettings(entra_audience=MODEL)) as url:
             environ = {**self.environ, "OPENAI_BASE_URL": f"{url}/openai/v1/", **changed}
             return await _probe(environ)
@@ -192,7 +193,7 @@ def probe(
     identity: Identity,
     identity_endpoint: str,
 ) -> Probe:
-    """The settings are those of infra/modules/app.bicep, and what App Service adds."""
+    """Runs with the settings of infra/modules/app.bicep and the variables that App Service adds."""
     return Probe(
         {
             **plain_environ,
@@ -209,19 +210,19 @@ def probe(
     )
 
 
-async def test_the_identity_reaches_blobs_queues_model_and_binding(probe: Probe, identity: Identity) -> None:
+async def test_the_identity_has_access_to_blobs_queues_model_and_binding(probe: Probe, identity: Identity) -> None:
     assert await probe.run() == {"blobs": "ok", "queues": "ok", "model": "ok", "binding": "ok"}
     assert {query["resource"] for query in identity.asked} == {STORAGE, MODEL}
     assert {query["client_id"] for query in identity.asked} == {CLIENT_ID}
 
 
-async def test_a_wrong_scope_for_the_model_is_refused(probe: Probe) -> None:
+async def test_a_token_with_a_wrong_scope_is_rejected_by_the_model(probe: Probe) -> None:
     found = await probe.run(OPENAI_SCOPE="https://cognitiveservices.azure.com/.default")
     assert "audience is 'https://cognitiveservices.azure.com' and must be 'https://ai.azure.com'" in found["model"]
     assert found["blobs"] == "ok"
 
 
-async def test_a_token_for_something_else_is_refused_everywhere(probe: Probe, identity: Identity) -> None:
+async def test_a_token_for_another_audience_is_rejected_everywhere(probe: Probe, identity: Identity) -> None:
     identity.wrong_audience = "https://vault.azure.net"
     found = await probe.run()
     assert "audience is 'https://vault.azure.net'" in found["model"]
@@ -230,7 +231,7 @@ async def test_a_token_for_something_else_is_refused_everywhere(probe: Probe, id
     assert "ok" not in found.values()
 
 
-async def test_a_token_that_was_kept_too_long_is_refused_everywhere(probe: Probe, identity: Identity) -> None:
+async def test_an_expired_token_is_rejected_everywhere(probe: Probe, identity: Identity) -> None:
     identity.age_s = 2 * HOUR_S
     found = await probe.run()
     assert "it has expired" in found["model"]
@@ -238,15 +239,15 @@ async def test_a_token_that_was_kept_too_long_is_refused_everywhere(probe: Probe
     assert "ok" not in found.values()
 
 
-def test_the_probe_has_the_settings_of_the_templates(probe: Probe) -> None:
+def test_the_probe_uses_the_settings_of_the_templates(probe: Probe) -> None:
     template = (ROOT / "infra" / "modules" / "app.bicep").read_text()
     for name in probe.environ:
         if name.startswith(("AzureWebJobs", "AZURE_", "OPENAI_")):
             assert f"  {name}: " in template
 
 
-def test_the_certificate_is_trusted_by_nobody_else(storage_urls: dict[str, str]) -> None:
-    """So that what works above works because the certificate was named, and not because nobody looks."""
+def test_the_certificate_is_not_trusted_by_default(storage_urls: dict[str, str]) -> None:
+    """Shows that the tests above pass because the certificate is trusted explicitly, not because it is not checked."""
     host, port = urlsplit(storage_urls["blob"]).netloc.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as plain, pytest.raises(ssl.SSLCertVerificationError):
         ssl.create_default_context().wrap_socket(plain, server_hostname=host)

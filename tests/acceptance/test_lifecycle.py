@@ -1,4 +1,4 @@
-"""Every way to start, follow, steer and end a run, over HTTP with real processes."""
+"""All ways to start, follow, control and end a run, over HTTP with real processes."""
 
 import itertools
 import json
@@ -43,11 +43,11 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def word(chat_server: ChatServer) -> str:
-    """A word that makes this test's questions the only ones with its calls."""
+    """A word that only the questions of this test have, to select the behaviour of the chat server."""
     return f"parrot{next(counter)}x"
 
 
-# ---- cancel, delete, list ----------------------------------------------------------------------------------------
+# ---- cancel, delete, list --------------------------------------------------------------------------------------------
 
 
 def test_cancel_a_running_run(api: Api, chat_server: ChatServer, slow_stack: Stack) -> None:
@@ -73,7 +73,7 @@ def test_cancel_a_queued_run(api: Api, slow_stack: Stack) -> None:
         slow_stack.start_again(slow_stack.emulator)
 
 
-def test_cancel_a_waiting_run(api: Api, chat_server: ChatServer, word: str) -> None:
+def test_cancel_a_run_that_waits_for_outputs(api: Api, chat_server: ChatServer, word: str) -> None:
     chat_server.calls(word, [("weather", "{}")])
     run = api.ask(f"How is the {word}?", tools=[WEATHER])
     [call] = api.until(run, "requires_action")["calls"]
@@ -82,7 +82,7 @@ def test_cancel_a_waiting_run(api: Api, chat_server: ChatServer, word: str) -> N
     assert api.problem("POST", f"/runs/{run['id']}/tool_outputs", 409, late) == "run_ended"
 
 
-def test_delete_leaves_nothing(api: Api, slow_stack: Stack) -> None:
+def test_delete_removes_everything(api: Api, slow_stack: Stack) -> None:
     run = api.until(api.ask("What is to be forgotten?"), "completed")
     with openai.OpenAI(base_url=slow_stack.service.base_url, api_key="local") as service:
         record = storage.read_json(slow_stack, "state", f"runs/{run['id']}.json")
@@ -135,11 +135,11 @@ def test_runs_are_listed_newest_first(api: Api) -> None:
     assert api.http.get("/runs?cursor=garbage").status_code < 500
 
 
-# ---- other ends --------------------------------------------------------------------------------------------------
+# ---- other final statuses --------------------------------------------------------------------------------------------
 
 
 def end_of(api: Api, stack: Stack, run: Json, status: str, runtime_status: str) -> Json:
-    """`answer.json` of a run that ended so, with an error that is told alike wherever one looks."""
+    """`answer.json` of a run that ends with this status. API and listing must show the same status and error."""
     api.until(run, status)
     answer = storage.read_json(stack, "answers", f"{run['id']}/answer.json")
     shown = api("GET", f"/runs/{run['id']}", 200)
@@ -165,7 +165,7 @@ def test_a_run_that_takes_too_long_expires(api: Api, chat_server: ChatServer, sl
     api.until(api.ask("And now?", thread_id=run["thread_id"]), "completed")
 
 
-def test_an_answer_that_is_cut_off_is_kept(api: Api, chat_server: ChatServer, word: str, slow_stack: Stack) -> None:
+def test_a_truncated_answer_is_kept(api: Api, chat_server: ChatServer, word: str, slow_stack: Stack) -> None:
     limit = 16
     words = [f"word{n}" for n in range(3 * limit)]
     chat_server.says(word, " ".join(words))
@@ -179,22 +179,22 @@ def test_an_answer_that_is_cut_off_is_kept(api: Api, chat_server: ChatServer, wo
     assert whole["answer"] == " ".join(words)
 
 
-def test_what_the_service_refuses_fails(api: Api, chat_server: ChatServer, word: str, slow_stack: Stack) -> None:
+def test_a_run_that_the_service_rejects_fails(api: Api, chat_server: ChatServer, word: str, slow_stack: Stack) -> None:
     asked = chat_server.asked
     chat_server.refuses(word, "context_length_exceeded", "That is more than this model can read.")
     run = api.ask(f"What is in {word}?")
     answer = end_of(api, slow_stack, run, "failed", "Failed")
     assert not answer["answer"]
-    assert answer["error"]["code"] == "server_error", "what the service makes of it: it has no code for this"
+    assert answer["error"]["code"] == "server_error", "the service has no other code for this error"
     assert "That is more than this model can read." in answer["error"]["message"]
     assert chat_server.asked == asked + 1
     api.until(api.ask("And this?", thread_id=run["thread_id"]), "completed")
 
 
-# ---- threads, messages, assistants -------------------------------------------------------------------------------
+# ---- threads, messages, assistants -----------------------------------------------------------------------------------
 
 
-def test_a_thread_from_its_making_to_its_end(api: Api) -> None:
+def test_a_thread_from_creation_to_deletion(api: Api) -> None:
     thread = api("POST", "/threads", 201)
     where = f"/threads/{thread['id']}"
     assert api("GET", where, 200)["active_run_id"] is None
@@ -213,13 +213,13 @@ def test_a_thread_from_its_making_to_its_end(api: Api) -> None:
     assert api.problem("POST", "/runs", 404, {"question": "Third?", "thread_id": thread["id"]}) == "thread_not_found"
 
 
-def test_a_thread_still_running_when_the_service_has_lost_it(api: Api, slow_stack: Stack) -> None:
+def test_a_thread_continues_after_the_service_has_lost_it(api: Api, slow_stack: Stack) -> None:
     first = api.until(api.ask("First?"), "completed")
     record = storage.read_json(slow_stack, "state", f"runs/{first['id']}.json")
     with openai.OpenAI(base_url=slow_stack.service.base_url, api_key="local") as service:
         service.responses.delete(record["engine_runs"][-1])
     second = api.until(api.ask("Second?", thread_id=first["thread_id"]), "completed")
-    assert any("told the thread's messages anew" in note for note in second["notes"])
+    assert any("the thread's messages were sent again as text" in note for note in second["notes"])
     assert api.until(api.ask("Third?", thread_id=first["thread_id"]), "completed")["notes"] == []
 
 
@@ -239,7 +239,7 @@ def test_an_assistant_and_its_versions(api: Api) -> None:
     assert api.problem("PUT", where, 400, {"functions": ["no_such"]}) == "unknown_function"
 
 
-# ---- functions ---------------------------------------------------------------------------------------------------
+# ---- functions -------------------------------------------------------------------------------------------------------
 
 
 def test_functions_of_the_caller(api: Api, chat_server: ChatServer, word: str, slow_stack: Stack) -> None:
@@ -286,7 +286,7 @@ def test_a_function_of_the_app(api: Api, chat_server: ChatServer, word: str) -> 
     assert "There is no time zone" in run["answer"]
 
 
-def test_functions_of_both_at_once(api: Api, chat_server: ChatServer, word: str) -> None:
+def test_functions_of_app_and_caller_in_one_run(api: Api, chat_server: ChatServer, word: str) -> None:
     api("PUT", "/assistants/clock", 200, {"functions": ["current_time"]})
     chat_server.calls(word, [("current_time", "{}"), ("weather", "{}")])
     run = api.ask(f"Tell me of {word}!", assistant="clock", tools=[WEATHER])
@@ -299,10 +299,10 @@ def test_functions_of_both_at_once(api: Api, chat_server: ChatServer, word: str)
     assert "sun" in answer
 
 
-# ---- documents, keys ---------------------------------------------------------------------------------------------
+# ---- documents, keys -------------------------------------------------------------------------------------------------
 
 
-def test_a_document_of_a_caller_without_storage(stack: Stack) -> None:
+def test_a_document_is_uploaded_over_http(stack: Stack) -> None:
     api = Api(stack)
     path = "put/handbook/door code.md"
     content = b"# Door\n\nThe code of the back door is 7315.\n"
@@ -322,7 +322,7 @@ def test_a_document_of_a_caller_without_storage(stack: Stack) -> None:
     api.http.close()
 
 
-def test_an_idempotency_key_is_one_run(api: Api, chat_server: ChatServer) -> None:
+def test_an_idempotency_key_starts_one_run(api: Api, chat_server: ChatServer) -> None:
     asked = chat_server.asked
     key = {"Idempotency_Key": f"order {next(counter)}"}
     first = api("POST", "/runs", 202, {"question": "Only once?"}, **key)
@@ -334,11 +334,11 @@ def test_an_idempotency_key_is_one_run(api: Api, chat_server: ChatServer) -> Non
     assert api.problem("POST", "/runs", 400, {"question": "Hi"}, Idempotency_Key="x" * 256) == "invalid_idempotency_key"
 
 
-# ---- push --------------------------------------------------------------------------------------------------------
+# ---- callbacks and hooks ---------------------------------------------------------------------------------------------
 
 
 def unwrapped(received: Any) -> Json:
-    """As any receiver would check it: with the `openai` SDK's own verification of Standard Webhooks."""
+    """The event, after the `openai` SDK has verified its signature (Standard Webhooks)."""
     with openai.OpenAI(api_key="none") as sdk:
         sdk.webhooks.verify_signature(received.body, received.headers, secret=CALLBACK_SECRET)
         with pytest.raises(openai.InvalidWebhookSignatureError):
@@ -363,7 +363,7 @@ def test_a_callback_is_delivered_and_signed(api: Api, receiver: Receiver, slow_s
     assert "do-not-tell" not in slow_stack.host.output()
 
 
-def test_a_receiver_that_fails_is_asked_again(api: Api, receiver: Receiver) -> None:
+def test_a_callback_is_retried_after_an_error(api: Api, receiver: Receiver) -> None:
     receiver.answers.append(503)
     api.ask("Tell me later?", callback_url=f"{receiver.url}/two")
     storage.wait_until(lambda: len(receiver.at("/two")) == 2)
@@ -373,7 +373,7 @@ def test_a_receiver_that_fails_is_asked_again(api: Api, receiver: Receiver) -> N
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.2/x", "https://elsewhere.example/x", "ftp://127.0.0.1/x", "", "x"])
-def test_a_callback_elsewhere_is_refused(api: Api, url: str) -> None:
+def test_a_callback_to_another_host_is_rejected(api: Api, url: str) -> None:
     body = {"question": "Hi", "callback_url": url}
     assert api.problem("POST", "/runs", 400, body) in ("callback_not_allowed", "invalid_callback_url")
     assert api.problem("POST", "/hooks", 400, {"callback_url": url}) in ("callback_not_allowed", "invalid_callback_url")
@@ -393,11 +393,11 @@ def test_a_hook_from_subscribe_to_unsubscribe(api: Api, receiver: Receiver) -> N
     assert len(receiver.at("/hook")) == 1
 
 
-# ---- the service's webhook ---------------------------------------------------------------------------------------
+# ---- the webhook of the model service --------------------------------------------------------------------------------
 
 
-def test_the_services_webhook(api: Api, chat_server: ChatServer, slow_stack: Stack) -> None:
-    """Signed, it makes a look at once; else it is refused."""
+def test_the_webhook_of_the_model_service(api: Api, chat_server: ChatServer, slow_stack: Stack) -> None:
+    """A signed event is accepted, any other is rejected."""
     run = api.until(api.ask("Who is there?"), "completed")
     [engine_run] = storage.read_json(slow_stack, "state", f"runs/{run['id']}.json")["engine_runs"]
     event = {

@@ -1,4 +1,4 @@
-"""Flows follow a run without a line of code: Logic Apps, Power Automate, and clients made for Durable Functions."""
+"""Callers without code of their own: Logic Apps, Power Automate, and clients made for Durable Functions."""
 
 import base64
 import json
@@ -62,7 +62,7 @@ GET_RUN: Json = {
 
 @dataclass
 class Waits:
-    """Notes the seconds an engine was told to wait, and waits for a moment only."""
+    """Records the seconds that a caller would wait, and waits only a moment."""
 
     seconds: list[float] = field(default_factory=list)
 
@@ -84,7 +84,7 @@ def callbacks() -> Iterator[Callbacks]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Stack]:
-    """A stack that asks for keys, as Azure does, and may call back to this machine; the samples are indexed."""
+    """A stack that needs function keys, as in Azure, and may call back to this machine. The samples are indexed."""
     folder = Path(tmp_path_factory.mktemp("guarded"))
     environ = {
         **plain_environ,
@@ -111,7 +111,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, s
 
 @pytest.fixture
 def held(chat_server: ChatServer) -> Iterator[ChatServer]:
-    """The model of `slow_stack` does not answer."""
+    """The model of `slow_stack`, which does not answer until the test ends."""
     chat_server.hold()
     yield chat_server
     chat_server.release()
@@ -122,7 +122,7 @@ def get(url: str) -> httpx2.Response:
 
 
 def as_described(payload: Json, type: Any) -> Any:
-    """What of an answer its description knows: all of it, if it is as described."""
+    """The part of the payload that the described type has; the whole payload, if the description is complete."""
     return json.loads(msgspec.json.encode(msgspec.convert(payload, type)))
 
 
@@ -131,7 +131,7 @@ def workflow(stack: Stack, callbacks: Callbacks, waits: Waits, definition: Json,
     return LogicApp(definition, parameters=parameters, wait=waits, callbacks=callbacks, **options)
 
 
-# ---- the asynchronous pattern ------------------------------------------------------------------------------------
+# ---- the asynchronous pattern ----------------------------------------------------------------------------------------
 
 
 def test_an_http_action_waits_until_the_run_has_ended(guarded: Stack, callbacks: Callbacks, waits: Waits) -> None:
@@ -144,9 +144,7 @@ def test_an_http_action_waits_until_the_run_has_ended(guarded: Stack, callbacks:
     assert all(1 <= seconds <= 30 for seconds in waits.seconds)
 
 
-def test_a_key_in_a_header_does_not_travel_along_with_location(
-    guarded: Stack, callbacks: Callbacks, waits: Waits
-) -> None:
+def test_a_key_in_a_header_is_not_repeated_for_location(guarded: Stack, callbacks: Callbacks, waits: Waits) -> None:
     inputs = {
         **HTTP["inputs"],
         "queries": None,
@@ -156,7 +154,7 @@ def test_a_key_in_a_header_does_not_travel_along_with_location(
         workflow(guarded, callbacks, waits, {"actions": {"Ask": {**HTTP, "inputs": inputs}}}).run({"question": "Why?"})
 
 
-def test_without_the_pattern_a_flow_looks_by_itself(guarded: Stack, callbacks: Callbacks, waits: Waits) -> None:
+def test_without_the_asynchronous_pattern_a_flow_polls(guarded: Stack, callbacks: Callbacks, waits: Waits) -> None:
     ask = {**HTTP, "operationOptions": "DisableAsyncPattern"}
     look = {
         "type": "Http",
@@ -168,16 +166,14 @@ def test_without_the_pattern_a_flow_looks_by_itself(guarded: Stack, callbacks: C
     assert flow.outputs["Look"]["body"]["id"] == flow.outputs["Ask"]["body"]["id"]
 
 
-def test_what_cannot_be_asked_fails_the_action(guarded: Stack, callbacks: Callbacks, waits: Waits) -> None:
+def test_an_invalid_question_fails_the_action(guarded: Stack, callbacks: Callbacks, waits: Waits) -> None:
     with pytest.raises(WorkflowFailed, match="collection_not_found"):
         flow = workflow(guarded, callbacks, waits, {"actions": {"Ask": HTTP}})
         flow.run({"question": "Why?", "collection": "nowhere"})
     assert waits.seconds == []
 
 
-def test_a_run_that_did_not_end_well_ends_the_wait_too(
-    slow_stack: Stack, held: ChatServer, callbacks: Callbacks, waits: Waits
-) -> None:
+def test_an_expired_run_ends_the_wait(slow_stack: Stack, held: ChatServer, callbacks: Callbacks, waits: Waits) -> None:
     ask = {**HTTP, "inputs": {**HTTP["inputs"], "body": {"question": "How long?", "max_seconds": 1}}}
     flow = workflow(slow_stack, callbacks, waits, {"actions": {"Ask": ask}}).run({})
     body = flow.outputs["Ask"]["body"]
@@ -185,7 +181,7 @@ def test_a_run_that_did_not_end_well_ends_the_wait_too(
     assert body["error"]["code"] == "expired"
 
 
-# ---- webhooks ----------------------------------------------------------------------------------------------------
+# ---- webhooks --------------------------------------------------------------------------------------------------------
 
 
 def test_a_webhook_action_is_called_back_once(guarded: Stack, callbacks: Callbacks, waits: Waits) -> None:
@@ -198,7 +194,7 @@ def test_a_webhook_action_is_called_back_once(guarded: Stack, callbacks: Callbac
     assert waits.seconds == []
 
 
-def test_a_connector_made_of_our_definition(guarded: Stack, callbacks: Callbacks) -> None:
+def test_a_connector_made_from_the_apps_definition(guarded: Stack, callbacks: Callbacks) -> None:
     definition = httpx2.get(f"{guarded.app_url}/api/swagger.json", trust_env=False).json()
     connector = Connector(definition, key=KEY)
     url = callbacks.new()
@@ -218,7 +214,7 @@ def test_a_connector_made_of_our_definition(guarded: Stack, callbacks: Callbacks
 
     connector.unsubscribe(location)
     assert storage.names(guarded, "state", "hooks/") == []
-    connector.unsubscribe(location)  # and again: it is gone, which is what was wanted
+    connector.unsubscribe(location)  # unsubscribing again is not an error
     other = callbacks.new()
     connector.call("StartRun", {"question": "Is anybody told?", "callback_url": other})
     callbacks.next(other)
@@ -233,16 +229,16 @@ def test_a_hook_needs_the_key(guarded: Stack, callbacks: Callbacks) -> None:
     made = httpx2.post(url, params={"code": KEY}, json=body, trust_env=False)
     msgspec.json.decode(made.content, type=HookView)
     assert made.status_code == 201
-    gone = httpx2.delete(made.headers["Location"], trust_env=False)  # the key is in it
+    gone = httpx2.delete(made.headers["Location"], trust_env=False)  # the URL contains the key
     assert gone.status_code == 204
 
 
-# ---- the samples of infra/ ---------------------------------------------------------------------------------------
+# ---- the samples of infra/ -------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Mail:
-    """The managed connector of Office 365, as far as a sample uses it."""
+    """The operation of the Office 365 connector that the samples use."""
 
     sent: list[Json] = field(default_factory=list)
 
@@ -252,7 +248,7 @@ class Mail:
 
 
 def sample(name: str) -> Json:
-    """The definition of a sample, of either plan; its connections are `Mail`'s business."""
+    """The definition of a sample workflow of either plan. `Mail` replaces its connections."""
     path = FLOWS / name
     if not path.exists():
         pytest.skip("infra/samples is not in this checkout")
@@ -264,7 +260,7 @@ def sample(name: str) -> Json:
 @pytest.mark.parametrize(
     "plan", ["logic-app-consumption/run-and-mail.json", "logic-app-standard/run-and-mail/workflow.json"]
 )
-def test_the_sample_that_mails_an_answer_with_its_charts(
+def test_the_sample_that_mails_an_answer_and_its_charts(
     guarded: Stack, callbacks: Callbacks, waits: Waits, plan: str
 ) -> None:
     mail = Mail()
@@ -280,7 +276,7 @@ def test_the_sample_that_mails_an_answer_with_its_charts(
 @pytest.mark.parametrize(
     "plan", ["logic-app-consumption/run-with-callback.json", "logic-app-standard/run-with-callback/workflow.json"]
 )
-def test_the_sample_that_is_called_back(guarded: Stack, callbacks: Callbacks, waits: Waits, plan: str) -> None:
+def test_the_sample_with_a_callback(guarded: Stack, callbacks: Callbacks, waits: Waits, plan: str) -> None:
     mail = Mail()
     flow = workflow(guarded, callbacks, waits, sample(plan), connections=mail)
     flow.run({"question": QUESTIONS[0], "mail_to": "team@example.com"})
@@ -289,7 +285,7 @@ def test_the_sample_that_is_called_back(guarded: Stack, callbacks: Callbacks, wa
     assert QUESTIONS[0] in sent["Body"]
 
 
-# ---- Durable Functions -------------------------------------------------------------------------------------------
+# ---- Durable Functions -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -317,7 +313,7 @@ def test_a_client_of_durable_functions_terminates(slow_stack: Stack, held: ChatS
     assert durable.wait(payload)["runtimeStatus"] == "Terminated"
 
 
-# ---- the engine itself -------------------------------------------------------------------------------------------
+# ---- the workflow engine of these tests ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -343,6 +339,6 @@ def test_expressions(template: Any, value: Any) -> None:
 
 
 @pytest.mark.parametrize("template", ["@body('Ask')['x']", "@nothing()", "@body('Ask'", "@body('Ask') x", "@"])
-def test_what_is_no_expression_fails(template: str) -> None:
+def test_an_invalid_expression_fails(template: str) -> None:
     with pytest.raises(WorkflowFailed):
         evaluated(template, {"body": lambda name: {}})

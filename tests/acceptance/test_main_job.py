@@ -1,4 +1,4 @@
-"""Drop documents, ask, get a cited answer and a chart in Blob Storage."""
+"""Upload documents, ask questions, get a cited answer and a chart in Blob Storage."""
 
 import json
 import re
@@ -23,7 +23,7 @@ Drop = Callable[[dict[str, bytes]], dict[str, storage.Json]]
 
 @pytest.fixture(scope="module")
 def answered(stack: Stack) -> list[storage.Json]:
-    """The samples in a collection of their own, and the demo's three questions asked in one thread."""
+    """The answers to the demo's three questions, asked in one thread about the samples."""
     with Client(stack.app_url, storage=stack.azurite.connection_string) as client:
         files = [path for path in SAMPLES.iterdir() if path.suffix in (".pdf", ".csv", ".md")]
         etags = {f"samples/{path.name}": client.drop(path, f"samples/{path.name}") for path in files}
@@ -45,7 +45,7 @@ def metrics() -> pd.DataFrame:
     return table
 
 
-def test_the_documents_are_cited_with_figures_that_stand_in_them(answered: list[storage.Json]) -> None:
+def test_the_answer_cites_the_documents_and_their_figures(answered: list[storage.Json]) -> None:
     run = answered[0]
     assert run["status"] == "completed"
     assert {citation["document"] for citation in run["citations"]} == {"samples/monitoring-guide.pdf"}
@@ -54,7 +54,7 @@ def test_the_documents_are_cited_with_figures_that_stand_in_them(answered: list[
     assert any("500 ms" in citation["quote"] for citation in run["citations"])
 
 
-def test_quotes_stand_word_for_word_in_the_document(answered: list[storage.Json]) -> None:
+def test_quotes_are_literally_in_the_document(answered: list[storage.Json]) -> None:
     import pypdfium2
 
     with pypdfium2.PdfDocument(SAMPLES / "monitoring-guide.pdf") as pdf:
@@ -66,7 +66,7 @@ def test_quotes_stand_word_for_word_in_the_document(answered: list[storage.Json]
         assert quote in pages[citation["page"] - 1] + pages[citation["page"]]
 
 
-def test_the_peak_hour_and_the_averages_are_those_that_pandas_finds(answered: list[storage.Json]) -> None:
+def test_the_peak_hour_and_the_averages_are_correct(answered: list[storage.Json]) -> None:
     run, table = answered[1], metrics()
     by_hour = table.groupby(table["timestamp"].dt.hour)["requests"].mean()
     assert f"{by_hour.idxmax():02d}:00" in run["answer"]
@@ -94,7 +94,7 @@ def test_the_follow_up_uses_the_thread(answered: list[storage.Json]) -> None:
     assert f"{worst:02d}:00" in run["answer"]
 
 
-def test_what_is_in_blob_storage_is_what_http_says(answered: list[storage.Json], stack: Stack) -> None:
+def test_the_answer_in_blob_storage_equals_the_answer_over_http(answered: list[storage.Json], stack: Stack) -> None:
     for run in answered:
         blob = storage.read_json(stack, "answers", f"{run['id']}/answer.json")
         assert blob["answer"] == run["answer"]
@@ -108,12 +108,12 @@ def test_what_is_in_blob_storage_is_what_http_says(answered: list[storage.Json],
         assert "sandbox:" not in markdown
 
 
-def test_the_offline_model_says_what_it_is(answered: list[storage.Json]) -> None:
+def test_the_answer_names_the_offline_model(answered: list[storage.Json]) -> None:
     assert answered[0]["model"] == "builtin"
     assert any("offline" in value for value in answered[0]["model_metadata"].values())
 
 
-def test_nothing_is_made_up_when_the_documents_do_not_say(client: Client, collection: str, drop: Drop) -> None:
+def test_no_answer_is_invented_when_the_documents_have_none(client: Client, collection: str, drop: Drop) -> None:
     drop({f"{collection}/lunch.md": b"# Lunch\n\nThe canteen serves soup on Mondays and pasta on Fridays.\n"})
     accepted = client.ask("What is the boiling point of tungsten?", collection=collection)
     run = client.wait(accepted, on_look=lambda _: None)
@@ -122,7 +122,7 @@ def test_nothing_is_made_up_when_the_documents_do_not_say(client: Client, collec
     assert not re.search(r"\d{3}", run["answer"])
 
 
-def test_named_files_are_those_that_code_interpreter_gets(client: Client, collection: str, drop: Drop) -> None:
+def test_code_interpreter_gets_the_requested_files(client: Client, collection: str, drop: Drop) -> None:
     sales = pd.DataFrame({"shop": ["North", "South", "North"], "revenue_usd": [10.0, 20.0, 5.5]})
     other = pd.DataFrame({"shop": ["East"], "revenue_usd": [999.0]})
     drop({f"{collection}/a/sales.csv": _csv(sales), f"{collection}/b/sales.csv": _csv(other)})

@@ -1,4 +1,4 @@
-"""Files made to break what reads them, all at once: each ends truthfully, and the good ones among them are found."""
+"""Damaged and malicious files, all at once: each gets the right status, and good files among them are indexed."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.nasty import WORDS, nasty_files
 pytestmark = pytest.mark.aside
 
 
-def test_each_nasty_file_ends_truthfully(client: Client, collection: str) -> None:
+def test_each_nasty_file_gets_the_right_status(client: Client, collection: str) -> None:
     files = {f"{collection}/{file.name}": file for file in nasty_files(line_bytes=200_000)}
     good = f"{collection}/good.md"
     etags = {path: client.drop_bytes(file.content, path) for path, file in files.items()}

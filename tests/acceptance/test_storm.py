@@ -1,6 +1,6 @@
-"""Five minutes in which the service throttles, fails and drops connections: no document is lost, none is there twice.
+"""For five minutes the service throttles, fails and drops connections: no document is lost, and none is indexed twice.
 
-The storm begins with the first acceptance test and is looked at after all other tests, so that nobody waits for it.
+The faults begin before all other tests, and the result is checked after them: the other tests run meanwhile.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Storm:
     stack: Stack
     client: Client
     ended: threading.Event
-    answered: int = 0  # requests that met the 429
+    throttled: int = 0  # requests that got the 429
 
     def begin(self) -> None:
         for rule in FAULTS:
@@ -42,7 +42,7 @@ class Storm:
 
     def end(self) -> None:
         rules = self._admin("GET", "/admin/faults").json()["data"]
-        self.answered = next(rule["applied"] for rule in rules if rule["status"] == 429)
+        self.throttled = next(rule["applied"] for rule in rules if rule["status"] == 429)
         self._admin("DELETE", "/admin/faults").raise_for_status()
         self.ended.set()
 
@@ -84,7 +84,7 @@ def test_the_storm_begins(storm: Storm) -> None:
 
 
 @pytest.mark.storm("ends")
-def test_the_storm_has_lost_nothing(storm: Storm) -> None:
+def test_after_the_storm_each_document_is_indexed_once(storm: Storm) -> None:
     assert storm.ended.wait(STORM_S + 30)
     paths = {f"storm/{n}.md" for n in range(3, DOCUMENTS)}
 
@@ -94,7 +94,7 @@ def test_the_storm_has_lost_nothing(storm: Storm) -> None:
         return {d["path"] for d in documents if d["status"] == "indexed"} == paths and len(documents) == len(paths)
 
     storage.wait_until(settled, within_s=180)
-    assert storm.answered < 2_000, "the whole app waits; not every document knocks again and again"
+    assert storm.throttled < 2_000, "the whole app pauses its uploads: the documents do not retry one by one"
     versions = [document["file_id"] for document in storm.client.documents("storm")]
     with openai.OpenAI(base_url=storm.stack.service.base_url, api_key="local") as service:
         [store] = service.vector_stores.list()
@@ -103,7 +103,7 @@ def test_the_storm_has_lost_nothing(storm: Storm) -> None:
             return Counter(file.id for file in service.vector_stores.files.list(store.id))
 
         storage.wait_until(lambda: files() == Counter(versions), within_s=60)
-        # What the dropped connections left behind is found by reconcile.
+        # Reconcile deletes the files whose upload got no response.
         storage.wait_until(lambda: {file.id for file in service.files.list()} == set(versions), within_s=120)
         found = service.vector_stores.search(store.id, query="In which shelf stands item 7?", max_num_results=3)
         assert "shelf 51" in found.data[0].content[0].text

@@ -1,4 +1,4 @@
-"""What the app expects of storage: the same tests on the fakes and, over the real SDK, on Azurite."""
+"""The behaviour that the app expects of storage: the same tests on the fakes and, with the Azure SDK, on Azurite."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
@@ -43,7 +44,7 @@ async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
 
 
 async def drop(blobs: Blobs, name: str, content: bytes) -> str:
-    """A large blob as users bring it, and its etag: the app itself writes small ones only."""
+    """Upload a large blob, as users do, and return its etag. `AzureBlobs.write` is for the small blobs of the app."""
     if isinstance(blobs, AzureBlobs):
         await blobs._container.upload_blob(name, content, overwrite=True)
     else:
@@ -75,12 +76,12 @@ async def test_an_empty_blob_can_be_read(blobs: Blobs) -> None:
     assert [chunk async for chunk in blobs.stream("empty", etag=etag) if chunk] == []
 
 
-async def test_what_is_not_there_is_missing(blobs: Blobs) -> None:
+async def test_a_missing_blob_raises_blob_missing(blobs: Blobs) -> None:
     with pytest.raises(BlobMissing):
         await blobs.read("nothing")
     with pytest.raises(BlobMissing):
         await blobs.info("nothing")
-    with pytest.raises((BlobMissing, BlobChanged)):  # Azurite looks at the condition first
+    with pytest.raises((BlobMissing, BlobChanged)):  # Azurite checks the condition first
         _ = [chunk async for chunk in blobs.stream("nothing", etag="0x1")]
     assert await blobs.delete("nothing") is False
 
@@ -90,14 +91,14 @@ async def test_each_write_has_an_etag_of_its_own(blobs: Blobs) -> None:
     assert await blobs.write("a", b"same", media_type="text/plain") != first
 
 
-async def test_create_only_once(blobs: Blobs) -> None:
+async def test_if_none_match_creates_a_blob_once(blobs: Blobs) -> None:
     await blobs.write("a", b"1", media_type="text/plain", if_none_match="*")
     with pytest.raises(BlobChanged):
         await blobs.write("a", b"2", media_type="text/plain", if_none_match="*")
     assert (await blobs.read("a")).content == b"1"
 
 
-async def test_replace_only_what_was_read(blobs: Blobs) -> None:
+async def test_if_match_replaces_only_the_version_that_was_read(blobs: Blobs) -> None:
     old = await blobs.write("a", b"1", media_type="text/plain", metadata={"k": "old"})
     new = await blobs.write("a", b"2", media_type="text/plain", if_match=old)
     with pytest.raises(BlobChanged):
@@ -107,7 +108,7 @@ async def test_replace_only_what_was_read(blobs: Blobs) -> None:
     assert dict((await blobs.info("a")).metadata) == {}
 
 
-async def test_replacing_what_was_deleted_is_a_change(blobs: Blobs) -> None:
+async def test_replacing_a_deleted_blob_raises_blob_changed(blobs: Blobs) -> None:
     old = await blobs.write("a", b"1", media_type="text/plain")
     assert await blobs.delete("a") is True
     with pytest.raises(BlobChanged):
@@ -116,7 +117,7 @@ async def test_replacing_what_was_deleted_is_a_change(blobs: Blobs) -> None:
         await blobs.read("a")
 
 
-async def test_delete_only_what_was_read(blobs: Blobs) -> None:
+async def test_if_match_deletes_only_the_version_that_was_read(blobs: Blobs) -> None:
     old = await blobs.write("a", b"1", media_type="text/plain")
     new = await blobs.write("a", b"2", media_type="text/plain")
     with pytest.raises(BlobChanged):
@@ -157,17 +158,19 @@ async def test_a_listing_in_pages(blobs: Blobs) -> None:
     assert await blobs.page("none/", limit=3, cursor=None) == ([], None)
 
 
-async def test_what_exists(blobs: Blobs) -> None:
+async def test_exists(blobs: Blobs) -> None:
     assert await blobs.exists("a") is False
     await blobs.write("a", b"", media_type="text/plain")
     assert await blobs.exists("a") is True
 
 
-async def test_a_container_that_is_there_is_reachable(blobs: Blobs) -> None:
+async def test_an_existing_container_is_reachable(blobs: Blobs) -> None:
     await blobs.reachable()
 
 
-async def test_what_is_not_there_is_not_reachable(on_azurite: OnAzurite, blob_service: BlobServiceClient) -> None:
+async def test_missing_container_and_queue_are_unreachable(
+    on_azurite: OnAzurite, blob_service: BlobServiceClient
+) -> None:
     name = f"none-{uuid.uuid4().hex}"
     with pytest.raises(StorageError):
         await AzureBlobs(blob_service.get_container_client(name)).reachable()
@@ -190,7 +193,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_names_stay_as_they_are(blobs: Blobs, name: str) -> None:
+async def test_special_characters_in_names_are_kept(blobs: Blobs, name: str) -> None:
     etag = await blobs.write(name, b"x", media_type="text/plain")
     assert (await blobs.info(name)).name == name
     assert [info.name async for info in blobs.list()] == [name]
@@ -214,7 +217,7 @@ HOSTILE = [
 ]
 
 
-async def test_records_of_hostile_names_stay_apart(blobs: Blobs) -> None:
+async def test_records_of_hostile_names_do_not_collide(blobs: Blobs) -> None:
     keys = [f"index/default/{key_of(name)}.json" for name in HOSTILE]
     for key in keys:
         await blobs.write(key, key.encode(), media_type="text/plain", if_none_match="*")
@@ -229,23 +232,23 @@ async def test_the_record_of_the_longest_name_can_be_written(blobs: Blobs) -> No
     assert (await blobs.read(document_name(path))).content == b"{}"
 
 
-@pytest.mark.filterwarnings("ignore:Sending a large body")  # of the SDK's single requests
+@pytest.mark.filterwarnings("ignore:Sending a large body")  # a warning of the SDK's single requests
 async def test_a_large_blob_is_streamed_in_pieces(blobs: Blobs) -> None:
-    content = b"".join(bytes([n]) * MIB for n in range(34))  # more than the SDK takes in its first request
+    content = b"".join(bytes([n]) * MIB for n in range(34))  # more than the SDK reads in its first request
     etag = await drop(blobs, "large", content)
     pieces = [piece async for piece in blobs.stream("large", etag=etag)]
     assert b"".join(pieces) == content
     assert max(map(len, pieces)) <= 4 * MIB
 
 
-async def test_a_stream_is_of_one_version(blobs: Blobs) -> None:
+async def test_streaming_an_old_version_raises_blob_changed(blobs: Blobs) -> None:
     old = await blobs.write("a", b"old", media_type="text/plain")
     await blobs.write("a", b"new", media_type="text/plain")
     with pytest.raises(BlobChanged):
         _ = [piece async for piece in blobs.stream("a", etag=old)]
 
 
-@pytest.mark.filterwarnings("ignore:Sending a large body")  # of the SDK's single requests
+@pytest.mark.filterwarnings("ignore:Sending a large body")  # a warning of the SDK's single requests
 async def test_a_stream_notices_an_overwrite_in_the_middle(azurite: Azurite, blob_service: BlobServiceClient) -> None:
     container = blob_service.get_container_client(f"test-{uuid.uuid4().hex}")
     await container.create_container()
@@ -258,7 +261,7 @@ async def test_a_stream_notices_an_overwrite_in_the_middle(azurite: Azurite, blo
         _ = [piece async for piece in stream]
 
 
-async def test_a_missing_container_is_an_error_of_ours(blob_service: BlobServiceClient) -> None:
+async def test_a_missing_container_raises_the_apps_errors(blob_service: BlobServiceClient) -> None:
     blobs = AzureBlobs(blob_service.get_container_client(f"none-{uuid.uuid4().hex}"))
     with pytest.raises(BlobMissing):
         await blobs.read("a")
@@ -268,7 +271,7 @@ async def test_a_missing_container_is_an_error_of_ours(blob_service: BlobService
         _ = [info async for info in blobs.list()]
 
 
-async def test_storage_out_of_reach_is_an_error_of_ours() -> None:
+async def test_unreachable_storage_raises_storage_error() -> None:
     nowhere = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;BlobEndpoint=http://127.0.0.1:1/a;"
     async with BlobServiceClient.from_connection_string(nowhere, retry_total=0) as service:
         with pytest.raises(StorageError, match="cannot be reached"):
@@ -278,9 +281,14 @@ async def test_storage_out_of_reach_is_an_error_of_ours() -> None:
 # ---- queues ------------------------------------------------------------------------------------------------------
 
 
+class Message(msgspec.Struct):
+    n: int
+    path: str = ""
+
+
 @dataclass
 class OnAzurite:
-    """A queue, and what the service holds of it."""
+    """A queue, and a client to read it."""
 
     queue: AzureQueue
     service: QueueServiceClient
@@ -299,33 +307,33 @@ async def on_azurite(azurite: Azurite) -> AsyncIterator[OnAzurite]:
 
 
 async def test_a_queue_message_is_base64_of_json(on_azurite: OnAzurite) -> None:
-    sent = {"path": "ünïcödé/a b.md", "n": 1}
+    sent = Message(1, path="ünïcödé/a b.md")
     await on_azurite.queue.send(sent)
     [message] = await on_azurite.raw()
-    assert json.loads(base64.b64decode(message.content, validate=True)) == sent
+    assert json.loads(base64.b64decode(message.content, validate=True)) == msgspec.to_builtins(sent)
     assert message.expires_on.year == 9999
 
 
 async def test_a_delayed_queue_message_is_not_visible_yet(on_azurite: OnAzurite) -> None:
-    await on_azurite.queue.send({"n": 1}, delay_s=120)
+    await on_azurite.queue.send(Message(1), delay_s=120)
     assert await on_azurite.raw() == []
     properties = await on_azurite.service.get_queue_client(on_azurite.name).get_queue_properties()
     assert properties.approximate_message_count == 1
 
 
-async def test_a_missing_queue_is_an_error_of_ours(on_azurite: OnAzurite) -> None:
+async def test_a_missing_queue_raises_storage_error(on_azurite: OnAzurite) -> None:
     with pytest.raises(StorageError):
-        await queue_over(on_azurite.service, f"none-{uuid.uuid4().hex}").send({"n": 1})
+        await queue_over(on_azurite.service, f"none-{uuid.uuid4().hex}").send(Message(1))
 
 
 async def test_the_fake_queue_keeps_message_and_delay() -> None:
     queue = InMemoryQueue()
-    await queue.send({"n": 1}, delay_s=5)
-    await queue.send({"n": 2})
+    await queue.send(Message(1), delay_s=5)
+    await queue.send(Message(2))
     assert [(sent.message["n"], sent.delay_s) for sent in (queue.take(), queue.take())] == [(2, 0), (1, 5)]
 
 
-async def test_the_storage_of_the_app(azurite: Azurite) -> None:
+async def test_the_app_connects_to_its_storage(azurite: Azurite) -> None:
     async with connect(StorageAccount(connection_string=azurite.connection_string)) as storage:
         with pytest.raises(BlobMissing):
             await storage.documents.read(f"{uuid.uuid4().hex}.md")

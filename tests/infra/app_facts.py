@@ -1,4 +1,4 @@
-"""What the app itself says: its triggers, the settings it reads, what it logs. The templates have to agree."""
+"""Facts read from the app's code, to compare with the templates: its triggers, settings and log events."""
 
 import ast
 import json
@@ -17,13 +17,13 @@ print(json.dumps({f.get_function_name(): [json.loads(b) for b in f.get_raw_bindi
                   for f in function_app.app.get_functions()}))
 """
 
-# Settings that the app understands and that Azure must not have: keys, where identities are used.
+# Settings that the app reads and that must not be set in Azure: keys, since Azure uses identities.
 LAPTOP_ONLY = {STORAGE_CONNECTION, "OPENAI_API_KEY", f"{STORAGE_CONNECTION}__accountName"}
 
 
 @cache
 def triggers() -> dict[str, dict[str, Any]]:
-    """Function name -> its trigger binding, as the real worker would tell the host."""
+    """Function name -> its trigger binding, as the Functions worker reports it to the host."""
     result = subprocess.run(
         [sys.executable, "-c", LIST_BINDINGS], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
@@ -32,7 +32,7 @@ def triggers() -> dict[str, dict[str, Any]]:
 
 
 class Recorder(Mapping[str, str]):
-    """An environment that remembers what it was asked for."""
+    """An environment that records the names that are read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self.values_, self.asked = values, set[str]()
@@ -57,7 +57,7 @@ IN_AZURE = {
 
 
 def settings_read() -> set[str]:
-    """Every setting that the app reads, anywhere."""
+    """The names of all settings that the app reads."""
     recorder = Recorder(IN_AZURE)
     Settings.from_environ(recorder)
     read = recorder.asked
@@ -80,7 +80,7 @@ def _environ_reads(tree: ast.AST) -> Iterator[str]:
 
 
 def log_events() -> set[str]:
-    """What is logged, as the first argument of `log.…()` has it, such as `document.%s`."""
+    """The event names in calls of `log.…()`, such as `document.%s`."""
     events = set()
     for path in (ROOT / "shared").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -1,4 +1,4 @@
-"""What must hold between the templates, and between them and the app. Each check answers the faults it finds."""
+"""Checks that the templates are consistent with one another and with the app. Each check yields the faults it finds."""
 
 import json
 import re
@@ -10,17 +10,17 @@ from shared.settings import Settings
 from tests.infra import app_facts
 from tests.infra.tools import Json, Templates, body
 
-# What the host and the platform read, and the app does not.
+# Settings that the host or the platform reads, and the app does not.
 HOST_SETTINGS = {
     "AzureWebJobsStorage__credential",
     "AzureWebJobsStorage__tableServiceUri",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
 }
-# In functionAppConfig on the Flex Consumption plan; as settings they are refused or ignored there.
+# The Flex Consumption plan has these in functionAppConfig. It rejects or ignores the settings.
 FLEX_REFUSES = {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "SCM_DO_BUILD_DURING_DEPLOYMENT"}
 
-ROLES = {  # (whose identity, role, on what): nothing more and nothing less
+ROLES = {  # all role assignments: (principal, role, scope)
     ("appPrincipalId", "Storage Blob Data Owner", "storage"),
     ("appPrincipalId", "Storage Queue Data Contributor", "storage"),
     ("appPrincipalId", "Monitoring Metrics Publisher", "insights"),
@@ -39,7 +39,7 @@ ROLE_IDS = {
     "a001fd3d-188f-4b5d-821b-7da978bf7442": "Cognitive Services OpenAI Contributor",
 }
 
-# Each was looked at; a preview, or another version, needs another look.
+# These versions were reviewed. A preview or another version has to be reviewed first.
 API_VERSIONS = {
     "Microsoft.Authorization/roleAssignments": "2022-04-01",
     "Microsoft.CognitiveServices/accounts": "2025-06-01",
@@ -49,7 +49,7 @@ API_VERSIONS = {
     "Microsoft.EventGrid/topics": "2025-02-15",
     "Microsoft.Insights/actionGroups": "2023-01-01",
     "Microsoft.Insights/components": "2020-02-02",
-    "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",  # there is no other
+    "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",  # there is no other version
     "Microsoft.Insights/metricAlerts": "2018-03-01",
     "Microsoft.Insights/scheduledQueryRules": "2023-12-01",
     "Microsoft.Logic/workflows": "2019-05-01",
@@ -73,11 +73,11 @@ API_VERSIONS = {
 }
 
 
-# ---- between the files -------------------------------------------------------------------------------------------
+# ---- among the templates ------------------------------------------------------------------------------------------
 
 
 def references(templates: Templates) -> Iterator[str]:
-    """Modules, their parameters and outputs, and the JSON files that templates read."""
+    """Modules, parameters, outputs and JSON files that a template names exist."""
     for path, tree in templates.bicep.items():
         text = templates.text(path)
         for symbol, module in tree.get("modules", {}).items():
@@ -85,10 +85,10 @@ def references(templates: Templates) -> Iterator[str]:
         for symbol, output in re.findall(r"\b(\w+)!?\.outputs\.(\w+)", text):
             target = _target(path, tree["modules"][symbol]) if symbol in tree.get("modules", {}) else None
             if target not in templates.trees or output not in templates.trees[target].get("outputs", {}):
-                yield f"{path}: {symbol}.outputs.{output} is declared nowhere"
+                yield f"{path}: {symbol}.outputs.{output} is not declared"
         for name in tree.get("parameters", {}):
             if len(re.findall(rf"\b{name}\b", text)) < 2:
-                yield f"{path}: parameter {name} is used nowhere"
+                yield f"{path}: parameter {name} is not used"
         for file in re.findall(r"loadJsonContent\('([^']+)'\)", text):
             if not (templates.folder / path).parent.joinpath(file).exists():
                 yield f"{path}: {file} does not exist"
@@ -133,23 +133,23 @@ def _required(declared: Json) -> set[str]:
 
 
 def api_versions(templates: Templates) -> Iterator[str]:
-    """Every resource type is in the version that was looked at."""
+    """Every resource has the reviewed API version."""
     for path, tree in templates.bicep.items():
         for symbol, resource in tree.get("resources", {}).items():
             if API_VERSIONS.get(resource["type"]) != resource["api_version"]:
                 yield f"{path}: {symbol} is {resource['type']}@{resource['api_version']}"
 
 
-# ---- with the app ------------------------------------------------------------------------------------------------
+# ---- templates and app --------------------------------------------------------------------------------------------
 
 
 def settings(templates: Templates) -> Iterator[str]:
-    """What the templates set and what the app reads are one list, with the same defaults."""
+    """The templates set exactly the settings that the app reads, with the same defaults."""
     fixed = set(templates.trees["modules/app.bicep"]["variables"]["settings"]["value"])
     listed = templates.json("settings.json")
     read, made = app_facts.settings_read(), fixed | listed.keys()
     yield from (f"the app reads {name}, which infra/ does not set" for name in read - made - app_facts.LAPTOP_ONLY)
-    yield from (f"infra/ sets {name}, which nobody reads" for name in made - read - HOST_SETTINGS)
+    yield from (f"infra/ sets {name}, which neither app nor host reads" for name in made - read - HOST_SETTINGS)
     yield from (f"{name} must not be set" for name in made & (app_facts.LAPTOP_ONLY | FLEX_REFUSES))
     yield from (f"{name} is both fixed and listed" for name in fixed & listed.keys())
     for name, setting in listed.items():
@@ -157,9 +157,9 @@ def settings(templates: Templates) -> Iterator[str]:
         if Settings.from_environ(given) != Settings.from_environ(app_facts.IN_AZURE):
             yield f"settings.json: {name} is {setting['default']!r}, which is not the app's default"
         if not _is(setting["type"], setting["default"]):
-            yield f"settings.json: {name} is {setting['default']!r}, which is no {setting['type']}"
+            yield f"settings.json: {name} is {setting['default']!r}, which is not of the type {setting['type']}"
         if not setting["about"]:
-            yield f"settings.json: {name} is not explained"
+            yield f"settings.json: {name} has no description"
 
 
 def _is(type: str, value: object) -> bool:
@@ -168,40 +168,42 @@ def _is(type: str, value: object) -> bool:
 
 
 def names(templates: Templates) -> Iterator[str]:
-    """Containers, queues and functions are those of the app, and of the stack on a laptop."""
+    """Containers, queues and functions are those of the app and of the local stack."""
     given = templates.json("names.json")
     containers, queues = given["containers"], given["queues"]
     app_containers = set(provision.CONTAINERS)
     app_queues = {name for queue in provision.QUEUES for name in (queue, f"{queue}-poison")}
     app_queues.add(provision.HOST_POISON_QUEUE)
-    yield from (f"the container {name} is not made" for name in app_containers - set(containers.values()))
+    yield from (f"the container {name} is not created" for name in app_containers - set(containers.values()))
     extra = set(containers.values()) - app_containers - {containers["package"], containers["deadLetters"]}
-    yield from (f"the container {name} belongs to nobody" for name in extra)
-    yield from (f"the queue {name} is not made" for name in app_queues - set(queues))
-    yield from (f"the queue {name} belongs to nobody" for name in set(queues) - app_queues)
+    yield from (f"the container {name} is not used" for name in extra)
+    yield from (f"the queue {name} is not created" for name in app_queues - set(queues))
+    yield from (f"the queue {name} is not used" for name in set(queues) - app_queues)
     triggers = app_facts.triggers()
     for function, trigger in triggers.items():
         if trigger["type"] == "queueTrigger" and trigger["queueName"] not in queues:
-            yield f"{function} waits for the queue {trigger['queueName']}, which is not made"
+            yield f"{function} reads the queue {trigger['queueName']}, which is not created"
     indexer = triggers.get(given["indexFunction"], {})
     if indexer.get("type") != "blobTrigger":
-        yield f"Event Grid calls the function {given['indexFunction']}, which is no blob trigger of the app"
+        yield f"Event Grid calls the function {given['indexFunction']}, which is not a blob trigger of the app"
     elif indexer["path"].split("/")[0] != containers["documents"]:
         yield f"Event Grid sends events of {containers['documents']}, and the trigger is on {indexer['path']}"
     if triggers.get("remove_document", {}).get("queueName") != given["deletedEventsQueue"]:
-        yield f"nobody reads the deletions in {given['deletedEventsQueue']}"
+        yield f"no function reads the deletions in {given['deletedEventsQueue']}"
 
 
 def alerts(templates: Templates) -> Iterator[str]:
-    """What the alerts look for in the logs is what the functions are called and what they log."""
+    """The functions and log events in the queries of the alerts exist in the app."""
     quoted = _alert_words(templates)
     functions = {name for name in quoted if "_" in name}
-    yield from (f"an alert looks for {name}, which is no function" for name in functions - app_facts.triggers().keys())
+    yield from (
+        f"an alert looks for {name}, which is not a function" for name in functions - app_facts.triggers().keys()
+    )
     yield from _never_logged({name for name in quoted if "." in name and not name.startswith("run.")})
 
 
 def run_alerts(templates: Templates) -> Iterator[str]:
-    """The same for how runs end."""
+    """The log events of ended runs in the queries of the alerts exist in the app."""
     yield from _never_logged({name for name in _alert_words(templates) if name.startswith("run.")})
 
 
@@ -216,18 +218,18 @@ def _never_logged(events: set[str]) -> Iterator[str]:
             yield f"an alert looks for {event}, which is never logged"
 
 
-# ---- what is locked ----------------------------------------------------------------------------------------------
+# ---- security -----------------------------------------------------------------------------------------------------
 
 
 def roles(templates: Templates) -> Iterator[str]:
-    """Exactly the roles of the list."""
+    """The role assignments are exactly those in `ROLES`."""
     found = set()
     for path, symbol, config in templates.resources("Microsoft.Authorization/roleAssignments"):
         properties = config["properties"]
         role = properties["roleDefinitionId"]["function"]["parameters"]["resource_name_1"]
         guid = templates.trees[path]["variables"].get(role, {}).get("value")
         if guid not in ROLE_IDS:
-            yield f"{path}: {symbol} gives a role of unknown id {guid}"
+            yield f"{path}: {symbol} assigns a role with the unknown id {guid}"
             continue
         found.add((properties["principalId"], ROLE_IDS[guid], config["scope"]))
     yield from (f"{who} lacks {role} on {what}" for who, role, what in sorted(ROLES - found))
@@ -273,7 +275,7 @@ def locks(templates: Templates) -> Iterator[str]:
     for path, tree in templates.bicep.items():
         for name, output in tree.get("outputs", {}).items():
             if re.search(r"list_?keys|list_?secrets|sas", json.dumps(output), re.I):
-                yield f"{path}: the output {name} gives a secret"
+                yield f"{path}: the output {name} contains a secret"
         if "listKeys" in templates.text(path) and path != "modules/created-events.bicep":
             yield f"{path}: reads keys"
 
@@ -282,7 +284,7 @@ DOCUMENTS = "/blobServices/default/containers/${names.containers.documents}/blob
 
 
 def events(templates: Templates) -> Iterator[str]:
-    """Both subscriptions: only their type, only the documents, a dead-letter container, and the way each goes."""
+    """Both subscriptions: the event type, the container, the dead-letter container and the destination."""
     found = {
         symbol: config["properties"]
         for _, symbol, config in templates.resources("Microsoft.EventGrid/systemTopics/eventSubscriptions")
@@ -293,12 +295,12 @@ def events(templates: Templates) -> Iterator[str]:
             continue
         filter_ = found[symbol].get("filter", {})
         if filter_.get("includedEventTypes") != [type]:
-            yield f"{symbol} takes {filter_.get('includedEventTypes')} and should take {type} alone"
+            yield f"{symbol} takes {filter_.get('includedEventTypes')} and should take only {type}"
         if filter_.get("subjectBeginsWith") != DOCUMENTS:
             yield f"{symbol} takes events of {filter_.get('subjectBeginsWith')}, which needs to end in /blobs/"
         letters = found[symbol].get("deadLetterWithResourceIdentity", {}).get("deadLetterDestination", {})
         if "deadLetters" not in json.dumps(letters):
-            yield f"{symbol} loses what it cannot deliver"
+            yield f"{symbol} loses events that cannot be delivered"
     url = found.get("created", {}).get("destination", {}).get("properties", {}).get("endpointUrl", "")
     if url != "${webhook}?functionName=Host.Functions.${names.indexFunction}&code=${key}":
         yield f"created calls {url!r}"

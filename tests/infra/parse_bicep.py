@@ -1,6 +1,6 @@
 """Parse every Bicep file of a folder and print `{path: syntax tree}` as JSON. Runs in `.local/infra-tools`.
 
-A `.bicepparam` file is read as the Bicep that it nearly is: its `param` lines assign, as `var` lines do there.
+A `.bicepparam` file is parsed as Bicep after a small change: its `param` lines become `var` lines, which also assign.
 """
 
 import json

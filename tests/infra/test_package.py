@@ -1,8 +1,9 @@
-"""The package as Azure builds it, from requirements.txt and .funcignore alone: small, and Microsoft's runtime loads it.
+"""The package as Azure builds it, from requirements.txt and .funcignore: it is small, and Microsoft's runtime loads it.
 
-Azure builds it on Python 3.12 with `pip install --target .python_packages/lib/site-packages`; what is loaded here was
-built for the Python that runs the tests, what is measured for Azure's. What counts below 80 MB is what the app adds to
-the SDKs: its own files, and every package that is neither one of Microsoft's or OpenAI's SDKs nor needed by one.
+Azure builds it on Python 3.12 with `pip install --target .python_packages/lib/site-packages`. The package that is
+loaded here is built for the Python that runs the tests; the package that is measured is built for Azure's. The limit of
+80 MB is for what the app adds to the SDKs: its own files, and all packages except the SDKs of Microsoft and OpenAI and
+their dependencies.
 """
 
 import fnmatch
@@ -17,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from local.paths import ROOT
 from tests.infra import app_facts
-from tests.infra.tools import BIN, ROOT
+from tests.infra.tools import BIN
 
 RUNTIME = ROOT / ".local" / "runtime"
 OWN_MB_MAX = 80
@@ -46,7 +48,7 @@ print(json.dumps(asyncio.run(runtime_driver.Runtime(pathlib.Path(sys.argv[3])).l
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that runs in Azure."""
+    """The folder that is deployed to Azure, with its packages."""
     folder = tmp_path_factory.mktemp("package") / "wwwroot"
     ignored = [line for line in (ROOT / ".funcignore").read_text().split() if line]
     shutil.copytree(ROOT, folder, ignore=lambda _, names: [name for name in names if any_match(name, ignored)])
@@ -57,7 +59,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def azure_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packages that Azure itself gets: those for Python 3.12 on Linux, which cannot be loaded here."""
+    """The packages that Azure installs: for Python 3.12 on Linux. They may not be loadable here."""
     site = tmp_path_factory.mktemp("azure")
     platform = ("--python-version", "3.12", "--python-platform", "x86_64-unknown-linux-gnu", "--only-binary", ":all:")
     install(ROOT / "requirements.txt", site, *platform)
@@ -65,7 +67,7 @@ def azure_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def install(requirements: Path, site: Path, *options: str) -> None:
-    """What pip would install, in a fraction of its time."""
+    """Install the same packages as pip, but faster."""
     command = [BIN / "uv", "pip", "install", "--quiet", "--target", site, "--requirement", requirements, *options]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert result.returncode == 0, result.stderr
@@ -80,7 +82,7 @@ def site_of(package: Path) -> Path:
 
 
 def load(package: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
-    """Microsoft's runtime indexes the app in a Python that has the package and nothing else."""
+    """Load the app with Microsoft's runtime, in a Python that has only the package."""
     clean = tmp_path / "clean"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(clean)], check=True, timeout=60)
     shutil.copy(ROOT / "tests/local/functions_host/runtime_driver.py", tmp_path)
@@ -96,7 +98,7 @@ def test_the_runtime_loads_every_function_of_the_package(package: Path, tmp_path
 
 
 @pytest.mark.parametrize("missing", ["shared", ".python_packages/lib/site-packages/msgspec"])
-def test_a_package_that_lacks_something_is_not_loaded(package: Path, tmp_path: Path, missing: str) -> None:
+def test_an_incomplete_package_is_not_loaded(package: Path, tmp_path: Path, missing: str) -> None:
     hidden = tmp_path / "hidden"
     shutil.move(package / missing, hidden)
     try:
@@ -107,7 +109,7 @@ def test_a_package_that_lacks_something_is_not_loaded(package: Path, tmp_path: P
     assert "ModuleNotFoundError" in result.stderr
 
 
-def test_the_package_holds_the_app_and_nothing_of_the_laptop(package: Path) -> None:
+def test_the_package_has_the_app_and_no_local_files(package: Path) -> None:
     names = {path.name for path in package.iterdir()}
     assert {"function_app.py", "host.json", "requirements.txt", "shared"} <= names
     assert names & set(NEVER_IN_AZURE) == set()
@@ -130,17 +132,17 @@ def normal(name: str) -> str:
 
 
 def closure(names: set[str], installed: dict[str, Distribution]) -> set[str]:
-    """These packages and what they need, as far as it is installed."""
+    """These packages and their installed dependencies."""
     found: set[str] = set()
     left = set(names)
     while left:
         name = left.pop()
         found.add(name)
-        left |= {need for need in needs(installed[name]) if need in installed} - found
+        left |= {need for need in dependencies(installed[name]) if need in installed} - found
     return found
 
 
-def needs(package: Distribution) -> Iterator[str]:
+def dependencies(package: Distribution) -> Iterator[str]:
     for requirement in package.requires or []:
         if "extra ==" not in requirement and (match := re.match(r"[\w.-]+", requirement)):
             yield normal(match[0])

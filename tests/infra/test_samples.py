@@ -1,4 +1,4 @@
-"""The Logic Apps and the connector hold to their schemas, and ask the app for what it has."""
+"""The Logic Apps and the connector match their schemas, and use routes and fields that the app has."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def schema_faults(workflow: Json, folder: Path) -> list[str]:
 
 
 def reference_faults(workflow: Json, parameters: set[str]) -> Iterator[str]:
-    """Actions that wait for, or speak of, something that is not there."""
+    """References of actions to actions, parameters and variables that do not exist."""
     actions = dict(all_actions(workflow["actions"]))
     for siblings in scopes(workflow["actions"]):
         for name, action in siblings.items():
@@ -88,12 +88,12 @@ def parameters_of(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", [*CONSUMPTION, *STANDARD], ids=lambda path: str(path.relative_to(SAMPLES)))
-def test_the_workflows_hold_to_the_schema(path: Path, tmp_path: Path) -> None:
+def test_the_workflows_match_the_schema(path: Path, tmp_path: Path) -> None:
     assert schema_faults(definition(path), tmp_path) == []
     assert list(reference_faults(definition(path), parameters_of(path))) == []
 
 
-def test_there_are_both_kinds_of_both() -> None:
+def test_both_samples_exist_for_both_plans() -> None:
     assert len(CONSUMPTION) == len(STANDARD) == 2
     for path in STANDARD:
         assert json.loads(path.read_text())["kind"] == "Stateful"
@@ -117,7 +117,7 @@ def test_a_fault_in_a_workflow_is_found(tmp_path: Path, old: str, new: str, expe
     assert any(expected in fault for fault in found), found
 
 
-def test_a_reference_to_nothing_is_found() -> None:
+def test_a_reference_to_a_missing_action_is_found() -> None:
     text = json.dumps(definition(CONSUMPTION[0]))
     faulty = json.loads(
         text.replace("body('Get_chart')", "body('Get_graph')").replace('{"Get_chart": [', '{"Graph": [')
@@ -127,8 +127,8 @@ def test_a_reference_to_nothing_is_found() -> None:
 
 
 @pytest.mark.parametrize("path", [*CONSUMPTION, *STANDARD], ids=lambda path: str(path.relative_to(SAMPLES)))
-def test_the_workflows_ask_as_the_app_wants_it(path: Path) -> None:
-    """Fields that POST /api/runs takes; the key in the query and out of the run history; no retried POST."""
+def test_the_workflows_call_the_api_correctly(path: Path) -> None:
+    """They send fields of POST /api/runs, pass the key in the query, hide it in the run history, and retry no POST."""
     asked = [
         (name, action, action["inputs"].get("subscribe", action["inputs"]))
         for name, action in all_actions(definition(path)["actions"])
@@ -147,10 +147,10 @@ def test_the_workflows_ask_as_the_app_wants_it(path: Path) -> None:
 
 
 @pytest.mark.acceptance
-def test_the_connector_that_the_app_makes_is_openapi_2(stack: Stack, tmp_path: Path) -> None:
+def test_the_connector_definition_is_openapi_2(stack: Stack, tmp_path: Path) -> None:
     answer = httpx2.get(f"{stack.app_url}/api/swagger.json", trust_env=False)
     if answer.status_code == 404:
-        pytest.skip("this version of the app makes no connector definition")
+        pytest.skip("this version of the app has no connector definition")
     assert answer.status_code == 200
     assert len(answer.content) < 1_000_000
     document = tmp_path / "swagger.json"
@@ -167,7 +167,7 @@ def test_the_connector_that_the_app_makes_is_openapi_2(stack: Stack, tmp_path: P
     }
 
 
-def test_the_connector_check_finds_openapi_3(tmp_path: Path) -> None:
+def test_the_connector_check_rejects_openapi_3(tmp_path: Path) -> None:
     document = tmp_path / "openapi.json"
     document.write_text('{"openapi": "3.0.0", "info": {"title": "x", "version": "1"}, "paths": {}}')
     assert run("python", "-c", VALIDATE_OPENAPI, document).stdout

@@ -1,4 +1,4 @@
-"""The script that runs after a deployment: against the stack of this machine, and against an `az` that stumbles."""
+"""The script that runs after a deployment: against the local stack, and against a fake `az` that fails at first."""
 
 import http.server
 import importlib.util
@@ -22,7 +22,7 @@ from tests.infra.tools import INFRA, read_yaml, run
 
 SCRIPTS = INFRA / "scripts"
 
-# It answers like the Azure CLI, fails as often as the file FAILURES says, and writes down what it was asked.
+# A fake Azure CLI. The deployment fails as often as the file AZ_FAILURES says; AZ_LOG gets all arguments.
 AZ = """#!/bin/sh
 echo "$@" >> "$AZ_LOG"
 left=$(cat "$AZ_FAILURES")
@@ -56,7 +56,7 @@ def documents_url(stack: Stack) -> str:
 
 
 @pytest.mark.acceptance
-def test_prove_drops_asks_shows_and_cleans_up(stack: Stack) -> None:
+def test_prove_uploads_asks_prints_and_cleans_up(stack: Stack) -> None:
     result = script("prove", "--url", stack.app_url, "--documents", documents_url(stack), "--every-s", "0.2")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "The password of the proof room is" in result.stdout
@@ -67,7 +67,7 @@ def test_prove_drops_asks_shows_and_cleans_up(stack: Stack) -> None:
 
 
 @pytest.mark.acceptance
-def test_prove_says_what_is_wrong(stack: Stack) -> None:
+def test_prove_reports_what_is_wrong(stack: Stack) -> None:
     url = documents_url(stack)
     quick = ("--every-s", "0.2", "--within-s", "1")
     no_app = script("prove", "--url", f"{stack.app_url}/no-such-place", "--documents", url, *quick)
@@ -85,12 +85,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def app_url() -> Iterator[str]:
-    """An app that is up, and no more."""
+    """The URL of an app that only answers /api/health."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -140,8 +140,8 @@ def test_connect_names_the_output_that_is_missing(tmp_path: Path) -> None:
     assert "AZURE_FUNCTION_APP_URL is not in the azd environment" in result.stderr
 
 
-def test_the_script_is_given_what_it_reads() -> None:
-    """The names are outputs of main.bicep, and the parameters are those of the template that it deploys."""
+def test_the_templates_have_the_names_that_the_script_uses() -> None:
+    """The variables are outputs of main.bicep, and the parameters are those of the template that the script deploys."""
     text = (SCRIPTS / "postdeploy.py").read_text()
     outputs = {
         line.split()[1] for line in (INFRA / "main.bicep").read_text().splitlines() if line.startswith("output ")
@@ -163,7 +163,7 @@ def postdeploy() -> ModuleType:
     return module
 
 
-def test_an_answer_that_proves_nothing_is_refused(postdeploy: ModuleType) -> None:
+def test_an_answer_without_word_or_citation_is_rejected(postdeploy: ModuleType) -> None:
     run = {"markdown": "I do not know.", "answer": "I do not know.", "citations": [{}], "cost": None}
     with pytest.raises(postdeploy.Failed, match="does not hold the word 1234"):
         postdeploy.show(run, "1234")
@@ -171,7 +171,7 @@ def test_an_answer_that_proves_nothing_is_refused(postdeploy: ModuleType) -> Non
         postdeploy.show({**run, "answer": "It is 1234.", "citations": []}, "1234")
 
 
-def test_the_key_goes_to_the_app_alone(postdeploy: ModuleType) -> None:
+def test_the_key_is_sent_only_to_the_app(postdeploy: ModuleType) -> None:
     app = postdeploy.App("https://func-test.azurewebsites.net", key="secret")
     with pytest.raises(postdeploy.Failed, match="which is not the app"):
         app.get("https://elsewhere.example.com/api/runs/run_1")
@@ -204,8 +204,8 @@ def test_powershell_scripts_parse(tmp_path: Path) -> None:
     assert run("python", "-c", PARSE_POWERSHELL, tmp_path / "bad.ps1").returncode == 1
 
 
-def test_azd_finds_what_it_is_to_run() -> None:
-    """The hooks of azure.yaml point at the scripts, and the service at the app's tag in Azure."""
+def test_azd_finds_scripts_and_service() -> None:
+    """The hooks of azure.yaml name existing scripts, and its service has the tag of the app in Azure."""
     project = read_yaml((INFRA.parent / "azure.yaml").read_text())
     for hook in project["hooks"]["postdeploy"].values():
         path = INFRA.parent / hook["run"]

@@ -1,4 +1,4 @@
-"""The templates parse, agree with one another and with the app, and lock what they should."""
+"""The templates parse, are consistent with one another and with the app, and are secure."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,11 +18,11 @@ def templates() -> Templates:
 
 
 @pytest.mark.parametrize("check", checks.ALL, ids=lambda check: check.__name__)
-def test_the_templates_hold(templates: Templates, check: Check) -> None:
+def test_the_templates_pass_the_checks(templates: Templates, check: Check) -> None:
     assert list(check(templates)) == []
 
 
-def test_the_alert_on_runs_looks_for_what_the_app_logs(templates: Templates) -> None:
+def test_the_alert_on_runs_uses_events_of_the_app(templates: Templates) -> None:
     assert list(checks.run_alerts(templates)) == []
 
 
@@ -32,8 +32,8 @@ FAULTS = [
     ("modules/app.bicep", "AZURE_CLIENT_ID:", "OPENAI_API_KEY:", checks.settings, "OPENAI_API_KEY must not"),
     ("settings.json", '"default": "3600"', '"default": "600"', checks.settings, "not the app's default"),
     ("settings.json", "RUN_MAX_S", "RUN_MAX", checks.settings, "the app reads RUN_MAX_S"),
-    ("names.json", '"index_document"', '"index_documents"', checks.names, "no blob trigger of the app"),
-    ("names.json", '"indexing-poison"', '"indexing-poisoned"', checks.names, "indexing-poison is not made"),
+    ("names.json", '"index_document"', '"index_documents"', checks.names, "not a blob trigger of the app"),
+    ("names.json", '"indexing-poison"', '"indexing-poisoned"', checks.names, "indexing-poison is not created"),
     ("names.json", '"documents": "documents"', '"documents": "docs"', checks.names, "container documents"),
     ("modules/roles.bicep", "principalId: topicPrincipalId", "principalId: appPrincipalId", checks.roles, "lacks"),
     ("modules/roles.bicep", "'3913510d-", "'4913510d-", checks.roles, "Monitoring Metrics Publisher"),
@@ -62,15 +62,15 @@ FAULTS = [
 @pytest.mark.parametrize(
     ("path", "old", "new", "check", "expected"), FAULTS, ids=[f"{fault[0]}: {fault[1][:24]}" for fault in FAULTS]
 )
-def test_a_planted_fault_is_found(tmp_path: Path, path: str, old: str, new: str, check: Check, expected: str) -> None:
-    faulty = Templates(planted(tmp_path, path, old, new))
+def test_an_inserted_fault_is_found(tmp_path: Path, path: str, old: str, new: str, check: Check, expected: str) -> None:
+    faulty = Templates(with_fault(tmp_path, path, old, new))
     found = list(check(faulty))
     assert found
     assert any(expected in fault for fault in found), found
 
 
 def test_a_removed_role_is_found(tmp_path: Path) -> None:
-    folder = planted(tmp_path, "modules/roles.bicep", "", "")
+    folder = with_fault(tmp_path, "modules/roles.bicep", "", "")
     path = folder / "modules/roles.bicep"
     text = path.read_text()
     begin = text.index("resource appQueues")
@@ -78,8 +78,8 @@ def test_a_removed_role_is_found(tmp_path: Path) -> None:
     assert "appPrincipalId lacks Storage Queue Data Contributor on storage" in list(checks.roles(Templates(folder)))
 
 
-def test_what_is_not_bicep_is_found(tmp_path: Path) -> None:
-    folder = planted(tmp_path, "modules/topic.bicep", "identity: {", "identity {")
+def test_a_syntax_error_is_found(tmp_path: Path) -> None:
+    folder = with_fault(tmp_path, "modules/topic.bicep", "identity: {", "identity {")
     with pytest.raises(NotBicep, match=r"topic\.bicep"):
         _ = Templates(folder).trees
 
@@ -87,20 +87,20 @@ def test_what_is_not_bicep_is_found(tmp_path: Path) -> None:
 CHECKOV = ("checkov", "--framework", "bicep", "--quiet", "--compact", "--skip-download", "--output", "cli")
 
 
-def test_checkov_finds_nothing_that_was_not_looked_at() -> None:
+def test_checkov_reports_only_reviewed_exceptions() -> None:
     result = run(*CHECKOV, "--directory", INFRA)
     assert "Failed checks: 0" in result.stdout, result.stdout + result.stderr
     assert result.returncode == 0
 
 
-def test_checkov_finds_a_planted_fault(tmp_path: Path) -> None:
-    folder = planted(tmp_path, "modules/storage.bicep", "minimumTlsVersion: 'TLS1_2'", "minimumTlsVersion: 'TLS1_0'")
+def test_checkov_finds_an_inserted_fault(tmp_path: Path) -> None:
+    folder = with_fault(tmp_path, "modules/storage.bicep", "minimumTlsVersion: 'TLS1_2'", "minimumTlsVersion: 'TLS1_0'")
     result = run(*CHECKOV, "--directory", folder)
     assert "CKV_AZURE_44" in result.stdout, result.stdout + result.stderr
     assert result.returncode == 1
 
 
-def test_every_exception_from_checkov_says_why() -> None:
+def test_every_checkov_exception_has_a_reason() -> None:
     lines = [
         line for path in INFRA.rglob("*.bicep") for line in path.read_text().splitlines() if "checkov:skip" in line
     ]
@@ -108,11 +108,11 @@ def test_every_exception_from_checkov_says_why() -> None:
     assert all(len(line.split(":")[-1].split()) > 5 for line in lines), lines
 
 
-def planted(tmp_path: Path, path: str, old: str, new: str) -> Path:
-    """A copy of infra/ in which one file says something else."""
+def with_fault(tmp_path: Path, path: str, old: str, new: str) -> Path:
+    """A copy of infra/ with `old` replaced by `new` in one file."""
     folder = tmp_path / "infra"
     shutil.copytree(INFRA, folder)
     text = (folder / path).read_text()
-    assert old in text, f"{path} no longer has {old!r}: plant the fault elsewhere"
+    assert old in text, f"{path} no longer has {old!r}: insert the fault elsewhere"
     (folder / path).write_text(text.replace(old, new, 1))
     return folder

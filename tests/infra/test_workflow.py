@@ -1,4 +1,4 @@
-"""The CI/CD sample: no secret in it, no more rights than it needs, and what it runs is there."""
+"""The CI/CD workflow: it has no secrets and only the permissions that it needs, and the commands that it runs exist."""
 
 from local.paths import ROOT
 from tests.infra.tools import read_yaml
@@ -12,12 +12,12 @@ def faults(text: str) -> list[str]:
     if "secrets." in text:
         found.append("a secret is used")
     if workflow.get("permissions") != {"contents": "read"}:
-        found.append("every job may more than read")
+        found.append("jobs have more than read permission by default")
     deploy = workflow["jobs"]["deploy"]
     if deploy.get("permissions") != {"contents": "read", "id-token": "write"}:
-        found.append("the deployment cannot sign in, or may more than that")
+        found.append("the deployment cannot sign in, or has more permissions than that")
     if deploy.get("needs") != "test":
-        found.append("what fails its tests is deployed")
+        found.append("the deployment does not wait for the tests")
     commands = [step.get("run", "") for step in deploy["steps"]]
     if not any("azd provision" in command for command in commands) or not any(
         "azd deploy" in command for command in commands
@@ -31,14 +31,14 @@ def faults(text: str) -> list[str]:
     return found
 
 
-def test_the_workflow_holds() -> None:
+def test_the_workflow_has_no_faults() -> None:
     assert faults(WORKFLOW.read_text()) == []
 
 
 def test_faults_in_the_workflow_are_found() -> None:
     text = WORKFLOW.read_text()
     assert "a secret is used" in faults(text.replace("vars.AZURE_TENANT_ID", "secrets.AZURE_TENANT_ID"))
-    assert "what fails its tests is deployed" in faults(text.replace("    needs: test\n", ""))
+    assert "the deployment does not wait for the tests" in faults(text.replace("    needs: test\n", ""))
     assert faults(text.replace("      id-token: write\n", ""))
 
 

@@ -1,4 +1,4 @@
-"""The commands that check infra/, in an environment of their own: `.local/infra-tools/installed` in the Makefile."""
+"""Runs the tools that check infra/, from the environment that the Makefile installs in `.local/infra-tools`."""
 
 import json
 import subprocess
@@ -16,9 +16,9 @@ Json = dict[str, Any]
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run one of the tools, with nothing that could send it to the internet."""
+    """Run one of the tools. Its environment has no settings or credentials that it could use for network access."""
     program = BIN / command[0]
-    assert program.exists(), "`make test` installs what this test needs; or `make .local/infra-tools/installed`"
+    assert program.exists(), "Run `make .local/infra-tools/installed`, or `make test`, to install the tools."
     environ = {"PATH": f"{BIN}:/usr/bin:/bin", "LOG_LEVEL": "ERROR", "HOME": "/nonexistent", "NO_COLOR": "1"}
     return subprocess.run(
         [program, *command[1:]], capture_output=True, text=True, check=False, cwd=cwd, env=environ, timeout=300
@@ -26,25 +26,25 @@ def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[s
 
 
 def read_yaml(text: str) -> Json:
-    """A YAML document, read with the tools' parser."""
+    """Parse a YAML document with the parser of the tools."""
     result = run("python", "-c", "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))", text)
     content: Json = json.loads(result.stdout)
     return content
 
 
 class NotBicep(Exception):
-    """A file that does not parse; the message says where."""
+    """A file that cannot be parsed. The message has the place."""
 
 
 @dataclass(frozen=True)
 class Templates:
-    """The infra folder, or a copy of it with a fault planted."""
+    """The folder infra/, or a copy with an inserted fault."""
 
     folder: Path
 
     @cached_property
     def trees(self) -> dict[str, Json]:
-        """Path in the folder -> what pycep makes of the file."""
+        """Path in the folder -> syntax tree of pycep."""
         result = run("python", Path(__file__).with_name("parse_bicep.py"), self.folder)
         if result.returncode:
             raise NotBicep(result.stderr)
@@ -53,7 +53,7 @@ class Templates:
 
     @property
     def bicep(self) -> dict[str, Json]:
-        """Only the templates."""
+        """The syntax trees of the templates, without the parameter file."""
         return {path: tree for path, tree in self.trees.items() if path.endswith(".bicep")}
 
     def text(self, path: str) -> str:
@@ -64,7 +64,7 @@ class Templates:
         return content
 
     def resources(self, type: str) -> list[tuple[str, str, Json]]:
-        """(path, symbol, properties) of every resource of a type that the templates make; loops are looked into."""
+        """(path, symbol, body) of all resources of a type that the templates create, including those in loops."""
         found = []
         for path, tree in self.bicep.items():
             for symbol, resource in tree.get("resources", {}).items():
@@ -74,6 +74,6 @@ class Templates:
 
 
 def body(declared: Json) -> Json:
-    """What is between the braces of a resource or module, whether or not an `if` or a `for` stands before them."""
+    """The content of the braces of a resource or module, also after an `if` or a `for`."""
     config: Json = declared["config"]
     return config["config"] if "condition" in config or "loop_type" in config else config

@@ -1,11 +1,11 @@
-metadata description = 'Both sample workflows as Consumption Logic Apps. Sign in to the Office 365 connection in the portal afterwards.'
+metadata description = 'Both sample workflows as Consumption Logic Apps. After the deployment, sign in to the Office 365 connection in the portal.'
 
 param location string = resourceGroup().location
 
-@description('As in the output AZURE_FUNCTION_APP_URL.')
+@description('URL of the app: the output AZURE_FUNCTION_APP_URL.')
 param appUrl string
 
-@description('A function key made for this: az functionapp keys set --key-type functionKeys --key-name logic-app')
+@description('A function key for this Logic App: az functionapp keys set --key-type functionKeys --key-name logic-app')
 @secure()
 param functionKey string
 

@@ -8,12 +8,14 @@ Sources:
 from __future__ import annotations
 
 import asyncio
+import binascii
 import json
 import logging
 from datetime import UTC, datetime
 
 import httpx2
 from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from local.openai_emulator.http import wire
 from local.openai_emulator.tasks import Tasks
@@ -31,11 +33,14 @@ class Webhooks:
     Args:
         url: Where events are POSTed.
         secret: `whsec_` and the key in base64; needed with a URL.
+
+    Raises:
+        ValueError: the secret has no key.
     """
 
     def __init__(self, *, url: str | None, secret: str | None) -> None:
         self._url = url
-        self._webhook = Webhook(secret or "") if url else None
+        self._webhook = _webhook(secret) if url else None
         self._http = httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) if url else None
         self._sending = Tasks[str]()  # by event id
 
@@ -76,3 +81,10 @@ class Webhooks:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._webhook.sign(event_id, now, body),
         }
+
+
+def _webhook(secret: str | None) -> Webhook:
+    try:
+        return Webhook(secret or "")
+    except (EmptyWebhookSecretError, binascii.Error) as exc:
+        raise ValueError("EMULATOR_WEBHOOK_SECRET should be whsec_ followed by a key in base64.") from exc

@@ -67,3 +67,9 @@ async def test_without_a_url_nothing_is_sent() -> None:
     sender = Webhooks(url=None, secret=None)
     sender.announce("response.completed", "resp_1")
     await sender.close()
+
+
+@pytest.mark.parametrize("secret", [None, "", "whsec_", "whsec_a"])
+def test_a_secret_without_a_key_is_refused_at_start(secret: str | None) -> None:
+    with pytest.raises(ValueError, match="EMULATOR_WEBHOOK_SECRET"):
+        Webhooks(url="http://127.0.0.1:1/", secret=secret)
