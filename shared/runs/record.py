@@ -29,10 +29,7 @@ class RunRecords(Records[Run]):
 
     async def find(self, run_id: str) -> Stored[Run]:
         """Raises NotFound."""
-        stored = await self.read(run_id)
-        if stored is None:
-            raise NotFound(f"There is no run {run_id!r}.", code="run_not_found")
-        return stored
+        return existing(run_id, await self.read(run_id))
 
     async def put_back(self, stored: Stored[Run], run: Run, *, delay_s: int) -> Run | None:
         """Write the record, then enqueue its next look. After a crash between the two, the sweep enqueues it.
@@ -52,6 +49,13 @@ class RunRecords(Records[Run]):
     async def enqueue(self, run: Run, *, delay_s: int = 0) -> None:
         """Enqueue a look at the run."""
         await self._queue.send(RunLook(run.id, run.generation), delay_s=delay_s)
+
+
+def existing(run_id: str, stored: Stored[Run] | None) -> Stored[Run]:
+    """Raises NotFound."""
+    if stored is None:
+        raise NotFound(f"There is no run {run_id!r}.", code="run_not_found")
+    return stored
 
 
 def digest(text: str) -> str:

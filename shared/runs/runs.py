@@ -24,7 +24,7 @@ from shared.runs.data_files import choose
 from shared.runs.ending import Ending
 from shared.runs.launching import Launcher
 from shared.runs.publishing import Publisher
-from shared.runs.record import CANCELLED, RunRecords, digest
+from shared.runs.record import CANCELLED, RunRecords, digest, existing
 from shared.runs.threads import Threads
 from shared.runs.transitions import ORPHAN, START_CLAIM
 from shared.storage.layout import RUNS, active_name, idempotency_name
@@ -345,11 +345,9 @@ class Runs:
             return changed
 
         try:
-            stored = await self._records.update(run_id, with_outputs)
+            stored = existing(run_id, await self._records.update(run_id, with_outputs))
         except BlobChanged as exc:
             raise Busy(f"The run {run_id} was changed by others at each try; try again.", code="run_busy") from exc
-        if stored is None:
-            raise NotFound(f"There is no run {run_id!r}.", code="run_not_found")
         if added and _is_complete(stored.value):
             await self._records.enqueue(stored.value)
         return stored.value

@@ -1,4 +1,4 @@
-"""Fixtures of the unit tests; the app on fakes stands in `world.py`."""
+"""Fixtures of the unit tests; `world.py` has the app on fakes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the app needs is looked at one by one, and what is wrong is told."""
+"""Deep health: each dependency has its own check."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ async def well() -> None:
     pass
 
 
-async def test_all_is_well(world: World) -> None:
+async def test_all_checks_pass(world: World) -> None:
     checks = await check_health(storage_of(world), well)
     assert len(checks) == 7
     assert all(check.ok and not check.detail for check in checks)
 
 
-async def test_what_is_wrong_is_named(world: World) -> None:
+async def test_failed_checks_are_named(world: World) -> None:
     async def refused() -> None:
         raise ServiceError("Bad key.")
 
@@ -43,7 +43,7 @@ async def test_what_is_wrong_is_named(world: World) -> None:
     assert wrong == {"queue runs": "The queue runs does not exist.", "model service": "Bad key."}
 
 
-async def test_who_does_not_answer_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_checks_that_time_out_are_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CHECK_TIMEOUT_S", 0.01)
     wrong = [check for check in await check_health(storage_of(world), asyncio.Event().wait) if not check.ok]  # type: ignore[arg-type]
     assert [check.name for check in wrong] == ["model service"]

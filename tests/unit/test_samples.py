@@ -1,4 +1,4 @@
-"""The demo's documents: made anew they are the same, and they agree with one another."""
+"""The sample documents: generating them again gives the same files, and their figures agree."""
 
 import csv
 import re
@@ -37,11 +37,11 @@ def pages(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_text_is_made_byte_for_byte(made: Path, name: str):
+def test_text_files_are_generated_byte_for_byte(made: Path, name: str):
     assert (made / name).read_bytes() == (SAMPLES / name).read_bytes()
 
 
-def test_guide_is_made_with_the_same_text(made: Path):
+def test_guide_is_generated_with_the_same_text(made: Path):
     assert pages(made / GUIDE) == pages(SAMPLES / GUIDE)
 
 
@@ -61,7 +61,7 @@ def test_february_is_complete():
     assert len({(row["timestamp"], row["server"]) for row in hourly}) == len(hourly)
 
 
-def test_february_adds_up_to_the_month():
+def test_february_hours_add_up_to_the_month():
     hourly = rows("server-metrics-february.csv")
     month = rows("monthly-metrics.csv")[-1]
 
@@ -72,7 +72,7 @@ def test_february_adds_up_to_the_month():
 
 
 @pytest.mark.parametrize(("month", "name"), [("2025-10", "October"), ("2025-11", "November"), ("2025-12", "December")])
-def test_report_tells_the_months_as_the_metrics_do(month: str, name: str):
+def test_report_and_metrics_agree(month: str, name: str):
     report = (SAMPLES / "q4-incident-report.md").read_text(encoding="utf-8")
     row = next(row for row in rows("monthly-metrics.csv") if row["month"] == month)
 

@@ -1,4 +1,4 @@
-"""Settings: read once, and what is missing or wrong is named."""
+"""Settings: defaults, and errors that name the setting."""
 
 import pytest
 
@@ -12,7 +12,7 @@ LEAST = {
 }
 
 
-def test_the_least_that_is_needed() -> None:
+def test_required_settings_are_enough() -> None:
     settings = Settings.from_environ(LEAST)
     assert settings.storage.connection_string == "UseDevelopmentStorage=true"
     assert (settings.openai_api_key, settings.engine) == (None, "responses")
@@ -97,7 +97,7 @@ def test_one_endpoint_is_not_enough() -> None:
         Settings.from_environ({**LEAST, "AzureWebJobsStorage": "", "AzureWebJobsStorage__blobServiceUri": "https://b"})
 
 
-def test_every_setting_is_taken() -> None:
+def test_every_setting_is_read() -> None:
     environ = {
         **LEAST,
         "OPENAI_API_KEY": "k",

@@ -1,4 +1,4 @@
-"""The app put together on fakes, and a host that delivers its events."""
+"""The app on fakes, and a host that delivers its events and messages."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ENVIRON = {
 
 @dataclass
 class World:
-    """`app` is one process; `instance()` puts another one beside it."""
+    """`app` is one process; `instance()` starts another one on the same storage and service."""
 
     clock: Clock = field(default_factory=Clock)
     outside: Outside = field(default_factory=Outside)
@@ -104,20 +104,20 @@ class World:
             engine=self.engine,
             stores=self.stores,
             push=push,
-            webhooks=ServiceWebhooks.__new__(ServiceWebhooks),  # nobody calls it here
+            webhooks=ServiceWebhooks.__new__(ServiceWebhooks),  # not called in unit tests
             ping=self.stores.reachable,
             now=self.clock,
         )
 
     def restart(self) -> None:
-        """A new process after a crash."""
+        """Start a new process after a crash."""
         self.outside.switch_on()
         self.app = self.instance()
 
     # ---- documents
 
     async def drop(self, path: str, content: bytes = b"Some words.") -> str:
-        """A blob is written and its event handled, with all that follows."""
+        """Write a blob, deliver its event, and deliver all messages that follow."""
         etag = self.blobs.put(path, content)
         await self.documents.index(path)
         await self.settle()
@@ -165,7 +165,7 @@ class World:
         return await self.runs.start(Question(question=question, **more), idempotency_key=key)
 
     async def deliver(self, *, times: int = 1) -> None:
-        """The next messages of `runs`, each when it is due."""
+        """Deliver the next messages of `runs`, each when it is due."""
         for _ in range(times):
             sent = self.queue.take()
             self.clock.now = max(self.clock.now, sent.due_at)
@@ -180,7 +180,7 @@ class World:
         raise AssertionError(f"Still messages after {looks} looks: {self.queue.messages}")
 
     async def look_at_all(self, poller: Poller) -> None:
-        """Another instance takes every message, due or not."""
+        """Deliver every message to another instance, due or not."""
         for sent in list(self.queue.messages):
             self.queue.messages.remove(sent)
             await poller.advance(RunLook(sent.message["run_id"], sent.message["generation"]))

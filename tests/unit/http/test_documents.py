@@ -1,4 +1,4 @@
-"""The routes of documents, search and collections: what they take, what they answer, what they refuse."""
+"""The routes of documents, search, collections and reconcile: answers and errors."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_document_has_its_history(world: World, ask: Ask) -> None:
     assert shown["deadline_at"] is None
 
 
-async def test_a_blob_that_nobody_has_taken_up_is_pending(world: World, ask: Ask) -> None:
+async def test_a_blob_without_a_record_is_pending(world: World, ask: Ask) -> None:
     world.blobs.put("c/a.md", b"Words.")
     status, shown, _ = await ask(read_document, path="c/a.md")
     assert (status, shown["status"], shown["attempts"]) == (200, "pending", [])
@@ -145,9 +145,9 @@ async def test_pages_and_statuses(world: World, ask: Ask) -> None:
 # ---- reconcile ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_comparison_is_followed_to_its_report(world: World, ask: Ask) -> None:
+async def test_a_reconcile_pass_is_polled_until_its_report(world: World, ask: Ask) -> None:
     world.blobs.put("c/a.md", b"Words.")
-    world.clock.forward(3600)  # its event must have come by now
+    world.clock.forward(3600)  # so late that its event counts as lost
     url = f"{URL}/reconcile?dry_run=true&code=key%3D"
     status, report, headers = await ask(reconcile, url=url, params={"dry_run": "true"})
     where = f"https://app.azurewebsites.net/api/reports/{report['id']}?code=key%3D"
@@ -186,7 +186,7 @@ async def test_collections(world: World, ask: Ask) -> None:
     assert (await ask(get_collection, name="c"))[:1] == (404,)
 
 
-async def test_what_is_told_is_what_is_described(world: World) -> None:
+async def test_notifications_match_their_description(world: World) -> None:
     await world.app.push.subscribe(CALLBACK, ("document.indexed", "document.failed", "document.removed"))
     await world.drop("c/a.md")
     await world.drop("c/b.md", b"")
@@ -199,7 +199,7 @@ async def test_what_is_told_is_what_is_described(world: World) -> None:
     assert fields == set(msgspec.structs.asdict(told[0].data))
 
 
-# ---- what is refused ---------------------------------------------------------------------------------------------
+# ---- errors ------------------------------------------------------------------------------------------------------
 
 
 REFUSED = [
@@ -258,7 +258,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("route", "asked", "status", "code"), REFUSED, ids=[f"{n}-{case[3]}" for n, case in enumerate(REFUSED)]
 )
-async def test_bad_input_is_told_and_leaves_nothing_behind(
+async def test_bad_input_is_refused_and_stores_nothing(
     world: World, ask: Ask, route: Route, asked: dict[str, Any], status: int, code: str
 ) -> None:
     got, problem, _ = await ask(route, **asked)
@@ -289,7 +289,7 @@ def nested(depth: int) -> dict[str, Any]:
         nested(FILTERS_DEPTH_MAX),
     ],
 )
-def test_a_filter_is_taken_as_it_is(filters: Any) -> None:
+def test_a_valid_filter_is_not_changed(filters: Any) -> None:
     assert filters_from(filters) == filters
 
 
@@ -319,7 +319,7 @@ def test_a_filter_is_taken_as_it_is(filters: Any) -> None:
         (nested(FILTERS_DEPTH_MAX + 1), "4 deep"),
     ],
 )
-def test_a_filter_that_does_not_fit_is_told_why(filters: Any, word: str) -> None:
+def test_an_invalid_filter_is_explained(filters: Any, word: str) -> None:
     with pytest.raises(AppError) as caught:
         filters_from(filters)
     assert caught.value.code == "invalid_filters"
@@ -341,7 +341,7 @@ NODES = st.recursive(
 
 
 @given(NODES)
-def test_any_filter_is_taken_or_refused(filters: dict[str, Any]) -> None:
+def test_any_filter_is_accepted_or_refused(filters: dict[str, Any]) -> None:
     try:
         assert filters_from(filters) is filters
     except AppError as exc:

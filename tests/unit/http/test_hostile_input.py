@@ -1,4 +1,4 @@
-"""Whatever comes in over HTTP becomes what was meant, or an error of ours that is the caller's."""
+"""Any HTTP input is accepted as a valid value or refused with an AppError of status 4xx."""
 
 import re
 from collections.abc import Callable
@@ -41,7 +41,7 @@ values = st.recursive(
 
 
 def refused(act: Callable[[], object]) -> bool:
-    """Whether it was refused in the way in which all refusals are; anything else goes through."""
+    """Whether the call raised an AppError of status 4xx; other errors are not caught."""
     try:
         act()
     except AppError as exc:
@@ -54,7 +54,7 @@ def refused(act: Callable[[], object]) -> bool:
 
 
 def taken(body: bytes, type: Any) -> None:
-    """All that is done with a body before anything is stored."""
+    """Parse and check a body, as the routes do before they store anything."""
     got = body_from(body, HEADERS, type, max_bytes=SETTINGS.body_max_bytes)
     if isinstance(got, QuestionBody):
         question_from(got, SETTINGS)
@@ -112,7 +112,7 @@ questions = st.fixed_dictionaries(
 
 
 @given(body=questions)
-def test_a_question_that_is_taken_is_a_sound_one(body: dict[str, Any]) -> None:
+def test_an_accepted_question_is_valid(body: dict[str, Any]) -> None:
     found: list[Question] = []
 
     def take() -> None:
@@ -146,9 +146,7 @@ NAMES = ["run", "thread", "hook", "assistant", "cursor", "idempotency key", "sta
 
 @pytest.mark.parametrize(("take", "pattern"), IDS, ids=NAMES)
 @given(data=st.data())
-def test_an_id_passes_only_when_it_is_one_to_the_last_character(
-    take: Callable[[str], Any], pattern: str, data: st.DataObject
-) -> None:
+def test_an_id_must_match_to_the_last_character(take: Callable[[str], Any], pattern: str, data: st.DataObject) -> None:
     sound = data.draw(st.from_regex(pattern, fullmatch=True))
     ending = data.draw(st.sampled_from(["", "\n", "\r", "\x00", "/", "٣"]))
     for text in (sound + ending, data.draw(st.text(max_size=300))):

@@ -1,4 +1,4 @@
-"""The two descriptions of the API: held against the triggers, the handlers, the checks, and real validators."""
+"""Both descriptions of the API match triggers, handlers and checks, and are valid."""
 
 import ast
 import inspect
@@ -69,20 +69,20 @@ def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
                 yield method.upper(), path, operation
 
 
-# ---- it is what the app has --------------------------------------------------------------------------------------
+# ---- they match the app ------------------------------------------------------------------------------------------
 
 
 def triggers() -> Iterator[tuple[str, str, str, str]]:
     """Handler, method, path and authorisation of every HTTP trigger of function_app.py."""
     for function in function_app.app.get_functions():
-        trigger = json.loads(str(function))["bindings"][0]  # as the host gets it
+        trigger = json.loads(str(function))["bindings"][0]  # as the host reads it
         if trigger["type"] == "httpTrigger":
             (method,) = trigger["methods"]
             path = "/" + trigger["route"].replace("{*", "{")
             yield str(function.get_function_name()), method, path, trigger["authLevel"].lower()
 
 
-def test_every_route_is_described_as_it_is() -> None:
+def test_the_table_matches_the_triggers() -> None:
     assert sorted(triggers()) == sorted((op.handler, op.method, op.path, op.auth) for op in OPERATIONS)
 
 
@@ -97,7 +97,7 @@ def test_every_operation_has_its_handler_and_its_parameters(op: Operation) -> No
 
 
 def codes_in_the_source() -> set[str]:
-    """The codes of all errors of the caller's that `shared` raises on purpose."""
+    """The codes of all errors in `shared` that the caller causes."""
     found = set()
     for path in (ROOT / "shared").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -130,7 +130,7 @@ def test_every_code_is_described_and_every_described_code_is_raised() -> None:
         ("collection", "maxLength", lambda n: "c" * n, "invalid_collection"),
     ],
 )
-def test_a_limit_that_is_described_is_the_one_that_is_checked(field: str, limit: str, made: Any, code: str) -> None:
+def test_a_described_limit_is_the_checked_limit(field: str, limit: str, made: Any, code: str) -> None:
     schema = openapi(URL)["components"]["schemas"]["QuestionBody"]["properties"][field]
     (highest,) = {node[limit] for node in nodes(schema) if limit in node}
 
@@ -160,7 +160,7 @@ def test_both_documents_are_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("document", [openapi(URL), swagger(URL)], ids=["3.1", "2.0"])
-def test_every_reference_leads_somewhere(document: Json) -> None:
+def test_every_reference_has_a_target(document: Json) -> None:
     for node in nodes(document):
         if "$ref" in node:
             target: Any = document
@@ -169,7 +169,7 @@ def test_every_reference_leads_somewhere(document: Json) -> None:
             assert target
 
 
-def test_the_server_is_the_one_that_was_asked() -> None:
+def test_the_server_is_the_host_of_the_request() -> None:
     assert openapi(URL)["servers"] == [{"url": "https://app.example/api"}]
     asked = swagger("http://127.0.0.1:7071/api/swagger.json/")
     assert (asked["host"], asked["basePath"], asked["schemes"]) == ("127.0.0.1:7071", "/api", ["http"])
@@ -193,12 +193,12 @@ def test_every_answer_is_described() -> None:
                 assert list(response["content"]) == ["application/problem+json"]
 
 
-def test_who_needs_no_key() -> None:
+def test_operations_without_a_key() -> None:
     keyless = {operation["operationId"] for _, _, operation in operations(openapi(URL)) if not operation["security"]}
     assert keyless == {"ReceiveServiceEvent", "GetHealth", "GetOpenapi", "GetSwagger"}
 
 
-def test_all_news_are_described() -> None:
+def test_all_notifications_are_described() -> None:
     document = openapi(URL)
     told = {
         name: webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
@@ -216,7 +216,7 @@ def test_all_news_are_described() -> None:
 
 
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if op.example is not None], ids=lambda op: op.id)
-def test_an_example_is_a_body_that_is_taken(op: Operation) -> None:
+def test_every_example_is_a_valid_body(op: Operation) -> None:
     headers = {"content-type": "application/json"}
     assert body_from(msgspec.json.encode(op.example), headers, op.body, max_bytes=10_000)
 
@@ -229,15 +229,15 @@ def connector() -> Json:
     return swagger(URL)
 
 
-def test_it_is_small_and_of_2_0_alone(connector: Json) -> None:
+def test_the_connector_is_small_and_uses_only_2_0(connector: Json) -> None:
     assert len(json.dumps(connector)) < 1_000_000
     for node in nodes(connector):
         assert not {"anyOf", "oneOf", "allOf", "const", "$defs", "examples", "prefixItems"} & node.keys()
         assert not isinstance(node.get("type"), list)
-        assert "$ref" not in node or len(node) == 1  # 2.0 passes over what stands beside
+        assert "$ref" not in node or len(node) == 1  # 2.0 ignores keywords beside a reference
 
 
-def test_everything_a_maker_sees_has_a_title(connector: Json) -> None:
+def test_everything_shown_to_a_maker_has_a_title(connector: Json) -> None:
     for _, _, operation in operations(connector):
         assert operation["summary"]
         assert operation["description"].endswith(".")
@@ -253,21 +253,21 @@ def test_operation_ids_are_unique(connector: Json) -> None:
         assert len(ids) == len(set(ids))
 
 
-def test_what_is_hidden_and_required_has_a_default(connector: Json) -> None:
+def test_hidden_required_properties_have_a_default(connector: Json) -> None:
     for node in nodes(connector):
         for name, schema in node.get("properties", {}).items() if node.get("type") == "object" else ():
             if schema.get("x-ms-visibility") == "internal" and name in node.get("required", ()):
                 assert "default" in schema or schema.get("x-ms-notification-url")
 
 
-def test_there_is_one_key(connector: Json) -> None:
+def test_the_connector_uses_the_function_key(connector: Json) -> None:
     assert connector["securityDefinitions"] == {
         "functionKey": {"type": "apiKey", "in": "header", "name": "x-functions-key"}
     }
     assert connector["security"] == [{"functionKey": []}]
 
 
-def test_the_trigger_is_one_that_power_automate_understands(connector: Json) -> None:
+def test_the_trigger_has_the_form_that_power_automate_needs(connector: Json) -> None:
     hooks = connector["paths"]["/hooks"]
     assert hooks["post"]["operationId"] == "RunFinished"
     assert hooks["post"]["x-ms-trigger"] == "single"
@@ -278,7 +278,7 @@ def test_the_trigger_is_one_that_power_automate_understands(connector: Json) -> 
     assert connector["paths"]["/hooks/{id}"]["delete"]["x-ms-visibility"] == "internal"
 
 
-def test_what_may_be_null_says_so(connector: Json) -> None:
+def test_nullable_properties_are_marked(connector: Json) -> None:
     ended = connector["definitions"]["RunEnded"]["properties"]
     assert ended["error"]["x-nullable"] is True
     assert ended["error"]["properties"]["code"]["x-ms-summary"] == "Code"

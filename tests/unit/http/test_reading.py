@@ -1,4 +1,4 @@
-"""HTTP requests: whatever comes becomes a question or an error that says what to change."""
+"""Reading a question: accepted bodies, and errors that say what to change."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_whole_question() -> None:
     )
 
 
-def test_the_least() -> None:
+def test_a_question_alone_is_enough() -> None:
     assert asked({"question": "Why?"}) == Question(question="Why?")
     assert asked({"question": "Why?", "files": []}).files == ()
     assert asked({"question": "Why?", "files": None, "thread_id": None}) == Question(question="Why?")
@@ -114,7 +114,7 @@ def test_another_media_type(headers: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "text", ["", "run_1", "RUN_" + "0" * 24, "run_" + "0" * 25, "run_" + "0" * 24 + "\n", "../state", "run_" + "g" * 24]
 )
-def test_what_is_no_run_id(text: str) -> None:
+def test_invalid_run_ids_are_not_found(text: str) -> None:
     with pytest.raises(AppError) as caught:
         run_id_from(text)
     assert (caught.value.status, caught.value.code) == (404, "run_not_found")
@@ -125,7 +125,7 @@ def test_a_run_id() -> None:
 
 
 @given(st.text(max_size=300))
-def test_any_collection_name_is_taken_or_refused(text: str) -> None:
+def test_any_collection_name_is_accepted_or_refused(text: str) -> None:
     try:
         assert collection_from(text) == text
     except AppError as exc:
@@ -145,7 +145,7 @@ FIELDS = st.fixed_dictionaries(
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200) | FIELDS.map(lambda body: json.dumps(body).encode()))
-def test_nothing_but_our_errors(body: bytes) -> None:
+def test_any_body_gives_a_question_or_an_app_error(body: bytes) -> None:
     try:
         question = asked(body)
     except AppError as exc:
@@ -163,8 +163,8 @@ def test_deep_nesting(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", [r"\ud800", r"x\udfff", r"\u0000"])
-def test_odd_characters_can_be_answered(text: str) -> None:
-    """What is taken can be written as JSON later."""
+def test_accepted_characters_can_be_encoded(text: str) -> None:
+    """Accepted text can be written as JSON later."""
     try:
         question = asked(b'{"question": "' + text.encode() + b' Why?"}')
     except AppError:

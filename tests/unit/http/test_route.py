@@ -1,4 +1,4 @@
-"""The HTTP routes and the shapes of their answers, with real requests and responses of azure-functions."""
+"""Routes over real requests and responses of azure-functions: runs, problems, health."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_a_run_over_http(world: World, services: Callable[[], Services], k
         "https://h/runs-app/api/runs",
     ],
 )
-def test_the_url_of_a_run_is_on_the_host_that_was_asked(url: str) -> None:
+def test_the_url_of_a_run_is_on_the_host_of_the_request(url: str) -> None:
     assert run_url(url, "run_1", "") == f"{url}/run_1"
     assert run_url(f"{url}/run_1?code=a%2Fb", "run_1", "/cancel") == f"{url}/run_1/cancel"
 
@@ -165,7 +165,7 @@ async def test_documents_over_http(world: World, services: Callable[[], Services
     assert (bad.status_code, json_of(bad)["code"]) == (400, "invalid_collection")
 
 
-async def test_bad_input_leaves_nothing_behind(world: World, services: Callable[[], Services]) -> None:
+async def test_bad_input_stores_nothing(world: World, services: Callable[[], Services]) -> None:
     for body in (b"{", b"{}", b'{"question": ""}', b'{"question": "Why?", "thread_id": "thread_' + b"0" * 24 + b'"}'):
         response = await answer(services, request(method="POST", body=body), start_run)
         assert 400 <= response.status_code < 500
@@ -174,6 +174,6 @@ async def test_bad_input_leaves_nothing_behind(world: World, services: Callable[
     assert world.queue.messages == []
 
 
-def test_health_needs_nothing() -> None:
+def test_health_needs_no_settings() -> None:
     response = api.health()
     assert (response.status_code, json_of(response)["status"]) == (200, "ok")

@@ -1,4 +1,4 @@
-"""Answers: quotes that stand in the document, marks where they belong, links that lead somewhere."""
+"""Citations, links, file names and the Markdown of an answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def mark(position: int, file_id: str = "f1") -> Annotation:
 # ---- citations ---------------------------------------------------------------------------------------------------
 
 
-def test_each_mark_quotes_what_it_rests_on() -> None:
+def test_each_mark_quotes_the_passage_that_supports_it() -> None:
     text = "Warn at 350 ms. It is critical at 900 ms."
     one, two = citations_of(text, [mark(len(text)), mark(15)], [passage("f1", GUIDE, page=3)], DOCUMENTS)
     assert (one.n, one.position, one.document, one.etag, one.page) == (1, 15, "ops/guide.md", "0x1", 3)
@@ -95,7 +95,7 @@ def test_quotes_are_verbatim(text: str, marks: list[tuple[int, str]], one: str, 
 # ---- links -------------------------------------------------------------------------------------------------------
 
 
-def test_links_lead_to_what_was_saved() -> None:
+def test_links_point_to_saved_files() -> None:
     text = "See ![a](sandbox:/mnt/data/a%20b.png) and [t](sandbox:/mnt/data/t.csv), not sandbox:/mnt/data/lost.png."
     linked, _ = link(text, {"a b.png": "run_1/charts/1.png", "t.csv": "run_1/files/t ü.csv"})
     assert linked == "See ![a](run_1/charts/1.png) and [t](run_1/files/t%20%C3%BC.csv), not sandbox:/mnt/data/lost.png."
@@ -104,7 +104,7 @@ def test_links_lead_to_what_was_saved() -> None:
 @given(
     st.lists(st.sampled_from(["x", "Yes. ", "[c](sandbox:/mnt/data/c.png)", "sandbox:/mnt/data/no.png "]), max_size=8)
 )
-def test_positions_move_with_the_text(pieces: list[str]) -> None:
+def test_positions_shift_with_the_text(pieces: list[str]) -> None:
     text, at = "", []
     for piece in pieces:
         text += piece
@@ -133,12 +133,12 @@ def test_positions_move_with_the_text(pieces: list[str]) -> None:
         ("ü文.csv", "ü文.csv"),
     ],
 )
-def test_names_the_model_chose(filename: str, safe: str) -> None:
+def test_file_names_are_made_safe(filename: str, safe: str) -> None:
     assert safe_filename(filename) == safe
 
 
 @given(st.text(max_size=150))
-def test_no_name_leaves_its_folder(filename: str) -> None:
+def test_a_file_name_cannot_contain_a_folder(filename: str) -> None:
     safe = safe_filename(filename)
     assert 0 < len(safe) <= 100
     assert not set(safe) & set('/\\\x00\n"<>|?*:')
@@ -148,7 +148,7 @@ def test_no_name_leaves_its_folder(filename: str) -> None:
 @pytest.mark.parametrize(
     ("filename", "media_type"), [("a.PNG", "image/png"), ("a.jpeg", "image/jpeg"), ("a.svg", None), ("a.png.csv", None)]
 )
-def test_pictures(filename: str, media_type: str | None) -> None:
+def test_media_types_of_images(filename: str, media_type: str | None) -> None:
     assert media_type_of(filename) == media_type
 
 
@@ -199,7 +199,7 @@ def test_the_whole_markdown() -> None:
     )
 
 
-def test_a_chart_the_answer_shows_is_shown_once() -> None:
+def test_a_chart_in_the_text_is_not_repeated() -> None:
     chart = Chart(n=1, path="run_1/charts/1.png", filename="a.png", media_type="image/png", size_bytes=1)
     markdown = markdown_of(replace(ANSWER, answer="![a](run_1/charts/1.png)", charts=(chart,)))
     assert markdown.count("charts/1.png") == 1

@@ -1,4 +1,4 @@
-"""Assistants as data: every version stays, and a run keeps the one that it began with."""
+"""Assistants: every version is kept, and a run uses the version it started with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def put(world: World, name: str = "brief", **more: Any) -> Assistant:
     return await world.app.assistants.put(Assistant(name=name, version=0, updated_at=DEFAULT.updated_at, **more))
 
 
-async def test_the_default_one_ships_and_can_be_changed(world: World) -> None:
+async def test_the_default_assistant_exists_and_can_be_changed(world: World) -> None:
     assistants = world.app.assistants
     assert await assistants.find("default") == DEFAULT
     assert [found.name for found in await assistants.list()] == ["default"]
@@ -29,7 +29,7 @@ async def test_the_default_one_ships_and_can_be_changed(world: World) -> None:
     assert await assistants.find("default") == DEFAULT
 
 
-async def test_versions_count_on_and_stay(world: World) -> None:
+async def test_versions_are_numbered_and_kept(world: World) -> None:
     assert (await put(world, instructions="One.")).version == 1
     assert (await put(world, instructions="Two.")).version == 2
     await world.app.assistants.delete("brief")
@@ -46,7 +46,7 @@ async def test_versions_count_on_and_stay(world: World) -> None:
         await world.app.assistants.version("brief", 4)
 
 
-async def test_a_run_keeps_the_version_that_it_began_with(world: World) -> None:
+async def test_a_run_keeps_the_version_it_started_with(world: World) -> None:
     await world.drop("c/a.md")
     await put(
         world,
@@ -76,7 +76,7 @@ async def test_a_run_keeps_the_version_that_it_began_with(world: World) -> None:
         await world.ask(assistant="brief")
 
 
-async def test_without_file_search_no_store_is_named(world: World) -> None:
+async def test_without_file_search_the_engine_gets_no_store(world: World) -> None:
     await world.drop("a.md")
     await put(world, file_search=False)
     await world.ask(assistant="brief")
@@ -104,7 +104,7 @@ async def test_two_changes_at_the_same_moment(world: World, when: str, after: bo
         assert (await world.app.assistants.version("brief", version.version)).instructions == version.instructions
 
 
-async def test_a_writer_that_dies_leaves_no_hole(world: World) -> None:
+async def test_after_a_crash_the_next_version_can_be_written(world: World) -> None:
     for n in range(1, 4):
         world = World()
         await put(world, instructions="One.")

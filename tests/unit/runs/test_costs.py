@@ -1,4 +1,4 @@
-"""What a run cost."""
+"""The cost of a run."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ROUNDS = [
 
 @dataclass
 class Journey:
-    """One run from POST to answer, driven as a host and a patient caller would, whatever dies meanwhile."""
+    """One run from POST to answer, with a host and a caller that retry after every crash."""
 
     world: World
     with_calls: bool
@@ -79,8 +79,8 @@ async def journey(n: int | None, *, after: bool, with_calls: bool) -> Journey:
 @pytest.mark.parametrize("with_calls", [False, True], ids=["plain", "with calls"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_crash_at_any_call_still_gives_exactly_one_answer(after: bool, with_calls: bool) -> None:
-    straight = await journey(None, after=after, with_calls=with_calls)
-    calls = straight.world.outside.calls
+    undisturbed = await journey(None, after=after, with_calls=with_calls)
+    calls = undisturbed.world.outside.calls
     assert len(calls) > (50 if with_calls else 25)
     for n in range(1, len(calls) + 1):
         made = await journey(n, after=after, with_calls=with_calls)

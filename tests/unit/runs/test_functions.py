@@ -1,4 +1,4 @@
-"""Runs that call functions: the app's own and the caller's, in rounds, with outputs late, twice, wrong or never."""
+"""Function calls of the app and of the caller; outputs that are late, repeated, wrong or missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MORE = Call(call_id="call_2", name="room", arguments="{}")
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A function of the app's own, and what it was called with."""
+    """Registers a function of the app; lists the arguments of its calls."""
     called: list[str] = []
     monkeypatch.setattr(tools, "REGISTRY", REGISTRY.copy())
 
@@ -51,7 +51,7 @@ async def assistant(world: World) -> str:
 
 
 async def ask(world: World, *rounds: tuple[Call, ...]) -> Run:
-    """A run that has come to its first calls."""
+    """A run at its first function calls."""
     world.engine.rounds = list(rounds)
     run = await world.ask(assistant=await assistant(world), functions=(WEATHER, ROOM))
     while world.queue.messages and (await world.runs.find(run.id)).status == "in_progress":
@@ -66,7 +66,7 @@ def handed_over(world: World) -> list[dict[str, str]]:
 # ---- the app's own -----------------------------------------------------------------------------------------------
 
 
-async def test_a_function_of_the_app_is_called_and_the_run_still_running(world: World, registry: list[str]) -> None:
+async def test_a_function_of_the_app_is_called_and_the_run_continues(world: World, registry: list[str]) -> None:
     run = await ask(world, (OURS,))
     await world.finish()
     assert registry == ["lamp"]
@@ -94,7 +94,7 @@ async def test_an_error_goes_back_to_the_model(world: World, name: str, argument
     assert world.answer(run.id).status == "completed"
 
 
-async def test_a_function_that_never_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_function_that_never_returns(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     @tool
     async def waits() -> None:
         """Waits."""
@@ -125,7 +125,7 @@ async def test_several_rounds(world: World, registry: list[str]) -> None:
     assert len((await world.runs.find(run.id)).engine_runs) == 4
 
 
-async def test_a_model_that_calls_without_end_meets_the_deadline(world: World) -> None:
+async def test_endless_function_calls_end_at_the_deadline(world: World) -> None:
     run = await ask(world, *[(OURS,)] * 5000)
     for _ in range(3 * RUN_DEFAULT_S):
         if not world.queue.messages:
@@ -139,7 +139,7 @@ async def test_a_model_that_calls_without_end_meets_the_deadline(world: World) -
 # ---- the caller's ------------------------------------------------------------------------------------------------
 
 
-async def test_waiting_costs_nothing(world: World) -> None:
+async def test_a_waiting_run_makes_no_calls(world: World) -> None:
     run = await ask(world, (THEIRS, MORE))
     assert run.status == "requires_action"
     assert [(call.call_id, call.by, call.output) for call in run.calls] == [
@@ -154,7 +154,7 @@ async def test_waiting_costs_nothing(world: World) -> None:
     assert not [call for call in world.outside.calls[calls:] if call.startswith("engine") or "write" in call]
 
 
-async def test_outputs_resume_it(world: World) -> None:
+async def test_outputs_resume_the_run(world: World) -> None:
     run = await ask(world, (THEIRS, MORE))
     world.clock.forward(2 * 24 * 3600)
     partial = await world.runs.submit_outputs(run.id, {"call_1": "sun"})
@@ -168,7 +168,7 @@ async def test_outputs_resume_it(world: World) -> None:
     assert world.answer(run.id).status == "completed"
 
 
-async def test_the_time_it_waited_is_not_counted(world: World) -> None:
+async def test_the_waiting_time_does_not_count(world: World) -> None:
     run = await ask(world, (THEIRS,))
     world.clock.forward(2 * 24 * 3600)
     await world.runs.submit_outputs(run.id, {"call_1": "sun"})
@@ -177,7 +177,7 @@ async def test_the_time_it_waited_is_not_counted(world: World) -> None:
     assert world.answer(run.id).status == "completed"
 
 
-async def test_after_the_wait_the_deadline_still_holds(world: World) -> None:
+async def test_the_deadline_applies_after_the_wait(world: World) -> None:
     run = await ask(world, (THEIRS,))
     world.clock.forward(24 * 3600)
     await world.runs.submit_outputs(run.id, {"call_1": "sun"})
@@ -188,7 +188,7 @@ async def test_after_the_wait_the_deadline_still_holds(world: World) -> None:
     assert RUN_DEFAULT_S - 60 < (world.clock() - start).total_seconds() < RUN_DEFAULT_S + 60
 
 
-async def test_a_service_that_stays_busy_for_outputs_meets_the_deadline(world: World) -> None:
+async def test_a_service_that_stays_busy_for_outputs_ends_the_run_at_the_deadline(world: World) -> None:
     run = await ask(world, (THEIRS,))
     world.outside.fail("engine.answer_calls", *[ServiceBusy("Wait.")] * 10_000)
     await world.runs.submit_outputs(run.id, {"call_1": "sun"})
@@ -215,7 +215,7 @@ async def test_a_service_that_refuses_the_outputs(world: World) -> None:
     assert error.code == "invalid_output"
 
 
-async def test_nobody_sends_the_outputs(world: World) -> None:
+async def test_outputs_that_are_never_sent_expire_the_run(world: World) -> None:
     run = await ask(world, (THEIRS, MORE))
     await world.runs.submit_outputs(run.id, {"call_1": "sun"})
     world.clock.forward(ACTION_MAX_S + OVERDUE.total_seconds() + 1)
@@ -250,7 +250,7 @@ async def test_outputs_twice(world: World) -> None:
     assert caught.value.code == "output_already_given"
 
 
-async def test_outputs_of_calls_that_were_never_made(world: World) -> None:
+async def test_outputs_of_unknown_calls_are_refused(world: World) -> None:
     run = await ask(world, (OURS, THEIRS))
     for call_id in ("call_9", "", "call_s"):
         with pytest.raises(BadRequest) as caught:
@@ -259,7 +259,7 @@ async def test_outputs_of_calls_that_were_never_made(world: World) -> None:
     assert [call.output for call in (await world.runs.find(run.id)).calls if call.by == "client"] == [None]
 
 
-async def test_outputs_before_they_are_asked_for(world: World) -> None:
+async def test_outputs_without_a_call_are_refused(world: World) -> None:
     world.engine.script = [GOING_ON]
     run = await world.ask(functions=(WEATHER,))
     with pytest.raises(BadRequest):
@@ -285,7 +285,7 @@ async def test_a_cancel_after_the_outputs(world: World) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_cancel_while_the_outputs_are_handed_over(world: World, after: bool) -> None:
+async def test_a_cancel_while_the_engine_gets_the_outputs(world: World, after: bool) -> None:
     other = world.instance()
     run = await ask(world, (THEIRS,))
     world.outside.meanwhile(
@@ -323,7 +323,7 @@ async def test_a_lost_message_after_the_outputs_is_found_by_the_sweep(world: Wor
     assert world.answer(run.id).status == "completed"
 
 
-async def test_what_a_waiting_run_shows(world: World) -> None:
+async def test_a_waiting_run_lists_its_calls(world: World) -> None:
     run = await ask(world, (OURS, THEIRS))
     assert run.collection == DEFAULT_COLLECTION
     assert [(call.by, call.output) for call in run.calls] == [("server", '{"lamp":3}'), ("client", None)]

@@ -1,4 +1,4 @@
-"""One Idempotency-Key is one run, whatever happens to the request."""
+"""Requests with the same Idempotency-Key start one run, also after crashes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_a_deleted_run_frees_its_key(world: World) -> None:
 
 
 async def test_a_deleted_run_frees_its_key_for_one_of_two(world: World) -> None:
-    """Both find it free at the same moment: still one run."""
+    """Two requests reuse the key at the same moment: one run."""
     first = await world.ask(key=KEY)
     await world.runs.delete(first.id)
     other = world.instance()
@@ -74,7 +74,7 @@ async def test_a_deleted_run_frees_its_key_for_one_of_two(world: World) -> None:
 
 
 async def test_a_run_deleted_after_a_retry_that_found_it(world: World) -> None:
-    """The request that made it died before it could note so."""
+    """The request that created the run crashed before it updated the key."""
 
     async def die() -> None:
         raise Crash
@@ -93,7 +93,7 @@ async def test_a_run_deleted_after_a_retry_that_found_it(world: World) -> None:
 @pytest.mark.parametrize("in_thread", [False, True], ids=["new thread", "old thread"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_the_same_request_at_two_instances(in_thread: bool, after: bool) -> None:
-    """Wherever the second one comes in."""
+    """The second request arrives before or after each call of the first."""
     calls = len((await _twice(None, in_thread=in_thread, after=after)).outside.calls)
     assert calls > 8
     for n in range(1, calls + 1):
@@ -125,7 +125,7 @@ async def _twice(n: int | None, *, in_thread: bool, after: bool) -> World:
     async def ask(start: Callable[..., Awaitable[Run]]) -> None:
         try:
             outcomes.append(await start(Question(question="Why?", thread_id=thread_id), idempotency_key=KEY))
-        except Busy as exc:  # fine for one of two at the same moment, so long as a retry gets the run
+        except Busy as exc:  # allowed for one of two simultaneous requests; a retry gets the run
             outcomes.append(exc)
 
     if n:

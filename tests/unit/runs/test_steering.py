@@ -1,4 +1,4 @@
-"""Cancel, delete and list runs, in every state and against whoever is at work at the same moment."""
+"""Cancel, delete and list runs, in every state and with concurrent instances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASKS_WEATHER = (Call(call_id="call_1", name="weather", arguments="{}"),)
 
 
 async def waiting(world: World) -> Run:
-    """A run that waits for its caller."""
+    """A run that waits for the output of its caller."""
     world.engine.rounds = [ASKS_WEATHER]
     run = await world.ask(functions=(WEATHER,))
     await world.deliver()
@@ -77,7 +77,7 @@ async def test_cancel_while_in_progress(world: World) -> None:
     assert (error.code, (await world.runs.cancel(run.id)).status) == ("cancelled", "cancelled")
 
 
-async def test_cancel_that_the_service_does_not_heed(world: World) -> None:
+async def test_cancel_that_the_service_ignores(world: World) -> None:
     world.engine.script = [GOING_ON] * 1000
     world.outside.fail("engine.cancel", ServiceError("No."))
     run = await world.ask()
@@ -160,7 +160,7 @@ async def test_delete_leaves_nothing(world: World) -> None:
             await call(run.id)
 
 
-async def test_delete_ends_a_run_that_still_running(world: World) -> None:
+async def test_delete_cancels_an_active_run(world: World) -> None:
     world.engine.script = [GOING_ON] * 5
     run = await world.ask()
     await world.runs.delete(run.id)
@@ -183,7 +183,7 @@ async def test_delete_while_it_waits_for_its_caller(world: World) -> None:
     "call", ["engine.look", "engine.download", "answers.write", "state.write threads", "state.write runs"]
 )
 async def test_delete_while_another_instance_finishes_it(world: World, call: str) -> None:
-    """Nothing that cannot be reached any more is left."""
+    """No answer or record is left."""
     other = world.instance()
     with_files(world)
     run = await world.ask()
@@ -194,7 +194,7 @@ async def test_delete_while_another_instance_finishes_it(world: World, call: str
     assert world.answers.names() == []
 
 
-async def test_delete_can_be_done_again_after_a_crash_at_any_call() -> None:
+async def test_delete_can_be_repeated_after_a_crash_at_any_call() -> None:
     n = 0
     while True:
         n += 1
@@ -249,7 +249,7 @@ async def test_listing_newest_first_in_pages(world: World) -> None:
     assert pages == 3
 
 
-async def test_listing_what_a_filter_lets_pass(world: World) -> None:
+async def test_listing_with_filters(world: World) -> None:
     done = await world.ask("Done?")
     await world.finish()
     world.clock.forward(1)
@@ -265,7 +265,7 @@ async def test_listing_what_a_filter_lets_pass(world: World) -> None:
     assert len(page[0].question) == 200
     assert page[1].finished_at is not None
     page, cursor = await world.runs.list(status="in_progress", thread_id=done.thread_id, limit=1, cursor=None)
-    while not page and cursor:  # it looks through so many at a time
+    while not page and cursor:  # each request reads a limited number of pages
         page, cursor = await world.runs.list(status="in_progress", thread_id=done.thread_id, limit=1, cursor=cursor)
     assert [summary.id for summary in page] == [going[0].id]
 
@@ -301,7 +301,7 @@ async def test_every_end_is_announced(world: World, how: str) -> None:
     assert sent.message["body"]["data"]["status"] == expected
 
 
-async def test_a_callback_that_was_not_sent_is_found_by_the_sweep(world: World) -> None:
+async def test_the_sweep_sends_a_callback_that_was_not_sent(world: World) -> None:
     world.outside.fail("callbacks.send", StorageError("No."))
     await world.ask(callback_url=CALLBACK)
     with pytest.raises(StorageError):
@@ -312,7 +312,7 @@ async def test_a_callback_that_was_not_sent_is_found_by_the_sweep(world: World) 
     assert world.state.names("active/") == []
 
 
-async def test_a_callback_that_is_not_allowed_begins_nothing(world: World) -> None:
+async def test_a_callback_that_is_not_allowed_starts_no_run(world: World) -> None:
     with pytest.raises(BadRequest) as caught:
         await world.ask(callback_url="https://elsewhere.example/")
     assert caught.value.code == "callback_not_allowed"
@@ -322,7 +322,7 @@ async def test_a_callback_that_is_not_allowed_begins_nothing(world: World) -> No
 # ---- the service's webhook ---------------------------------------------------------------------------------------
 
 
-async def test_the_services_word_makes_a_look_at_once(world: World) -> None:
+async def test_an_event_of_the_service_causes_an_immediate_look(world: World) -> None:
     world.engine.script = [GOING_ON] * 5
     run = await world.ask()
     await world.deliver(times=5)
@@ -336,7 +336,7 @@ async def test_the_services_word_makes_a_look_at_once(world: World) -> None:
     assert world.answer(run.id).timings.looks == 6
 
 
-async def test_the_services_word_on_what_needs_no_look(world: World) -> None:
+async def test_an_event_of_a_waiting_or_ended_run_causes_no_look(world: World) -> None:
     await world.runs.look_now("run_none")
     run = await waiting(world)
     await world.runs.look_now(run.id)

@@ -1,4 +1,4 @@
-"""Threads: chains that the service has lost, ends that were deleted, engines that have changed."""
+"""Threads: conversations that the service has lost, deleted runs, and another engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.world import World
 SAID = (("user", "One?"), ("assistant", "Forty-two."))
 
 
-async def test_a_lost_chain_is_told_in_words(world: World) -> None:
+async def test_after_a_lost_chain_the_history_is_sent_as_text(world: World) -> None:
     first = await world.ask("One?")
     await world.finish()
     world.engine.asks.clear()  # the service keeps responses for 30 days
@@ -41,7 +41,7 @@ async def test_a_lost_chain_and_then_a_busy_service(world: World) -> None:
     assert len(world.answer(second.id).notes) == 1
 
 
-async def test_after_its_last_run_is_deleted_a_thread_still_running_in_words(world: World) -> None:
+async def test_after_its_last_run_is_deleted_the_history_is_sent_as_text(world: World) -> None:
     first = await world.ask("One?")
     await world.finish()
     second = await world.ask("Two?", thread_id=first.thread_id)
@@ -54,7 +54,7 @@ async def test_after_its_last_run_is_deleted_a_thread_still_running_in_words(wor
     assert len(world.answer(third.id).notes) == 1
 
 
-async def test_only_the_latest_is_told(world: World) -> None:
+async def test_the_history_is_limited_to_the_latest_messages(world: World) -> None:
     long = "x" * (HISTORY_MAX_CHARS // 2)
     first = await world.ask(long)
     await world.finish()
@@ -79,7 +79,7 @@ async def test_a_thread_of_another_engine(world: World) -> None:
     assert world.engine.forgotten == [], "another engine's runs are not this one's to delete"
 
 
-async def test_a_thread_made_beforehand(world: World) -> None:
+async def test_a_thread_created_before_its_first_run(world: World) -> None:
     await world.drop("c/a.md")
     thread = await world.app.threads.create("c", engine="responses")
     run = await world.ask(thread_id=thread.id)
@@ -88,7 +88,7 @@ async def test_a_thread_made_beforehand(world: World) -> None:
     assert (await world.app.threads.read(thread.id)).value.active_run_id is None
 
 
-async def test_a_thread_deleted_while_its_run_still_running(world: World) -> None:
+async def test_a_thread_deleted_while_its_run_is_active(world: World) -> None:
     other = world.instance()
     run = await world.ask()
     world.outside.meanwhile(lambda: other.threads.delete(run.thread_id), before="answers.write")

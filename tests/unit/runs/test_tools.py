@@ -1,4 +1,4 @@
-"""Functions of the app's own: their schemas, and that whatever happens in one goes back to the model as words."""
+"""The app's own functions: their schemas, results and errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.runs.tools import OUTPUT_MAX_CHARS, REGISTRY, call, schemas, tool
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Functions that a test adds are gone after it."""
+    """Removes functions that a test adds."""
     monkeypatch.setattr(tools, "REGISTRY", REGISTRY.copy())
     yield
 
@@ -44,7 +44,7 @@ async def test_a_typed_function_becomes_a_schema() -> None:
 @pytest.mark.parametrize(
     "arguments", ["", "{", "[]", "{}", '{"number": "7"}', '{"number": 0}', '{"number": 7, "more": 1}', "null", "\ud800"]
 )
-async def test_arguments_that_do_not_fit_are_told(arguments: str) -> None:
+async def test_invalid_arguments_are_returned_as_an_error(arguments: str) -> None:
     called = []
 
     @tool
@@ -56,7 +56,7 @@ async def test_arguments_that_do_not_fit_are_told(arguments: str) -> None:
     assert called == []
 
 
-async def test_what_goes_wrong_is_told() -> None:
+async def test_errors_are_returned_to_the_model() -> None:
     @tool
     def fails() -> None:
         """Fails."""
@@ -69,12 +69,12 @@ async def test_what_goes_wrong_is_told() -> None:
 
     @tool
     def much() -> str:
-        """Says much."""
+        """Returns too much."""
         return "x" * OUTPUT_MAX_CHARS
 
     @tool
     def odd() -> object:
-        """Answers what is no JSON."""
+        """Returns a value that is not JSON."""
         return object()
 
     assert decoded(await call("fails", "{}")) == {"error": "fails failed: LookupError: no such order"}
@@ -84,9 +84,9 @@ async def test_what_goes_wrong_is_told() -> None:
     assert "no function" in decoded(await call("none", "{}"))["error"]
 
 
-def test_a_function_without_types_or_words_is_refused() -> None:
+def test_a_function_without_types_or_docstring_is_refused() -> None:
     def untyped(x) -> None:  # type: ignore[no-untyped-def]
-        """Has words."""
+        """Has a docstring."""
 
     def wordless(x: int) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What a queue message or a look at the engine leads to: the whole table."""
+"""The decisions after a queue message or a look at the engine, as a table."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ EXPIRED = Finish(
         ({"starting_at": NOW - timedelta(seconds=31)}, 3, Launch()),
         ({"cancelled_at": NOW}, 3, Finish("cancelled", CANCELLED)),
         (STARTED, 3, LookAtEngine()),
-        ({**STARTED, **OVER}, 3, LookAtEngine()),  # it may have ended in time
+        ({**STARTED, **OVER}, 3, LookAtEngine()),  # it can have ended before the deadline
         ({**STARTED, "cancelled_at": NOW}, 3, LookAtEngine()),
         (WAITING, 3, Drop()),
         ({**WAITING, "next_look_at": NOW}, 3, Finish("expired", transitions.action_expired(600), cancel_engine=True)),

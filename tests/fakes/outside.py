@@ -1,0 +1,102 @@
+"""The clock, crashes, and the calls out of the process that every fake makes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Clock:
+    """The time changes only when a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Crash(BaseException):
+    """The process ends here. It is a BaseException: no `except Exception` of the app catches it."""
+
+
+Action = Callable[[], Awaitable[object]]
+
+
+class Outside:
+    """All calls that leave the process. `calls` lists their names, such as `state.write runs/run_1.json`."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self._crash_at: tuple[int, bool] | None = None
+        self._meanwhile: list[tuple[str, bool, Action]] = []
+        self._errors: dict[str, list[BaseException]] = defaultdict(list)
+        self._nth: tuple[int, bool, Action] | None = None
+
+    def crash_at(self, n: int, *, after: bool) -> None:
+        """Crash before or after the n-th call from now, counted from 1. With `after`, the call takes effect."""
+        self._crash_at = (len(self.calls) + n, after)
+
+    def meanwhile(self, action: Action, *, before: str = "", after: str = "") -> None:
+        """Run the action once, before or after the next call whose name begins so, as another instance would."""
+        self._meanwhile.append((before or after, bool(after), action))
+
+    def meanwhile_nth(self, n: int, action: Action, *, after: bool) -> None:
+        """Run the action once, before or after the n-th call from now, counted from 1."""
+        self._nth = (len(self.calls) + n, after, action)
+
+    def fail(self, call: str, *errors: BaseException) -> None:
+        """The next calls of this name, such as `engine.start`, raise these errors, one each."""
+        self._errors[call] += errors
+
+    def switch_on(self) -> None:
+        """Start a new process: cancel the planned crash."""
+        self._crash_at = None
+
+    @asynccontextmanager
+    async def call(self, name: str) -> AsyncIterator[None]:
+        self.calls.append(name)
+        n = len(self.calls)
+        await self._act(n, name, after=False)
+        if self._crash_at == (n, False):
+            raise Crash(f"before {name}")
+        if errors := self._errors[name.split(" ")[0]]:
+            raise errors.pop(0)
+        try:
+            yield
+        finally:  # also after an error
+            if self._crash_at == (n, True):
+                raise Crash(f"after {name}")
+            await self._act(n, name, after=True)
+
+    async def _act(self, n: int, name: str, *, after: bool) -> None:
+        if self._nth and self._nth[:2] == (n, after):
+            (_, _, action), self._nth = self._nth, None
+            await action()
+        due = [entry for entry in self._meanwhile if entry[1] == after and name.startswith(entry[0])]
+        for entry in due:
+            self._meanwhile.remove(entry)  # before the action, which can make the same call
+            await entry[2]()
+
+
+def outside(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Decorates a method of a fake that is a call out of the process."""
+
+    @wraps(method)
+    async def called(*args: P.args, **named: P.kwargs) -> T:
+        fake: Any = args[0]
+        what = f" {args[1]}" if len(args) > 1 and isinstance(args[1], str) else ""
+        async with fake.outside.call(f"{fake.label}.{method.__name__}{what}"):
+            return await method(*args, **named)
+
+    return called
