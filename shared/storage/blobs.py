@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,17 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 from shared.errors import BlobChanged, BlobMissing, StorageError
 from shared.settings import StorageAccount
 
+# The SDK's own retries of up to a minute would carry out a request long after its caller was told that it failed. The
+# callers and the queues retry anyway.
+RETRIES: dict[str, Any] = {
+    "retry_total": 2,
+    "initial_backoff": 0.5,
+    "increment_base": 2,
+    "random_jitter_range": 0.25,
+    "connection_timeout": 5,
+    "read_timeout": 30,
+}
+WRITE_ID = "write_id"  # metadata of a conditional write, by which the writer recognizes it
 LIST_PAGE = 1_000  # blobs a request: the SDK needs about 30 kB of memory for each
 
 
@@ -61,6 +73,9 @@ class Blobs(Protocol):
         if_none_match: str | None = None,
     ) -> str:
         """Write a whole blob and return its new etag. `if_none_match="*"`: only if it does not exist.
+
+        When the answer to a conditional write is lost, the SDK repeats the write and meets its own first try. That
+        counts as success: each conditional write carries a random id in the blob's metadata.
 
         Raises:
             BlobChanged: the condition did not hold; nothing was written.
@@ -153,16 +168,32 @@ class AzureBlobs:
         if_none_match: str | None = None,
     ) -> str:
         conditions = {"match_condition": MatchConditions.IfMissing} if if_none_match else _only_if(if_match)
-        with _translated(name):
-            answer = await self._container.get_blob_client(name).upload_blob(
-                io.BytesIO(content),  # sent in pieces: a large body does not block the event loop
-                length=len(content),
-                overwrite=True,
-                metadata=dict(metadata or {}),
-                content_settings=ContentSettings(content_type=media_type),
-                **conditions,
-            )
+        write_id = {WRITE_ID: uuid.uuid4().hex} if conditions else {}
+        try:
+            with _translated(name):
+                answer = await self._container.get_blob_client(name).upload_blob(
+                    io.BytesIO(content),  # sent in pieces: a large body does not block the event loop
+                    length=len(content),
+                    overwrite=True,
+                    metadata={**(metadata or {}), **write_id},
+                    content_settings=ContentSettings(content_type=media_type),
+                    **conditions,
+                )
+        except BlobChanged:
+            if etag := await self._etag_of(name, write_id):
+                return etag
+            raise
         return str(answer["etag"]).strip('"')
+
+    async def _etag_of(self, name: str, write_id: Mapping[str, str]) -> str | None:
+        """The etag of the blob if this write wrote it; None if another one did."""
+        try:
+            with _translated(name):
+                found = await self._container.get_blob_client(name).get_blob_properties()
+        except BlobMissing:
+            return None
+        is_own = (found.metadata or {}).get(WRITE_ID) == write_id[WRITE_ID]
+        return str(found.etag).strip('"') if is_own else None
 
     async def info(self, name: str) -> BlobInfo:
         with _translated(name):
@@ -174,6 +205,10 @@ class AzureBlobs:
                 await self._container.delete_blob(name, **_only_if(if_match))
         except BlobMissing:
             return False
+        except BlobChanged:
+            if await self.exists(name):
+                raise
+            # Another process deleted it, or this one did, and the answer to its first try was lost.
         return True
 
     async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
@@ -222,7 +257,7 @@ def _info(blob: Any) -> BlobInfo:
         etag=blob.etag.strip('"'),
         size_bytes=blob.size,
         last_modified_at=blob.last_modified,
-        metadata=blob.metadata or {},
+        metadata={key: value for key, value in (blob.metadata or {}).items() if key != WRITE_ID},
     )
 
 
@@ -285,17 +320,17 @@ def queue_over(queues: QueueServiceClient, name: str) -> AzureQueue:
 
 def _clients(account: StorageAccount, client_id: str | None) -> tuple[BlobServiceClient, QueueServiceClient]:
     # aiohttp looks for a proxy in a thread at each request: do so only when a proxy is set.
-    asks: dict[str, Any] = {"use_env_settings": bool(getproxies().keys() - {"no"})}
+    options: dict[str, Any] = {**RETRIES, "use_env_settings": bool(getproxies().keys() - {"no"})}
     if account.connection_string:
         return (
-            BlobServiceClient.from_connection_string(account.connection_string, **asks),
-            QueueServiceClient.from_connection_string(account.connection_string, **asks),
+            BlobServiceClient.from_connection_string(account.connection_string, **options),
+            QueueServiceClient.from_connection_string(account.connection_string, **options),
         )
     from azure.identity.aio import DefaultAzureCredential  # imported on use: heavy, and not needed on a laptop
 
     credential = DefaultAzureCredential(managed_identity_client_id=client_id)
     assert account.blob_url and account.queue_url  # StorageAccount holds both or a connection string
     return (
-        BlobServiceClient(account.blob_url, credential=credential, **asks),
-        QueueServiceClient(account.queue_url, credential=credential, **asks),
+        BlobServiceClient(account.blob_url, credential=credential, **options),
+        QueueServiceClient(account.queue_url, credential=credential, **options),
     )
