@@ -6,13 +6,12 @@ from functools import cache
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob as bindings
 
-from shared.documents.messages import deleted_path, poisoned_path
+from shared.documents.messages import deleted_path
 from shared.http import about, assistants, collections, documents, hooks, runs, threads
 from shared.http import reconcile as reconciling
 from shared.http.route import answer
-from shared.models.documents import collection_of
 from shared.runs.messages import run_look
-from shared.services import Services
+from shared.services import Services, give_up
 from shared.settings import STORAGE_CONNECTION as STORAGE
 from shared.settings import Settings
 
@@ -36,7 +35,7 @@ def services() -> Services:
 @app.blob_trigger(arg_name="blob", path="documents/{name}", connection=STORAGE, source=SOURCE)
 async def index_document(blob: bindings.BlobClient) -> None:
     """A blob was written in `documents`: index it in the vector store of its collection."""
-    await services().library.documents.index(blob.blob_name)
+    await services().library.arrivals.written(blob.blob_name)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="indexing", connection=STORAGE)
@@ -53,27 +52,32 @@ async def remove_document(msg: func.QueueMessage) -> None:
 
 @app.queue_trigger(arg_name="msg", queue_name="webjobs-blobtrigger-poison", connection=STORAGE)
 async def fail_document(msg: func.QueueMessage) -> None:
-    """The host gave up on a blob's event: set the document to `failed`."""
-    await services().library.documents.give_up(poisoned_path(msg.get_body()))
+    """The host gave up on a blob's event: look at the document again later."""
+    await give_up(services().library.worker.give_up_event, msg.get_body(), message_id=msg.id)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="indexing-poison", connection=STORAGE)
 async def fail_indexing(msg: func.QueueMessage) -> None:
     """The host gave up on a message of `indexing`: give up its task, so that a document becomes `failed`."""
-    await services().library.worker.give_up(msg.get_body())
+    await give_up(services().library.worker.give_up, msg.get_body(), message_id=msg.id)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="document-events-poison", connection=STORAGE)
 async def fail_removal(msg: func.QueueMessage) -> None:
     """The host gave up on a deleted blob: a reconcile pass of its collection removes what is left."""
-    collection = collection_of(deleted_path(msg.get_body()))
-    await services().library.reconciliation.order(dry_run=False, collection=collection)
+    await give_up(services().library.worker.give_up_deletion, msg.get_body(), message_id=msg.id)
 
 
 @app.timer_trigger(arg_name="timer", schedule=RECONCILE)
 async def reconcile_documents(timer: func.TimerRequest) -> None:
     """Find and repair what lost events have left."""
     await services().library.reconciliation.order_by_timer()
+
+
+@app.timer_trigger(arg_name="timer", schedule=SWEEP)
+async def sweep_documents(timer: func.TimerRequest) -> None:
+    """Find documents whose event or message is lost, or hidden by the death of a host."""
+    await services().library.sweep.run()
 
 
 @app.route(route="documents", methods=["GET"])
@@ -218,7 +222,7 @@ async def advance_run(msg: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="msg", queue_name="runs-poison", connection=STORAGE)
 async def fail_run(msg: func.QueueMessage) -> None:
     """The host gave up on a run's message: end the run as `failed`."""
-    await services().poller.fail(run_look(msg.get_body()))
+    await give_up(lambda body: services().poller.fail(run_look(body)), msg.get_body(), message_id=msg.id)
 
 
 @app.timer_trigger(arg_name="timer", schedule=SWEEP)
@@ -231,6 +235,12 @@ async def sweep_runs(timer: func.TimerRequest) -> None:
 async def send_callback(msg: func.QueueMessage) -> None:
     """Send one notification to one receiver."""
     await services().push.deliver(msg.get_body())
+
+
+@app.queue_trigger(arg_name="msg", queue_name="callbacks-poison", connection=STORAGE)
+async def fail_callback(msg: func.QueueMessage) -> None:
+    """The host gave up on a notification: put it back, since a receiver is tried for a day."""
+    await give_up(services().push.give_up, msg.get_body(), message_id=msg.id)
 
 
 @app.route(route="webhooks/openai", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)

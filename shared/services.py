@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,8 +31,19 @@ if TYPE_CHECKING:
     from shared.storage.blobs import Storage
 
 
+log = logging.getLogger(__name__)
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+async def give_up(handle: Callable[[bytes], Awaitable[None]], body: bytes, *, message_id: str | None) -> None:
+    """Handle a message of a poison queue. It never raises: the host would repeat a failing one every ten minutes."""
+    try:
+        await handle(body)
+    except Exception:
+        log.exception("poison.dropped message=%s bytes=%d", message_id, len(body))
 
 
 @dataclass(frozen=True, kw_only=True)

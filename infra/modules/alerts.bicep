@@ -15,7 +15,7 @@ var rules = [
     text: 'A queue message was moved to a poison queue. The app ends its run or document as failed; the log has the reason.'
     severity: 1
     window: 'PT15M'
-    query: 'union (AppRequests | where Name in ("fail_run", "fail_indexing", "fail_document")), (AppTraces | where Message has "Moving message to queue" and Message has "poison")'
+    query: 'union (AppRequests | where Name in ("fail_run", "fail_indexing", "fail_document", "fail_removal", "fail_callback")), (AppTraces | where Message has "Moving message to queue" and Message has "poison")'
     threshold: 0
   }
   {

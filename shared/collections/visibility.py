@@ -72,6 +72,14 @@ class VisibilityBlobs:
         async for blob in self._state.list(visibility_in(collection) if collection else VISIBILITY):
             yield unpack(blob.metadata["entry"], DocumentVisibility)
 
+    async def find(self, path: str) -> DocumentVisibility | None:
+        """The published visibility of one document. None if unrestricted."""
+        try:
+            blob = await self._state.info(visibility_name(path))
+        except BlobMissing:
+            return None
+        return unpack(blob.metadata["entry"], DocumentVisibility)
+
     async def publish(self, path: str, read: Callable[[], Awaitable[Document | None]]) -> None:
         """Publish a document's visibility; delete it when empty.
 

@@ -45,7 +45,7 @@ class FollowUp:
 
         async def read() -> Document | None:
             stored = await self._records.read(path)
-            if stored is None or stored.value.status == "removing":
+            if stored is None:
                 return None
             return replace(stored.value, retired=tuple(v for v in stored.value.retired if v not in without))
 

@@ -11,26 +11,38 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.collections.stores import Collections
 from shared.delays import look_delay_s, retry_delay_s
 from shared.documents import lifecycle
+from shared.documents.claims import renewing
 from shared.documents.follow_up import FollowUp
 from shared.documents.lifecycle import NextStep
+from shared.documents.limits import Limits
 from shared.documents.messages import LookAtDocument, ReconcileCollection
 from shared.documents.record import document_records
 from shared.documents.removal import Removal
 from shared.documents.upload_rate import UploadRate
 from shared.documents.uploading import Uploader
 from shared.engines.stores import IndexState, VectorStores
-from shared.errors import BlobChanged, BlobMissing, Busy, NotFound, ServiceBusy, ServiceError, ServiceMissing, StoreLost
+from shared.errors import (
+    BlobChanged,
+    BlobMissing,
+    Busy,
+    NotFound,
+    ServiceBusy,
+    ServiceError,
+    ServiceMissing,
+    StorageError,
+    StoreLost,
+)
 from shared.formats.base import UnusableFile
 from shared.formats.filetypes import classify
 from shared.models.documents import Document, DocumentStatus, Reason, Version
-from shared.settings import Settings
 from shared.storage.records import Stored
 
 if TYPE_CHECKING:
@@ -44,27 +56,6 @@ GAVE_UP = "Indexing failed several times in a row; see the app's log. Upload the
 READERS_LOOK_S = 5
 SOON_S = 2  # a first version that takes longer is published as being indexed
 CLAIMED_AGE_S = 60  # how often to look at a document that another process uploads: as if it were so old
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Size, time and tries of one document, and the number of uploads at the same time."""
-
-    max_bytes: int
-    max_tokens: int
-    deadline_s: int
-    tries: int
-    concurrency: int
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Limits:
-        return cls(
-            max_bytes=settings.document_max_bytes,
-            max_tokens=settings.file_max_tokens,
-            deadline_s=settings.indexing_max_s,
-            tries=settings.indexing_tries,
-            concurrency=settings.indexing_concurrency,
-        )
 
 
 class Documents:
@@ -151,14 +142,19 @@ class Documents:
         if stored := await self._records.read(path):
             await self._step(stored, slot_reserved=slot_reserved)
         else:
-            await self._removal.finish(path)
+            await self._finish_removal(path)
+
+    async def _finish_removal(self, path: str) -> None:
+        """Do what a crash left undone after the record was deleted."""
+        await self._removal.finish(path)
+        await self._follow_up.publish_visibility(path)
 
     async def remove(self, path: str) -> None:
         """A blob was deleted: delete everything that was made of it."""
         for _ in range(WRITE_TRIES):
             stored = await self._records.read(path)
             if stored is None:
-                await self._removal.finish(path)
+                await self._finish_removal(path)
                 return
             if await self._info(path):
                 return  # the blob exists again: the event is old
@@ -171,10 +167,10 @@ class Documents:
         raise BlobChanged(f"The record of {path} was changed by others at each of {WRITE_TRIES} tries.")
 
     async def give_up(self, path: str) -> None:
-        """The host gave up: the document is `failed`, and its live version stays."""
+        """No more tries: the blob's current version is `failed`, and the live version stays."""
         stored, info = await self._records.read(path), await self._info(path)
-        if stored is None and info:  # no try got as far as the record
-            stored = await self._take_up(path, info, None, tries=1, claim=False)
+        if info and (stored is None or stored.value.etag != info.etag):  # no try got as far as the record
+            stored = await self._take_up(path, info, stored, tries=1, claim=False)
         if stored and stored.value.status == "indexing":
             await self._settle(stored, "failed", Reason(code="gave_up", message=GAVE_UP, retryable=True))
 
@@ -185,10 +181,6 @@ class Documents:
         for store_id in lost:
             await self._lose_store(collection, store_id)
         return bool(lost)
-
-    async def put(self, path: str, content: bytes, *, media_type: str, metadata: dict[str, str]) -> str:
-        """Write a blob for a caller without access to storage, and return its etag. Its event starts indexing."""
-        return await self._blobs.write(path, content, media_type=media_type, metadata=metadata)
 
     async def _info(self, path: str) -> BlobInfo | None:
         try:
@@ -280,31 +272,37 @@ class Documents:
         await self._send(claimed)
 
     async def _send(self, claimed: Stored[Document]) -> None:
-        """Upload the incoming version."""
-        document, incoming = claimed.value, claimed.value.incoming
-        assert incoming
-        try:
-            async with self._slots:
-                sent, state = await self._uploader.upload(document.path, incoming, collection=document.collection)
-        except (BlobChanged, BlobMissing):  # replaced or deleted since, and its event may have come before the claim
-            await self._write(claimed, replace(document, claimed_until=None))
-            await self.remove(document.path)
-            await self.index(document.path)
-        except UnusableFile as exc:
-            await self._settle(claimed, "unsupported" if exc.unsupported else "failed", exc.reason)
-        except StoreLost as exc:
-            await self._write(claimed, replace(document, claimed_until=None))
-            await self._lose_store(exc.collection, exc.store_id)
-            await self._look_again(document.path)
-        except ServiceBusy:
-            raise  # the caller postpones the step
-        except ServiceError as exc:
-            await self._refuse(claimed, exc.code, exc.message)
-        except Exception:
-            await self._write(claimed, replace(document, claimed_until=None))  # the host retries, then gives up
-            raise
-        else:
-            await self._have_sent(claimed, sent, state)
+        """Upload the incoming version, and renew the claim until that has ended."""
+        claimed, outcome = await renewing(self._records, claimed, self._upload(claimed.value), now=self._now)
+        document = claimed.value
+        match outcome:
+            case (sent, state):
+                await self._have_sent(claimed, sent, state)
+            case (
+                BlobChanged() | BlobMissing()
+            ):  # replaced or deleted since, and its event may have come before the claim
+                await self._write(claimed, replace(document, claimed_until=None))
+                await self.remove(document.path)
+                await self.index(document.path)
+            case UnusableFile(unsupported=unsupported, reason=reason):
+                await self._settle(claimed, "unsupported" if unsupported else "failed", reason)
+            case StoreLost(collection=collection, store_id=store_id):
+                await self._write(claimed, replace(document, claimed_until=None))
+                await self._lose_store(collection, store_id)
+                await self._look_again(document.path)
+            case ServiceError() if not isinstance(outcome, ServiceBusy):
+                await self._refuse(claimed, outcome.code, outcome.message)
+            case ServiceBusy():
+                raise outcome  # the caller postpones the step
+            case _:
+                with suppress(StorageError):  # else the claim runs out
+                    await self._write(claimed, replace(document, claimed_until=None))
+                raise outcome
+
+    async def _upload(self, document: Document) -> tuple[Version, IndexState]:
+        assert document.incoming
+        async with self._slots:
+            return await self._uploader.upload(document.path, document.incoming, collection=document.collection)
 
     async def _have_sent(self, claimed: Stored[Document], sent: Version, state: IndexState) -> None:
         """Record the upload. A small document may be indexed already, which saves all looks."""
@@ -400,8 +398,9 @@ class Documents:
         """Publish and announce what the record says; delete retired files, and a removed document's record."""
         document = stored.value
         if document.status == "removing":
-            await self._follow_up.publish_visibility(document.path)
+            await self._follow_up.publish_visibility(document.path)  # excludes all versions until they are gone
             await self._removal.complete(stored)
+            await self._follow_up.publish_visibility(document.path)
             return
         if document.visibility_due:
             await self._follow_up.publish_visibility(document.path)

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 from shared.collections.search import Search
 from shared.collections.stores import Collections
 from shared.collections.visibility import VisibilityBlobs
+from shared.documents.arrivals import Arrivals
 from shared.documents.catalogue import Catalogue
 from shared.documents.collection_view import CollectionViews
 from shared.documents.follow_up import FollowUp
-from shared.documents.indexer import Documents, Limits
+from shared.documents.indexer import Documents
+from shared.documents.limits import Limits
 from shared.documents.reconcile import Reconciliation
 from shared.documents.removal import Removal
+from shared.documents.sweep import DocumentSweep
 from shared.documents.upload_rate import UploadRate
+from shared.documents.uploads import Uploads
 from shared.documents.worker import Worker
 from shared.engines.stores import VectorStores
 from shared.settings import Settings
@@ -29,11 +33,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Library:
     documents: Documents
+    arrivals: Arrivals
+    uploads: Uploads
     catalogue: Catalogue
     collections: Collections
     visibility: VisibilityBlobs
     removal: Removal
     reconciliation: Reconciliation
+    sweep: DocumentSweep
     worker: Worker
     search: Search
     collection_views: CollectionViews
@@ -60,7 +67,7 @@ class Library:
         visibility = VisibilityBlobs(storage.state)
         catalogue = Catalogue(storage.documents, storage.state)
         follow_up = FollowUp(storage, visibility, push, filters=filters, now=now)
-        removal = Removal(storage, stores, collections, push, now)
+        removal = Removal(storage, stores, collections, follow_up, push, now)
         documents = Documents(
             storage,
             stores=stores,
@@ -72,17 +79,21 @@ class Library:
             limits=Limits.from_settings(settings),
             now=now,
         )
+        arrivals = Arrivals(documents, storage.indexing, now=now)
         reconciliation = Reconciliation(
             storage, stores, collections, visibility, follow_up, tries=settings.indexing_tries, now=now
         )
         return cls(
             documents=documents,
+            arrivals=arrivals,
+            uploads=Uploads(storage.documents),
             catalogue=catalogue,
             collections=collections,
             visibility=visibility,
             removal=removal,
             reconciliation=reconciliation,
-            worker=Worker(documents=documents, removal=removal, reconciliation=reconciliation, collections=collections),
+            sweep=DocumentSweep(storage, now=now),
+            worker=Worker(arrivals, documents, removal, reconciliation, collections),
             search=Search(collections=collections, stores=stores, visibility=visibility, now=now),
             collection_views=CollectionViews(collections, catalogue, usd_per_gib_day=settings.price_storage_usd),
         )

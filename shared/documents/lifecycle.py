@@ -15,7 +15,7 @@ from shared.models.ids import new_id
 if TYPE_CHECKING:
     from shared.storage.blobs import BlobInfo
 
-CLAIM = timedelta(minutes=10)  # the time limit of a function
+CLAIM = timedelta(seconds=60)  # renewed while the upload is running
 SMALL_BYTES = 1024 * 1024  # uploaded at once
 ATTEMPTS_MAX = 10  # kept in a record
 RETRYABLE = frozenset({"timeout", "gave_up", "vanished", "server_error", "service_busy", "cancelled"})
@@ -83,6 +83,7 @@ def taken_up(
         size_bytes=blob.size_bytes,
         incoming=None if refused else version,
         deadline_at=now + timedelta(seconds=deadline_s),
+        claimed_at=now if claim else None,
         claimed_until=now + CLAIM if claim else None,
         tries=tries,
         attempts=(attempt,),
@@ -115,8 +116,17 @@ def published(document: Document) -> Document:
 
 def claimed(document: Document, now: datetime) -> Document:
     return replace(
-        document, claimed_until=now + CLAIM, untracked_since=untracked_since(document), incoming_published=True
+        document,
+        claimed_at=now,
+        claimed_until=now + CLAIM,
+        untracked_since=untracked_since(document),
+        incoming_published=True,
     )
+
+
+def renewed(document: Document, now: datetime) -> Document:
+    """The upload is still running."""
+    return replace(document, claimed_until=now + CLAIM, updated_at=now)
 
 
 def promoted(old: Document, incoming: Version, *, news: bool, now: datetime) -> Document:
@@ -223,7 +233,7 @@ def untracked_since(document: Document) -> datetime | None:
 
     A claim that was not released belongs to a process that died, or to an upload that got no answer.
     """
-    begun_at = document.claimed_until - CLAIM if document.claimed_until else None
+    begun_at = document.claimed_at if document.claimed_until else None
     return min((at for at in (document.untracked_since, begun_at) if at), default=None)
 
 

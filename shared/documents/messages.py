@@ -5,11 +5,21 @@ A message that cannot be decoded raises: the host retries it and then moves it t
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do"):
     """A message of the queue `indexing`; its field `do` says what is to be done."""
+
+
+class IndexDocument(_Message, frozen=True, tag="index"):
+    """Handle the event of a blob again. `attempt` counts from 1, `first_at` is the time of the first try."""
+
+    path: str
+    first_at: datetime
+    attempt: int
 
 
 class LookAtDocument(_Message, frozen=True, tag="look"):
@@ -56,7 +66,14 @@ class ReconcileCollection(_Message, frozen=True, tag="reconcile_collection"):
 
 
 IndexingMessage = (
-    LookAtDocument | RetryDocument | RemoveDocument | RemoveFolder | RemoveCollection | RunReport | ReconcileCollection
+    IndexDocument
+    | LookAtDocument
+    | RetryDocument
+    | RemoveDocument
+    | RemoveFolder
+    | RemoveCollection
+    | RunReport
+    | ReconcileCollection
 )
 
 

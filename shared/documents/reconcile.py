@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from shared.collections.attributes import source_of
 from shared.collections.stores import Collections
-from shared.collections.visibility import VisibilityBlobs, visibility_of
+from shared.collections.visibility import DocumentVisibility, VisibilityBlobs, visibility_of
 from shared.documents import drift
 from shared.documents.follow_up import FollowUp
 from shared.documents.lifecycle import CLAIM
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 DRIFT_MAX = 1_000  # differences that a report lists; all are counted and repaired
 AT_ONCE = 16
-PASS_MAX = timedelta(hours=3)  # a pass that started earlier is lost
+SILENCE_MAX = timedelta(minutes=5)  # a pass whose report was not written for longer is that of a dead process
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -115,11 +115,16 @@ class Reconciliation:
         """Enqueue a pass, unless the one that the timer ordered before is still running."""
         before = await self._timer_report.read("")
         report = await self._reports.read(before.value.report_id) if before else None
-        if report and report.value.finished_at is None and self._now() - report.value.created_at < PASS_MAX:
+        if report and report.value.finished_at is None and await self._is_running(report.value):
             log.info("reconcile.still_running", extra={"report_id": report.value.id})
             return
         ordered = await self.order(dry_run=False)
         await self._timer_report.put("", TimerReport(report_id=ordered.id))
+
+    async def _is_running(self, report: Report) -> bool:
+        """Whether a process still works on the pass: it writes the report after each collection."""
+        written_at = (await self._state.info(report_name(report.id))).last_modified_at
+        return self._now() - written_at < SILENCE_MAX
 
     async def find(self, report_id: str) -> Report:
         """Raises NotFound."""
@@ -236,8 +241,7 @@ class Reconciliation:
         if any(visibility.data_file_id for visibility in published):
             await self._repair_all(current, drift.of_data_files(published, await self._files(current)))
         for visibility in published:
-            stored = await self._records.read(visibility.path)
-            if stored and (stored.value.visibility_due or visibility_of(stored.value) == visibility):
+            if await self._is_published(visibility):
                 continue
             difference = Drift(
                 kind="stale",
@@ -248,6 +252,19 @@ class Reconciliation:
                 repair="publish it again",
             )
             await self._repair_all(current, [difference])
+
+    async def _is_published(self, visibility: DocumentVisibility) -> bool:
+        """Whether a document's visibility follows from its record, or its process is about to publish it.
+
+        The blob is read again after the record: the listing is older than the record.
+        """
+        stored = await self._records.read(visibility.path)
+        if stored is None:
+            return False
+        if stored.value.visibility_due or self._is_claimed(stored.value):
+            return True
+        implied = visibility_of(stored.value)
+        return implied in (visibility, await self._visibility_blobs.find(visibility.path))
 
     async def _untracked_uploads(self, current: Pass, paths: list[str]) -> None:
         """Find files of interrupted uploads: a file that is in no record and in no vector store."""

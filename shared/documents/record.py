@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.documents.lifecycle import is_due
@@ -30,6 +31,12 @@ def summary_in(blob: BlobInfo) -> DocumentSummary:
     """The summary in the metadata of a listed record."""
     summary = unpack(blob.metadata["summary"], DocumentSummary)
     return replace(summary, collection=collection_of(summary.path))
+
+
+def claimed_until_in(blob: BlobInfo) -> datetime | None:
+    """Until when a process claims to upload the document of a listed record."""
+    text = blob.metadata.get("claimed_until")
+    return datetime.fromisoformat(text) if text else None
 
 
 def summary_of(document: Document) -> DocumentSummary:
@@ -62,4 +69,5 @@ def tags_of(document: Document) -> dict[str, str]:
     # Blob metadata takes at most 8 KiB; the collection follows from the path.
     tags = {"summary": pack(replace(summary_of(document), collection=""))}
     flags = {"untracked": document.untracked_since is not None, "due": is_due(document)}
-    return {**tags, **{name: "true" for name, is_set in flags.items() if is_set}}
+    claim = {"claimed_until": document.claimed_until.isoformat()} if document.claimed_until else {}
+    return {**tags, **claim, **{name: "true" for name, is_set in flags.items() if is_set}}

@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from shared.collections.stores import Collections
+from shared.documents import lifecycle
 from shared.documents.catalogue import names_in
+from shared.documents.follow_up import FollowUp
 from shared.documents.messages import RemoveCollection, RemoveDocument, RemoveFolder
 from shared.documents.record import document_records, receipt_records
 from shared.engines.stores import VectorStores
-from shared.errors import ServiceMissing
+from shared.errors import BlobChanged, BlobMissing, Busy, ServiceMissing
 from shared.models.documents import Document, Receipt, Removed, Version
 from shared.models.ids import new_id
 from shared.storage.layout import document_name, documents_in, receipts_of
@@ -26,7 +29,7 @@ from shared.storage.records import Stored
 
 if TYPE_CHECKING:
     from shared.push.notices import Push
-    from shared.storage.blobs import Storage
+    from shared.storage.blobs import BlobInfo, Storage
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Removal:
         storage: Storage,
         stores: VectorStores,
         collections: Collections,
+        follow_up: FollowUp,
         push: Push,
         now: Callable[[], datetime],
     ) -> None:
@@ -51,6 +55,7 @@ class Removal:
         self._queue = storage.indexing
         self._stores = stores
         self._collections = collections
+        self._follow_up = follow_up
         self._push = push
         self._now = now
         self._records = document_records(storage.state)
@@ -121,12 +126,33 @@ class Removal:
     # ---- folders and collections ---------------------------------------------------------------------------------
 
     async def begin(self, path: str) -> None:
-        """Delete a blob, or with a slash at the end all blobs below it; the queue deletes what was made of them."""
-        if path.endswith("/"):
-            await self._queue.send(RemoveFolder(path))
-        else:
-            await self._blobs.delete(path)
-            await self._queue.send(RemoveDocument(path))
+        """Delete a blob, and exclude its document from answers; the queue deletes what was made of it.
+
+        Raises:
+            Busy: the blob was replaced at the same moment; it stays.
+        """
+        info = await self._info(path)
+        try:
+            # Only the version that was there when the request came: a late repeat must not delete a newer one.
+            deleted = info is None or await self._blobs.delete(path, if_match=info.etag)
+        except BlobChanged as exc:
+            message = f"The document {path!r} was replaced at this moment. Delete it again if it should go."
+            raise Busy(message, code="document_busy") from exc
+        now = self._now()
+        await self._records.update(path, lambda d: d if d.status == "removing" else lifecycle.removing(d, now))
+        await self._follow_up.publish_visibility(path)
+        await self._queue.send(RemoveDocument(path))
+        log.info("document.deleted path=%s existed=%s", path, deleted)
+
+    async def begin_folder(self, folder: str) -> None:
+        """Delete all blobs below a folder, which ends with a slash; the queue does it."""
+        await self._queue.send(RemoveFolder(folder))
+
+    async def _info(self, path: str) -> BlobInfo | None:
+        try:
+            return await self._blobs.info(path)
+        except BlobMissing:
+            return None
 
     async def remove_folder(self, folder: str) -> None:
         """Delete a batch of the folder's blobs, and enqueue the rest."""
@@ -169,7 +195,8 @@ class Removal:
 
         async def delete(name: str) -> None:
             async with slots:
-                await self.begin(name)
+                with suppress(Busy):  # replaced at this moment: the next batch finds it again
+                    await self.begin(name)
 
         await asyncio.gather(*(delete(name) for name in names))
 

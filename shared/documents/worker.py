@@ -6,11 +6,11 @@ import logging
 from contextlib import suppress
 from typing import assert_never
 
-import msgspec
-
 from shared.collections.stores import Collections
+from shared.documents.arrivals import Arrivals
 from shared.documents.indexer import Documents
 from shared.documents.messages import (
+    IndexDocument,
     LookAtDocument,
     ReconcileCollection,
     RemoveCollection,
@@ -18,7 +18,9 @@ from shared.documents.messages import (
     RemoveFolder,
     RetryDocument,
     RunReport,
+    deleted_path,
     indexing_message,
+    poisoned_path,
 )
 from shared.documents.reconcile import Reconciliation
 from shared.documents.removal import Removal
@@ -30,8 +32,14 @@ log = logging.getLogger(__name__)
 
 class Worker:
     def __init__(
-        self, *, documents: Documents, removal: Removal, reconciliation: Reconciliation, collections: Collections
+        self,
+        arrivals: Arrivals,
+        documents: Documents,
+        removal: Removal,
+        reconciliation: Reconciliation,
+        collections: Collections,
     ) -> None:
+        self._arrivals = arrivals
         self._documents = documents
         self._removal = removal
         self._reconciliation = reconciliation
@@ -41,6 +49,8 @@ class Worker:
         """Carry out one message."""
         message = indexing_message(body)
         match message:
+            case IndexDocument():
+                await self._arrivals.try_again(message)
             case LookAtDocument(path, slot_reserved):
                 await self._documents.look(path, slot_reserved=slot_reserved)
             case RetryDocument(path):
@@ -59,14 +69,20 @@ class Worker:
             case _:
                 assert_never(message)
 
+    async def give_up_event(self, body: bytes) -> None:
+        """The host has given up on the event of a blob."""
+        await self._arrivals.poisoned(poisoned_path(body))
+
+    async def give_up_deletion(self, body: bytes) -> None:
+        """The host has given up on the event of a deleted blob: a reconcile pass finds what is left of it."""
+        await self._reconciliation.order(dry_run=False, collection=collection_of(deleted_path(body)))
+
     async def give_up(self, body: bytes) -> None:
         """The host has given up on this message: leave nothing locked or waiting because of it."""
-        try:
-            message = indexing_message(body)
-        except msgspec.DecodeError as exc:
-            log.error("indexing.unreadable_message", extra={"why": str(exc)})
-            return
+        message = indexing_message(body)
         match message:
+            case IndexDocument():
+                await self._arrivals.give_up(message)
             case LookAtDocument(path) | RetryDocument(path):
                 await self._documents.give_up(path)
             case RemoveDocument(path):  # a reconcile pass finds what is left of the document, and retries

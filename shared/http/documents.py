@@ -68,7 +68,7 @@ async def put_document(services: Services, req: func.HttpRequest) -> func.HttpRe
             code="document_too_large",
         )
     media_type = (req.headers.get("content-type") or "application/octet-stream")[:200]
-    etag = await services.library.documents.put(path, content, media_type=media_type, metadata=metadata)
+    etag = await services.library.uploads.put(path, content, media_type=media_type, metadata=metadata)
     return json_response(201, Uploaded(path=path, collection=collection_of(path), etag=etag, size_bytes=len(content)))
 
 
@@ -87,7 +87,7 @@ async def delete_document(services: Services, req: func.HttpRequest) -> func.Htt
 
 async def delete_below(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     prefix = prefix_from(req.params.get("prefix"))
-    await services.library.removal.begin(prefix)
+    await services.library.removal.begin_folder(prefix)
     return json_response(202, Deleting(deleting=prefix))
 
 

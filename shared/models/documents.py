@@ -74,6 +74,7 @@ class Document:
     reason: Reason | None = None
     indexed_at: datetime | None = None
     deadline_at: datetime | None = None
+    claimed_at: datetime | None = None  # the start of that upload
     claimed_until: datetime | None = None  # a process is uploading `incoming` until then
     untracked_since: datetime | None = None  # uploads since then may exist at the service without a record here
     faults: int = 0  # consecutive tries at which the service was busy or unreachable

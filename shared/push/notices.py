@@ -194,6 +194,11 @@ class Push:
         else:
             await self._retry_later(delivery, {**about, "why": f"The receiver answered {status}."})
 
+    async def give_up(self, body: bytes) -> None:
+        """The host gave up on a delivery, for example since the queue refused its next try: put it back."""
+        delivery = msgspec.json.decode(body, type=_Delivery)
+        await self._retry_later(delivery, {**_about(delivery), "why": "The delivery failed several times in a row."})
+
     async def _publish(self, delivery: _Delivery) -> None:
         """Send to the Event Grid topic. Dropped if the topic has been removed from the settings meanwhile."""
         body, about = delivery.body, {**_about(delivery), "host": "event grid"}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.engines.base import Engine, Look
-from shared.errors import BlobChanged, ServiceError
+from shared.errors import ServiceError
 from shared.models.runs import Failure, Run, RunStatus
 from shared.runs.publishing import Publisher
 from shared.runs.record import RunRecords
@@ -62,11 +62,9 @@ class Ending:
         # The first answer.json decides the run's status: it may be that of another poller.
         run = replace(run, status=answer.status, error=answer.error, finished_at=answer.finished_at)
         await self._threads.release(run, answer)
-        try:
-            await self._records.replace(run.id, stored, replace(run, generation=run.generation + 1))
-        except BlobChanged:  # another poller ends the run in the same way, or the run was deleted
-            if await self._records.read(run.id) is None:
-                await self._publisher.withdraw(run.id)
+        # The answer stands, so the end is written over the newest record, whoever wrote that.
+        if await self._records.update(run.id, lambda current: _ended(current, run)) is None:
+            await self._publisher.withdraw(run.id)  # the run was deleted meanwhile
             return run
         level = logging.INFO if run.status in ("completed", "cancelled") else logging.WARNING
         log.log(level, "run.%s", run.status, extra={"run_id": run.id, "looks": run.looks})
@@ -87,3 +85,10 @@ class Ending:
             await self._engine.cancel(engine_run)
         except ServiceError as exc:
             log.warning("run.cancel_failed", extra={"run_id": run_id, "why": exc.message})
+
+
+def _ended(current: Run, run: Run) -> Run:
+    """The current record, ended as `run` has ended. One that has ended before stays."""
+    if current.is_terminal:
+        return current
+    return replace(run, engine_runs=current.engine_runs, generation=current.generation + 1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
 from shared.documents.messages import (
+    IndexDocument,
     IndexingMessage,
     LookAtDocument,
     ReconcileCollection,
@@ -24,6 +27,7 @@ from shared.runs.messages import RunLook, run_look
 @pytest.mark.parametrize(
     "message",
     [
+        IndexDocument("a/ü.md", first_at=datetime(2026, 3, 1, tzinfo=UTC), attempt=2),
         LookAtDocument("a/ü.md"),
         LookAtDocument("a/ü.md", slot_reserved=True),
         RetryDocument("a.md"),

@@ -101,7 +101,7 @@ async def test_a_folder(world: World) -> None:
         await world.drop(f"c/old/{n}.md")
     await world.drop("c/older.md")
     before = set(world.blobs.names())
-    await world.app.library.removal.begin("c/old/")
+    await world.app.library.removal.begin_folder("c/old/")
     await world.settle(looks=5000)
     for path in before - set(world.blobs.names()):
         await world.documents.remove(path)

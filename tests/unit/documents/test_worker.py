@@ -8,7 +8,9 @@ from typing import get_args
 import msgspec
 import pytest
 
+from shared import services
 from shared.documents.messages import (
+    IndexDocument,
     IndexingMessage,
     LookAtDocument,
     ReconcileCollection,
@@ -29,7 +31,7 @@ async def give_up(world: World, message: IndexingMessage) -> None:
 
 def test_every_kind_of_message_is_poisoned_below() -> None:
     poisoned = {LookAtDocument, RetryDocument, RemoveDocument, RemoveFolder, RemoveCollection, RunReport}
-    assert set(get_args(IndexingMessage)) == poisoned | {ReconcileCollection}
+    assert set(get_args(IndexingMessage)) == poisoned | {ReconcileCollection, IndexDocument}
 
 
 @pytest.mark.parametrize("message", [LookAtDocument("c/a.md"), RetryDocument("c/a.md")], ids=repr)
@@ -59,7 +61,7 @@ async def test_a_folder_keeps_its_blobs_and_can_be_deleted_again(
     with caplog.at_level(logging.ERROR):
         await give_up(world, RemoveFolder("c/x/"))
     assert "folder.removal_failed" in caplog.text
-    await world.app.library.removal.begin("c/x/")
+    await world.app.library.removal.begin_folder("c/x/")
     await world.settle()
     await world.documents.remove("c/x/a.md")
     await world.settle()
@@ -94,10 +96,20 @@ async def test_the_pass_of_a_collection_is_left_to_the_timer(world: World, caplo
     assert "collection.reconcile_failed" in caplog.text
 
 
-@pytest.mark.parametrize("body", [b"", b"no JSON", b'{"do": "dance"}', b"\xff"])
-async def test_a_message_that_cannot_be_read_is_logged(
-    world: World, body: bytes, caplog: pytest.LogCaptureFixture
+async def test_a_blob_event_is_tried_again(world: World) -> None:
+    world.blobs.put("c/a.md", b"Words.")
+    await give_up(world, IndexDocument("c/a.md", first_at=world.clock(), attempt=3))
+    assert world.indexing.messages[0].delay_s > 4
+    await world.settle()
+    assert (await world.document("c/a.md")).status == "indexed"
+
+
+@pytest.mark.parametrize("body", [b"", b"no JSON", b'{"do": "dance"}', b"\xff", b"{}"])
+@pytest.mark.parametrize("handler", ["give_up", "give_up_event", "give_up_deletion"])
+async def test_a_message_that_cannot_be_read_is_logged_and_dropped(
+    world: World, handler: str, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        await world.app.library.worker.give_up(body)
-    assert "indexing.unreadable_message" in caplog.text
+        await services.give_up(getattr(world.app.library.worker, handler), body, message_id="the-id")
+    assert "poison.dropped message=the-id" in caplog.text
+    assert world.indexing.messages == []

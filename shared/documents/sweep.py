@@ -1,0 +1,77 @@
+"""Finds documents whose event or message is lost or hidden, every minute and by names and etags alone.
+
+A Functions host that dies keeps the messages that it had fetched hidden for ten minutes. Two listings, of the blobs and
+of the records, show which documents wait for such a message; each gets a new one. A pass of reconcile.py compares with
+the service, too, and is rarer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from shared.documents.messages import IndexDocument, RemoveDocument, RetryDocument
+from shared.documents.record import claimed_until_in, summary_in
+from shared.models.documents import DocumentSummary
+from shared.storage.layout import DOCUMENTS
+
+if TYPE_CHECKING:
+    from shared.storage.blobs import BlobInfo, Storage
+
+log = logging.getLogger(__name__)
+
+EVENT_MAX_AGE = timedelta(seconds=20)  # an event or message that is later than this is lost or hidden
+CLAIM_GRACE = timedelta(seconds=5)  # for clocks that differ
+MESSAGES_MAX = 200  # of one sweep: the next one finds the rest
+
+Message = IndexDocument | RemoveDocument | RetryDocument
+
+
+class DocumentSweep:
+    def __init__(self, storage: Storage, *, now: Callable[[], datetime]) -> None:
+        self._blobs = storage.documents
+        self._state = storage.state
+        self._queue = storage.indexing
+        self._now = now
+
+    async def run(self) -> int:
+        """Enqueue a message for each document that waits for a lost one. Returns their number."""
+        records: dict[str, tuple[DocumentSummary, datetime | None]] = {}
+        async for record in self._state.list(DOCUMENTS):
+            summary = summary_in(record)
+            records[summary.path] = summary, claimed_until_in(record)
+        blobs = {blob.name: blob async for blob in self._blobs.list()}
+        sent = 0
+        for message in islice(overdue(blobs, records, now=self._now()), MESSAGES_MAX):
+            log.warning("document.overdue path=%s message=%s", message.path, type(message).__name__)
+            await self._queue.send(message)
+            sent += 1
+        return sent
+
+
+def overdue(
+    blobs: Mapping[str, BlobInfo],
+    records: Mapping[str, tuple[DocumentSummary, datetime | None]],
+    *,
+    now: datetime,
+) -> Iterator[Message]:
+    """The messages for documents whose own message is overdue. Pure.
+
+    Args:
+        records: Path -> the document's summary, and until when a process claims to upload it.
+    """
+    for path, blob in blobs.items():
+        is_fresh = now - blob.last_modified_at < EVENT_MAX_AGE
+        summary, claimed_until = records.get(path, (None, None))
+        if summary is None or summary.etag != blob.etag or summary.status == "removing":
+            if not is_fresh and (summary is None or now - summary.updated_at > EVENT_MAX_AGE):
+                yield IndexDocument(path, first_at=now, attempt=1)
+        elif claimed_until and now - claimed_until > CLAIM_GRACE:
+            yield RetryDocument(path)
+    for path in records.keys() - blobs.keys():
+        summary = records[path][0]
+        if now - summary.updated_at > EVENT_MAX_AGE:
+            yield RemoveDocument(path)

@@ -1,0 +1,38 @@
+"""Documents that a caller without access to storage uploads over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.errors import BlobChanged, BlobMissing, Busy
+
+if TYPE_CHECKING:
+    from shared.storage.blobs import Blobs
+
+
+class Uploads:
+    def __init__(self, documents: Blobs) -> None:
+        self._blobs = documents
+
+    async def put(self, path: str, content: bytes, *, media_type: str, metadata: dict[str, str]) -> str:
+        """Write a blob over the version that is there now, and return its etag. Its event starts indexing.
+
+        The condition keeps a late repeat of a write that failed for its caller from overwriting a newer one.
+
+        Raises:
+            Busy: another upload of this document was first; nothing was written.
+        """
+        try:
+            etag: str | None = (await self._blobs.info(path)).etag
+        except BlobMissing:
+            etag = None
+        missing = None if etag else "*"
+        try:
+            return await self._blobs.write(
+                path, content, media_type=media_type, metadata=metadata, if_match=etag, if_none_match=missing
+            )
+        except BlobChanged as exc:
+            raise Busy(
+                f"The document {path!r} was written by another upload. Send yours again to replace it.",
+                code="document_busy",
+            ) from exc

@@ -1,0 +1,110 @@
+"""The sweep of documents: what waits for a lost or hidden message gets a new one within a minute."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.documents import lifecycle
+from shared.documents.messages import IndexDocument, RemoveDocument, RetryDocument
+from shared.documents.sweep import EVENT_MAX_AGE, MESSAGES_MAX, overdue
+from shared.models.documents import DocumentStatus, DocumentSummary
+from shared.storage.blobs import BlobInfo
+from tests.fakes import Crash
+from tests.unit.world import World
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OLD, FRESH = NOW - EVENT_MAX_AGE - timedelta(seconds=1), NOW - timedelta(seconds=5)
+LATE = EVENT_MAX_AGE.total_seconds() + 1
+
+
+def blob(etag: str = "0x1", *, at: datetime = OLD) -> BlobInfo:
+    return BlobInfo(name="c/a.md", etag=etag, size_bytes=1, last_modified_at=at, metadata={})
+
+
+def record(etag: str = "0x1", status: DocumentStatus = "indexed", *, at: datetime = OLD) -> DocumentSummary:
+    return DocumentSummary(path="c/a.md", collection="c", status=status, size_bytes=1, etag=etag, updated_at=at)
+
+
+INDEX = IndexDocument("c/a.md", first_at=NOW, attempt=1)
+
+
+@pytest.mark.parametrize(
+    ("found", "summary", "claimed_until", "message"),
+    [
+        (blob(), record(), None, None),
+        (blob(), None, None, INDEX),
+        (blob(at=FRESH), None, None, None),
+        (blob("0x2"), record("0x1"), None, INDEX),
+        (blob("0x2", at=FRESH), record("0x1"), None, None),
+        (None, record(), None, RemoveDocument("c/a.md")),
+        (None, record(at=FRESH), None, None),
+        (None, record(status="removing"), None, RemoveDocument("c/a.md")),
+        (blob(), record(status="removing"), None, INDEX),
+        (blob(), record(status="removing", at=FRESH), None, None),
+        (blob(), record(status="indexing"), NOW + timedelta(seconds=30), None),
+        (blob(), record(status="indexing"), NOW - timedelta(seconds=30), RetryDocument("c/a.md")),
+        (blob(), record(status="indexing"), None, None),  # it waits for its slot, or for the service
+        (blob(), record(status="failed"), None, None),
+    ],
+)
+def test_which_documents_are_overdue(
+    found: BlobInfo | None, summary: DocumentSummary | None, claimed_until: datetime | None, message: object
+) -> None:
+    blobs = {"c/a.md": found} if found else {}
+    records = {"c/a.md": (summary, claimed_until)} if summary else {}
+    assert list(overdue(blobs, records, now=NOW)) == ([message] if message else [])
+
+
+async def test_a_deleted_blob_without_its_event(world: World) -> None:
+    await world.drop("c/a.md")
+    world.blobs.take_away("c/a.md")
+    world.clock.forward(LATE)
+    assert await world.app.library.sweep.run() == 1
+    await world.settle()
+    assert await world.listing() == {}
+    assert world.live_text("c") == []
+
+
+async def test_a_replaced_blob_without_its_event(world: World) -> None:
+    await world.drop("c/a.md", b"old")
+    world.blobs.put("c/a.md", b"new")
+    world.clock.forward(LATE)
+    assert await world.app.library.sweep.run() == 1
+    await world.settle()
+    assert b"new" in world.live_text("c")
+
+
+async def test_a_new_blob_without_its_event(world: World) -> None:
+    world.blobs.put("c/a.md", b"Words.")
+    world.clock.forward(LATE)
+    assert await world.app.library.sweep.run() == 1
+    await world.settle()
+    assert (await world.document("c/a.md")).status == "indexed"
+
+
+async def test_the_upload_of_a_dead_process(world: World) -> None:
+    world.blobs.put("c/a.md", b"Words.")
+    world.outside.fail("stores.upload", Crash("here"))
+    with pytest.raises(Crash):
+        await world.documents.index("c/a.md")
+    assert await world.app.library.sweep.run() == 0  # its claim holds
+    world.clock.forward(lifecycle.CLAIM.total_seconds() + LATE)
+    assert await world.app.library.sweep.run() == 1
+    await world.settle()
+    assert (await world.document("c/a.md")).status == "indexed"
+
+
+async def test_a_calm_container_needs_no_message(world: World) -> None:
+    await world.drop("c/a.md")
+    await world.drop("c/t.csv", b"a,b\n1,2\n")
+    world.clock.forward(3600)
+    assert await world.app.library.sweep.run() == 0
+
+
+async def test_a_sweep_sends_no_flood(world: World) -> None:
+    for n in range(MESSAGES_MAX + 5):
+        world.blobs.put(f"c/{n}.md", b"x")
+    world.clock.forward(LATE)
+    assert await world.app.library.sweep.run() == MESSAGES_MAX
