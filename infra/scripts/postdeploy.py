@@ -97,7 +97,8 @@ def needed(environ: Mapping[str, str], name: str) -> str:
     if value := environ.get(name):
         return value
     raise Failed(
-        f"{name} is not in the azd environment.", "Run `azd provision` first, or select the right environment with `azd env select`."
+        f"{name} is not in the azd environment.",
+        "Run `azd provision` first, or select the right environment with `azd env select`.",
     )
 
 
@@ -218,7 +219,9 @@ INDEX_ADVICE = (
     "container dead-letters, are there errors in the log of index_document, are there messages in the queue "
     "webjobs-blobtrigger-poison? After a new deployment, roles can take ten minutes: run `postdeploy prove` again."
 )
-RUN_ADVICE = "Check that the model deployment exists and that the app's identity has its role there. See the run's error."
+RUN_ADVICE = (
+    "Check that the model deployment exists and that the app's identity has its role there. See the run's error."
+)
 
 
 class Documents:
@@ -347,7 +350,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--url", help="URL of the app; then --documents is needed too, and azd and az are not called")
     parser.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="function key; better set APP_KEY")
     parser.add_argument("--documents", help="URL of the blob container, with a SAS unless --token is given")
-    parser.add_argument("--token", default=os.environ.get("STORAGE_TOKEN", ""), help="access token for storage; better set STORAGE_TOKEN")
+    parser.add_argument(
+        "--token",
+        default=os.environ.get("STORAGE_TOKEN", ""),
+        help="access token for storage; better set STORAGE_TOKEN",
+    )
     parser.add_argument("--every-s", type=float, default=10, help="seconds between two polls")
     parser.add_argument("--within-s", type=float, default=900, help="seconds that each step may take")
     options = parser.parse_args(arguments)
