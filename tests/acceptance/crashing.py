@@ -7,7 +7,7 @@ Environment variables:
     CRASH_WHEN: `before` or `after` the effect of that call.
     CRASH_LOG: The file that each crash is appended to.
 
-Claims are short, so that a test need not wait until the claim of a dead process is over.
+Claims are short: a test does not wait long until the claim of a dead process ends.
 
 A crash before a call usually leaves the same state as a crash after the call before it. `before` therefore counts only
 the calls where the state differs:

@@ -10,8 +10,8 @@ storage, a queue or a vector store. It dies at the first of these places where n
 journey. No two calls are made at the same time for one document. So a crash before a call, or after one that only
 reads, would leave the same state as a crash after the last change.
 
-Claims, the visibility timeout of queue messages and the time after which a document counts as stuck are short, so that
-a test need not wait long until another process takes over.
+Claims, the visibility timeout of queue messages and the time after which a document counts as stuck are short: a test
+does not wait long until another process takes over.
 """
 
 import inspect
