@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
+from shared.collections.visibility import version_of
+from shared.errors import Busy
 from shared.models.documents import Receipt
 from tests.fakes import Crash
 from tests.unit.world import World
@@ -108,3 +112,82 @@ async def test_a_folder(world: World) -> None:
     await world.settle(looks=5000)
     assert set(await world.listing()) == {"c/older.md"} == set(world.blobs.names())
     assert len(world.stores.files) == 1
+
+
+# ---- deleting by request -----------------------------------------------------------------------------------------
+
+
+async def excluded(world: World) -> tuple[str, ...]:
+    return (await world.app.library.visibility.of("c")).excluded
+
+
+async def test_a_document_is_excluded_before_its_deletion_is_answered(world: World) -> None:
+    etag = await world.drop("c/a.md", b"The gate code is 1.")
+    assert await excluded(world) == ()
+    await world.app.library.removal.begin("c/a.md")
+    assert await excluded(world) == (version_of("c/a.md", etag),)
+    assert world.live_text("c") == [b"The gate code is 1."]  # the service still has it
+    hits = await world.app.library.search.search("gate", collection="c", where=None, limit=10)
+    assert hits.hits == []
+
+
+async def test_it_stays_excluded_until_it_is_gone(world: World) -> None:
+    await world.drop("c/a.md")
+    await world.app.library.removal.begin("c/a.md")
+    seen = []
+
+    async def look() -> None:
+        seen.append((world.live_text("c"), await excluded(world)))
+
+    world.outside.meanwhile(look, before="stores.discard")
+    world.outside.meanwhile(look, after="stores.discard")
+    await world.settle()
+    assert all(hidden for _, hidden in seen)
+    assert [text for text, _ in seen] == [[b"Some words."], []]
+    assert world.state.names("visibility/") == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("n", range(1, 8))
+async def test_a_crash_during_the_request_leaves_nothing(world: World, n: int, after: bool) -> None:
+    await world.drop("c/a.md")
+    world.outside.crash_at(n, after=after)
+    with suppress(Crash):
+        await world.app.library.removal.begin("c/a.md")
+    world.restart()
+    await world.settle()
+    if "c/a.md" in world.blobs.names():
+        assert (await world.document("c/a.md")).status == "indexed"
+        return
+    world.clock.forward(60)
+    await world.app.library.sweep.run()
+    await world.settle()
+    assert await world.listing() == {}
+    assert world.live_text("c") == []
+    assert world.state.names("visibility/") == []
+
+
+async def test_a_deletion_spares_a_newer_version(world: World) -> None:
+    """K2: the version that was there when the request came goes, and no other."""
+    await world.drop("c/a.md", b"1")
+
+    async def replace() -> None:
+        world.blobs.put("c/a.md", b"2")
+
+    world.outside.meanwhile(replace, before="documents.delete")
+    with pytest.raises(Busy):
+        await world.app.library.removal.begin("c/a.md")
+    assert world.blobs.content("c/a.md") == b"2"
+
+
+async def test_an_upload_spares_a_newer_version(world: World) -> None:
+    """K2: a write that comes late meets a newer version, and fails."""
+    world.blobs.put("c/a.md", b"1")
+
+    async def replace() -> None:
+        world.blobs.put("c/a.md", b"3")
+
+    world.outside.meanwhile(replace, before="documents.write")
+    with pytest.raises(Busy):
+        await world.app.library.uploads.put("c/a.md", b"2", media_type="text/markdown", metadata={})
+    assert world.blobs.content("c/a.md") == b"3"
