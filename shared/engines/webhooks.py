@@ -6,6 +6,7 @@ Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/webhooks
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from openai import AsyncOpenAI
 
@@ -13,13 +14,21 @@ from shared.engines.client import translated
 from shared.errors import BadRequest, ServiceError
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResponseEvent:
+    """A response has ended. `run_id` is in its metadata."""
+
+    run_id: str
+    response_id: str
+
+
 class ServiceWebhooks:
     def __init__(self, client: AsyncOpenAI, *, secret: str | None) -> None:
         self._client = client
         self._secret = secret
 
-    async def run_id(self, body: bytes, headers: Mapping[str, str]) -> str | None:
-        """The id of the run in the metadata of the event's response. None: the event is not about a run of this app.
+    async def read(self, body: bytes, headers: Mapping[str, str]) -> ResponseEvent | None:
+        """Verify an event, and read the metadata of its response. None: the event is not about a run of this app.
 
         Raises:
             BadRequest: webhooks are off, or the signature is missing, wrong or too old.
@@ -38,4 +47,5 @@ class ServiceWebhooks:
                 response = await self._client.responses.retrieve(response_id)
         except ServiceError:  # deleted, or the service is busy: the poller looks at the run anyway
             return None
-        return (response.metadata or {}).get("run_id")
+        run_id = (response.metadata or {}).get("run_id")
+        return ResponseEvent(run_id=run_id, response_id=response_id) if run_id else None

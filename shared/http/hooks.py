@@ -31,9 +31,9 @@ async def unsubscribe(services: Services, req: func.HttpRequest) -> func.HttpRes
 
 async def service_event(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     """The model service reports that a response has ended. The signature authenticates the request."""
-    run_id = await services.webhooks.run_id(req.get_body(), req.headers)
-    if run_id:
-        await services.runs.look_now(run_id)
+    event = await services.webhooks.read(req.get_body(), req.headers)
+    if event:
+        await services.runs.look_now(event.run_id, engine_run=event.response_id)
     return func.HttpResponse(status_code=204)
 
 

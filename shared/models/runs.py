@@ -128,6 +128,7 @@ class Run:
     fetch_tries: int = 0  # looks at which a file of code interpreter could not be downloaded
     starting_at: datetime | None = None  # set while a process starts the run at the engine
     engine_runs: tuple[str, ...] = ()  # ids at the service, newest last: one more after each round of function calls
+    strays: tuple[str, ...] = ()  # at the service, started by requests whose answer was lost
     previous: str | None = None  # the engine's run that this run continues
     started_at: datetime | None = None
     waiting_at: datetime | None = None  # since then it waits for the outputs of the caller's functions

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WRITE_TRIES = 5
+STRAYS_MAX = 20  # engine runs without a known start that one run notes
 PAGES_MAX = 20  # pages of a listing read at most, to find runs that match a filter
 
 
@@ -293,9 +294,13 @@ class Runs:
                 break
         return found, cursor
 
-    async def look_now(self, run_id: str) -> None:
-        """The service reported an event of the run: look now instead of later."""
-        stored = await self._records.read(run_id)
+    async def look_now(self, run_id: str, *, engine_run: str) -> None:
+        """The service reported the end of an engine's run: look now instead of later.
+
+        An engine's run that the record does not name was started by a request whose answer was lost: it is noted, so
+        that it is deleted with the run.
+        """
+        stored = await self._records.update(run_id, lambda run: _with_stray(run, engine_run))
         if stored and not stored.value.is_terminal and stored.value.status != "requires_action":
             await self._records.enqueue(stored.value)
 
@@ -359,7 +364,7 @@ class Runs:
         if not run.is_terminal and run.engine_run:
             await self._ending.cancel_engine(run_id, run.engine_run)
         if run.engine == self._engine.name:
-            await self._engine.forget(run.engine_runs)
+            await self._engine.forget((*run.engine_runs, *run.strays))
         await self._threads.forget(run)
         await self._publisher.withdraw(run_id)
         await self._state.delete(active_name(run_id))
@@ -377,6 +382,13 @@ class Runs:
             if await self._records.read(run_id):
                 await self.delete(run_id)
         await self._threads.delete(thread_id)
+
+
+def _with_stray(run: Run, engine_run: str) -> Run:
+    # While the run is being started, its own engine run is not in the record yet.
+    if run.starting_at or engine_run in (*run.engine_runs, *run.strays):
+        return run
+    return replace(run, strays=(*run.strays, engine_run)[-STRAYS_MAX:])
 
 
 def _is_complete(run: Run) -> bool:

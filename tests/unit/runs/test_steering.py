@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.engines.base import Call
@@ -327,8 +329,8 @@ async def test_an_event_of_the_service_causes_an_immediate_look(world: World) ->
     run = await world.ask()
     await world.deliver(times=5)
     world.clock.forward(-0.5)
-    await world.runs.look_now(run.id)
-    await world.runs.look_now(run.id)
+    await world.runs.look_now(run.id, engine_run=run.engine_runs[-1])
+    await world.runs.look_now(run.id, engine_run=run.engine_runs[-1])
     at = world.clock()
     await world.deliver()
     assert ((await world.runs.find(run.id)).status, world.clock()) == ("completed", at)
@@ -337,10 +339,28 @@ async def test_an_event_of_the_service_causes_an_immediate_look(world: World) ->
 
 
 async def test_an_event_of_a_waiting_or_ended_run_causes_no_look(world: World) -> None:
-    await world.runs.look_now("run_none")
+    await world.runs.look_now("run_none", engine_run="resp_1")
     run = await waiting(world)
-    await world.runs.look_now(run.id)
+    await world.runs.look_now(run.id, engine_run=run.engine_runs[-1])
     assert world.queue.messages == []
     await world.runs.cancel(run.id)
-    await world.runs.look_now(run.id)
+    await world.runs.look_now(run.id, engine_run=run.engine_runs[-1])
     assert world.queue.messages == []
+
+
+async def test_a_response_whose_start_was_lost_is_deleted_with_the_run(world: World) -> None:
+    """K8: the service carried out the first start and its answer was lost; only its webhook names that response."""
+    run = await world.ask()
+    world.engine.asks["resp_stray"] = world.engine.asks[run.engine_runs[-1]]
+    await world.runs.look_now(run.id, engine_run="resp_stray")
+    await world.finish()
+    assert (await world.runs.find(run.id)).strays == ("resp_stray",)
+    await world.runs.delete(run.id)
+    assert world.engine.forgotten == [run.engine_runs[-1], "resp_stray"]
+
+
+async def test_the_webhook_of_a_run_that_is_being_started_changes_nothing(world: World) -> None:
+    run = await world.ask()
+    await world.poller._records.update(run.id, lambda r: replace(r, engine_runs=(), starting_at=world.clock()))
+    await world.runs.look_now(run.id, engine_run="resp_own")
+    assert (await world.runs.find(run.id)).strays == ()
