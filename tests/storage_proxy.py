@@ -1,16 +1,24 @@
-"""An HTTP proxy in front of Azurite's blob or queue port that loses answers, refuses connections, or answers 403.
+"""An HTTP proxy in front of Azurite's blob or queue port that loses answers, cuts connections, or answers 403.
 
-Azurite itself carries out what it is asked, so nothing is lost in storage. Rules are for tests: `lose` drops the answer
-to the next requests that match, after they were carried out.
+Azurite itself carries out what it is asked, so nothing is lost in storage. `lose` drops the answers to the next
+requests that match, after they were carried out; `outage` takes storage away for all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+
+DENIED = (
+    b"HTTP/1.1 403 This request is not authorized\r\nx-ms-error-code: AuthorizationFailure\r\nContent-Length: 0\r\n\r\n"
+)
 
 
 @dataclass
@@ -20,6 +28,7 @@ class Proxy:
     upstream: int
     port: int = 0
     requests: list[str] = field(default_factory=list)
+    outage: Literal["cut", "403"] | None = None
     _losses: list[str] = field(default_factory=list)
 
     def lose(self, request: str, *, times: int = 1) -> None:
@@ -42,6 +51,13 @@ class Proxy:
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ", 2)
         request = f"{method} {target}"
         self.requests.append(request)
+        if self.outage == "cut":
+            return False
+        if self.outage == "403":
+            await _body(head, reader)
+            writer.write(DENIED)
+            await writer.drain()
+            return True
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
         try:
             up_writer.write(head + await _body(head, reader))
@@ -86,3 +102,33 @@ async def proxy_before(upstream: int) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
+
+
+async def _end_connections() -> None:
+    connections = asyncio.all_tasks() - {asyncio.current_task()}
+    for connection in connections:
+        connection.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
+
+
+@contextmanager
+def proxies_in_thread(*upstreams: int) -> Iterator[list[Proxy]]:
+    """The same for tests without an event loop: a proxy before each port, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(timeout=10)
+
+    with ExitStack() as cleanup:
+        cleanup.callback(loop.close)
+        cleanup.callback(thread.join, 10)
+        cleanup.callback(loop.call_soon_threadsafe, loop.stop)
+        cleanup.callback(lambda: run(_end_connections()))
+        proxies = []
+        for upstream in upstreams:
+            context = proxy_before(upstream)
+            proxies.append(run(context.__aenter__()))
+            cleanup.callback(run, context.__aexit__(None, None, None))
+        yield proxies
