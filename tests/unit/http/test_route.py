@@ -14,6 +14,7 @@ from openai import AsyncOpenAI
 from shared.engines.base import Look, MadeFile, Output
 from shared.engines.webhooks import ServiceWebhooks
 from shared.errors import (
+    BlobChanged,
     BlobMissing,
     Busy,
     NotFound,
@@ -123,7 +124,8 @@ def test_the_url_of_a_run_is_on_the_host_of_the_request(url: str) -> None:
         (ServiceBusy("No.", retry_after_s=7.2), 503, "service_busy", "7"),
         (ServiceBusy("No."), 503, "service_busy", "5"),
         (StorageError("No."), 503, "storage_unavailable", "5"),
-        (BlobMissing("No."), 503, "blob_missing", "5"),
+        (BlobMissing("No."), 503, "storage_unavailable", "5"),
+        (BlobChanged("No."), 503, "storage_unavailable", "5"),
     ],
 )
 def test_problems(error: Any, status: int, code: str, retry_after: str | None) -> None:
