@@ -160,6 +160,7 @@ def test_a_document_stays_in_the_container(path: str) -> None:
     full: list[str] = []
     if not refused(lambda: full.append(document_path_from(path))):
         assert full == [path]
+        assert "%2f" not in path.lower()
         assert not {"", ".", ".."} & set(path.split("/"))
 
 
