@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from urllib.parse import quote
 
 import azure.functions as func
+import msgspec
 
+from shared.documents.record import summary_of
 from shared.errors import BadRequest, TooLarge
 from shared.http.fields import (
     BIG_PAGE_DEFAULT,
@@ -50,8 +52,14 @@ FILTER_VALUES_MAX = 100
 
 
 async def list_documents(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    """With `path`, the page has this document alone, and the answer also has the fields of `read_document`.
+
+    So the answer has one schema, and both a client that expects a page and one that expects a document can read it.
+    """
     if asked(req, "path") is not None:
-        return await read_document(services, req)
+        document = await services.library.catalogue.get(asked_path(req, "path"))
+        page = DocumentPage(documents=[summary_of(document)], cursor=None)
+        return json_response(200, msgspec.structs.asdict(document_view(document)) | msgspec.structs.asdict(page))
     documents, cursor = await services.library.catalogue.page(
         collection=optional_collection_from(asked(req, "collection")),
         status=document_status_from(asked(req, "status")),
@@ -319,7 +327,8 @@ DOCUMENTS = (
         handler="list_documents",
         summary="List documents",
         description="Returns documents with their index status, sorted by path within each collection. Documents "
-        "without a record come last, as pending. With `path`, the answer is that of GetDocument.",
+        "without a record come last, as pending. With `path`, the page has this document alone, and "
+        "the answer also has the fields of GetDocument.",
         parameters=(
             query("path", DocumentPath, visibility="advanced"),
             query("collection", CollectionName),
@@ -327,9 +336,7 @@ DOCUMENTS = (
             query("limit", BigLimit, visibility="advanced"),
             query("cursor", Cursor, visibility="advanced"),
         ),
-        replies=(
-            Reply(status=200, type=DocumentPage, description="A page of documents; with `path`, a DocumentView."),
-        ),
+        replies=(Reply(status=200, type=DocumentPage, description="A page of documents."),),
         problems={
             400: (*BAD_PATH, "invalid_status", "invalid_limit", "invalid_cursor"),
             404: ("document_not_found",),

@@ -91,11 +91,16 @@ async def test_every_spelling_is_the_same_document(world: World, ask: Ask, where
     assert world.blobs.names() == []
 
 
-async def test_the_query_and_the_url_give_the_same_answer(world: World, ask: Ask) -> None:
+async def test_the_query_gives_what_the_url_gives_and_a_page_of_one(world: World, ask: Ask) -> None:
+    """A GET of `/documents` has one schema, a page; what the URL gives is beside it."""
     await world.drop("c/a.md")
-    assert await ask(list_documents, "/documents?path=c/a.md") == await ask(
-        read_document, "/documents/c/a.md", path="c/a.md"
-    )
+    await world.drop("c/b.md")
+    status, by_query = await ask(list_documents, "/documents?path=c/a.md")
+    _, by_url = await ask(read_document, "/documents/c/a.md", path="c/a.md")
+    assert (status, by_query) == (200, {**by_url, "documents": by_query["documents"], "cursor": None})
+    _, listed = await ask(list_documents, "/documents")
+    assert by_query["documents"] == [item for item in listed["documents"] if item["path"] == "c/a.md"]
+    assert (await ask(list_documents, "/documents?path=c/none.md"))[1]["code"] == "document_not_found"
 
 
 REFUSED: list[tuple[Route, str, dict[str, str], str]] = [
