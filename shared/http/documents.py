@@ -284,7 +284,8 @@ PUT = Operation(
     handler="put_document",
     summary="Upload a document",
     description="Stores the document; the app then indexes it. Headers x-ms-meta-* become metadata for search filters. "
-    "The body needs a Content-Length. For large documents, use CreateUpload.",
+    "The body needs a Content-Length; Azure answers one over 100 MiB with an empty 500. For large documents, use "
+    "CreateUpload.",
     parameters=(PATH,),
     body=bytes,
     replies=(Reply(status=201, type=Uploaded, description="The document is stored."),),

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +74,38 @@ def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
 # ---- they match the app ------------------------------------------------------------------------------------------
 
 
-def triggers() -> Iterator[tuple[str, str, str, str]]:
-    """Handler, method, path and authorisation of every HTTP trigger of function_app.py."""
+@cache  # an app lists its functions once
+def triggers() -> tuple[tuple[str, str, str, str], ...]:
+    """Function, method, route template and authorisation of every HTTP trigger of function_app.py."""
+    found = []
     for function in function_app.app.get_functions():
         trigger = json.loads(str(function))["bindings"][0]  # as the host reads it
         if trigger["type"] == "httpTrigger":
             (method,) = trigger["methods"]
-            path = "/" + trigger["route"].replace("{*", "{")
-            yield str(function.get_function_name()), method, path, trigger["authLevel"].lower()
+            name, route, auth = function.get_function_name(), trigger["route"], trigger["authLevel"].lower()
+            found.append((str(name), method, f"/{route}", auth))
+    return tuple(found)
 
 
 def test_the_table_matches_the_triggers() -> None:
     served = {(op.function or op.handler, op.method, op.route or op.path, op.auth) for op in OPERATIONS}
-    assert sorted(triggers()) == sorted(served)
+    assert sorted((n, m, route.replace("{*", "{"), auth) for n, m, route, auth in triggers()) == sorted(served)
+
+
+def test_no_catch_all_takes_the_requests_of_another_function() -> None:
+    """The host takes the first function by name, in upper case, whose template matches: literals do not go first."""
+    catching = [(name, method, route.partition("{*")[0]) for name, method, route, _ in triggers() if "{*" in route]
+    hidden = [
+        (name, catcher)
+        for name, method, route, _ in triggers()
+        for catcher, same_method, start in catching
+        if method == same_method
+        and f"{route}/".startswith(start)
+        and "{*" not in route
+        and name.upper() > catcher.upper()
+    ]
+    assert {start for _, _, start in catching} == {"/documents/"}
+    assert hidden == []
 
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.id)
