@@ -1,5 +1,6 @@
 """The app's triggers. Each one reads its input and makes one call; the logic is in `shared`."""
 
+import logging
 import os
 from functools import cache
 
@@ -19,6 +20,10 @@ from shared.settings import Settings
 SOURCE = func.BlobSource(os.environ.get("BLOB_SOURCE") or "EventGrid")
 RECONCILE = os.environ.get("RECONCILE_SCHEDULE") or "0 17 * * * *"
 SWEEP = os.environ.get("SWEEP_SCHEDULE") or "0 * * * * *"
+
+# Two lines for each request to storage or the model service, at INFO, hide what the app says.
+for chatty in ("azure", "httpx", "urllib3", "aiohttp"):
+    logging.getLogger(chatty).setLevel(logging.WARNING)
 
 app = func.FunctionApp()
 
@@ -82,24 +87,31 @@ async def sweep_documents(timer: func.TimerRequest) -> None:
 
 @app.route(route="documents", methods=["GET"])
 async def list_documents(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/documents?collection=&status=&limit=&cursor=`: list documents with their index status."""
+    """`GET /api/documents?collection=&status=&limit=&cursor=`: list documents. `?path=`: get one, as below."""
     return await answer(services, req, documents.list_documents)
 
 
 @app.route(route="documents", methods=["DELETE"])
 async def delete_below(req: func.HttpRequest) -> func.HttpResponse:
-    """`DELETE /api/documents?prefix=folder/`: delete all documents of a folder."""
+    """`DELETE /api/documents?prefix=folder/`: delete all documents of a folder. `?path=`: delete one, as below."""
     return await answer(services, req, documents.delete_below)
 
 
 @app.route(route="documents/reconcile", methods=["POST"])
 async def reconcile(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/documents/reconcile?dry_run=`: compare container, records and service."""
+    """`POST /api/documents/reconcile?dry_run=false`: compare container, records and service, and repair."""
     return await answer(services, req, reconciling.reconcile)
 
 
-# `{*path}` also matches an empty path and `reconcile`. The host tries functions in the order of their names, so the
-# functions above need names that sort first: `delete_below` < `delete_document`, `reconcile` < `retry_document`.
+@app.route(route="documents/upload", methods=["POST"])
+async def create_upload(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/documents/upload?path=`: get a URL to which the document can be uploaded."""
+    return await answer(services, req, documents.create_upload)
+
+
+# `{*path}` also matches an empty path (PUT and POST with `?path=`), `reconcile` and `upload`. The host tries functions
+# in the order of their names, whatever their templates, so the functions above need names that sort first:
+# `delete_below` < `delete_document`, `create_upload`, `reconcile` < `retry_document`.
 
 
 @app.route(route="documents/{*path}", methods=["GET"])
@@ -116,7 +128,7 @@ async def put_document(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="documents/{*path}", methods=["POST"])
 async def retry_document(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/documents/{path}`: index a document again."""
+    """`POST /api/documents/{path}`: index a document again. `.../{path}/upload`: as `create_upload`."""
     return await answer(services, req, documents.retry_document)
 
 

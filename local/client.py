@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import httpx2
 from azure.core.exceptions import AzureError, ResourceNotFoundError
@@ -20,6 +20,7 @@ Json = dict[str, Any]
 PAGE = 1_000
 POLL_EVERY_S = 0.2  # the app is on this machine; a client over the internet should use Retry-After
 RETRIES: Json = {"retry_total": 2, "initial_backoff": 0.2, "increment_base": 2}  # the SDK's default takes over a minute
+LARGE_BYTES = 8 * 1024 * 1024  # a larger file is uploaded as users without access to storage upload it
 FINAL = {"indexed", "failed", "unsupported"}
 
 
@@ -136,15 +137,39 @@ class Client:
 
     def drop(self, source: Path, name: str) -> str:
         """Upload a file to the blob container `documents`; return its etag without quotes."""
+        size = source.stat().st_size
         with source.open("rb") as content:
-            return self.drop_bytes(content.read(), name)
+            return self._upload(content, size, name) if size > LARGE_BYTES else self.drop_bytes(content.read(), name)
 
     def drop_bytes(self, content: bytes, name: str, media_type: str = "application/octet-stream") -> str:
         """As `drop`, for bytes."""
+        if len(content) > LARGE_BYTES:
+            return self._upload(content, len(content), name, media_type)
         with storage_errors():
             blob = self._blobs.get_blob_client("documents", name)
             written = blob.upload_blob(content, overwrite=True, content_settings=ContentSettings(media_type))
         return unquoted(written["etag"])
+
+    def _upload(
+        self, content: bytes | BinaryIO, size: int, name: str, media_type: str = "application/octet-stream"
+    ) -> str:
+        """Upload to the URL that the app signs for this document. The app's own memory does not hold the file."""
+        body = {"content_type": media_type}
+        target = self._send("POST", "/api/documents/upload", params={"path": name}, json=body).json()
+        try:
+            response = self._http.request(
+                target["method"],
+                target["url"],
+                content=content,
+                headers={**target["headers"], "Content-Length": str(size)},
+            )
+            response.raise_for_status()
+        except httpx2.HTTPError as exc:
+            raise LocalError(
+                f"Storage did not take {name} ({type(exc).__name__}).",
+                f"`{COMMAND} status` shows whether it is running; its log is azurite.log.",
+            ) from exc
+        return unquoted(response.headers["ETag"])
 
     def answer_blobs(self, run_id: str) -> list[str]:
         """Names of all blobs of a run in `answers`."""

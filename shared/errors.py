@@ -3,6 +3,7 @@
     AppError
     ├── SettingError            the operator corrects a setting            500
     ├── BadRequest              the caller corrects the request            400
+    │   ├── LengthRequired                                                 411
     │   ├── TooLarge                                                       413
     │   └── WrongMediaType                                                 415
     ├── UnusableFile            the user uploads another file: see formats/base.py
@@ -42,6 +43,11 @@ class SettingError(AppError):
 class BadRequest(AppError):
     status = 400
     code = "bad_request"
+
+
+class LengthRequired(BadRequest):
+    status = 411
+    code = "body_not_received"
 
 
 class TooLarge(BadRequest):

@@ -22,6 +22,7 @@ from shared.runs.record import RunRecords
 from shared.runs.runs import Runs
 from shared.runs.threads import Threads
 from shared.settings import Settings
+from shared.storage.upload_urls import UploadUrls
 
 if TYPE_CHECKING:
     from shared.engines.base import Engine
@@ -57,6 +58,7 @@ class Services:
     assistants: Assistants
     push: Push
     webhooks: ServiceWebhooks
+    upload_urls: UploadUrls
     check_health: Callable[[], Awaitable[list[Check]]]
 
     @classmethod
@@ -127,6 +129,7 @@ class Services:
             assistants=assistants,
             push=push,
             webhooks=webhooks,
+            upload_urls=UploadUrls(settings.storage, client_id=settings.identity_client_id, now=now),
             check_health=lambda: check_health(storage, ping),
         )
 

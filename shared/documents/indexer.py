@@ -62,7 +62,6 @@ class Documents:
     def __init__(
         self,
         storage: Storage,
-        *,
         stores: VectorStores,
         collections: Collections,
         follow_up: FollowUp,

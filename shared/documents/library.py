@@ -68,17 +68,9 @@ class Library:
         catalogue = Catalogue(storage.documents, storage.state)
         follow_up = FollowUp(storage, visibility, push, filters=filters, now=now)
         removal = Removal(storage, stores, collections, follow_up, push, now)
-        documents = Documents(
-            storage,
-            stores=stores,
-            collections=collections,
-            follow_up=follow_up,
-            upload_rate=UploadRate(storage.state, uploads_per_s=settings.uploads_per_s, now=now),
-            removal=removal,
-            push=push,
-            limits=Limits.from_settings(settings),
-            now=now,
-        )
+        upload_rate = UploadRate(storage.state, uploads_per_s=settings.uploads_per_s, now=now)
+        limits = Limits.from_settings(settings)
+        documents = Documents(storage, stores, collections, follow_up, upload_rate, removal, push, limits, now)
         arrivals = Arrivals(documents, storage.indexing, now=now)
         reconciliation = Reconciliation(
             storage, stores, collections, visibility, follow_up, tries=settings.indexing_tries, now=now

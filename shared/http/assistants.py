@@ -9,7 +9,7 @@ import azure.functions as func
 from shared.errors import BadRequest
 from shared.http.fields import AssistantName, fits
 from shared.http.reading import optional_collection_from
-from shared.http.route import DELETED, Operation, Parameter, Reply, json_response, read_body
+from shared.http.route import DELETED, UNRECEIVED, Operation, Parameter, Reply, json_response, read_body
 from shared.http.shapes.assistants import AssistantBody, AssistantPage
 from shared.models.runs import Assistant
 
@@ -116,6 +116,7 @@ ASSISTANTS = (
         problems={
             400: ("invalid_assistant_name", "unknown_function", "invalid_collection"),
             409: ("assistant_busy",),
+            **UNRECEIVED,
         },
     ),
     Operation(

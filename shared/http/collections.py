@@ -9,7 +9,7 @@ import azure.functions as func
 from shared.documents.collection_view import CollectionView
 from shared.http.fields import CollectionName
 from shared.http.reading import collection_from
-from shared.http.route import Operation, Parameter, Reply, json_response, read_body
+from shared.http.route import UNRECEIVED, Operation, Parameter, Reply, json_response, read_body
 from shared.http.shapes.documents import CollectionBody, CollectionPage, Deleting
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ COLLECTIONS = (
         body=CollectionBody,
         example={"expires_days": 30},
         replies=(Reply(status=200, type=CollectionView, description="The collection."),),
-        problems=NO_COLLECTION,
+        problems={**NO_COLLECTION, **UNRECEIVED},
     ),
     Operation(
         id="DeleteCollection",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, get_args
+from urllib.parse import quote
 
 import azure.functions as func
+import msgspec
 
+from shared.documents.record import summary_of
 from shared.errors import BadRequest, TooLarge
-from shared.formats.filetypes import bad_path
 from shared.http.fields import (
     BIG_PAGE_DEFAULT,
     BIG_PAGE_MAX,
@@ -23,8 +26,9 @@ from shared.http.fields import (
     Prefix,
     fits,
 )
-from shared.http.reading import collection_from, cursor_from, limit_from, optional_collection_from
-from shared.http.route import Operation, Parameter, Reply, json_response, query, read_body
+from shared.http.paths import UPLOAD, asked_path, asks_for_upload, document_path_from, prefix_from
+from shared.http.reading import asked, body_of, collection_from, cursor_from, limit_from, optional_collection_from
+from shared.http.route import UNRECEIVED, Operation, Parameter, Reply, json_response, query, read_body
 from shared.http.shapes.documents import (
     Deleting,
     DocumentPage,
@@ -32,72 +36,113 @@ from shared.http.shapes.documents import (
     ReceiptPage,
     SearchBody,
     SearchResults,
+    UploadBody,
     Uploaded,
+    UploadTarget,
 )
 from shared.models.documents import Document, DocumentStatus, collection_of
 
 if TYPE_CHECKING:
     from shared.services import Services
 
+ANY_TYPE = "application/octet-stream"
 BLOB_METADATA_MAX_BYTES = 8 * 1024
 FILTER_KEY_MAX_CHARS = 64
 FILTER_VALUES_MAX = 100
 
 
 async def list_documents(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    """With `path`, the page has this document alone, and the answer also has the fields of `read_document`.
+
+    So the answer has one schema, and both a client that expects a page and one that expects a document can read it.
+    """
+    if asked(req, "path") is not None:
+        document = await services.library.catalogue.get(asked_path(req, "path"))
+        page = DocumentPage(documents=[summary_of(document)], cursor=None)
+        return json_response(200, msgspec.structs.asdict(document_view(document)) | msgspec.structs.asdict(page))
     documents, cursor = await services.library.catalogue.page(
-        collection=optional_collection_from(req.params.get("collection")),
-        status=document_status_from(req.params.get("status")),
-        limit=_big_limit(req.params.get("limit")),
-        cursor=cursor_from(req.params.get("cursor")),
+        collection=optional_collection_from(asked(req, "collection")),
+        status=document_status_from(asked(req, "status")),
+        limit=_big_limit(asked(req, "limit")),
+        cursor=cursor_from(asked(req, "cursor")),
     )
     return json_response(200, DocumentPage(documents=documents, cursor=cursor))
 
 
 async def read_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    return json_response(200, document_view(await services.library.catalogue.get(_path(req))))
+    return json_response(200, document_view(await services.library.catalogue.get(asked_path(req, "path"))))
 
 
 async def put_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    path, metadata = _path(req), blob_metadata_from(req.headers)
-    content, limit = req.get_body(), services.settings.upload_max_bytes
+    path, metadata = asked_path(req, "path"), blob_metadata_from(req.headers)
+    content, limit = body_of(req), services.settings.upload_max_bytes
     if len(content) > limit:
         raise TooLarge(
-            f"The document has {len(content):,} bytes; the limit of this route is {limit:,}. Upload larger documents "
-            "directly to the container 'documents'.",
+            f"The document has {len(content):,} bytes; the limit of this route is {limit:,}. "
+            f"POST /api/documents/upload?path={quote(path)} returns a URL to upload larger documents to.",
             code="document_too_large",
         )
-    media_type = (req.headers.get("content-type") or "application/octet-stream")[:200]
+    media_type = (req.headers.get("content-type") or ANY_TYPE)[:200]
     etag = await services.library.uploads.put(path, content, media_type=media_type, metadata=metadata)
     return json_response(201, Uploaded(path=path, collection=collection_of(path), etag=etag, size_bytes=len(content)))
 
 
 async def retry_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    path = _path(req)
+    if asks_for_upload(req):
+        return await create_upload(services, req)
+    path = asked_path(req, "path")
     await services.library.documents.retry(path, reset_tries=True)
     return json_response(202, document_view(await services.library.catalogue.get(path)))
 
 
+async def create_upload(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    """A signature cannot fix content type and metadata, so the answer has the headers to send.
+
+    Metadata comes in the body or, as for `put_document`, in headers x-ms-meta-*.
+    """
+    path = asked_path(req, "path", ending=UPLOAD)
+    body = read_body(services, req, UploadBody, default=UploadBody())
+    in_body = {f"x-ms-meta-{name}": value for name, value in body.metadata.items()}
+    metadata = blob_metadata_from({**req.headers, **in_body})
+    signed = await services.upload_urls.create(path)
+    target = UploadTarget(
+        path=path,
+        collection=collection_of(path),
+        url=signed.url,
+        headers={
+            "x-ms-blob-type": "BlockBlob",
+            "Content-Type": media_type_from(body.content_type),
+            **{f"x-ms-meta-{name}": value for name, value in metadata.items()},
+        },
+        expires_at=signed.expires_at,
+        max_bytes=services.settings.document_max_bytes,
+    )
+    return json_response(200, target, {"Cache-Control": "no-store"})
+
+
 async def delete_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    path = _path(req)
+    path = asked_path(req, "path")
     await services.library.catalogue.get(path)
     await services.library.removal.begin(path)
     return json_response(202, Deleting(deleting=path))
 
 
 async def delete_below(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    prefix = prefix_from(req.params.get("prefix"))
+    """Without a folder or a document, also with an empty one, nothing is deleted."""
+    if asked(req, "path") is not None:
+        return await delete_document(services, req)
+    prefix = prefix_from(asked(req, "prefix"))
     await services.library.removal.begin_folder(prefix)
     return json_response(202, Deleting(deleting=prefix))
 
 
 async def list_receipts(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    path = req.params.get("path")
+    path = asked(req, "path")
     receipts, cursor = await services.library.catalogue.receipts(
-        collection=optional_collection_from(req.params.get("collection")),
+        collection=optional_collection_from(asked(req, "collection")),
         path=document_path_from(path) if path is not None else None,
-        limit=_big_limit(req.params.get("limit")),
-        cursor=cursor_from(req.params.get("cursor")),
+        limit=_big_limit(asked(req, "limit")),
+        cursor=cursor_from(asked(req, "cursor")),
     )
     return json_response(200, ReceiptPage(receipts=receipts, cursor=cursor))
 
@@ -116,27 +161,8 @@ async def search(services: Services, req: func.HttpRequest) -> func.HttpResponse
 # ---- what comes in ---------------------------------------------------------------------------------------------------
 
 
-def _path(req: func.HttpRequest) -> str:
-    return document_path_from(req.route_params.get("path") or "")
-
-
 def _big_limit(text: str | None) -> int:
     return limit_from(text, default=BIG_PAGE_DEFAULT, most=BIG_PAGE_MAX)
-
-
-def document_path_from(path: str) -> str:
-    """`reports/a.pdf` is in the collection `reports`; `a.pdf`, without a folder, is in `default`."""
-    if why := bad_path(path):
-        raise BadRequest(why, code="invalid_path")
-    collection_from(collection_of(path))
-    return path
-
-
-def prefix_from(text: str | None) -> str:
-    """A folder with a slash at its end; without the slash it could match other folders."""
-    if not text or not text.endswith("/") or bad_path(text.removesuffix("/")):
-        raise BadRequest("The prefix must be a folder with a slash at its end.", code="invalid_prefix")
-    return text
 
 
 def blob_metadata_from(headers: Mapping[str, str]) -> dict[str, str]:
@@ -154,6 +180,12 @@ def blob_metadata_from(headers: Mapping[str, str]) -> dict[str, str]:
             code="invalid_metadata",
         )
     return found
+
+
+def media_type_from(text: str) -> str:
+    if not re.fullmatch(r"[!-~]([ -~]{0,198}[!-~])?", text):
+        raise BadRequest("A content type has 1 to 200 printable ASCII characters.", code="invalid_content_type")
+    return text
 
 
 def document_status_from(text: str | None) -> DocumentStatus | None:
@@ -241,7 +273,52 @@ def document_view(document: Document) -> DocumentView:
 # ---- the description -------------------------------------------------------------------------------------------------
 
 PATH = Parameter(name="path", type=DocumentPath)
-NO_DOCUMENT = {400: ("invalid_collection", "invalid_path"), 404: ("document_not_found",)}
+PATH_IN_QUERY = Parameter(name="path", type=DocumentPath, where="query")
+BAD_PATH = ("invalid_collection", "invalid_path", "path_given_twice")
+NO_DOCUMENT = {400: BAD_PATH, 404: ("document_not_found",)}
+
+PUT = Operation(
+    id="PutDocument",
+    method="PUT",
+    path="/documents/{path}",
+    handler="put_document",
+    summary="Upload a document",
+    description="Stores the document; the app then indexes it. Headers x-ms-meta-* become metadata for search filters. "
+    "The body needs a Content-Length; Azure answers one over 100 MiB with an empty 500. For large documents, use "
+    "CreateUpload.",
+    parameters=(PATH,),
+    body=bytes,
+    replies=(Reply(status=201, type=Uploaded, description="The document is stored."),),
+    problems={400: (*BAD_PATH, "invalid_metadata"), **UNRECEIVED, 413: ("document_too_large",)},
+)
+RETRY = Operation(
+    id="RetryDocument",
+    method="POST",
+    path="/documents/{path}",
+    handler="retry_document",
+    summary="Index a document again",
+    description="Indexes it again, also after the app has stopped its own tries.",
+    visibility="advanced",
+    parameters=(PATH,),
+    replies=(Reply(status=202, type=DocumentView, description="The document is being indexed."),),
+    problems={**NO_DOCUMENT, 409: ("document_busy",)},
+)
+UPLOAD_URL = Operation(
+    id="CreateUploadByPath",
+    method="POST",
+    path="/documents/upload",
+    handler="create_upload",
+    summary="Get a URL to upload a large document",
+    description="PUT the file to the URL with the headers of the answer; storage answers 201, and the app then indexes "
+    "it. The URL can only write this document. It needs no function key and ends after 15 minutes.",
+    visibility="advanced",
+    parameters=(PATH_IN_QUERY,),
+    body=UploadBody,
+    body_required=False,
+    example={"content_type": "application/pdf", "metadata": {"team": "hr"}},
+    replies=(Reply(status=200, type=UploadTarget, description="The URL, and the headers to send."),),
+    problems={400: (*BAD_PATH, "invalid_metadata", "invalid_content_type"), **UNRECEIVED},
+)
 
 DOCUMENTS = (
     Operation(
@@ -251,15 +328,20 @@ DOCUMENTS = (
         handler="list_documents",
         summary="List documents",
         description="Returns documents with their index status, sorted by path within each collection. Documents "
-        "without a record come last, as pending.",
+        "without a record come last, as pending. With `path`, the page has this document alone, and "
+        "the answer also has the fields of GetDocument.",
         parameters=(
+            query("path", DocumentPath, visibility="advanced"),
             query("collection", CollectionName),
             query("status", DocumentState),
             query("limit", BigLimit, visibility="advanced"),
             query("cursor", Cursor, visibility="advanced"),
         ),
         replies=(Reply(status=200, type=DocumentPage, description="A page of documents."),),
-        problems={400: ("invalid_collection", "invalid_status", "invalid_limit", "invalid_cursor")},
+        problems={
+            400: (*BAD_PATH, "invalid_status", "invalid_limit", "invalid_cursor"),
+            404: ("document_not_found",),
+        },
     ),
     Operation(
         id="GetDocument",
@@ -272,34 +354,19 @@ DOCUMENTS = (
         replies=(Reply(status=200, type=DocumentView, description="The document."),),
         problems=NO_DOCUMENT,
     ),
-    Operation(
-        id="PutDocument",
-        method="PUT",
-        path="/documents/{path}",
-        handler="put_document",
-        summary="Upload a document",
-        description="Stores the document; the app then indexes it. Headers x-ms-meta-* become metadata for search "
-        "filters. Upload large documents directly to the container 'documents'.",
+    PUT,
+    replace(PUT, id="PutDocumentByPath", path="/documents", parameters=(PATH_IN_QUERY,), route="/documents/{path}"),
+    RETRY,
+    replace(RETRY, id="RetryDocumentByPath", path="/documents", parameters=(PATH_IN_QUERY,), route="/documents/{path}"),
+    replace(
+        UPLOAD_URL,
+        id="CreateUpload",
+        path="/documents/{path}/upload",
         parameters=(PATH,),
-        body=bytes,
-        replies=(Reply(status=201, type=Uploaded, description="The document is stored."),),
-        problems={
-            400: ("invalid_collection", "invalid_path", "invalid_metadata"),
-            413: ("document_too_large",),
-        },
+        route="/documents/{path}",
+        function="retry_document",
     ),
-    Operation(
-        id="RetryDocument",
-        method="POST",
-        path="/documents/{path}",
-        handler="retry_document",
-        summary="Index a document again",
-        description="Indexes it again, also after the app has stopped its own tries.",
-        visibility="advanced",
-        parameters=(PATH,),
-        replies=(Reply(status=202, type=DocumentView, description="The document is being indexed."),),
-        problems={**NO_DOCUMENT, 409: ("document_busy",)},
-    ),
+    UPLOAD_URL,
     Operation(
         id="DeleteDocument",
         method="DELETE",
@@ -317,11 +384,12 @@ DOCUMENTS = (
         path="/documents",
         handler="delete_below",
         summary="Delete a folder",
-        description="Deletes all documents of the folder and of its subfolders.",
+        description="Deletes all documents of the folder and of its subfolders. With `path` instead of `prefix`, it "
+        "deletes that document. One of them is required.",
         visibility="advanced",
-        parameters=(Parameter(name="prefix", type=Prefix, where="query"),),
+        parameters=(query("prefix", Prefix), query("path", DocumentPath)),
         replies=(Reply(status=202, type=Deleting, description="The documents are being deleted."),),
-        problems={400: ("invalid_prefix",)},
+        problems={400: ("invalid_prefix", *BAD_PATH), 404: ("document_not_found",)},
     ),
     Operation(
         id="ListReceipts",
@@ -356,6 +424,7 @@ SEARCH = (
         replies=(Reply(status=200, type=SearchResults, description="The passages."),),
         problems={
             400: ("empty_query", "query_too_long", "invalid_collection", "invalid_filters"),
+            **UNRECEIVED,
             404: ("collection_not_found",),
             409: ("collection_rebuilding",),
         },

@@ -67,7 +67,8 @@ DocumentPath = Annotated[
     Meta(
         min_length=1,
         max_length=PATH_MAX_CHARS,
-        description="The document's path in the container 'documents', as collection/path. It may contain slashes.",
+        description="The document's path in the container 'documents', as collection/path. It may contain slashes, "
+        "also encoded as %2F.",
         examples=["reports/guide.md"],
     ),
 ]
@@ -86,7 +87,7 @@ Prefix = Annotated[
 ReportId = Annotated[
     str, Meta(pattern="^rec_[0-9a-f]{24}$", description="The report's id.", examples=["rec_e6a5c1b2d3f405162738495a"])
 ]
-Flag = Annotated[bool, Meta(description="true or false.")]
+DryRun = Annotated[bool, Meta(description="true, the default: report only. false: repair.")]
 BigLimit = Annotated[
     int, Meta(ge=1, le=BIG_PAGE_MAX, description=f"The maximum number of items; default {BIG_PAGE_DEFAULT}.")
 ]

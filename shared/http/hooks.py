@@ -9,7 +9,19 @@ import azure.functions as func
 
 from shared.errors import NotFound
 from shared.http.fields import HookId, fits
-from shared.http.route import BAD_CALLBACK, DELETED, Operation, Parameter, Reply, json_response, read_body, with_key
+from shared.http.reading import body_of
+from shared.http.route import (
+    BAD_CALLBACK,
+    DELETED,
+    UNRECEIVED,
+    Operation,
+    Parameter,
+    Reply,
+    api_url,
+    json_response,
+    read_body,
+    with_key,
+)
 from shared.http.shapes.hooks import HookBody, HookView
 
 if TYPE_CHECKING:
@@ -31,7 +43,7 @@ async def unsubscribe(services: Services, req: func.HttpRequest) -> func.HttpRes
 
 async def service_event(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     """The model service reports that a response has ended. The signature authenticates the request."""
-    event = await services.webhooks.read(req.get_body(), req.headers)
+    event = await services.webhooks.read(body_of(req), req.headers)
     if event:
         await services.runs.look_now(event.run_id, engine_run=event.response_id)
     return func.HttpResponse(status_code=204)
@@ -51,7 +63,7 @@ def hook_id_from(text: str) -> str:
 
 def hook_url(url: str, hook_id: str) -> str:
     """`url` is that of `POST /hooks`."""
-    return with_key(f"{url.split('?')[0].rstrip('/')}/{quote(hook_id)}", url)
+    return with_key(api_url(url, ("hooks",), f"hooks/{quote(hook_id)}"), url)
 
 
 # ---- the description ---------------------------------------------------------------------------------------------
@@ -68,7 +80,7 @@ HOOKS = (
         body=HookBody,
         example={"callback_url": "https://example.com/hook"},
         replies=(Reply(status=201, type=HookView, description="Subscribed.", headers=("Location",)),),
-        problems={400: (*BAD_CALLBACK, "unknown_event")},
+        problems={400: (*BAD_CALLBACK, "unknown_event"), **UNRECEIVED},
         links=("DeleteHook",),
     ),
     Operation(
@@ -100,7 +112,7 @@ SERVICE_EVENTS = (
         ),
         body=dict[str, Any],
         replies=(Reply(status=204, description="Accepted."),),
-        problems={400: ("webhooks_off", "invalid_signature")},
+        problems={400: ("webhooks_off", "invalid_signature"), **UNRECEIVED},
         auth="anonymous",
     ),
 )

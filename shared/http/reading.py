@@ -1,13 +1,16 @@
-"""Checks of request input that several families of routes use: bodies, names, flags and pages."""
+"""Checks of request input that several families of routes use: query values, bodies, names, flags and pages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
+import azure.functions as func
 import msgspec
 
-from shared.errors import BadRequest, TooLarge, WrongMediaType
+from shared.errors import BadRequest, LengthRequired, TooLarge, WrongMediaType
 from shared.formats.filetypes import bad_path
 from shared.http.fields import (
     COLLECTION_MAX_CHARS,
@@ -22,6 +25,41 @@ from shared.http.fields import (
 )
 
 T = TypeVar("T")
+ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
+
+
+def asked(req: func.HttpRequest, name: str) -> str | None:
+    """The value of a query parameter; None when it is not in the query.
+
+    Read from the raw query of `req.url`, because the Functions host leaves parameters with an empty value out of
+    `req.params`: an empty value is a value, and must not start what a missing one would. As on the host, names ignore
+    case, and several values of one name are joined with a comma.
+    """
+    pairs = parse_qsl(urlsplit(req.url).query, keep_blank_values=True, errors="replace")
+    if values := [value for key, value in pairs if key.lower() == name]:
+        return ",".join(values)
+    value: str | None = req.params.get(name)
+    return value
+
+
+def body_of(req: func.HttpRequest) -> bytes:
+    """The body of the request; empty when the request was sent without one.
+
+    The Functions host passes on a body only if the request has a Content-Length: one that is sent in chunks arrives
+    empty. Source: https://github.com/Azure/azure-functions-host/issues/4926
+
+    Raises:
+        LengthRequired: the headers announce a body, and none has arrived.
+    """
+    body = req.get_body()
+    length = (req.headers.get("content-length") or "").strip()
+    if body or not (req.headers.get("transfer-encoding") or length.strip("0")):
+        return body
+    raise LengthRequired(
+        "The body of the request did not arrive: a body that is sent in chunks (Transfer-Encoding: chunked) is not "
+        "passed on. Send it whole, with a Content-Length. For a large file, POST /api/documents/upload?path=... "
+        "returns a URL to upload to."
+    )
 
 
 def body_from(body: bytes, headers: Mapping[str, str], type: type[T], *, max_bytes: int) -> T:
@@ -38,16 +76,34 @@ def body_from(body: bytes, headers: Mapping[str, str], type: type[T], *, max_byt
     try:
         return msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as exc:
+        _check_json(body)  # a body that breaks off later on is no JSON, whatever its beginning is
         raise BadRequest(f"The body does not match its schema: {exc}.", code="invalid_body") from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BadRequest(f"The body is not valid JSON: {exc}.", code="malformed_json") from exc
 
 
+def _check_json(body: bytes) -> None:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise BadRequest(f"The body is not valid JSON: {exc}.", code="malformed_json") from exc
+
+
+def path_fault(path: str) -> str | None:
+    """Why the API refuses a document's path; None when it is allowed.
+
+    A `%2F` in a name could not be told from a slash in the URL `/api/documents/{path}`: see paths.py.
+    """
+    if ENCODED_SLASH.search(path):
+        return "A document's name has no '%2F': in a URL it could not be told from a slash. Write the slash."
+    return bad_path(path)
+
+
 def collection_from(text: str) -> str:
-    if not fits(text, CollectionName) or "/" in text or bad_path(text):
+    if not fits(text, CollectionName) or "/" in text or path_fault(text):
         raise BadRequest(
             f"A collection is a folder of the container 'documents': its name has 1 to {COLLECTION_MAX_CHARS} "
-            "characters and no slash.",
+            "characters and no slash, also not as %2F.",
             code="invalid_collection",
         )
     return text
@@ -57,8 +113,10 @@ def optional_collection_from(text: str | None) -> str | None:
     return collection_from(text) if text is not None else None
 
 
-def flag_from(text: str | None, name: str) -> bool:
-    if text not in (None, "true", "false"):
+def flag_from(text: str | None, name: str, *, default: bool) -> bool:
+    if text is None:
+        return default
+    if text not in ("true", "false"):
         raise BadRequest(f"{name} must be true or false.", code="invalid_flag")
     return text == "true"
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import azure.functions as func
 
 from shared.errors import NotFound
-from shared.http.fields import CollectionName, Flag, ReportId, fits
-from shared.http.reading import flag_from, optional_collection_from
-from shared.http.route import Operation, Parameter, Reply, json_response, query, with_key
+from shared.http.fields import CollectionName, DryRun, ReportId, fits
+from shared.http.reading import asked, flag_from, optional_collection_from
+from shared.http.route import Operation, Parameter, Reply, api_url, json_response, query, with_key
 from shared.models.documents import Report
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ REPORT_LOOK_S = 2  # between two requests for a report
 
 
 async def reconcile(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    dry_run = flag_from(req.params.get("dry_run"), "dry_run")
-    report = await services.library.reconciliation.order(
-        dry_run=dry_run, collection=optional_collection_from(req.params.get("collection"))
-    )
+    """Only `dry_run=false` repairs: a value that is missing, or that was lost on the way, changes nothing."""
+    dry_run = flag_from(asked(req, "dry_run"), "dry_run", default=True)
+    collection = optional_collection_from(asked(req, "collection"))
+    report = await services.library.reconciliation.order(dry_run=dry_run, collection=collection)
     return report_response(report, req.url)
 
 
@@ -48,8 +48,7 @@ def report_response(report: Report, url: str) -> func.HttpResponse:
     """202 with `Location` until the pass has ended, then 200."""
     if report.status in ("completed", "failed"):
         return json_response(200, report)
-    prefix = url.split("?")[0].split("/documents/reconcile")[0].split("/reports/")[0]
-    location = with_key(f"{prefix}/reports/{quote(report.id)}", url)
+    location = with_key(api_url(url, ("documents", "reports"), f"reports/{quote(report.id)}"), url)
     return json_response(202, report, {"Location": location, "Retry-After": str(REPORT_LOOK_S)})
 
 
@@ -69,9 +68,10 @@ RECONCILE = (
         path="/documents/reconcile",
         handler="reconcile",
         summary="Compare documents, records and index",
-        description="Finds and repairs missing, stale, orphaned or stuck entries. A dry run only reports them.",
+        description="Finds missing, stale, orphaned or stuck entries. With dry_run=false it also repairs them; the "
+        "default is a dry run, which only reports them.",
         visibility="advanced",
-        parameters=(query("dry_run", Flag), query("collection", CollectionName)),
+        parameters=(query("dry_run", DryRun), query("collection", CollectionName)),
         replies=(IN_PROGRESS,),
         problems={400: ("invalid_collection", "invalid_flag")},
         links=("GetReport",),

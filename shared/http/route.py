@@ -6,14 +6,15 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import azure.functions as func
 import msgspec
 
 from shared.errors import AppError, ServiceBusy, StorageError
-from shared.http.reading import body_from
+from shared.http.reading import body_from, body_of
 from shared.http.shapes.base import Problem
+from shared.logs import event
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -30,14 +31,23 @@ async def answer(services: Callable[[], Services], req: func.HttpRequest, route:
         return await route(services(), req)
     except AppError as exc:
         if exc.status >= 500:
-            log.error("http.%s", exc.code, extra={"detail": exc.message}, exc_info=exc)
+            event(log, logging.ERROR, f"http.{exc.code}", route=route.__name__, detail=exc.message, error=exc)
         return problem(exc)
 
 
-def read_body(services: Services, req: func.HttpRequest, type: type[T], *, max_bytes: int | None = None) -> T:
-    """Decode the JSON body. `max_bytes` takes the place of the setting BODY_MAX_BYTES."""
-    limit = max_bytes or services.settings.body_max_bytes
-    return body_from(req.get_body(), req.headers, type, max_bytes=limit)
+def read_body(
+    services: Services, req: func.HttpRequest, type: type[T], *, max_bytes: int | None = None, default: T | None = None
+) -> T:
+    """Decode the JSON body.
+
+    Args:
+        max_bytes: Takes the place of the setting BODY_MAX_BYTES.
+        default: What a request without a body means; None: the body is required.
+    """
+    body, limit = body_of(req), max_bytes or services.settings.body_max_bytes
+    if not body and default is not None:
+        return default
+    return body_from(body, req.headers, type, max_bytes=limit)
 
 
 # ---- the description of an operation -----------------------------------------------------------------------------
@@ -77,6 +87,9 @@ class Operation:
         body: The type of the JSON body; `bytes` for a binary body; None for no body.
         problems: Status -> error codes that the caller causes. `openapi.py` adds the codes that many operations share.
         links: Ids of operations whose parameter `id` is the `id` of this answer.
+        route: The template of the function that serves it, if it is not `path`: a catch-all also matches an empty path,
+            and no template can have text behind one.
+        function: The function that serves it, if it does not have the name of the handler.
     """
 
     id: str
@@ -94,9 +107,12 @@ class Operation:
     problems: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     links: tuple[str, ...] = ()
     auth: Literal["function", "anonymous"] = "function"
+    route: str = ""
+    function: str = ""
 
 
 DELETED = Reply(status=204, description="Deleted.")
+UNRECEIVED = {411: ("body_not_received",)}  # of every operation with a body
 BAD_CALLBACK = ("callback_not_allowed", "invalid_callback_url")
 
 
@@ -110,6 +126,7 @@ TITLES = {
     400: "The request cannot be used",
     404: "Not found",
     409: "Not now",
+    411: "The body did not arrive",
     413: "Too large",
     415: "Wrong media type",
     500: "The app is not set up right",
@@ -126,12 +143,16 @@ def json_response(status: int, body: Any, headers: dict[str, str] | None = None)
 
 
 def problem(exc: AppError) -> func.HttpResponse:
-    """Source: https://www.rfc-editor.org/rfc/rfc9457"""
+    """Every fault of storage has one code: which blob is missing or was changed is nothing that a caller could use.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9457
+    """
+    code = StorageError.code if isinstance(exc, StorageError) else exc.code
     body = Problem(
-        type=f"urn:assistant-functions:problem:{exc.code}",
+        type=f"urn:assistant-functions:problem:{code}",
         title=TITLES.get(exc.status, "Error"),
         status=exc.status,
-        code=exc.code,
+        code=code,
         detail=exc.message,
     )
     headers = {}
@@ -142,10 +163,29 @@ def problem(exc: AppError) -> func.HttpResponse:
     )
 
 
+def api_url(url: str, literals: tuple[str, ...], rest: str) -> str:
+    """The absolute URL of another route, on the host of the request.
+
+    The host ignores the case of routes: `/API/Runs` is `/api/runs`.
+
+    Args:
+        url: The URL of the request.
+        literals: The literal with which the route of the request begins, or those of several routes, in lower case.
+        rest: The other route without the prefix `api`, such as `runs/run_1`.
+    """
+    scheme, host, path, _, _ = urlsplit(url)
+    parts = path.split("/")
+    start = max((n for n, part in enumerate(parts) if part.lower() in literals), default=len(parts))
+    return urlunsplit((scheme, host, "/".join([*parts[:start], rest]), "", ""))
+
+
 def with_key(where: str, url: str) -> str:
-    """`where` with the function key of `url`, if it has one: Logic Apps needs the key in `Location`, too."""
+    """`where` with the function key of `url`, if it has one: Logic Apps needs the key in `Location`, too.
+
+    The host takes the key from `?CODE=` as well.
+    """
     for pair in urlsplit(url).query.split("&"):
         name, _, value = pair.partition("=")
-        if name == "code" and value:
+        if name.lower() == "code" and value:
             return f"{where}?code={value}"
     return where

@@ -11,7 +11,6 @@ import msgspec
 
 from shared.delays import look_delay_s
 from shared.errors import BadRequest, BlobMissing, NotFound, TooLarge
-from shared.formats.filetypes import bad_path
 from shared.http.assistants import assistant_name_from
 from shared.http.fields import (
     FILES_MAX,
@@ -27,13 +26,15 @@ from shared.http.fields import (
     ThreadId,
     fits,
 )
-from shared.http.reading import cursor_from, limit_from, metadata_from, optional_collection_from
+from shared.http.reading import asked, cursor_from, limit_from, metadata_from, optional_collection_from, path_fault
 from shared.http.route import (
     BAD_CALLBACK,
     DELETED,
+    UNRECEIVED,
     Operation,
     Parameter,
     Reply,
+    api_url,
     json_response,
     query,
     read_body,
@@ -73,12 +74,12 @@ async def get_run(services: Services, req: func.HttpRequest) -> func.HttpRespons
 
 
 async def list_runs(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    thread_id = req.params.get("thread_id")
+    thread_id = asked(req, "thread_id")
     runs, cursor = await services.runs.list(
-        status=status_from(req.params.get("status")),
+        status=status_from(asked(req, "status")),
         thread_id=thread_id_from(thread_id) if thread_id is not None else None,
-        limit=limit_from(req.params.get("limit")),
-        cursor=cursor_from(req.params.get("cursor")),
+        limit=limit_from(asked(req, "limit")),
+        cursor=cursor_from(asked(req, "cursor")),
     )
     return json_response(200, RunPage(runs=runs, cursor=cursor))
 
@@ -118,17 +119,17 @@ def _run_id(req: func.HttpRequest) -> str:
     return run_id_from(req.route_params["id"])
 
 
-def question_from(asked: QuestionBody, settings: Settings) -> Question:
+def question_from(body: QuestionBody, settings: Settings) -> Question:
     return Question(
-        question=_question(asked.question, settings.question_max_chars),
-        thread_id=thread_id_from(asked.thread_id) if asked.thread_id is not None else None,
-        collection=optional_collection_from(asked.collection),
-        assistant=assistant_name_from(asked.assistant) if asked.assistant is not None else None,
-        files=_files(asked.files) if asked.files is not None else None,
-        functions=_functions(asked.tools),
-        metadata=metadata_from(asked.metadata),
-        max_seconds=asked.max_seconds,
-        callback_url=asked.callback_url,
+        question=_question(body.question, settings.question_max_chars),
+        thread_id=thread_id_from(body.thread_id) if body.thread_id is not None else None,
+        collection=optional_collection_from(body.collection),
+        assistant=assistant_name_from(body.assistant) if body.assistant is not None else None,
+        files=_files(body.files) if body.files is not None else None,
+        functions=_functions(body.tools),
+        metadata=metadata_from(body.metadata),
+        max_seconds=body.max_seconds,
+        callback_url=body.callback_url,
     )
 
 
@@ -190,7 +191,7 @@ def _files(paths: list[str]) -> tuple[str, ...]:
     if len(paths) > FILES_MAX:
         raise BadRequest(f"At most {FILES_MAX} files are allowed; there are {len(paths)}.", code="too_many_files")
     for path in paths:
-        if why := bad_path(path):
+        if why := path_fault(path):
             raise BadRequest(f"{path[:80]!r} is not a document path. {why}", code="invalid_file")
     return tuple(dict.fromkeys(paths))
 
@@ -293,8 +294,7 @@ def _follow_fields(run_id: str, status: RunStatus, url: str) -> dict[str, Any]:
 
 def run_url(url: str, run_id: str, rest: str) -> str:
     """The absolute URL of a run, on the host of the request. `url` is that of any route of runs."""
-    prefix = url.split("?")[0].rsplit("/runs", 1)[0]
-    return f"{prefix}/runs/{quote(run_id)}{rest}"
+    return api_url(url, ("runs",), f"runs/{quote(run_id)}{rest}")
 
 
 # ---- the description -------------------------------------------------------------------------------------------------
@@ -346,6 +346,7 @@ RUNS = (
                 *BAD_CALLBACK,
             ),
             404: ("thread_not_found", "collection_not_found", "assistant_not_found", "file_not_found", "run_not_found"),
+            **UNRECEIVED,
             409: ("thread_busy", "thread_of_other_engine", "file_not_ready", "idempotency_key_reused"),
         },
         links=("GetRun", "CancelRun", "SubmitToolOutputs", "DeleteRun"),
@@ -405,6 +406,7 @@ RUNS = (
             400: ("duplicate_output", "unknown_call_id"),
             **NO_RUN,
             409: ("output_already_given", "run_ended", "run_busy"),
+            **UNRECEIVED,
             413: ("output_too_large",),
         },
     ),

@@ -9,7 +9,7 @@ import azure.functions as func
 from shared.errors import NotFound
 from shared.http.fields import ThreadId, fits
 from shared.http.reading import optional_collection_from
-from shared.http.route import DELETED, Operation, Parameter, Reply, json_response, read_body
+from shared.http.route import DELETED, UNRECEIVED, Operation, Parameter, Reply, json_response, read_body
 from shared.http.shapes.threads import MessagePage, ThreadBody, ThreadView
 from shared.models.documents import DEFAULT_COLLECTION
 from shared.models.runs import Thread
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def create_thread(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    body = read_body(services, req, ThreadBody) if req.get_body() else ThreadBody()
+    body = read_body(services, req, ThreadBody, default=ThreadBody())
     name = optional_collection_from(body.collection) or DEFAULT_COLLECTION
     return json_response(201, _view(await services.threads.create(name, engine=services.settings.engine)))
 
@@ -80,7 +80,7 @@ THREADS = (
         body_required=False,
         example={},
         replies=(Reply(status=201, type=ThreadView, description="The new thread."),),
-        problems={400: ("invalid_collection",)},
+        problems={400: ("invalid_collection",), **UNRECEIVED},
         links=("GetThread", "ListMessages", "DeleteThread"),
     ),
     Operation(

@@ -117,7 +117,9 @@ def test_a_crash_at_every_call_leaves_each_run_with_one_answer(
         caller.post(key)
         storage.wait_until(lambda key=key: is_completed(caller.look(key)), within_s=30)  # type: ignore[misc]
     crashes = crashes_of(crashing, when)
-    assert len(crashes) == len(set(caller.ids.values())) - 1 == len(keys) - 1
+    assert len(set(caller.ids.values())) == len(keys)
+    # Each process but the last one crashed. On a busy machine the last one can crash, too, after its run has ended.
+    assert len(crashes) in (len(keys) - 1, len(keys))
     assert all(any(call in crash for crash in crashes) for call in CRASHES[when]), crashes
     for run_id in caller.ids.values():
         assert storage.names(crashing, "answers", run_id) == [f"{run_id}/answer.json", f"{run_id}/answer.md"]

@@ -2,12 +2,14 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.client import Client, collection_of
+from local.client import LARGE_BYTES, Client, collection_of
 from local.errors import LocalError, RequestFailed
+from local.stack.azurite import KEY
 from local.stack.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -37,6 +39,27 @@ def test_drop_ask_and_read_the_answer(client: Client) -> None:
     assert looks[-1] == run
     assert f"{run['id']}/answer.json" in client.answer_blobs(run["id"])
     assert "78" in (client.read_answer_blob(f"{run['id']}/answer.md") or b"").decode()
+
+
+@pytest.mark.parametrize("from_file", [True, False], ids=["file", "bytes"])
+def test_a_large_file_goes_to_the_upload_url(
+    client: Client, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_file: bool
+) -> None:
+    """Without access to storage: only the app's URL takes it."""
+    monkeypatch.setattr("local.client.LARGE_BYTES", len(TEXT) - 1)
+    path = f"tea-{uuid.uuid4().hex[:8]}/ein Maß/tea ü.md"
+    (tmp_path / "tea.md").write_bytes(TEXT)
+    no_access = stack.azurite.connection_string.replace(KEY, "bm9uZQ==")
+    with Client(stack.app_url, storage=no_access) as stranger:
+        etag = stranger.drop(tmp_path / "tea.md", path) if from_file else stranger.drop_bytes(TEXT, path)
+        with pytest.raises(LocalError, match="Storage failed"):
+            stranger.drop_bytes(b"small", path)
+    final = client.wait_indexed({path: etag}, on_final=lambda _: None)
+    assert final[path]["status"] == "indexed"
+
+
+def test_large_means_over_8_mib() -> None:
+    assert LARGE_BYTES == 8 * 1024 * 1024
 
 
 def test_a_missing_answer_is_none(client: Client) -> None:

@@ -26,6 +26,8 @@ IN_A_CONTAINER = (
     "--security-opt systempaths=unconfined`, or with `--privileged`."
 )
 
+CHECK_S = 60.0  # for the check of the isolation, also where runs have less time: a busy machine is slow
+
 
 class Sandbox:
     """Opens isolated Python sessions. One per emulator, used in one event loop.
@@ -103,7 +105,7 @@ class Sandbox:
         return await self._launch()
 
     async def _check(self, session: Session) -> None:
-        outcome = await session.run(check.question(self._limits))
+        outcome = await session.run(check.question(self._limits), wall_s=CHECK_S)
         if outcome.failed:
             raise SandboxUnavailable(f"The check of the isolation failed: {outcome.logs.strip()}")
         if faults := list(check.faults(outcome.logs, session.init_pid, self._limits)):

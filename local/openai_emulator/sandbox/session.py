@@ -108,8 +108,11 @@ class Session:
         async with self._lock:
             await asyncio.to_thread(self._data.write, filename, source)
 
-    async def run(self, code: str) -> Outcome:
+    async def run(self, code: str, *, wall_s: float | None = None) -> Outcome:
         """Run one cell. A run that exceeds a limit or is cancelled ends the session.
+
+        Args:
+            wall_s: The time limit of this run, in place of the session's.
 
         Raises:
             SessionEnded: the process had ended before.
@@ -123,7 +126,7 @@ class Session:
             before = await asyncio.to_thread(self._data.files)
             self._busy.set()
             try:
-                failed, ending = await self._exchange(content)
+                failed, ending = await self._exchange(content, wall_s=wall_s or self._limits.wall_s)
             except BaseException:
                 await self._end()
                 raise
@@ -136,16 +139,16 @@ class Session:
                 logs += f"\n[The session has ended. {ending}]\n"
             return Outcome(logs=logs, failed=failed, changed=changed, timed_out=ending.startswith("It ran longer"))
 
-    async def _exchange(self, content: bytes) -> tuple[bool, str]:
+    async def _exchange(self, content: bytes, *, wall_s: float) -> tuple[bool, str]:
         """Send the code and wait; returns whether it failed, and why the session ended (empty if it did not)."""
         channel, loop = self._process.channel, asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._limits.wall_s):
+            async with asyncio.timeout(wall_s):
                 await loop.sock_sendall(channel, len(content).to_bytes(4, "big") + content)
                 answer = await self._answer()
         except TimeoutError:
             await self._end()
-            return True, f"It ran longer than {self._limits.wall_s:g} s."
+            return True, f"It ran longer than {wall_s:g} s."
         except OSError:
             answer = b""
         if answer in (DONE, FAILED):

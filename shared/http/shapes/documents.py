@@ -126,3 +126,28 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
     collection: str
     etag: str
     size_bytes: int
+
+
+class UploadBody(Body, frozen=True):
+    """What the document to upload will be."""
+
+    content_type: Annotated[
+        str, Meta(description="The media type of the file."), schema_only(minLength=1, maxLength=200)
+    ] = "application/octet-stream"
+    metadata: Annotated[
+        dict[str, str],
+        Meta(description="Metadata of the blob, for search filters.", examples=[{"team": "hr"}]),
+        ADVANCED,
+    ] = {}
+
+
+class UploadTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """PUT the file to `url` with these headers before `expires_at`. A document over `max_bytes` cannot be indexed."""
+
+    path: str
+    collection: str
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
+    max_bytes: int
+    method: Literal["PUT"] = "PUT"

@@ -25,6 +25,7 @@ FUNCTIONS = [
     "cancel_run",
     "check_indexing",
     "create_thread",
+    "create_upload",
     "deep_health",
     "delete_assistant",
     "delete_below",
@@ -72,6 +73,7 @@ FUNCTIONS = [
 OTHERS = {  # function -> status
     "cancel_run": 200,
     "create_thread": 201,
+    "create_upload": 200,
     "deep_health": 200,
     "delete_assistant": 204,
     "delete_below": 400,  # it names no folder

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from shared.errors import AppError
 from shared.formats.filetypes import bad_path
 from shared.http.assistants import AssistantBody, assistant_from, assistant_name_from
-from shared.http.documents import document_path_from
 from shared.http.hooks import HookBody, hook_id_from
+from shared.http.paths import document_path_from
 from shared.http.reading import body_from, collection_from, cursor_from, limit_from
 from shared.http.runs import idempotency_key_from, outputs_from, question_from, run_id_from, status_from
 from shared.http.shapes.runs import QuestionBody, ToolOutputsBody
@@ -160,6 +160,7 @@ def test_a_document_stays_in_the_container(path: str) -> None:
     full: list[str] = []
     if not refused(lambda: full.append(document_path_from(path))):
         assert full == [path]
+        assert "%2f" not in path.lower()
         assert not {"", ".", ".."} & set(path.split("/"))
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ from shared.http import openapi as openapi_routes
 from shared.http import swagger as swagger_routes
 from shared.http.openapi import get_openapi, openapi, problems_of
 from shared.http.reading import body_from
-from shared.http.route import Operation
+from shared.http.route import Operation, answer
 from shared.http.runs import question_from
 from shared.http.shapes.runs import QuestionBody
 from shared.http.swagger import get_swagger, swagger, title_of
 from shared.http.table import OPERATIONS
 from shared.push.notices import EVENTS
 from shared.settings import Settings
+from tests.unit.world import World
 
 Json = dict[str, Any]
 
@@ -51,7 +53,7 @@ HANDLERS = {
 VALIDATOR = ROOT / ".local" / "openapi-tools" / "bin" / "openapi-spec-validator"
 URL = "https://app.example/api/openapi.json?x=1"
 SETTINGS = Settings.from_environ({"AzureWebJobsStorage": "x", "OPENAI_BASE_URL": "https://x/v1/", "OPENAI_MODEL": "m"})
-OF_THE_CALLER = {"BadRequest", "TooLarge", "WrongMediaType", "NotFound", "Busy"}
+OF_THE_CALLER = {"BadRequest", "LengthRequired", "TooLarge", "WrongMediaType", "NotFound", "Busy"}
 
 
 def nodes(document: Any) -> Iterator[Json]:
@@ -72,18 +74,38 @@ def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
 # ---- they match the app ------------------------------------------------------------------------------------------
 
 
-def triggers() -> Iterator[tuple[str, str, str, str]]:
-    """Handler, method, path and authorisation of every HTTP trigger of function_app.py."""
+@cache  # an app lists its functions once
+def triggers() -> tuple[tuple[str, str, str, str], ...]:
+    """Function, method, route template and authorisation of every HTTP trigger of function_app.py."""
+    found = []
     for function in function_app.app.get_functions():
         trigger = json.loads(str(function))["bindings"][0]  # as the host reads it
         if trigger["type"] == "httpTrigger":
             (method,) = trigger["methods"]
-            path = "/" + trigger["route"].replace("{*", "{")
-            yield str(function.get_function_name()), method, path, trigger["authLevel"].lower()
+            name, route, auth = function.get_function_name(), trigger["route"], trigger["authLevel"].lower()
+            found.append((str(name), method, f"/{route}", auth))
+    return tuple(found)
 
 
 def test_the_table_matches_the_triggers() -> None:
-    assert sorted(triggers()) == sorted((op.handler, op.method, op.path, op.auth) for op in OPERATIONS)
+    served = {(op.function or op.handler, op.method, op.route or op.path, op.auth) for op in OPERATIONS}
+    assert sorted((n, m, route.replace("{*", "{"), auth) for n, m, route, auth in triggers()) == sorted(served)
+
+
+def test_no_catch_all_takes_the_requests_of_another_function() -> None:
+    """The host takes the first function by name, in upper case, whose template matches: literals do not go first."""
+    catching = [(name, method, route.partition("{*")[0]) for name, method, route, _ in triggers() if "{*" in route]
+    hidden = [
+        (name, catcher)
+        for name, method, route, _ in triggers()
+        for catcher, same_method, start in catching
+        if method == same_method
+        and f"{route}/".startswith(start)
+        and "{*" not in route
+        and name.upper() > catcher.upper()
+    ]
+    assert {start for _, _, start in catching} == {"/documents/"}
+    assert hidden == []
 
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.id)
@@ -92,8 +114,40 @@ def test_every_operation_has_its_handler_and_its_parameters(op: Operation) -> No
     in_path = {part[1:-1] for part in op.path.split("/") if part.startswith("{")}
     assert {parameter.name for parameter in op.parameters if parameter.where == "path"} == in_path
     assert all(f'"{p.name}"' in source for p in op.parameters if p.where == "query")
+    assert all(f'"{p.name}"' in source for p in op.parameters if p.name == "path")
     bodies = [op.body.__name__] if isinstance(op.body, type) and issubclass(op.body, msgspec.Struct) else []
     assert re.findall(r"read_body\(services, req, (\w+)", source) == bodies
+
+
+def test_every_document_can_be_named_in_the_query() -> None:
+    """For clients that cannot send the slashes of a path: each route of one document also takes `?path=`."""
+    of_one = {op.method: op.handler for op in OPERATIONS if op.path == "/documents/{path}"}
+    assert of_one.keys() == {"GET", "PUT", "POST", "DELETE"}
+    for method, path in (*((method, "/documents") for method in of_one), ("POST", "/documents/upload")):
+        (op,) = (op for op in OPERATIONS if (op.method, op.path) == (method, path))
+        assert "path" in {parameter.name for parameter in op.parameters if parameter.where == "query"}
+
+
+@pytest.mark.parametrize("op", [op for op in OPERATIONS if op.body], ids=lambda op: op.id)
+async def test_a_body_that_did_not_arrive_is_refused(op: Operation, world: World) -> None:
+    """The Functions host passes on a request that is sent in chunks without its body."""
+    for headers in ({"Transfer-Encoding": "chunked"}, {"transfer-encoding": "gzip, chunked"}, {"Content-Length": "7"}):
+        names = {parameter.name: "a/b.md" for parameter in op.parameters if parameter.where != "header"}
+        request = func.HttpRequest(
+            method=op.method,
+            url=f"https://app.example/api{op.path}",
+            headers={"Content-Type": "application/json", **headers},
+            params={name: value for name, value in names.items() if "{" + name not in op.path},
+            route_params={name: value.replace("/b.md", "") for name, value in names.items() if "{" + name in op.path},
+            body=b"",
+        )
+        response = await answer(lambda: world.app, request, HANDLERS[op.handler])
+        problem = json.loads(response.get_body())
+        assert (response.status_code, problem["code"]) == (411, "body_not_received"), op.id
+        assert "Content-Length" in problem["detail"]
+        assert "/upload" in problem["detail"]
+    assert 411 in problems_of(op)
+    assert [*world.blobs.names(), *world.state.names()] == []
 
 
 def codes_in_the_source() -> set[str]:

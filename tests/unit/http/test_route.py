@@ -14,6 +14,7 @@ from openai import AsyncOpenAI
 from shared.engines.base import Look, MadeFile, Output
 from shared.engines.webhooks import ServiceWebhooks
 from shared.errors import (
+    BlobChanged,
     BlobMissing,
     Busy,
     NotFound,
@@ -27,6 +28,8 @@ from shared.errors import (
 from shared.health import Check
 from shared.http import about as api
 from shared.http.documents import list_documents
+from shared.http.hooks import subscribe
+from shared.http.reconcile import get_report, reconcile
 from shared.http.route import answer, problem
 from shared.http.runs import get_chart, get_run, run_url, start_run
 from shared.services import Services
@@ -112,6 +115,54 @@ def test_the_url_of_a_run_is_on_the_host_of_the_request(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "key", ["", "?code=s3cr%2Bet", "?CODE=s3cr%2Bet", "?x=1&Code=s3cr%2Bet", "?code=&CODE=s3cr%2Bet"]
+)
+@pytest.mark.parametrize("api", ["/API", "/api", "/Runs/documents/hooks/api"])
+async def test_every_location_can_be_followed_whatever_the_case_of_the_route(
+    world: World, services: Callable[[], Services], api: str, key: str
+) -> None:
+    """Routes and the name of the key ignore case, and so does what is made from the URL of a request."""
+    root = f"https://app.azurewebsites.net{api}"
+    kept = "?code=s3cr%2Bet" if key else ""
+
+    def located(response: func.HttpResponse) -> str:
+        where: str = response.headers["Location"]
+        assert where.endswith(kept)
+        return where.removesuffix(kept)
+
+    started = await answer(services, request(f"{root}/Runs{key}", method="POST", body=b'{"question": "?"}'), start_run)
+    run = json_of(started)
+    assert located(started) == f"{root}/runs/{run['id']}"
+    looked = await answer(services, request(f"{root}/RUNS/{run['id']}{key}", id=run["id"]), get_run)
+    assert located(looked) == f"{root}/runs/{run['id']}"
+    assert json_of(looked)["terminatePostUri"] == f"{root}/runs/{run['id']}/cancel{kept}"
+
+    hook = b'{"callback_url": "https://receiver.example/hook"}'
+    subscribed = await answer(services, request(f"{root}/Hooks/{key}", method="POST", body=hook), subscribe)
+    assert located(subscribed) == f"{root}/hooks/{json_of(subscribed)['id']}"
+
+    ordered = await answer(services, request(f"{root}/Documents/RECONCILE/{key}", method="POST"), reconcile)
+    report = json_of(ordered)["id"]
+    assert located(ordered) == f"{root}/reports/{report}"
+    polled = await answer(services, request(f"{root}/REPORTS/{report}{key}", id=report), get_report)
+    assert located(polled) == f"{root}/reports/{report}"
+
+
+async def test_a_log_line_has_its_ids_in_the_message(caplog: pytest.LogCaptureFixture) -> None:
+    """The Functions host passes on the message alone."""
+
+    def services() -> Services:
+        raise StorageError("The queue 'runs' cannot be reached.")
+
+    await answer(services, request(), list_documents)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "http.storage_unavailable route=list_documents detail=\"The queue 'runs' cannot be reached.\""
+    )
+    assert record.exc_info
+
+
+@pytest.mark.parametrize(
     ("error", "status", "code", "retry_after"),
     [
         (NotFound("No.", code="run_not_found"), 404, "run_not_found", None),
@@ -123,7 +174,8 @@ def test_the_url_of_a_run_is_on_the_host_of_the_request(url: str) -> None:
         (ServiceBusy("No.", retry_after_s=7.2), 503, "service_busy", "7"),
         (ServiceBusy("No."), 503, "service_busy", "5"),
         (StorageError("No."), 503, "storage_unavailable", "5"),
-        (BlobMissing("No."), 503, "blob_missing", "5"),
+        (BlobMissing("No."), 503, "storage_unavailable", "5"),
+        (BlobChanged("No."), 503, "storage_unavailable", "5"),
     ],
 )
 def test_problems(error: Any, status: int, code: str, retry_after: str | None) -> None:
