@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.documents.library import Library
 from shared.health import Check, check_health
+from shared.logs import event
 from shared.push.notices import Push
 from shared.push.outbound import Sender, UrlPolicy
 from shared.runs.assistants import Assistants
@@ -43,8 +44,8 @@ async def give_up(handle: Callable[[bytes], Awaitable[None]], body: bytes, *, me
     """Handle a message of a poison queue. It never raises: the host would repeat a failing one every ten minutes."""
     try:
         await handle(body)
-    except Exception:
-        log.exception("poison.dropped message=%s bytes=%d", message_id, len(body))
+    except Exception as exc:
+        event(log, logging.ERROR, "poison.dropped", error=exc, message=message_id, bytes=len(body))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from shared.engines.stores import StoreInfo, VectorStores
 from shared.errors import BlobChanged, ServiceBusy, ServiceMissing, StoreLost
+from shared.logs import event
 from shared.models.documents import Collection
 from shared.storage.layout import APP, COLLECTIONS, collection_name
 from shared.storage.records import UPDATE_TRIES, Records, Stored
@@ -133,7 +134,7 @@ class Collections:
             except BlobChanged:  # another instance was first: use its store
                 await self._stores.delete_store(store_id)
                 continue
-            log.info("collection.store_created", extra={"collection": name, "store_id": store_id})
+            event(log, logging.INFO, "collection.store_created", collection=name, store_id=store_id)
             return grown
         raise BlobChanged(f"The record of the collection {name} was changed by others at each of {UPDATE_TRIES} tries.")
 
@@ -162,7 +163,7 @@ class Collections:
             try:
                 await self._stores.expire(store_id, days)
             except ServiceMissing:
-                log.warning("collection.store_missing", extra={"collection": name, "store_id": store_id})
+                event(log, logging.WARNING, "collection.store_missing", collection=name, store_id=store_id)
         return changed
 
     async def begin_removal(self, name: str) -> Collection | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from shared.documents.indexer import Documents
 from shared.documents.messages import IndexDocument
 from shared.errors import AppError, StorageError
+from shared.logs import event
 
 if TYPE_CHECKING:
     from shared.storage.blobs import Queue
@@ -46,7 +47,7 @@ class Arrivals:
         try:
             await self._documents.index(path)
         except AppError as exc:
-            log.warning("document.delayed path=%s why=%s", path, exc.message)
+            event(log, logging.WARNING, "document.delayed", path=path, why=exc.message)
             await self._try_later(IndexDocument(path, first_at=self._now(), attempt=1))
 
     async def try_again(self, message: IndexDocument) -> None:
@@ -54,7 +55,7 @@ class Arrivals:
         try:
             await self._documents.index(message.path)
         except AppError as exc:
-            log.warning("document.delayed path=%s attempt=%d why=%s", message.path, message.attempt, exc.message)
+            event(log, logging.WARNING, "document.delayed", path=message.path, attempt=message.attempt, why=exc.message)
             await self.give_up(message)
 
     async def give_up(self, message: IndexDocument) -> None:
@@ -75,7 +76,7 @@ class Arrivals:
             try:
                 await self._queue.send(message, delay_s=delay_s)
             except StorageError as exc:
-                log.warning("document.not_enqueued path=%s why=%s", message.path, exc.message)
+                event(log, logging.WARNING, "document.not_enqueued", path=message.path, why=exc.message)
                 await self._sleep(wait_s)
             else:
                 return

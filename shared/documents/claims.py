@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from shared.documents import lifecycle
 from shared.errors import BlobChanged, StorageError
+from shared.logs import event
 from shared.models.documents import Document
 from shared.storage.records import Records, Stored
 
@@ -39,7 +40,7 @@ async def renewing(
             except BlobChanged:  # a newer version, or the document is removed: the write after the upload finds out
                 break
             except StorageError as exc:
-                log.warning("document.claim_not_renewed path=%s why=%s", claimed.value.path, exc.message)
+                event(log, logging.WARNING, "document.claim_not_renewed", path=claimed.value.path, why=exc.message)
         try:
             return claimed, await task
         except Exception as exc:

@@ -42,6 +42,7 @@ from shared.errors import (
 )
 from shared.formats.base import UnusableFile
 from shared.formats.filetypes import classify
+from shared.logs import event
 from shared.models.documents import Document, DocumentStatus, Reason, Version
 from shared.storage.records import Stored
 
@@ -315,7 +316,7 @@ class Documents:
         if after.incoming:
             await self._look_again(having.path)
             return
-        log.info("document.%s", after.status, extra={"path": after.path, "etag": sent.etag})
+        event(log, logging.INFO, f"document.{after.status}", path=after.path, etag=sent.etag)
         await self._clear(written)
 
     def _seen(self, having: Document, sent: Version, state: IndexState) -> Document:
@@ -369,7 +370,7 @@ class Documents:
 
     async def _lose_store(self, collection: str, store_id: str) -> None:
         """A vector store is gone: a reconcile pass of the collection finds its documents and indexes them again."""
-        log.warning("collection.store_lost", extra={"collection": collection, "store_id": store_id})
+        event(log, logging.WARNING, "collection.store_lost", collection=collection, store_id=store_id)
         await self._collections.lose(collection, store_id)
         await self._queue.send(ReconcileCollection(collection))
 
@@ -377,7 +378,7 @@ class Documents:
         """Make the incoming version the live one, and then delete the old one."""
         old = stored.value
         written = await self._write(stored, lifecycle.promoted(old, incoming, news=self._push.on, now=self._now()))
-        log.info("document.indexed", extra={"path": old.path, "etag": incoming.etag})
+        event(log, logging.INFO, "document.indexed", path=old.path, etag=incoming.etag)
         await self._clear(written)
 
     async def _refuse(self, stored: Stored[Document], code: str | None, message: str | None) -> None:
@@ -390,7 +391,7 @@ class Documents:
             stored,
             lifecycle.settled(old, status, reason, tries_max=tries_max, news=self._push.on, now=self._now()),
         )
-        log.warning("document.%s", status, extra={"path": old.path, "code": reason.code})
+        event(log, logging.WARNING, f"document.{status}", path=old.path, code=reason.code)
         await self._clear(written)
 
     async def _clear(self, stored: Stored[Document]) -> None:
@@ -426,7 +427,7 @@ class Documents:
         await self._write(stored, waiting)
         if waiting.incoming:
             await self._follow_up.publish_visibility(path)
-        log.info("document.put_off", extra={"path": path, "faults": waiting.faults, "why": exc.message})
+        event(log, logging.INFO, "document.put_off", path=path, faults=waiting.faults, why=exc.message)
         await self._look_again(path, delay_s=retry_delay_s(waiting.faults, exc.retry_after_s))
 
     # ---- small things --------------------------------------------------------------------------------------------

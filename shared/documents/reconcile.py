@@ -26,6 +26,7 @@ from shared.documents.record import document_records, receipt_records, summary_i
 from shared.engines.stores import FileInfo, StoreEntry, VectorStores
 from shared.errors import NotFound, ServiceBusy, ServiceMissing
 from shared.formats.filetypes import service_name
+from shared.logs import event
 from shared.models.documents import Document, DocumentSummary, Drift, DriftKind, Report, collection_of
 from shared.models.ids import new_id
 from shared.storage.layout import DOCUMENTS, TIMER_REPORT, documents_in, receipts_in, report_name
@@ -116,7 +117,7 @@ class Reconciliation:
         before = await self._timer_report.read("")
         report = await self._reports.read(before.value.report_id) if before else None
         if report and report.value.finished_at is None and await self._is_running(report.value):
-            log.info("reconcile.still_running", extra={"report_id": report.value.id})
+            event(log, logging.INFO, "reconcile.still_running", report_id=report.value.id)
             return
         ordered = await self.order(dry_run=False)
         await self._timer_report.put("", TimerReport(report_id=ordered.id))
@@ -149,7 +150,7 @@ class Reconciliation:
             current.summary(), status="failed" if error else "completed", error=error, finished_at=self._now()
         )
         await self._reports.put(report_id, ended)
-        log.info("reconcile.ended", extra={"report_id": report_id, "drift": dict(current.counts)})
+        event(log, logging.INFO, "reconcile.ended", report_id=report_id, drift=dict(current.counts))
 
     async def fail(self, report_id: str) -> None:
         """The host gave up on this pass."""

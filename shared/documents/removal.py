@@ -22,6 +22,7 @@ from shared.documents.messages import RemoveCollection, RemoveDocument, RemoveFo
 from shared.documents.record import document_records, receipt_records
 from shared.engines.stores import VectorStores
 from shared.errors import BlobChanged, BlobMissing, Busy, ServiceMissing
+from shared.logs import event
 from shared.models.documents import Document, Receipt, Removed, Version
 from shared.models.ids import new_id
 from shared.storage.layout import document_name, documents_in, receipts_of
@@ -107,7 +108,7 @@ class Removal:
             data = {"path": receipt.path, "collection": receipt.collection, "etag": receipt.etag, "receipt": receipt.id}
             await self._push.announce("document.removed", id=receipt.id, data=data)
         await self._write_receipt(closed)
-        log.info("document.removed", extra={"path": receipt.path, "complete": closed.complete})
+        event(log, logging.INFO, "document.removed", path=receipt.path, complete=closed.complete)
 
     async def _verified(self, kind: RemovedKind, file_id: str, store_id: str) -> Removed:
         """Look up a deleted thing at the service."""
@@ -142,7 +143,7 @@ class Removal:
         await self._records.update(path, lambda d: d if d.status == "removing" else lifecycle.removing(d, now))
         await self._follow_up.publish_visibility(path)
         await self._queue.send(RemoveDocument(path))
-        log.info("document.deleted path=%s existed=%s", path, deleted)
+        event(log, logging.INFO, "document.deleted", path=path, existed=deleted)
 
     async def begin_folder(self, folder: str) -> None:
         """Delete all blobs below a folder, which ends with a slash; the queue does it."""
@@ -188,7 +189,7 @@ class Removal:
             await self._queue.send(RemoveCollection(name), delay_s=0 if len(names) == BATCH else COLLECTION_LOOK_S)
         else:
             await self._collections.finish_removal(name)
-            log.info("collection.removed", extra={"collection": name})
+            event(log, logging.INFO, "collection.removed", collection=name)
 
     async def _delete(self, names: Sequence[str]) -> None:
         slots = asyncio.Semaphore(AT_ONCE)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.documents.messages import IndexDocument, RemoveDocument, RetryDocument
 from shared.documents.record import claimed_until_in, summary_in
+from shared.logs import event
 from shared.models.documents import DocumentSummary
 from shared.storage.layout import DOCUMENTS
 
@@ -46,7 +47,7 @@ class DocumentSweep:
         blobs = {blob.name: blob async for blob in self._blobs.list()}
         sent = 0
         for message in islice(overdue(blobs, records, now=self._now()), MESSAGES_MAX):
-            log.warning("document.overdue path=%s message=%s", message.path, type(message).__name__)
+            event(log, logging.WARNING, "document.overdue", path=message.path, message=type(message).__name__)
             await self._queue.send(message)
             sent += 1
         return sent

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.logs import event
 from shared.storage.layout import UPLOAD_RATE
 from shared.storage.records import Records
 
@@ -67,7 +68,7 @@ class UploadRate:
         seconds = min(max(retry_after_s or PAUSE_S, 0.0), PAUSE_MAX_S)
         until = self._now() + timedelta(seconds=seconds)
         if until > self._paused_until:
-            log.warning("uploads.paused", extra={"seconds": seconds})
+            event(log, logging.WARNING, "uploads.paused", seconds=seconds)
         async with self._lock:
             self._slots.clear()
             await self._change(

@@ -25,6 +25,7 @@ from shared.documents.messages import (
 from shared.documents.reconcile import Reconciliation
 from shared.documents.removal import Removal
 from shared.errors import Busy, NotFound
+from shared.logs import event
 from shared.models.documents import collection_of
 
 log = logging.getLogger(__name__)
@@ -88,13 +89,13 @@ class Worker:
             case RemoveDocument(path):  # a reconcile pass finds what is left of the document, and retries
                 await self._reconciliation.order(dry_run=False, collection=collection_of(path))
             case RemoveFolder(folder):  # the blobs that are left stay indexed; the caller can repeat the DELETE
-                log.error("folder.removal_failed", extra={"folder": folder})
+                event(log, logging.ERROR, "folder.removal_failed", folder=folder)
             case RemoveCollection(collection):
                 await self._collections.abort_removal(collection)
-                log.error("collection.removal_failed", extra={"collection": collection})
+                event(log, logging.ERROR, "collection.removal_failed", collection=collection)
             case RunReport(report_id):
                 await self._reconciliation.fail(report_id)
             case ReconcileCollection(collection):  # the pass of the timer covers all collections
-                log.error("collection.reconcile_failed", extra={"collection": collection})
+                event(log, logging.ERROR, "collection.reconcile_failed", collection=collection)
             case _:
                 assert_never(message)

@@ -24,6 +24,7 @@ import msgspec
 from standardwebhooks import Webhook
 
 from shared.errors import BadRequest, ServiceBusy, ServiceError, SettingError
+from shared.logs import event
 from shared.models.ids import new_id
 from shared.storage.layout import HOOKS, hook_id_in, hook_name
 from shared.storage.records import Records
@@ -125,42 +126,44 @@ class Push:
         now = self._now()
         hook = Hook(id=new_id("hook", now), url=url, events=tuple(dict.fromkeys(events)), created_at=now)
         await self._records.create(hook.id, hook)
-        log.info("push.subscribed", extra={"hook_id": hook.id, "host": _host(url)})
+        event(log, logging.INFO, "push.subscribed", hook_id=hook.id, host=_host(url))
         return hook
 
     async def unsubscribe(self, hook_id: str) -> None:
         """Delete a hook; an unknown id does nothing. Deliveries to it that are still on the queue are dropped."""
         if HOOK_ID.fullmatch(hook_id) and await self._state.delete(hook_name(hook_id)):
-            log.info("push.unsubscribed", extra={"hook_id": hook_id})
+            event(log, logging.INFO, "push.unsubscribed", hook_id=hook_id)
 
-    async def announce(self, event: str, *, id: str, data: Mapping[str, Any], urls: tuple[str, ...] = ()) -> None:
+    async def announce(self, event_type: str, *, id: str, data: Mapping[str, Any], urls: tuple[str, ...] = ()) -> None:
         """Enqueue one delivery for the topic, for each of `urls`, and for each hook that subscribed to the event.
 
         Safe to repeat: `webhook-id` is derived from event, id and target.
 
         Args:
-            event: One of `EVENTS`.
+            event_type: One of `EVENTS`.
             id: Of the run or document.
             data: Ids, a status, links. If the body is over 32 KiB, only the id is sent.
         """
         if self._signer is None and urls:
-            log.warning("push.off", extra={"about": id, "why": "CALLBACK_SECRET is not set"})
+            event(log, logging.WARNING, "push.off", about=id, why="CALLBACK_SECRET is not set")
         if not self.on:
             return
-        body = {"type": event, "timestamp": self._now(), "data": dict(data)}
+        body = {"type": event_type, "timestamp": self._now(), "data": dict(data)}
         if len(msgspec.json.encode(body)) > BODY_MAX_BYTES:
-            log.warning("push.shortened", extra={"about": id})
+            event(log, logging.WARNING, "push.shortened", about=id)
             body["data"] = {"id": id}
         if self._topic:
-            await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, "topic"), body=body, topic=True))
+            await self._enqueue(_Delivery(webhook_id=_webhook_id(event_type, id, "topic"), body=body, topic=True))
         if self._signer is None:
             return
         for url in dict.fromkeys(urls):
-            await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, url), body=body, url=url))
+            await self._enqueue(_Delivery(webhook_id=_webhook_id(event_type, id, url), body=body, url=url))
         async for info in self._state.list(HOOKS):
-            if event in info.metadata.get("events", "").split():
+            if event_type in info.metadata.get("events", "").split():
                 hook_id = hook_id_in(info.name)
-                await self._enqueue(_Delivery(webhook_id=_webhook_id(event, id, hook_id), body=body, hook_id=hook_id))
+                await self._enqueue(
+                    _Delivery(webhook_id=_webhook_id(event_type, id, hook_id), body=body, hook_id=hook_id)
+                )
 
     async def deliver(self, body: bytes) -> None:
         """Make one attempt at a delivery. If it fails, enqueue the next attempt, or give up after the last one.
@@ -176,7 +179,7 @@ class Push:
             return
         url = await self._url(delivery)
         if url is None or self._signer is None:
-            log.info("push.dropped", extra=_about(delivery))
+            event(log, logging.INFO, "push.dropped", **_about(delivery))
             return
         content = msgspec.json.encode(delivery.body)
         about = {**_about(delivery), "host": _host(url)}
@@ -186,9 +189,9 @@ class Push:
             await self._retry_later(delivery, {**about, "why": exc.message})
             return
         if 200 <= status < 300:
-            log.info("push.delivered", extra=about)
+            event(log, logging.INFO, "push.delivered", **about)
         elif status == 410:  # Gone: the receiver wants no more
-            log.info("push.gone", extra=about)
+            event(log, logging.INFO, "push.gone", **about)
             if delivery.hook_id:
                 await self.unsubscribe(delivery.hook_id)
         else:
@@ -203,7 +206,7 @@ class Push:
         """Send to the Event Grid topic. Dropped if the topic has been removed from the settings meanwhile."""
         body, about = delivery.body, {**_about(delivery), "host": "event grid"}
         if self._topic is None:
-            log.info("push.dropped", extra=about)
+            event(log, logging.INFO, "push.dropped", **about)
             return
         data = body["data"]
         subject = f"documents/{data['path']}" if "path" in data else f"runs/{data.get('id')}"
@@ -213,16 +216,16 @@ class Push:
         except ServiceBusy as exc:
             await self._retry_later(delivery, {**about, "why": exc.message})
         except ServiceError as exc:
-            log.error("push.refused", extra={**about, "why": exc.message})
+            event(log, logging.ERROR, "push.refused", **about, why=exc.message)
         else:
-            log.info("push.delivered", extra=about)
+            event(log, logging.INFO, "push.delivered", **about)
 
     async def _retry_later(self, delivery: _Delivery, about: dict[str, Any]) -> None:
         delay_s = delivery_delay_s(delivery.attempt)
         if delay_s is None:
-            log.warning("push.given_up", extra=about)
+            event(log, logging.WARNING, "push.given_up", **about)
             return
-        log.info("push.put_off", extra={**about, "delay_s": delay_s})
+        event(log, logging.INFO, "push.put_off", **about, delay_s=delay_s)
         await self._enqueue(msgspec.structs.replace(delivery, attempt=delivery.attempt + 1), delay_s=delay_s)
 
     async def _enqueue(self, delivery: _Delivery, *, delay_s: int = 0) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.engines.base import Engine, Look
 from shared.errors import ServiceError
+from shared.logs import event
 from shared.models.runs import Failure, Run, RunStatus
 from shared.runs.publishing import Publisher
 from shared.runs.record import RunRecords
@@ -67,7 +68,7 @@ class Ending:
             await self._publisher.withdraw(run.id)  # the run was deleted meanwhile
             return run
         level = logging.INFO if run.status in ("completed", "cancelled") else logging.WARNING
-        log.log(level, "run.%s", run.status, extra={"run_id": run.id, "looks": run.looks})
+        event(log, level, f"run.{run.status}", run_id=run.id, looks=run.looks)
         await self.close(run)
         return run
 
@@ -84,7 +85,7 @@ class Ending:
         try:
             await self._engine.cancel(engine_run)
         except ServiceError as exc:
-            log.warning("run.cancel_failed", extra={"run_id": run_id, "why": exc.message})
+            event(log, logging.WARNING, "run.cancel_failed", run_id=run_id, why=exc.message)
 
 
 def _ended(current: Run, run: Run) -> Run:

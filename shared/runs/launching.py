@@ -12,6 +12,7 @@ from shared.delays import retry_delay_s
 from shared.engines.base import Ask, Engine
 from shared.engines.stores import Within
 from shared.errors import ChainLost, NotFound, ServiceBusy, ServiceError
+from shared.logs import event
 from shared.models.runs import Failure, Run
 from shared.runs import tools
 from shared.runs.assistants import Assistants
@@ -80,7 +81,7 @@ class Launcher:
             lost = replace(run, starting_at=None, previous=LOST)
             return await self._put_back(stored, lost, delay_s=0)
         except ServiceBusy as exc:
-            log.info("run.put_off", extra={"run_id": run.id, "why": exc.message})
+            event(log, logging.INFO, "run.put_off", run_id=run.id, why=exc.message)
             waiting = replace(run, starting_at=None, faults=run.faults + 1)
             return await self._put_back(stored, waiting, delay_s=retry_delay_s(waiting.faults, exc.retry_after_s))
         except (ServiceError, NotFound) as exc:

@@ -18,6 +18,7 @@ from shared.collections.visibility import VisibilityBlobs
 from shared.delays import retry_delay_s
 from shared.engines.base import Call, Engine, Look
 from shared.errors import BlobChanged, ServiceBusy, ServiceError
+from shared.logs import event
 from shared.models.runs import Failure, Run, ToolCall
 from shared.runs import tools, transitions
 from shared.runs.ending import Ending
@@ -87,7 +88,7 @@ class Poller:
         )
         match step:
             case Drop():
-                log.info("run.message_dropped", extra={"run_id": run.id, "generation": message.generation})
+                event(log, logging.INFO, "run.message_dropped", run_id=run.id, generation=message.generation)
             case Close():
                 await self._ending.close(run)
             case Enqueue(delay_s):
@@ -155,11 +156,11 @@ class Poller:
             else:
                 await self._carry_out(stored, step, look)
         except Unfinished as exc:
-            log.info("run.put_off", extra={"run_id": run.id, "why": str(exc)})
+            event(log, logging.INFO, "run.put_off", run_id=run.id, why=str(exc))
             tries = run.fetch_tries + 1
             await self._records.put_back(stored, replace(run, fetch_tries=tries), delay_s=retry_delay_s(tries, None))
         except ServiceBusy as exc:
-            log.info("run.put_off", extra={"run_id": run.id, "why": exc.message})
+            event(log, logging.INFO, "run.put_off", run_id=run.id, why=exc.message)
             faults = run.faults + 1
             delay_s = retry_delay_s(faults, exc.retry_after_s)
             await self._carry_out(
@@ -208,4 +209,4 @@ class Poller:
             await self._records.replace(run.id, stored, waiting)  # no message: the caller's outputs enqueue one
         except BlobChanged:
             return
-        log.info("run.waits", extra={"run_id": run.id, "calls": len(calls)})
+        event(log, logging.INFO, "run.waits", run_id=run.id, calls=len(calls))

@@ -18,6 +18,7 @@ from shared.engines.base import Engine, MadeFile, Output
 from shared.engines.stores import Attributes, VectorStores
 from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError
 from shared.formats.filetypes import ending_of
+from shared.logs import event
 from shared.models.runs import Answer, Chart, OutputFile, Run, Timings
 from shared.runs.answers import citations_of, distinct, link, markdown_of, media_type_of, numbered, safe_filename
 from shared.runs.costs import Prices, cost_of
@@ -174,7 +175,7 @@ class Publisher:
             try:
                 return await self._stores.attributes(store_id, file_id)
             except ServiceError as exc:
-                log.info("citation.unresolved", extra={"run_id": run.id, "store_id": store_id, "why": exc.message})
+                event(log, logging.INFO, "citation.unresolved", run_id=run.id, store_id=store_id, why=exc.message)
         return None
 
 

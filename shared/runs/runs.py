@@ -16,6 +16,7 @@ from shared.collections.visibility import CollectionVisibility
 from shared.documents.library import Library
 from shared.engines.base import Engine
 from shared.errors import BadRequest, BlobChanged, Busy, NotFound, ServiceBusy
+from shared.logs import event
 from shared.models.documents import DEFAULT_COLLECTION
 from shared.models.ids import made_at, new_id
 from shared.models.runs import Assistant, DataFile, Function, Run, RunStatus, RunSummary, Thread
@@ -150,7 +151,7 @@ class Runs:
             stored = await self._records.create(run_id, run)
         except BlobChanged:  # the same request with the same key was first
             return await self.find(run_id)
-        log.info("run.accepted", extra={"run_id": run_id, "thread_id": joined.id})
+        event(log, logging.INFO, "run.accepted", run_id=run_id, thread_id=joined.id)
         return await self._launcher.launch(stored)
 
     async def _use_key(self, key: str, asked: Question, run_id: str) -> Stored[KeyUse]:
@@ -372,7 +373,7 @@ class Runs:
             await self._records.delete(run_id, stored)
         except BlobChanged as exc:
             raise ServiceBusy(f"The run {run_id} changed during its deletion; try again.", code="run_busy") from exc
-        log.info("run.deleted", extra={"run_id": run_id})
+        event(log, logging.INFO, "run.deleted", run_id=run_id)
 
     async def delete_thread(self, thread_id: str) -> None:
         """Delete a thread with all its runs."""

@@ -80,12 +80,12 @@ def _environ_reads(tree: ast.AST) -> Iterator[str]:
 
 
 def log_events() -> set[str]:
-    """The event names in calls of `log.…()`, such as `document.%s`."""
+    """The event names in calls of `event()`, such as `document.%s`: `%s` stands for what is filled in."""
     events = set()
     for path in (ROOT / "shared").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log."):
-                events |= {
-                    arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
-                }
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "event":
+                name = node.args[2]
+                pieces = name.values if isinstance(name, ast.JoinedStr) else [name]
+                events.add("".join(str(p.value) if isinstance(p, ast.Constant) else "%s" for p in pieces))
     return events

@@ -270,7 +270,7 @@ async def test_any_error_is_retried_for_a_day_and_then_given_up(
     await world.drain()
     assert len(world.sender.posts) == 9
     assert timedelta(hours=24) <= world.clock.now - started_at <= timedelta(hours=27)
-    assert [record.message for record in caplog.records] == ["push.put_off"] * 8 + ["push.given_up"]
+    assert [record.message.split()[0] for record in caplog.records] == ["push.put_off"] * 8 + ["push.given_up"]
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -328,7 +328,7 @@ async def test_logs_contain_hosts_and_ids_but_no_secret(world: World, caplog: py
     await world.instance(secret=None).announce("run.finished", id="run_3", data=DATA, urls=(URL,))
 
     told = [str(vars(record)) for record in caplog.records]
-    assert {record.message for record in caplog.records} == {
+    assert {record.message.split()[0] for record in caplog.records} == {
         f"push.{what}"
         for what in ("subscribed", "unsubscribed", "put_off", "delivered", "gone", "given_up", "dropped", "off")
     }
