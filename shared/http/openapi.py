@@ -1,4 +1,6 @@
-"""`GET /api/openapi.json`: OpenAPI 3.1, built from the operations in table.py.
+"""`GET /api/openapi.json`: OpenAPI 3.0, or 3.1 with webhooks at `?version=3.1`, built from the operations in table.py.
+
+3.0 is the default because generators of typed clients, such as NSwag, do not understand the schemas of 3.1.
 
 Source: https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -6,20 +8,25 @@ Source: https://spec.openapis.org/oas/v3.1.1.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, Literal, cast, get_args
 
 import azure.functions as func
 import msgspec
 
 from shared import VERSION
-from shared.http.route import TITLES, Operation, Parameter, Reply, json_response
+from shared.errors import BadRequest
+from shared.http.openapi_30 import document_30
+from shared.http.openapi_formats import add_formats, add_times, structs_of
+from shared.http.route import TITLES, Operation, Parameter, Reply, json_response, problem, query
 from shared.http.shapes.base import Problem
 from shared.http.shapes.documents import DocumentChanged
 from shared.http.shapes.runs import RunFinished
 from shared.http.table import OPERATIONS
 
 Json = dict[str, Any]
+OpenapiVersion = Literal["3.0", "3.1"]
 
 REF = "#/components/schemas/"
 TITLE = "Assistant Functions"
@@ -40,13 +47,36 @@ NOTIFICATIONS = {
 }
 
 
+OWN_PARAMETER = query(
+    "version",
+    Annotated[OpenapiVersion, msgspec.Meta(description="The version of OpenAPI; default 3.0. Only 3.1 has webhooks.")],
+)
+
+
 def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
-    return json_response(200, openapi(req.url))
+    try:
+        return json_response(200, openapi(req.url, version_from(req.params.get("version"))))
+    except BadRequest as exc:
+        return problem(exc)
 
 
-def openapi(url: str) -> Json:
+def version_from(text: str | None) -> OpenapiVersion:
+    """Empty is the default, as for Microsoft's host, which drops an empty value."""
+    if not text:
+        return "3.0"
+    if text not in get_args(OpenapiVersion):
+        raise BadRequest(
+            "There is no description in this version. Use version=3.0 or version=3.1; GET /api/swagger.json is OpenAPI "
+            "2.0.",
+            code="unknown_version",
+        )
+    return cast(OpenapiVersion, text)
+
+
+def openapi(url: str, version: OpenapiVersion = "3.0") -> Json:
     """The document; the server in it is that of `url`, the URL of the request."""
-    return {**_document(), "servers": [{"url": server_of(url)}]}
+    document = _document() if version == "3.1" else _document_30()
+    return {**document, "servers": [{"url": server_of(url)}]}
 
 
 def server_of(url: str) -> str:
@@ -54,11 +84,25 @@ def server_of(url: str) -> str:
     return url.split("?")[0].rstrip("/").rpartition("/")[0]
 
 
+def operations() -> tuple[Operation, ...]:
+    """The operations of table.py; the one of this file with its parameter."""
+    return tuple(
+        replace(op, parameters=(OWN_PARAMETER,), problems={400: ("unknown_version",)}) if op.id == "GetOpenapi" else op
+        for op in OPERATIONS
+    )
+
+
+@cache
+def _document_30() -> Json:
+    return document_30(_document())
+
+
 @cache
 def _document() -> Json:
-    schemas, components = schemas_of((*_types(), Problem, *(type for type, _ in NOTIFICATIONS.values())))
+    types = (*_types(), Problem, *(type for type, _ in NOTIFICATIONS.values()))
+    schemas, components = _formatted(types)
     paths: Json = {}
-    for op in OPERATIONS:
+    for op in operations():
         paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, schemas)
     return {
         "openapi": "3.1.0",
@@ -73,6 +117,16 @@ def _document() -> Json:
             },
         },
     }
+
+
+def _formatted(types: tuple[Any, ...]) -> tuple[Mapping[Any, Json], dict[str, Json]]:
+    """As `schemas_of`, with formats."""
+    structs = structs_of(types)
+    schemas, components = schemas_of((*types, *structs))
+    add_times(structs, {cls: components[schemas[cls]["$ref"].removeprefix(REF)] for cls in structs})
+    for schema in components.values():
+        add_formats(schema)
+    return schemas, components
 
 
 def schemas_of(types: tuple[Any, ...]) -> tuple[Mapping[Any, Json], dict[str, Json]]:
@@ -127,6 +181,7 @@ def problems_of(op: Operation) -> dict[int, tuple[str, ...]]:
 
 def _parameter(parameter: Parameter) -> Json:
     schema = msgspec.json.schema(parameter.type)
+    add_formats(schema, parameter.name)
     described: Json = {"name": parameter.name, "in": parameter.where, "required": parameter.required}
     if description := schema.pop("description", None):
         described["description"] = description
