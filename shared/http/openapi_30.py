@@ -80,6 +80,7 @@ NARROWING = frozenset(
         "$comment",
     }
 )
+COMPOSED = frozenset({"allOf", "anyOf", "oneOf"})
 ANNOTATIONS = frozenset({"title", "description", "default", "example"})
 PROBLEM = "application/problem+json"
 BOUNDS = (("minimum", "exclusiveMinimum", max), ("maximum", "exclusiveMaximum", min))
@@ -119,9 +120,7 @@ def schema_30(schema: Json | bool) -> Json:
     if isinstance(schema, bool):
         return {} if schema else {"not": {}}
     if unknown := {k for k in schema if not k.startswith("x-")} - UNCHANGED - CONVERTED - NARROWING:
-        raise ValueError(
-            f"There is no form of {', '.join(sorted(unknown))} in OpenAPI 3.0: see shared/http/openapi_30.py."
-        )
+        raise ValueError(f"shared/http/openapi_30.py does not convert {', '.join(sorted(unknown))} to OpenAPI 3.0.")
     new = {name: value for name, value in schema.items() if name in UNCHANGED or name.startswith("x-")}
     new |= _annotations(schema) | _bounds(schema) | _array(schema) | _object(schema)
     if "allOf" in schema:
@@ -137,15 +136,23 @@ def schema_30(schema: Json | bool) -> Json:
 
 
 def _with(schema: Json, more: Json) -> Json:
-    """Both schemas at once: one schema if they share no keyword, else the second as a part of `allOf`.
+    """Both schemas at once: one schema if that says the same, else the second as a part of `allOf`.
 
-    Annotations do not count: those of the first schema are kept.
+    Of annotations, those of the first schema are kept.
     """
+    if _null_beside(schema) and "type" in more:
+        return {"allOf": [schema, more], **({"nullable": True} if "nullable" in more else {})}
     shared = schema.keys() & more.keys() - ANNOTATIONS - {"nullable"}
-    if not any(schema[name] != more[name] for name in shared):
+    apart = _null_beside(more) and "type" in schema
+    if not apart and all(schema[name] == more[name] for name in shared):
         return {**more, **schema}
     nullable = {"nullable": True} if "nullable" in more else {}
     return {**schema, **nullable, "allOf": [*schema.get("allOf", ()), more]}
+
+
+def _null_beside(schema: Json) -> bool:
+    """Whether null is valid beside the rest, as in `allOf: [$ref]` with `nullable`: no type may be added."""
+    return "nullable" in schema and "type" not in schema
 
 
 def _annotations(schema: Json) -> Json:
@@ -261,15 +268,16 @@ def _type_names(value: Any) -> tuple[str, ...]:
 
 def _union(name: str, options: list[Any], *, takes_null: bool) -> Json:
     """`anyOf: [X, null]` -> X with `nullable`; with other options, `nullable` stands beside them."""
+    nullable = takes_null and any(_only_null(option) for option in options)
     converted = [schema_30(option) for option in options if not _only_null(option)]
-    nullable = takes_null and len(converted) < len(options)
+    converted = [option for option in converted if "not" not in option]  # these take no value
     if not converted:
         return dict(ONLY_NULL) if nullable else {"not": {}}
     if len(converted) > 1:
         return {name: converted, **({"nullable": True} if nullable else {})}
-    only: Json = (
-        {"allOf": converted} if "$ref" in converted[0] else converted[0]
-    )  # 3.0 ignores keywords beside a reference
+    only: Json = converted[0]
+    if "$ref" in only or (nullable and COMPOSED & only.keys()):  # 3.0 ignores keywords beside a reference
+        only = {"allOf": [only]}
     if not nullable or not only:
         return only
     if "enum" in only and None not in only["enum"]:
