@@ -1,6 +1,7 @@
 """The generators that npm installs: openapi-typescript and the TypeScript compiler, in `.local/openapi-tools/npm`.
 
-`python -m tests.openapi.npm_tools` installs them, with the Node.js that local/stack/node.py finds or installs.
+`python -m tests.openapi.npm_tools` installs them, with the Node.js that local/stack/node.py finds or installs. To
+update the lock file, which names no registry: `npm install --package-lock-only --omit-lockfile-registry-resolved`.
 """
 
 import os
