@@ -102,10 +102,11 @@ $(VENV)/created:
 		--requirement tests/infra/requirements.lock
 	@touch $@
 
-.local/openapi-tools/installed: tests/openapi/requirements.lock $(VENV)/installed
-	@echo "Installing the tools that check the API description (openapi-spec-validator, schemathesis)"
+.local/openapi-tools/installed: tests/openapi/requirements.lock tests/openapi/npm/package-lock.json $(VENV)/installed
+	@echo "Installing the tools that check the API description (openapi-spec-validator, schemathesis, client generators)"
 	@rm -rf .local/openapi-tools
 	@$(PYTHON) -m venv .local/openapi-tools
 	@.local/openapi-tools/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes --no-deps \
 		--requirement $<
+	@$(PYTHON) -m tests.openapi.npm_tools
 	@touch $@

@@ -329,7 +329,7 @@ async def unsubscribe(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/openapi.json`: describe this API as OpenAPI 3.1."""
+    """`GET /api/openapi.json`: describe this API as OpenAPI 3.0, or 3.1 with `?version=3.1`."""
     from shared.http import openapi  # imported on use: a cold start does not need it
 
     return openapi.get_openapi(req)

@@ -46,7 +46,14 @@ def fuzz(app_url: str, folder: Path, *arguments: str) -> tuple[Json, str]:
     if not TOOL.exists():
         raise SystemExit("schemathesis is not installed yet: make .local/openapi-tools/installed")
     report = folder / "report.json"
-    command: list[str | Path] = [TOOL, "run", f"{app_url}/api/openapi.json", "--no-color", "--request-timeout", "60"]
+    command: list[str | Path] = [
+        TOOL,
+        "run",
+        f"{app_url}/api/openapi.json?version=3.1",
+        "--no-color",
+        "--request-timeout",
+        "60",
+    ]
     command += [
         "--checks",
         ",".join(CHECKS),

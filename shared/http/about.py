@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 
 from shared import VERSION
-from shared.http.route import Operation, Reply, json_response
+from shared.http.fields import DescribedVersion
+from shared.http.route import Operation, Reply, json_response, query
 from shared.http.shapes.about import DeepHealth, Health
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ ANONYMOUS = (
         method="GET",
         path="/openapi.json",
         handler="get_openapi",
-        summary="This description, as OpenAPI 3.1",
-        replies=(Reply(status=200, type=dict[str, Any], description="OpenAPI 3.1."),),
+        summary="This description, as OpenAPI 3.0, or 3.1 with ?version=3.1",
+        parameters=(query("version", DescribedVersion),),
+        replies=(Reply(status=200, type=dict[str, Any], description="OpenAPI 3.0, or 3.1."),),
+        problems={400: ("unknown_version",)},
         auth="anonymous",
     ),
     Operation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -101,6 +101,12 @@ IdempotencyKey = Annotated[
         pattern="^[ -~]{1,255}$",
         description="A repeated request with the same key returns the same run instead of starting another.",
     ),
+]
+
+
+OpenapiVersion = Literal["3.0", "3.1"]
+DescribedVersion = Annotated[
+    OpenapiVersion, Meta(description="The version of OpenAPI; default 3.0. Only 3.1 has webhooks.")
 ]
 
 

@@ -1,4 +1,6 @@
-"""`GET /api/openapi.json`: OpenAPI 3.1, built from the operations in table.py.
+"""`GET /api/openapi.json`: OpenAPI 3.0, or 3.1 with webhooks at `?version=3.1`, built from the operations in table.py.
+
+3.0 is the default because generators of typed clients, such as NSwag, do not understand the schemas of 3.1.
 
 Source: https://spec.openapis.org/oas/v3.1.1.html
 """
@@ -7,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast, get_args
 
 import azure.functions as func
 import msgspec
 
 from shared import VERSION
-from shared.http.route import TITLES, Operation, Parameter, Reply, json_response
+from shared.errors import BadRequest
+from shared.http.fields import OpenapiVersion
+from shared.http.openapi_30 import document_30
+from shared.http.openapi_formats import add_formats, add_times, structs_of
+from shared.http.route import TITLES, Operation, Parameter, Reply, json_response, problem
 from shared.http.shapes.base import Problem
 from shared.http.shapes.documents import DocumentChanged
 from shared.http.shapes.runs import RunFinished
@@ -41,12 +47,29 @@ NOTIFICATIONS = {
 
 
 def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
-    return json_response(200, openapi(req.url))
+    try:
+        return json_response(200, openapi(req.url, version_from(req.params.get("version"))))
+    except BadRequest as exc:
+        return problem(exc)
 
 
-def openapi(url: str) -> Json:
+def version_from(text: str | None) -> OpenapiVersion:
+    """Empty is the default, as for Microsoft's host, which drops an empty value."""
+    if not text:
+        return "3.0"
+    if text not in get_args(OpenapiVersion):
+        raise BadRequest(
+            "There is no description in this version. Use version=3.0 or version=3.1; GET /api/swagger.json is OpenAPI "
+            "2.0.",
+            code="unknown_version",
+        )
+    return cast(OpenapiVersion, text)
+
+
+def openapi(url: str, version: OpenapiVersion = "3.0") -> Json:
     """The document; the server in it is that of `url`, the URL of the request."""
-    return {**_document(), "servers": [{"url": server_of(url)}]}
+    document = _document() if version == "3.1" else _document_30()
+    return {**document, "servers": [{"url": server_of(url)}]}
 
 
 def server_of(url: str) -> str:
@@ -55,8 +78,14 @@ def server_of(url: str) -> str:
 
 
 @cache
+def _document_30() -> Json:
+    return document_30(_document())
+
+
+@cache
 def _document() -> Json:
-    schemas, components = schemas_of((*_types(), Problem, *(type for type, _ in NOTIFICATIONS.values())))
+    types = (*_types(), Problem, *(type for type, _ in NOTIFICATIONS.values()))
+    schemas, components = _formatted(types)
     paths: Json = {}
     for op in OPERATIONS:
         paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, schemas)
@@ -73,6 +102,16 @@ def _document() -> Json:
             },
         },
     }
+
+
+def _formatted(types: tuple[Any, ...]) -> tuple[Mapping[Any, Json], dict[str, Json]]:
+    """As `schemas_of`, with formats."""
+    structs = structs_of(types)
+    schemas, components = schemas_of((*types, *structs))
+    add_times(structs, {cls: components[schemas[cls]["$ref"].removeprefix(REF)] for cls in structs})
+    for schema in components.values():
+        add_formats(schema)
+    return schemas, components
 
 
 def schemas_of(types: tuple[Any, ...]) -> tuple[Mapping[Any, Json], dict[str, Json]]:
@@ -127,6 +166,7 @@ def problems_of(op: Operation) -> dict[int, tuple[str, ...]]:
 
 def _parameter(parameter: Parameter) -> Json:
     schema = msgspec.json.schema(parameter.type)
+    add_formats(schema, parameter.name)
     described: Json = {"name": parameter.name, "in": parameter.where, "required": parameter.required}
     if description := schema.pop("description", None):
         described["description"] = description

@@ -1,5 +1,10 @@
-"""No request gets a 5xx or a response that the API description does not allow. `make bench ONLY=fuzz` tests longer."""
+"""The API keeps to its description: with hostile requests, and with clients generated from it.
 
+No request gets a 5xx or a response that the description does not allow. `make bench ONLY=fuzz` tests longer.
+"""
+
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,10 +12,13 @@ import httpx2
 import pytest
 
 from bench.fuzz import fuzz
+from local.paths import INSTALLED, ROOT
 from local.stack.stack import Options, Stack
+from tests.openapi import npm_tools
 
-pytestmark = pytest.mark.aside
-
+TOOLS = INSTALLED / "openapi-tools" / "bin"
+GENERATED = ROOT / "tests" / "openapi"
+WITHIN_S = 600
 EXAMPLES = 6  # per operation, in addition to those that schemathesis makes for each limit and type
 
 
@@ -22,6 +30,7 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str,
         yield running
 
 
+@pytest.mark.aside
 def test_hostile_requests_get_described_responses(own_stack: Stack, tmp_path: Path) -> None:
     report, printed = fuzz(own_stack.app_url, tmp_path, "--max-examples", str(EXAMPLES), "--generation-deterministic")
     assert report["exit_code"] == 0, printed
@@ -34,10 +43,90 @@ def test_hostile_requests_get_described_responses(own_stack: Stack, tmp_path: Pa
         assert sum(rate["accepted"] for rate in rates) >= 3, operation  # enough requests were valid
 
 
-@pytest.mark.parametrize(("name", "key"), [("openapi.json", "openapi"), ("swagger.json", "swagger")])
-def test_the_descriptions_need_no_key(own_stack: Stack, name: str, key: str) -> None:
-    response = httpx2.get(f"{own_stack.app_url}/api/{name}", trust_env=False)
+@pytest.mark.parametrize(
+    ("name", "key", "version"),
+    [
+        ("openapi.json", "openapi", "3.0.4"),
+        ("openapi.json?version=3.1", "openapi", "3.1.0"),
+        ("openapi.json?version=", "openapi", "3.0.4"),
+        ("swagger.json", "swagger", "2.0"),
+    ],
+)
+def test_the_descriptions_need_no_key(stack: Stack, name: str, key: str, version: str) -> None:
+    response = httpx2.get(f"{stack.app_url}/api/{name}", trust_env=False)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("application/json")
-    assert response.json()[key] in ("3.1.0", "2.0")
-    assert own_stack.app_url.removeprefix("http://") in response.text
+    assert response.json()[key] == version
+    assert stack.app_url.removeprefix("http://") in response.text
+
+
+def test_another_version_is_a_problem(stack: Stack) -> None:
+    response = httpx2.get(f"{stack.app_url}/api/openapi.json?version=2.0", trust_env=False)
+    assert (response.status_code, response.json()["code"]) == (400, "unknown_version")
+    assert response.headers["Content-Type"].startswith("application/problem+json")
+
+
+# ---- generated clients -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def description(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file `openapi.json`, as a developer gets it for a generator."""
+    assert TOOLS.exists(), "`make test` installs what this test needs; or `make .local/openapi-tools/installed`"
+    file = tmp_path_factory.mktemp("clients") / "openapi.json"
+    file.write_bytes(httpx2.get(f"{stack.app_url}/api/openapi.json", trust_env=False).content)
+    return file
+
+
+def run(*command: str | Path) -> str:
+    """The output of a command. It fails when the command fails."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=WITHIN_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def python_client(description: Path) -> Path:
+    """The folder with the package `generated`, made by openapi-python-client."""
+    folder = description.parent / "python"
+    folder.mkdir()
+    arguments = ["--meta", "none", "--output-path", folder / "generated", "--config", GENERATED / "config.yaml"]
+    run(TOOLS / "openapi-python-client", "generate", "--path", description, *arguments, "--fail-on-warning")
+    return folder
+
+
+@pytest.mark.parametrize("folder", ["", "Jahresberichte 2024/Über uns/"], ids=["no folder", "folders"])
+def test_the_generated_python_client_does_the_main_job(stack: Stack, python_client: Path, folder: str) -> None:
+    """The answer cites the document, also when spaces, umlauts and slashes are in its path.
+
+    openapi-python-client encodes the slashes of a path as %2F. Our host decodes that form; Microsoft's does not.
+    """
+    path = f"Gemeinde Köln {len(folder)}/{folder}Größe & Übersicht 100% #1.md"
+    url = f"{stack.app_url}/api"
+    seen = json.loads(run(TOOLS / "python", "-m", "tests.openapi.main_job", python_client, url, path))
+    assert "02:30" in seen["run"]["answer"]
+    assert seen["citations"]
+    assert set(seen["citations"]) == set(seen["hits"]) == {path}
+    assert seen["listed"] == [seen["run"]["id"]]
+    assert seen["took_s"] > 0  # the times are datetimes
+    assert seen["gone"] == "document_not_found"
+
+
+def compile_typescript(*files: Path) -> None:
+    compiler = npm_tools.command("typescript", "bin/tsc")
+    run(*compiler, "--strict", "--noEmit", "--skipLibCheck", "false", "--lib", "es2022", *files)
+
+
+def test_the_generated_typescript_compiles_and_has_the_types_of_the_answers(description: Path) -> None:
+    types, use = description.with_name("api.d.ts"), description.with_name("use.ts")
+    run(*npm_tools.command("openapi-typescript", "bin/cli.js"), description, "-o", types)
+    use.write_text((GENERATED / "use.ts").read_text())
+    compile_typescript(use, types)
+
+
+def test_the_typescript_of_3_1_compiles(stack: Stack, description: Path) -> None:
+    types = description.with_name("api31.d.ts")
+    url = f"{stack.app_url}/api/openapi.json?version=3.1"
+    run(*npm_tools.command("openapi-typescript", "bin/cli.js"), url, "-o", types)
+    assert "runFinished" in types.read_text()
+    compile_typescript(types)

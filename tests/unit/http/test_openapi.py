@@ -1,4 +1,4 @@
-"""Both descriptions of the API match triggers, handlers and checks, and are valid."""
+"""The descriptions of the API match triggers, handlers and checks, and are valid."""
 
 import ast
 import inspect
@@ -29,9 +29,8 @@ from shared.http.swagger import get_swagger, swagger, title_of
 from shared.http.table import OPERATIONS
 from shared.push.notices import EVENTS
 from shared.settings import Settings
+from tests.unit.http.descriptions import DOCUMENTS, URL, Json, nodes, operations
 from tests.unit.world import World
-
-Json = dict[str, Any]
 
 HANDLERS = {
     name: handler
@@ -51,24 +50,9 @@ HANDLERS = {
     if inspect.isfunction(handler)
 }
 VALIDATOR = ROOT / ".local" / "openapi-tools" / "bin" / "openapi-spec-validator"
-URL = "https://app.example/api/openapi.json?x=1"
+BOTH_VERSIONS = pytest.mark.parametrize("document", [DOCUMENTS["3.0"], DOCUMENTS["3.1"]], ids=["3.0", "3.1"])
 SETTINGS = Settings.from_environ({"AzureWebJobsStorage": "x", "OPENAI_BASE_URL": "https://x/v1/", "OPENAI_MODEL": "m"})
 OF_THE_CALLER = {"BadRequest", "LengthRequired", "TooLarge", "WrongMediaType", "NotFound", "Busy"}
-
-
-def nodes(document: Any) -> Iterator[Json]:
-    """Every object in a document."""
-    if isinstance(document, dict):
-        yield document
-    for value in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
-        yield from nodes(value)
-
-
-def operations(document: Json) -> Iterator[tuple[str, str, Json]]:
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            if not method.startswith("x-"):
-                yield method.upper(), path, operation
 
 
 # ---- they match the app ------------------------------------------------------------------------------------------
@@ -199,21 +183,20 @@ def test_a_described_limit_is_the_checked_limit(field: str, limit: str, made: An
     assert caught.value.code == code
 
 
-# ---- both are valid ----------------------------------------------------------------------------------------------
+# ---- all are valid ----------------------------------------------------------------------------------------------
 
 
-def test_both_documents_are_valid(tmp_path: Path) -> None:
+def test_all_documents_are_valid(tmp_path: Path) -> None:
     assert VALIDATOR.exists(), "`make test` installs what this test needs; or `make .local/openapi-tools/installed`"
-    for name, document in (("3.1", openapi(URL)), ("2.0", swagger(URL))):
-        (tmp_path / name).write_text(json.dumps(document))
-    result = subprocess.run(
-        [VALIDATOR, tmp_path / "3.1", tmp_path / "2.0"], capture_output=True, text=True, check=False
-    )
+    files = [tmp_path / version for version in DOCUMENTS]
+    for file in files:
+        file.write_text(json.dumps(DOCUMENTS[file.name]))
+    result = subprocess.run([VALIDATOR, *files], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
-    assert result.stdout.count("OK") == 2
+    assert result.stdout.count("OK") == 3
 
 
-@pytest.mark.parametrize("document", [openapi(URL), swagger(URL)], ids=["3.1", "2.0"])
+@pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
 def test_every_reference_has_a_target(document: Json) -> None:
     for node in nodes(document):
         if "$ref" in node:
@@ -236,24 +219,119 @@ def test_over_http_without_any_setting() -> None:
         assert version in json.loads(response.get_body())
 
 
-# ---- OpenAPI 3.1 -------------------------------------------------------------------------------------------------
+# ---- OpenAPI 3.0 and 3.1 -----------------------------------------------------------------------------------------
 
 
-def test_every_answer_is_described() -> None:
-    for method, path, operation in operations(openapi(URL)):
+def get(query: str) -> tuple[func.HttpResponse, Json]:
+    """The answer to `GET /api/openapi.json` with this query."""
+    params = dict(pair.split("=") for pair in query.split("&") if pair)
+    request = func.HttpRequest(
+        method="GET", url=f"https://app.example/api/openapi.json?{query}", params=params, body=b""
+    )
+    response = get_openapi(request)
+    return response, json.loads(response.get_body())
+
+
+@pytest.mark.parametrize(
+    ("query", "version"),
+    [("", "3.0.4"), ("version=", "3.0.4"), ("version=3.0", "3.0.4"), ("version=3.1", "3.1.0"), ("code=k", "3.0.4")],
+)
+def test_the_version_is_3_0_unless_3_1_is_asked_for(query: str, version: str) -> None:
+    response, document = get(query)
+    assert (response.status_code, document["openapi"]) == (200, version)
+    assert ("webhooks" in document) is (version == "3.1.0")
+    assert document["servers"] == [{"url": "https://app.example/api"}]
+
+
+@pytest.mark.parametrize("version", ["2.0", "3", "3.0.4", "3.1.0", "3.2", "4.0", "latest", "3.0,3.1", " 3.0"])
+def test_another_version_is_refused(version: str) -> None:
+    response, document = get(f"version={version}")
+    assert (response.status_code, response.mimetype) == (400, "application/problem+json")
+    assert document["code"] == "unknown_version"
+    assert all(name in document["detail"] for name in ("version=3.0", "version=3.1", "swagger.json"))
+
+
+@BOTH_VERSIONS
+def test_the_version_is_a_described_parameter(document: Json) -> None:
+    operation = document["paths"]["/openapi.json"]["get"]
+    (parameter,) = operation["parameters"]
+    assert (parameter["name"], parameter["required"]) == ("version", False)
+    assert parameter["schema"]["enum"] == ["3.0", "3.1"]
+    assert "unknown_version" in operation["responses"]["400"]["description"]
+
+
+def test_both_versions_describe_the_same_operations() -> None:
+    old, new = ({k: v for k, v in DOCUMENTS[version].items() if k != "webhooks"} for version in ("3.0", "3.1"))
+    assert old.keys() == new.keys()
+    assert old["components"]["schemas"].keys() == new["components"]["schemas"].keys()
+    described = [
+        [
+            (m, path, op["operationId"], list(op["responses"]), len(op["parameters"]))
+            for m, path, op in operations(document)
+        ]
+        for document in (old, new)
+    ]
+    assert described[0] == described[1]
+
+
+def fields(document: Json) -> Iterator[tuple[str, Json]]:
+    """Name and schema of each field and parameter; of a union with null, the schema of the other option."""
+    for node in nodes(document["components"]["schemas"]):
+        yield from ((name, schema) for name, schema in node.get("properties", {}).items())
+    for _, _, operation in operations(document):
+        yield from ((parameter["name"], parameter["schema"]) for parameter in operation["parameters"])
+
+
+@BOTH_VERSIONS
+def test_times_ids_and_numbers_have_a_format(document: Json) -> None:
+    seen = set()
+    for name, described in fields(document):
+        for schema in (described, *described.get("anyOf", ())):
+            type, format = schema.get("type"), schema.get("format")
+            is_time = re.search(r"_at$|^timestamp$|^(createdTime|lastUpdatedTime)$", name)
+            is_id = re.search(r"^id$|_id$|^instanceId$", name)
+            if type == "string":
+                assert format == ("date-time" if is_time else "id" if is_id else None), name
+            if type == "integer":
+                assert format == "int64" or (format == "int32" and schema["maximum"] < 2**31), name
+            if type == "number":
+                assert format == "double", name
+            seen |= {(name, format)}
+    assert {("size_bytes", "int64"), ("finished_at", "date-time"), ("thread_id", "id"), ("limit", "int32")} <= seen
+
+
+def test_the_connector_has_no_new_formats(connector: Json) -> None:
+    assert {node["format"] for node in nodes(connector) if isinstance(node.get("format"), str)} <= {"binary", "uri"}
+
+
+def test_a_path_with_slashes_has_a_form_as_a_query() -> None:
+    """Generated clients encode the slash, and Microsoft's host does not decode it."""
+    names = set(re.findall(r"{\*(\w+)}", (ROOT / "function_app.py").read_text()))
+    paths = DOCUMENTS["3.0"]["paths"]
+    assert names == {"path"}
+    for method, path, operation in operations(DOCUMENTS["3.0"]):
+        for name in (name for name in names if f"{{{name}}}" in path):
+            twin = paths[path.replace(f"/{{{name}}}", "")][method.lower()]
+            assert (name, "query") in {(p["name"], p["in"]) for p in twin["parameters"]}, operation["operationId"]
+
+
+@BOTH_VERSIONS
+def test_every_answer_is_described(document: Json) -> None:
+    for method, path, operation in operations(document):
         for status, response in operation["responses"].items():
             assert status in ("204", "401") or response["content"], (method, path, status)
             if int(status) >= 400 and status != "401":
                 assert list(response["content"]) == ["application/problem+json"]
 
 
-def test_operations_without_a_key() -> None:
-    keyless = {operation["operationId"] for _, _, operation in operations(openapi(URL)) if not operation["security"]}
+@BOTH_VERSIONS
+def test_operations_without_a_key(document: Json) -> None:
+    keyless = {operation["operationId"] for _, _, operation in operations(document) if not operation["security"]}
     assert keyless == {"ReceiveServiceEvent", "GetHealth", "GetOpenapi", "GetSwagger"}
 
 
 def test_all_notifications_are_described() -> None:
-    document = openapi(URL)
+    document = DOCUMENTS["3.1"]
     told = {
         name: webhook["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         for name, webhook in document["webhooks"].items()
@@ -265,8 +343,9 @@ def test_all_notifications_are_described() -> None:
         for event in document["components"]["schemas"][name]["properties"]["type"]["enum"]
     }
     assert types == set(EVENTS)
-    assert document["paths"]["/hooks"]["post"]["callbacks"].keys() == told.keys()
-    assert document["paths"]["/runs"]["post"]["callbacks"].keys() == {"runFinished"}
+    for paths in (document["paths"], DOCUMENTS["3.0"]["paths"]):
+        assert paths["/hooks"]["post"]["callbacks"].keys() == told.keys()
+        assert paths["/runs"]["post"]["callbacks"].keys() == {"runFinished"}
 
 
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if op.example is not None], ids=lambda op: op.id)
@@ -302,7 +381,7 @@ def test_everything_shown_to_a_maker_has_a_title(connector: Json) -> None:
 
 
 def test_operation_ids_are_unique(connector: Json) -> None:
-    for document in (connector, openapi(URL)):
+    for document in (connector, DOCUMENTS["3.0"], DOCUMENTS["3.1"]):
         ids = [node["operationId"] for node in nodes(document["paths"]) if "responses" in node]
         assert len(ids) == len(set(ids))
 
