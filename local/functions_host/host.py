@@ -18,8 +18,8 @@ from local.functions_host.errors import HostError
 from local.functions_host.functions.index import Function
 from local.functions_host.functions.invocation import Invoker
 from local.functions_host.functions.loading import loaded_app
-from local.functions_host.http.admin import AdminRuns
-from local.functions_host.http.app import HttpApp
+from local.functions_host.http.admin import Admin, AdminRuns
+from local.functions_host.http.app import HttpApp, HttpFunction
 from local.functions_host.http.keys import Keys
 from local.functions_host.http.webhooks import Webhooks
 from local.functions_host.settings import HostSettings
@@ -101,7 +101,7 @@ class Host:
             self.functions = tuple(f for f in functions if not self.settings.disabled(f.name))
             storage = Storage(self.settings.values, base64=self.settings.queues.base64)
             stack.push_async_callback(storage.close)
-            invoker = stack.enter_context(Invoker(storage, threads=threads(self.settings.values)))
+            invoker = stack.enter_context(Invoker(storage, self.settings.values))
             running = await stack.enter_async_context(self._listening(storage, invoker))
             self._asgi = running
             self._stack = stack.pop_all()
@@ -121,14 +121,7 @@ class Host:
         runs, loops = Background(), self._loops
         blobs = self._blob_triggers(storage, invoker)
         timers = {f.name: Timer(f, invoker, runs) for f in self._of_type("timerTrigger")}
-        app = HttpApp(
-            self.functions,
-            prefix=self.settings.route_prefix,
-            invoker=invoker,
-            webhooks=Webhooks({f.name: f for f in self.functions}, blobs, invoker),
-            keys=self.keys,
-            start_function=AdminRuns(invoker, timers, blobs, runs).start,
-        )
+        app = self._http_app(invoker, blobs, AdminRuns(invoker, timers, blobs, runs))
         listeners = self._queue_listeners(storage, invoker, blobs)
         await self._wait_for_storage(storage, blobs)
         feed = Feed(EventGrid(storage, blobs, self._event_queues), blobs, listeners)
@@ -148,6 +141,17 @@ class Host:
             feed.save()
             finishing = [listener.finish(within_s=self._grace_s) for listener in listeners]
             await asyncio.gather(runs.finish(within_s=self._grace_s), *finishing)
+
+    def _http_app(self, invoker: Invoker, blobs: BlobTriggers | None, admin_runs: AdminRuns) -> HttpApp:
+        by_name = {function.name: function for function in self.functions}
+        return HttpApp(
+            [HttpFunction.from_function(f, self.settings.route_prefix) for f in self._of_type("httpTrigger")],
+            invoker=invoker,
+            webhooks=Webhooks(by_name, blobs, invoker),
+            admin=Admin(by_name, host_id=self.settings.host_id, keys=self.keys, start=admin_runs.start),
+            keys=self.keys,
+            settings=self.settings.values,
+        )
 
     def _of_type(self, trigger_type: str) -> list[Function]:
         return [function for function in self.functions if function.trigger.type == trigger_type]
@@ -223,9 +227,3 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def threads(values: Mapping[str, str]) -> int | None:
-    """`PYTHON_THREADPOOL_THREAD_COUNT`; None if it is not set or not a number from 1 to 32."""
-    text = values.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
-    return int(text) if text.isdigit() and 1 <= int(text) <= 32 else None

@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import json
 import logging
-import os
 import threading
 import time
 import uuid
@@ -22,9 +21,11 @@ from azure.functions.meta import Datum
 from local.functions_host.functions.blob_data import blob_reference, content_datum, write_blob
 from local.functions_host.functions.index import Binding, Function
 from local.functions_host.functions.paths import fill
+from local.functions_host.functions.trace import TraceContext, new_trace
 from local.functions_host.storage import Storage
 
 logger = logging.getLogger(__name__)
+DEFAULT_THREADS = 1000
 thread_local_storage = threading.local()
 T = TypeVar("T")
 
@@ -37,29 +38,20 @@ class TriggerInput:
         data: The trigger's data, a Datum of azure-functions or of the SDK-type extension.
         metadata: The trigger metadata.
         values: Values for `{parameters}` in the paths of other bindings.
-        trace_parent: W3C `traceparent`.
-        trace_state: W3C `tracestate`.
-        retry_count: Earlier attempts with the same queue message.
+        trace: The trace context; None is a new trace, if there are any.
     """
 
     data: Any
     metadata: Mapping[str, Datum] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
-    trace_parent: str = ""
-    trace_state: str = ""
-    retry_count: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class TraceContext:
-    trace_parent: str
-    trace_state: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryContext:
-    retry_count: int
+    """Counts the attempts of a retry policy, which this host has none of; not those of a queue message."""
+
+    retry_count: int = 0
     max_retry_count: int = 0
     exception: None = None
 
@@ -92,9 +84,10 @@ class Out(Generic[T]):
 class Invoker:
     """Runs functions as the worker does: async functions on this event loop, sync functions in a thread pool."""
 
-    def __init__(self, storage: Storage, *, threads: int | None = None) -> None:
+    def __init__(self, storage: Storage, settings: Mapping[str, str]) -> None:
         self._storage = storage
-        self._pool = ThreadPoolExecutor(max_workers=threads or default_threads(), thread_name_prefix="function")
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(max_workers=threads(settings), thread_name_prefix="function")
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +121,8 @@ class Invoker:
         arguments = await self._arguments(function, trigger_input)
         outs = {binding.name: Out[Any]() for binding in function.outputs}
         if function.wants_context:
-            arguments["context"] = context(function, trigger_input, invocation_id)
+            trace = trigger_input.trace or new_trace(function.name, self._settings)
+            arguments["context"] = context(function, trace, invocation_id)
         result = await self._call(function, arguments | outs, invocation_id)
         if result is not None and function.returns is None:
             raise RuntimeError(f"function {function.name!r} without a $return binding returned a non-None value")
@@ -224,14 +218,14 @@ def queue_message(item: Any) -> str:
     return json.dumps(item)
 
 
-def context(function: Function, trigger_input: TriggerInput, invocation_id: str) -> Context:
+def context(function: Function, trace: TraceContext, invocation_id: str) -> Context:
     return Context(
         function_name=function.name,
         function_directory=str(function.folder),
         invocation_id=invocation_id,
         thread_local_storage=thread_local_storage,
-        trace_context=TraceContext(trace_parent=trigger_input.trace_parent, trace_state=trigger_input.trace_state),
-        retry_context=RetryContext(retry_count=trigger_input.retry_count),
+        trace_context=trace,
+        retry_context=RetryContext(),
     )
 
 
@@ -248,5 +242,7 @@ def log_outcome(function: Function, outcome: str, invocation_id: str, duration_m
     )
 
 
-def default_threads() -> int:
-    return min(32, (os.cpu_count() or 1) + 4)
+def threads(settings: Mapping[str, str]) -> int:
+    """`PYTHON_THREADPOOL_THREAD_COUNT`, or what the real host sets it to."""
+    text = settings.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(text) if text.isdecimal() and int(text) >= 1 else DEFAULT_THREADS

@@ -33,7 +33,7 @@ def loaded_app(folder: Path, settings: HostSettings) -> Iterator[tuple[Function,
         functions = [index_function(function, settings) for function in decorated_functions(module, script)]
         if not functions:
             raise AppRefused(f"{script} defines no function.")
-        yield tuple(sorted(functions, key=lambda function: (function.name.casefold(), function.name)))
+        yield tuple(sorted(functions, key=lambda function: function.name.upper()))  # "_" sorts after the letters
 
 
 @contextmanager

@@ -9,13 +9,14 @@ Source: https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from azure.core.exceptions import AzureError
 
@@ -87,16 +88,44 @@ def storage_event(access: Access, *, account: str, blob_url: str) -> dict[str, A
 def blob_message(function_id: str, event: Mapping[str, Any]) -> BlobMessage:
     """The message for the internal queue that the blobs webhook creates from an event.
 
+    Only the event's data counts: the blob is the one of its URL, and neither the subject nor the type is looked at.
+
     Raises:
-        ValueError: the event's subject is not a blob.
+        ValueError: the data has no URL of a blob, or no known type of blob.
     """
-    prefix = "/blobServices/default/containers/"
-    container, found, blob = str(event.get("subject", "")).removeprefix(prefix).partition("/blobs/")
-    if not found:
-        raise ValueError("The event's subject is not a blob.")
     data = event.get("data")
-    etag = data.get("eTag") if isinstance(data, dict) else ""
-    return BlobMessage(function_id=function_id, container=container, blob=blob, etag=str(etag or ""))
+    if not isinstance(data, dict) or not isinstance(data.get("url"), str):
+        raise ValueError("The event's data has no URL.")
+    blob_type = str(data.get("blobType")).lower().removesuffix("blob").capitalize()
+    if blob_type not in {"Block", "Append", "Page"}:
+        raise ValueError("The event's data has no type of blob.")
+    container, blob = blob_of_url(data["url"])
+    etag = str(data.get("eTag") or "")
+    return BlobMessage(function_id=function_id, container=container, blob=blob, etag=etag, blob_type=f"{blob_type}Blob")
+
+
+def blob_of_url(url: str) -> tuple[str, str]:
+    """The container and the blob of a URL. The account is the first part of the path for an IP address (Azurite).
+
+    Raises:
+        ValueError: the URL is not absolute.
+    """
+    parts = urlsplit(url)
+    if not parts.scheme or not parts.hostname:
+        raise ValueError(f"{url!r} is not an absolute URL.")
+    path = parts.path.lstrip("/")
+    if parts.hostname == "localhost" or is_ip_address(parts.hostname):
+        path = path.partition("/")[2]
+    container, _, blob = path.partition("/")
+    return unquote(container), unquote(blob)
+
+
+def is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class EventGrid:

@@ -69,6 +69,7 @@ class BlobMessage:
     container: str
     blob: str
     etag: str = ""
+    blob_type: str = "BlockBlob"
 
     @property
     def path(self) -> str:
@@ -78,7 +79,7 @@ class BlobMessage:
         content = {
             "Type": "BlobTrigger",
             "FunctionId": self.function_id,
-            "BlobType": "BlockBlob",
+            "BlobType": self.blob_type,
             "ContainerName": self.container,
             "BlobName": self.blob,
             "ETag": self.etag,
@@ -94,6 +95,7 @@ class BlobMessage:
             container=data["ContainerName"],
             blob=data["BlobName"],
             etag=data.get("ETag") or "",
+            blob_type=data.get("BlobType") or "BlockBlob",
         )
 
 
@@ -147,7 +149,7 @@ class BlobTriggers:
         self, triggers: Sequence[BlobTrigger], *, storage: Storage, invoker: Invoker, host_id: str, list_every_s: float
     ) -> None:
         self.queue = f"azure-webjobs-blobtrigger-{host_id}"
-        self._triggers = {trigger.function.id: trigger for trigger in triggers}
+        self._triggers = {trigger.function.id.lower(): trigger for trigger in triggers}
         self._storage = storage
         self._invoker = invoker
         self._list_every_s = list_every_s
@@ -230,7 +232,7 @@ class BlobTriggers:
     async def handle(self, received: Received) -> None:
         """Run the function for a message of the internal queue."""
         message = BlobMessage.from_json(received.content)
-        trigger = self._triggers.get(message.function_id)
+        trigger = self._triggers.get(message.function_id.lower())
         if trigger is None:  # as in the real host, messages for an unknown or renamed function are dropped
             logger.debug("blob.unknown_function", extra={"function": message.function_id})
             return
@@ -293,7 +295,7 @@ class BlobTriggers:
 
     async def run_for_path(self, function: Function, path: str) -> None:
         """Run a function for the blob `container/name`; for the admin endpoint."""
-        trigger = self._triggers[function.id]
+        trigger = self._triggers[function.id.lower()]
         container, _, blob = path.partition("/")
         client = self._storage.blobs(trigger.connection).get_blob_client(container, blob)
         message = BlobMessage(function_id=function.id, container=container, blob=blob)

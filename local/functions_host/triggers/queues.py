@@ -226,7 +226,6 @@ def queue_trigger_input(received: Received, queue: str) -> TriggerInput:
             "NextVisibleTime": time_datum(message.next_visible_on),
         },
         values=values | {"dequeueCount": str(message.dequeue_count)} | json_values(data),
-        retry_count=max((message.dequeue_count or 1) - 1, 0),
     )
 
 
