@@ -26,6 +26,7 @@ from local.functions_host.storage import Storage
 
 logger = logging.getLogger(__name__)
 DEFAULT_THREADS = 1000
+current_function: contextvars.ContextVar[str] = contextvars.ContextVar("current_function", default="")
 thread_local_storage = threading.local()
 T = TypeVar("T")
 
@@ -81,12 +82,18 @@ class Out(Generic[T]):
         return self._value
 
 
+class WorkerReplaced(Exception):
+    """An invocation was ended, because it or another one took longer than `functionTimeout`."""
+
+
 class Invoker:
     """Runs functions as the worker does: async functions on this event loop, sync functions in a thread pool."""
 
-    def __init__(self, storage: Storage, settings: Mapping[str, str]) -> None:
+    def __init__(self, storage: Storage, settings: Mapping[str, str], *, timeout_s: float | None = None) -> None:
         self._storage = storage
         self._settings = settings
+        self._timeout_s = timeout_s
+        self._running: set[asyncio.Task[Datum | None]] = set()
         self._pool = ThreadPoolExecutor(max_workers=threads(settings), thread_name_prefix="function")
 
     def __enter__(self) -> Self:
@@ -107,15 +114,40 @@ class Invoker:
         invocation_id = str(uuid.uuid4())
         started = time.perf_counter()
         outcome = "Failed"
+        work = asyncio.create_task(self._run(function, trigger_input, invocation_id))
+        self._running.add(work)
         try:
-            answer = await self._run(function, trigger_input, invocation_id)
+            await self._ended(function, work)
+            answer = work.result()
             outcome = "Succeeded"
             return answer
         except asyncio.CancelledError:
             outcome = "Cancelled"
             raise
         finally:
+            self._running.discard(work)
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
             log_outcome(function, outcome, invocation_id, (time.perf_counter() - started) * 1000)
+
+    async def _ended(self, function: Function, work: asyncio.Task[Datum | None]) -> None:
+        """Wait for an invocation.
+
+        When it takes longer than `functionTimeout`, all that run end: the real host replaces the worker process.
+        A sync function continues in its thread, which cannot be ended.
+
+        Raises:
+            WorkerReplaced: this or another function took too long.
+        """
+        await asyncio.wait((work,), timeout=self._timeout_s)
+        if not work.done():
+            logger.error("Timeout value of %s s was exceeded by function: Functions.%s", self._timeout_s, function.name)
+            for other in self._running:
+                other.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        if work.cancelled():
+            raise WorkerReplaced(f"function {function.name!r} was ended: a function exceeded functionTimeout")
 
     async def _run(self, function: Function, trigger_input: TriggerInput, invocation_id: str) -> Datum | None:
         arguments = await self._arguments(function, trigger_input)
@@ -141,16 +173,18 @@ class Invoker:
         return None
 
     async def _call(self, function: Function, arguments: Mapping[str, Any], invocation_id: str) -> Any:
-        if function.is_async:
-            thread_local_storage.invocation_id = invocation_id
-            return await function.call(**arguments)
-
         def call() -> Any:
             thread_local_storage.invocation_id = invocation_id
             return function.call(**arguments)
 
-        copied = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, copied.run, call)
+        token = current_function.set(function.name)
+        try:
+            if function.is_async:
+                return await call()
+            copied = contextvars.copy_context()
+            return await asyncio.get_running_loop().run_in_executor(self._pool, copied.run, call)
+        finally:
+            current_function.reset(token)
 
     async def _arguments(self, function: Function, trigger_input: TriggerInput) -> dict[str, Any]:
         arguments = {function.trigger.name: decoded(function.trigger, trigger_input.data, trigger_input.metadata)}
@@ -172,7 +206,7 @@ class Invoker:
     async def _write(self, binding: Binding, data: Datum, trigger_input: TriggerInput) -> None:
         if binding.type == "queue":
             for content in queue_messages(data):
-                await self._storage.send(binding.options["queueName"], content, binding.connection)
+                await self._storage.send(binding.options["queueName"].lower(), content, binding.connection)
         else:
             path = fill(binding.options["path"], trigger_input.values)
             await write_blob(self._storage.blobs(binding.connection), path, data.value)
@@ -204,10 +238,19 @@ def encoded(binding: Binding, value: Any) -> Datum:
 def queue_messages(data: Datum) -> list[bytes]:
     """The messages of a queue output: one for each item of a list."""
     if data.type != "json":
-        return [data.value.encode() if isinstance(data.value, str) else data.value]
+        return [indented(data.value).encode() if isinstance(data.value, str) else data.value]
     content = json.loads(data.value)
     items = content if isinstance(content, list) else [content]
     return [queue_message(item).encode() for item in items]
+
+
+def indented(text: str) -> str:
+    """A JSON object as the real host writes it anew; any other text as it is."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text
+    return json.dumps(content, indent=2, ensure_ascii=False) if isinstance(content, dict) else text
 
 
 def queue_message(item: Any) -> str:
