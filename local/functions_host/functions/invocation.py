@@ -93,7 +93,7 @@ class Invoker:
         self._storage = storage
         self._settings = settings
         self._timeout_s = timeout_s
-        self._running: set[asyncio.Task[Datum | None]] = set()
+        self._limits: set[asyncio.Timeout] = set()  # of all invocations that run
         self._pool = ThreadPoolExecutor(max_workers=threads(settings), thread_name_prefix="function")
 
     def __enter__(self) -> Self:
@@ -114,40 +114,36 @@ class Invoker:
         invocation_id = str(uuid.uuid4())
         started = time.perf_counter()
         outcome = "Failed"
-        work = asyncio.create_task(self._run(function, trigger_input, invocation_id))
-        self._running.add(work)
+        limit = asyncio.timeout(self._timeout_s)
         try:
-            await self._ended(function, work)
-            answer = work.result()
+            async with limit:
+                self._limits.add(limit)
+                answer = await self._run(function, trigger_input, invocation_id)
             outcome = "Succeeded"
             return answer
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            self._replace_worker(function, took_s=time.perf_counter() - started)
+            raise WorkerReplaced(f"{function.name!r} was ended: a function exceeded functionTimeout") from exc
         except asyncio.CancelledError:
             outcome = "Cancelled"
             raise
         finally:
-            self._running.discard(work)
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
+            self._limits.discard(limit)
             log_outcome(function, outcome, invocation_id, (time.perf_counter() - started) * 1000)
 
-    async def _ended(self, function: Function, work: asyncio.Task[Datum | None]) -> None:
-        """Wait for an invocation.
+    def _replace_worker(self, function: Function, *, took_s: float) -> None:
+        """End all invocations that run, since the real host replaces the worker process.
 
-        When it takes longer than `functionTimeout`, all that run end: the real host replaces the worker process.
         A sync function continues in its thread, which cannot be ended.
-
-        Raises:
-            WorkerReplaced: this or another function took too long.
         """
-        await asyncio.wait((work,), timeout=self._timeout_s)
-        if not work.done():
-            logger.error("Timeout value of %s s was exceeded by function: Functions.%s", self._timeout_s, function.name)
-            for other in self._running:
-                other.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-        if work.cancelled():
-            raise WorkerReplaced(f"function {function.name!r} was ended: a function exceeded functionTimeout")
+        if self._timeout_s is None or took_s < self._timeout_s:  # another function's timeout ended this one
+            return
+        logger.error("Timeout value of %s s was exceeded by function: Functions.%s", self._timeout_s, function.name)
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
 
     async def _run(self, function: Function, trigger_input: TriggerInput, invocation_id: str) -> Datum | None:
         arguments = await self._arguments(function, trigger_input)

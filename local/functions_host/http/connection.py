@@ -238,13 +238,24 @@ class Answer:
 
 def head_bytes(status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
     """The head of an answer, in the real host's order: Content-Type, Date, Server, then the rest."""
-    headers = sorted(headers, key=lambda pair: pair[0] != b"content-type")
-    place = 1 if headers and headers[0][0] == b"content-type" else 0
-    headers[place:place] = [(b"date", date_now(int(time.time()))), (b"server", b"Kestrel")]
-    lines = b"".join(b"%b: %b\r\n" % (b"-".join(p.capitalize() for p in n.split(b"-")), v) for n, v in headers)
-    return f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n".encode() + lines + b"\r\n"
+    lines = [status_line(status)]
+    lines += [b"Content-Type: " + value for name, value in headers if name == b"content-type"]
+    lines.append(date_and_server(int(time.time())))
+    lines += [shown_name(name) + value for name, value in headers if name != b"content-type"]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+@functools.lru_cache
+def status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {PHRASES.get(status, '')}".encode()
+
+
+@functools.lru_cache(maxsize=1000)
+def shown_name(name: bytes) -> bytes:
+    """`Cache-Control: ` of `cache-control`."""
+    return b"-".join(part.capitalize() for part in name.split(b"-")) + b": "
 
 
 @functools.lru_cache(maxsize=1)
-def date_now(at: int) -> bytes:
-    return formatdate(at, usegmt=True).encode()
+def date_and_server(at: int) -> bytes:
+    return f"Date: {formatdate(at, usegmt=True)}\r\nServer: Kestrel".encode()
