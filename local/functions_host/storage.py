@@ -99,18 +99,25 @@ class Storage:
             await queues.close()
 
 
-async def end_without(storage: Storage, connections: set[str | None], end: Callable[[], None]) -> None:
-    """Call `end` when an account has not answered for `GONE_S`, as the real host ends without its storage."""
+async def end_without(
+    storage: Storage,
+    connections: set[str | None],
+    end: Callable[[], None],
+    *,
+    gone_s: float = GONE_S,
+    every_s: float = WATCH_EVERY_S,
+) -> None:
+    """Call `end` when an account has not answered for `gone_s`, as the real host ends without its storage."""
     urls = [service(c).url for c in connections for service in (storage.blobs, storage.queues)]
     gone_since: float | None = None
     while True:
         answers = all([await listens(url) for url in urls])
         gone_since = None if answers else gone_since or time.monotonic()
-        if gone_since and time.monotonic() - gone_since > GONE_S:
+        if gone_since and time.monotonic() - gone_since > gone_s:
             logger.error("An unhandled exception has occurred. Host is shutting down: storage does not answer")
             end()
             return
-        await asyncio.sleep(WATCH_EVERY_S)
+        await asyncio.sleep(every_s)
 
 
 async def send_raw(client: QueueClient, content: str) -> None:
