@@ -14,14 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.functions_host import EventQueue, Host, HostError, serving
+from local.functions_host.host import GRACE_S
+from local.functions_host.logs import configure_logging
 
-QUIET = ("azure", "uvicorn", "asyncio")  # loggers of libraries; only warnings and errors are shown
+GRACE_AS_AZURE_S = 30.0  # how long running requests may take when the real host ends
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the host until a signal ends it; return 0, or 1 if the app is rejected or the port is in use."""
     options = parser().parse_args(arguments)
-    configure_logging()
+    configure_logging(as_azure=options.as_azure)
     try:
         run(options)
     except (HostError, OSError) as exc:
@@ -45,16 +47,20 @@ async def serve(options: argparse.Namespace) -> None:
     """Start the host, print the ready line and wait for the signal."""
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
+        handle = ignore if options.as_azure and number == signal.SIGTERM else ended.set
         try:
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+            asyncio.get_running_loop().add_signal_handler(number, handle)
         except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: ended.set())
+            signal.signal(number, lambda *_, handle=handle: handle())
     host = Host(
         options.app,
         access_log=options.access_log,
         settings_file=options.settings,
         auth=options.auth,
         event_queues=options.event_queue,
+        as_azure=options.as_azure,
+        shut_down=ended.set,
+        grace_s=GRACE_AS_AZURE_S if options.as_azure else GRACE_S,
     )
     starting = asyncio.create_task(run_until(ended, host, options))
     waiting = asyncio.create_task(ended.wait())
@@ -68,11 +74,16 @@ async def serve(options: argparse.Namespace) -> None:
 
 
 async def run_until(ended: asyncio.Event, host: Host, options: argparse.Namespace) -> None:
-    async with host, serving(host.asgi, host=options.host, port=options.port) as url:
+    grace_s = GRACE_AS_AZURE_S if options.as_azure else GRACE_S
+    async with host, serving(host.asgi, host=options.host, port=options.port, grace_s=grace_s) as url:
         sys.stdout.write(f"ready {url}\n")
         sys.stdout.flush()
         await ended.wait()
         await host.stop_listening()
+
+
+def ignore() -> None:
+    """Do nothing on SIGTERM, as the real host."""
 
 
 def event_queue(text: str) -> EventQueue:
@@ -98,25 +109,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="CONTAINER=QUEUE",
         help="send the container's BlobDeleted events to the queue, as an Event Grid subscription does",
     )
+    arguments.add_argument("--as-azure", action="store_true", help="be as unkind as the real host, see README.md")
     return arguments
-
-
-def configure_logging() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(WithExtra("[%(asctime)s] %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-class WithExtra(logging.Formatter):
-    """Appends the values of `extra` to the message, as `name=value`."""
-
-    KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        extra = "".join(f" {name}={value}" for name, value in vars(record).items() if name not in self.KNOWN)
-        return super().formatMessage(record) + extra
 
 
 if __name__ == "__main__":

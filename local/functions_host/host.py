@@ -14,21 +14,24 @@ from typing import Self
 from azure.core.exceptions import AzureError
 
 from local.functions_host.background import Background
-from local.functions_host.errors import HostError
+from local.functions_host.errors import AppRefused, BindingError, HostError
+from local.functions_host.functions.checks import check_function
 from local.functions_host.functions.index import Function
 from local.functions_host.functions.invocation import Invoker
-from local.functions_host.functions.loading import loaded_app
-from local.functions_host.http.admin import AdminRuns
-from local.functions_host.http.app import HttpApp
+from local.functions_host.functions.loading import loaded_app, log_disabled
+from local.functions_host.http.admin import Admin, AdminRuns
+from local.functions_host.http.app import HttpApp, HttpFunction
+from local.functions_host.http.asgi import Receive, Response, Scope, Send
+from local.functions_host.http.connection import App
 from local.functions_host.http.keys import Keys
 from local.functions_host.http.webhooks import Webhooks
-from local.functions_host.settings import HostSettings
-from local.functions_host.storage import Storage, create_queue
+from local.functions_host.settings import STORAGE, HostSettings
+from local.functions_host.storage import Storage, create_queue, end_without
 from local.functions_host.storage_events.events import EventGrid, EventQueue
 from local.functions_host.storage_events.feed import Feed, position_file
 from local.functions_host.triggers.blobs import LIST_EVERY_S, POISON_QUEUE, BlobTrigger, BlobTriggers
 from local.functions_host.triggers.queues import LEASE_S, QueueListener, Received, queue_trigger_input
-from local.functions_host.triggers.timers import Timer
+from local.functions_host.triggers.timers import StatusBlob, Timer
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class Host:
         lease_s: Visibility timeout of a received queue message.
         list_every_s: Interval between two container scans of blob triggers with source LogsAndContainerScan.
         grace_s: How long running functions may continue when the host stops.
+        as_azure: Be as unkind as the real host, see README.md.
+        shut_down: Called when the real host would end its process; only with `as_azure`.
     """
 
     def __init__(
@@ -63,6 +68,8 @@ class Host:
         lease_s: int = LEASE_S,
         list_every_s: float = LIST_EVERY_S,
         grace_s: float = GRACE_S,
+        as_azure: bool = False,
+        shut_down: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = HostSettings.read(app_folder, os.environ if environ is None else environ, settings_file)
         self.functions: tuple[Function, ...] = ()
@@ -73,9 +80,11 @@ class Host:
         self._lease_s = lease_s
         self._list_every_s = list_every_s
         self._grace_s = grace_s
+        self._as_azure = as_azure
+        self._shut_down = shut_down
         self._stack = AsyncExitStack()
         self._loops = Background()
-        self._asgi: HttpApp | None = None
+        self._asgi: App | None = None
 
     @property
     def running(self) -> bool:
@@ -83,7 +92,7 @@ class Host:
         return self._asgi is not None
 
     @property
-    def asgi(self) -> HttpApp:
+    def asgi(self) -> App:
         """The ASGI app that serves the HTTP functions; only while the host runs."""
         if self._asgi is None:
             raise RuntimeError("The host is not running.")
@@ -97,15 +106,26 @@ class Host:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(environment(self.settings.values))
-            functions = stack.enter_context(loaded_app(self._folder, self.settings))
-            self.functions = tuple(f for f in functions if not self.settings.disabled(f.name))
+            functions = self._load(stack)
             storage = Storage(self.settings.values, base64=self.settings.queues.base64)
             stack.push_async_callback(storage.close)
-            invoker = stack.enter_context(Invoker(storage, threads=threads(self.settings.values)))
+            enabled = [f for f in functions if not self.settings.disabled(f.name)]
+            self.functions = tuple(f for f in enabled if is_valid(f, storage))
+            invoker = stack.enter_context(
+                Invoker(storage, self.settings.values, timeout_s=self.settings.function_timeout_s)
+            )
             running = await stack.enter_async_context(self._listening(storage, invoker))
             self._asgi = running
             self._stack = stack.pop_all()
         return self
+
+    def _load(self, stack: AsyncExitStack) -> tuple[Function, ...]:
+        try:
+            return stack.enter_context(loaded_app(self._folder, self.settings))
+        except AppRefused:
+            if self._as_azure:  # the real host runs on with no function at all, and says nothing
+                return ()
+            raise
 
     async def __aexit__(self, *exc: type[BaseException] | BaseException | TracebackType | None) -> None:
         """Stop listening, wait up to `grace_s` for running functions, unload the app."""
@@ -117,23 +137,27 @@ class Host:
         await self._loops.finish()
 
     @asynccontextmanager
-    async def _listening(self, storage: Storage, invoker: Invoker) -> AsyncIterator[HttpApp]:
+    async def _listening(self, storage: Storage, invoker: Invoker) -> AsyncIterator[App]:
         runs, loops = Background(), self._loops
         blobs = self._blob_triggers(storage, invoker)
-        timers = {f.name: Timer(f, invoker, runs) for f in self._of_type("timerTrigger")}
-        app = HttpApp(
-            self.functions,
-            prefix=self.settings.route_prefix,
-            invoker=invoker,
-            webhooks=Webhooks({f.name: f for f in self.functions}, blobs, invoker),
-            keys=self.keys,
-            start_function=AdminRuns(invoker, timers, blobs, runs).start,
-        )
+        timers = {f.name: self._timer(f, storage, invoker, runs) for f in self._of_type("timerTrigger")}
+        try:
+            app = self._http_app(invoker, blobs, AdminRuns(invoker, timers, blobs, runs))
+        except AppRefused:  # a route is not valid
+            if not self._as_azure:
+                raise
+            yield unavailable
+            return
         listeners = self._queue_listeners(storage, invoker, blobs)
-        await self._wait_for_storage(storage, blobs)
-        feed = Feed(EventGrid(storage, blobs, self._event_queues), blobs, listeners)
-        for work in (*(listener.run() for listener in listeners), *(timer.run() for timer in timers.values())):
-            loops.start(work)
+        if self._as_azure:
+            loops.start(end_without(storage, self._connections(blobs), self._shut_down))
+        else:
+            await self._wait_for_storage(storage, blobs)
+        woken = [] if self._as_azure else listeners
+        feed = Feed(EventGrid(storage, blobs, self._event_queues), blobs, woken)
+        has_timers = bool(self.settings.values.get(STORAGE)) or not self._as_azure
+        for work in (*listeners, *(timers.values() if has_timers else ())):
+            loops.start(work.run())
         if blobs:
             loops.start(blobs.scan())
         if blobs and blobs.subscribed and not self._log:
@@ -149,6 +173,22 @@ class Host:
             finishing = [listener.finish(within_s=self._grace_s) for listener in listeners]
             await asyncio.gather(runs.finish(within_s=self._grace_s), *finishing)
 
+    def _http_app(self, invoker: Invoker, blobs: BlobTriggers | None, admin_runs: AdminRuns) -> HttpApp:
+        by_name = {function.name: function for function in self.functions}
+        return HttpApp(
+            [HttpFunction.from_function(f, self.settings.route_prefix) for f in self._of_type("httpTrigger")],
+            invoker=invoker,
+            webhooks=Webhooks(by_name, blobs, invoker),
+            admin=Admin(by_name, host_id=self.settings.host_id, keys=self.keys, start=admin_runs.start),
+            keys=self.keys,
+            settings=self.settings.values,
+        )
+
+    def _timer(self, function: Function, storage: Storage, invoker: Invoker, runs: Background) -> Timer:
+        has_storage = bool(self.settings.values.get(STORAGE))
+        status = StatusBlob(storage.blobs(), self.settings.host_id, function) if has_storage else None
+        return Timer(function, invoker, runs, status=status)
+
     def _of_type(self, trigger_type: str) -> list[Function]:
         return [function for function in self.functions if function.trigger.type == trigger_type]
 
@@ -162,13 +202,14 @@ class Host:
             invoker=invoker,
             host_id=self.settings.host_id,
             list_every_s=self._list_every_s,
+            without_function=self._shut_down if self._as_azure else None,
         )
 
     def _queue_listeners(self, storage: Storage, invoker: Invoker, blobs: BlobTriggers | None) -> list[QueueListener]:
         listeners = [
             QueueListener(
                 storage.queues(function.trigger.connection),
-                queue := str(function.trigger.options["queueName"]),
+                queue := str(function.trigger.options["queueName"]).lower(),
                 poison=f"{queue}-poison",
                 handle=queue_handler(function, queue, invoker),
                 options=self.settings.queues,
@@ -182,25 +223,43 @@ class Host:
                 blobs.queue,
                 poison=POISON_QUEUE,
                 handle=blobs.handle,
-                options=self.settings.queues,
+                options=self.settings.blobs,
                 lease_s=self._lease_s,
             )
             blobs.queued = internal.wake
             listeners.append(internal)
         return listeners
 
+    def _connections(self, blobs: BlobTriggers | None) -> set[str | None]:
+        """The storage accounts in use; None is the host's own."""
+        used = {f.trigger.connection for f in (*self._of_type("queueTrigger"), *self._of_type("blobTrigger"))}
+        return used | ({None} if blobs or self._event_queues else set())
+
     async def _wait_for_storage(self, storage: Storage, blobs: BlobTriggers | None) -> None:
-        """Wait for every storage account in use; create the host's internal queue and the queues of `event_queues`."""
-        connections = {f.trigger.connection for f in (*self._of_type("queueTrigger"), *self._of_type("blobTrigger"))}
-        created = [blobs.queue] if blobs else []
-        created += [event_queue.queue for event_queue in self._event_queues]
-        for connection in connections | ({None} if created else set()):
+        """Wait for every storage account in use; create the queues of `event_queues`."""
+        created = [event_queue.queue for event_queue in self._event_queues]
+        for connection in self._connections(blobs):
             await storage.wait_until_up(connection)
         for queue in created:
             try:
                 await create_queue(storage.queues().get_queue_client(queue))
             except AzureError as exc:
                 raise HostError(f"The queue {queue!r} cannot be created: {exc}") from exc
+
+
+async def unavailable(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI app of a host that cannot start."""
+    await Response(status=503).send(send)
+
+
+def is_valid(function: Function, storage: Storage) -> bool:
+    """Whether all bindings of a function can work; if not, the reason is logged."""
+    try:
+        check_function(function, storage)
+    except BindingError as exc:
+        log_disabled(function.name, exc)
+        return False
+    return True
 
 
 def queue_handler(function: Function, queue: str, invoker: Invoker) -> Callable[[Received], Awaitable[None]]:
@@ -223,9 +282,3 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def threads(values: Mapping[str, str]) -> int | None:
-    """`PYTHON_THREADPOOL_THREAD_COUNT`; None if it is not set or not a number from 1 to 32."""
-    text = values.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
-    return int(text) if text.isdigit() and 1 <= int(text) <= 32 else None

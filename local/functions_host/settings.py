@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import zlib
@@ -15,6 +16,8 @@ from typing import Any
 from local.functions_host.errors import HostError, SettingMissing
 
 STORAGE = "AzureWebJobsStorage"
+DEFAULT_TIMEOUT_S = 30 * 60.0  # of a Flex Consumption or Dedicated plan
+BLOB_POLLING_S = 2.0
 TIME_SPAN = re.compile(r"(?:(?P<days>\d+)\.)?(?P<hours>\d{1,2}):(?P<minutes>\d{2}):(?P<seconds>\d{2}(?:\.\d+)?)")
 
 
@@ -55,7 +58,7 @@ class QueueOptions:
     """
 
     batch_size: int = 16
-    new_batch_threshold: int = 8
+    new_batch_threshold: int = 8  # without a setting: half a batch for each core
     max_dequeue_count: int = 5
     retry_delay_s: float = 0.0  # `visibilityTimeout`: delay before a failed message is received again
     max_polling_interval_s: float = 60.0
@@ -73,12 +76,37 @@ class QueueOptions:
             raise HostError(f"host.json: extensions.queues.batchSize is {batch_size}, it must be 1 to 32.")
         return cls(
             batch_size=batch_size,
-            new_batch_threshold=int(content.get("newBatchThreshold", batch_size // 2)),
+            new_batch_threshold=int(content.get("newBatchThreshold", batch_size // 2 * cores())),
             max_dequeue_count=int(content.get("maxDequeueCount", cls.max_dequeue_count)),
             retry_delay_s=seconds(content, "visibilityTimeout", default=cls.retry_delay_s),
             max_polling_interval_s=max(seconds(content, "maxPollingInterval", default=cls.max_polling_interval_s), 0.1),
             base64=str(content.get("messageEncoding", "base64")).lower() == "base64",
         )
+
+
+def blob_options(content: Mapping[str, Any]) -> QueueOptions:
+    """How the blob triggers' internal queue is read: `extensions.blobs` of host.json, not `extensions.queues`.
+
+    A blob whose function fails is tried again at once.
+
+    Raises:
+        HostError: a value is not allowed.
+    """
+    at_once = int(content.get("maxDegreeOfParallelism", 8 * cores()))
+    tries = int(content.get("poisonBlobThreshold", 5))
+    if at_once < 1 or tries < 1:
+        raise HostError("host.json: extensions.blobs: each number must be at least 1.")
+    batch_size = min(-(-at_once // 2), 32)
+    return QueueOptions(
+        batch_size=batch_size,
+        new_batch_threshold=at_once - batch_size,
+        max_dequeue_count=tries,
+        max_polling_interval_s=BLOB_POLLING_S,
+    )
+
+
+def cores() -> int:
+    return os.cpu_count() or 1
 
 
 def seconds(content: Mapping[str, Any], key: str, *, default: float) -> float:
@@ -99,6 +127,8 @@ class HostSettings:
     host_id: str
     route_prefix: str = "api"
     queues: QueueOptions = field(default_factory=QueueOptions)
+    blobs: QueueOptions = field(default_factory=lambda: blob_options({}))
+    function_timeout_s: float | None = DEFAULT_TIMEOUT_S  # None is no limit
 
     @classmethod
     def read(cls, app_folder: Path, environ: Mapping[str, str], settings_file: Path | None = None) -> HostSettings:
@@ -109,12 +139,15 @@ class HostSettings:
         """
         local = read_json(settings_file or app_folder / "local.settings.json")
         values = {name: str(value) for name, value in local.get("Values", {}).items()} | dict(environ)
-        extensions = read_json(app_folder / "host.json").get("extensions", {})
+        host_json = read_json(app_folder / "host.json")
+        extensions = host_json.get("extensions", {})
         return cls(
             values=values,
             host_id=values.get("AzureFunctionsWebHost__hostid") or host_id(app_folder),
             route_prefix=str(extensions.get("http", {}).get("routePrefix", "api")).strip("/"),
             queues=QueueOptions.from_host_json(extensions.get("queues", {})),
+            blobs=blob_options(extensions.get("blobs", {})),
+            function_timeout_s=function_timeout_s(host_json.get("functionTimeout")),
         )
 
     def resolve(self, text: str) -> str:
@@ -135,6 +168,18 @@ class HostSettings:
         """Whether `AzureWebJobs.<function>.Disabled` (or the same with underscores, for shells) is set."""
         names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
         return any(self.values.get(name, "").lower() in {"true", "1"} for name in names)
+
+
+def function_timeout_s(text: Any) -> float | None:
+    """`functionTimeout` of host.json; None if it is -1, which is no limit."""
+    if text is None:
+        return DEFAULT_TIMEOUT_S
+    if str(text).strip() in {"-1", "-00:00:01"}:
+        return None
+    try:
+        return time_span(str(text)).total_seconds()
+    except ValueError as exc:
+        raise HostError(f"host.json: functionTimeout: {exc}.") from exc
 
 
 def host_id(app_folder: Path) -> str:

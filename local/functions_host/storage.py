@@ -7,7 +7,7 @@ import base64
 import binascii
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -28,6 +28,7 @@ DEVELOPMENT = (  # the meaning of `UseDevelopmentStorage=true`; the key is Azuri
 )
 START_DEADLINE_S = 60.0
 POLL_EVERY_S = 0.02
+GONE_S, WATCH_EVERY_S = 20.0, 1.0
 
 
 class Storage:
@@ -98,6 +99,27 @@ class Storage:
             await queues.close()
 
 
+async def end_without(
+    storage: Storage,
+    connections: set[str | None],
+    end: Callable[[], None],
+    *,
+    gone_s: float = GONE_S,
+    every_s: float = WATCH_EVERY_S,
+) -> None:
+    """Call `end` when an account has not answered for `gone_s`, as the real host ends without its storage."""
+    urls = [service(c).url for c in connections for service in (storage.blobs, storage.queues)]
+    gone_since: float | None = None
+    while True:
+        answers = all([await listens(url) for url in urls])
+        gone_since = None if answers else gone_since or time.monotonic()
+        if gone_since and time.monotonic() - gone_since > gone_s:
+            logger.error("An unhandled exception has occurred. Host is shutting down: storage does not answer")
+            end()
+            return
+        await asyncio.sleep(every_s)
+
+
 async def send_raw(client: QueueClient, content: str) -> None:
     """Send a queue message without encoding it; create the queue if it does not exist."""
     try:
@@ -128,9 +150,15 @@ async def listens(url: str) -> bool:
 
 
 def options() -> dict[str, Any]:
-    """Client options: short retries, and no proxy lookup if there is no proxy: aiohttp repeats it for each request."""
+    """Client options: short retries, and no proxy lookup if there is no proxy: aiohttp repeats it for each request.
+
+    The host's own requests are not logged; those of the app are, as in Azure.
+    """
     retries = LinearRetry(backoff=1, retry_total=2, random_jitter_range=0)
-    return {"retry_policy": retries, "use_env_settings": bool(getproxies().keys() - {"no"})}
+    silent = logging.getLogger(f"{__name__}.requests")
+    silent.setLevel(logging.WARNING)
+    proxies = bool(getproxies().keys() - {"no"})
+    return {"retry_policy": retries, "use_env_settings": proxies, "logger": silent}
 
 
 def encode(content: bytes, *, as_base64: bool) -> str:
@@ -139,7 +167,7 @@ def encode(content: bytes, *, as_base64: bool) -> str:
 
 
 def decode(content: str, *, as_base64: bool) -> bytes:
-    """Decode the content of a queue message.
+    """Decode the content of a queue message. White space in base64 is ignored, as in .NET.
 
     Raises:
         ValueError: the content is not base64.
@@ -147,6 +175,6 @@ def decode(content: str, *, as_base64: bool) -> bytes:
     if not as_base64:
         return content.encode()
     try:
-        return base64.b64decode(content, validate=True)
+        return base64.b64decode("".join(content.split()), validate=True)
     except binascii.Error as exc:
         raise ValueError(f"not base64: {exc}") from exc

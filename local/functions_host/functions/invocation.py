@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import json
 import logging
-import os
 import threading
 import time
 import uuid
@@ -22,9 +21,12 @@ from azure.functions.meta import Datum
 from local.functions_host.functions.blob_data import blob_reference, content_datum, write_blob
 from local.functions_host.functions.index import Binding, Function
 from local.functions_host.functions.paths import fill
+from local.functions_host.functions.trace import TraceContext, new_trace
 from local.functions_host.storage import Storage
 
 logger = logging.getLogger(__name__)
+DEFAULT_THREADS = 1000
+current_function: contextvars.ContextVar[str] = contextvars.ContextVar("current_function", default="")
 thread_local_storage = threading.local()
 T = TypeVar("T")
 
@@ -37,29 +39,20 @@ class TriggerInput:
         data: The trigger's data, a Datum of azure-functions or of the SDK-type extension.
         metadata: The trigger metadata.
         values: Values for `{parameters}` in the paths of other bindings.
-        trace_parent: W3C `traceparent`.
-        trace_state: W3C `tracestate`.
-        retry_count: Earlier attempts with the same queue message.
+        trace: The trace context; None is a new trace, if there are any.
     """
 
     data: Any
     metadata: Mapping[str, Datum] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
-    trace_parent: str = ""
-    trace_state: str = ""
-    retry_count: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class TraceContext:
-    trace_parent: str
-    trace_state: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    trace: TraceContext | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryContext:
-    retry_count: int
+    """Counts the attempts of a retry policy, which this host has none of; not those of a queue message."""
+
+    retry_count: int = 0
     max_retry_count: int = 0
     exception: None = None
 
@@ -89,12 +82,19 @@ class Out(Generic[T]):
         return self._value
 
 
+class WorkerReplaced(Exception):
+    """An invocation was ended, because it or another one took longer than `functionTimeout`."""
+
+
 class Invoker:
     """Runs functions as the worker does: async functions on this event loop, sync functions in a thread pool."""
 
-    def __init__(self, storage: Storage, *, threads: int | None = None) -> None:
+    def __init__(self, storage: Storage, settings: Mapping[str, str], *, timeout_s: float | None = None) -> None:
         self._storage = storage
-        self._pool = ThreadPoolExecutor(max_workers=threads or default_threads(), thread_name_prefix="function")
+        self._settings = settings
+        self._timeout_s = timeout_s
+        self._limits: set[asyncio.Timeout] = set()  # of all invocations that run
+        self._pool = ThreadPoolExecutor(max_workers=threads(settings), thread_name_prefix="function")
 
     def __enter__(self) -> Self:
         return self
@@ -114,21 +114,43 @@ class Invoker:
         invocation_id = str(uuid.uuid4())
         started = time.perf_counter()
         outcome = "Failed"
+        limit = asyncio.timeout(self._timeout_s)
         try:
-            answer = await self._run(function, trigger_input, invocation_id)
+            async with limit:
+                self._limits.add(limit)
+                answer = await self._run(function, trigger_input, invocation_id)
             outcome = "Succeeded"
             return answer
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            self._replace_worker(function, took_s=time.perf_counter() - started)
+            raise WorkerReplaced(f"{function.name!r} was ended: a function exceeded functionTimeout") from exc
         except asyncio.CancelledError:
             outcome = "Cancelled"
             raise
         finally:
+            self._limits.discard(limit)
             log_outcome(function, outcome, invocation_id, (time.perf_counter() - started) * 1000)
+
+    def _replace_worker(self, function: Function, *, took_s: float) -> None:
+        """End all invocations that run, since the real host replaces the worker process.
+
+        A sync function continues in its thread, which cannot be ended.
+        """
+        if self._timeout_s is None or took_s < self._timeout_s:  # another function's timeout ended this one
+            return
+        logger.error("Timeout value of %s s was exceeded by function: Functions.%s", self._timeout_s, function.name)
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
 
     async def _run(self, function: Function, trigger_input: TriggerInput, invocation_id: str) -> Datum | None:
         arguments = await self._arguments(function, trigger_input)
         outs = {binding.name: Out[Any]() for binding in function.outputs}
         if function.wants_context:
-            arguments["context"] = context(function, trigger_input, invocation_id)
+            trace = trigger_input.trace or new_trace(function.name, self._settings)
+            arguments["context"] = context(function, trace, invocation_id)
         result = await self._call(function, arguments | outs, invocation_id)
         if result is not None and function.returns is None:
             raise RuntimeError(f"function {function.name!r} without a $return binding returned a non-None value")
@@ -147,16 +169,18 @@ class Invoker:
         return None
 
     async def _call(self, function: Function, arguments: Mapping[str, Any], invocation_id: str) -> Any:
-        if function.is_async:
-            thread_local_storage.invocation_id = invocation_id
-            return await function.call(**arguments)
-
         def call() -> Any:
             thread_local_storage.invocation_id = invocation_id
             return function.call(**arguments)
 
-        copied = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, copied.run, call)
+        token = current_function.set(function.name)
+        try:
+            if function.is_async:
+                return await call()
+            copied = contextvars.copy_context()
+            return await asyncio.get_running_loop().run_in_executor(self._pool, copied.run, call)
+        finally:
+            current_function.reset(token)
 
     async def _arguments(self, function: Function, trigger_input: TriggerInput) -> dict[str, Any]:
         arguments = {function.trigger.name: decoded(function.trigger, trigger_input.data, trigger_input.metadata)}
@@ -178,7 +202,7 @@ class Invoker:
     async def _write(self, binding: Binding, data: Datum, trigger_input: TriggerInput) -> None:
         if binding.type == "queue":
             for content in queue_messages(data):
-                await self._storage.send(binding.options["queueName"], content, binding.connection)
+                await self._storage.send(binding.options["queueName"].lower(), content, binding.connection)
         else:
             path = fill(binding.options["path"], trigger_input.values)
             await write_blob(self._storage.blobs(binding.connection), path, data.value)
@@ -210,10 +234,19 @@ def encoded(binding: Binding, value: Any) -> Datum:
 def queue_messages(data: Datum) -> list[bytes]:
     """The messages of a queue output: one for each item of a list."""
     if data.type != "json":
-        return [data.value.encode() if isinstance(data.value, str) else data.value]
+        return [indented(data.value).encode() if isinstance(data.value, str) else data.value]
     content = json.loads(data.value)
     items = content if isinstance(content, list) else [content]
     return [queue_message(item).encode() for item in items]
+
+
+def indented(text: str) -> str:
+    """A JSON object as the real host writes it anew; any other text as it is."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text
+    return json.dumps(content, indent=2, ensure_ascii=False) if isinstance(content, dict) else text
 
 
 def queue_message(item: Any) -> str:
@@ -224,14 +257,14 @@ def queue_message(item: Any) -> str:
     return json.dumps(item)
 
 
-def context(function: Function, trigger_input: TriggerInput, invocation_id: str) -> Context:
+def context(function: Function, trace: TraceContext, invocation_id: str) -> Context:
     return Context(
         function_name=function.name,
         function_directory=str(function.folder),
         invocation_id=invocation_id,
         thread_local_storage=thread_local_storage,
-        trace_context=TraceContext(trace_parent=trigger_input.trace_parent, trace_state=trigger_input.trace_state),
-        retry_context=RetryContext(retry_count=trigger_input.retry_count),
+        trace_context=trace,
+        retry_context=RetryContext(),
     )
 
 
@@ -248,5 +281,7 @@ def log_outcome(function: Function, outcome: str, invocation_id: str, duration_m
     )
 
 
-def default_threads() -> int:
-    return min(32, (os.cpu_count() or 1) + 4)
+def threads(settings: Mapping[str, str]) -> int:
+    """`PYTHON_THREADPOOL_THREAD_COUNT`, or what the real host sets it to."""
+    text = settings.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(text) if text.isdecimal() and int(text) >= 1 else DEFAULT_THREADS

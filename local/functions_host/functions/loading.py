@@ -6,6 +6,7 @@ Follows Microsoft's loader: https://github.com/Azure/azure-functions-python-work
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,14 +16,18 @@ from typing import Any
 
 from azure.functions import FunctionRegister
 
-from local.functions_host.errors import AppRefused
+from local.functions_host.errors import AppRefused, BindingError
 from local.functions_host.functions.index import Function, index_function
 from local.functions_host.settings import HostSettings
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def loaded_app(folder: Path, settings: HostSettings) -> Iterator[tuple[Function, ...]]:
     """The functions of an app, sorted by name. At the end, the app's modules are removed from `sys.modules`.
+
+    A function whose binding names a setting that does not exist is left out.
 
     Raises:
         AppRefused: the import fails, there is not exactly one app, or a function is wrong.
@@ -30,10 +35,24 @@ def loaded_app(folder: Path, settings: HostSettings) -> Iterator[tuple[Function,
     script = Path(settings.values.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py"))
     with importable(folder, script.stem):
         module = import_script(folder, script)
-        functions = [index_function(function, settings) for function in decorated_functions(module, script)]
-        if not functions:
+        decorated = decorated_functions(module, script)
+        if not decorated:
             raise AppRefused(f"{script} defines no function.")
-        yield tuple(sorted(functions, key=lambda function: (function.name.casefold(), function.name)))
+        functions = [function for each in decorated if (function := indexed(each, settings)) is not None]
+        yield tuple(sorted(functions, key=lambda function: function.name.upper()))  # "_" sorts after the letters
+
+
+def indexed(decorated: Any, settings: HostSettings) -> Function | None:
+    try:
+        return index_function(decorated, settings)
+    except BindingError as exc:
+        log_disabled(decorated.get_function_name(), exc)
+        return None
+
+
+def log_disabled(name: str, cause: BindingError) -> None:
+    """Say why a function is disabled, while all others run."""
+    logger.error("The '%s' function is in error and disabled: %s", name, cause)
 
 
 @contextmanager

@@ -1,11 +1,10 @@
-"""The host's ASGI app: HTTP functions, the admin endpoint and the webhooks."""
+"""The host's ASGI app: HTTP functions, the admin endpoint, the webhooks and the home page."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from azure.functions.meta import Datum
@@ -13,7 +12,10 @@ from azure.functions.meta import Datum
 from local.functions_host.errors import AppRefused
 from local.functions_host.functions.index import Function
 from local.functions_host.functions.invocation import Invoker, TriggerInput
+from local.functions_host.functions.trace import http_trace
+from local.functions_host.http.admin import Admin
 from local.functions_host.http.asgi import (
+    MAX_BODY_BYTES,
     BodyTooLong,
     Disconnected,
     Receive,
@@ -21,20 +23,25 @@ from local.functions_host.http.asgi import (
     Response,
     Scope,
     Send,
-    read_request,
+    read_body,
 )
-from local.functions_host.http.keys import Keys
+from local.functions_host.http.cookies import set_cookie
+from local.functions_host.http.keys import Access, Keys
 from local.functions_host.http.routes import Route
-from local.functions_host.http.webhooks import Webhooks, json_response
+from local.functions_host.http.target import BadTarget
+from local.functions_host.http.webhooks import Webhooks
 from local.functions_host.triggers.queues import json_values
 
 logger = logging.getLogger(__name__)
 
 WEBHOOKS = "/runtime/webhooks/"
+WEBHOOK_METHODS = {"GET", "POST", "DELETE", "OPTIONS"}
 ADMIN = "/admin/"
-WELCOME = b"Your Functions host is up and running.\n"
-
-StartFunction = Callable[[Function, str], bool]
+HOME_PAGE = b"<!DOCTYPE html><html><body><h1>Your Functions host is up and running.</h1></body></html>\n"
+DENIED = {
+    Access.UNKNOWN: Response(status=401, headers=[("WWW-Authenticate", "Bearer")]),
+    Access.FORBIDDEN: Response(status=403),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,87 +80,96 @@ class HttpApp:
     """The ASGI app.
 
     Args:
-        functions: All enabled functions; routes are tried in this order.
-        prefix: The route prefix, such as `api`.
+        functions: The HTTP functions that are enabled; their routes are tried in this order.
         invoker: Runs the functions.
         webhooks: Answers Event Grid.
+        admin: Answers the admin endpoint.
         keys: The access keys; None if no key is required.
-        start_function: Starts a function for the admin endpoint; False if the input does not fit its trigger.
+        settings: The app's environment.
     """
 
     def __init__(
         self,
-        functions: Sequence[Function],
+        functions: Sequence[HttpFunction],
         *,
-        prefix: str,
         invoker: Invoker,
         webhooks: Webhooks,
+        admin: Admin,
         keys: Keys | None,
-        start_function: StartFunction,
+        settings: Mapping[str, str],
     ) -> None:
-        self._functions = {function.name.lower(): function for function in functions}
-        self._http = [HttpFunction.from_function(f, prefix) for f in functions if f.trigger.type == "httpTrigger"]
+        self._functions = functions
         self._invoker = invoker
         self._webhooks = webhooks
+        self._admin = admin
         self._keys = keys
-        self._run_by_hand = start_function
+        self._settings = settings
+        limit = settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "")
+        self._max_body_bytes = int(limit) if limit.isdecimal() else MAX_BODY_BYTES
+        self._has_home_page = settings.get("AzureWebJobsDisableHomepage", "").lower() not in {"true", "1"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise NotImplementedError(f"The host does not support {scope['type']}.")
         try:
-            response = await self._answer(await read_request(scope, receive))
-        except BodyTooLong:
-            response = Response(status=413)
+            response = await self._answer(Request.from_scope(scope), receive)
+        except BadTarget:
+            response = Response(status=400)
+        except BodyTooLong:  # the real host does not answer 413
+            response = Response(status=500)
         except Disconnected:
             return
         await response.send(send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, receive: Receive) -> Response:
         path = request.path.lower()
-        if path.startswith((WEBHOOKS, ADMIN)):
-            return await self._internal(request, path) if self._is_allowed(request, "admin") else Response(status=401)
-        for candidate in self._http:
-            if (params := candidate.match(request)) is not None:
-                allowed = self._is_allowed(request, candidate.level)
-                return await self._run(candidate.function, request, params) if allowed else Response(status=401)
-        return Response(status=200, body=WELCOME) if path == "/" else Response(status=404)
-
-    def _is_allowed(self, request: Request, level: str) -> bool:
-        key = request.query.get("code") or request.headers.get("x-functions-key", "")
-        return self._keys is None or self._keys.allow(level, key)
-
-    async def _internal(self, request: Request, path: str) -> Response:
         if path.startswith(WEBHOOKS):
-            return await self._webhooks.answer(request, path.removeprefix(WEBHOOKS).strip("/"))
-        return self._admin(request, path.removeprefix(ADMIN))
+            return await self._webhook(request, path.removeprefix(WEBHOOKS).partition("/")[0], receive)
+        if path.startswith(ADMIN):
+            return await self._admin_route(request, path.removeprefix(ADMIN).removesuffix("/"), receive)
+        for candidate in self._functions:
+            if (params := candidate.match(request)) is not None:
+                return await self._run(candidate, request, params, receive)
+        if path != "/":
+            return Response(status=404)
+        home_page = Response(status=200, body=HOME_PAGE, headers=[("Content-Type", "text/html")])
+        return home_page if self._has_home_page else Response(status=204)
 
-    async def _run(self, function: Function, request: Request, params: dict[str, str]) -> Response:
+    async def _webhook(self, request: Request, name: str, receive: Receive) -> Response:
+        if request.method not in WEBHOOK_METHODS or not name:
+            return Response(status=404)
+        access = self._keys.for_webhook(request, system_key=f"{name}_extension") if self._keys else Access.ALLOWED
+        if access is not Access.ALLOWED:
+            return DENIED[access]
+        return await self._webhooks.answer(await self._with_body(request, receive), name)
+
+    async def _admin_route(self, request: Request, path: str, receive: Receive) -> Response:
+        answer = self._admin.find(request.method, path)
+        if answer is None:
+            return Response(status=404)
+        access = self._keys.for_admin(request) if self._keys and not answer.is_open else Access.ALLOWED
+        if access is not Access.ALLOWED:
+            return DENIED[access]
+        return answer.give(await self._with_body(request, receive))
+
+    async def _with_body(self, request: Request, receive: Receive) -> Request:
+        if (request.content_length or 0) > self._max_body_bytes:
+            raise BodyTooLong
+        return replace(request, body=await read_body(receive, max_bytes=self._max_body_bytes))
+
+    async def _run(self, http: HttpFunction, request: Request, params: dict[str, str], receive: Receive) -> Response:
+        if self._keys and self._keys.for_function(request, http.function.name, http.level) is not Access.ALLOWED:
+            return Response(status=401)
+        if request.content_length:  # as in the real host, a chunked body never reaches a function
+            request = await self._with_body(request, receive)
         try:
-            datum = await self._invoker.run(function, http_trigger_input(request, params))
+            datum = await self._invoker.run(http.function, http_trigger_input(request, params, self._settings))
             return Response(status=204) if datum is None else http_response(datum)
         except Exception:  # logged by the invoker; the response has no details, as in the real host
             return Response(status=500)
 
-    def _admin(self, request: Request, path: str) -> Response:
-        if path in {"host/status", "host/ping"}:
-            return json_response({"state": "Running", "functions": sorted(f.name for f in self._functions.values())})
-        kind, _, name = path.partition("/")
-        if kind != "functions" or request.method != "POST":
-            return Response(status=404)
-        function = self._functions.get(name.rstrip("/"))
-        if function is None:
-            return Response(status=404)
-        try:
-            content = json.loads(request.body or b"{}")
-            text = content.get("input", "")
-        except (ValueError, AttributeError):
-            return Response(status=400)
-        accepted = self._run_by_hand(function, text if isinstance(text, str) else json.dumps(text))
-        return Response(status=202 if accepted else 400)
 
-
-def http_trigger_input(request: Request, params: dict[str, str]) -> TriggerInput:
+def http_trigger_input(request: Request, params: dict[str, str], settings: Mapping[str, str]) -> TriggerInput:
     """The input of an HTTP trigger."""
     body = Datum(request.body, "bytes")
     value: dict[str, Any] = {
@@ -167,9 +183,8 @@ def http_trigger_input(request: Request, params: dict[str, str]) -> TriggerInput
     is_json = request.headers.get("content-type", "").startswith("application/json")
     return TriggerInput(
         data=Datum(value, "http"),
-        values=request.query | (json_values(body) if is_json else {}) | params,
-        trace_parent=request.headers.get("traceparent", ""),
-        trace_state=request.headers.get("tracestate", ""),
+        values=dict(request.query) | (json_values(body) if is_json else {}) | params,
+        trace=http_trace(request.headers, settings),
     )
 
 
@@ -178,13 +193,17 @@ def strings(pairs: Iterable[tuple[str, str]]) -> dict[str, Datum]:
 
 
 def http_response(datum: Datum) -> Response:
-    """Convert the value that a function returned to a response."""
+    """Convert the value that a function returned to a response.
+
+    Raises:
+        ValueError: the status or a cookie is not valid.
+    """
     if datum.type == "string":
         return Response(status=200, body=datum.value.encode(), headers=[("Content-Type", "text/plain; charset=utf-8")])
-    headers = [(name, value.value) for name, value in datum.value["headers"].items()]
-    cookies = [morsel.OutputString() for jar in datum.value["cookies"] or () for morsel in jar.values()]
+    last = {name.lower(): (name, value.value) for name, value in datum.value["headers"].items()}
+    cookies = [set_cookie(morsel) for jar in datum.value["cookies"] or () for morsel in jar.values()]
     return Response(
         status=int(datum.value["status_code"].value),
         body=datum.value["body"].value,
-        headers=[*headers, *(("Set-Cookie", cookie) for cookie in cookies)],
+        headers=[*last.values(), *(("Set-Cookie", cookie) for cookie in cookies)],
     )

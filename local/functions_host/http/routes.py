@@ -12,12 +12,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import unquote
 
 ROUTE_PARAMETER = re.compile(r"\{((?:[^{}]|\{\{|\}\})+)\}")  # a regex constraint may contain doubled braces
 PARAMETER_PARTS = re.compile(
     r"(?P<star>\*{0,2})(?P<name>\w+)(?P<constraints>(?::\w+(?:\(.*\))?)*)(?:=(?P<default>[^?]*))?(?P<optional>\?)?"
 )
+
+INTEGER = re.compile(r"\s*[+-]?[0-9]{1,100}\s*")
 
 
 def parses(read: Callable[[str], object]) -> Callable[[str], bool]:
@@ -34,9 +35,9 @@ def parses(read: Callable[[str], object]) -> Callable[[str], bool]:
 
 
 CHECKS: dict[str, Callable[[str], bool]] = {
-    "int": lambda text: re.fullmatch(r"[+-]?\d{1,10}", text) is not None and -(2**31) <= int(text) < 2**31,
-    "long": lambda text: re.fullmatch(r"[+-]?\d{1,19}", text) is not None and -(2**63) <= int(text) < 2**63,
-    "bool": lambda text: text.lower() in {"true", "false"},
+    "int": lambda text: INTEGER.fullmatch(text) is not None and -(2**31) <= int(text) < 2**31,
+    "long": lambda text: INTEGER.fullmatch(text) is not None and -(2**63) <= int(text) < 2**63,
+    "bool": lambda text: text.strip().lower() in {"true", "false"},
     "guid": parses(uuid.UUID),
     "alpha": lambda text: re.fullmatch(r"[A-Za-z]*", text) is not None,
     "decimal": parses(float),
@@ -44,6 +45,8 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     "float": parses(float),
     "datetime": parses(datetime.fromisoformat),
     "required": bool,
+    "file": lambda text: re.search(r"\.[^/]+$", text.rsplit("/", 1)[-1]) is not None,
+    "nonfile": lambda text: re.search(r"\.[^/]+$", text.rsplit("/", 1)[-1]) is None,
 }
 
 
@@ -82,10 +85,25 @@ def bounded(name: str, numbers: Sequence[int]) -> Callable[[str], bool]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A part of a template between two slashes.
+
+    Attributes:
+        regex: Matches the whole segment of a path; None for a catch-all.
+        catch_all: Name of the parameter that takes the rest of the path.
+        can_be_absent: Whether a path may end before this segment.
+    """
+
+    regex: re.Pattern[str] | None
+    catch_all: str = ""
+    can_be_absent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Route:
     """A compiled template."""
 
-    regex: re.Pattern[str]
+    segments: tuple[Segment, ...]
     constraints: tuple[tuple[str, Callable[[str], bool]], ...]
     defaults: dict[str, str]
 
@@ -98,34 +116,71 @@ class Route:
         """
         constraints: list[tuple[str, Callable[[str], bool]]] = []
         defaults: dict[str, str] = {}
-        pattern = ""
-        for segment in template.strip("/").split("/") if template.strip("/") else []:
-            part, is_optional = "", False
-            for index, text in enumerate(ROUTE_PARAMETER.split(segment)):
-                if index % 2 == 0:
-                    part += literal(text, segment)
-                    continue
-                parameter = PARAMETER_PARTS.fullmatch(text)
-                if parameter is None:
-                    raise ValueError(f"route segment {segment!r} is not valid")
-                part += f"(?P<{parameter['name']}>{'.*' if parameter['star'] else '[^/]+'})"
-                constraints += [(parameter["name"], constraint(c)) for c in split_constraints(parameter["constraints"])]
-                if parameter["default"] is not None:
-                    defaults[parameter["name"]] = parameter["default"]
-                is_optional = bool(parameter["optional"] or parameter["star"] or parameter["default"] is not None)
-            pattern += f"(?:/{part})?" if is_optional else f"/{part}"
-        regex = re.compile(pattern + "/?", re.IGNORECASE | re.DOTALL)
-        return cls(regex=regex, constraints=tuple(constraints), defaults=defaults)
+        texts = template.strip("/").split("/") if template.strip("/") else []
+        segments = [compile_segment(text, constraints, defaults) for text in texts]
+        names = [name for segment in segments if segment.regex for name in segment.regex.groupindex]
+        if len(names) != len({name.lower() for name in names}):
+            raise ValueError(f"route {template!r} has two parameters of one name")
+        if any(segment.catch_all for segment in segments[:-1]):
+            raise ValueError(f"route {template!r} goes on after a catch-all parameter")
+        return cls(segments=tuple(segments), constraints=tuple(constraints), defaults=defaults)
 
-    def match(self, raw_path: str) -> dict[str, str] | None:
-        """The parameters of a percent-encoded path; None if it does not match."""
-        match = self.regex.fullmatch(raw_path if raw_path != "/" else "")
-        if match is None:
+    def match(self, path: str) -> dict[str, str] | None:
+        """The parameters of a decoded path; None if it does not match.
+
+        An empty segment matches only within a catch-all; one slash at the end is ignored.
+        """
+        found: dict[str, str] = {}
+        rest, taken = path.removeprefix("/"), 0
+        while rest:
+            part, _, after = rest.partition("/")
+            if not part or taken == len(self.segments):
+                return None
+            segment = self.segments[taken]
+            taken += 1
+            if segment.regex is None:
+                found[segment.catch_all] = rest
+                break
+            match = segment.regex.fullmatch(part)
+            if match is None:
+                return None
+            found |= {name: value for name, value in match.groupdict().items() if value}
+            rest = after
+        if not all(segment.can_be_absent for segment in self.segments[taken:]):
             return None
-        found = {name: unquote(value) for name, value in match.groupdict().items() if value}
         if not all(check(found[name]) for name, check in self.constraints if name in found):
             return None
         return self.defaults | found
+
+
+def compile_segment(
+    text: str, constraints: list[tuple[str, Callable[[str], bool]]], defaults: dict[str, str]
+) -> Segment:
+    """Compile a part of a template; add its constraints and default values to the given collections."""
+    pieces, pattern, absent = ROUTE_PARAMETER.split(text), "", False
+    for index, piece in enumerate(pieces):
+        if index % 2 == 0:
+            pattern += literal(piece, text)
+            continue
+        parameter = PARAMETER_PARTS.fullmatch(piece)
+        if parameter is None:
+            raise ValueError(f"route segment {text!r} is not valid")
+        name, default = parameter["name"], parameter["default"]
+        constraints += [(name, constraint(part)) for part in split_constraints(parameter["constraints"])]
+        if default is not None:
+            defaults[name] = default
+        alone = pieces[0] == pieces[-1] == "" and len(pieces) == 3
+        if parameter["star"]:
+            if not alone:
+                raise ValueError(f"route segment {text!r} has more than its catch-all parameter")
+            return Segment(regex=None, catch_all=name, can_be_absent=True)
+        absent = alone and (bool(parameter["optional"]) or default is not None)
+        if parameter["optional"] and not alone:
+            raise ValueError(
+                f"route segment {text!r}: this host supports an optional parameter only as a whole segment"
+            )
+        pattern += f"(?P<{name}>[^/]+)"
+    return Segment(regex=re.compile(pattern, re.IGNORECASE | re.DOTALL), can_be_absent=absent)
 
 
 def literal(text: str, segment: str) -> str:

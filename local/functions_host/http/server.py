@@ -1,4 +1,4 @@
-"""Serves an ASGI app with uvicorn."""
+"""Serves an ASGI app over HTTP/1.1."""
 
 from __future__ import annotations
 
@@ -6,51 +6,33 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
-import uvicorn
-
-
-class Server(uvicorn.Server):
-    """A uvicorn server that does not handle signals; `serves` is set when it accepts requests."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.serves = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.serves.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+from local.functions_host.http.connection import App, Connection
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, *, host: str = "127.0.0.1", port: int = 0, grace_s: int = 2) -> AsyncIterator[str]:
+async def serving(app: App, *, host: str = "127.0.0.1", port: int = 0, grace_s: float = 2) -> AsyncIterator[str]:
     """Serve an app and yield its address, `http://127.0.0.1:<port>`; port 0 takes a free port.
+
+    At the end, new connections are refused at once, and running requests have `grace_s` to end.
 
     Raises:
         OSError: the port is in use.
     """
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=grace_s,
-    )
+    connections: set[Connection] = set()
     with listening(host, port) as listener:
-        server = Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listener]))
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(app, connections), sock=listener, backlog=2048)
         try:
-            await server.serves.wait()
             yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
-            await task
+            server.close()
+            answering = [task for connection in list(connections) if (task := connection.shut_down())]
+            if answering:
+                await asyncio.wait(answering, timeout=grace_s)
+            for connection in list(connections):
+                connection.abort()
+            await asyncio.gather(*answering, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -9,15 +9,17 @@ Source: https://learn.microsoft.com/azure/event-grid/event-schema-blob-storage
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.storage.blob.aio import BlobServiceClient
 
 from local.functions_host.access_log import Access
 from local.functions_host.storage import Storage, encode, send_raw
@@ -54,13 +56,14 @@ class EventQueue:
         return cls(container=container, queue=queue)
 
 
-def storage_event(access: Access, *, account: str, blob_url: str) -> dict[str, Any]:
+def storage_event(access: Access, *, account: str, blob_url: str, etag: str = "") -> dict[str, Any]:
     """A storage event in Event Grid's schema.
 
     Args:
         access: The request that wrote or deleted the blob.
         account: Name of the storage account.
         blob_url: URL of its blob service.
+        etag: Of the blob, without quotes.
     """
     if access.blob_deleted:
         event_type, api = DELETED, "DeleteBlob"
@@ -75,6 +78,7 @@ def storage_event(access: Access, *, account: str, blob_url: str) -> dict[str, A
         "data": {
             "api": api,
             "requestId": str(uuid.uuid4()),
+            "eTag": etag,
             "blobType": "BlockBlob",
             "url": f"{blob_url.rstrip('/')}/{access.area}/{quote(access.name)}",
             "sequencer": f"{access.at.timestamp():032.0f}",
@@ -87,16 +91,53 @@ def storage_event(access: Access, *, account: str, blob_url: str) -> dict[str, A
 def blob_message(function_id: str, event: Mapping[str, Any]) -> BlobMessage:
     """The message for the internal queue that the blobs webhook creates from an event.
 
+    Only the event's data counts: the blob is the one of its URL, and neither the subject nor the type is looked at.
+
     Raises:
-        ValueError: the event's subject is not a blob.
+        ValueError: the data has no URL of a blob, or no known type of blob.
     """
-    prefix = "/blobServices/default/containers/"
-    container, found, blob = str(event.get("subject", "")).removeprefix(prefix).partition("/blobs/")
-    if not found:
-        raise ValueError("The event's subject is not a blob.")
     data = event.get("data")
-    etag = data.get("eTag") if isinstance(data, dict) else ""
-    return BlobMessage(function_id=function_id, container=container, blob=blob, etag=str(etag or ""))
+    if not isinstance(data, dict) or not isinstance(data.get("url"), str):
+        raise ValueError("The event's data has no URL.")
+    blob_type = str(data.get("blobType")).lower().removesuffix("blob").capitalize()
+    if blob_type not in {"Block", "Append", "Page"}:
+        raise ValueError("The event's data has no type of blob.")
+    container, blob = blob_of_url(data["url"])
+    etag = str(data.get("eTag") or "").strip('"')
+    return BlobMessage(function_id=function_id, container=container, blob=blob, etag=etag, blob_type=f"{blob_type}Blob")
+
+
+def blob_of_url(url: str) -> tuple[str, str]:
+    """The container and the blob of a URL. The account is the first part of the path for an IP address (Azurite).
+
+    Raises:
+        ValueError: the URL is not absolute.
+    """
+    parts = urlsplit(url)
+    if not parts.scheme or not parts.hostname:
+        raise ValueError(f"{url!r} is not an absolute URL.")
+    path = parts.path.lstrip("/")
+    if parts.hostname == "localhost" or is_ip_address(parts.hostname):
+        path = path.partition("/")[2]
+    container, _, blob = path.partition("/")
+    return unquote(container), unquote(blob)
+
+
+def is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def current_etag(service: BlobServiceClient, access: Access) -> str:
+    """The etag of a blob that was written, which the access log does not have; "" if it is gone."""
+    try:
+        properties = await service.get_blob_client(access.area, access.name).get_blob_properties()
+    except ResourceNotFoundError:
+        return ""
+    return str(properties.etag).strip('"')
 
 
 class EventGrid:
@@ -126,7 +167,8 @@ class EventGrid:
         if access.blob_written and self._triggers:
             for trigger in self._triggers.subscribed:
                 if trigger.path.filters(f"{access.area}/{access.name}"):
-                    event = storage_event(access, account=str(service.account_name), blob_url=service.url)
+                    etag = await current_etag(service, access)
+                    event = storage_event(access, account=str(service.account_name), blob_url=service.url, etag=etag)
                     await self._triggers.enqueue(blob_message(trigger.function.id, event))
                     delivered = True
         if access.blob_deleted:

@@ -30,11 +30,11 @@ from local.functions_host.functions.invocation import Invoker, TriggerInput
 from local.functions_host.functions.paths import PathPattern
 from local.functions_host.storage import Storage
 from local.functions_host.triggers.queues import Received
+from local.functions_host.triggers.timers import HOSTS_CONTAINER
 
 logger = logging.getLogger(__name__)
 
 POISON_QUEUE = "webjobs-blobtrigger-poison"
-HOSTS_CONTAINER = "azure-webjobs-hosts"
 LIST_EVERY_S = 60.0
 
 
@@ -63,12 +63,13 @@ class BlobTrigger:
 
 @dataclass(frozen=True, kw_only=True)
 class BlobMessage:
-    """A message of the internal queue, in the real host's JSON format."""
+    """A message of the internal queue, in the real host's JSON format. `etag` has no quotes, in JSON it has."""
 
     function_id: str
     container: str
     blob: str
     etag: str = ""
+    blob_type: str = "BlockBlob"
 
     @property
     def path(self) -> str:
@@ -78,12 +79,12 @@ class BlobMessage:
         content = {
             "Type": "BlobTrigger",
             "FunctionId": self.function_id,
-            "BlobType": "BlockBlob",
+            "BlobType": self.blob_type,
             "ContainerName": self.container,
             "BlobName": self.blob,
-            "ETag": self.etag,
+            "ETag": f'"{self.etag}"' if self.etag else "",
         }
-        return json.dumps(content).encode()
+        return json.dumps(content, indent=2, ensure_ascii=False).encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> BlobMessage:
@@ -93,7 +94,8 @@ class BlobMessage:
             function_id=data["FunctionId"],
             container=data["ContainerName"],
             blob=data["BlobName"],
-            etag=data.get("ETag") or "",
+            etag=str(data.get("ETag") or "").strip('"'),
+            blob_type=data.get("BlobType") or "BlockBlob",
         )
 
 
@@ -138,16 +140,32 @@ class Receipts:
 class BlobTriggers:
     """All blob triggers of the app: finds blobs, puts them on the internal queue, runs the functions.
 
+    Args:
+        triggers: The functions.
+        storage: Holds the blobs and the internal queue.
+        invoker: Runs the functions.
+        host_id: Part of the names of the queue and the receipts.
+        list_every_s: Interval between two container scans.
+        without_function: Called for an event that names no function; None drops it.
+
     Attributes:
-        queue: Name of the internal queue; the host creates it.
+        queue: Name of the internal queue; it is created with its first message.
         queued: Is called after a message was put on the internal queue.
     """
 
     def __init__(
-        self, triggers: Sequence[BlobTrigger], *, storage: Storage, invoker: Invoker, host_id: str, list_every_s: float
+        self,
+        triggers: Sequence[BlobTrigger],
+        *,
+        storage: Storage,
+        invoker: Invoker,
+        host_id: str,
+        list_every_s: float,
+        without_function: Callable[[], None] | None = None,
     ) -> None:
+        self._end = without_function
         self.queue = f"azure-webjobs-blobtrigger-{host_id}"
-        self._triggers = {trigger.function.id: trigger for trigger in triggers}
+        self._triggers = {trigger.function.id.lower(): trigger for trigger in triggers}
         self._storage = storage
         self._invoker = invoker
         self._list_every_s = list_every_s
@@ -230,7 +248,10 @@ class BlobTriggers:
     async def handle(self, received: Received) -> None:
         """Run the function for a message of the internal queue."""
         message = BlobMessage.from_json(received.content)
-        trigger = self._triggers.get(message.function_id)
+        if not message.function_id:
+            await self._without_function(message)
+            return
+        trigger = self._triggers.get(message.function_id.lower())
         if trigger is None:  # as in the real host, messages for an unknown or renamed function are dropped
             logger.debug("blob.unknown_function", extra={"function": message.function_id})
             return
@@ -243,6 +264,13 @@ class BlobTriggers:
             await self._run(trigger, message, client, properties)
         else:
             await self._run_once(trigger, message, client, properties, last_try=received.last_try)
+
+    async def _without_function(self, message: BlobMessage) -> None:
+        """Drop the message; the real host ends its process and finds the message again after ten minutes."""
+        logger.error("blob.event_without_function: %s; the real host would end now", message.path)
+        if self._end:
+            self._end()
+            await asyncio.Event().wait()  # until this process ends; the message is not settled
 
     async def _run_once(
         self,
@@ -293,7 +321,7 @@ class BlobTriggers:
 
     async def run_for_path(self, function: Function, path: str) -> None:
         """Run a function for the blob `container/name`; for the admin endpoint."""
-        trigger = self._triggers[function.id]
+        trigger = self._triggers[function.id.lower()]
         container, _, blob = path.partition("/")
         client = self._storage.blobs(trigger.connection).get_blob_client(container, blob)
         message = BlobMessage(function_id=function.id, container=container, blob=blob)

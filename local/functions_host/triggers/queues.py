@@ -41,6 +41,10 @@ class Received:
 Handler = Callable[[Received], Awaitable[None]]
 
 
+class BindingFailed(Exception):
+    """The content of a message does not fit the parameter."""
+
+
 class QueueListener:
     """Receives the messages of a queue.
 
@@ -154,6 +158,9 @@ class QueueListener:
         except asyncio.CancelledError:
             await asyncio.shield(self._release(message, after_s=0))
             raise
+        except BindingFailed as exc:
+            logger.error("queue.binding_failed: %s", exc)
+            await self._failed(message)
         except Exception:  # logged by the invoker
             await self._failed(message)
         else:
@@ -210,10 +217,20 @@ async def happened(event: asyncio.Event, *, within_s: float) -> bool:
 
 
 def queue_trigger_input(received: Received, queue: str) -> TriggerInput:
-    """The input of a queue trigger."""
+    """The input of a queue trigger. As in the real worker, a parameter of type bytes gets text, too.
+
+    Raises:
+        BindingFailed: the content is not UTF-8; the function does not run.
+    """
     message = received.message
-    data = text_or_bytes(received.content)  # as in the real worker, a parameter of type bytes gets text, too
-    values = {"queueTrigger": data.value if data.type == "string" else "", "id": str(message.id)}
+    try:
+        text = received.content.decode()
+    except UnicodeDecodeError as exc:
+        raise BindingFailed(
+            f"Exception binding parameter: the message {message.id} in {queue!r} is not UTF-8."
+        ) from exc
+    data = Datum(text, "string")
+    values = {"queueTrigger": text, "id": str(message.id)}
     return TriggerInput(
         data=data,
         metadata={
@@ -226,16 +243,7 @@ def queue_trigger_input(received: Received, queue: str) -> TriggerInput:
             "NextVisibleTime": time_datum(message.next_visible_on),
         },
         values=values | {"dequeueCount": str(message.dequeue_count)} | json_values(data),
-        retry_count=max((message.dequeue_count or 1) - 1, 0),
     )
-
-
-def text_or_bytes(content: bytes) -> Datum:
-    """The content as text if it is UTF-8, else as bytes."""
-    try:
-        return Datum(content.decode(), "string")
-    except UnicodeDecodeError:
-        return Datum(content, "bytes")
 
 
 def json_values(data: Datum) -> dict[str, str]:

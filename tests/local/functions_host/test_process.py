@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -17,9 +21,10 @@ from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient
 
 from local.functions_host.settings import STORAGE
+from local.functions_host.storage import Storage, end_without
 from local.paths import ROOT
 from local.stack.azurite import Azurite
-from tests.local.functions_host.apps import calls, host, unique, until, write_app
+from tests.local.functions_host.apps import calls, client, host, unique, until, write_app
 
 APP = """
     @app.route(route="page", auth_level="ANONYMOUS")
@@ -58,6 +63,86 @@ def test_it_prints_a_ready_line_and_ends_on_a_signal(azurite: Azurite, tmp_path:
         out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (0, "")
     assert "Executed 'Functions.page' (Succeeded" in err
+
+
+def test_as_azure_it_ignores_sigterm_and_lets_requests_end_on_sigint(tmp_path: Path) -> None:
+    source = """
+        @app.route(route="wait", auth_level="ANONYMOUS")
+        async def wait(req: func.HttpRequest) -> str:
+            import logging, pathlib
+            logging.warning("waiting")
+            while not pathlib.Path(req.params["for"]).exists():
+                await asyncio.sleep(0.01)
+            return "done"
+    """
+    sign = tmp_path / "sign"
+    with started(write_app(tmp_path / "app", source), "--as-azure") as process, ThreadPoolExecutor() as pool:
+        assert process.stdout
+        assert process.stderr
+        url = process.stdout.readline().split()[1]
+        process.terminate()
+        answer = pool.submit(httpx2.get, f"{url}/api/wait?for={sign}", timeout=60)
+        assert any("waiting" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        assert eventually(lambda: refuses_connections(url))
+        sign.touch()
+        assert answer.result().text == "done"
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def eventually(condition: Callable[[], bool], *, within_s: float = 30) -> bool:
+    deadline = time.monotonic() + within_s
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def refuses_connections(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+async def test_an_event_without_a_function_is_dropped_but_ends_the_host_as_azure(
+    azurite: Azurite, tmp_path: Path
+) -> None:
+    source = """
+        @app.blob_trigger(arg_name="blob", path="any/{name}", connection="AzureWebJobsStorage",
+                          source=func.BlobSource.EVENT_GRID)
+        async def on_blob(blob: func.InputStream) -> None: ...
+    """
+    folder = write_app(tmp_path / "app", source)
+    event = {"data": {"blobType": "BlockBlob", "url": f"{azurite.blob_endpoint}/any/a"}}
+    headers = {"aeg-event-type": "Notification"}
+    for as_azure in (False, True):
+        ended = asyncio.Event()
+        async with (
+            host(folder, azurite, as_azure=as_azure, shut_down=ended.set, grace_s=0) as running,
+            client(running) as http,
+        ):
+            assert (await http.post("/runtime/webhooks/blobs", json=[event], headers=headers)).status_code == 202
+            if as_azure:
+                await asyncio.wait_for(ended.wait(), 30)
+            else:
+                queue = f"azure-webjobs-blobtrigger-{running.settings.host_id}"
+                with QueueClient.from_connection_string(azurite.connection_string, queue) as internal:
+                    await until(lambda: internal.get_queue_properties().approximate_message_count == 0)
+                assert not ended.is_set()
+
+
+async def test_as_azure_the_host_ends_when_storage_is_gone() -> None:
+    gone = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:9/a;"
+    storage = Storage({STORAGE: gone + "QueueEndpoint=http://127.0.0.1:9/a;"})
+    ended = asyncio.Event()
+    try:
+        await asyncio.wait_for(end_without(storage, {None}, ended.set, gone_s=0, every_s=0), 30)
+    finally:
+        await storage.close()
+    assert ended.is_set()
 
 
 def test_it_waits_for_storage_and_ends_on_a_signal_meanwhile(tmp_path: Path) -> None:

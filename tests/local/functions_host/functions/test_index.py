@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.functions_host import AppRefused, HostError, SettingMissing
+from local.functions_host import AppRefused, HostError
 from local.functions_host.functions.loading import loaded_app
 from local.functions_host.settings import HostSettings
 from local.paths import ROOT
@@ -49,7 +49,6 @@ BAD_FOR_THE_HOST = {
         "@app.cosmos_db_trigger('docs', 'a', 'b', 'c')\ndef bad(docs: func.DocumentList) -> None: ...",
         "no input binding 'cosmosDBTrigger'",
     ),
-    "cron": ("@app.timer_trigger('t', '0 99 * * * *')\ndef bad(t: func.TimerRequest) -> None: ...", "schedule"),
     "route": ("@app.route(route='a/{b:c}')\ndef bad(req: func.HttpRequest) -> str: ...", "route"),
 }
 # Accepted by both, with the same bindings.
@@ -167,9 +166,11 @@ async def test_blueprints_and_neighbouring_modules_are_loaded(tmp_path: Path) ->
 
 
 async def test_functions_are_ordered_by_name(tmp_path: Path) -> None:
-    source = "".join(f"\n    @app.route()\n    def {name}(req: func.HttpRequest) -> str: ..." for name in "cab")
+    """The case does not matter, and "_" comes after the letters."""
+    names = ["c", "a_b", "ac", "aB"]
+    source = "".join(f"\n    @app.route()\n    def {name}(req: func.HttpRequest) -> str: ..." for name in names)
     async with host(write_app(tmp_path / "app", source)) as running:
-        assert [function.name for function in running.functions] == ["a", "b", "c"]
+        assert [function.name for function in running.functions] == ["aB", "ac", "a_b", "c"]
 
 
 async def test_annotations_may_be_strings(tmp_path: Path) -> None:
@@ -192,23 +193,43 @@ async def test_local_settings_become_the_environment_and_variables_take_preceden
     assert "FROM_FILE" not in os.environ
 
 
-async def test_the_error_names_a_missing_setting(tmp_path: Path) -> None:
-    folder = write_app(
-        tmp_path / "app",
-        "@app.queue_trigger('m', '%NO_SUCH%', 'AzureWebJobsStorage')\ndef f(m: func.QueueMessage) -> None: ...",
-    )
-    with pytest.raises(SettingMissing, match="NO_SUCH"):
-        async with host(folder):
-            pass
+# Each disables its own function, in the real host and in this one; with the words of the log.
+BAD_BINDINGS = {
+    "setting": (QUEUE.replace("'q'", "'%NO_SUCH%'") + "def bad(msg: str) -> None: ...", "NO_SUCH"),
+    "connection": ("@app.queue_trigger('msg', 'queue', 'Elsewhere')\ndef bad(msg: str) -> None: ...", "Elsewhere"),
+    "of an output": (
+        "@app.route()\n@app.blob_output('out', 'a/b', 'Elsewhere')\n"
+        "def bad(req: func.HttpRequest, out: func.Out[str]) -> str: ...",
+        "Elsewhere",
+    ),
+    "queue name": ("@app.queue_trigger('msg', 'a_b', 'Here')\ndef bad(msg: str) -> None: ...", "a_b"),
+    "cron": ("@app.timer_trigger('t', '0 99 * * * *')\ndef bad(t: func.TimerRequest) -> None: ...", "schedule"),
+}
 
 
-async def test_the_error_names_a_missing_connection(tmp_path: Path) -> None:
-    folder = write_app(
-        tmp_path / "app", "@app.queue_trigger('m', 'queue', 'Elsewhere')\ndef f(m: func.QueueMessage) -> None: ..."
-    )
-    with pytest.raises(SettingMissing, match="Elsewhere"):
-        async with host(folder):
-            pass
+@pytest.mark.parametrize(("source", "reason"), [*BAD_BINDINGS.values()], ids=[*BAD_BINDINGS])
+async def test_a_binding_that_cannot_work_disables_only_its_function(
+    tmp_path: Path, source: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = app_with(tmp_path / "app", source)
+    storage = "UseDevelopmentStorage=true"
+    async with host(folder, environ={"S": storage, "Here": storage}) as running, client(running) as http:
+        assert [function.name for function in running.functions] == ["good"]
+        assert (await http.get("/api/good")).text == "good"
+    [record] = [record for record in caplog.records if "The 'bad' function is in error" in record.message]
+    assert reason in record.message
+
+
+async def test_as_azure_a_broken_app_has_no_function_and_a_bad_route_is_an_error_for_all(tmp_path: Path) -> None:
+    """Otherwise, both are refused: see the tables above."""
+    broken = app_with(tmp_path / "broken", "1 / 0")
+    async with host(broken, as_azure=True) as running, client(running) as http:
+        assert (await http.get("/api/good")).status_code == 404
+        assert (await http.get("/")).status_code == 200
+    bad_route = app_with(tmp_path / "route", BAD_FOR_THE_HOST["route"][0])
+    async with host(bad_route, as_azure=True) as running, client(running) as http:
+        assert (await http.get("/api/good")).status_code == 503
+        assert (await http.get("/")).status_code == 503
 
 
 @pytest.mark.parametrize("setting", ["AzureWebJobs.good.Disabled", "AzureWebJobs_good_Disabled"])

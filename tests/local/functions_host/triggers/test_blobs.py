@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from local.functions_host import Host
 from local.functions_host.functions.paths import PathPattern, fill
+from local.functions_host.settings import blob_options
 from local.stack.azurite import Azurite
 from tests.local.functions_host.apps import calls, client, host, unique, until, write_app
 
@@ -179,41 +181,51 @@ async def test_a_blob_that_does_not_match_does_not_run_the_function(
         assert calls() == [(f"{container.container_name}/in/b/c.txt", b"1")]
 
 
-async def test_a_failing_blob_is_tried_five_times_and_then_poisoned(
+async def test_a_failing_blob_is_tried_five_times_at_once_and_then_poisoned(
     azurite: Azurite, container: ContainerClient, tmp_path: Path
 ) -> None:
+    """The settings of queues do not hold for blobs. The poison message is the real host's, byte for byte."""
     source = """
         @app.blob_trigger(arg_name="blob", path="%CONTAINER%/{name}", connection="AzureWebJobsStorage")
         def bad(blob: func.InputStream) -> None:
             calls.append(1)
             raise RuntimeError("always")
     """
+    queues_json = {"visibilityTimeout": "01:00:00", "maxDequeueCount": 2}
+    folder = write_app(tmp_path / "app", source, host_json={"extensions": {"queues": queues_json}})
+    environ = {"CONTAINER": container.container_name}
     async with (
         QueueServiceClient.from_connection_string(azurite.connection_string) as queues,
-        blob_host(tmp_path, azurite, container.container_name, source, list_every_s=0.1),
+        host(folder, azurite, environ, list_every_s=0.1),
     ):
-        await container.upload_blob("a.txt", b"1")
-        etag = (await container.get_blob_client("a.txt").get_blob_properties()).etag
+        await container.upload_blob("ä.txt", b"1")
+        etag = (await container.get_blob_client("ä.txt").get_blob_properties()).etag
         message = await until(lambda: poison_of(queues, container.container_name))
         await asyncio.sleep(0.3)  # two more scans do not run it again
         assert len(calls()) == 5
-    assert message == {
-        "Type": "BlobTrigger",
-        "FunctionId": "Host.Functions.bad",
-        "BlobType": "BlockBlob",
-        "ContainerName": container.container_name,
-        "BlobName": "a.txt",
-        "ETag": etag.strip('"'),
-    }
+    quoted = etag.strip('"')
+    assert message == (
+        '{\n  "Type": "BlobTrigger",\n  "FunctionId": "Host.Functions.bad",\n  "BlobType": "BlockBlob",\n'
+        f'  "ContainerName": "{container.container_name}",\n  "BlobName": "ä.txt",\n  "ETag": "\\"{quoted}\\""\n}}'
+    )
 
 
-async def poison_of(queues: QueueServiceClient, container: str) -> dict[str, object] | None:
+def test_the_blob_triggers_have_options_of_their_own() -> None:
+    """Eight blobs for each core at once, five tries, no wait between them."""
+    options = blob_options({})
+    assert options.batch_size + options.new_batch_threshold == 8 * (os.cpu_count() or 1)
+    assert (options.max_dequeue_count, options.retry_delay_s) == (5, 0)
+    one = blob_options({"maxDegreeOfParallelism": 1, "poisonBlobThreshold": 2})
+    assert (one.batch_size, one.new_batch_threshold, one.max_dequeue_count) == (1, 0, 2)
+
+
+async def poison_of(queues: QueueServiceClient, container: str) -> str | None:
     """The poison message of a blob in a container, as soon as there is one."""
     if POISON not in [found.name async for found in queues.list_queues()]:
         return None
     messages = await queues.get_queue_client(POISON).peek_messages(max_messages=32)
-    contents = [json.loads(base64.b64decode(message.content)) for message in messages]
-    return next((content for content in contents if content["ContainerName"] == container), None)
+    contents = [base64.b64decode(message.content).decode() for message in messages]
+    return next((content for content in contents if json.loads(content)["ContainerName"] == container), None)
 
 
 async def test_blob_inputs_and_outputs_take_their_paths_from_the_trigger(
@@ -247,4 +259,4 @@ async def test_the_admin_endpoint_runs_a_blob_function_for_a_path(
         path = f"{container.container_name}/a"
         assert (await http.post("/admin/functions/note", json={"input": path})).status_code == 202
         await until(lambda: calls() == [(path, b"1")] * 2)
-        assert (await http.post("/admin/functions/note", json={"input": "no path"})).status_code == 400
+        assert (await http.post("/admin/functions/note", json={"input": "no path"})).status_code == 202

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from local.functions_host import Host
+from local.functions_host.settings import QueueOptions
 from local.stack.azurite import Azurite
 from tests.local.functions_host.apps import calls, client, host, unique, until, write_app
 
@@ -146,10 +148,50 @@ async def test_a_message_that_is_not_base64_is_poisoned_at_once(
         assert calls() == []
 
 
-async def test_binary_content_is_received(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
-    async with queue_host(tmp_path, azurite, queue.queue_name):
+async def test_a_message_that_is_not_utf_8_never_reaches_the_function(
+    azurite: Azurite, service: QueueServiceClient, queue: QueueClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried as often as one whose function fails, then it is poisoned as it is."""
+    async with queue_host(tmp_path, azurite, queue.queue_name, maxDequeueCount=2):
         await queue.send_message(encoded(b"\xff\x00"))
-        assert (await until(calls))[0].get_body() == b"\xff\x00"
+        assert await until(lambda: peeked(service, f"{queue.queue_name}-poison")) == [encoded(b"\xff\x00")]
+        assert calls() == []
+    assert caplog.text.count("Exception binding parameter") == 2
+
+
+async def test_base64_with_a_newline_is_decoded(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+    async with queue_host(tmp_path, azurite, queue.queue_name):
+        await queue.send_message("YWJj\nZGVm")
+        assert (await until(calls))[0].get_body() == b"abcdef"
+
+
+@pytest.mark.parametrize("content", ["YQ", "-_-_", "YQ==YQ=="])
+async def test_other_base64_is_poisoned_at_once(
+    azurite: Azurite, service: QueueServiceClient, queue: QueueClient, tmp_path: Path, content: str
+) -> None:
+    async with queue_host(tmp_path, azurite, queue.queue_name):
+        await queue.send_message(content)
+        assert await until(lambda: peeked(service, f"{queue.queue_name}-poison")) == [content]
+        assert calls() == []
+
+
+async def test_every_try_has_the_retry_count_zero(azurite: Azurite, queue: QueueClient, tmp_path: Path) -> None:
+    """It counts the tries of a retry policy only; the tries of a message are in its dequeue count."""
+    source = """
+        @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+        def fail(msg: func.QueueMessage, context: func.Context) -> None:
+            calls.append((msg.dequeue_count, context.retry_context.retry_count))
+            raise RuntimeError("always")
+    """
+    async with queue_host(tmp_path, azurite, queue.queue_name, source, maxDequeueCount=2):
+        await queue.send_message(encoded("bad"))
+        await until(lambda: calls() == [(1, 0), (2, 0)])
+
+
+def test_without_a_threshold_half_a_batch_for_each_core_may_run_when_the_next_is_read() -> None:
+    options = QueueOptions.from_host_json({"batchSize": 12})
+    assert options.new_batch_threshold == 6 * (os.cpu_count() or 1)
+    assert QueueOptions.from_host_json({"batchSize": 12, "newBatchThreshold": 3}).new_batch_threshold == 3
 
 
 async def test_the_host_waits_for_a_missing_queue_and_does_not_create_it(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from azure.storage.blob.aio import BlobServiceClient
 
-from local.functions_host.triggers.timers import parse_schedule
-from tests.local.functions_host.apps import calls, host, until, write_app
+from local.functions_host.triggers.schedules import parse_schedule
+from local.stack.azurite import Azurite
+from tests.local.functions_host.apps import calls, client, host, unique, until, write_app
 
 
 @pytest.mark.parametrize(
@@ -77,3 +80,54 @@ async def test_runs_do_not_overlap_and_a_stopping_host_waits_for_the_last_one(tm
         noted = await until(lambda: len(calls()) >= 5 and calls())
     assert noted[:4] == ["in", "out", "in", "out"]
     assert noted.count("in") == noted.count("out")
+
+
+async def test_a_missed_run_is_made_up_at_the_start(azurite: Azurite, tmp_path: Path) -> None:
+    """The status blob tells it: the first start has none, the second one finds a run that is due."""
+    source = """
+        @app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")
+        async def tick(timer: func.TimerRequest) -> None:
+            calls.append((timer.past_due, timer.schedule_status["Last"]))
+    """
+    folder, environ = write_app(tmp_path / "app", source), {"AzureFunctionsWebHost__hostid": unique("host")}
+    status_name = f"timers/{environ['AzureFunctionsWebHost__hostid']}/Host.Functions.tick/status"
+    async with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        blob = service.get_blob_client("azure-webjobs-hosts", status_name)
+        async with host(folder, azurite, environ):
+            await until(blob.exists)
+        status = json.loads(await (await blob.download_blob()).readall())
+        assert status["Last"] == "0001-01-01T00:00:00+00:00"
+        assert status["Next"].endswith("-01-01T00:00:00+00:00")
+        missed = {"Last": "2025-01-01T00:00:00.0041126+00:00", "Next": "2026-01-01T00:00:00+00:00"}
+        await blob.upload_blob(json.dumps(status | missed), overwrite=True)
+        async with host(folder, azurite, environ):
+            assert await until(calls) == [(True, "2025-01-01T00:00:00.004112+00:00")]
+        written = json.loads(await (await blob.download_blob()).readall())
+        assert written["Last"] > "2026"
+        async with host(folder, azurite, environ) as running, client(running) as http:
+            await http.post("/admin/functions/tick", json={})
+            assert (await until(calls))[0][0] is False
+
+
+async def test_a_changed_schedule_makes_nothing_up(azurite: Azurite, tmp_path: Path) -> None:
+    environ = {"AzureFunctionsWebHost__hostid": unique("host"), "WHEN": "0 0 0 1 1 *"}
+    source = """
+        @app.timer_trigger(arg_name="timer", schedule="%WHEN%")
+        async def tick(timer: func.TimerRequest) -> None:
+            calls.append(timer.past_due)
+    """
+    folder = write_app(tmp_path / "app", source)
+    status_name = f"timers/{environ['AzureFunctionsWebHost__hostid']}/Host.Functions.tick/status"
+    async with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        blob = service.get_blob_client("azure-webjobs-hosts", status_name)
+        async with host(folder, azurite, environ):
+            await until(blob.exists)
+        old = {"Last": "2020-01-01T00:00:00+00:00", "Next": "2020-01-02T00:00:00+00:00"}
+        await blob.upload_blob(json.dumps(old | {"LastUpdated": old["Last"]}), overwrite=True)
+
+        async def rewritten() -> bool:
+            return b"2020-01-02" not in await (await blob.download_blob()).readall()
+
+        async with host(folder, azurite, environ):
+            await until(rewritten)
+            assert calls() == []
