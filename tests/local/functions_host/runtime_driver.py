@@ -183,7 +183,7 @@ async def drive(host: Host, runtime: Runtime) -> dict[str, Any]:
     status, headers, body = await host.http("start_run", "runs", body=json.dumps(question).encode())
     run = json.loads(body)
     report["start_run"] = [status, headers, run]
-    for timer in ("sweep_runs", "reconcile_documents"):
+    for timer in ("sweep_runs", "sweep_documents", "reconcile_documents"):
         await runtime.call(timer, "timer", json.dumps({"IsPastDue": False}), "json")
     await host.deliver("runs", "advance_run")
     path = f"runs/{run['id']}"
@@ -197,7 +197,7 @@ async def drive(host: Host, runtime: Runtime) -> dict[str, Any]:
     host.blobs.get_blob_client("documents", gone).delete_blob()
     await host.message("remove_document", {"subject": f"/blobServices/default/containers/documents/blobs/{gone}"})
     await host.message("fail_document", {"BlobName": gone, "ContainerName": "documents"})
-    await host.message("fail_indexing", {"path": gone})
+    await host.message("fail_indexing", {"do": "look", "path": gone})
     await host.message("fail_run", {"run_id": run["id"], "generation": 0})
     _, _, body = await host.http("list_documents", "documents")
     report["after_removal"] = [document["path"] for document in json.loads(body)["documents"]]
@@ -232,6 +232,7 @@ async def call_the_others(host: Host, run: Mapping[str, Any]) -> dict[str, Any]:
     await host.message(
         "send_callback", {"webhook_id": "msg_1", "body": {"type": "run.finished"}, "hook_id": hook["id"], "attempt": 9}
     )
+    await host.message("fail_callback", {"webhook_id": "msg_1", "body": {"type": "run.finished"}, "attempt": 2})
     await call("unsubscribe", "hooks/x", "DELETE", id=hook["id"])
     await call("service_event", "webhooks/openai", "POST", {"type": "response.completed"})
     await call("put_document", "documents/c/a.md", "PUT", b"Some words.", path="c/a.md")

@@ -33,6 +33,7 @@ FUNCTIONS = [
     "delete_document",
     "delete_run",
     "delete_thread",
+    "fail_callback",
     "fail_document",
     "fail_indexing",
     "fail_removal",
@@ -67,6 +68,7 @@ FUNCTIONS = [
     "service_event",
     "start_run",
     "subscribe",
+    "sweep_documents",
     "sweep_runs",
     "unsubscribe",
 ]
