@@ -95,7 +95,7 @@ class Settings:
             question_max_chars=_whole(environ, "QUESTION_MAX_CHARS", 8_000),
             body_max_bytes=_whole(environ, "BODY_MAX_BYTES", 65_536),
             document_max_bytes=_whole(environ, "DOCUMENT_MAX_BYTES", 512 * 1024 * 1024),
-            upload_max_bytes=_whole(environ, "UPLOAD_MAX_BYTES", 32 * 1024 * 1024),
+            upload_max_bytes=_whole(environ, "UPLOAD_MAX_BYTES", 8 * 1024 * 1024),
             tool_output_max_bytes=_whole(environ, "TOOL_OUTPUT_MAX_BYTES", 256 * 1024),
             price_input_usd=_price(environ, "PRICE_INPUT_USD", 0.40),
             price_cached_usd=_price(environ, "PRICE_CACHED_USD", 0.10),

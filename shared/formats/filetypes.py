@@ -72,6 +72,9 @@ def bad_path(path: str) -> str | None:
         return "A document's name has 1 to 1,024 characters."
     if any(segment in ("", ".", "..") for segment in path.split("/")):
         return "A document's name has no empty parts and no parts '.' or '..'."
+    if re.search("%2f", path, re.IGNORECASE):
+        # In the URL /api/documents/{path} it could not be told from a slash: see http/paths.py.
+        return "A document's name has no '%2F': in a URL it could not be told from a slash. Write the slash."
     if re.search(r"[\x00-\x1f\x7f\\]", path):
         return "A document's name has no control characters and no backslashes."
     return None

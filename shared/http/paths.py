@@ -19,7 +19,8 @@ from __future__ import annotations
 import azure.functions as func
 
 from shared.errors import BadRequest
-from shared.http.reading import ENCODED_SLASH, asked, collection_from, path_fault
+from shared.formats.filetypes import bad_path
+from shared.http.reading import ENCODED_SLASH, asked, collection_from
 from shared.models.documents import collection_of
 
 UPLOAD = "/upload"  # at the end of the URL of a document: the request is for its upload URL
@@ -61,7 +62,7 @@ def asks_for_upload(req: func.HttpRequest) -> bool:
 
 def document_path_from(path: str) -> str:
     """`reports/a.pdf` is in the collection `reports`; `a.pdf`, without a folder, is in `default`."""
-    if why := path_fault(path):
+    if why := bad_path(path):
         raise BadRequest(why, code="invalid_path")
     collection_from(collection_of(path))
     return path
@@ -69,7 +70,7 @@ def document_path_from(path: str) -> str:
 
 def prefix_from(text: str | None) -> str:
     """A folder with a slash at its end; without the slash it could match other folders."""
-    if not text or not text.endswith("/") or path_fault(text.removesuffix("/")):
+    if not text or not text.endswith("/") or bad_path(text.removesuffix("/")):
         raise BadRequest(
             "Name a folder as ?prefix=, with a slash at its end, or a document as ?path=.", code="invalid_prefix"
         )

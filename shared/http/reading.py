@@ -89,18 +89,8 @@ def _check_json(body: bytes) -> None:
         raise BadRequest(f"The body is not valid JSON: {exc}.", code="malformed_json") from exc
 
 
-def path_fault(path: str) -> str | None:
-    """Why the API refuses a document's path; None when it is allowed.
-
-    A `%2F` in a name could not be told from a slash in the URL `/api/documents/{path}`: see paths.py.
-    """
-    if ENCODED_SLASH.search(path):
-        return "A document's name has no '%2F': in a URL it could not be told from a slash. Write the slash."
-    return bad_path(path)
-
-
 def collection_from(text: str) -> str:
-    if not fits(text, CollectionName) or "/" in text or path_fault(text):
+    if not fits(text, CollectionName) or "/" in text or bad_path(text):
         raise BadRequest(
             f"A collection is a folder of the container 'documents': its name has 1 to {COLLECTION_MAX_CHARS} "
             "characters and no slash, also not as %2F.",

@@ -11,6 +11,7 @@ import msgspec
 
 from shared.delays import look_delay_s
 from shared.errors import BadRequest, BlobMissing, NotFound, TooLarge
+from shared.formats.filetypes import bad_path
 from shared.http.assistants import assistant_name_from
 from shared.http.fields import (
     FILES_MAX,
@@ -26,7 +27,7 @@ from shared.http.fields import (
     ThreadId,
     fits,
 )
-from shared.http.reading import asked, cursor_from, limit_from, metadata_from, optional_collection_from, path_fault
+from shared.http.reading import asked, cursor_from, limit_from, metadata_from, optional_collection_from
 from shared.http.route import (
     BAD_CALLBACK,
     DELETED,
@@ -191,7 +192,7 @@ def _files(paths: list[str]) -> tuple[str, ...]:
     if len(paths) > FILES_MAX:
         raise BadRequest(f"At most {FILES_MAX} files are allowed; there are {len(paths)}.", code="too_many_files")
     for path in paths:
-        if why := path_fault(path):
+        if why := bad_path(path):
             raise BadRequest(f"{path[:80]!r} is not a document path. {why}", code="invalid_file")
     return tuple(dict.fromkeys(paths))
 
