@@ -53,7 +53,7 @@ def test_the_same_blob_event_twice_indexes_once(client: Client, collection: str,
         "subject": f"/blobServices/default/containers/documents/blobs/{path}",
         "eventType": "Microsoft.Storage.BlobCreated",
         "eventTime": "2026-01-01T00:00:00Z",
-        "data": {"api": "PutBlob", "url": f"{stack.azurite.blob_endpoint}/documents/{path}"},
+        "data": {"api": "PutBlob", "blobType": "BlockBlob", "url": f"{stack.azurite.blob_endpoint}/documents/{path}"},
         "dataVersion": "",
         "metadataVersion": "1",
     }
