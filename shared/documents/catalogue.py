@@ -8,7 +8,7 @@ import binascii
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from shared.documents.record import document_records, receipt_records, summary_in
+from shared.documents.record import document_records, receipt_records, summary_in, summary_of
 from shared.errors import BadRequest, BlobMissing, NotFound
 from shared.models.documents import Document, DocumentStatus, DocumentSummary, Receipt, collection_of
 from shared.storage.layout import document_name, documents_in, receipts_in, receipts_of
@@ -89,7 +89,7 @@ class Catalogue:
     async def _pending(self, collection: str | None, *, limit: int, after: str) -> tuple[list[DocumentSummary], bool]:
         found = [name for name in await self.without_record(collection) if name > after]
         infos = await asyncio.gather(*(self._maybe(name) for name in found[:limit]))
-        return [_pending_summary(info) for info in infos if info], len(found) > limit
+        return [summary_of(_pending_document(info)) for info in infos if info], len(found) > limit
 
     async def without_record(self, collection: str | None) -> list[str]:
         """Paths of blobs without a record, found by two listings of names."""
@@ -122,18 +122,8 @@ async def names_in(documents: Blobs, collection: str | None) -> AsyncIterator[st
             yield name
 
 
-def _pending_summary(blob: BlobInfo) -> DocumentSummary:
-    return DocumentSummary(
-        path=blob.name,
-        collection=collection_of(blob.name),
-        status="pending",
-        size_bytes=blob.size_bytes,
-        etag=blob.etag,
-        updated_at=blob.last_modified_at,
-    )
-
-
 def _pending_document(blob: BlobInfo) -> Document:
+    """A blob without a record, as if it had one."""
     return Document(
         path=blob.name,
         collection=collection_of(blob.name),
