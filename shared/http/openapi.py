@@ -16,7 +16,7 @@ import msgspec
 
 from shared import VERSION
 from shared.errors import BadRequest
-from shared.http.fields import OpenapiVersion
+from shared.http.fields import DocumentPath, OpenapiVersion, Prefix
 from shared.http.openapi_30 import document_30
 from shared.http.openapi_formats import add_formats, add_times, structs_of
 from shared.http.route import TITLES, Operation, Parameter, Reply, json_response, problem
@@ -38,6 +38,8 @@ HEADERS: dict[str, Json] = {
         "schema": {"type": "integer", "minimum": 1},
     },
 }
+LONG_TEXTS = (DocumentPath, Prefix)  # percent-encoded, they can be longer than the host takes
+TOO_LONG = "The request line has more than 8 KB; the host answers, without a body."
 UNAUTHORIZED = "The function key is missing or wrong."
 WEBHOOK_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 NOTIFICATIONS = {
@@ -140,6 +142,8 @@ def _operation(op: Operation, schemas: Mapping[Any, Json]) -> Json:
     }
     if op.auth == "function":
         described["responses"]["401"] = {"description": UNAUTHORIZED}
+    if any(parameter.type in LONG_TEXTS for parameter in op.parameters):
+        described["responses"]["414"] = {"description": TOO_LONG}
     if op.body is bytes:
         described["requestBody"] = {"required": True, "content": {"application/octet-stream": {"schema": BINARY}}}
     elif op.body:

@@ -52,6 +52,7 @@ HANDLERS = {
 VALIDATOR = ROOT / ".local" / "openapi-tools" / "bin" / "openapi-spec-validator"
 BOTH_VERSIONS = pytest.mark.parametrize("document", [DOCUMENTS["3.0"], DOCUMENTS["3.1"]], ids=["3.0", "3.1"])
 SETTINGS = Settings.from_environ({"AzureWebJobsStorage": "x", "OPENAI_BASE_URL": "https://x/v1/", "OPENAI_MODEL": "m"})
+OF_THE_HOST = ("401", "414")  # answers without a body, before the app sees the request
 OF_THE_CALLER = {"BadRequest", "LengthRequired", "TooLarge", "WrongMediaType", "NotFound", "Busy"}
 
 
@@ -319,8 +320,8 @@ def test_a_path_with_slashes_has_a_form_as_a_query() -> None:
 def test_every_answer_is_described(document: Json) -> None:
     for method, path, operation in operations(document):
         for status, response in operation["responses"].items():
-            assert status in ("204", "401") or response["content"], (method, path, status)
-            if int(status) >= 400 and status != "401":
+            assert status in ("204", *OF_THE_HOST) or response["content"], (method, path, status)
+            if int(status) >= 400 and status not in OF_THE_HOST:
                 assert list(response["content"]) == ["application/problem+json"]
 
 

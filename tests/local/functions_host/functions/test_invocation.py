@@ -56,7 +56,7 @@ async def test_of_a_functions_log_only_the_message_is_shown(tmp_path: Path) -> N
         @app.route(route="log", auth_level="ANONYMOUS")
         async def log(req: func.HttpRequest) -> str:
             logging.getLogger("x").info("hello", extra={"run": "r1"})
-            logging.getLogger("azure.core").info("Request URL")
+            logging.getLogger("sdk.core").info("Request URL")
             thread = threading.Thread(target=logging.getLogger("x").info, args=("from a thread",))
             thread.start()
             thread.join()
