@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVENT_MAX_AGE = timedelta(seconds=20)  # an event or message that is later than this is lost or hidden
+REMOVAL_MAX_AGE = timedelta(seconds=60)  # a removal that is put off writes its record more often than this
 CLAIM_GRACE = timedelta(seconds=5)  # for clocks that differ
 MESSAGES_MAX = 200  # of one sweep: the next one finds the rest
 
@@ -74,5 +75,5 @@ def overdue(
             yield RetryDocument(path)
     for path in records.keys() - blobs.keys():
         summary = records[path][0]
-        if now - summary.updated_at > EVENT_MAX_AGE:
+        if now - summary.updated_at > (REMOVAL_MAX_AGE if summary.status == "removing" else EVENT_MAX_AGE):
             yield RemoveDocument(path)
