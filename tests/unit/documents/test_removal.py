@@ -159,7 +159,7 @@ async def test_a_crash_during_the_request_leaves_nothing(world: World, n: int, a
     if "c/a.md" in world.blobs.names():
         assert (await world.document("c/a.md")).status == "indexed"
         return
-    world.clock.forward(60)
+    world.clock.forward(90)
     await world.app.library.sweep.run()
     await world.settle()
     assert await world.listing() == {}
