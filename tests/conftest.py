@@ -33,7 +33,7 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
 def plain_environ() -> dict[str, str]:
     """The environment without the app's settings: no test calls the developer's own service."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_OF_THE_APP)}
-    return {**plain, "RECONCILE_SCHEDULE": NEVER}
+    return {**plain, "RECONCILE_SCHEDULE": NEVER, "SWEEP_SCHEDULE": NEVER}
 
 
 @pytest.fixture(scope="session")

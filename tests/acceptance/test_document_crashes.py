@@ -208,7 +208,7 @@ def kill_at_every_call(stack: Stack, world: World, journey: str) -> list[str]:
 def start(stack: Stack, variables: dict[str, str]) -> None:
     """Start a new host process with these variables. It reconciles often."""
     kept = {name: value for name, value in (stack.host.environ or {}).items() if name not in VARIABLES}
-    stack.host.environ = {**kept, "RECONCILE_SCHEDULE": "*/10 * * * * *", **variables}
+    stack.host.environ = {**kept, "RECONCILE_SCHEDULE": "*/10 * * * * *", "SWEEP_SCHEDULE": "0 * * * * *", **variables}
     stack.host.command[stack.host.command.index("-m") + 1] = "tests.acceptance.crashing_documents"
     stack.start_again(stack.host)
 

@@ -15,6 +15,7 @@ from tests.acceptance import storage
 from tests.storage_proxy import Proxy, proxies_in_thread
 
 FILES = 50
+EVERY_MINUTE = "0 * * * * *"
 RECOVERY_MAX_S = 400.0  # a ceiling: the delays of the app grow to minutes
 
 pytestmark = pytest.mark.aside
@@ -33,7 +34,9 @@ def proxied(
     tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]
 ) -> Iterator[tuple[Stack, list[Proxy]]]:
     folder = Path(tmp_path_factory.mktemp("outage"))
-    stack = StackBehindProxies(Options(data=folder / "data", logs=folder / "logs"), environ=plain_environ)
+    stack = StackBehindProxies(
+        Options(data=folder / "data", logs=folder / "logs"), environ={**plain_environ, "SWEEP_SCHEDULE": EVERY_MINUTE}
+    )
     with proxies_in_thread(stack.ports["blobs"], stack.ports["queues"]) as proxies:
         stack.behind(*proxies)
         with stack:

@@ -19,6 +19,8 @@ from local.client import Client
 from local.stack.stack import Options, Stack
 from tests.acceptance import storage
 
+EVERY_MINUTE = "0 * * * * *"
+
 STORM_S = 300
 DOCUMENTS = 60
 FAULTS = [
@@ -54,7 +56,7 @@ class Storm:
 @pytest.fixture(scope="session")
 def storm(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Storm]:
     folder = Path(tmp_path_factory.mktemp("storm"))
-    environ = {**plain_environ, "RECONCILE_SCHEDULE": "*/20 * * * * *"}
+    environ = {**plain_environ, "RECONCILE_SCHEDULE": "*/20 * * * * *", "SWEEP_SCHEDULE": EVERY_MINUTE}
     with (
         Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ) as stack,
         Client(stack.app_url, storage=stack.azurite.connection_string) as client,
