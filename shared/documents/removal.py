@@ -139,11 +139,16 @@ class Removal:
         except BlobChanged as exc:
             message = f"The document {path!r} was replaced at this moment. Delete it again if it should go."
             raise Busy(message, code="document_busy") from exc
-        now = self._now()
-        await self._records.update(path, lambda d: d if d.status == "removing" else lifecycle.removing(d, now))
+        await self._records.update(path, self._removing)
         await self._follow_up.publish_visibility(path)
         await self._queue.send(RemoveDocument(path))
         event(log, logging.INFO, "document.deleted", path=path, existed=deleted)
+
+    async def _removing(self, document: Document) -> Document:
+        """The record of a document whose blob was deleted; unchanged when the blob was uploaded again since."""
+        if document.status == "removing" or await self._info(document.path):
+            return document
+        return lifecycle.removing(document, self._now())
 
     async def begin_folder(self, folder: str) -> None:
         """Delete all blobs below a folder, which ends with a slash; the queue does it."""

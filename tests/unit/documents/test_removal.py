@@ -180,6 +180,16 @@ async def test_a_deletion_spares_a_newer_version(world: World) -> None:
     assert world.blobs.content("c/a.md") == b"2"
 
 
+async def test_a_document_that_returns_at_once_is_not_removed(world: World) -> None:
+    """It is uploaded again and indexed between the deletion of its blob and the write of its record."""
+    await world.drop("c/a.md", b"1")
+    world.outside.meanwhile(lambda: world.drop("c/a.md", b"2"), after="documents.delete")
+    await world.app.library.removal.begin("c/a.md")
+    await world.settle()
+    assert (await world.document("c/a.md")).status == "indexed"
+    assert b"2" in world.live_text("c")
+
+
 async def test_an_upload_spares_a_newer_version(world: World) -> None:
     """K2: a write that comes late meets a newer version, and fails."""
     world.blobs.put("c/a.md", b"1")
