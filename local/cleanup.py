@@ -75,7 +75,7 @@ def cleanup(terminal: Terminal, *, storage: str, service: Service, dry_run: bool
             for name in found.records:
                 state.delete_blob(name)
     terminal.say(f"\n  Deleted {deleted} vector stores, files and containers.", style="green")
-    terminal.next_step("The documents are still in the blob container; the app's next reconcile indexes them again.")
+    terminal.next_step("The documents stay in the blob container; a running app indexes them again within a minute.")
     return 0
 
 
@@ -83,6 +83,8 @@ def read_records(state: ContainerClient) -> Resources:
     """Collect every id in the app's records."""
     found = Resources()
     for blob in state.list_blobs():
+        if blob.name.startswith(INDEX_RECORDS):
+            found.records.append(blob.name)
         if not blob.name.endswith(".json"):
             continue
         for key, value in fields(json.loads(state.download_blob(blob.name).readall())):
@@ -92,8 +94,6 @@ def read_records(state: ContainerClient) -> Resources:
                 found.files.add(value)
             elif key == "containers":
                 found.containers.add(value)
-        if blob.name.startswith(INDEX_RECORDS):
-            found.records.append(blob.name)
     return found
 
 

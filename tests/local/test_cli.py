@@ -125,6 +125,7 @@ def test_a_session(run: Run, up: "subprocess.Popen[str]", environ: dict[str, str
     assert "Deleted" in cleaned.stdout, cleaned.stdout
     again = run("cleanup", "--dry-run")
     assert "vector stores   0" in again.stdout, again.stdout
+    assert "records         0" in again.stdout, again.stdout
 
     down = run("down")
     assert down.returncode == 0, down.stdout
