@@ -1,4 +1,4 @@
-"""A client of the app: its HTTP API, and the storage account for uploading documents and reading answers."""
+"""A client of the app: its HTTP API, and, where it is known, the storage account."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -36,16 +36,18 @@ class Accepted:
 
 
 class Client:
-    """One app and its storage account.
+    """One app and its storage account. Without the account, documents are uploaded over HTTP.
 
     Every method raises `LocalError` if the app or storage fails; its message is meant for the user.
     """
 
-    def __init__(self, app_url: str, *, storage: str) -> None:
+    def __init__(self, app_url: str, *, storage: str | None, key: str | None = None) -> None:
+        """`storage`: the connection string. `key`: a function key; storage does not get it."""
         self.app_url = app_url
+        self._headers = {"x-functions-key": key} if key else {}
         # No proxy: the app is on this machine.
         self._http = httpx2.Client(base_url=app_url, timeout=60, trust_env=False)
-        self._blobs = BlobServiceClient.from_connection_string(storage, **RETRIES)
+        self._account = BlobServiceClient.from_connection_string(storage, **RETRIES) if storage else None
 
     def ask(
         self,
@@ -145,6 +147,10 @@ class Client:
         """As `drop`, for bytes."""
         if len(content) > LARGE_BYTES:
             return self._upload(content, len(content), name, media_type)
+        if self._account is None:
+            headers = {"Content-Type": media_type}
+            put = self._send("PUT", "/api/documents", params={"path": name}, content=content, headers=headers)
+            return unquoted(put.json()["etag"])
         with storage_errors():
             blob = self._blobs.get_blob_client("documents", name)
             written = blob.upload_blob(content, overwrite=True, content_settings=ContentSettings(media_type))
@@ -187,7 +193,8 @@ class Client:
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
-        self._blobs.close()
+        if self._account:
+            self._account.close()
 
     def __enter__(self) -> Self:
         return self
@@ -195,9 +202,15 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _send(self, method: str, url: str, **options: Any) -> httpx2.Response:
+    @property
+    def _blobs(self) -> BlobServiceClient:
+        if self._account is None:
+            raise LocalError("The storage account of the app is not known.", "Read the answer over HTTP instead.")
+        return self._account
+
+    def _send(self, method: str, url: str, *, headers: dict[str, str] | None = None, **options: Any) -> httpx2.Response:
         try:
-            response = self._http.request(method, url, **options)
+            response = self._http.request(method, url, headers={**self._headers, **(headers or {})}, **options)
         except httpx2.HTTPError as exc:
             raise LocalError(
                 f"The app at {self.app_url} did not answer ({type(exc).__name__}).",

@@ -4,7 +4,6 @@ from typing import Any
 
 import httpx2
 
-from local.stack.stack import Stack
 from tests.acceptance import storage
 
 Json = dict[str, Any]
@@ -13,8 +12,9 @@ Json = dict[str, Any]
 class Api:
     """Calls the API; a call fails when the status code is not the expected one."""
 
-    def __init__(self, stack: Stack) -> None:
-        self.http = httpx2.Client(base_url=f"{stack.app_url}/api", timeout=60, trust_env=False)
+    def __init__(self, app_url: str, *, key: str | None = None) -> None:
+        headers = {"x-functions-key": key} if key else {}
+        self.http = httpx2.Client(base_url=f"{app_url}/api", headers=headers, timeout=60, trust_env=False)
 
     def __call__(self, method: str, path: str, status: int, body: Any = None, **headers: str) -> Json:
         names = {name.replace("_", "-"): value for name, value in headers.items()}

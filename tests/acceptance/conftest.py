@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,35 +12,55 @@ from local.client import Client
 from local.stack.stack import Options, Stack
 from tests.acceptance.api import Api
 from tests.acceptance.chat_server import ChatServer
+from tests.acceptance.host import URL, Host, other_host
 
 counter = itertools.count(1)
+prefix = f"test-{secrets.token_hex(3)}"  # another host may hold the documents of earlier tests
 
 CALLBACK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    elsewhere = other_host()
     for item in items:
-        if "acceptance" in item.path.parts:
-            item.add_marker(pytest.mark.acceptance)
+        if "acceptance" not in item.path.parts:
+            continue
+        item.add_marker(pytest.mark.acceptance)
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if elsewhere and ("host" not in fixtures or fixtures & {"stack", "slow_stack"}):
+            item.add_marker(pytest.mark.skip(f"It needs the processes of the local stack, and {URL} is set."))
+
+
+@pytest.fixture(scope="session")
+def host(request: pytest.FixtureRequest) -> Host:
+    """The host that `TEST_HOST_URL` names, else that of the local stack."""
+    if elsewhere := other_host():
+        elsewhere.check()
+        return elsewhere
+    stack: Stack = request.getfixturevalue("stack")
+    return Host(url=stack.app_url, storage=stack.azurite.connection_string)
 
 
 @pytest.fixture
-def api(stack: Stack) -> Iterator[Api]:
-    made = Api(stack)
+def api(host: Host) -> Iterator[Api]:
+    made = Api(host.url, key=host.key)
     yield made
     made.http.close()
 
 
 @pytest.fixture
-def client(stack: Stack) -> Iterator[Client]:
-    with Client(stack.app_url, storage=stack.azurite.connection_string) as client:
+def client(host: Host) -> Iterator[Client]:
+    with Client(host.url, storage=host.storage, key=host.key) as client:
         yield client
 
 
 @pytest.fixture
-def collection() -> str:
-    return f"test-{next(counter)}"
+def collection(host: Host) -> Iterator[str]:
+    name = f"{prefix}-{next(counter)}"
+    yield name
+    if other_host():
+        host.request("DELETE", f"collections/{name}")
 
 
 @pytest.fixture

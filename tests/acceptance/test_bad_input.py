@@ -12,16 +12,16 @@ from fpdf import FPDF
 from local.client import Client
 from local.stack.stack import Stack
 from tests.acceptance import storage
+from tests.acceptance.host import Host
 
 Drop = Callable[[dict[str, bytes]], dict[str, storage.Json]]
 
-JSON = {"Content-Type": "application/json"}
 NO_RUN = "run_" + "0" * 24
 NO_THREAD = "thread_" + "0" * 24
 
 
-def post(stack: Stack, content: bytes, headers: dict[str, str]) -> httpx2.Response:
-    return httpx2.post(f"{stack.app_url}/api/runs", content=content, headers=headers, trust_env=False)
+def post(host: Host, content: bytes, media_type: str = "application/json") -> httpx2.Response:
+    return host.request("POST", "runs", content=content, Content_Type=media_type)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def post(stack: Stack, content: bytes, headers: dict[str, str]) -> httpx2.Respon
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_an_invalid_question_gets_a_stable_error_code(stack: Stack, body: object, status: int, code: str) -> None:
-    response = post(stack, json.dumps(body).encode(), JSON)
+def test_an_invalid_question_gets_a_stable_error_code(host: Host, body: object, status: int, code: str) -> None:
+    response = post(host, json.dumps(body).encode())
     problem = response.json()
     assert (response.status_code, problem["code"]) == (status, code)
     assert response.headers["content-type"].startswith("application/problem+json")
@@ -54,14 +54,14 @@ def test_an_invalid_question_gets_a_stable_error_code(stack: Stack, body: object
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]x", b'{"question": "\xff"}', b"null"])
-def test_malformed_json_is_rejected(stack: Stack, body: bytes) -> None:
-    response = post(stack, body, JSON)
+def test_malformed_json_is_rejected(host: Host, body: bytes) -> None:
+    response = post(host, body)
     assert response.status_code == 400
     assert response.json()["code"] in ("malformed_json", "invalid_body")
 
 
-def test_another_content_type_is_rejected(stack: Stack) -> None:
-    response = post(stack, b"question=Hi", {"Content-Type": "application/x-www-form-urlencoded"})
+def test_another_content_type_is_rejected(host: Host) -> None:
+    response = post(host, b"question=Hi", "application/x-www-form-urlencoded")
     assert (response.status_code, response.json()["code"]) == (415, "wrong_media_type")
 
 
@@ -74,8 +74,8 @@ def test_another_content_type_is_rejected(stack: Stack) -> None:
         (f"runs/{NO_RUN}/charts/1", "run_not_found"),
     ],
 )
-def test_an_unknown_run_is_404(stack: Stack, path: str, code: str) -> None:
-    response = httpx2.get(f"{stack.app_url}/api/{path}", trust_env=False)
+def test_an_unknown_run_is_404(host: Host, path: str, code: str) -> None:
+    response = host.request("GET", path)
     assert (response.status_code, response.json()["code"]) == (404, code)
 
 
@@ -101,16 +101,16 @@ def test_an_unknown_run_is_404(stack: Stack, path: str, code: str) -> None:
         ("DELETE", "collections/no-such", 404, "collection_not_found"),
     ],
 )
-def test_each_documents_route_is_reached(stack: Stack, method: str, path: str, status: int, text: str) -> None:
+def test_each_documents_route_is_reached(host: Host, method: str, path: str, status: int, text: str) -> None:
     """The route templates overlap: the host takes the first match in the order of the functions' names."""
-    response = httpx2.request(method, f"{stack.app_url}/api/{path}", trust_env=False)
+    response = host.request(method, path)
     assert response.status_code == status, response.text
     assert text in response.text
 
 
-def test_an_unknown_chart_is_404(stack: Stack, client: Client) -> None:
+def test_an_unknown_chart_is_404(host: Host, client: Client) -> None:
     run = client.wait(client.ask("Is there a chart?"), on_look=lambda _: None)
-    response = httpx2.get(f"{stack.app_url}/api/runs/{run['id']}/charts/7", trust_env=False)
+    response = host.request("GET", f"runs/{run['id']}/charts/7")
     assert (response.status_code, response.json()["code"]) == (404, "chart_not_found")
 
 
@@ -154,16 +154,16 @@ def test_unusable_documents_have_a_reason_and_do_not_affect_others(client: Clien
     assert "first Tuesday of March" in run["answer"]
 
 
-def test_a_run_cannot_use_a_failed_file(stack: Stack, collection: str, drop: Drop) -> None:
+def test_a_run_cannot_use_a_failed_file(host: Host, collection: str, drop: Drop) -> None:
     drop({f"{collection}/bad.xlsx": b"PK\x03\x04 not a workbook"})
     body = json.dumps({"question": "Sum it up", "files": [f"{collection}/bad.xlsx"]}).encode()
-    response = post(stack, body, JSON)
+    response = post(host, body)
     assert (response.status_code, response.json()["code"]) == (409, "file_not_ready")
 
 
 def test_a_thread_answers_one_question_at_a_time(slow_client: Client, slow_stack: Stack) -> None:
     accepted = slow_client.ask("What comes first?")
     body = json.dumps({"question": "And second?", "thread_id": accepted.thread_id}).encode()
-    response = post(slow_stack, body, JSON)
+    response = post(Host(url=slow_stack.app_url), body)
     assert (response.status_code, response.json()["code"]) == (409, "thread_busy")
     assert accepted.id in response.json()["detail"]

@@ -14,6 +14,7 @@ import pytest
 from bench.fuzz import fuzz
 from local.paths import INSTALLED, ROOT
 from local.stack.stack import Options, Stack
+from tests.acceptance.host import Host
 from tests.openapi import npm_tools
 
 TOOLS = INSTALLED / "openapi-tools" / "bin"
@@ -52,16 +53,16 @@ def test_hostile_requests_get_described_responses(own_stack: Stack, tmp_path: Pa
         ("swagger.json", "swagger", "2.0"),
     ],
 )
-def test_the_descriptions_need_no_key(stack: Stack, name: str, key: str, version: str) -> None:
-    response = httpx2.get(f"{stack.app_url}/api/{name}", trust_env=False)
+def test_the_descriptions_need_no_key(host: Host, name: str, key: str, version: str) -> None:
+    response = httpx2.get(f"{host.url}/api/{name}", trust_env=False)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("application/json")
     assert response.json()[key] == version
-    assert stack.app_url.removeprefix("http://") in response.text
+    assert host.url.partition("://")[2] in response.text
 
 
-def test_another_version_is_a_problem(stack: Stack) -> None:
-    response = httpx2.get(f"{stack.app_url}/api/openapi.json?version=2.0", trust_env=False)
+def test_another_version_is_a_problem(host: Host) -> None:
+    response = httpx2.get(f"{host.url}/api/openapi.json?version=2.0", trust_env=False)
     assert (response.status_code, response.json()["code"]) == (400, "unknown_version")
     assert response.headers["Content-Type"].startswith("application/problem+json")
 
@@ -70,11 +71,11 @@ def test_another_version_is_a_problem(stack: Stack) -> None:
 
 
 @pytest.fixture(scope="module")
-def description(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def description(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file `openapi.json`, as a developer gets it for a generator."""
     assert TOOLS.exists(), "`make test` installs what this test needs; or `make .local/openapi-tools/installed`"
     file = tmp_path_factory.mktemp("clients") / "openapi.json"
-    file.write_bytes(httpx2.get(f"{stack.app_url}/api/openapi.json", trust_env=False).content)
+    file.write_bytes(httpx2.get(f"{host.url}/api/openapi.json", trust_env=False).content)
     return file
 
 
@@ -95,15 +96,17 @@ def python_client(description: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("form", ["url", "query"])
 @pytest.mark.parametrize("folder", ["", "Jahresberichte 2024/Über uns/"], ids=["no folder", "folders"])
-def test_the_generated_python_client_does_the_main_job(stack: Stack, python_client: Path, folder: str) -> None:
+def test_the_generated_python_client_does_the_main_job(host: Host, python_client: Path, folder: str, form: str) -> None:
     """The answer cites the document, also when spaces, umlauts and slashes are in its path.
 
-    openapi-python-client encodes the slashes of a path as %2F. Our host decodes that form; Microsoft's does not.
+    openapi-python-client encodes the slashes of a path as %2F, which Microsoft's host does not decode: the app does.
     """
-    path = f"Gemeinde Köln {len(folder)}/{folder}Größe & Übersicht 100% #1.md"
-    url = f"{stack.app_url}/api"
-    seen = json.loads(run(TOOLS / "python", "-m", "tests.openapi.main_job", python_client, url, path))
+    path = f"Gemeinde Köln {form} {len(folder)}/{folder}Größe & Übersicht 100% #1.md"
+    url = f"{host.url}/api"
+    job = (TOOLS / "python", "-m", "tests.openapi.main_job", python_client, url, path, form, host.key or "")
+    seen = json.loads(run(*job))
     assert "02:30" in seen["run"]["answer"]
     assert seen["citations"]
     assert set(seen["citations"]) == set(seen["hits"]) == {path}
@@ -124,9 +127,9 @@ def test_the_generated_typescript_compiles_and_has_the_types_of_the_answers(desc
     compile_typescript(use, types)
 
 
-def test_the_typescript_of_3_1_compiles(stack: Stack, description: Path) -> None:
+def test_the_typescript_of_3_1_compiles(host: Host, description: Path) -> None:
     types = description.with_name("api31.d.ts")
-    url = f"{stack.app_url}/api/openapi.json?version=3.1"
+    url = f"{host.url}/api/openapi.json?version=3.1"
     run(*npm_tools.command("openapi-typescript", "bin/cli.js"), url, "-o", types)
     assert "runFinished" in types.read_text()
     compile_typescript(types)
