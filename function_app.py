@@ -22,7 +22,7 @@ RECONCILE = os.environ.get("RECONCILE_SCHEDULE") or "0 17 * * * *"
 SWEEP = os.environ.get("SWEEP_SCHEDULE") or "0 * * * * *"
 
 # Two lines for each request to storage or the model service, at INFO, hide what the app says.
-for chatty in ("azure", "httpx", "urllib3", "aiohttp"):
+for chatty in ("aiohttp", "azure", "httpx", "httpx2", "openai", "urllib3"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
 app = func.FunctionApp()

@@ -12,6 +12,7 @@ import pytest
 from local.client import Client
 from local.demo import QUESTIONS
 from local.paths import ROOT
+from local.stack.stack import Stack
 from tests.acceptance import storage
 from tests.acceptance.host import Host, other_host
 
@@ -150,6 +151,24 @@ def test_a_run_is_202_with_location_until_it_is_200(host: Host, client: Client, 
             response = http.get(response.headers["location"])
     assert response.status_code == 200
     assert "02:30" in response.json()["answer"]
+
+
+def test_a_run_writes_two_log_entries_of_its_own(stack: Stack, client: Client, collection: str, drop: Drop) -> None:
+    """Its start and its end; no library logs its requests.
+
+    In Azure the host adds two entries for each function. A run of three polls takes eight functions: the POST, the
+    polls, the service's event and three looks. That makes 18 entries.
+    """
+    drop({f"{collection}/note.txt": b"The backup runs at 02:30 every night and takes 40 minutes."})
+    run = client.wait(client.ask("When does the backup run?", collection=collection), on_look=lambda _: None)
+
+    def of_the_app() -> list[str]:
+        return [line.partition(".User ")[2] for line in stack.host.output().splitlines() if ".User " in line]
+
+    storage.wait_until(lambda: any(text.startswith(f"run.completed run_id={run['id']}") for text in of_the_app()))
+    assert all(re.match(r"[a-z]+\.[a-z_]+( [a-z_]+=|$)", text) for text in of_the_app()), of_the_app()
+    own = [text.split()[0] for text in of_the_app() if run["id"] in text]
+    assert own == ["run.accepted", "run.completed"]
 
 
 def _csv(table: pd.DataFrame) -> bytes:

@@ -56,6 +56,8 @@ def test_the_app_silences_the_loggers_of_its_libraries() -> None:
     for name in (
         "azure.core.pipeline.policies.http_logging_policy",
         "httpx",
+        "httpx2",
+        "openai._base_client",
         "urllib3.connectionpool",
         "aiohttp.client",
     ):
