@@ -7,6 +7,7 @@ from functools import cache
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob as bindings
 
+from shared.delays import one_step
 from shared.documents.messages import deleted_path
 from shared.http import about, assistants, collections, documents, hooks, runs, threads
 from shared.http import reconcile as reconciling
@@ -46,13 +47,15 @@ async def index_document(blob: bindings.BlobClient) -> None:
 @app.queue_trigger(arg_name="msg", queue_name="indexing", connection=STORAGE)
 async def check_indexing(msg: func.QueueMessage) -> None:
     """Do one step of the indexing of a document, or one batch of a longer task."""
-    await services().library.worker.do(msg.get_body())
+    async with one_step():
+        await services().library.worker.do(msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name="document-events", connection=STORAGE)
 async def remove_document(msg: func.QueueMessage) -> None:
     """Event Grid reports a deleted blob: remove everything that was made from it."""
-    await services().library.documents.remove(deleted_path(msg.get_body()))
+    async with one_step():
+        await services().library.documents.remove(deleted_path(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="webjobs-blobtrigger-poison", connection=STORAGE)
@@ -76,13 +79,15 @@ async def fail_removal(msg: func.QueueMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule=RECONCILE)
 async def reconcile_documents(timer: func.TimerRequest) -> None:
     """Find and repair what lost events have left."""
-    await services().library.reconciliation.order_by_timer()
+    async with one_step():
+        await services().library.reconciliation.order_by_timer()
 
 
 @app.timer_trigger(arg_name="timer", schedule=SWEEP)
 async def sweep_documents(timer: func.TimerRequest) -> None:
     """Find documents whose event or message is lost, or hidden by the death of a host."""
-    await services().library.sweep.run()
+    async with one_step():
+        await services().library.sweep.run()
 
 
 @app.route(route="documents", methods=["GET"])
@@ -228,7 +233,8 @@ async def delete_run(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_trigger(arg_name="msg", queue_name="runs", connection=STORAGE)
 async def advance_run(msg: func.QueueMessage) -> None:
     """Look at one run: start it, finish it, or enqueue its next look."""
-    await services().poller.advance(run_look(msg.get_body()))
+    async with one_step():
+        await services().poller.advance(run_look(msg.get_body()))
 
 
 @app.queue_trigger(arg_name="msg", queue_name="runs-poison", connection=STORAGE)
@@ -240,13 +246,15 @@ async def fail_run(msg: func.QueueMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule=SWEEP)
 async def sweep_runs(timer: func.TimerRequest) -> None:
     """Enqueue a look for each run whose message was lost."""
-    await services().poller.sweep()
+    async with one_step():
+        await services().poller.sweep()
 
 
 @app.queue_trigger(arg_name="msg", queue_name="callbacks", connection=STORAGE)
 async def send_callback(msg: func.QueueMessage) -> None:
     """Send one notification to one receiver."""
-    await services().push.deliver(msg.get_body())
+    async with one_step():
+        await services().push.deliver(msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name="callbacks-poison", connection=STORAGE)

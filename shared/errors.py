@@ -12,6 +12,7 @@
     ├── StorageError            storage cannot be used: try again later    503
     │   ├── BlobMissing         the blob does not exist
     │   └── BlobChanged         another process wrote the blob: read it again
+    ├── StepTooLong             one step of a function reached its deadline: it is done again
     └── ServiceError            the model service refused the request      502
         ├── ServiceMissing      the object does not exist at the service, or no longer
         │   └── StoreLost       a collection's vector store is lost: index its documents again
@@ -81,6 +82,11 @@ class BlobMissing(StorageError):
 
 class BlobChanged(StorageError):
     code = "blob_changed"
+
+
+class StepTooLong(AppError):
+    status = 503
+    code = "step_too_long"
 
 
 class ServiceError(AppError):

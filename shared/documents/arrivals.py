@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.delays import one_step
 from shared.documents.indexer import Documents
 from shared.documents.messages import IndexDocument
 from shared.errors import AppError, StorageError
@@ -45,7 +46,8 @@ class Arrivals:
     async def written(self, path: str) -> None:
         """The event of a blob: index it now, or later after a fault of storage or of the service."""
         try:
-            await self._documents.index(path)
+            async with one_step():
+                await self._documents.index(path)
         except AppError as exc:
             event(log, logging.WARNING, "document.delayed", path=path, why=exc.message)
             await self._try_later(IndexDocument(path, first_at=self._now(), attempt=1))

@@ -19,7 +19,7 @@ from shared.errors import ServiceMissing
 MADE_BY = "assistant-functions"
 PAGE = 100  # items per page of a listing, the maximum of the service
 SMALL_BYTES = 1024 * 1024  # a smaller upload is sent from memory
-UPLOAD_TIMEOUT_S = 540.0  # 512 MiB at 1 MiB/s; below the function timeout of 10 minutes
+UPLOAD_TIMEOUT_S = 420.0  # 512 MiB at 1.2 MiB/s; below the deadline of a step, 8 minutes
 
 
 class OpenAIVectorStores:

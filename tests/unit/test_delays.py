@@ -1,8 +1,15 @@
-"""Delays between looks and before retries."""
+"""Delays between looks and before retries, and the deadline of a step."""
+
+import ast
+import asyncio
+import json
 
 import pytest
 
-from shared.delays import LONGEST_S, look_delay_s, retry_delay_s
+from local.paths import ROOT
+from shared.delays import LONGEST_S, STEP_MAX_S, look_delay_s, one_step, retry_delay_s
+from shared.engines.vector_stores import UPLOAD_TIMEOUT_S
+from shared.errors import StepTooLong
 
 
 @pytest.mark.parametrize(
@@ -30,3 +37,39 @@ def test_without_retry_after_the_delay_doubles_up_to_a_limit(faults: int, least_
 
 def test_delays_have_jitter() -> None:
     assert len({retry_delay_s(6, None) for _ in range(200)}) > 3
+
+
+# ---- the deadline of a step ---------------------------------------------------------------------------------------
+
+
+async def test_a_step_ends_at_its_deadline() -> None:
+    with pytest.raises(StepTooLong, match="longer than 0 s"):
+        async with one_step(0):
+            await asyncio.Event().wait()
+
+
+async def test_a_timeout_of_a_request_within_a_step_is_no_deadline() -> None:
+    with pytest.raises(TimeoutError):
+        async with one_step():
+            raise TimeoutError
+
+
+def test_the_deadlines_are_well_below_the_timeout_of_the_host() -> None:
+    timeout = json.loads((ROOT / "host.json").read_text())["functionTimeout"]
+    hours, minutes, seconds = map(int, timeout.split(":"))
+    assert (hours * 60 + minutes) * 60 + seconds - 100 >= STEP_MAX_S
+    assert UPLOAD_TIMEOUT_S <= STEP_MAX_S - 60
+
+
+def test_each_function_without_a_caller_has_the_deadline() -> None:
+    """Those of poison queues make one or two calls of storage, which have deadlines of their own."""
+    functions = [
+        node
+        for node in ast.parse((ROOT / "function_app.py").read_text()).body
+        if isinstance(node, ast.AsyncFunctionDef) and "trigger" in ast.unparse(node.decorator_list[0])
+    ]
+    steps = [node for node in functions if "poison" not in ast.unparse(node.decorator_list[0])]
+    assert len(steps) >= 8
+    for node in steps:
+        body = ast.unparse(node.body[1:])
+        assert body.startswith("async with one_step():") or "arrivals.written" in body, node.name

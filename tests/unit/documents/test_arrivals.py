@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import shared.documents.arrivals as arrivals_module
+from shared.delays import one_step
 from shared.documents.arrivals import DEADLINE, SEND_WAITS_S, Arrivals
 from shared.errors import BlobChanged, ServiceError, StorageError
 from tests.unit.world import World
@@ -32,6 +34,16 @@ async def test_a_fault_delays_the_document(world: World, call: str, times: int) 
     assert document.status == "indexed"
     assert "failed" not in [attempt.status for attempt in document.attempts]
     assert world.live_text("c") == [b"Words."]
+
+
+async def test_a_document_whose_step_takes_too_long_is_delayed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals_module, "one_step", lambda: one_step(0))
+    world.blobs.put("c/a.md", b"Words.")
+    await arrivals(world).written("c/a.md")
+    assert [sent.message["do"] for sent in world.indexing.messages] == ["index"]
+    monkeypatch.undo()
+    await world.settle()
+    assert (await world.document("c/a.md")).status == "indexed"
 
 
 async def test_a_replacement_is_delayed_and_the_old_version_stays(world: World) -> None:
