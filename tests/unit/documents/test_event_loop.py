@@ -40,4 +40,4 @@ async def test_no_content_is_read_on_the_event_loop(world: World) -> None:
             await world.drop(path, file.content)
     statuses = {path: (await world.document(path)).status for path in files}
     assert statuses == {path: file.status for path, file in files.items()}
-    assert seen - FROM_THE_NAME == set()
+    assert {name for name in seen if not name.startswith("<")} - FROM_THE_NAME == set()
