@@ -1,0 +1,170 @@
+"""The places of each format: pages, slides with notes, sections below headings."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import docx
+import pptx
+import pytest
+from fpdf import FPDF
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.formats.places import base
+from shared.formats.places.base import Place
+from shared.formats.places.reading import of_card, places_of
+
+
+def places(ending: str, content: bytes) -> list[tuple[str | int | None, str]]:
+    """(page, slide or heading; text with single spaces) of each place."""
+    found = places_of(ending, io.BytesIO(content))
+    assert found.complete
+    return [(place.number or place.name, " ".join(place.text.split())) for place in found.places]
+
+
+def pdf(*texts: str) -> bytes:
+    document = FPDF()
+    document.set_font("helvetica", size=12)
+    for text in texts:
+        document.add_page()
+        document.multi_cell(0, text=text)
+    return bytes(document.output())
+
+
+def test_a_pdf_has_pages() -> None:
+    assert places("pdf", pdf("One.", "", "Three.")) == [(1, "One."), (3, "Three.")]
+
+
+def word() -> bytes:
+    document = docx.Document()
+    document.sections[0].header.paragraphs[0].text = "Draft of May"
+    document.add_paragraph("Before all.")
+    document.add_heading("Rent", level=1)
+    document.add_paragraph("It is due on the third.")
+    table = document.add_table(rows=1, cols=2)
+    table.cell(0, 0).text, table.cell(0, 1).text = "Flat", "840 euros"
+    document.add_heading("Late  fees", level=2)
+    document.add_paragraph("Twenty euros.")
+    buffer = io.BytesIO()
+    document.save(buffer)
+    return buffer.getvalue()
+
+
+def test_a_docx_has_sections_and_what_stands_beside_the_text() -> None:
+    assert places("docx", word()) == [
+        ("", "Before all."),
+        ("Rent", "Rent It is due on the third. Flat 840 euros"),
+        ("Late fees", "Late fees Twenty euros."),
+        ("Header", "Draft of May"),
+    ]
+
+
+def slides() -> pptx.presentation.Presentation:
+    deck = pptx.Presentation()
+    for title in ("Plan", "Budget"):
+        slide = deck.slides.add_slide(deck.slide_layouts[5])
+        slide.shapes.title.text = title
+        slide.notes_slide.notes_text_frame.text = f"Say more of the {title.lower()}."
+    return deck
+
+
+def saved(deck: pptx.presentation.Presentation) -> bytes:
+    buffer = io.BytesIO()
+    deck.save(buffer)
+    return buffer.getvalue()
+
+
+def test_a_slide_has_its_notes() -> None:
+    first, second = places("pptx", saved(slides()))
+    assert (first[0], second[0]) == (1, 2)
+    assert first[1].startswith("Plan")
+    assert "Say more of the budget." in second[1]
+
+
+def test_slides_come_in_the_order_of_the_presentation() -> None:
+    deck = slides()
+    order = deck.slides._sldIdLst
+    order.append(order[0])  # the first slide moves to the end; its part keeps its name
+    assert [text.split()[0] for _, text in places("pptx", saved(deck))] == ["Budget", "Plan"]
+
+
+MARKDOWN = """\
+Before.
+
+# Rent #
+Due on the *third*.
+```
+# no heading
+```
+Late fees
+---------
+Twenty euros.
+
+| a | b |
+|---|---|
+| 1 | 2 |
+"""
+
+
+def test_markdown_has_sections() -> None:
+    assert [name for name, _ in places("md", MARKDOWN.encode())] == ["", "Rent", "Late fees"]
+    assert places("md", MARKDOWN.encode())[1][1].endswith("# no heading ```")
+
+
+HTML = """<!doctype html><html><head><title>x</title><style>p {}</style></head><body>
+<p>Before<br>all.<p hidden>Secret <b>one</b></p><div style="display: none">Secret <p>two</div>
+<h1>Rent &amp; fees</h1><p>It is due.</p><script>var h = "<p>x</p>"</script><table><tr><td>a<td>b</table>
+<h2>Late</h2>Twenty euros."""
+
+
+def test_html_has_sections_of_its_visible_text() -> None:
+    assert places("html", HTML.encode()) == [
+        ("", "Before all."),
+        ("Rent & fees", "Rent & fees It is due. a b"),
+        ("Late", "Late Twenty euros."),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_is_one_place_in_any_encoding(encoding: str) -> None:
+    assert places("txt", "Grüße\r\naus Köln".encode(encoding)) == [("", "Grüße aus Köln")]
+
+
+def test_what_the_app_cannot_read_is_not_complete() -> None:
+    for ending, content in (("doc", b"\xd0\xcf\x11\xe0"), ("docx", b"PK\x05\x06" + bytes(18)), ("pptx", b"")):
+        found = places_of(ending, io.BytesIO(content))
+        assert (found.places, found.complete) == ((), False), ending
+
+
+def test_a_text_over_the_limit_is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.formats.places.reading.TEXT_MAX_CHARS", 10)
+    found = places_of("md", io.BytesIO(b"# One\nyes\n# Two\nno"))
+    assert ([place.name for place in found.places], found.complete) == (["One"], False)
+
+
+def test_a_table_has_its_card() -> None:
+    assert of_card("# t.csv").places == (Place(kind="card", text="# t.csv"),)
+
+
+@pytest.mark.parametrize("doctype", ["utf-8", "utf-16"])
+def test_entities_that_grow_are_refused(doctype: str) -> None:
+    entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 50}">' for n in range(1, 9))
+    xml = f'<?xml version="1.0" encoding="{doctype}"?><!DOCTYPE x [<!ENTITY e0 "x">{entities}]><x>&e8;</x>'
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("word/document.xml", xml.encode(doctype))
+    found = places_of("docx", buffer)
+    assert (found.places, found.complete) == ((), False)
+
+
+@given(st.sampled_from(["docx", "pptx"]), st.integers(0, 10**6), st.integers(0, 255))
+def test_a_damaged_office_file_raises_nothing(ending: str, at: int, byte: int) -> None:
+    content = bytearray(WORD if ending == "docx" else SLIDES)
+    content[at % len(content)] = byte
+    found = places_of(ending, io.BytesIO(bytes(content)))
+    assert sum(len(place.text) for place in found.places) < base.TEXT_MAX_CHARS
+
+
+WORD, SLIDES = word(), saved(slides())
