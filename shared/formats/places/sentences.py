@@ -1,0 +1,136 @@
+"""Cuts a passage into sentences and lines, the units of a quote. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# A point after these ends no sentence: English, German, French and Spanish, in lower case and without the last point.
+ABBREVIATIONS = frozenset(
+    [
+        "a.m",
+        "abb",
+        "abs",
+        "al",
+        "anm",
+        "approx",
+        "art",
+        "aufl",
+        "av",
+        "bd",
+        "betr",
+        "bspw",
+        "bzgl",
+        "bzw",
+        "ca",
+        "cf",
+        "ch",
+        "co",
+        "corp",
+        "d.h",
+        "dept",
+        "dr",
+        "e.g",
+        "ed",
+        "eds",
+        "etc",
+        "ev",
+        "evtl",
+        "fig",
+        "ggf",
+        "hr",
+        "hrsg",
+        "i.d.r",
+        "i.e",
+        "inc",
+        "inkl",
+        "jr",
+        "kap",
+        "ltd",
+        "m.e",
+        "max",
+        "mgr",
+        "mio",
+        "min",
+        "mrd",
+        "mr",
+        "mrs",
+        "ms",
+        "mt",
+        "n.chr",
+        "nos",
+        "nr",
+        "o.ä",
+        "op",
+        "p.a",
+        "p.m",
+        "pp",
+        "prof",
+        "resp",
+        "rev",
+        "s.o",
+        "s.u",
+        "sec",
+        "sog",
+        "sr",
+        "sra",
+        "st",
+        "sta",
+        "std",
+        "str",
+        "tab",
+        "tel",
+        "u.a",
+        "u.s",
+        "u.u",
+        "usw",
+        "v.a",
+        "v.chr",
+        "vgl",
+        "vol",
+        "vs",
+        "z.b",
+        "z.t",
+        "zzgl",
+    ]
+)
+ENDS = re.compile(r"""[.!?…]["'”’»)\]]*(?=\s)|[。！？｡]["”’」』）]*|\n""")
+LAST_WORD = re.compile(r"[^\s(\[{\"'“‘«]+\Z")
+ORDINAL_MAX_DIGITS = 2  # "am 3. Mai", "the 21. congress"; a year at the end of a sentence has four
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each sentence, without the white space around it. The end of a line ends one, too.
+
+    Where it is not clear whether a point ends the sentence (after an initial, or a number of one or two digits), it
+    does not: the piece is then longer than one sentence, and never shorter.
+    """
+    start = 0
+    for end in ENDS.finditer(text):
+        if end[0] == "\n" or not end[0].startswith(".") or _ends_sentence(text, start, end.start(), end.end()):
+            yield from _trimmed(text, start, end.end())
+            start = end.end()
+    yield from _trimmed(text, start, len(text))
+
+
+def _ends_sentence(text: str, start: int, point: int, after: int) -> bool:
+    """Whether the point is the end of a sentence that begins at `start`."""
+    following = text[after : after + 40].lstrip(" \t")
+    if following[:1].islower() or following.startswith("|"):  # within a sentence, or a row of a table
+        return False
+    # The word before the point is short, or it is none of those looked for.
+    word = LAST_WORD.search(text, max(start, point - 24), point)
+    if word is None:
+        return True
+    last = word[0].lower()
+    is_initial = len(last) == 1 and last.isalpha()
+    is_ordinal = last.isdecimal() and len(last) <= ORDINAL_MAX_DIGITS and following[:1].isalnum()
+    is_number_sign = last == "no" and following[:1].isdigit()
+    return not (is_initial or is_ordinal or is_number_sign or last in ABBREVIATIONS)
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    piece = text[start:end]
+    if kept := piece.strip():
+        begin = start + len(piece) - len(piece.lstrip())
+        yield begin, begin + len(kept)
