@@ -12,6 +12,7 @@ receipts/<collection>/<path>/<id>.json   the receipt of a removal
 reconcile/timer.json               the last report that the timer ordered
 reports/<id>.json                  a reconcile report
 runs/<id>.json                     a run
+text/<collection>/<path>/<version>  the text of a version, by pages or sections
 threads/<id>.json                  a thread
 upload-rate/documents.json         when the next upload may start
 visibility/<collection>/<path>     what questions may use of a document
@@ -31,6 +32,7 @@ DOCUMENTS = "index/"
 HOOKS = "hooks/"
 RECEIPTS = "receipts/"
 RUNS = "runs/"
+TEXTS = "text/"
 VISIBILITY = "visibility/"
 APP = "app.json"
 TIMER_REPORT = "reconcile/timer.json"
@@ -73,6 +75,15 @@ def receipts_of(path: str) -> str:
 
 def receipts_in(collection: str | None) -> str:
     return f"{RECEIPTS}{key_of(collection)}/" if collection else RECEIPTS
+
+
+def texts_of(path: str) -> str:
+    """The prefix of the texts of one document's versions."""
+    return f"{TEXTS}{key_of(collection_of(path))}/{key_of(path)}/"
+
+
+def text_name(path: str, version: str) -> str:
+    return f"{texts_of(path)}{version}"
 
 
 def visibility_name(path: str) -> str:

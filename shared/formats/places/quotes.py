@@ -41,6 +41,7 @@ class PlaceIndex:
 
     def __init__(self, places: Places) -> None:
         self.complete = places.complete
+        self.chars = sum(len(place.text) for place in places.places)
         self._places = places.places
 
     @cached_property
