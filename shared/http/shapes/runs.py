@@ -63,7 +63,7 @@ class FunctionTool(Body, frozen=True, tag_field="type", tag="function"):
     description: Annotated[str, Meta(max_length=1024, description="What it does; tells the model when to call it.")] = (
         ""
     )
-    parameters: Annotated[dict[str, Any], Meta(description="A JSON Schema of type object.")] = {}
+    parameters: Annotated[dict[str, Any], Meta(description="A JSON Schema of type object, at most 32 KiB.")] = {}
 
 
 class QuestionBody(Body, frozen=True):
