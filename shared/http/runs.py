@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, cast, get_args
 from urllib.parse import quote
 
@@ -134,7 +135,7 @@ async def _run_response(services: Services, run: Run, url: str) -> func.HttpResp
     if not run.is_terminal:
         return running_response(run, url)
     try:
-        return ended_response(await services.publisher.read(run.id), url)
+        return await asyncio.to_thread(ended_response, await services.publisher.read(run.id), url)
     except BlobMissing as exc:
         raise NotFound("The run's answer was deleted.", code="run_not_found") from exc
 
