@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 
 from shared.formats.base import UnusableFile, failed, unsupported
 from shared.formats.signatures import PICTURE
@@ -32,6 +33,7 @@ DESCRIPTIONS = {
     "txt": "plain text",
     "csv": "a text table",
 }
+TEXT_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 # Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/code-interpreter#supported-file-types
 SENT_AS = {"parquet": "csv", "tsv": "txt"}
 
@@ -75,9 +77,22 @@ def bad_path(path: str) -> str | None:
     if re.search("%2f", path, re.IGNORECASE):
         # In the URL /api/documents/{path} it could not be told from a slash: see http/paths.py.
         return "A document's name has no '%2F': in a URL it could not be told from a slash. Write the slash."
-    if re.search(r"[\x00-\x1f\x7f\\]", path):
-        return "A document's name has no control characters and no backslashes."
+    plain = path.isascii() and path.isprintable()  # most are: the characters need no look each
+    if "\\" in path or (not plain and any(map(_is_unseen, path))):
+        return "A document's name has no control characters, no marks of text direction and no backslashes."
     return None
+
+
+def _is_unseen(char: str) -> bool:
+    """Whether a name must not have this character.
+
+    XML, in which storage lists blobs, has no characters for controls, lone surrogates and noncharacters. Controls, ends
+    of lines and marks of text direction make a name look like another one, in a terminal or in a log.
+    Source: https://www.w3.org/TR/xml/#charsets
+    """
+    code = ord(char)
+    is_noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return is_noncharacter or char in TEXT_DIRECTION or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def ending_of(path: str) -> str:

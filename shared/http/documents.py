@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import azure.functions as func
 import msgspec
 
 from shared.documents.record import summary_of
-from shared.errors import BadRequest, TooLarge
+from shared.errors import TooLarge, WrongMediaType
+from shared.http.document_input import (
+    ANY_TYPE,
+    FORM,
+    blob_metadata_from,
+    document_status_from,
+    file_in_form,
+    filters_from,
+    media_type_from,
+    query_from,
+)
 from shared.http.fields import (
     BIG_PAGE_DEFAULT,
     BIG_PAGE_MAX,
-    FILTERS_DEPTH_MAX,
-    FILTERS_MAX,
     BigLimit,
     CollectionName,
     Cursor,
     DocumentPath,
     DocumentState,
     Prefix,
-    fits,
 )
 from shared.http.paths import UPLOAD, asked_path, asks_for_upload, document_path_from, prefix_from
-from shared.http.reading import asked, body_of, collection_from, cursor_from, limit_from, optional_collection_from
+from shared.http.reading import (
+    asked,
+    body_of,
+    collection_from,
+    cursor_from,
+    limit_from,
+    media_type_of,
+    optional_collection_from,
+    sent_bytes,
+)
 from shared.http.route import UNRECEIVED, Operation, Parameter, Reply, json_response, query, read_body
 from shared.http.shapes.documents import (
     Deleting,
@@ -40,15 +55,10 @@ from shared.http.shapes.documents import (
     Uploaded,
     UploadTarget,
 )
-from shared.models.documents import Document, DocumentStatus, collection_of
+from shared.models.documents import Document, collection_of
 
 if TYPE_CHECKING:
     from shared.services import Services
-
-ANY_TYPE = "application/octet-stream"
-BLOB_METADATA_MAX_BYTES = 8 * 1024
-FILTER_KEY_MAX_CHARS = 64
-FILTER_VALUES_MAX = 100
 
 
 async def list_documents(services: Services, req: func.HttpRequest) -> func.HttpResponse:
@@ -75,14 +85,17 @@ async def read_document(services: Services, req: func.HttpRequest) -> func.HttpR
 
 async def put_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     path, metadata = asked_path(req, "path"), blob_metadata_from(req.headers)
-    content, limit = body_of(req), services.settings.upload_max_bytes
-    if len(content) > limit:
+    limit = services.settings.upload_max_bytes
+    if (size := sent_bytes(req)) > limit:
         raise TooLarge(
-            f"The document has {len(content):,} bytes; the limit of this route is {limit:,}. "
+            f"The document has {size:,} bytes; the limit of this route is {limit:,}. "
             f"POST /api/documents/upload?path={quote(path)} returns a URL to upload larger documents to.",
             code="document_too_large",
         )
-    media_type = (req.headers.get("content-type") or ANY_TYPE)[:200]
+    content, media_type = body_of(req, max_bytes=limit), req.headers.get("content-type") or ANY_TYPE
+    if media_type_of(req.headers) == FORM:
+        content, media_type = await asyncio.to_thread(file_in_form, req)
+    media_type = media_type_from(media_type)
     etag = await services.library.uploads.put(path, content, media_type=media_type, metadata=metadata)
     return json_response(201, Uploaded(path=path, collection=collection_of(path), etag=etag, size_bytes=len(content)))
 
@@ -91,6 +104,11 @@ async def retry_document(services: Services, req: func.HttpRequest) -> func.Http
     if asks_for_upload(req):
         return await create_upload(services, req)
     path = asked_path(req, "path")
+    if media_type_of(req.headers) == FORM:
+        raise WrongMediaType(
+            "POST indexes a document again and takes no file. Send each file with a PUT of its own to "
+            "/api/documents/{path}, as the body, or as the only file of a form."
+        )
     await services.library.documents.retry(path, reset_tries=True)
     return json_response(202, document_view(await services.library.catalogue.get(path)))
 
@@ -165,86 +183,6 @@ def _big_limit(text: str | None) -> int:
     return limit_from(text, default=BIG_PAGE_DEFAULT, most=BIG_PAGE_MAX)
 
 
-def blob_metadata_from(headers: Mapping[str, str]) -> dict[str, str]:
-    """`x-ms-meta-team: hr` -> `{"team": "hr"}`, with the limits of Blob Storage.
-
-    Source: https://learn.microsoft.com/rest/api/storageservices/setting-and-retrieving-properties-and-metadata-for-blob-resources
-    """
-    prefix = "x-ms-meta-"
-    found = {name.lower().removeprefix(prefix): v for name, v in headers.items() if name.lower().startswith(prefix)}
-    valid = all(re.fullmatch(r"[a-z_][a-z0-9_]{0,63}", k) and re.fullmatch(r"[ -~]*", v) for k, v in found.items())
-    if not valid or sum(len(k) + len(v) for k, v in found.items()) > BLOB_METADATA_MAX_BYTES:
-        raise BadRequest(
-            "A header x-ms-meta-<name> needs a name of letters, digits and _ and a value of printable ASCII. All of "
-            f"them together may have {BLOB_METADATA_MAX_BYTES:,} bytes.",
-            code="invalid_metadata",
-        )
-    return found
-
-
-def media_type_from(text: str) -> str:
-    if not re.fullmatch(r"[!-~]([ -~]{0,198}[!-~])?", text):
-        raise BadRequest("A content type has 1 to 200 printable ASCII characters.", code="invalid_content_type")
-    return text
-
-
-def document_status_from(text: str | None) -> DocumentStatus | None:
-    if text is None:
-        return None
-    if not fits(text, DocumentState):
-        known = ", ".join(get_args(DocumentStatus))
-        raise BadRequest(f"The status must be one of {known}.", code="invalid_status")
-    return cast(DocumentStatus, text)
-
-
-def query_from(text: str, max_chars: int) -> str:
-    if not text.strip():
-        raise BadRequest("The query is empty. Write one in the field 'query'.", code="empty_query")
-    if len(text) > max_chars:
-        raise BadRequest(f"The query has {len(text):,} characters; the limit is {max_chars:,}.", code="query_too_long")
-    return text.strip()
-
-
-def filters_from(given: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The filter object of file search, checked.
-
-    Source: https://platform.openai.com/docs/guides/retrieval#attribute-filtering
-    """
-    if given is not None and (fault := _filter_fault(given, depth=1)):
-        raise BadRequest(f"The filter is not valid: {fault}", code="invalid_filters")
-    return given
-
-
-def _filter_fault(node: object, *, depth: int) -> str | None:
-    if not isinstance(node, dict):
-        return "each filter is an object with a 'type'."
-    kind = node.get("type")
-    if kind in ("and", "or"):
-        parts = node.get("filters")
-        if node.keys() != {"type", "filters"} or not isinstance(parts, list) or not 0 < len(parts) <= FILTERS_MAX:
-            return f"{kind!r} takes 'filters', a list of 1 to {FILTERS_MAX} filters, and nothing else."
-        if depth == FILTERS_DEPTH_MAX:
-            return f"filters can be nested at most {FILTERS_DEPTH_MAX} deep."
-        return next((fault for part in parts if (fault := _filter_fault(part, depth=depth + 1))), None)
-    return _comparison_fault(node, kind)
-
-
-def _comparison_fault(node: dict[Any, Any], kind: object) -> str | None:
-    key, value = node.get("key"), node.get("value")
-    if node.keys() != {"type", "key", "value"} or not isinstance(key, str) or not 0 < len(key) <= FILTER_KEY_MAX_CHARS:
-        return "a comparison takes 'type', 'key' (the name of a metadata entry) and 'value', and nothing else."
-    if kind in ("in", "nin"):
-        items = value if isinstance(value, list) and len(value) <= FILTER_VALUES_MAX else []
-        if not items or not all(isinstance(item, str | int | float) for item in items):
-            return f"{kind!r} takes a list of 1 to {FILTER_VALUES_MAX} strings, numbers or booleans."
-        return None
-    if kind not in ("eq", "ne", "gt", "gte", "lt", "lte"):
-        return f"there is no type {str(kind)[:40]!r}; use eq, ne, gt, gte, lt, lte, in, nin, and, or."
-    if not isinstance(value, str | int | float) or (isinstance(value, bool) and kind not in ("eq", "ne")):
-        return f"{kind!r} compares with a string or a number."
-    return None
-
-
 # ---- what goes out ---------------------------------------------------------------------------------------------------
 
 
@@ -283,13 +221,18 @@ PUT = Operation(
     path="/documents/{path}",
     handler="put_document",
     summary="Upload a document",
-    description="Stores the document; the app then indexes it. Headers x-ms-meta-* become metadata for search filters. "
+    description="Stores the body, or the only file of a form (multipart/form-data), as the document; the app then "
+    "indexes it. Headers x-ms-meta-* become metadata for search filters. "
     "The body needs a Content-Length; Azure answers one over 100 MiB with an empty 500. For large documents, use "
     "CreateUpload.",
     parameters=(PATH,),
     body=bytes,
     replies=(Reply(status=201, type=Uploaded, description="The document is stored."),),
-    problems={400: (*BAD_PATH, "invalid_metadata"), **UNRECEIVED, 413: ("document_too_large",)},
+    problems={
+        400: (*BAD_PATH, "invalid_metadata", "invalid_content_type", "invalid_form"),
+        **UNRECEIVED,
+        413: ("document_too_large",),
+    },
 )
 RETRY = Operation(
     id="RetryDocument",
@@ -301,7 +244,7 @@ RETRY = Operation(
     visibility="advanced",
     parameters=(PATH,),
     replies=(Reply(status=202, type=DocumentView, description="The document is being indexed."),),
-    problems={**NO_DOCUMENT, 409: ("document_busy",)},
+    problems={**NO_DOCUMENT, 409: ("document_busy",), 415: ("wrong_media_type",)},
 )
 UPLOAD_URL = Operation(
     id="CreateUploadByPath",

@@ -12,6 +12,7 @@ from shared.models.runs import RunStatus
 
 FILES_MAX = 20
 FUNCTIONS_MAX = 64
+SCHEMA_MAX_BYTES = 32 * 1024  # of the parameters of one function
 METADATA_MAX = 16
 METADATA_KEY_MAX_CHARS = 64
 METADATA_VALUE_MAX_CHARS = 512

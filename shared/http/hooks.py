@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import azure.functions as func
 
-from shared.errors import NotFound
+from shared.errors import BadRequest, NotFound
 from shared.http.fields import HookId, fits
 from shared.http.reading import body_of
 from shared.http.route import (
@@ -22,7 +22,7 @@ from shared.http.route import (
     read_body,
     with_key,
 )
-from shared.http.shapes.hooks import HookBody, HookView
+from shared.http.shapes.hooks import HookBody, HookView, ServiceEvent
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -42,8 +42,14 @@ async def unsubscribe(services: Services, req: func.HttpRequest) -> func.HttpRes
 
 
 async def service_event(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    """The model service reports that a response has ended. The signature authenticates the request."""
-    event = await services.webhooks.read(body_of(req), req.headers)
+    """The model service reports that a response has ended. The signature authenticates the request.
+
+    Anyone can send to this route, so size, nesting and types are checked before the body is verified and used.
+    """
+    read_body(services, req, ServiceEvent)
+    if not all(value.isascii() for name, value in req.headers.items() if name.lower().startswith("webhook-")):
+        raise BadRequest("The signature of the webhook is not valid.", code="invalid_signature")
+    event = await services.webhooks.read(body_of(req, max_bytes=services.settings.body_max_bytes), req.headers)
     if event:
         await services.runs.look_now(event.run_id, engine_run=event.response_id)
     return func.HttpResponse(status_code=204)
@@ -110,7 +116,7 @@ SERVICE_EVENTS = (
             Parameter(name=name, type=str, where="header", required=False)
             for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
         ),
-        body=dict[str, Any],
+        body=ServiceEvent,
         replies=(Reply(status=204, description="Accepted."),),
         problems={400: ("webhooks_off", "invalid_signature"), **UNRECEIVED},
         auth="anonymous",

@@ -26,6 +26,11 @@ from shared.http.fields import (
 
 T = TypeVar("T")
 ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
+BOM = b"\xef\xbb\xbf"  # some editors and PowerShell write it at the beginning of a JSON file
+# The JSON Schema of a function needs the most: two levels for each level of its arguments. Far deeper values break what
+# reads them later, since JSON libraries are recursive: first the service's, long after the request was accepted.
+JSON_DEPTH_MAX = 64
+BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 
 
 def asked(req: func.HttpRequest, name: str) -> str | None:
@@ -42,7 +47,7 @@ def asked(req: func.HttpRequest, name: str) -> str | None:
     return value
 
 
-def body_of(req: func.HttpRequest) -> bytes:
+def body_of(req: func.HttpRequest, *, max_bytes: int) -> bytes:
     """The body of the request; empty when the request was sent without one.
 
     The Functions host passes on a body only if the request has a Content-Length: one that is sent in chunks arrives
@@ -50,7 +55,10 @@ def body_of(req: func.HttpRequest) -> bytes:
 
     Raises:
         LengthRequired: the headers announce a body, and none has arrived.
+        TooLarge: the headers announce more than `max_bytes`, or more has arrived.
     """
+    if (size := sent_bytes(req)) > max_bytes:
+        raise TooLarge(f"The body has {size:,} bytes; the limit is {max_bytes:,}.")
     body = req.get_body()
     length = (req.headers.get("content-length") or "").strip()
     if body or not (req.headers.get("transfer-encoding") or length.strip("0")):
@@ -62,6 +70,13 @@ def body_of(req: func.HttpRequest) -> bytes:
     )
 
 
+def sent_bytes(req: func.HttpRequest) -> int:
+    """The size of the body: what has arrived, or what the headers announce if that is more."""
+    length = (req.headers.get("content-length") or "").strip()
+    announced = int(length[:20]) if length.isascii() and length.isdigit() else 0
+    return max(len(req.get_body()), announced)
+
+
 def body_from(body: bytes, headers: Mapping[str, str], type: type[T], *, max_bytes: int) -> T:
     """Decode a JSON body.
 
@@ -70,16 +85,41 @@ def body_from(body: bytes, headers: Mapping[str, str], type: type[T], *, max_byt
     """
     if len(body) > max_bytes:
         raise TooLarge(f"The body has {len(body):,} bytes; the limit is {max_bytes:,}.")
-    media_type = headers.get("content-type", "").split(";")[0].strip().lower()
+    media_type = media_type_of(headers)
     if media_type != "application/json" and not media_type.endswith("+json"):
-        raise WrongMediaType(f"The body must be sent as application/json, not as {media_type or 'nothing'}.")
+        shown = ascii(media_type[:80])[1:-1] or "nothing"
+        raise WrongMediaType(f"The body must be sent as application/json, not as {shown}.")
+    body = body.removeprefix(BOM)
     try:
-        return msgspec.json.decode(body, type=type)
+        decoded = msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as exc:
         _check_json(body)  # a body that breaks off later on is no JSON, whatever its beginning is
         raise BadRequest(f"The body does not match its schema: {exc}.", code="invalid_body") from exc
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise BadRequest(f"The body is not valid JSON: {exc}.", code="malformed_json") from exc
+    if _depth(body) > JSON_DEPTH_MAX:
+        raise BadRequest(
+            f"The body does not match its schema: arrays and objects can be nested {JSON_DEPTH_MAX} deep.",
+            code="invalid_body",
+        )
+    return decoded
+
+
+def media_type_of(headers: Mapping[str, str]) -> str:
+    """The media type of the body in lower case, without parameters; "" if there is none."""
+    return headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def _depth(body: bytes) -> int:
+    """How deep arrays and objects are nested in valid JSON."""
+    depth = deepest = 0
+    for token in BRACKETS.finditer(body):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in (b"]", b"}"):
+            depth -= 1
+    return deepest
 
 
 def _check_json(body: bytes) -> None:
@@ -114,7 +154,8 @@ def flag_from(text: str | None, name: str, *, default: bool) -> bool:
 def limit_from(text: str | None, *, default: int = PAGE_DEFAULT, most: int = PAGE_MAX) -> int:
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= most):
+    digits = text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= len(str(most))
+    if not digits or int(text) > most:
         raise BadRequest(f"The limit must be a whole number from 1 to {most}.", code="invalid_limit")
     return int(text)
 

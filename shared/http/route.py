@@ -26,13 +26,19 @@ Route = Callable[["Services", func.HttpRequest], Awaitable[func.HttpResponse]]
 
 
 async def answer(services: Callable[[], Services], req: func.HttpRequest, route: Route) -> func.HttpResponse:
-    """Run one route. An AppError becomes a problem response; the host answers any other error, a bug, with 500."""
+    """Run one route. An AppError becomes a problem response; the host answers any other error, a bug, with 500.
+
+    Documents and answers are private, so no cache between may keep them, unless the route says which one may.
+    """
     try:
-        return await route(services(), req)
+        response = await route(services(), req)
     except AppError as exc:
         if exc.status >= 500:
             event(log, logging.ERROR, f"http.{exc.code}", route=route.__name__, detail=exc.message, error=exc)
-        return problem(exc)
+        response = problem(exc)
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.update(NOSNIFF)
+    return response
 
 
 def read_body(
@@ -44,7 +50,8 @@ def read_body(
         max_bytes: Takes the place of the setting BODY_MAX_BYTES.
         default: What a request without a body means; None: the body is required.
     """
-    body, limit = body_of(req), max_bytes or services.settings.body_max_bytes
+    limit = max_bytes or services.settings.body_max_bytes
+    body = body_of(req, max_bytes=limit)
     if not body and default is not None:
         return default
     return body_from(body, req.headers, type, max_bytes=limit)
@@ -122,6 +129,7 @@ def query(name: str, type: Any, *, visibility: Visibility = "none") -> Parameter
 
 # ---- answers -----------------------------------------------------------------------------------------------------
 
+NOSNIFF = {"X-Content-Type-Options": "nosniff"}  # a browser takes no answer for a page or a script
 TITLES = {
     400: "The request cannot be used",
     404: "Not found",
@@ -138,7 +146,11 @@ TITLES = {
 
 def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> func.HttpResponse:
     return func.HttpResponse(
-        msgspec.json.encode(body), status_code=status, headers=headers, mimetype="application/json", charset="utf-8"
+        msgspec.json.encode(body),
+        status_code=status,
+        headers={**NOSNIFF, **(headers or {})},
+        mimetype="application/json",
+        charset="utf-8",
     )
 
 
@@ -153,9 +165,9 @@ def problem(exc: AppError) -> func.HttpResponse:
         title=TITLES.get(exc.status, "Error"),
         status=exc.status,
         code=code,
-        detail=exc.message,
+        detail=exc.message.encode(errors="replace").decode(),  # it may quote what cannot be encoded
     )
-    headers = {}
+    headers = {**NOSNIFF}
     if isinstance(exc, ServiceBusy | StorageError):
         headers["Retry-After"] = str(round(getattr(exc, "retry_after_s", None) or 5))
     return func.HttpResponse(
@@ -180,12 +192,15 @@ def api_url(url: str, literals: tuple[str, ...], rest: str) -> str:
 
 
 def with_key(where: str, url: str) -> str:
-    """`where` with the function key of `url`, if it has one: Logic Apps needs the key in `Location`, too.
+    """`where` with the function key of `url`, if it has one: Logic Apps needs the key in `Location`, too."""
+    key = key_in(url)
+    return f"{where}?code={key}" if key else where
 
-    The host takes the key from `?CODE=` as well.
-    """
+
+def key_in(url: str) -> str:
+    """The function key in a URL, encoded as there; "" without one. The host takes the key from `?CODE=` as well."""
     for pair in urlsplit(url).query.split("&"):
         name, _, value = pair.partition("=")
         if name.lower() == "code" and value:
-            return f"{where}?code={value}"
-    return where
+            return value
+    return ""

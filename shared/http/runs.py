@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
 from typing import TYPE_CHECKING, Any, cast, get_args
 from urllib.parse import quote
 
@@ -10,16 +10,11 @@ import azure.functions as func
 import msgspec
 
 from shared.delays import look_delay_s
-from shared.errors import BadRequest, BlobMissing, NotFound, TooLarge
-from shared.formats.filetypes import bad_path
-from shared.http.assistants import assistant_name_from
+from shared.errors import BadRequest, BlobMissing, NotFound
 from shared.http.fields import (
-    FILES_MAX,
-    FUNCTIONS_MAX,
     OUTPUTS_MAX_BYTES,
     ChartNumber,
     Cursor,
-    FunctionName,
     IdempotencyKey,
     Limit,
     RunId,
@@ -27,7 +22,8 @@ from shared.http.fields import (
     ThreadId,
     fits,
 )
-from shared.http.reading import asked, cursor_from, limit_from, metadata_from, optional_collection_from
+from shared.http.questions import idempotency_key_from, outputs_from, own_key, question_from
+from shared.http.reading import asked, cursor_from, limit_from
 from shared.http.route import (
     BAD_CALLBACK,
     DELETED,
@@ -44,7 +40,6 @@ from shared.http.route import (
 from shared.http.shapes.runs import (
     RUNTIME_STATUS,
     ChartView,
-    FunctionTool,
     PendingCall,
     QuestionBody,
     RunAccepted,
@@ -53,10 +48,8 @@ from shared.http.shapes.runs import (
     ToolOutputsBody,
 )
 from shared.http.threads import NO_THREAD, thread_id_from
-from shared.models.runs import Answer, Function, Run, RunStatus
+from shared.models.runs import Answer, Run, RunStatus
 from shared.runs.answers import IMAGE_TYPES, markdown_of
-from shared.runs.runs import Question
-from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.services import Services
@@ -66,7 +59,7 @@ WAITING_S = 30  # Retry-After of a run that waits for outputs of its caller's fu
 
 async def start_run(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     question = question_from(read_body(services, req, QuestionBody), services.settings)
-    key = idempotency_key_from(req.headers)
+    key = own_key(idempotency_key_from(req.headers), req)
     return running_response(await services.runs.start(question, idempotency_key=key), req.url)
 
 
@@ -120,52 +113,10 @@ def _run_id(req: func.HttpRequest) -> str:
     return run_id_from(req.route_params["id"])
 
 
-def question_from(body: QuestionBody, settings: Settings) -> Question:
-    return Question(
-        question=_question(body.question, settings.question_max_chars),
-        thread_id=thread_id_from(body.thread_id) if body.thread_id is not None else None,
-        collection=optional_collection_from(body.collection),
-        assistant=assistant_name_from(body.assistant) if body.assistant is not None else None,
-        files=_files(body.files) if body.files is not None else None,
-        functions=_functions(body.tools),
-        metadata=metadata_from(body.metadata),
-        max_seconds=body.max_seconds,
-        callback_url=body.callback_url,
-    )
-
-
-def outputs_from(given: ToolOutputsBody, settings: Settings) -> dict[str, str]:
-    """Call id -> output.
-
-    Raises:
-        BadRequest: a call has two outputs.
-        TooLarge: an output is over the limit.
-    """
-    outputs = {output.call_id: output.output for output in given.tool_outputs}
-    if len(outputs) < len(given.tool_outputs):
-        raise BadRequest("A call has two outputs in this request. Send one for each call.", code="duplicate_output")
-    for call_id, output in outputs.items():
-        if (size := len(output.encode())) > settings.tool_output_max_bytes:
-            raise TooLarge(
-                f"The output of {call_id[:80]!r} has {size:,} bytes; the limit is {settings.tool_output_max_bytes:,}. "
-                "Store long output as a document and send its path.",
-                code="output_too_large",
-            )
-    return outputs
-
-
 def run_id_from(text: str) -> str:
     if not fits(text, RunId):
         raise NotFound("There is no such run. A run's id is run_ and 24 hex digits.", code="run_not_found")
     return text
-
-
-def idempotency_key_from(headers: Mapping[str, str]) -> str | None:
-    """Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
-    key = headers.get("idempotency-key")
-    if key is not None and not fits(key, IdempotencyKey):
-        raise BadRequest("An Idempotency-Key has 1 to 255 printable ASCII characters.", code="invalid_idempotency_key")
-    return key
 
 
 def status_from(text: str | None) -> RunStatus | None:
@@ -176,46 +127,6 @@ def status_from(text: str | None) -> RunStatus | None:
     return cast(RunStatus, text)
 
 
-def _question(text: str, max_chars: int) -> str:
-    if not text.strip():
-        raise BadRequest("The question is empty. Write one in the field 'question'.", code="empty_question")
-    if len(text) > max_chars:
-        raise BadRequest(
-            f"The question has {len(text):,} characters; the limit is {max_chars:,}. Upload long text to the "
-            "container 'documents' and ask about it.",
-            code="question_too_long",
-        )
-    return text.strip()
-
-
-def _files(paths: list[str]) -> tuple[str, ...]:
-    if len(paths) > FILES_MAX:
-        raise BadRequest(f"At most {FILES_MAX} files are allowed; there are {len(paths)}.", code="too_many_files")
-    for path in paths:
-        if why := bad_path(path):
-            raise BadRequest(f"{path[:80]!r} is not a document path. {why}", code="invalid_file")
-    return tuple(dict.fromkeys(paths))
-
-
-def _functions(tools: list[FunctionTool]) -> tuple[Function, ...]:
-    from shared.runs.tools import REGISTRY
-
-    names = [tool.name for tool in tools]
-    if len(tools) > FUNCTIONS_MAX or len(set(names)) < len(names):
-        raise BadRequest(f"At most {FUNCTIONS_MAX} tools are allowed, each with its own name.", code="invalid_tools")
-    for tool in tools:
-        if not fits(tool.name, FunctionName):
-            raise BadRequest("A tool's name has 1 to 64 letters, digits, - and _.", code="invalid_tools")
-        if tool.name in REGISTRY:
-            raise BadRequest(f"{tool.name!r} is the name of one of the app's own functions.", code="invalid_tools")
-        if tool.parameters and tool.parameters.get("type") != "object":
-            raise BadRequest(
-                f"The parameters of {tool.name!r} must be a JSON Schema of type object.", code="invalid_tools"
-            )
-    empty = {"type": "object", "properties": {}}
-    return tuple(Function(name=t.name, description=t.description, parameters=t.parameters or empty) for t in tools)
-
-
 # ---- what goes out ---------------------------------------------------------------------------------------------------
 
 
@@ -224,7 +135,7 @@ async def _run_response(services: Services, run: Run, url: str) -> func.HttpResp
     if not run.is_terminal:
         return running_response(run, url)
     try:
-        return ended_response(await services.publisher.read(run.id), url)
+        return await asyncio.to_thread(ended_response, await services.publisher.read(run.id), url)
     except BlobMissing as exc:
         raise NotFound("The run's answer was deleted.", code="run_not_found") from exc
 

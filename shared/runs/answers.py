@@ -13,6 +13,7 @@ from shared.collections.attributes import Source
 from shared.engines.base import Annotation, MadeFile
 from shared.engines.stores import Passage
 from shared.models.runs import Answer, Citation
+from shared.runs.escaping import edited, inert, label, plain
 
 QUOTE_MAX_CHARS = 600
 IMAGE_TYPES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
@@ -155,23 +156,22 @@ def link(text: str, paths: Mapping[str, str]) -> tuple[str, Callable[[int], int]
     Returns:
         The new text, and a function that converts a position in the old text to one in the new text.
     """
-    pieces: list[str] = []
-    shifts: list[tuple[int, int]] = []  # (position in the old text, shift of everything after it)
-    end = length = 0
-    for match in re.finditer(r"sandbox:/mnt/data/([^\s)\"'>\]]+)", text):
-        path = paths.get(unquote(match.group(1)))
-        if path is None:
-            continue
-        pieces += [text[end : match.start()], quote(path)]
-        length += len(pieces[-2]) + len(pieces[-1])
-        end = match.end()
-        shifts.append((end, length - end))
-    pieces.append(text[end:])
+    matches = re.finditer(r"sandbox:/mnt/data/([^\s)\"'>\]]+)", text)
+    found = ((match, paths.get(unquote(match[1]))) for match in matches)
+    return edited(text, ((*match.span(), quote(path)) for match, path in found if path is not None))
 
-    def new_position(position: int) -> int:
-        return position + max(((start, shift) for start, shift in shifts if start <= position), default=(0, 0))[1]
 
-    return "".join(pieces), new_position
+def own_links(answer: Answer) -> frozenset[str]:
+    """The targets of links to the answer's own files."""
+    paths = [chart.path for chart in answer.charts] + [file.path for file in answer.outputs]
+    return frozenset(map(quote, paths))
+
+
+def without_active_content(answer: Answer) -> Answer:
+    """The answer with Markdown that does not act on its reader; citations keep their places."""
+    text, new_position = inert(answer.answer or "", own_links(answer))
+    citations = tuple(replace(citation, position=new_position(citation.position)) for citation in answer.citations)
+    return replace(answer, answer=text if answer.answer is not None else None, citations=citations)
 
 
 # ---- Markdown ----------------------------------------------------------------------------------------------------
@@ -183,29 +183,29 @@ def markdown_of(answer: Answer) -> str:
 
 
 def _lines(answer: Answer) -> Iterator[str]:
-    yield f"# {' '.join(answer.question.split())}"
+    yield f"# {plain(answer.question)}"
     yield ""
     if answer.error:
-        yield f"> **{answer.status}**: {answer.error.message} (`{answer.error.code}`)"
+        yield f"> **{answer.status}**: {plain(answer.error.message)} (`{plain(answer.error.code)}`)"
         yield ""
     if answer.answer:
         yield _with_markers(answer)
         yield ""
     for chart in answer.charts:
-        if quote(chart.path) not in (answer.answer or ""):
-            yield f"![{chart.filename}]({_relative(answer, chart.path)})"
+        if f"]({quote(chart.path)}" not in (answer.answer or ""):
+            yield f"![{label(chart.filename)}]({_relative(answer, chart.path)})"
             yield ""
     if answer.outputs:
         yield "## Files"
         yield ""
-        yield from (f"- [{file.filename}]({_relative(answer, file.path)})" for file in answer.outputs)
+        yield from (f"- [{label(file.filename)}]({_relative(answer, file.path)})" for file in answer.outputs)
         yield ""
     if answer.citations:
         yield "## Sources"
         yield ""
         yield from _sources(answer.citations)
         yield ""
-    yield from (f"> {note}\n" for note in answer.notes)
+    yield from (f"> {plain(note)}\n" for note in answer.notes)
     yield "---"
     yield ""
     yield _footer(answer)
@@ -216,6 +216,7 @@ def _with_markers(answer: Answer) -> str:
     text = answer.answer or ""
     for citation in sorted(answer.citations, key=lambda c: (c.position, c.n), reverse=True):
         text = f"{text[: citation.position]} [{citation.n}]{text[citation.position :]}"
+    text, _ = inert(text, own_links(answer))  # a marker before a colon would make a definition of a link
     return text.replace(f"]({answer.id}/", "](")
 
 
@@ -227,15 +228,15 @@ def _sources(citations: Sequence[Citation]) -> Iterator[str]:
     for n in sorted({citation.n for citation in citations}):
         citation = next(c for c in citations if c.n == n)
         page = f", page {citation.page}" if citation.page else ""
-        quoted = " ".join(citation.quote.split())
-        yield f"{n}. **{citation.document}**{page}" + (f": “{quoted}”" if quoted else "")
+        quoted = plain(citation.quote)
+        yield f"{n}. **{plain(citation.document)}**{page}" + (f": “{quoted}”" if quoted else "")
 
 
 def _footer(answer: Answer) -> str:
     cost = f"cost {answer.cost.usd:.4f} USD at {answer.cost.prices}" if answer.cost else ""
     parts = [
         f"Run `{answer.id}`",
-        f"model {answer.model}" if answer.model else "",
+        f"model {plain(answer.model)}" if answer.model else "",
         f"{answer.timings.total_ms / 1000:.1f} s",
         cost,
     ]

@@ -20,7 +20,16 @@ from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError
 from shared.formats.filetypes import ending_of
 from shared.logs import event
 from shared.models.runs import Answer, Chart, OutputFile, Run, Timings
-from shared.runs.answers import citations_of, distinct, link, markdown_of, media_type_of, numbered, safe_filename
+from shared.runs.answers import (
+    citations_of,
+    distinct,
+    link,
+    markdown_of,
+    media_type_of,
+    numbered,
+    safe_filename,
+    without_active_content,
+)
 from shared.runs.costs import Prices, cost_of
 
 if TYPE_CHECKING:
@@ -89,7 +98,8 @@ class Publisher:
         return answer
 
     async def _write_markdown(self, answer: Answer) -> None:
-        await self._answers.write(f"{answer.id}/answer.md", markdown_of(answer).encode(), media_type="text/markdown")
+        text = await asyncio.to_thread(markdown_of, answer)
+        await self._answers.write(f"{answer.id}/answer.md", text.encode(), media_type="text/markdown")
 
     async def read(self, run_id: str) -> Answer:
         """Raises BlobMissing if the run has no answer."""
@@ -140,7 +150,7 @@ class Publisher:
         annotations = [replace(a, position=new_position(a.position)) for a in output.annotations]
         citations = await asyncio.to_thread(citations_of, text, annotations, output.passages, documents)
         notes = (*run.notes, *saved.notes, *(() if citations else await self._note_on_new_documents(run.collection)))
-        return replace(
+        answer = replace(
             _answer_without_output(run),
             model=output.model,
             model_metadata=dict(output.metadata),
@@ -152,6 +162,7 @@ class Publisher:
             cost=cost_of(output.usage, self._prices),
             notes=notes,
         )
+        return await asyncio.to_thread(without_active_content, answer)
 
     async def _note_on_new_documents(self, collection: str) -> tuple[str, ...]:
         """A note for an answer without citations: uploads that the app has no record of yet were not searched."""

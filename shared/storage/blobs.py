@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
+from urllib.parse import unquote
 from urllib.request import getproxies
 
 import msgspec
@@ -39,6 +41,9 @@ RETRIES: dict[str, Any] = {
     "read_timeout": 30,
 }
 WRITE_ID = "write_id"  # metadata of a conditional write, by which the writer recognizes it
+# Storage encodes a name that XML cannot carry. The SDK decodes it in `list_blobs`, but not in `list_blob_names`.
+# Source: https://learn.microsoft.com/rest/api/storageservices/list-blobs#response-body
+ENCODED_NAME = re.compile(rb'<Name Encoded="true">([^<]*)</Name>')
 LIST_PAGE = 1_000  # blobs a request: the SDK needs about 30 kB of memory for each
 
 
@@ -220,9 +225,15 @@ class AzureBlobs:
                 yield _info(blob)
 
     async def list_names(self, prefix: str = "") -> AsyncIterator[str]:
+        encoded: set[str] = set()
+
+        def note_encoded(response: Any) -> None:
+            encoded.update(name.decode() for name in ENCODED_NAME.findall(response.http_response.body()))
+
         with _translated(prefix):
-            async for name in self._container.list_blob_names(name_starts_with=prefix):
-                yield name
+            names = self._container.list_blob_names(name_starts_with=prefix, raw_response_hook=note_encoded)
+            async for name in names:
+                yield unquote(name) if name in encoded else name
 
     async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
         listing = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=limit)

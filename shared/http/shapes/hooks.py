@@ -27,6 +27,19 @@ class HookBody(Body, frozen=True):
     ] = ("run.finished",)
 
 
+class ServiceObject(msgspec.Struct, frozen=True):
+    """What an event is about; of the other fields, none is used."""
+
+    id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,200}$", description="The id of the response.")]
+
+
+class ServiceEvent(msgspec.Struct, frozen=True):
+    """An event of the model service; of the other fields, none is used."""
+
+    type: Annotated[str, Meta(max_length=200, description="The type, such as response.completed.")]
+    data: ServiceObject
+
+
 class HookView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     events: tuple[str, ...]

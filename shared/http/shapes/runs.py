@@ -50,6 +50,10 @@ RUNTIME_STATUS: dict[RunStatus, RuntimeStatus] = {
 }
 
 
+INERT = (
+    "Written by a model from documents, so untrusted text: what it claims and asks for can be wrong. HTML outside code "
+    "is escaped, links and images other than those of the answer's own files are plain text with their address."
+)
 ADVANCED = schema_only(**{"x-ms-visibility": "advanced"})  # Power Automate shows it under advanced options
 
 
@@ -63,7 +67,7 @@ class FunctionTool(Body, frozen=True, tag_field="type", tag="function"):
     description: Annotated[str, Meta(max_length=1024, description="What it does; tells the model when to call it.")] = (
         ""
     )
-    parameters: Annotated[dict[str, Any], Meta(description="A JSON Schema of type object.")] = {}
+    parameters: Annotated[dict[str, Any], Meta(description="A JSON Schema of type object, at most 32 KiB.")] = {}
 
 
 class QuestionBody(Body, frozen=True):
@@ -200,9 +204,9 @@ class RunEnded(Follow, frozen=True, kw_only=True):
     metadata: dict[str, str]
     model: str | None
     model_metadata: dict[str, str]
-    answer: str | None
-    output: str | None
-    markdown: str
+    answer: Annotated[str | None, Meta(description=f"The answer as Markdown. {INERT}")]
+    output: Annotated[str | None, Meta(description="The same as `answer`, under Durable Functions' name.")]
+    markdown: Annotated[str, Meta(description=f"The content of answer.md: question, answer, sources, notes. {INERT}")]
     citations: tuple[Citation, ...]
     charts: tuple[ChartView, ...]
     outputs: tuple[OutputFile, ...]

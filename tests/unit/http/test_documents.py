@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from shared.errors import AppError
 from shared.http.collections import delete_collection, get_collection, list_collections, put_collection
+from shared.http.document_input import filters_from
 from shared.http.documents import (
     delete_below,
     delete_document,
-    filters_from,
     list_documents,
     list_receipts,
     put_document,

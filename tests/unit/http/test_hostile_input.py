@@ -14,8 +14,9 @@ from shared.formats.filetypes import bad_path
 from shared.http.assistants import AssistantBody, assistant_from, assistant_name_from
 from shared.http.hooks import HookBody, hook_id_from
 from shared.http.paths import document_path_from
+from shared.http.questions import idempotency_key_from, outputs_from, question_from
 from shared.http.reading import body_from, collection_from, cursor_from, limit_from
-from shared.http.runs import idempotency_key_from, outputs_from, question_from, run_id_from, status_from
+from shared.http.runs import run_id_from, status_from
 from shared.http.shapes.runs import QuestionBody, ToolOutputsBody
 from shared.http.threads import ThreadBody, thread_id_from
 from shared.models.runs import TERMINAL

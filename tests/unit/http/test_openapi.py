@@ -21,9 +21,9 @@ from shared.http import about, assistants, collections, documents, hooks, reconc
 from shared.http import openapi as openapi_routes
 from shared.http import swagger as swagger_routes
 from shared.http.openapi import get_openapi, openapi, problems_of
+from shared.http.questions import question_from
 from shared.http.reading import body_from
 from shared.http.route import Operation, answer
-from shared.http.runs import question_from
 from shared.http.shapes.runs import QuestionBody
 from shared.http.swagger import get_swagger, swagger, title_of
 from shared.http.table import OPERATIONS

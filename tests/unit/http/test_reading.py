@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import AppError
+from shared.http.questions import question_from
 from shared.http.reading import body_from, collection_from
-from shared.http.runs import question_from, run_id_from
+from shared.http.runs import run_id_from
 from shared.http.shapes.runs import QuestionBody
 from shared.runs.runs import Question
 from shared.settings import Settings
