@@ -98,7 +98,7 @@ class Services:
         """The app on the given storage, service and clock; tests hand in their own."""
         library = Library.of(settings, storage=storage, stores=stores, push=push, filters=engine.filters, now=now)
         prices, defaults = Prices.from_settings(settings), Defaults.from_settings(settings)
-        publisher = Publisher(storage.answers, engine, stores, library.catalogue, prices, now)
+        publisher = Publisher(storage.answers, engine, stores, library.catalogue, library.texts, prices, now)
         threads, assistants = Threads(storage.state, now=now), Assistants(storage.state, now=now)
         records = RunRecords(storage.state, storage.runs, now=now)
         ending = Ending(storage.state, records, engine, publisher, threads, push, now)

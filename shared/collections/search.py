@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.collections.attributes import metadata_of, source_of
+from shared.collections.attributes import Source, metadata_of, source_of
 from shared.collections.stores import Collections
+from shared.collections.texts import Texts
 from shared.collections.visibility import VisibilityBlobs
 from shared.engines.stores import Passage, VectorStores, Within
 from shared.errors import Busy, NotFound, ServiceMissing
@@ -17,12 +18,17 @@ from shared.errors import Busy, NotFound, ServiceMissing
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """A passage. `score` is from 0 to 1; `metadata` is the blob's metadata."""
+    """A passage. `score` is from 0 to 1; `metadata` is the blob's metadata.
+
+    Page, slide or section are where most of the passage stands, by the app's own text of the document.
+    """
 
     document: str
     text: str
     score: float
     page: int | None
+    slide: int | None
+    section: str | None
     etag: str | None
     last_modified_at: datetime | None
     file_id: str
@@ -43,11 +49,13 @@ class Search:
         collections: Collections,
         stores: VectorStores,
         visibility: VisibilityBlobs,
+        texts: Texts,
         now: Callable[[], datetime],
     ) -> None:
         self._collections = collections
         self._stores = stores
         self._visibility = visibility
+        self._texts = texts
         self._now = now
 
     async def search(self, query: str, *, collection: str, where: Mapping[str, Any] | None, limit: int) -> Hits:
@@ -75,21 +83,24 @@ class Search:
                 code="collection_rebuilding",
             ) from exc
         best = sorted(passages, key=lambda passage: -passage.score)[:limit]
-        return Hits(hits=[hit for hit in map(_hit, best) if hit], indexing=visibility.indexing)
+        ours = [(passage, source) for passage in best if (source := source_of(passage.attributes))]
+        hits = await asyncio.gather(*(self._hit(passage, source) for passage, source in ours))
+        return Hits(hits=hits, indexing=visibility.indexing)
 
-
-def _hit(passage: Passage) -> Hit | None:
-    source = source_of(passage.attributes)
-    if source is None:
-        return None
-    return Hit(
-        document=source.path,
-        text=passage.text,
-        score=round(min(max(passage.score, 0.0), 1.0), 4),
-        page=source.page(passage.attributes.get("page")),
-        etag=source.etag,
-        last_modified_at=source.last_modified_at,
-        file_id=passage.file_id,
-        filename=passage.filename,
-        metadata=metadata_of(passage.attributes),
-    )
+    async def _hit(self, passage: Passage, source: Source) -> Hit:
+        index = await self._texts.of(source.path, source.etag) if source.etag else None
+        found = await asyncio.to_thread(index.find, passage.text) if index else None
+        place = found.place if found else None
+        return Hit(
+            document=source.path,
+            text=passage.text,
+            score=round(min(max(passage.score, 0.0), 1.0), 4),
+            page=place.page if place else None,
+            slide=place.slide if place else None,
+            section=place.section if place else None,
+            etag=source.etag,
+            last_modified_at=source.last_modified_at,
+            file_id=passage.file_id,
+            filename=passage.filename,
+            metadata=metadata_of(passage.attributes),
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.collections.search import Search
 from shared.collections.stores import Collections
+from shared.collections.texts import Texts
 from shared.collections.visibility import VisibilityBlobs
 from shared.documents.arrivals import Arrivals
 from shared.documents.catalogue import Catalogue
@@ -43,6 +44,7 @@ class Library:
     sweep: DocumentSweep
     worker: Worker
     search: Search
+    texts: Texts
     collection_views: CollectionViews
 
     @classmethod
@@ -65,6 +67,7 @@ class Library:
             expires_days=settings.store_expires_days,
         )
         visibility = VisibilityBlobs(storage.state)
+        texts = Texts(storage.state)
         catalogue = Catalogue(storage.documents, storage.state)
         follow_up = FollowUp(storage, visibility, push, filters=filters, now=now)
         removal = Removal(storage, stores, collections, follow_up, push, now)
@@ -86,6 +89,7 @@ class Library:
             reconciliation=reconciliation,
             sweep=DocumentSweep(storage, now=now),
             worker=Worker(arrivals, documents, removal, reconciliation, collections),
-            search=Search(collections=collections, stores=stores, visibility=visibility, now=now),
+            texts=texts,
+            search=Search(collections=collections, stores=stores, visibility=visibility, texts=texts, now=now),
             collection_views=CollectionViews(collections, catalogue, usd_per_gib_day=settings.price_storage_usd),
         )

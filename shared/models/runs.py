@@ -190,7 +190,12 @@ class Thread:
 
 @dataclass(frozen=True, kw_only=True)
 class Citation:
-    """A place in the answer and the document that supports it. `quote` is copied from the document."""
+    """A place in the answer and the document that supports it.
+
+    `verified`: whether the app has found the quote in its own text of the cited version; then `quote` has the words
+    that stand there. None: the app has no text of this version, or not all of it. Only a verified quote has a place:
+    a page, a slide, or a section by its heading.
+    """
 
     n: int
     document: str
@@ -199,6 +204,9 @@ class Citation:
     quote: str
     position: int  # offset in `Answer.answer` at which the marker [n] is inserted
     page: int | None = None
+    slide: int | None = None
+    section: str | None = None
+    verified: bool | None = None
     etag: str | None = None
     last_modified_at: datetime | None = None  # of the blob
 

@@ -1,120 +1,17 @@
-"""Citations, links and file names of an answer, and its Markdown. Pure."""
+"""Links and file names of an answer, and its Markdown. Pure."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from shared.collections.attributes import Source
-from shared.engines.base import Annotation, MadeFile
-from shared.engines.stores import Passage
+from shared.engines.base import MadeFile
 from shared.models.runs import Answer, Citation
 from shared.runs.escaping import edited, inert, label, plain
 
-QUOTE_MAX_CHARS = 600
 IMAGE_TYPES = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
-
-# ---- citations ---------------------------------------------------------------------------------------------------
-
-
-def citations_of(
-    text: str, annotations: Sequence[Annotation], passages: Sequence[Passage], documents: Mapping[str, Source]
-) -> tuple[Citation, ...]:
-    """One citation per annotation, quoting the part of its passage that shares most words with the cited sentence.
-
-    Args:
-        documents: File id -> the document version that the file was made from.
-    """
-    found: list[Citation] = []
-    for annotation in sorted(annotations, key=lambda annotation: annotation.position):
-        position = min(max(annotation.position, 0), len(text))
-        source = documents.get(annotation.file_id) or Source(path=annotation.filename)
-        statement = _statement(text, position)
-        passage, quoted = _best_quote(statement, [p for p in passages if p.file_id == annotation.file_id])
-        found.append(
-            Citation(
-                n=len(found) + 1,
-                document=source.path,
-                file_id=annotation.file_id,
-                filename=annotation.filename or (passage.filename if passage else source.path.rsplit("/", 1)[-1]),
-                quote=quoted,
-                position=position,
-                page=source.page(passage.attributes.get("page")) if passage else None,
-                etag=source.etag,
-                last_modified_at=source.last_modified_at,
-            )
-        )
-    return tuple(_numbered(found))
-
-
-def _numbered(citations: list[Citation]) -> Iterator[Citation]:
-    """Number the citations from 1. The same quote of the same document gets the same number."""
-    numbers: dict[tuple[str, str], int] = {}
-    for citation in citations:
-        n = numbers.setdefault((citation.document, citation.quote), len(numbers) + 1)
-        yield replace(citation, n=n)
-
-
-def _statement(text: str, position: int) -> str:
-    """The sentence before a mark at `position`. If that ends with a colon, the paragraph after it is included."""
-    before = text[:position].rstrip()
-    rest_of_line, _, after = text[position:].partition("\n")
-    sentence = re.split(r"(?<=[.!?])\s+|\n", before)[-1]
-    if (sentence + rest_of_line).rstrip(" *").endswith(":"):
-        return sentence + " " + re.split(r"\n\s*\n", after.strip())[0]
-    return sentence
-
-
-def _best_quote(statement: str, passages: Sequence[Passage]) -> tuple[Passage | None, str]:
-    """The consecutive sentences or lines that share the most words with the statement, and their passage."""
-    words = _words(statement)
-    if not passages:
-        return None, ""
-    # If no word is shared, as with an answer in another language: the beginning of the first passage.
-    best = (-math.inf, passages[0], passages[0].text.strip()[:QUOTE_MAX_CHARS])
-    for passage in passages:
-        score, quoted = _best_window(words, passage.text, _pieces(passage.text))
-        if score > best[0]:
-            best = (score, passage, quoted)
-    return best[1], best[2]
-
-
-Piece = tuple[int, int, frozenset[str]]  # start, end, words
-
-
-def _best_window(words: set[str], text: str, pieces: Sequence[Piece]) -> tuple[float, str]:
-    """The score and text of the best consecutive pieces, at most `QUOTE_MAX_CHARS` long; a longer piece is cut off."""
-    best = (-math.inf, "")
-    for first, (start, _, has) in enumerate(pieces):
-        if not words & has:
-            continue
-        window: frozenset[str] = frozenset()
-        for _, end, more in pieces[first:]:
-            if window and end - start > QUOTE_MAX_CHARS:
-                break
-            window |= more
-            shared = len(words & window)
-            # Other words count against it: a whole paragraph is not a quote.
-            score = shared - 0.1 * (len(window) - shared)
-            if score > best[0]:
-                best = (score, text[start : min(end, start + QUOTE_MAX_CHARS)])
-    return best
-
-
-@lru_cache(maxsize=64)
-def _pieces(text: str) -> tuple[Piece, ...]:
-    """The sentences and lines of a passage."""
-    matches = re.finditer(r"\S[^\n]*?(?:[.!?](?=\s)|(?=\n)|$)", text)
-    return tuple((match.start(), match.end(), frozenset(_words(match.group()))) for match in matches)
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+(?:\.\d+)?", text.casefold()))
-
 
 # ---- files of code interpreter -----------------------------------------------------------------------------------
 
@@ -227,9 +124,17 @@ def _relative(answer: Answer, path: str) -> str:
 def _sources(citations: Sequence[Citation]) -> Iterator[str]:
     for n in sorted({citation.n for citation in citations}):
         citation = next(c for c in citations if c.n == n)
-        page = f", page {citation.page}" if citation.page else ""
-        quoted = plain(citation.quote)
-        yield f"{n}. **{plain(citation.document)}**{page}" + (f": “{quoted}”" if quoted else "")
+        quoted = f": “{plain(citation.quote)}”" if citation.quote else ""
+        doubt = " (this quote was not found in the document)" if citation.verified is False else ""
+        yield f"{n}. **{plain(citation.document)}**{_place(citation)}{quoted}{doubt}"
+
+
+def _place(citation: Citation) -> str:
+    if citation.page:
+        return f", page {citation.page}"
+    if citation.slide:
+        return f", slide {citation.slide}"
+    return f", section “{plain(citation.section)}”" if citation.section else ""
 
 
 def _footer(answer: Answer) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.collections.attributes import Source, source_of
+from shared.collections.texts import Texts
 from shared.documents.catalogue import Catalogue
-from shared.engines.base import Engine, MadeFile, Output
-from shared.engines.stores import Attributes, VectorStores
+from shared.engines.base import Annotation, Engine, MadeFile, Output
+from shared.engines.stores import Attributes, Passage, VectorStores
 from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError
 from shared.formats.filetypes import ending_of
 from shared.logs import event
-from shared.models.runs import Answer, Chart, OutputFile, Run, Timings
+from shared.models.runs import Answer, Chart, Citation, OutputFile, Run, Timings
 from shared.runs.answers import (
-    citations_of,
     distinct,
     link,
     markdown_of,
@@ -30,6 +30,7 @@ from shared.runs.answers import (
     safe_filename,
     without_active_content,
 )
+from shared.runs.citations import citations_of, numbered_citations, placed
 from shared.runs.costs import Prices, cost_of
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Publisher:
         engine: Engine,
         stores: VectorStores,
         catalogue: Catalogue,
+        texts: Texts,
         prices: Prices,
         now: Callable[[], datetime],
     ) -> None:
@@ -71,6 +73,7 @@ class Publisher:
         self._engine = engine
         self._stores = stores
         self._catalogue = catalogue
+        self._texts = texts
         self._prices = prices
         self._now = now
 
@@ -148,7 +151,7 @@ class Publisher:
         text, new_position = link(output.text, saved.paths())
         documents = await self._documents(run, output)
         annotations = [replace(a, position=new_position(a.position)) for a in output.annotations]
-        citations = await asyncio.to_thread(citations_of, text, annotations, output.passages, documents)
+        citations = await self._citations(text, annotations, output.passages, documents)
         notes = (*run.notes, *saved.notes, *(() if citations else await self._note_on_new_documents(run.collection)))
         answer = replace(
             _answer_without_output(run),
@@ -163,6 +166,28 @@ class Publisher:
             notes=notes,
         )
         return await asyncio.to_thread(without_active_content, answer)
+
+    async def _citations(
+        self,
+        text: str,
+        annotations: Sequence[Annotation],
+        passages: Sequence[Passage],
+        documents: Mapping[str, Source],
+    ) -> tuple[Citation, ...]:
+        """The citations, each quote looked up in the app's text of the cited version."""
+        found = await asyncio.to_thread(lambda: list(citations_of(text, annotations, passages, documents)))
+        versions = {(citation.document, citation.etag) for citation, _ in found if citation.etag}
+        indexes = {(path, etag): await self._texts.of(path, etag) for path, etag in versions}
+
+        def look_up() -> tuple[Citation, ...]:
+            return tuple(
+                numbered_citations(
+                    placed(citation, passage, indexes.get((citation.document, citation.etag or "")))
+                    for citation, passage in found
+                )
+            )
+
+        return await asyncio.to_thread(look_up)
 
     async def _note_on_new_documents(self, collection: str) -> tuple[str, ...]:
         """A note for an answer without citations: uploads that the app has no record of yet were not searched."""

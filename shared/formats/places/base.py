@@ -23,6 +23,18 @@ class Place:
     number: int | None = None
     name: str = ""
 
+    @property
+    def page(self) -> int | None:
+        return self.number if self.kind == "page" else None
+
+    @property
+    def slide(self) -> int | None:
+        return self.number if self.kind == "slide" else None
+
+    @property
+    def section(self) -> str | None:
+        return self.name or None if self.kind == "section" else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Places:

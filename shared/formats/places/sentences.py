@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 # A point after these ends no sentence: English, German, French and Spanish, in lower case and without the last point.
+# Units and words such as `etc` are not among them, since they often end one.
 ABBREVIATIONS = frozenset(
     """
-    a.m abb abs al anm approx art aufl av bd betr bspw bzgl bzw ca cf ch co corp d.h dept dr e.g ed eds etc ev
-    evtl fig ggf hr hrsg i.d.r i.e inc inkl jr kap ltd m.e max mgr mio min mrd mr mrs ms mt n.chr nos nr o.ä op
-    p.a p.m pp prof resp rev s.o s.u sec sog sr sra st sta std str tab tel u.a u.s u.u usw v.a v.chr vgl vol vs
-    z.b z.t zzgl
+    abb abs al anm approx aufl av bd betr bspw bzgl bzw ca cf ch d.h dept dr e.g evtl fig ggf hr hrsg i.d.r i.e
+    inkl kap m.e mgr mio mrd mr mrs n.chr nos nr o.ä p.a pp prof resp rev s.o s.u sog sra st u.a u.s u.u v.a v.chr
+    vgl vol vs z.b z.t zzgl
     """.split()  # noqa: SIM905
 )
 ENDS = re.compile(r"""[.!?…]["'”’»)\]]*(?=\s)|[。！？｡]["”’」』）]*|\n""")

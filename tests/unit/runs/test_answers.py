@@ -8,88 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.collections.attributes import Source
-from shared.engines.base import Annotation, MadeFile
-from shared.engines.stores import Passage
+from shared.engines.base import MadeFile
 from shared.models.runs import Answer, Chart, Citation, Cost, Failure, OutputFile, Timings
-from shared.runs.answers import QUOTE_MAX_CHARS, citations_of, distinct, link, markdown_of, media_type_of, safe_filename
+from shared.runs.answers import distinct, link, markdown_of, media_type_of, safe_filename
 from tests.fakes import Clock
 
 NOW = Clock()()
-GUIDE = "Limits for HTTP.\nThe warning limit is 350 ms. The critical limit is 900 ms.\nCall the team lead at night."
-DOCUMENTS = {
-    "f1": Source(path="ops/guide.md", etag="0x1"),
-    "f2": Source(path="ops/other.md", etag="0x2", first_page=301),
-}
-
-
-def passage(file_id: str, text: str, **attributes: str | float | bool) -> Passage:
-    return Passage(file_id=file_id, filename=f"{file_id}.md", text=text, score=1, attributes=attributes)
-
-
-def mark(position: int, file_id: str = "f1") -> Annotation:
-    return Annotation(position=position, file_id=file_id, filename=f"{file_id}.md")
-
-
-# ---- citations ---------------------------------------------------------------------------------------------------
-
-
-def test_each_mark_quotes_the_passage_that_supports_it() -> None:
-    text = "Warn at 350 ms. It is critical at 900 ms."
-    one, two = citations_of(text, [mark(len(text)), mark(15)], [passage("f1", GUIDE, page=3)], DOCUMENTS)
-    assert (one.n, one.position, one.document, one.etag, one.page) == (1, 15, "ops/guide.md", "0x1", 3)
-    assert "350 ms" in one.quote
-    assert (two.n, two.position) == (2, len(text))
-    assert "900 ms" in two.quote
-
-
-def test_the_same_quote_has_the_same_number() -> None:
-    text = "The warning limit is 350 ms. So the warning limit is 350 ms."
-    first, second = citations_of(text, [mark(28), mark(60)], [passage("f1", GUIDE)], DOCUMENTS)
-    assert first.n == second.n == 1
-
-
-def test_each_file_is_quoted_from_its_own_passages() -> None:
-    text = "The limit is 350 ms."
-    passages = [passage("f1", GUIDE), passage("f2", "The limit is 10 s here.")]
-    [citation] = citations_of(text, [mark(20, "f2")], passages, DOCUMENTS)
-    assert (citation.document, citation.quote) == ("ops/other.md", "The limit is 10 s here.")
-
-
-def test_an_unknown_file_keeps_its_name() -> None:
-    [citation] = citations_of("Yes.", [mark(4, "f9")], [], DOCUMENTS)
-    assert (citation.document, citation.etag, citation.quote, citation.page) == ("f9.md", None, "", None)
-
-
-@pytest.mark.parametrize("position", [-5, 0, 4, 10_000])
-def test_positions_stay_in_the_text(position: int) -> None:
-    [citation] = citations_of("Yes.", [mark(position)], [passage("f1", GUIDE)], DOCUMENTS)
-    assert 0 <= citation.position <= 4
-
-
-def test_something_is_quoted_when_no_word_is_shared() -> None:
-    long = " ".join(f"word{n}" for n in range(40)) + "."
-    [citation] = citations_of("Ganz anders.", [mark(12)], [passage("f1", f"{long}\n{long}")], DOCUMENTS)
-    assert citation.quote.startswith("word0")
-
-
-WORDS = st.text(alphabet="ab .!?\n1é文-", max_size=80)
-
-
-@given(WORDS, st.lists(st.tuples(st.integers(-3, 100), st.sampled_from(["f1", "f2"])), max_size=4), WORDS, WORDS)
-def test_quotes_are_verbatim(text: str, marks: list[tuple[int, str]], one: str, other: str) -> None:
-    passages = {"f1": one, "f2": other}
-    citations = citations_of(
-        text, [mark(*at) for at in marks], [passage(file_id, said) for file_id, said in passages.items()], DOCUMENTS
-    )
-    assert len(citations) == len(marks)
-    assert [c.position for c in citations] == sorted(c.position for c in citations)
-    numbers = [c.n for c in citations]
-    assert sorted(set(numbers)) == list(range(1, len(set(numbers)) + 1))
-    for citation in citations:
-        assert citation.quote in passages[citation.file_id]
-        assert len(citation.quote) <= QUOTE_MAX_CHARS
-        assert citation.quote.strip() or not passages[citation.file_id].strip()
 
 
 # ---- links -------------------------------------------------------------------------------------------------------
