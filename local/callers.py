@@ -116,7 +116,7 @@ def refusal_of_type(method: str, headers: Mapping[str, str], *, forms: bool = Fa
         return None
     if media_type in FORM_TYPES or (has_body and not media_type):
         detail = "Send the body with its type, such as Content-Type: application/json; a web page could send this one."
-        return Refusal(status=415, code="unsupported_content_type", detail=detail)
+        return Refusal(status=415, code="wrong_media_type", detail=detail)
     return None
 
 

@@ -38,7 +38,7 @@ def app(tmp_path: Path) -> Path:
         ({"Host": "evil.example:7071"}, 403, "foreign_host"),
         ({"Host": "evil.example:7071", "Origin": "http://evil.example:7071", **JSON}, 403, "foreign_host"),
         ({"Sec-Fetch-Site": "same-site"}, 403, "foreign_site"),
-        ({"Content-Type": "text/plain"}, 415, "unsupported_content_type"),
+        ({"Content-Type": "text/plain"}, 415, "wrong_media_type"),
     ],
 )
 @pytest.mark.parametrize(

@@ -35,9 +35,9 @@ async def emulator(settings: Settings, *, key: str = "anything") -> AsyncIterato
         ({"Host": "evil.example:8787", "Origin": "http://evil.example:8787", **JSON}, 403, "foreign_host"),
         ({"Origin": "http://evil.example", **JSON}, 403, "foreign_origin"),
         ({"Sec-Fetch-Site": "cross-site", **JSON}, 403, "foreign_site"),
-        ({"Content-Type": "text/plain"}, 415, "unsupported_content_type"),
-        ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported_content_type"),
-        ({}, 415, "unsupported_content_type"),
+        ({"Content-Type": "text/plain"}, 415, "wrong_media_type"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "wrong_media_type"),
+        ({}, 415, "wrong_media_type"),
     ],
 )
 @pytest.mark.parametrize("path", ["/openai/v1/vector_stores", "/v1/vector_stores", "/admin/faults"])
