@@ -62,7 +62,7 @@ class Stack:
 
     def __init__(self, options: Options, *, environ: Mapping[str, str] = os.environ) -> None:
         self.options = options
-        self.admin_key = environ.get(HOST_ADMIN) or secrets.token_urlsafe(32)
+        self.admin_key = secrets.token_urlsafe(32)
         self._origins = _origins(environ)
         self.ports, self.moved = choose_ports(usual=options.usual_ports)
         self.ready_s = 0.0
