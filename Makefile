@@ -49,11 +49,14 @@ format: setup ## format the code
 bench: setup .local/openapi-tools/installed ## measure speed and quality; results also in .local/bench (ONLY="speed host": only these)
 	@$(PYTHON) -m bench $(ONLY)
 
-lock: $(VENV)/created ## pin the newest package versions that pyproject.toml and requirements.txt allow
+lock: $(VENV)/created ## pin the newest package versions that pyproject.toml and requirements.in allow
 	@$(PYTHON) -m venv .local/lock
 	@.local/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	@.local/lock/bin/uv pip compile requirements.txt pyproject.toml --extra local --extra dev --universal --python-version 3.11 \
+	@.local/lock/bin/uv pip compile requirements.in pyproject.toml --extra local --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
+	@.local/lock/bin/uv pip compile requirements.in --constraint requirements.lock --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		--quiet --output-file requirements.txt
 	@.local/lock/bin/uv pip compile tests/infra/requirements.in --overrides tests/infra/overrides.txt --universal \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 		--quiet --output-file tests/infra/requirements.lock
@@ -61,7 +64,7 @@ lock: $(VENV)/created ## pin the newest package versions that pyproject.toml and
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 		--quiet --output-file tests/openapi/requirements.lock
 	@rm -rf .local/lock
-	@echo "requirements.lock is updated; the next make command installs it."
+	@echo "requirements.lock and requirements.txt are updated; the next make command installs it."
 
 clean: ## delete everything that set-up and runs created: .venv, .local with its data, caches
 	@rm -rf $(VENV) .local .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

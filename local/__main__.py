@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Sequence
 
 from local.errors import LocalError
-from local.paths import COMMAND, LOGS, shown
+from local.paths import COMMAND, LOCAL, LOGS, shown
+from local.private import OTHERS, private_folder
 from local.terminal import Terminal
 
 LOOPBACK = "127.0.0.1,localhost"
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     terminal = Terminal()
     bypass_proxy_for_loopback()
+    os.umask(OTHERS)
     # Handle all three as Ctrl-C. SIGINT too, because a shell script starts `command &` with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -49,6 +51,7 @@ def _run_command(options: argparse.Namespace, terminal: Terminal) -> int:
         case "demo":
             from local.demo import demo
 
+            private_folder(LOCAL)
             return demo(terminal)
         case "status":
             from local.up import status

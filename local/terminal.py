@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.markdown import Markdown
 from rich.padding import Padding
+from rich.rule import Rule
+from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
+
+from local.plain import one_line, printable
 
 Json = dict[str, Any]
 
@@ -35,38 +39,41 @@ class Terminal:
 
     def say(self, text: str = "", style: str = "") -> None:
         """Print a line or paragraph."""
-        self.console.print(Text(text, style=style))
+        self._print(Text(text, style=style))
+
+    def _print(self, content: RenderableType, *, soft_wrap: bool = False) -> None:
+        self.console.print(Harmless(content), soft_wrap=soft_wrap)
 
     def heading(self, text: str) -> None:
         """Print a heading with a rule."""
         self.console.print()
-        self.console.rule(Text(text, style="bold cyan"), align="left", style="cyan")
+        self._print(Rule(Text(text, style="bold cyan"), align="left", style="cyan"))
 
     def pair(self, name: str, value: str, style: str = "") -> None:
         """Print a name and a value; the values are aligned."""
-        self.console.print(Text.assemble((f"  {name:<15} ", "dim"), (value, style)), soft_wrap=True)
+        self._print(Text.assemble((f"  {one_line(name):<15} ", "dim"), (one_line(value), style)), soft_wrap=True)
 
     def log(self, name: str, line: str) -> None:
         """Print a log line of a process."""
-        self.console.print(Text(f"{name:>14} │ {line}", style="dim"), soft_wrap=True)
+        self._print(Text(f"{name:>14} │ {one_line(line)}", style="dim"), soft_wrap=True)
 
     def next_step(self, text: str) -> None:
         """Print what the user can do next."""
-        self.console.print(Text.assemble(("Next: ", "bold green"), text))
+        self._print(Text.assemble(("Next: ", "bold green"), text))
 
     def error(self, message: str, advice: str = "") -> None:
         """Print what is wrong and what the user can do."""
-        self.console.print(Text.assemble(("Error: ", "bold red"), message))
+        self._print(Text.assemble(("Error: ", "bold red"), message))
         if advice:
-            self.console.print(Text(advice))
+            self._print(Text(advice))
 
     def document(self, document: Json, seconds: float | None = None) -> None:
         """Print a document with its status and, if given, the seconds until it was final."""
         status = document["status"]
         style = {"indexed": "green", "failed": "red", "unsupported": "yellow"}.get(status, "cyan")
         took = f"{seconds:6.2f} s" if seconds is not None else ""
-        reason = (document.get("reason") or {}).get("message", "")
-        self.console.print(Text.assemble(f"  {document['path']:<34} ", (f"{status:<12}", style), took, reason))
+        reason = one_line((document.get("reason") or {}).get("message", ""))
+        self._print(Text.assemble(f"  {one_line(document['path']):<34} ", (f"{status:<12}", style), took, reason))
 
     @contextmanager
     def watching(self) -> Iterator["Watch"]:
@@ -79,11 +86,11 @@ class Terminal:
         """Print an answer with its sources, charts, tokens and cost; or the error if there is none."""
         if run.get("answer"):
             text = without_pictures(marked(run["answer"], run["citations"]))
-            self.console.print(Padding(Markdown(text), (1, 2, 1, 2)))
+            self._print(Padding(Markdown(text, hyperlinks=False), (1, 2, 1, 2)))  # links show where they lead
         if run["status"] != "completed":
             error = run.get("error") or {}
             self.error(f"The run ended as {run['status']}: {error.get('message', 'no reason was given')}")
-        self.console.print(Group(*self._sources(run), *self._places(run)))
+        self._print(Group(*self._sources(run), *self._places(run)))
         self.pair("tokens", tokens_line(run["usage"]))
         if cost := run.get("cost"):
             self.pair("cost", f"${cost['usd']:.4f}  ({cost['prices']})")
@@ -95,16 +102,28 @@ class Terminal:
             page = f", page {citation['page']}" if citation.get("page") else ""
             quote = shortened(citation.get("quote") or "", self.console.width - 10)
             yield Text.assemble(
-                (f"  [{citation['n']}] {citation['document']}{page}", "bold"), (f"\n      “{quote}”", "dim")
+                (f"  [{citation['n']}] {one_line(citation['document'])}{page}", "bold"), (f"\n      “{quote}”", "dim")
             )
 
     def _places(self, run: Json) -> Iterator[Text]:
         for chart in run["charts"]:
-            yield Text.assemble(("  chart           ", "dim"), (f"answers/{chart['path']}", "magenta"))
+            yield Text.assemble(("  chart           ", "dim"), (f"answers/{one_line(chart['path'])}", "magenta"))
         for output in run.get("outputs", []):
-            yield Text.assemble(("  file            ", "dim"), (f"answers/{output['path']}", "magenta"))
+            yield Text.assemble(("  file            ", "dim"), (f"answers/{one_line(output['path'])}", "magenta"))
         for note in run.get("notes", []):
-            yield Text.assemble(("  note            ", "dim"), (note, "yellow"))
+            yield Text.assemble(("  note            ", "dim"), (one_line(note), "yellow"))
+
+
+class Harmless:
+    """What it shows has no hidden characters, also where Markdown makes them of `&#8238;`."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self._content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        """Source: https://rich.readthedocs.io/en/stable/protocol.html#console-render"""
+        for segment in console.render(self._content, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
 class Watch:
@@ -119,10 +138,15 @@ class Watch:
         """Show the steps that are new in this state of the run."""
         steps = run.get("steps") or []
         for step in steps[self._seen :]:
-            self._console.print(Text(f"  · {ACTIVITIES.get(step['type'], step['type'])}", style="dim"))
+            self._console.print(Text(f"  · {activity(step)}", style="dim"))
         self._seen = max(self._seen, len(steps))
-        running = [step["type"] for step in steps if step["status"] not in ("completed", "failed")]
-        self.status.update(ACTIVITIES.get(running[-1], running[-1]) if running else "thinking")
+        running = [step for step in steps if step["status"] not in ("completed", "failed")]
+        self.status.update(activity(running[-1]) if running else "thinking")
+
+
+def activity(step: Json) -> str:
+    """What a step does, for people."""
+    return ACTIVITIES.get(step["type"], one_line(step["type"]))
 
 
 def marked(answer: str, citations: list[Json]) -> str:

@@ -13,7 +13,7 @@ from local.client import Client, Json
 from local.errors import LocalError
 from local.paths import COMMAND, LOCAL, LOGS, shown
 from local.settings import Service, environ_with_dotenv
-from local.stack.record import Record, has_ended, is_held, running
+from local.stack.record import RECORD, Record, has_ended, is_held, running
 from local.stack.stack import Options, Stack, answers_200
 from local.terminal import Terminal
 
@@ -51,8 +51,7 @@ def _welcome(terminal: Terminal, stack: Stack) -> None:
     terminal.pair("model", f"{stack.service.model} at {stack.service.base_url}")
     terminal.pair("blobs", stack.azurite.blob_endpoint)
     terminal.pair("queues", stack.azurite.queue_endpoint)
-    usual = not {"blobs", "queues", "tables"} & set(stack.moved)
-    terminal.pair("storage", "UseDevelopmentStorage=true" if usual else stack.azurite.connection_string)
+    terminal.pair("storage", f"its connection string is in {shown(RECORD)}, which only you can read")
     if stack.emulator is None:
         terminal.say(
             "  OPENAI_BASE_URL is set: the app uses that service, and the emulator is not started.", style="yellow"

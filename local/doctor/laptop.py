@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx2
 from azure.core.exceptions import AzureError
@@ -14,6 +16,8 @@ from local.client import RETRIES
 from local.doctor.app import check_app, check_event_flow
 from local.doctor.finding import Finding
 from local.errors import LocalError
+from local.paths import LOCAL, shown
+from local.private import OTHERS, owner_fix
 from local.settings import Service, environ_with_dotenv
 from local.stack.provision import CONTAINERS, HOST_POISON_QUEUE, QUEUES
 from local.stack.record import Running, has_ended
@@ -21,17 +25,32 @@ from local.stack.record import Running, has_ended
 RESTART = "make down && make up"
 
 
-def check_laptop(running: Running, *, deep: bool) -> Iterator[Finding]:
-    """Check a running stack; `deep` also uploads a document and asks about it."""
+def check_laptop(running: Running, *, deep: bool, state: Path = LOCAL) -> Iterator[Finding]:
+    """Check a running stack and the folder with its data; `deep` also uploads a document and asks about it."""
     for name, pid in running.pids.items():
         ended = has_ended(pid)
         yield Finding(name=name, detail="has ended" if ended else f"runs (pid {pid})", fix=RESTART if ended else "")
+    for path in (state, state / "data", state / "logs", state / "stack.json"):
+        if path.exists():
+            yield check_private(path)
     yield check_settings(running.service)
     yield check_service(running.service)
     yield from check_storage(running.storage)
     yield from check_app(running.app_url, key="", fix=RESTART)
     if deep:
         yield check_event_flow(running.app_url, key="", documents_url=documents_sas_url(running.storage))
+
+
+def check_private(path: Path) -> Finding:
+    """Check that a folder or file belongs to this user and that no other user has a right on it."""
+    status = path.stat()
+    if status.st_uid != os.geteuid():
+        detail = f"belongs to user {status.st_uid}, not to you"
+        return Finding(name=path.name, detail=detail, fix=owner_fix(path))
+    if status.st_mode & OTHERS:
+        detail = f"open to other users (mode {status.st_mode & 0o777:o}), with documents and keys in it"
+        return Finding(name=path.name, detail=detail, fix=f"chmod -R go-rwx {shown(path)}")
+    return Finding(name=path.name, detail="only you can read it")
 
 
 def check_settings(in_use: Service) -> Finding:

@@ -13,6 +13,7 @@ from typing import Self
 
 from azure.core.exceptions import AzureError
 
+from local.callers import Callers
 from local.functions_host.background import Background
 from local.functions_host.errors import AppRefused, BindingError, HostError
 from local.functions_host.functions.checks import check_function
@@ -23,6 +24,7 @@ from local.functions_host.http.admin import Admin, AdminRuns
 from local.functions_host.http.app import HttpApp, HttpFunction
 from local.functions_host.http.asgi import Receive, Response, Scope, Send
 from local.functions_host.http.connection import App
+from local.functions_host.http.gate import ADMIN_KEY, Gate
 from local.functions_host.http.keys import Keys
 from local.functions_host.http.webhooks import Webhooks
 from local.functions_host.settings import STORAGE, HostSettings
@@ -81,6 +83,7 @@ class Host:
         self._list_every_s = list_every_s
         self._grace_s = grace_s
         self._as_azure = as_azure
+        self._gate = None if as_azure else gate(self.settings.values, auth=auth)
         self._shut_down = shut_down
         self._stack = AsyncExitStack()
         self._loops = Background()
@@ -182,6 +185,7 @@ class Host:
             admin=Admin(by_name, host_id=self.settings.host_id, keys=self.keys, start=admin_runs.start),
             keys=self.keys,
             settings=self.settings.values,
+            gate=self._gate,
         )
 
     def _timer(self, function: Function, storage: Storage, invoker: Invoker, runs: Background) -> Timer:
@@ -245,6 +249,15 @@ class Host:
                 await create_queue(storage.queues().get_queue_client(queue))
             except AzureError as exc:
                 raise HostError(f"The queue {queue!r} cannot be created: {exc}") from exc
+
+
+def gate(values: Mapping[str, str], *, auth: bool) -> Gate:
+    """Raises: HostError: a setting is not valid."""
+    try:
+        callers = Callers.from_environ(values)
+    except ValueError as exc:
+        raise HostError(str(exc)) from exc
+    return Gate(callers, admin_key=values.get(ADMIN_KEY, ""), open_functions=not auth)
 
 
 async def unavailable(scope: Scope, receive: Receive, send: Send) -> None:

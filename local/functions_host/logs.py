@@ -10,6 +10,7 @@ import logging
 import sys
 
 from local.functions_host.functions.invocation import current_function
+from local.plain import PlainFormatter
 
 OUR_LOGGERS = "local.functions_host"
 KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -39,8 +40,8 @@ class Shown(logging.Filter):
         return bool(function) or record.levelno >= self._least
 
 
-class Formatter(logging.Formatter):
-    """Appends the values of `extra` to a message of the host itself, as `name=value`."""
+class Formatter(PlainFormatter):
+    """Also appends the values of `extra` to a message of the host itself, as `name=value`."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         text = super().formatMessage(record)

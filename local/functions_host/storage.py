@@ -21,11 +21,11 @@ from local.functions_host.settings import STORAGE
 
 logger = logging.getLogger(__name__)
 
-DEVELOPMENT = (  # the meaning of `UseDevelopmentStorage=true`; the key is Azurite's published one
-    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
-    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+DEVELOPMENT = (  # the meaning of `UseDevelopmentStorage=true`
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={key};"
     "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
 )
+PUBLISHED_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # Azurite's
 START_DEADLINE_S = 60.0
 POLL_EVERY_S = 0.02
 GONE_S, WATCH_EVERY_S = 20.0, 1.0
@@ -55,7 +55,9 @@ class Storage:
         text = self._settings.get(name) or self._settings.get(f"AzureWebJobs{name}")
         if not text:
             raise SettingMissing(f"The storage connection {name!r} is not set: put its connection string in {name}.")
-        return DEVELOPMENT if text.strip().rstrip(";").lower() == "usedevelopmentstorage=true" else text
+        if text.strip().rstrip(";").lower() == "usedevelopmentstorage=true":
+            return DEVELOPMENT.format(key=development_key(self._settings.get("AZURITE_ACCOUNTS", "")))
+        return text
 
     def blobs(self, connection: str | None = None) -> BlobServiceClient:
         """The blob service of an account."""
@@ -97,6 +99,12 @@ class Storage:
             await blobs.close()
         for queues in self._queues.values():
             await queues.close()
+
+
+def development_key(accounts: str) -> str:
+    """The key of Azurite's usual account: that in `AZURITE_ACCOUNTS`, as Azurite reads it, else the published one."""
+    keys = dict(account.split(":")[:2] for account in accounts.split(";") if ":" in account)
+    return keys.get("devstoreaccount1", PUBLISHED_KEY)
 
 
 async def end_without(

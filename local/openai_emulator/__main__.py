@@ -13,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from local.openai_emulator.settings import Settings
+from local.plain import PlainFormatter
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     arguments = _parse(argv)
-    logging.basicConfig(level=environ.get("EMULATOR_LOG_LEVEL", "WARNING"), stream=sys.stderr)
+    os.umask(0o077)  # the data are documents: other users may not read them
+    configure_logging(environ.get("EMULATOR_LOG_LEVEL", "WARNING"))
     try:
         settings = Settings.from_environ(environ)
         if arguments.data is not None:
@@ -28,6 +30,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"openai_emulator: {exc}\n")
         return 2
     return 0
+
+
+def configure_logging(level: str) -> None:
+    """Send the log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter(logging.BASIC_FORMAT))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import re
 import socket
@@ -20,12 +19,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from local.callers import is_loopback
 from local.openai_emulator.agent.model import Model
 from local.openai_emulator.emulator import Emulator, open_emulator
 from local.openai_emulator.errors import ApiError, not_implemented
 from local.openai_emulator.http import wire
 from local.openai_emulator.http.faults import Faults, InjectFaults
-from local.openai_emulator.http.middleware import REQUEST_IDS, Credentials, RequestIds
+from local.openai_emulator.http.middleware import REQUEST_IDS, Credentials, OwnCallers, RequestIds
 from local.openai_emulator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ def create_app(
         lifespan=lifespan,
         middleware=[
             Middleware(RequestIds),
+            Middleware(OwnCallers, settings=settings),
             Middleware(Credentials, settings=settings, clock=clock),
             Middleware(InjectFaults, faults=faults, prefixes=PREFIXES),
         ],
@@ -141,7 +142,7 @@ def listen(host: str, port: int, *, api_key: str | None) -> socket.socket:
     Raises:
         ValueError: the host is not a loopback address and no API key is set.
     """
-    if not _is_loopback(host) and not api_key:
+    if not is_loopback(host) and not api_key:
         raise ValueError(f"Host {host} is reachable from outside: set EMULATOR_API_KEY first, or use 127.0.0.1.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns off Nagle's algorithm, a delay of 40 ms, only if the protocol is given as TCP
@@ -149,15 +150,6 @@ def listen(host: str, port: int, *, api_key: str | None) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind((host, port))
     return bound
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @asynccontextmanager

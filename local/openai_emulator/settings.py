@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.callers import allowed_hosts
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     data: Path | None = None  # None: data is in memory and a temporary folder, and lost at the end
     api_key: str | None = None  # None: any non-empty credential is accepted
+    admin_key: str | None = None  # opens /admin; None: api_key does, and without one nothing does
+    hosts: frozenset[str] = frozenset()  # values of Host that are answered besides the loopback names
     entra_audience: str | None = None  # if set, bearer tokens must have it as `aud` and must not have expired
     model_url: str | None = None  # base URL of a chat-completions endpoint; None: the builtin offline model
     model: str | None = None  # name of the model at that endpoint
@@ -22,16 +26,19 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Read `EMULATOR_*`.
+        """Read `EMULATOR_*` and `ALLOWED_HOSTS`.
 
         Raises:
             ValueError: `EMULATOR_MODEL_URL` is set without `EMULATOR_MODEL`, `EMULATOR_WEBHOOK_URL` without
-                `EMULATOR_WEBHOOK_SECRET`, or a limit is not a whole number above 0.
+                `EMULATOR_WEBHOOK_SECRET`, a limit is not a whole number above 0, or a
+                value of `ALLOWED_HOSTS` is not a host.
         """
         data = environ.get("EMULATOR_DATA")
         settings = cls(
             data=Path(data) if data else None,
             api_key=environ.get("EMULATOR_API_KEY") or None,
+            admin_key=environ.get("EMULATOR_ADMIN_KEY") or None,
+            hosts=allowed_hosts(environ),
             entra_audience=environ.get("EMULATOR_ENTRA_AUDIENCE") or None,
             model_url=environ.get("EMULATOR_MODEL_URL") or None,
             model=environ.get("EMULATOR_MODEL") or None,

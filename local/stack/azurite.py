@@ -1,28 +1,32 @@
 """Starts and stops Azurite, Microsoft's storage emulator."""
 
+import base64
 import os
 import re
+import secrets
 from pathlib import Path
 from typing import Self
 
 from local.paths import INSTALLED
+from local.private import private_file, private_folder
 from local.stack.node import azurite_command
 from local.stack.process import Process
 
-# Azurite's well-known account, the same on every machine.
-# Source: https://learn.microsoft.com/azure/storage/common/storage-connect-azurite
+# Azurite's usual account, but not with its published key: any web page could sign requests with that one, and Azurite
+# checks neither Host nor Origin.
+# Source: https://learn.microsoft.com/azure/storage/common/storage-use-azurite#custom-storage-accounts-and-keys
 ACCOUNT = "devstoreaccount1"
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+KEY_BYTES = 64
 SERVICES = ("Blob", "Queue", "Table")
 START_WITHIN_S = 30.0
 
 
 class Azurite:
-    """One Azurite process.
+    """One Azurite process, with an account key of its own.
 
     Args:
         log: Gets its output, with one line per request; the Functions host reads it to find new blobs.
-        location: Folder for the data; None keeps the data in memory.
+        location: Folder for the data and the account key; None keeps the data in memory, with a new key.
         ports: Of blobs, queues and tables; 0 takes a free port.
     """
 
@@ -30,7 +34,8 @@ class Azurite:
         self.access_log = log
         self.ports = ports
         self._location = location
-        self.process = Process("azurite", [], log=log, environ=_environ())
+        self._key = kept_key(location) if location else new_key()
+        self.process = Process("azurite", [], log=log, environ={**_environ(), "AZURITE_ACCOUNTS": self.accounts})
 
     def start(self) -> None:
         """Start the process without waiting; a restart uses the same ports."""
@@ -48,6 +53,11 @@ class Azurite:
         self.process.stop(grace_s=5.0 if self._location else 0)
 
     @property
+    def accounts(self) -> str:
+        """The value for `AZURITE_ACCOUNTS`: name and key."""
+        return f"{ACCOUNT}:{self._key}"
+
+    @property
     def blob_endpoint(self) -> str:
         """`http://127.0.0.1:PORT/devstoreaccount1`"""
         return f"http://127.0.0.1:{self.ports[0]}/{ACCOUNT}"
@@ -62,7 +72,7 @@ class Azurite:
         """The value for the setting `AzureWebJobsStorage`."""
         endpoints = zip(SERVICES, self.ports, strict=True)
         addresses = "".join(f"{service}Endpoint=http://127.0.0.1:{port}/{ACCOUNT};" for service, port in endpoints)
-        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{addresses}"
+        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={self._key};{addresses}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -75,6 +85,19 @@ class Azurite:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def new_key() -> str:
+    """A random account key."""
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def kept_key(location: Path) -> str:
+    """The key of the data in a folder; it is made with the folder, so that addresses signed with it stay valid."""
+    path = private_folder(location) / "account.key"
+    if not path.exists():
+        private_file(path).write_text(new_key())
+    return path.read_text()
 
 
 def _arguments(ports: tuple[int, int, int], location: Path | None) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from local.errors import LocalError
 from local.paths import INSTALLED, LOGS
+from local.private import OTHERS, private_folder
 
 PACKAGE = Path(__file__).with_name("npm")  # package.json, its lock file, and requirements.txt for Node.js
 AZURITE = INSTALLED / "azurite"
@@ -122,7 +123,9 @@ def _run(
 
 def main() -> None:
     """Install Azurite: `python -m local.stack.node`."""
+    os.umask(OTHERS)
     try:
+        private_folder(INSTALLED)
         azurite_command(lambda line: print(line, flush=True))  # noqa: T201
     except LocalError as exc:
         sys.exit(f"Error: {exc}\n{exc.advice}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from local.errors import ProcessDied
+from local.private import OTHERS, private_file
 
 TIED = Path(__file__).with_name("tied.py")
 POLL_EVERY_S = 0.01
@@ -49,7 +50,7 @@ class Process:
         Call this from the main thread: the kernel ends the process when the calling thread ends.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
+        with private_file(self.log).open("ab") as output:
             self._log_start_bytes = output.tell()
             self._popen = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(TIED), str(os.getpid()), *self.command],
@@ -59,6 +60,7 @@ class Process:
                 env=self.environ,
                 cwd=self.cwd,
                 start_new_session=True,
+                umask=OTHERS,
             )
 
     @property

@@ -1,4 +1,6 @@
-"""`.local/stack.json`: how other commands find the running stack.
+"""`.local/stack.json`: how other commands of the same user find the running stack. Nobody else may read it.
+
+It has the keys that this start made, and no other: the key of a real model service stays in the environment or `.env`.
 
 The process that runs the stack holds a lock on the file. The kernel releases the lock when that process ends, so a file
 without a lock is stale, even if another process has the same pid by now.
@@ -7,13 +9,15 @@ without a lock is stale, even if another process has the same pid by now.
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from local.errors import LocalError, NotRunning
 from local.paths import LOCAL
-from local.settings import Service
+from local.private import private_file, private_folder
+from local.settings import EMULATOR_KEY, Service, environ_with_dotenv
 
 RECORD = LOCAL / "stack.json"
 
@@ -25,6 +29,7 @@ class Running:
     pid: int  # of the process that runs the stack; ending it ends the whole stack
     app_url: str
     storage: str  # connection string
+    admin_key: str  # opens the admin paths of the host and of the emulator
     service: Service
     pids: dict[str, int]  # process name -> pid
     urls: dict[str, str]  # process name -> address
@@ -39,8 +44,8 @@ class Record:
     """
 
     def __init__(self, path: Path = RECORD) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[str] = path.open("a+")
+        private_folder(path.parent)
+        self._file: IO[str] = private_file(path).open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -53,7 +58,7 @@ class Record:
         """Replace the content of the file."""
         self._file.seek(0)
         self._file.truncate()
-        json.dump(asdict(running), self._file, indent=2)
+        json.dump({**asdict(running), "service": recorded(running.service)}, self._file, indent=2)
         self._file.flush()
 
     def close(self) -> None:
@@ -66,7 +71,7 @@ class Record:
 def is_held(path: Path = RECORD) -> bool:
     """Whether a process holds the lock."""
     try:
-        with path.open("a+") as file:
+        with private_file(path).open("a+") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -85,7 +90,19 @@ def running(path: Path = RECORD) -> Running:
     if not text:
         raise NotRunning
     values = json.loads(text)
-    return Running(**{**values, "service": Service(**values["service"])})
+    return Running(**{**values, "service": restored(values["service"], environ_with_dotenv())})
+
+
+def recorded(service: Service) -> dict[str, Any]:
+    """A service without its key."""
+    return {"base_url": service.base_url, "model": service.model, "is_emulator": service.is_emulator}
+
+
+def restored(content: Mapping[str, Any], environ: Mapping[str, str]) -> Service:
+    """A recorded service, with the key that the environment names for the same address; else without a key."""
+    base_url, model = str(content["base_url"]), str(content["model"])
+    own = environ.get("OPENAI_API_KEY", "") if environ.get("OPENAI_BASE_URL") == base_url else ""
+    return Service(base_url=base_url, model=model, api_key=EMULATOR_KEY if content["is_emulator"] else own)
 
 
 def has_ended(pid: int) -> bool:

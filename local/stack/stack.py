@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import secrets
 import shutil
 import socket
 import sys
@@ -13,14 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from local.callers import cors_origins
 from local.errors import LocalError
 from local.paths import LOGS, ROOT
+from local.private import private_folder
 from local.settings import Service, app_settings, webhook_settings
 from local.stack.azurite import Azurite
 from local.stack.process import Process
 from local.stack.record import Running
 
 USUAL_PORTS = {"blobs": 10000, "queues": 10001, "tables": 10002, "emulator": 8787, "host": 7071}
+HOST_ADMIN = "FUNCTIONS_MASTER_KEY"
 READY_WITHIN_S = 60.0
 POLL_EVERY_S = 0.02
 
@@ -53,10 +57,13 @@ class Stack:
         ports: Name -> port, with the names of `USUAL_PORTS`.
         moved: Names whose usual port was in use.
         ready_s: Seconds from the start until all processes were healthy.
+        admin_key: Opens the admin paths of the host and of the emulator; new for each start.
     """
 
     def __init__(self, options: Options, *, environ: Mapping[str, str] = os.environ) -> None:
         self.options = options
+        self.admin_key = secrets.token_urlsafe(32)
+        self._origins = _origins(environ)
         self.ports, self.moved = choose_ports(usual=options.usual_ports)
         self.ready_s = 0.0
         self.started_at = datetime.now(UTC)
@@ -67,8 +74,10 @@ class Stack:
         )
         self.service = options.service or Service.emulated(self.emulator_url)
         sender, receiver = webhook_settings(environ, app_url=self.app_url)
+        sender = {**sender, "EMULATOR_ADMIN_KEY": self.admin_key}
+        own = {HOST_ADMIN: self.admin_key, "AZURITE_ACCOUNTS": self.azurite.accounts}
         self.emulator = None if options.service else self._emulator({**environ, **sender})
-        self.host = self._host({**environ, **receiver} if self.emulator else environ)
+        self.host = self._host({**environ, **own, **(receiver if self.emulator else {})})
 
     @property
     def app_url(self) -> str:
@@ -95,7 +104,8 @@ class Stack:
         begun_s = time.monotonic()
         if not self.options.keep:
             shutil.rmtree(self.options.data, ignore_errors=True)
-        self.options.data.mkdir(parents=True, exist_ok=True)
+        private_folder(self.options.data)
+        private_folder(self.options.logs)
         for log in (process.log for process in self.processes):
             if log.exists():
                 log.replace(log.with_suffix(".log.1"))  # keep one older log, else the log would grow forever
@@ -106,7 +116,7 @@ class Stack:
             from local.stack.provision import provision  # takes 250 ms, while the processes start
 
             self.azurite.wait_ready()
-            provision(self.azurite.connection_string)
+            provision(self.azurite.connection_string, origins=self._origins)
             self._wait_until(self._healthy)
         except BaseException:
             self.stop()
@@ -140,6 +150,7 @@ class Stack:
             pid=os.getpid(),
             app_url=self.app_url,
             storage=self.azurite.connection_string,
+            admin_key=self.admin_key,
             service=self.service,
             pids={process.name: process.pid for process in self.processes},
             urls=urls,
@@ -190,6 +201,14 @@ class Stack:
             if time.monotonic() > deadline_s:
                 raise self.host.late(READY_WITHIN_S)
             time.sleep(POLL_EVERY_S)
+
+
+def _origins(environ: Mapping[str, str]) -> frozenset[str]:
+    """Raises: LocalError: `CORS_ORIGINS` has a value that is no origin."""
+    try:
+        return cors_origins(environ)
+    except ValueError as exc:
+        raise LocalError(str(exc), "A page of any site could act as you, so `*` is not accepted.") from exc
 
 
 def choose_ports(*, usual: bool) -> tuple[dict[str, int], list[str]]:

@@ -280,7 +280,7 @@ def test_an_answer_notes_documents_that_are_being_indexed(
     path = f"{collection}/a.md"
     drop({path: b"Alpha is the first."})
     slow = {"path": "/vector_stores/*/files", "method": "POST", "delay_ms": 3_000}
-    with httpx2.Client(base_url=stack.emulator_url, headers={"api-key": "local"}, trust_env=False) as emulator:
+    with httpx2.Client(base_url=stack.emulator_url, headers={"api-key": stack.admin_key}, trust_env=False) as emulator:
         fault = emulator.post("/admin/faults", json=slow).raise_for_status().json()["id"]
         try:
             etag = client.drop_bytes(b"Alpha is the second.", path)

@@ -49,7 +49,9 @@ class Storm:
         self.ended.set()
 
     def _admin(self, method: str, path: str, **more: object) -> httpx2.Response:
-        with httpx2.Client(base_url=self.stack.emulator_url, headers={"api-key": "local"}, trust_env=False) as http:
+        with httpx2.Client(
+            base_url=self.stack.emulator_url, headers={"api-key": self.stack.admin_key}, trust_env=False
+        ) as http:
             return http.request(method, path, **more)  # type: ignore[arg-type]
 
 

@@ -35,6 +35,9 @@ NEVER_IN_AZURE = (
     ".local",
     ".git",
     "pyproject.toml",
+    "requirements.in",
+    "requirements.lock",
+    ".env",
     "Makefile",
 )
 
@@ -67,8 +70,9 @@ def azure_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def install(requirements: Path, site: Path, *options: str) -> None:
-    """Install the same packages as pip, but faster."""
-    command = [BIN / "uv", "pip", "install", "--quiet", "--target", site, "--requirement", requirements, *options]
+    """Install the same packages as pip, but faster, and only files whose hashes stand in the file."""
+    command = [BIN / "uv", "pip", "install", "--quiet", "--target", site, "--require-hashes"]
+    command += ["--requirement", requirements, *options]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert result.returncode == 0, result.stderr
 
@@ -113,6 +117,42 @@ def test_the_package_has_the_app_and_no_local_files(package: Path) -> None:
     names = {path.name for path in package.iterdir()}
     assert {"function_app.py", "host.json", "requirements.txt", "shared"} <= names
     assert names & set(NEVER_IN_AZURE) == set()
+
+
+def pinned(file: Path) -> dict[tuple[str, str], tuple[str, frozenset[str]]]:
+    """Name and marker -> version and hashes."""
+    found = {}
+    for entry in file.read_text().replace("\\\n", " ").splitlines():
+        if match := re.match(r"([\w.-]+)==(\S+)( *;.*?)?(?= +--hash|$)", entry):
+            hashes = frozenset(re.findall(r"--hash=(sha256:[0-9a-f]{64})", entry))
+            found[normal(match[1]), (match[3] or "").strip(" ;")] = match[2], hashes
+    return found
+
+
+def test_azure_installs_exactly_what_was_tested() -> None:
+    """Versions and hashes are those of the lock file, and every package that the app names is there."""
+    azure, tested = pinned(ROOT / "requirements.txt"), pinned(ROOT / "requirements.lock")
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] not in " #"]
+    assert len(lines) == len(azure)
+    assert all(hashes for _, hashes in azure.values())
+    versions = {(name, version, hashes) for (name, _), (version, hashes) in tested.items()}
+    assert {(name, version, hashes) for (name, _), (version, hashes) in azure.items()} <= versions
+    ranges = (ROOT / "requirements.in").read_text().splitlines()
+    named = {normal(match[0]) for line in ranges if (match := re.match(r"[\w.-]+", line))}
+    assert named <= {name for name, _ in azure}
+
+
+def test_a_package_with_another_hash_is_not_installed(tmp_path: Path) -> None:
+    other = re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", (ROOT / "requirements.txt").read_text())
+    (tmp_path / "requirements.txt").write_text(other)
+    with pytest.raises(AssertionError, match=r"(?i)hash"):
+        install(tmp_path / "requirements.txt", tmp_path / "site", "--no-deps")
+
+
+@pytest.mark.parametrize("name", [".env", ".env.production", "local.settings.json"])
+def test_a_file_with_secrets_is_neither_committed_nor_deployed(name: str) -> None:
+    for file in (".funcignore", ".gitignore"):
+        assert any_match(name, (ROOT / file).read_text().split())
 
 
 def test_what_the_app_adds_to_the_sdks_is_small(package: Path, azure_site: Path) -> None:

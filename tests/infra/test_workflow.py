@@ -1,5 +1,7 @@
 """The CI/CD workflow: it has no secrets and only the permissions that it needs, and the commands that it runs exist."""
 
+import re
+
 from local.paths import ROOT
 from tests.infra.tools import read_yaml
 
@@ -13,6 +15,8 @@ def faults(text: str) -> list[str]:
         found.append("a secret is used")
     if workflow.get("permissions") != {"contents": "read"}:
         found.append("jobs have more than read permission by default")
+    used = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
+    found += [f"{action} is not a commit" for action in used if not re.fullmatch(r"[\w/.-]+@[0-9a-f]{40}", action)]
     deploy = workflow["jobs"]["deploy"]
     if deploy.get("permissions") != {"contents": "read", "id-token": "write"}:
         found.append("the deployment cannot sign in, or has more permissions than that")
@@ -40,6 +44,7 @@ def test_faults_in_the_workflow_are_found() -> None:
     assert "a secret is used" in faults(text.replace("vars.AZURE_TENANT_ID", "secrets.AZURE_TENANT_ID"))
     assert "the deployment does not wait for the tests" in faults(text.replace("    needs: test\n", ""))
     assert faults(text.replace("      id-token: write\n", ""))
+    assert faults(re.sub(r"(azure/login)@\w+", r"\1@v2", text)) == ["azure/login@v2 is not a commit"]
 
 
 def test_the_readme_names_every_variable() -> None:

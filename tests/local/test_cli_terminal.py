@@ -107,3 +107,46 @@ def test_tokens_in_a_line(usage: dict[str, int], line: str) -> None:
 @pytest.mark.parametrize(("text", "short"), [("a  b\nc", "a b c"), ("abcdef", "abcd…"), ("abc  def", "abc…")])
 def test_shortened(text: str, short: str) -> None:
     assert shortened(text, 5) == short
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202etxt.exe\u200b"
+
+
+def test_no_answer_controls_the_terminal() -> None:
+    """Neither its text nor a name in it; nor does Markdown make such a character of an entity."""
+    citation = {"n": 1, "document": f"a{HOSTILE}\n  [2] forged.pdf", "quote": HOSTILE}
+    run = {
+        **RUN,
+        "answer": f"{HOSTILE} &#8238; &#x200b; ![x{HOSTILE}](http://a/b)",
+        "citations": [citation],
+        "notes": [HOSTILE],
+    }
+    run |= {
+        "charts": [{"path": HOSTILE}],
+        "outputs": [{"path": HOSTILE}],
+        "status": "failed",
+        "error": {"message": HOSTILE},
+    }
+    text = written(run)
+    assert all(character.isprintable() or character == "\n" for character in text), repr(text)
+    assert not any(line.startswith("  [2]") for line in text.splitlines())
+
+
+def test_no_name_or_log_line_controls_the_terminal() -> None:
+    file = io.StringIO()
+    terminal = Terminal(Console(file=file, width=200, color_system=None, markup=False, highlight=False))
+    document = {"path": HOSTILE, "status": "failed", "reason": {"message": HOSTILE}}
+    watch = Watch(terminal.console)
+    watch.update({"steps": [{"type": HOSTILE, "status": "completed"}]})
+    for show in (terminal.say, terminal.heading, terminal.next_step, terminal.error):
+        show(HOSTILE)
+    terminal.error("x", HOSTILE)
+    terminal.pair(HOSTILE, HOSTILE)
+    terminal.log("host", HOSTILE)
+    terminal.document(document)
+    text = file.getvalue()
+    assert all(character.isprintable() or character == "\n" for character in text), repr(text)
+
+
+def test_a_link_shows_where_it_leads() -> None:
+    assert "https://evil.example/login" in written({**RUN, "answer": "[your bank](https://evil.example/login)"})

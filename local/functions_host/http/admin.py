@@ -120,7 +120,7 @@ class Admin:
         """Start a function and answer 202, whatever its trigger and whether the input fits it."""
         try:
             content = json.loads(request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return Response(status=400)
         text = content.get("input", "") if isinstance(content, dict) else {}
         if isinstance(text, (dict, list)):
@@ -175,7 +175,7 @@ async def log_errors(work: Awaitable[object]) -> None:
 def json_object(text: str) -> dict[str, Any] | None:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -26,6 +26,7 @@ from local.functions_host.http.asgi import (
     read_body,
 )
 from local.functions_host.http.cookies import set_cookie
+from local.functions_host.http.gate import Gate
 from local.functions_host.http.keys import Access, Keys
 from local.functions_host.http.routes import Route
 from local.functions_host.http.target import BadTarget
@@ -85,6 +86,7 @@ class HttpApp:
         webhooks: Answers Event Grid.
         admin: Answers the admin endpoint.
         keys: The access keys; None if no key is required.
+        gate: What is refused although the real host answers it; None refuses nothing.
         settings: The app's environment.
     """
 
@@ -97,12 +99,14 @@ class HttpApp:
         admin: Admin,
         keys: Keys | None,
         settings: Mapping[str, str],
+        gate: Gate | None = None,
     ) -> None:
         self._functions = functions
         self._invoker = invoker
         self._webhooks = webhooks
         self._admin = admin
         self._keys = keys
+        self._gate = gate
         self._settings = settings
         limit = settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "")
         self._max_body_bytes = int(limit) if limit.isdecimal() else MAX_BODY_BYTES
@@ -112,7 +116,7 @@ class HttpApp:
         if scope["type"] != "http":
             raise NotImplementedError(f"The host does not support {scope['type']}.")
         try:
-            response = await self._answer(Request.from_scope(scope), receive)
+            response = await self._checked_answer(Request.from_scope(scope), receive)
         except BadTarget:
             response = Response(status=400)
         except BodyTooLong:  # the real host does not answer 413
@@ -120,6 +124,11 @@ class HttpApp:
         except Disconnected:
             return
         await response.send(send)
+
+    async def _checked_answer(self, request: Request, receive: Receive) -> Response:
+        if self._gate is None:
+            return await self._answer(request, receive)
+        return self._gate.with_cors(request, self._gate.answer(request) or await self._answer(request, receive))
 
     async def _answer(self, request: Request, receive: Receive) -> Response:
         path = request.path.lower()
@@ -147,10 +156,15 @@ class HttpApp:
         answer = self._admin.find(request.method, path)
         if answer is None:
             return Response(status=404)
-        access = self._keys.for_admin(request) if self._keys and not answer.is_open else Access.ALLOWED
-        if access is not Access.ALLOWED:
-            return DENIED[access]
+        if not answer.is_open and (denied := self._admin_denied(request)):
+            return denied
         return answer.give(await self._with_body(request, receive))
+
+    def _admin_denied(self, request: Request) -> Response | None:
+        if self._keys:
+            access = self._keys.for_admin(request)
+            return None if access is Access.ALLOWED else DENIED[access]
+        return self._gate.answer_to_admin(request) if self._gate else None
 
     async def _with_body(self, request: Request, receive: Receive) -> Request:
         if (request.content_length or 0) > self._max_body_bytes:

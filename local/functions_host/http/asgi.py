@@ -29,6 +29,7 @@ class Request:
     headers: Mapping[str, str]  # names in lower case; values of the same name are joined with ","
     first_headers: Mapping[str, str]
     url: str
+    server: str  # the address at which the request arrived, without its port
     body: bytes = b""
 
     @classmethod
@@ -48,6 +49,7 @@ class Request:
             first_values=first(values),
             headers=headers,
             first_headers=first(pairs),
+            server=str(server[0]),
             url=f"{scope.get('scheme', 'http')}://{host}{encoded_path(path)}" + (f"?{query}" if query else ""),
         )
 

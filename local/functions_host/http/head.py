@@ -15,6 +15,7 @@ MAX_HEADERS = 100
 METHODS = frozenset(HTTPMethod)
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 HOST = re.compile(rb"(?:[A-Za-z0-9._~\-]+|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
+LENGTH = re.compile(rb"0*\d{1,18}")  # of a body: more digits than a 64-bit number has are no length
 LINE_END, HEAD_END = b"\r\n", b"\r\n\r\n"
 
 
@@ -93,7 +94,7 @@ def checked(method: str, target: bytes, version: str, headers: list[tuple[bytes,
         raise BadHead(400)
     codings = b",".join(values_of(headers, b"transfer-encoding")).lower().replace(b" ", b"")
     lengths = values_of(headers, b"content-length")
-    if (codings and codings != b"chunked") or len(lengths) > 1 or not all(re.fullmatch(rb"\d+", n) for n in lengths):
+    if (codings and codings != b"chunked") or len(lengths) > 1 or not all(LENGTH.fullmatch(n) for n in lengths):
         raise BadHead(400)
     if codings:  # a length beside it would be ambiguous
         headers = [pair for pair in headers if pair[0] != b"content-length"]

@@ -47,15 +47,15 @@ class Keys:
 
     @classmethod
     def from_settings(cls, values: Mapping[str, str]) -> Keys:
-        """Read the keys from settings; a missing function or master key is generated and logged.
+        """Read the keys from settings; a missing function or master key is one that nobody knows.
 
         The settings are `FUNCTIONS_KEY`, `FUNCTIONS_MASTER_KEY`, `FUNCTIONS_BLOBS_KEY`, `FUNCTIONS_EVENTGRID_KEY`, and
         `FUNCTIONS_KEY_<function>` for the own key of a function. Without its key, a webhook opens for the master key.
         """
         keys = {name: values.get(name) or secrets.token_urlsafe(32) for name in GENERATED}
-        for name, key in keys.items():
+        for name in GENERATED:
             if not values.get(name):
-                logger.warning("%s=%s (generated for this start; set it to keep it)", name, key)
+                logger.warning("%s is not set: set it, else no request with it is accepted", name)
         return cls(
             function=keys["FUNCTIONS_KEY"],
             master=keys["FUNCTIONS_MASTER_KEY"],

@@ -34,9 +34,15 @@ def parses(read: Callable[[str], object]) -> Callable[[str], bool]:
     return check
 
 
+def whole_number(bits: int) -> Callable[[str], bool]:
+    """A check for a signed whole number; Python reads no text of more than 4,300 digits."""
+    is_read = parses(int)
+    return lambda text: bool(INTEGER.fullmatch(text)) and is_read(text) and -(2**bits) <= int(text) < 2**bits
+
+
 CHECKS: dict[str, Callable[[str], bool]] = {
-    "int": lambda text: INTEGER.fullmatch(text) is not None and -(2**31) <= int(text) < 2**31,
-    "long": lambda text: INTEGER.fullmatch(text) is not None and -(2**63) <= int(text) < 2**63,
+    "int": whole_number(31),
+    "long": whole_number(63),
     "bool": lambda text: text.strip().lower() in {"true", "false"},
     "guid": parses(uuid.UUID),
     "alpha": lambda text: re.fullmatch(r"[A-Za-z]*", text) is not None,

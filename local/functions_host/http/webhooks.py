@@ -69,6 +69,8 @@ async def handshake_or(request: Request, deliver: Deliver) -> Response:
                 return await deliver(read_events(request.body))
             case "unsubscribe":
                 return Response(status=202)
+    except RecursionError:  # JSON nested too deep
+        return Response(status=400)
     except (ValueError, LookupError, TypeError):
         return Response(status=500)
     return Response(status=400)  # CloudEvents, too: they come without the header

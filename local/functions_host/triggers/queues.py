@@ -250,7 +250,7 @@ def json_values(data: Datum) -> dict[str, str]:
     """The strings and numbers of a JSON object, for `{parameters}` in other bindings."""
     try:
         content = json.loads(data.value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(content, dict):
         return {}

@@ -1,4 +1,4 @@
-"""ASGI middleware: request ids on every response, credentials on every request."""
+"""ASGI middleware: request ids on every response, no requests of web pages, credentials on every request."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from local.callers import Callers, refusal_of_type
 from local.openai_emulator.errors import ApiError
 from local.openai_emulator.http.entra import token_fault
 from local.openai_emulator.settings import Settings
@@ -39,10 +40,31 @@ class RequestIds:
         await self._app(scope, receive, send_with_ids)
 
 
+class OwnCallers:
+    """Refuses the requests of web pages: no page is meant to call the emulator, which may accept any key."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
+        self._app = app
+        self._callers = Callers(hosts=settings.hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers, server = Request(scope).headers, scope.get("server") or ("", None)
+            refusal = self._callers.refusal_of_sender(headers, server=str(server[0])) or refusal_of_type(
+                scope["method"], headers, forms=True
+            )
+            if refusal:
+                error = ApiError(refusal.status, refusal.detail, code=refusal.code)
+                await JSONResponse(error.body(), status_code=refusal.status)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 class Credentials:
     """Requires an API key or, if so configured, an Entra ID token on every path except `/healthz`.
 
-    Keys are sent as `Authorization: Bearer KEY` or `api-key: KEY`.
+    Keys are sent as `Authorization: Bearer KEY` or `api-key: KEY`. The paths below `/admin/` want a key that was
+    configured, never just any.
     """
 
     def __init__(self, app: ASGIApp, *, settings: Settings, clock: Callable[[], float]) -> None:
@@ -62,6 +84,11 @@ class Credentials:
         bearer = token.strip() if scheme.lower() == "bearer" else ""
         given = bearer or request.headers.get("api-key", "").strip()
         key, audience = self._settings.api_key, self._settings.entra_audience
+        if request.scope["path"].startswith("/admin/"):
+            admin_key = self._settings.admin_key or key
+            if admin_key and secrets.compare_digest(given.encode(), admin_key.encode()):
+                return None
+            return "Access denied: /admin wants the value of EMULATOR_ADMIN_KEY as its key."
         if key is not None and secrets.compare_digest(given.encode(), key.encode()):
             return None
         if audience is not None:

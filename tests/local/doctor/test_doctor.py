@@ -19,7 +19,7 @@ from local.doctor import azure as azure_checks
 from local.doctor.app import check_app, check_clock, check_deep_health, check_documents
 from local.doctor.azure import check_deployment, check_resources
 from local.doctor.finding import Finding, report
-from local.doctor.laptop import RESTART, check_laptop, check_service, check_settings, check_storage
+from local.doctor.laptop import RESTART, check_laptop, check_private, check_service, check_settings, check_storage
 from local.paths import ROOT
 from local.settings import Service
 from local.stack import provision
@@ -36,11 +36,23 @@ def by_name(findings: Iterator[Finding]) -> dict[str, Finding]:
 
 
 def test_a_healthy_stack_has_no_problems(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    running = stack.running()
-    assert [found for found in check_laptop(running, deep=True) if not found.ok] == []
-    names = set(by_name(check_laptop(running, deep=False)))
-    assert {"azurite", "emulator", "functions host", "model", "containers", "queues", "app", "clock"} <= names
-    assert report(Terminal(), check_laptop(running, deep=False)) == 0
+    running, state = stack.running(), stack.options.data.parent
+    assert [found for found in check_laptop(running, deep=True, state=state) if not found.ok] == []
+    names = set(by_name(check_laptop(running, deep=False, state=state)))
+    assert {
+        state.name,
+        "data",
+        "logs",
+        "azurite",
+        "emulator",
+        "functions host",
+        "model",
+        "containers",
+        "queues",
+        "app",
+        "clock",
+    } <= names
+    assert report(Terminal(), check_laptop(running, deep=False, state=state)) == 0
     assert "No problems found." in capsys.readouterr().out
 
 
@@ -59,6 +71,26 @@ def test_the_command_reports_a_problem_and_exits_with_1(tmp_path: Path, plain_en
         result = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
         assert result.returncode == 1
         assert detail in result.stdout
+
+
+def test_an_open_folder_is_found_and_its_fix_mends_it(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "stack.json").write_text("{}")
+    found = check_private(folder)
+    assert "mode 755" in found.detail
+    subprocess.run(found.fix, shell=True, check=True)
+    assert check_private(folder).ok
+    assert check_private(folder / "stack.json").ok
+
+
+def test_a_folder_of_another_user_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    found = check_private(tmp_path)
+    assert "belongs to user" in found.detail
+    assert "chown" in found.fix
 
 
 def test_a_process_that_has_ended_is_found(stack: Stack) -> None:

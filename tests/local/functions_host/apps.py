@@ -25,6 +25,7 @@ app = func.FunctionApp()
 calls = []
 """
 DEADLINE_S = 15.0
+ADMIN = {"x-functions-key": "key-of-this-start"}  # opens the admin endpoint
 
 
 def write_app(folder: Path, source: str, *, host_json: Mapping[str, Any] | None = None, header: str = HEADER) -> Path:
@@ -63,11 +64,11 @@ def host(
     folder: Path, azurite: Azurite | None = None, environ: Mapping[str, str] | None = None, **options: Any
 ) -> Host:
     """A host for an app, with Azurite as its storage and a short grace period."""
-    storage = {"AzureWebJobsStorage": azurite.connection_string} if azurite else {}
+    settings = {"FUNCTIONS_MASTER_KEY": ADMIN["x-functions-key"]}
     if azurite:
         options.setdefault("access_log", azurite.access_log)
-        storage["AzureFunctionsWebHost__hostid"] = unique("host")
-    return Host(folder, environ=storage | dict(environ or {}), **{"grace_s": 1.0} | options)
+        settings |= {"AzureWebJobsStorage": azurite.connection_string, "AzureFunctionsWebHost__hostid": unique("host")}
+    return Host(folder, environ=settings | dict(environ or {}), **{"grace_s": 1.0} | options)
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from local.paths import ROOT
 from tests.local.openai_emulator.client import ScriptedModel, client_of, create, running_app, until
 
 COVERAGE = ROOT / "local/openai_emulator/COVERAGE.md"
+JSON = {"Content-Type": "application/json"}
 OPENAPI = ROOT / "../shared/data/openai_openapi/openapi.json.gz"
 
 
@@ -129,7 +130,7 @@ async def test_a_bug_is_a_500_without_its_details(emulator: Starlette, emulator_
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"name": NaN}', b'{"a": 1e999}', b"[" * 99_999])
 async def test_a_body_must_be_an_object(emulator_http: httpx2.AsyncClient, content: bytes) -> None:
-    answer = await emulator_http.post("/v1/vector_stores", content=content)
+    answer = await emulator_http.post("/v1/vector_stores", content=content, headers=JSON)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
 
 
@@ -322,7 +323,8 @@ async def test_two_emulators_do_not_share_a_folder(tmp_path: Path, monkeypatch: 
 
 async def test_invalid_unicode_is_refused(emulator_http: httpx2.AsyncClient) -> None:
     for body in (b'{"name": "\\ud800"}', b'{"metadata": {"k": "\\ud800"}}', b'{"metadata": {"\\ud800": "v"}}'):
-        assert (await emulator_http.post("/v1/vector_stores", content=body)).status_code == 400
+        assert (await emulator_http.post("/v1/vector_stores", content=body, headers=JSON)).status_code == 400
     for text in (b'"\\ud800"', b'[{"role": "user", "content": "\\ud800"}]'):
-        answer = await emulator_http.post("/v1/responses", content=b'{"model": "m", "input": ' + text + b"}")
+        body = b'{"model": "m", "input": ' + text + b"}"
+        answer = await emulator_http.post("/v1/responses", content=body, headers=JSON)
         assert answer.status_code == 400

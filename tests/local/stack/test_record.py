@@ -1,5 +1,6 @@
 """Other commands find the running stack, and ignore the record of one that died."""
 
+import dataclasses
 import socket
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from local.stack.stack import USUAL_PORTS, choose_ports
 RUNNING = Running(
     pid=1,
     app_url="http://127.0.0.1:7071",
-    storage="UseDevelopmentStorage=true",
+    storage="AccountName=a;AccountKey=of-this-folder",
+    admin_key="of-this-start",
     service=Service.emulated("http://127.0.0.1:8787"),
     pids={"azurite": 2},
     urls={"azurite": "http://127.0.0.1:10000"},
@@ -34,6 +36,33 @@ def test_a_record_is_valid_while_it_is_locked(tmp_path: Path) -> None:
     record.close()
     with pytest.raises(NotRunning):
         running(path)
+
+
+def test_only_its_user_may_read_a_record(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o755)
+    path = folder / "stack.json"
+    path.write_text("")
+    path.chmod(0o644)
+    record = Record(path)
+    record.write(RUNNING)
+    assert (folder.stat().st_mode & 0o777, path.stat().st_mode & 0o777) == (0o700, 0o600)
+    record.close()
+
+
+def test_the_key_of_a_real_service_is_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other commands take it from the environment, if that still names the same service."""
+    path = tmp_path / "stack.json"
+    own = Service(base_url="https://mine.openai.azure.com/openai/v1/", api_key="sk-very-secret", model="gpt")
+    record = Record(path)
+    record.write(dataclasses.replace(RUNNING, service=own))
+    assert "sk-very-secret" not in path.read_text()
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    monkeypatch.setenv("OPENAI_BASE_URL", own.base_url)
+    assert running(path).service == own
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.example/v1/")
+    assert running(path).service == dataclasses.replace(own, api_key="")
+    record.close()
 
 
 def test_only_one_stack_can_run(tmp_path: Path) -> None:

@@ -3,15 +3,19 @@
 import os
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 from azure.storage.blob import BlobServiceClient
-from azure.storage.queue import QueueServiceClient
+from azure.storage.queue import QueueSasPermissions, QueueServiceClient, generate_queue_sas
 
 from local.errors import LocalError, ProcessDied
+from local.functions_host.settings import STORAGE
+from local.functions_host.storage import PUBLISHED_KEY, Storage
 from local.settings import Service
-from local.stack.azurite import Azurite
+from local.stack.azurite import ACCOUNT, Azurite
 from local.stack.provision import provision
 from local.stack.stack import Options, Stack, answers_200
 
@@ -80,6 +84,77 @@ def test_with_core_tools_the_blob_trigger_scans(tmp_path: Path) -> None:
 def test_provisioning_twice_changes_nothing(azurite: Azurite) -> None:
     provision(azurite.connection_string)
     provision(azurite.connection_string)
+
+
+def test_azurite_refuses_its_published_key(azurite: Azurite) -> None:
+    """Any web page could sign requests with it, such as a message to a queue."""
+    message = b"<QueueMessage><MessageText>e30=</MessageText></QueueMessage>"
+    until = datetime.now(UTC) + timedelta(hours=1)
+    sas = {"permission": QueueSasPermissions(add=True), "expiry": until}
+    page = {"Content-Type": "text/plain", "Origin": "http://evil.example"}
+    rebound = {**page, "Host": f"{ACCOUNT}.evil.example:{azurite.ports[1]}"}
+    server = azurite.queue_endpoint.removesuffix(f"/{ACCOUNT}")
+    with QueueServiceClient.from_connection_string(azurite.connection_string) as queues:
+        queue = queues.create_queue("forged")
+        for key, status in ((PUBLISHED_KEY, 403), (queues.credential.account_key, 201)):
+            signed = generate_queue_sas(ACCOUNT, "forged", account_key=key, **sas)
+            for url, headers in ((azurite.queue_endpoint, page), (server, rebound)):
+                url = f"{url}/forged/messages?{signed}"
+                assert httpx2.post(url, content=message, headers=headers, trust_env=False).status_code == status
+        assert queue.get_queue_properties().approximate_message_count == 2
+
+
+def test_each_azurite_has_a_key_of_its_own_and_keeps_it_with_its_data(tmp_path: Path) -> None:
+    one, again, other = (
+        Azurite(log=tmp_path / "log", location=tmp_path / name).connection_string for name in ("a", "a", "b")
+    )
+    assert one == again
+    assert len({one, other, Azurite(log=tmp_path / "log").connection_string}) == 3
+    assert (tmp_path / "a" / "account.key").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_page_of_a_listed_origin_may_upload(azurite: Azurite) -> None:
+    def preflight(origin: str) -> int:
+        headers = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+        return httpx2.request(
+            "OPTIONS", f"{azurite.blob_endpoint}/documents/a", headers=headers, trust_env=False
+        ).status_code
+
+    provision(azurite.connection_string, origins={"http://localhost:3000"})
+    assert (preflight("http://localhost:3000"), preflight("http://evil.example")) == (200, 403)
+    provision(azurite.connection_string)
+    assert preflight("http://localhost:3000") == 403
+
+
+def test_an_origin_that_stands_for_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match="CORS_ORIGINS"):
+        Stack(Options(data=tmp_path, logs=tmp_path), environ={"CORS_ORIGINS": "*"})
+
+
+def test_development_storage_is_the_azurite_of_the_stack() -> None:
+    storage = Storage({STORAGE: "UseDevelopmentStorage=true", "AZURITE_ACCOUNTS": "devstoreaccount1:b3du"})
+    assert "AccountKey=b3du;" in storage.connection_string(None)
+    assert PUBLISHED_KEY in Storage({STORAGE: "UseDevelopmentStorage=true"}).connection_string(None)
+
+
+@pytest.mark.acceptance
+def test_what_a_stack_writes_is_private(stack: Stack) -> None:
+    folders = (stack.options.data, stack.options.logs)
+    written = [path for folder in folders for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
+    assert [path for path in written if path.stat().st_mode & 0o077] == []
+    assert stack.admin_key not in "".join(process.log.read_text(errors="replace") for process in stack.processes)
+
+
+@pytest.mark.acceptance
+def test_the_admin_key_opens_host_and_emulator(stack: Stack) -> None:
+    key = stack.running().admin_key
+    for url, header in (
+        (f"{stack.app_url}/admin/host/status", "x-functions-key"),
+        (f"{stack.emulator_url}/admin/faults", "api-key"),
+    ):
+        assert httpx2.get(url, headers={header: key}, trust_env=False).status_code == 200
+        assert httpx2.get(url, headers={header: "local"}, trust_env=False).status_code == 401
 
 
 def test_azurite_with_a_location_keeps_its_data_and_ports(tmp_path: Path) -> None:

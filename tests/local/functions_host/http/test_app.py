@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from local.functions_host import serving
-from tests.local.functions_host.apps import calls, client, host, until, write_app
+from tests.local.functions_host.apps import ADMIN, calls, client, host, until, write_app
 
 APP = """
     import contextvars, json, threading
@@ -65,6 +65,8 @@ APP = """
         return "in"
 """
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
@@ -92,7 +94,7 @@ async def test_the_function_gets_the_request_as_from_the_worker(app: Path) -> No
 
     The default route is the function's name. Without Application Insights, there is no trace.
     """
-    headers = [("X-Thing", "1"), ("X-Thing", "2"), ("X-Empty", ""), ("traceparent", "00-ab-cd-01")]
+    headers = [("X-Thing", "1"), ("X-Thing", "2"), ("X-Empty", ""), ("traceparent", "00-ab-cd-01"), *JSON.items()]
     async with host(app) as running, client(running) as http:
         got = (await http.post("/api/echo?a=1&A=2&b=%C3%BC&c=&d", headers=headers, content="body")).json()
     assert got["method"] == "POST"
@@ -217,8 +219,8 @@ async def test_the_admin_endpoint_runs_a_function(tmp_path: Path) -> None:
         """,
     )
     async with host(folder) as running, client(running) as http:
-        assert (await http.post("/admin/functions/TICK", json={"input": ""})).status_code == 202
+        assert (await http.post("/admin/functions/TICK", json={"input": ""}, headers=ADMIN)).status_code == 202
         assert await until(calls) == [False]
-        assert (await http.post("/admin/functions/nobody", json={"input": ""})).status_code == 404
-        assert (await http.post("/admin/functions/tick", content="{")).status_code == 400
-        assert json.loads((await http.get("/admin/host/status")).content)["state"] == "Running"
+        assert (await http.post("/admin/functions/nobody", json={"input": ""}, headers=ADMIN)).status_code == 404
+        assert (await http.post("/admin/functions/tick", content="{", headers=ADMIN | JSON)).status_code == 400
+        assert json.loads((await http.get("/admin/host/status", headers=ADMIN)).content)["state"] == "Running"

@@ -56,6 +56,7 @@ class Client:
 
 @asynccontextmanager
 async def connected(tmp_path: Path, **environ: str) -> AsyncIterator[Client]:
+    environ = {"ALLOWED_HOSTS": "a"} | environ
     async with host(write_app(tmp_path / "app", APP), environ=environ) as running, serving(running.asgi) as url:
         parts = urlsplit(url)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -87,6 +88,7 @@ def request(line: str, *headers: str, body: bytes = b"") -> bytes:
         pytest.param(request("GET /api/echo", "A : 1"), 400, id="a space before the colon"),
         pytest.param(request("GET /api/echo", "Content-Length: 1", "Content-Length: 2"), 400, id="two lengths"),
         pytest.param(request("GET /api/echo", "Content-Length: x"), 400, id="no number as length"),
+        pytest.param(request("GET /api/echo", f"Content-Length: {'9' * 5000}"), 400, id="a length of 5,000 digits"),
         pytest.param(request("GET /api/e cho"), 400, id="a space in the target"),
         pytest.param(b"GET /api/echo HTTP/3\r\nHost: a\r\n\r\n", 505, id="another version"),
         pytest.param(request("FOO /api/echo"), 200, id="any method"),
@@ -101,7 +103,9 @@ async def test_the_head_of_a_request_has_the_real_hosts_limits(tmp_path: Path, s
 
 async def test_a_chunked_body_reaches_no_function_and_the_next_request_is_read(tmp_path: Path) -> None:
     async with connected(tmp_path) as client:
-        client.writer.write(b"POST /api/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.writer.write(
+            b"POST /api/echo HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         client.writer.write(b"5\r\nhello\r\n0\r\nTrailer: 1\r\n\r\n" + request("PUT /api/echo"))
         answer = await client.all(b"")
     assert b"POST 0" in answer
@@ -111,7 +115,8 @@ async def test_a_chunked_body_reaches_no_function_and_the_next_request_is_read(t
 async def test_chunks_that_are_not_valid_end_the_connection(tmp_path: Path) -> None:
     async with connected(tmp_path) as client:
         answer = await client.all(
-            b"POST /runtime/webhooks/blobs HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nnothing\r\n"
+            b"POST /runtime/webhooks/blobs HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\nnothing\r\n"
         )
     assert answer.startswith(b"HTTP/1.1 400 ") or answer == b""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.functions_host.functions.trace import http_trace, new_trace
+from local.functions_host.http.keys import Keys
 from tests.local.functions_host.apps import client, host, write_app
 
 APP = """
@@ -135,3 +136,11 @@ def test_with_application_insights_an_invocation_has_a_trace() -> None:
     assert http_trace({"traceparent": "garbage"}, settings).trace_parent.endswith("-00")
     assert new_trace("f", settings).attributes == {"OperationName": "f"}
     assert http_trace(headers, {}).trace_parent == new_trace("f", {}).trace_parent == ""
+
+
+def test_a_key_that_is_not_set_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    keys = Keys.from_settings({})
+    assert "FUNCTIONS_MASTER_KEY is not set" in caplog.text
+    assert keys.master
+    assert keys.master not in caplog.text
+    assert keys.function not in caplog.text

@@ -17,7 +17,7 @@ from local.functions_host import Host
 from local.functions_host.functions.paths import PathPattern, fill
 from local.functions_host.settings import blob_options
 from local.stack.azurite import Azurite
-from tests.local.functions_host.apps import calls, client, host, unique, until, write_app
+from tests.local.functions_host.apps import ADMIN, calls, client, host, unique, until, write_app
 
 NOTE = """
     @app.blob_trigger(arg_name="blob", path="%CONTAINER%/{name}", connection="AzureWebJobsStorage")
@@ -257,6 +257,6 @@ async def test_the_admin_endpoint_runs_a_blob_function_for_a_path(
         await container.upload_blob("a", b"1")
         await until(calls)
         path = f"{container.container_name}/a"
-        assert (await http.post("/admin/functions/note", json={"input": path})).status_code == 202
+        assert (await http.post("/admin/functions/note", json={"input": path}, headers=ADMIN)).status_code == 202
         await until(lambda: calls() == [(path, b"1")] * 2)
-        assert (await http.post("/admin/functions/note", json={"input": "no path"})).status_code == 202
+        assert (await http.post("/admin/functions/note", json={"input": "no path"}, headers=ADMIN)).status_code == 202

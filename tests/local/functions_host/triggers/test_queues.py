@@ -18,7 +18,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 from local.functions_host import Host
 from local.functions_host.settings import QueueOptions
 from local.stack.azurite import Azurite
-from tests.local.functions_host.apps import calls, client, host, unique, until, write_app
+from tests.local.functions_host.apps import ADMIN, calls, client, host, unique, until, write_app
 
 NOTE = """
     @app.queue_trigger(arg_name="msg", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
@@ -315,5 +315,6 @@ async def test_the_admin_endpoint_runs_a_queue_function_with_its_input(
     azurite: Azurite, queue: QueueClient, tmp_path: Path
 ) -> None:
     async with queue_host(tmp_path, azurite, queue.queue_name) as running, client(running) as http:
-        assert (await http.post("/admin/functions/note", json={"input": json.dumps({"a": 1})})).status_code == 202
+        body = {"input": json.dumps({"a": 1})}
+        assert (await http.post("/admin/functions/note", json=body, headers=ADMIN)).status_code == 202
         assert (await until(calls))[0].get_json() == {"a": 1}

@@ -11,7 +11,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from local.functions_host.triggers.schedules import parse_schedule
 from local.stack.azurite import Azurite
-from tests.local.functions_host.apps import calls, client, host, unique, until, write_app
+from tests.local.functions_host.apps import ADMIN, calls, client, host, unique, until, write_app
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ async def test_a_missed_run_is_made_up_at_the_start(azurite: Azurite, tmp_path: 
         written = json.loads(await (await blob.download_blob()).readall())
         assert written["Last"] > "2026"
         async with host(folder, azurite, environ) as running, client(running) as http:
-            await http.post("/admin/functions/tick", json={})
+            await http.post("/admin/functions/tick", json={}, headers=ADMIN)
             assert (await until(calls))[0][0] is False
 
 
