@@ -234,7 +234,7 @@ DISTRIBUTION = QuestionKind(
 )
 NORMALITY = QuestionKind(
     name="normality",
-    phrases=r"\bnormal(?:ly|ity)?\b.{0,200}\bdistribut|\bnormality\b|\bnormal distribution|shapiro|kolmogorov",
+    phrases=r"\bnormal(?:ly|ity)?\b.{0,80}\bdistribut|\bnormality\b|\bnormal distribution|shapiro|kolmogorov",
     complete=_complete_normality,
     program=_normality_program,
     sentence=_normality_sentence,
