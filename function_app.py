@@ -326,6 +326,12 @@ async def subscribe(req: func.HttpRequest) -> func.HttpResponse:
     return await answer(services, req, hooks.subscribe)
 
 
+@app.route(route="hooks", methods=["GET"])
+async def list_hooks(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/hooks`: list the subscriptions, and which of them fail."""
+    return await answer(services, req, hooks.list_hooks)
+
+
 @app.route(route="hooks/{id}", methods=["DELETE"])
 async def unsubscribe(req: func.HttpRequest) -> func.HttpResponse:
     """`DELETE /api/hooks/{id}`: end a subscription."""

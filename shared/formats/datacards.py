@@ -81,7 +81,7 @@ def singular(word: str) -> str:
 
 
 _INTEGER = r"[-+]?\d{1,18}"
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
 INTEGER = re.compile(_INTEGER)
 NUMBER = re.compile(_NUMBER)
 DAY = re.compile(r"\d{4}-\d\d-\d\d")

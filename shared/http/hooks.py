@@ -22,9 +22,10 @@ from shared.http.route import (
     read_body,
     with_key,
 )
-from shared.http.shapes.hooks import HookBody, HookView, ServiceEvent
+from shared.http.shapes.hooks import HookBody, HookList, HookView, ServiceEvent
 
 if TYPE_CHECKING:
+    from shared.push.notices import Hook
     from shared.services import Services
 
 
@@ -32,8 +33,11 @@ async def subscribe(services: Services, req: func.HttpRequest) -> func.HttpRespo
     """201 with `Location`: Power Automate sends a DELETE to this address to unsubscribe."""
     body = read_body(services, req, HookBody)
     hook = await services.push.subscribe(body.callback_url, body.events)
-    view = HookView(id=hook.id, events=hook.events, created_at=hook.created_at)
-    return json_response(201, view, {"Location": hook_url(req.url, hook.id)})
+    return json_response(201, hook_view(hook), {"Location": hook_url(req.url, hook.id)})
+
+
+async def list_hooks(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    return json_response(200, HookList(hooks=tuple(map(hook_view, await services.push.hooks()))))
 
 
 async def unsubscribe(services: Services, req: func.HttpRequest) -> func.HttpResponse:
@@ -67,6 +71,21 @@ def hook_id_from(text: str) -> str:
 # ---- what goes out -----------------------------------------------------------------------------------------------
 
 
+def hook_view(hook: Hook) -> HookView:
+    """Without the URL: it may contain a secret."""
+    return HookView(
+        id=hook.id,
+        events=hook.events,
+        created_at=hook.created_at,
+        host=hook.host,
+        status="off" if hook.off_at else "failing" if hook.failures else "on",
+        failures=hook.failures,
+        first_failure_at=hook.first_failure_at,
+        reason=hook.reason,
+        off_at=hook.off_at,
+    )
+
+
 def hook_url(url: str, hook_id: str) -> str:
     """`url` is that of `POST /hooks`."""
     return with_key(api_url(url, ("hooks",), f"hooks/{quote(hook_id)}"), url)
@@ -86,8 +105,19 @@ HOOKS = (
         body=HookBody,
         example={"callback_url": "https://example.com/hook"},
         replies=(Reply(status=201, type=HookView, description="Subscribed.", headers=("Location",)),),
-        problems={400: (*BAD_CALLBACK, "unknown_event"), **UNRECEIVED},
+        problems={400: (*BAD_CALLBACK, "unknown_event"), 409: ("too_many_hooks",), **UNRECEIVED},
         links=("DeleteHook",),
+    ),
+    Operation(
+        id="ListHooks",
+        method="GET",
+        path="/hooks",
+        handler="list_hooks",
+        summary="List subscriptions",
+        description="Returns all hooks, the oldest first, without their URLs. A hook is switched off when all attempts "
+        "have failed for a day, or 100 in a row for an hour; subscribe again to get events.",
+        visibility="advanced",
+        replies=(Reply(status=200, type=HookList, description="The hooks."),),
     ),
     Operation(
         id="DeleteHook",

@@ -8,6 +8,7 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -15,15 +16,16 @@ import logging
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
 from standardwebhooks import Webhook
 
-from shared.errors import BadRequest, ServiceBusy, ServiceError, SettingError
+from shared.errors import BadRequest, BlobChanged, Busy, ServiceBusy, ServiceError, SettingError
 from shared.logs import event
 from shared.models.ids import new_id
 from shared.storage.layout import HOOKS, hook_id_in, hook_name
@@ -40,17 +42,47 @@ EVENTS = ("run.finished", "document.indexed", "document.failed", "document.remov
 RETRY_DELAYS_S = (5, 30, 120, 600, 3_600, 10_800, 21_600, 50_400)  # after each failed attempt; 24 h in all
 BODY_MAX_BYTES = 32 * 1024  # a queue message holds 48 KiB, of which the URL may need 8
 KEY_BYTES = range(24, 65)  # the key lengths that Standard Webhooks allows
+HOOKS_MAX = 20  # one event is at most so many deliveries to hooks
+# A receiver that is restarted refuses many deliveries at once, so their number alone does not switch a hook off.
+OFF_AFTER = timedelta(hours=24)
+OFF_AFTER_MANY = timedelta(hours=1)
+MANY_FAILURES = 100
 HOOK_ID = re.compile(r"hook_[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hook:
-    """A subscription, stored as `hooks/<id>.json`. The URL may contain a secret, such as a signature."""
+    """A subscription, stored as `hooks/<id>.json`. The URL may contain a secret, such as a signature.
+
+    Attributes:
+        failures: Attempts that failed, in a row.
+        first_failure_at: The first of them.
+        reason: Why the last of them failed.
+        off_at: It was switched off, since it failed for too long.
+    """
 
     id: str
     url: str = field(repr=False)
     events: tuple[str, ...]
     created_at: datetime
+    failures: int = 0
+    first_failure_at: datetime | None = None
+    reason: str | None = None
+    off_at: datetime | None = None
+
+    @property
+    def host(self) -> str:
+        return _host(self.url)
+
+    def after_failure(self, why: str, now: datetime) -> Hook:
+        """The hook after one more attempt has failed; switched off if it has failed for a day, or often for an hour."""
+        since, failures = self.first_failure_at or now, self.failures + 1
+        is_dead = now - since >= OFF_AFTER or (failures >= MANY_FAILURES and now - since >= OFF_AFTER_MANY)
+        off_at = self.off_at or (now if is_dead else None)
+        return replace(self, failures=failures, first_failure_at=since, reason=why, off_at=off_at)
+
+    def after_success(self) -> Hook:
+        return replace(self, failures=0, first_failure_at=None, reason=None)
 
 
 class _Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +125,7 @@ class Push:
         self._signer = _signer(secret) if secret else None
         self._topic = topic
         self._now = now
-        self._records = Records(state, Hook, name=hook_name, tags=lambda hook: {"events": " ".join(hook.events)})
+        self._records = Records(state, Hook, name=hook_name, tags=_tags)
 
     @property
     def on(self) -> bool:
@@ -119,15 +151,37 @@ class Push:
 
         Raises:
             BadRequest: as from `check`, or `unknown_event`.
+            Busy: there are `HOOKS_MAX` hooks that are on. One that is off gives way to a new one.
         """
         if not events or not set(events) <= set(EVENTS):
             raise BadRequest(f"'events' should name one or more of: {', '.join(EVENTS)}.", code="unknown_event")
         await self.check(url)
+        await self._make_room()
         now = self._now()
         hook = Hook(id=new_id("hook", now), url=url, events=tuple(dict.fromkeys(events)), created_at=now)
         await self._records.create(hook.id, hook)
         event(log, logging.INFO, "push.subscribed", hook_id=hook.id, host=_host(url))
         return hook
+
+    async def hooks(self) -> list[Hook]:
+        """All hooks, the oldest first."""
+        ids = [hook_id_in(info.name) async for info in self._state.list(HOOKS)]
+        stored = await asyncio.gather(*map(self._records.read, ids))
+        return sorted((one.value for one in stored if one), key=lambda hook: (hook.created_at, hook.id))
+
+    async def _make_room(self) -> None:
+        """Delete what is off, the oldest first, until one more hook is allowed."""
+        hooks = await self.hooks()
+        surplus = len(hooks) - HOOKS_MAX + 1
+        for hook in [hook for hook in hooks if hook.off_at][: max(surplus, 0)]:
+            await self.unsubscribe(hook.id)
+            surplus -= 1
+        if surplus > 0:
+            raise Busy(
+                f"There are {HOOKS_MAX} hooks, and no more are allowed. GET /api/hooks lists them; delete one that is "
+                "not used any more.",
+                code="too_many_hooks",
+            )
 
     async def unsubscribe(self, hook_id: str) -> None:
         """Delete a hook; an unknown id does nothing. Deliveries to it that are still on the queue are dropped."""
@@ -186,16 +240,17 @@ class Push:
         try:
             status = await self._sender.post(url, content, self._headers(self._signer, delivery.webhook_id, content))
         except (BadRequest, ServiceBusy) as exc:
-            await self._retry_later(delivery, {**about, "why": exc.message})
+            await self._failed(delivery, about, exc.message)
             return
         if 200 <= status < 300:
             event(log, logging.INFO, "push.delivered", **about)
+            await self._noted(delivery.hook_id, Hook.after_success)
         elif status == 410:  # Gone: the receiver wants no more
             event(log, logging.INFO, "push.gone", **about)
             if delivery.hook_id:
                 await self.unsubscribe(delivery.hook_id)
         else:
-            await self._retry_later(delivery, {**about, "why": f"The receiver answered {status}."})
+            await self._failed(delivery, about, f"The receiver answered {status}.")
 
     async def give_up(self, body: bytes) -> None:
         """The host gave up on a delivery, for example since the queue refused its next try: put it back."""
@@ -220,6 +275,24 @@ class Push:
         else:
             event(log, logging.INFO, "push.delivered", **about)
 
+    async def _failed(self, delivery: _Delivery, about: dict[str, Any], why: str) -> None:
+        """Note the failure at the hook, if it is one, and try again later unless that has switched it off."""
+        now = self._now()
+        hook = await self._noted(delivery.hook_id, lambda hook: hook.after_failure(why, now))
+        if hook and hook.off_at:
+            event(log, logging.WARNING, "push.switched_off", **about, hook_id=hook.id, why=why)
+        else:
+            await self._retry_later(delivery, {**about, "why": why})
+
+    async def _noted(self, hook_id: str | None, change: Callable[[Hook], Hook]) -> Hook | None:
+        """The changed hook; None if there is none, or other deliveries wrote it at every try: they noted the same."""
+        if hook_id is None:
+            return None
+        with suppress(BlobChanged):
+            if stored := await self._records.update(hook_id, change):
+                return stored.value
+        return None
+
     async def _retry_later(self, delivery: _Delivery, about: dict[str, Any]) -> None:
         delay_s = delivery_delay_s(delivery.attempt)
         if delay_s is None:
@@ -232,11 +305,11 @@ class Push:
         await self._queue.send(delivery, delay_s=delay_s)
 
     async def _url(self, delivery: _Delivery) -> str | None:
-        """The target's URL. None if its hook has been deleted meanwhile."""
+        """The target's URL. None if its hook has been deleted or switched off meanwhile."""
         if delivery.hook_id is None:
             return delivery.url
         stored = await self._records.read(delivery.hook_id)
-        return stored.value.url if stored else None
+        return stored.value.url if stored and not stored.value.off_at else None
 
     def _headers(self, signer: Webhook, webhook_id: str, content: bytes) -> dict[str, str]:
         now = self._now().astimezone(UTC)  # `sign` takes every datetime for UTC
@@ -256,6 +329,11 @@ def delivery_delay_s(attempt: int) -> int | None:
     delay_s = RETRY_DELAYS_S[attempt - 1]
     # Random, so that deliveries that failed together are not all retried at the same moment.
     return delay_s + random.randint(0, delay_s // 10)  # noqa: S311
+
+
+def _tags(hook: Hook) -> dict[str, str]:
+    """The events in the blob's metadata, so that a listing tells which hooks an event goes to."""
+    return {"events": "off" if hook.off_at else " ".join(hook.events)}
 
 
 def _webhook_id(event: str, id: str, target: str) -> str:

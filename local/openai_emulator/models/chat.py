@@ -18,7 +18,7 @@ from local.openai_emulator.agent.model import CallFunctions, ModelError, RunCode
 from local.openai_emulator.search.passage import Passage
 
 _MOST_QUERIES = 5
-_MARKERS = re.compile(r"[ \t]*((?:\[\d{1,3}(?:\s*,\s*\d{1,3})*\])+)")
+_MARKERS = re.compile(r"(?<![ \t])[ \t]*+((?:\[\d{1,3}(?:\s*,\s*\d{1,3})*\])+)")
 _NUMBER = re.compile(r"\d+")
 
 _FILE_SEARCH = {

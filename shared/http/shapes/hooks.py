@@ -41,6 +41,20 @@ class ServiceEvent(msgspec.Struct, frozen=True):
 
 
 class HookView(msgspec.Struct, frozen=True, kw_only=True):
+    """A hook. Its URL is not shown, since it may contain a secret."""
+
     id: str
     events: tuple[str, ...]
     created_at: datetime
+    host: Annotated[str, Meta(description="The host of its URL.")]
+    status: Annotated[
+        Literal["on", "failing", "off"], Meta(description="off: it failed for too long and gets no more events.")
+    ]
+    failures: Annotated[int, Meta(description="Attempts that failed, in a row.")]
+    first_failure_at: datetime | None
+    reason: Annotated[str | None, Meta(description="Why the last attempt failed.")]
+    off_at: datetime | None
+
+
+class HookList(msgspec.Struct, frozen=True, kw_only=True):
+    hooks: tuple[HookView, ...]

@@ -138,8 +138,8 @@ def test_nothing_acts(text: str) -> None:
 
 
 SYNTAX = """` `` ``` ~~~ <img src=x> <b> < > [ ] ( ) ]( ]: ! ![a](http://e.x/i) [a](http://e.x) [~~~](http://e.x) [1]
-[1]:http://e.x | |---| \\ # = --- a " ' &lt; run_1/charts/1.png http://e.x javascript:x (run_1/charts/1.png) * _ :
-<!-- -->"""
+[1]:http://e.x | |---| \\ # = --- a " ' &lt; run_1/charts/1.png http://e.x javascript:x
+(run_1/charts/1.png) * _ : <!-- -->"""
 PIECES = st.sampled_from([*SYNTAX.split(), "\n", "\n\n", "    ", "\t", "> ", "- ", "1. ", " ", "\r", "\x02"])
 
 

@@ -6,6 +6,7 @@ code for data files. It is stateless and deterministic: the same prompt always g
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -38,8 +39,8 @@ class BuiltinModel:
     about: Mapping[str, str] = ABOUT
 
     async def step(self, prompt: Prompt) -> Step:
-        """The next step of a turn; computed without I/O."""
-        return Step(move=next_move(prompt))
+        """The next step of a turn; computed without I/O, and off the event loop, since long passages take a while."""
+        return Step(move=await asyncio.to_thread(next_move, prompt))
 
 
 def next_move(prompt: Prompt) -> Search | RunCode | CallFunctions | Say:

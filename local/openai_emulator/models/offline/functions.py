@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"(?<![\w-])-?\d+(?:\.\d+)?(?![\w-])")
 _CODE = re.compile(r"\b[A-Za-z]+[-_]?\d[\w-]*\b|\b[A-Z]{2,}[-_][\w-]+\b")
 _PLACE = re.compile(r"\b(?:in|for|at|of|to|from|on|about|named|called)\s+((?:[A-Z][\w.-]*)(?:\s+[A-Z][\w.-]*)*)")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+\.[\w.]+")
 
 Function = Mapping[str, Any]
 
@@ -108,7 +108,9 @@ def _value(name: str, kind: Mapping[str, Any], question: str, taken: set[str], *
 
 
 def _number(name: str, question: str, taken: set[str], *, whole: bool) -> float | int | None:
-    near = re.search(rf"{re.escape(name.replace('_', ' '))}\s*(?:of|is|=|:|to)?\s*(-?\d+(?:\.\d+)?)", question, re.I)
+    near = re.search(
+        rf"{re.escape(name.replace('_', ' '))}(?:\s*(?:of|is|=|:|to))?\s*(-?\d+(?:\.\d+)?)", question, re.I
+    )
     numbers = [near[1]] if near else [text for text in _NUMBER.findall(question) if text not in taken]
     if not numbers:
         return None

@@ -37,7 +37,7 @@ _FOLLOW_UP = re.compile(
 )
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
 _ORDINAL = re.compile(rf"\b(?:{'|'.join(_ORDINALS)})(?: one)?\b", re.IGNORECASE)
-_BULLET = re.compile(r"^\s*(?:[-*]|\d+\.)\s+(.+)$|^\|\s*([^|]+?)\s*\|(?!\s*-)", re.MULTILINE)
+_BULLET = re.compile(r"^[ \t]*+(?:[-*]|\d+\.)[ \t]+(.+)$|^\|([^|\n]+)\|(?!\s*-)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ def _last_was_data(events: Sequence[Event]) -> bool:
 def _referenced_point(text: str, last_answer: str) -> str:
     """The point of the last answer that "the second one" refers to."""
     word = next((w for w in words(text) if w in _ORDINALS), "")
-    points = [(match[1] or match[2]) for match in _BULLET.finditer(last_answer)]
+    points = [(match[1] or match[2].strip()) for match in _BULLET.finditer(last_answer)]
     points = points[1:] if last_answer.count("|---") and points else points
     try:
         return points[_ORDINALS[word]] if word and points else ""

@@ -17,7 +17,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
-_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*\s*$")
+_HEADING = re.compile(r"#{1,6}\s+(?=\S)")
 _FENCE = re.compile(r"^\s{0,3}(```|~~~)")
 _MAX_HIGH_SHARE = 0.3  # Western text in cp1252 is mostly ASCII; Cyrillic or Japanese bytes are mostly not
 _SAMPLE_BYTES = 256 * 1024
@@ -88,14 +88,15 @@ def _markdown(text: str) -> list[Section]:
     in_code = False
     for line in [*text.split("\n"), "# end"]:
         in_code ^= bool(_FENCE.match(line))
-        title = None if in_code else _HEADING.match(line)
-        if not title:
+        marks = None if in_code else _HEADING.match(line)
+        if not marks:
             lines.append(line)
             continue
         body = "\n".join(lines).strip("\n")
         if heading or body.strip():
             sections.append(Section(text=body, heading=heading))
-        heading, lines = title[1], []
+        title = line[marks.end() :].rstrip()
+        heading, lines = title.rstrip("#").rstrip() or title, []
     if in_code:  # an unclosed fence: the end mark became code
         sections.append(Section(text="\n".join(lines[:-1]).strip("\n"), heading=heading))
     return sections

@@ -105,7 +105,8 @@ def label(name: str) -> str:
     """A column's name in words: `response_time_ms` -> response time."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_]+", " ", name).strip()
     if unit(name):
-        words = re.sub(r"[\s(\[./-]*\S+$", "", words) or words
+        last = re.split(r"[\s(\[./-]", words)[-1]
+        words = words[: len(words) - len(last)].rstrip(" \t\n([./-") or words
     words = re.sub(r"^(?:avg|mean)\b", "average", words)
     return re.sub(r"\bcpu\b", "CPU", words if words.isupper() else words[:1].lower() + words[1:])
 

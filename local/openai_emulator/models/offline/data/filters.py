@@ -24,7 +24,7 @@ _WEEK = re.compile(r"\b(first|second|third|fourth|fifth|last|1st|2nd|3rd|4th|5th
 _WEEK_NUMBER = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
 _DAYS = {name.lower(): number for number, name in enumerate(calendar.day_name)}
 _HOURS = re.compile(
-    r"\bbetween\s+(\d{1,2})(?::00)?\s*(am|pm)?\s+and\s+(\d{1,2})(?::00|\s*(am|pm))\b|\b(?:at|around)\s+(\d{1,2}):00\b",
+    r"\bbetween\s+(\d{1,2})(?::00)?(?:\s*(am|pm))?\s+and\s+(\d{1,2})(?::00|\s*(am|pm))\b|\b(?:at|around)\s+(\d{1,2}):00\b",
     re.I,
 )
 _LIMIT = re.compile(

@@ -13,7 +13,7 @@ CHART = re.compile(
     r"\b(?:charts?|plots?|graphs?|diagrams?|visuali[sz]\w*|histograms?|draw|line chart|bar chart)\b", re.IGNORECASE
 )
 PIECES = re.compile(
-    r"(?<=[\w)\"'%])[.?!;](?:\s+|$)|,\s+(?:and\s+|then\s+|also\s+)*|\s+and\s+(?:then\s+|also\s+)?|\.\s+then\s+",
+    r"(?<=[\w)\"'%])[.?!;](?:\s+|$)|,\s+(?:and\s+|then\s+|also\s+)*|(?<!\s)\s++and\s+(?:then\s+|also\s+)?|\.\s+then\s+",
     re.IGNORECASE,
 )
 BY = re.compile(

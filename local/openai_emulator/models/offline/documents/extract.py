@@ -29,7 +29,8 @@ _ASKS_FIGURE = re.compile(
 _ASKS_REASON = re.compile(r"\bwhy\b|\bcauses?d?\b|\breasons?\b", re.IGNORECASE)
 _REASON = re.compile(r"\b(?:because|since|due to|caused?|root cause|as a result|so that)\b", re.IGNORECASE)
 _QUESTION_PARTS = re.compile(
-    r"[?;]\s+|,?\s+and\s+(?=(?:what|who|when|where|how|which|why|is|are|does|do|did|was|were)\b)", re.IGNORECASE
+    r"[?;]\s+|(?:,|(?<!\s))\s++and\s+(?=(?:what|who|when|where|how|which|why|is|are|does|do|did|was|were)\b)",
+    re.IGNORECASE,
 )
 
 

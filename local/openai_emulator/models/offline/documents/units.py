@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_CELLS = re.compile(r"\s*\|\s*|\t+| {3,}")
+_CELLS = re.compile(r"(?<!\s)\s*+\|\s*|\t+| {3,}")
+_PAGE = re.compile(r"\s\d{1,3}$")
+_NUMBERED_ENTRY = re.compile(r"\d+(?:\.\d+)*\.?\s+\S")
 _ITEM = re.compile(r"^\s*(?:[-*•◦▪–‣]|\(?\d{1,2}[.)])\s+(?=\S)")
 _HEADING = re.compile(r"^#{1,6}\s+")
 _NUMBERED = re.compile(r"^\d{1,2}(?:\.\d{1,2})*\.?\s+[A-Z][^.!?]{2,70}$")
@@ -49,7 +51,7 @@ def units_of(text: str, *, passage: int) -> list[Unit]:
 def _without_page_headers(lines: Sequence[str]) -> list[str]:
     """The lines without page headers, page numbers and tables of contents."""
     times = Counter(line.strip() for line in lines if len(line.strip()) > 12)
-    contents = [bool(re.match(r"^(?:\d+(?:\.\d+)*\.?\s+\S.*|\S.*\.{3,}.*)\s\d{1,3}$", line.strip())) for line in lines]
+    contents = [_is_contents_entry(line.strip()) for line in lines]
     return [
         line
         for at, line in enumerate(lines)
@@ -57,6 +59,13 @@ def _without_page_headers(lines: Sequence[str]) -> list[str]:
         and (times[line.strip()] < 2 or "|" in line or (at and _CAPTION.match(lines[at - 1].strip())))
         and not (contents[at] and any(contents[max(0, at - 2) : at] + contents[at + 1 : at + 3]))
     ]
+
+
+def _is_contents_entry(line: str) -> bool:
+    """Whether a line is that of a table of contents: `2.1 Alerts 7` or `Alerts ..... 7`."""
+    page = _PAGE.search(line[-5:])
+    entry = line[: len(line) - len(page[0])] if page else ""
+    return bool(_NUMBERED_ENTRY.match(entry)) or "..." in entry[1:]
 
 
 class _Reader:

@@ -38,7 +38,7 @@ def _complete_outliers(ask: Ask, text: str, table: Table) -> Ask:
     ask = with_usual_measure(ask, text, table)
     z = re.search(r"z-?\s?scores?|standard deviations?|anomal|spike|unusual", text, re.IGNORECASE)
     number = re.search(
-        r"(?:threshold of|threshold|more than|than|within)\s+(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s+standard dev",
+        r"(?:threshold of|threshold|more than|than|within)\s+(\d+(?:\.\d+)?)|(?<!\d)(\d++(?:\.\d+)?)\s+standard dev",
         text,
         re.IGNORECASE,
     )
@@ -234,7 +234,7 @@ DISTRIBUTION = QuestionKind(
 )
 NORMALITY = QuestionKind(
     name="normality",
-    phrases=r"\bnormal(?:ly|ity)?\b.*\bdistribut|\bnormality\b|\bnormal distribution|shapiro|kolmogorov",
+    phrases=r"\bnormal(?:ly|ity)?\b.{0,80}\bdistribut|\bnormality\b|\bnormal distribution|shapiro|kolmogorov",
     complete=_complete_normality,
     program=_normality_program,
     sentence=_normality_sentence,

@@ -178,7 +178,7 @@ def _trend_sentence(ask: Ask, result: Result, table: Table) -> str:
 PEAK = QuestionKind(
     name="peak",
     phrases=(
-        r"\b(?:peak|busiest|quietest|rush)\b.*\b(?:hours?|times?|days?|usage|traffic|load|periods?)\b|\bpeak\b"
+        r"\b(?:peak|busiest|quietest|rush)\b.{0,80}\b(?:hours?|times?|days?|usage|traffic|load|periods?)\b|\bpeak\b"
         r"|\b(?:what|which|at what) (?:hours?|time of day|day of (?:the )?week|weekday)\b|\btime of (?:the )?day\b"
     ),
     complete=_complete_peak,

@@ -272,7 +272,7 @@ AGGREGATE = QuestionKind(
     phrases=(
         r"\baverages?\b|\bmeans?\b|\bmedians?\b|\btotals?\b|\bsum\b|\bstandard deviations?\b|\bstd\b|"
         r"\bvariance\b|\baltogether\b"
-        r"|\bminimum\b.*\bmaximum\b|\bmin\b.*\bmax\b|\bmost common\b|\bmode\b"
+        r"|\bminimum\b.{0,80}\bmaximum\b|\bmin\b.{0,80}\bmax\b|\bmost common\b|\bmode\b"
     ),
     complete=_complete_aggregate,
     program=_aggregate_program,
