@@ -37,7 +37,9 @@ VECTOR_HITS = 60  # chunks per query that the vector search returns to the ranki
 
 @dataclass(eq=False, kw_only=True)
 class _Addition:
-    """An `add` in progress. It is cancelled when its file or store is removed, the file is added again, or its task ends."""
+    """An `add` in progress.
+
+    It is cancelled when its file or store is removed, the file is added again, or its call is cancelled."""
 
     store_id: str
     file_id: str

@@ -32,8 +32,8 @@ CREATE TABLE IF NOT EXISTS files (
     key INTEGER PRIMARY KEY AUTOINCREMENT, store_key INTEGER NOT NULL, file_id TEXT NOT NULL, filename TEXT NOT NULL,
     attributes TEXT NOT NULL, UNIQUE (store_key, file_id));
 CREATE TABLE IF NOT EXISTS chunks (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, file_key INTEGER NOT NULL, text TEXT NOT NULL, tokens INTEGER NOT NULL, page INTEGER,
-    vectors BLOB NOT NULL);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, file_key INTEGER NOT NULL, text TEXT NOT NULL, tokens INTEGER NOT NULL,
+    page INTEGER, vectors BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS chunks_by_file ON chunks (file_key);
 CREATE VIRTUAL TABLE IF NOT EXISTS keywords USING fts5 (store, text, tokenize = 'porter unicode61');
 """
