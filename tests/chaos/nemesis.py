@@ -5,6 +5,7 @@ It runs in the main thread: the kernel ends a process when the thread that start
 
 from __future__ import annotations
 
+import logging
 import random
 import signal
 import time
@@ -21,6 +22,8 @@ from local.stack.stack import Stack
 from tests.acceptance import storage
 from tests.chaos.clients import Gate
 from tests.chaos.history import Fault, History
+
+log = logging.getLogger(__name__)
 
 HEALTHY_WITHIN_S = 600.0
 SAVED_WITHIN_S = 120.0
@@ -65,6 +68,7 @@ class Nemesis:
     def _noted(self, what: str) -> Iterator[None]:
         fault = Fault(what=what, began_s=self._history.now_s())
         self._history.faults.append(fault)
+        log.info("%s", what)
         yield
         fault.ended_s = self._history.now_s()
 

@@ -56,10 +56,19 @@ def text_of(item: Item, *versions: int) -> str:
 def clean() -> tuple[History, Aftermath]:
     """TEXT and TABLE have two versions, OTHER was deleted; each was asked about before and after, and all went well."""
     history = History(
-        operations=[put(TEXT, 1, 0), put(TABLE, 1, 0), put(OTHER, 1, 0)]
-        + [put(TEXT, 2, 10), put(TABLE, 2, 10, via="storage"), deleted(OTHER, 10)],
-        seen=[listed(item, 1, 5) for item in (TEXT, TABLE, OTHER)]
-        + [listed(TEXT, 2, 15), listed(TABLE, 2, 15), listed(OTHER, None, 15, None)],
+        operations=[
+            put(TEXT, 1, 0),
+            put(TABLE, 1, 0),
+            put(OTHER, 1, 0),
+            put(TEXT, 2, 10),
+            put(TABLE, 2, 10, via="storage"),
+            deleted(OTHER, 10),
+        ],
+        seen=[
+            *(listed(item, 1, 5) for item in (TEXT, TABLE, OTHER)),
+            *(listed(item, 2, 15) for item in (TEXT, TABLE)),
+            listed(OTHER, None, 15, None),
+        ],
         faults=[Fault(what="kill -9 of host", began_s=8, ended_s=12)],
     )
     runs = {}
