@@ -19,6 +19,7 @@ from tests.chaos.checks import TERMINAL, Aftermath, RunFound
 from tests.chaos.clients import api_client
 from tests.chaos.contents import Item, shown
 
+ANSWER_S = 300.0  # no fault is left, but the machine can be slow
 CALLBACK, HOOK = "/callback", "/hook"
 Entries = frozenset[tuple[str, str]]
 
@@ -51,7 +52,7 @@ class Survey:
 
     def reconcile(self, *, dry_run: bool) -> list[dict[str, Any]]:
         """Order a pass, wait for its report, and return the drift."""
-        with api_client(self._stack.app_url) as http:
+        with api_client(self._stack.app_url, answer_s=ANSWER_S) as http:
             where = f"/documents/reconcile?dry_run={str(dry_run).lower()}"
             report_id = http.post(where).raise_for_status().json()["id"]
             answers: list[httpx2.Response] = []
@@ -160,7 +161,7 @@ class Survey:
         """Path -> the versions that searches for all documents find."""
         found: dict[str, set[int]] = {}
         collections = {record["name"] for record in self._state("collections/").values()}
-        with api_client(self._stack.app_url) as http:
+        with api_client(self._stack.app_url, answer_s=ANSWER_S) as http:
             for item in self._items:
                 if item.collection not in collections:
                     continue

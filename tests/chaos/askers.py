@@ -28,7 +28,13 @@ class Asker(Client):
 
     def act(self) -> None:
         while not self.stopped.wait(self._random.uniform(0, 1)):
-            self.ask(self._random.choice(self._items), cancel=self._random.random() < 0.1)
+            self.ask(self._item(), cancel=self._random.random() < 0.1)
+
+    def _item(self) -> Item:
+        """Often one that was written a moment ago."""
+        recent = {operation.path for operation in self.history.operations[-3:]}
+        hot = [item for item in self._items if item.path in recent]
+        return self._random.choice(hot if hot and self._random.random() < 0.7 else self._items)
 
     def ask(self, item: Item, *, cancel: bool = False) -> None:
         """Ask about an item, and follow the run."""

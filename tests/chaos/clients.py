@@ -15,8 +15,8 @@ from tests.chaos.history import History
 ANSWER_S = 40  # a request without an answer for so long is given up; longer than a freeze
 
 
-def api_client(app_url: str) -> httpx2.Client:
-    return httpx2.Client(base_url=f"{app_url}/api", timeout=ANSWER_S, trust_env=False)
+def api_client(app_url: str, *, answer_s: float = ANSWER_S) -> httpx2.Client:
+    return httpx2.Client(base_url=f"{app_url}/api", timeout=answer_s, trust_env=False)
 
 
 class Gate:

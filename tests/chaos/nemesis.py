@@ -18,7 +18,7 @@ import httpx2
 
 from local.errors import ProcessDied
 from local.stack.process import Process, signal_group
-from local.stack.stack import Stack
+from local.stack.stack import Stack, answers_200
 from tests.acceptance import storage
 from tests.chaos.clients import Gate
 from tests.chaos.history import Fault, History
@@ -52,7 +52,7 @@ class Nemesis:
             self._kill_azurite: 1,
         }
         while time.monotonic() < ends_s:
-            time.sleep(min(self._random.uniform(0.5, 6), max(0, ends_s - time.monotonic())))
+            time.sleep(min(self._random.uniform(0.5, 5), max(0, ends_s - time.monotonic())))
             [deed] = self._random.choices(list(deeds), list(deeds.values()))
             deed()
 
@@ -116,9 +116,9 @@ class Nemesis:
         )
         return {
             "path": self._random.choice(PATHS),
-            "method": self._random.choice((None, None, "POST", "DELETE")),
+            "method": self._random.choice((None, "POST", "DELETE", "DELETE")),
             "probability": self._random.choice((0.2, 0.5, 1.0)),
-            "count": self._random.choice((1, 5, 30)),
+            "count": self._random.choice((1, 5, 30, 200)),
             "seed": self._random.randint(0, 1_000_000),
             **kind,
         }
@@ -153,9 +153,14 @@ class Nemesis:
     # ---- for all of them -------------------------------------------------------------------------------------------
 
     def _wait_healthy(self) -> None:
-        """Wait for a slow machine, and start again what ended meanwhile."""
+        """Wait until emulator and host answer, also on a slow machine.
+
+        Raises:
+            ProcessDied: a process ended, or does not answer.
+        """
+        addresses = [(self._stack.emulator_url, "/healthz"), (self._stack.app_url, "/api/health")]
         deadline_s = time.monotonic() + HEALTHY_WITHIN_S
-        while not self._stack._healthy():
+        while not all(answers_200(url.removeprefix("http://"), path) for url, path in addresses):
             if time.monotonic() > deadline_s:
                 raise self._stack.host.late(HEALTHY_WITHIN_S)
             if ended := self._stack.ended_process():

@@ -131,15 +131,16 @@ def report(world: World, found: list[checks.Violation]) -> str:
     for one in found:
         about = sorted(set(history.about(path=one.path)) | set(history.about(run_id=one.run_id)))
         lines += ["", f"{one.kind} {one.path or ''} {one.run_id or ''}", *about]
-    lines += ["", "The faults:", *(f"{f.began_s:8.2f} s  {f.what}" for f in history.faults)]
+    schedule = ["", "The faults:", *(f"{f.began_s:8.2f} s  {f.what}"[:160] for f in history.faults)]
     file = world.folder / "chaos.txt"
-    file.write_text("\n".join(lines))
+    file.write_text("\n".join([*lines, *schedule]))
     counts = f"{len(history.operations)} writes, {len(history.questions)} questions, {len(history.faults)} faults"
     return "\n".join(
         [
             *lines[: 1 + len(found)],
+            *schedule,
             *shortest(history, found),
-            f"{counts}. The whole history is {file}, the logs are in {world.folder / 'logs'}.",
+            f"{counts}. All histories are in {file}, the logs in {world.folder / 'logs'}.",
             f"To try again: make chaos SEED={SEED} SECONDS={SECONDS:.0f}",
         ]
     )

@@ -13,7 +13,7 @@ from tests.chaos.clients import ANSWER_S, Client, Site
 from tests.chaos.contents import Item
 from tests.chaos.history import Operation, Outcome, Seen
 
-LONGEST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 1.5
 
 
 class Writer(Client):
