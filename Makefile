@@ -39,7 +39,7 @@ test-rest:
 
 chaos: setup ## kill, freeze and disturb the processes at random, then check everything (SEED=7 SECONDS=600)
 	@echo "Seed $(SEED), $(SECONDS) s of faults, then up to half an hour until all is right again."
-	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(PYTHON) -m pytest -q --tb=short --log-cli-level=INFO --log-cli-format="%(asctime)s %(message)s" \
+	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(PYTHON) -m pytest -q --tb=short --log-cli-level=WARNING --log-cli-format="%(asctime)s %(message)s" \
 		tests/chaos -k random_faults
 	@echo "All held. Try another one: make chaos SEED=$$(( $(SEED) + 1 )) SECONDS=$(SECONDS)"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -210,7 +210,8 @@ def service(after: Aftermath) -> Iterator[Violation]:
                 parts[str((version or {})["store_id"]), part] = path
             if version and version.get("data_file_id"):
                 files[version["data_file_id"]] = path
-    for kind, ids in (
+    paths: dict[object, str] = {**files, **parts}
+    kinds: list[tuple[str, Collection[object]]] = [
         ("orphan_file", after.files - files.keys()),
         ("lost_file", files.keys() - after.files),
         ("orphan_entry", after.entries - parts.keys()),
@@ -219,10 +220,10 @@ def service(after: Aftermath) -> Iterator[Violation]:
         ("lost_chunks", after.entries - after.indexed),
         ("orphan_store", after.stores - after.known_stores),
         ("lost_store", after.known_stores - after.stores),
-    ):
+    ]
+    for kind, ids in kinds:
         for one in sorted(ids, key=str):
-            path = files.get(one) if isinstance(one, str) else parts.get(one)
-            yield Violation(kind=kind, detail=f"{one}", path=path)
+            yield Violation(kind=kind, detail=f"{one}", path=paths.get(one))
     if after.lone_chunks:
         yield Violation(kind="orphan_chunks", detail=f"{after.lone_chunks} chunks of no file")
 

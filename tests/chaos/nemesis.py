@@ -68,7 +68,7 @@ class Nemesis:
     def _noted(self, what: str) -> Iterator[None]:
         fault = Fault(what=what, began_s=self._history.now_s())
         self._history.faults.append(fault)
-        log.info("%s", what)
+        log.warning("%s", what)
         yield
         fault.ended_s = self._history.now_s()
 

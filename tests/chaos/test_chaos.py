@@ -100,7 +100,7 @@ def play(world: World, disturb: Callable[[Nemesis], None]) -> None:
             client.stop(within_s=ENDED_WITHIN_S)
         nemesis.heal()
         survey = aftermath.Survey(world.stack, world.receiver, items)
-        log.info("Healed; waiting for the end of all runs and messages")
+        log.warning("Healed; waiting for the end of all runs and messages")
         survey.wait_calm(within_s=CALM_WITHIN_S)
         watcher.look()
         for item in items * 2:  # a second question about an item can continue a thread
@@ -119,7 +119,7 @@ def settled(world: World, survey: aftermath.Survey, items: list[contents.Item]) 
         found = checks.violations(world.site.history, survey.collect(), items)
         if all(one.lasts for one in found) or time.monotonic() > deadline_s:
             return found
-        log.info("Not right yet: %s", dict(Counter(one.kind for one in found)))
+        log.warning("Not right yet: %s", dict(Counter(one.kind for one in found)))
         time.sleep(5)
 
 
