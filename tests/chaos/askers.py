@@ -23,7 +23,6 @@ class Asker(Client):
         self._items = items
         self._seed = seed
         self._random = random.Random(seed)
-        self._threads: dict[str, list[str]] = {}  # collection -> ids of threads
         self._asked = 0
 
     def act(self) -> None:
@@ -49,18 +48,18 @@ class Asker(Client):
             question.cancelled = True
             self._request("POST", f"/runs/{run['id']}/cancel")
         if self._follow(run["id"]) == "completed":
-            self._threads.setdefault(item.collection, []).append(run["thread_id"])
+            self.site.threads.setdefault(item.path, []).append(run["thread_id"])
 
     def _question(self, item: Item) -> Question:
         self._asked += 1
-        threads = self._threads.get(item.collection, [])
+        threads = self.site.threads.get(item.path, [])  # they have seen earlier versions of it
         return Question(
             key=f"{self._seed}-{self._asked}",
             text=item.question,
             sent_s=self.history.now_s(),
             collection=item.collection,
             files=(item.path,) if item.is_table and self._random.random() < 0.5 else (),
-            thread_id=self._random.choice(threads[-3:]) if threads and self._random.random() < 0.4 else None,
+            thread_id=self._random.choice(threads[-5:]) if threads and self._random.random() < 0.5 else None,
         )
 
     def _post(self, question: Question) -> dict[str, str] | None:

@@ -210,7 +210,7 @@ def service(after: Aftermath) -> Iterator[Violation]:
                 parts[str((version or {})["store_id"]), part] = path
             if version and version.get("data_file_id"):
                 files[version["data_file_id"]] = path
-    paths: dict[object, str] = {**files, **parts}
+    paths: dict[Any, str] = {**files, **parts}
     kinds: list[tuple[str, Collection[object]]] = [
         ("orphan_file", after.files - files.keys()),
         ("lost_file", files.keys() - after.files),

@@ -64,6 +64,7 @@ class Site:
     callback_url: str
     history: History = field(default_factory=History)
     gate: Gate = field(default_factory=Gate)
+    threads: dict[str, list[str]] = field(default_factory=dict)  # path -> threads in which it was asked about
 
 
 class Client(ABC):

@@ -130,7 +130,7 @@ class Watcher(Client):
         self._last: dict[str, tuple[str | None, str | None]] = {}
 
     def act(self) -> None:
-        while not self.stopped.wait(0.2):
+        while not self.stopped.wait(0.4):
             with self.site.gate.open():
                 self.look()
 
