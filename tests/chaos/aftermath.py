@@ -138,10 +138,10 @@ class Survey:
 
     # ---- the service and the outside -------------------------------------------------------------------------------
 
-    def _service(self) -> tuple[frozenset[str], frozenset[str], Entries]:
-        """Ids of files, ids of stores, and the entries of the stores."""
+    def _service(self) -> tuple[dict[str, str], frozenset[str], Entries]:
+        """File ids with names, ids of stores, and the entries of the stores."""
         with service(self._stack) as client:
-            files = frozenset(file.id for file in client.files.list(purpose="assistants"))
+            files = {file.id: file.filename for file in client.files.list(purpose="assistants")}
             stores = frozenset(store.id for store in client.vector_stores.list())
             entries = {(store, file.id) for store in stores for file in client.vector_stores.files.list(store)}
         return files, stores, frozenset(entries)

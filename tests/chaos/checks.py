@@ -51,7 +51,7 @@ class Aftermath:
     blobs: dict[str, str] = field(default_factory=dict)  # path -> etag
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)  # path -> record
     found: dict[str, set[int]] = field(default_factory=dict)  # path -> versions that a search finds
-    files: frozenset[str] = frozenset()
+    files: dict[str, str] = field(default_factory=dict)  # id -> file name
     entries: frozenset[tuple[str, str]] = frozenset()
     indexed: frozenset[tuple[str, str]] = frozenset()  # in the index, also what no entry names
     lone_chunks: int = 0  # of no file
@@ -71,7 +71,7 @@ def violations(history: History, after: Aftermath, items: Iterable[Item]) -> lis
         *runs(history, after),
         *callbacks(after),
         *documents(history, after),
-        *service(after),
+        *service(after, [item.path for item in items]),
         *leftovers(after),
     ]
 
@@ -199,7 +199,7 @@ def documents(history: History, after: Aftermath) -> Iterator[Violation]:
             yield Violation(kind="found_stale", detail=detail, path=path)
 
 
-def service(after: Aftermath) -> Iterator[Violation]:
+def service(after: Aftermath, known_paths: Collection[str]) -> Iterator[Violation]:
     """The service has the files of the records, and no others."""
     files: dict[str, str] = {}
     parts: dict[tuple[str, str], str] = {}
@@ -212,8 +212,7 @@ def service(after: Aftermath) -> Iterator[Violation]:
                 files[version["data_file_id"]] = path
     paths: dict[Any, str] = {**files, **parts}
     kinds: list[tuple[str, Collection[object]]] = [
-        ("orphan_file", after.files - files.keys()),
-        ("lost_file", files.keys() - after.files),
+        ("lost_file", files.keys() - after.files.keys()),
         ("orphan_entry", after.entries - parts.keys()),
         ("lost_entry", parts.keys() - after.entries),
         ("orphan_chunks", after.indexed - after.entries),
@@ -222,8 +221,11 @@ def service(after: Aftermath) -> Iterator[Violation]:
         ("lost_store", after.known_stores - after.stores),
     ]
     for kind, ids in kinds:
-        for one in sorted(ids, key=str):
-            yield Violation(kind=kind, detail=f"{one}", path=paths.get(one))
+        yield from (Violation(kind=kind, detail=f"{one}", path=paths.get(one)) for one in sorted(ids, key=str))
+    for file_id in sorted(after.files.keys() - files.keys()):
+        name = after.files[file_id]
+        document = next((one for one in known_paths if name.startswith(one.replace("/", "__"))), None)
+        yield Violation(kind="orphan_file", detail=f"{file_id} {name}", path=document)
     if after.lone_chunks:
         yield Violation(kind="orphan_chunks", detail=f"{after.lone_chunks} chunks of no file")
 
