@@ -224,7 +224,7 @@ def service(after: Aftermath, known_paths: Collection[str]) -> Iterator[Violatio
         yield from (Violation(kind=kind, detail=f"{one}", path=paths.get(one)) for one in sorted(ids, key=str))
     for file_id in sorted(after.files.keys() - files.keys()):
         name = after.files[file_id]
-        document = next((one for one in known_paths if name.startswith(one.replace("/", "__"))), None)
+        document = next((one for one in known_paths if one.rpartition("/")[2] in name), None)
         yield Violation(kind="orphan_file", detail=f"{file_id} {name}", path=document)
     if after.lone_chunks:
         yield Violation(kind="orphan_chunks", detail=f"{after.lone_chunks} chunks of no file")
