@@ -5,12 +5,14 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip install -qq --disable-pip-version-check --no-input --require-hashes
 HOST = local
 ONLY =
+SEED = 1
+SECONDS = 600
 ifeq ($(MAKELEVEL), 0)
 MAKEFLAGS += --jobs=2 # while pip installs the packages, npm installs Azurite
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-aside test-rest up down bench lint format lock clean setup azurite
+.PHONY: help demo test test-aside test-rest chaos up down bench lint format lock clean setup azurite
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -34,6 +36,12 @@ test-aside: # slow tests of crashes and repairs, which mostly wait
 
 test-rest:
 	@$(PYTHON) -m pytest -q -m "not aside"
+
+chaos: setup ## kill, freeze and disturb the processes at random, then check everything (SEED=7 SECONDS=600)
+	@echo "Seed $(SEED), $(SECONDS) s of faults, then up to half an hour until all is right again."
+	@CHAOS_SEED=$(SEED) CHAOS_SECONDS=$(SECONDS) $(PYTHON) -m pytest -q --tb=short --log-cli-level=WARNING --log-cli-format="%(asctime)s %(message)s" \
+		tests/chaos -k random_faults
+	@echo "All held. Try another one: make chaos SEED=$$(( $(SEED) + 1 )) SECONDS=$(SECONDS)"
 
 lint: setup ## check style, types and the direction of imports
 	@$(VENV)/bin/ruff check --quiet

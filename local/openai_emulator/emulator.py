@@ -95,7 +95,7 @@ class Emulator:
         self._index = index
         self._interpreter = interpreter
         self._tasks = Tasks[str]()
-        self.files = Files(store=store, folder=folder / "files", clock=clock, before_delete=self._detach_file)
+        self.files = Files(store=store, folder=folder / "files", clock=clock, detach=self._detach_file)
         self.vector_store_files = VectorStoreFiles(
             store=store, files=self.files, index=index, clock=clock, max_files=store_max_files
         )

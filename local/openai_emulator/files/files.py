@@ -45,13 +45,13 @@ class Files:
         store: Store,
         folder: Path,
         clock: Callable[[], float],
-        before_delete: Callable[[str], Awaitable[None]],
+        detach: Callable[[str], Awaitable[None]],
     ) -> None:
-        """`before_delete`: called with a file's id before the file is deleted; removes it from vector stores."""
+        """`detach`: removes a file, by its id, from all vector stores."""
         self._store = store
         self._folder = folder
         self._clock = clock
-        self._before_delete = before_delete
+        self._detach = detach
         folder.mkdir(parents=True, exist_ok=True)
 
     def routes(self) -> list[BaseRoute]:
@@ -72,6 +72,10 @@ class Files:
             raise not_found("File object", file_id)
         return FileObject.model_validate(body)
 
+    def exists(self, file_id: str) -> bool:
+        """Whether there is a file with this id, expired or not."""
+        return self._store.get(KIND, file_id) is not None
+
     def path(self, file_id: str) -> Path:
         """The path of the content; only for an id that `get` finds."""
         return self._folder / file_id
@@ -83,8 +87,8 @@ class Files:
         return self._record(file_id, filename=wire.safe_filename(filename), purpose="assistants_output")
 
     async def delete(self, file_id: str) -> None:
-        await self._before_delete(file_id)
-        self._store.delete(KIND, file_id)
+        self._store.delete(KIND, file_id)  # first, so that no store gets it meanwhile
+        await self._detach(file_id)
         self.path(file_id).unlink(missing_ok=True)
 
     async def sweep(self) -> None:

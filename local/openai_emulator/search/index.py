@@ -1,6 +1,9 @@
 """The search index of all vector stores, in one SQLite file: parses, chunks, embeds, stores and searches files.
 
 Parsing and embedding run in threads and child processes. One lock protects the tables and the vector cache.
+
+All changes of one file happen in the order of the calls: one thread makes them, first in, first out, and a call cancels
+the additions that began before it. What comes after a removal can therefore not be undone by it, nor undo it.
 """
 
 from __future__ import annotations
@@ -34,14 +37,27 @@ VECTOR_HITS = 60  # chunks per query that the vector search returns to the ranki
 
 @dataclass(eq=False, kw_only=True)
 class _Addition:
-    """An `add` in progress. It is cancelled when its file or store is removed, or the file is added again."""
+    """An `add` in progress.
+
+    It is cancelled when its file or store is removed, the file is added again, or its call is cancelled."""
 
     store_id: str
     file_id: str
     path: Path
     filename: str
     attributes: Attributes
+    max_tokens: int
+    overlap_tokens: int
     cancelled: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """What `add` writes: chunks, and for each chunk the vectors of its windows."""
+
+    chunks: Sequence[Chunk]
+    vectors: Sequence[Vectors]
+    size_bytes: int
 
 
 class Index:
@@ -62,7 +78,8 @@ class Index:
         self._additions: set[_Addition] = set()
         self._parsers = ParserPool(workers=workers)
         self._adding = ThreadPoolExecutor(workers, thread_name_prefix="index-add")
-        self._rest = ThreadPoolExecutor(2, thread_name_prefix="index")
+        self._changes = ThreadPoolExecutor(1, thread_name_prefix="index-change")  # one thread: first in, first out
+        self._reading = ThreadPoolExecutor(2, thread_name_prefix="index-read")
 
     async def warm(self) -> None:
         """Load the embedding model and start a parser before the first file arrives (about 0.5 s). Optional."""
@@ -82,7 +99,8 @@ class Index:
     ) -> int:
         """Parse, chunk, embed and index one file. Its old chunks in this store are found until the new ones are ready.
 
-        Nothing is written if the file or its store is removed, or the file is added again, before this call ends.
+        Nothing is written if the file or its store is removed, or the file is added again, before this call ends, nor
+        after this call was cancelled.
 
         Returns:
             The size of its text and vectors in bytes.
@@ -92,32 +110,44 @@ class Index:
             ValueError: `overlap_tokens` is more than half of `max_tokens`.
         """
         addition = _Addition(
-            store_id=store_id, file_id=file_id, path=path, filename=filename, attributes=dict(attributes)
+            store_id=store_id,
+            file_id=file_id,
+            path=path,
+            filename=filename,
+            attributes=dict(attributes),
+            max_tokens=max_tokens,
+            overlap_tokens=overlap_tokens,
         )
-        with self._lock:
-            self._cancel(store_id, file_id)
-            self._additions.add(addition)
+        self._cancel(store_id, file_id)
+        self._additions.add(addition)
         try:
-            return await _in(self._adding, lambda: self._add(addition, max_tokens, overlap_tokens))
+            prepared = await _in(self._adding, lambda: self._prepare(addition))
+            await _in(self._changes, lambda: self._write(addition, prepared))
+            return prepared.size_bytes
         finally:
+            addition.cancelled = True  # the threads can still be at work when this call is cancelled
             self._additions.discard(addition)
 
     async def remove(self, store_id: str, file_id: str) -> None:
         """Remove a file from a store; no error if it does not exist."""
-        await _in(self._rest, lambda: self._remove(store_id, file_id))
+        self._cancel(store_id, file_id)
+        await _in(self._changes, lambda: self._remove(store_id, file_id))
 
     async def remove_store(self, store_id: str) -> None:
         """Remove a store and all its files; no error if it does not exist."""
-        await _in(self._rest, lambda: self._remove(store_id, None))
+        self._cancel(store_id, None)
+        await _in(self._changes, lambda: self._remove(store_id, None))
 
     async def update_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> None:
         """Replace a file's attributes; no error if it does not exist."""
         new = dict(attributes)
-        await _in(self._rest, lambda: self._update_attributes(store_id, file_id, new))
+        for addition in self._in_progress(store_id, file_id):
+            addition.attributes = new
+        await _in(self._changes, lambda: self._update_attributes(store_id, file_id, new))
 
     async def chunks(self, store_id: str, file_id: str) -> list[Chunk]:
         """A file's chunks in order; empty if it does not exist."""
-        return await _in(self._rest, lambda: self._chunks(store_id, file_id))
+        return await _in(self._reading, lambda: self._chunks(store_id, file_id))
 
     async def search(
         self,
@@ -137,41 +167,68 @@ class Index:
         wanted = [query for query in queries if query.strip()]
         if limit <= 0 or not wanted or not store_ids:
             return []
-        found = await _in(self._rest, lambda: self._search(list(store_ids), wanted, limit, matches))
+        found = await _in(self._reading, lambda: self._search(list(store_ids), wanted, limit, matches))
         return [passage for passage in found if passage.score >= score_threshold]
+
+    def keep_only(self, files: Collection[tuple[str, str]]) -> None:
+        """Remove all but these files, pairs of store id and file id. Blocks; for the start, before any other call.
+
+        A process that ended between the two databases can have left a file here that its store does not have.
+        """
+        with self._change():
+            for store_id, file_id in self._tables.all_files() - set(files):
+                self._delete(store_id, file_id)
+            self._tables.delete_empty_stores()
 
     async def close(self) -> None:
         """Finish the file that is being parsed, end the parsers and close the database."""
         await asyncio.to_thread(self._adding.shutdown, cancel_futures=True)
-        await asyncio.to_thread(self._rest.shutdown)
+        await asyncio.to_thread(self._changes.shutdown)
+        await asyncio.to_thread(self._reading.shutdown)
         await asyncio.to_thread(self._parsers.close)
         self._tables.close()
 
+    def _in_progress(self, store_id: str, file_id: str | None) -> list[_Addition]:
+        """The additions to a store, of one file or of all."""
+        return [one for one in list(self._additions) if one.store_id == store_id and file_id in (None, one.file_id)]
+
+    def _cancel(self, store_id: str, file_id: str | None) -> None:
+        for addition in self._in_progress(store_id, file_id):
+            addition.cancelled = True
+
     # ---- in threads ------------------------------------------------------------------------------------------
 
-    def _add(self, addition: _Addition, max_tokens: int, overlap_tokens: int) -> int:
+    def _prepare(self, addition: _Addition) -> _Prepared:
         if addition.cancelled:
-            return 0
-        sections = self._parsers.parse(addition.path, addition.filename)
+            return _Prepared(chunks=(), vectors=(), size_bytes=0)
         chunks = split(
-            sections,
-            max_tokens=max_tokens,
-            overlap_tokens=overlap_tokens,
+            self._parsers.parse(addition.path, addition.filename),
+            max_tokens=addition.max_tokens,
+            overlap_tokens=addition.overlap_tokens,
             max_file_tokens=self._max_file_tokens,
         )
         parts = [windows(chunk.text) for chunk in chunks]
         vectors = embeddings.embed([window for part in parts for window in part])
-        with self._change():
-            if not addition.cancelled:
-                self._write(addition, chunks, np.split(vectors, np.cumsum([len(part) for part in parts])[:-1]))
-        return sum(len(chunk.text.encode()) for chunk in chunks) + vectors.nbytes
-
-    def _write(self, addition: _Addition, chunks: Sequence[Chunk], vectors: Sequence[Vectors]) -> None:
-        self._delete(addition.store_id, addition.file_id)
-        store_key, file_key, block = self._tables.insert(
-            addition.store_id, addition.file_id, addition.filename, addition.attributes, chunks, vectors
+        return _Prepared(
+            chunks=chunks,
+            vectors=np.split(vectors, np.cumsum([len(part) for part in parts])[:-1]),
+            size_bytes=sum(len(chunk.text.encode()) for chunk in chunks) + vectors.nbytes,
         )
-        self._vectors.put(store_key, file_key, block)
+
+    def _write(self, addition: _Addition, prepared: _Prepared) -> None:
+        with self._change():
+            if addition.cancelled:
+                return
+            self._delete(addition.store_id, addition.file_id)
+            store_key, file_key, block = self._tables.insert(
+                addition.store_id,
+                addition.file_id,
+                addition.filename,
+                addition.attributes,
+                prepared.chunks,
+                prepared.vectors,
+            )
+            self._vectors.put(store_key, file_key, block)
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -183,14 +240,8 @@ class Index:
                 self._vectors.clear()  # the cache can contain changes that the database rolled back
                 raise
 
-    def _cancel(self, store_id: str, file_id: str | None) -> None:
-        for addition in list(self._additions):
-            if addition.store_id == store_id and file_id in (None, addition.file_id):
-                addition.cancelled = True
-
     def _remove(self, store_id: str, file_id: str | None) -> None:
         with self._change():
-            self._cancel(store_id, file_id)
             self._delete(store_id, file_id)
             if file_id is None:
                 self._tables.delete_store(store_id)
@@ -209,9 +260,6 @@ class Index:
 
     def _update_attributes(self, store_id: str, file_id: str, attributes: Attributes) -> None:
         with self._change():
-            for addition in list(self._additions):
-                if (addition.store_id, addition.file_id) == (store_id, file_id):
-                    addition.attributes = attributes
             for file in self._stored(store_id, file_id):
                 self._tables.set_attributes(file, attributes)
 

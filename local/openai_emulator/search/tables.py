@@ -23,16 +23,17 @@ from local.openai_emulator.search.words import indexable
 KEYWORD_HITS = 60  # chunks per query that the keyword index returns to the ranking
 _COMMON_SHARE = 0.25  # of all chunks; a more frequent word is searched only if the query has no rarer word
 
+# AUTOINCREMENT: the key of a deleted chunk or file is not used again, so that a search that holds it finds nothing.
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS stores (key INTEGER PRIMARY KEY, store_id TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS files (
-    key INTEGER PRIMARY KEY, store_key INTEGER NOT NULL, file_id TEXT NOT NULL, filename TEXT NOT NULL,
+    key INTEGER PRIMARY KEY AUTOINCREMENT, store_key INTEGER NOT NULL, file_id TEXT NOT NULL, filename TEXT NOT NULL,
     attributes TEXT NOT NULL, UNIQUE (store_key, file_id));
 CREATE TABLE IF NOT EXISTS chunks (
-    id INTEGER PRIMARY KEY, file_key INTEGER NOT NULL, text TEXT NOT NULL, tokens INTEGER NOT NULL, page INTEGER,
-    vectors BLOB NOT NULL);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, file_key INTEGER NOT NULL, text TEXT NOT NULL, tokens INTEGER NOT NULL,
+    page INTEGER, vectors BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS chunks_by_file ON chunks (file_key);
 CREATE VIRTUAL TABLE IF NOT EXISTS keywords USING fts5 (store, text, tokenize = 'porter unicode61');
 """
@@ -81,6 +82,10 @@ class Tables:
         """One file of a store; None if it does not exist."""
         where = "f.file_id = ? AND f.store_key = (SELECT key FROM stores WHERE store_id = ?)"
         return next(iter(self._files(where, (file_id, store_id))), None)
+
+    def all_files(self) -> set[tuple[str, str]]:
+        """Store id and file id of all files."""
+        return set(self._db.execute("SELECT store_id, file_id FROM files f JOIN stores s ON s.key = f.store_key"))
 
     def files(self, store_keys: Sequence[int]) -> list[StoredFile]:
         return self._files("f.store_key IN (SELECT value FROM json_each(?))", (json.dumps(list(store_keys)),))
@@ -140,6 +145,9 @@ class Tables:
     def delete_store(self, store_id: str) -> None:
         """Delete a store that has no files."""
         self._db.execute("DELETE FROM stores WHERE store_id = ?", (store_id,))
+
+    def delete_empty_stores(self) -> None:
+        self._db.execute("DELETE FROM stores WHERE key NOT IN (SELECT store_key FROM files)")
 
     def set_attributes(self, file: StoredFile, attributes: Attributes) -> None:
         self._db.execute("UPDATE files SET attributes = ? WHERE key = ?", (json.dumps(attributes), file.key))

@@ -102,7 +102,11 @@ class VectorStoreFiles:
         ]
 
     def resume(self) -> None:
-        """Index again the files that an earlier process left `in_progress`."""
+        """Finish what an earlier process left undone: removals, and the indexing of files that are `in_progress`."""
+        for body in self._store.all(FILE_KIND):
+            if self._store.get(STORE_KIND, body["vector_store_id"]) is None or not self._files.exists(body["id"]):
+                self._store.delete(FILE_KIND, body["id"], parent=body["vector_store_id"])
+        self._index.keep_only({(body["vector_store_id"], body["id"]) for body in self._store.all(FILE_KIND)})
         for body in self._store.all(FILE_KIND, status=["in_progress"]):
             self._start(body["vector_store_id"], body["id"])
 
@@ -129,7 +133,7 @@ class VectorStoreFiles:
         """Add a file to a store, or index it again if it is already there; indexing runs in the background.
 
         Raises:
-            ApiError: 400, the store has expired or is full.
+            ApiError: 404, the store does not exist; 400, it has expired or is full.
         """
         self._check_open(store_id, file_id)
         chunking = chunking_strategy.static if isinstance(chunking_strategy, StaticStrategy) else StaticChunking()
@@ -153,7 +157,9 @@ class VectorStoreFiles:
 
     def _check_open(self, store_id: str, file_id: str) -> None:
         store = self._store.get(STORE_KIND, store_id)
-        if store is not None and has_expired(store, self._clock()):
+        if store is None:
+            raise not_found("vector store", store_id)  # deleted while the request was read
+        if has_expired(store, self._clock()):
             raise expired(store_id)
         if self._store.get(FILE_KIND, file_id, parent=store_id) is not None:
             return  # indexed again: the number of files stays the same
@@ -184,8 +190,9 @@ class VectorStoreFiles:
             await self._detach(store_id, file_id)
 
     async def drop_store(self, store_id: str) -> None:
+        """Remove all files of a store."""
         for body in self._store.all(FILE_KIND, parent=store_id):
-            await self._indexing.stop((store_id, body["id"]))
+            self._indexing.cancel((store_id, body["id"]))
         self._store.delete_children(FILE_KIND, store_id)
         await self._index.remove_store(store_id)
 
@@ -234,7 +241,8 @@ class VectorStoreFiles:
         return {"status": "completed", "usage_bytes": usage_bytes, "last_error": None}
 
     async def _detach(self, store_id: str, file_id: str) -> None:
-        await self._indexing.stop((store_id, file_id))
+        # Nothing is awaited before the index knows: a file attached again meanwhile comes after all of this.
+        self._indexing.cancel((store_id, file_id))
         self._store.delete(FILE_KIND, file_id, parent=store_id)
         await self._index.remove(store_id, file_id)
 

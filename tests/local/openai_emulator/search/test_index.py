@@ -1,13 +1,14 @@
 import asyncio
 import json
 import sqlite3
+import threading
 
 import pytest
 
 from local.openai_emulator.search import tokens
 from local.openai_emulator.search.index import Index
 from local.openai_emulator.search.parsers import ParseError
-from local.openai_emulator.search.vectors import VectorCache
+from local.openai_emulator.search.vectors import Block, VectorCache
 
 TEXTS = {
     "gateway.md": "# Gateway\n\nThe gateway restarts when the watchdog timer expires after ninety seconds.",
@@ -40,6 +41,53 @@ def add(index, tmp_path):
         )
 
     return add
+
+
+class Held:
+    """A function that waits at a barrier while it is held."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self._entered, self._go, self._left = threading.Event(), threading.Event(), threading.Event()
+        self._go.set()
+
+    def __call__(self, *args, **named):
+        self._left.clear()
+        self._entered.set()
+        assert self._go.wait(60)
+        try:
+            return self._inner(*args, **named)
+        finally:
+            self._left.set()
+
+    def hold(self):
+        self._entered.clear()
+        self._go.clear()
+
+    def release(self):
+        self._go.set()
+
+    async def entered(self):
+        assert await asyncio.to_thread(self._entered.wait, 60)
+
+    async def left(self):
+        assert await asyncio.to_thread(self._left.wait, 60)
+
+
+@pytest.fixture
+def held_parser(index, monkeypatch):
+    held = Held(index._parsers.parse)
+    monkeypatch.setattr(index._parsers, "parse", held)
+    yield held
+    held.release()
+
+
+@pytest.fixture
+def held_changes(index, monkeypatch):
+    held = Held(index._delete)
+    monkeypatch.setattr(index, "_delete", held)
+    yield held
+    held.release()
 
 
 async def names(index, query, stores=("vs_a",), **options):
@@ -163,13 +211,92 @@ async def test_the_index_is_complete_after_reopening(tmp_path):
     await second.close()
 
 
-async def test_removed_while_it_is_added(index, add):
-    adding = asyncio.create_task(add("vs_a", "gateway.md", TEXTS["gateway.md"] * 200))
-    while not index._additions:
-        await asyncio.sleep(0)
+async def removed_file(index):
+    await index.remove("vs_a", "file-gateway.md")
+
+
+async def removed_store(index):
     await index.remove_store("vs_a")
-    await adding
+
+
+async def nothing_more(_):
+    """That the call which adds is cancelled is enough."""
+
+
+@pytest.mark.parametrize(
+    ("cancel", "remove"),
+    [
+        (False, removed_file),
+        (True, removed_file),
+        (False, removed_store),
+        (True, removed_store),
+        (True, nothing_more),
+    ],
+)
+async def test_a_file_removed_while_it_is_parsed_stays_removed(index, add, held_parser, cancel, remove):
+    await add("vs_b", "gateway.md")  # another store that shares the file
+    held_parser.hold()
+    adding = asyncio.create_task(add("vs_a", "gateway.md"))
+    await held_parser.entered()
+    if cancel:
+        adding.cancel()
+        await asyncio.wait([adding])
+    await remove(index)
+    held_parser.release()
+    await asyncio.wait([adding])
+    await held_parser.left()
+    await index.remove("vs_a", "never-there")  # changes are made in order: all earlier ones are done
     assert await index.chunks("vs_a", "file-gateway.md") == []
+    assert await names(index, "gateway watchdog") == []
+    assert await names(index, "gateway watchdog", ["vs_b"]) == ["gateway.md"]
+
+
+async def test_a_file_added_again_while_its_removal_waits_stays(index, add, held_changes):
+    await add("vs_a", "gateway.md", "The old gateway.")
+    held_changes.hold()
+    removing = asyncio.create_task(index.remove("vs_a", "file-gateway.md"))
+    await held_changes.entered()
+    adding = asyncio.create_task(add("vs_a", "gateway.md", "The new gateway."))
+    updating = asyncio.create_task(index.update_attributes("vs_a", "file-gateway.md", {"team": "ops"}))
+    await asyncio.sleep(0)
+    held_changes.release()
+    await asyncio.gather(removing, adding, updating)
+    found = await index.search(["vs_a"], ["gateway"])
+    assert [(passage.text, passage.attributes) for passage in found] == [("The new gateway.", {"team": "ops"})]
+
+
+async def test_a_search_does_not_find_the_chunk_that_follows_a_removed_one(index, add, monkeypatch):
+    """Between its two steps a search holds ids of chunks, which another store's file must not get."""
+    await add("vs_a", "gateway.md")
+    similarities = Block.similarities
+    at_barrier, go = threading.Event(), threading.Event()
+
+    def held(block, targets):
+        at_barrier.set()
+        assert go.wait(60)
+        return similarities(block, targets)
+
+    monkeypatch.setattr(Block, "similarities", held)
+    searching = asyncio.create_task(names(index, "gateway watchdog"))
+    assert await asyncio.to_thread(at_barrier.wait, 60)
+    await index.remove("vs_a", "file-gateway.md")
+    await add("vs_b", "kitchen.md")
+    go.set()
+    assert await searching == []
+
+
+async def test_what_the_store_does_not_have_is_removed_at_the_start(tmp_path, add):
+    file = tmp_path / "index.sqlite"
+    path = tmp_path / "gateway.md"
+    path.write_text(TEXTS["gateway.md"])
+    index = Index(file)
+    for store, name in (("vs_a", "kept"), ("vs_a", "lost"), ("vs_b", "lost")):
+        await index.add(store, name, path=path, filename=f"{name}.md", attributes={})
+    await index.close()
+    index = Index(file)
+    index.keep_only({("vs_a", "kept"), ("vs_a", "never-there")})
+    assert await names(index, "gateway", ["vs_a", "vs_b"]) == ["kept.md"]
+    await index.close()
 
 
 async def test_many_files_at_once(index, add):

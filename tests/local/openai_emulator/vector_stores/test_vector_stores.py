@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from local.openai_emulator.errors import ApiError
+from local.openai_emulator.search.parsers.pool import ParserPool
 from tests.local.openai_emulator.client import Clock, client_of, running_app, until
 
 GUIDE = b"Pumps must be inspected every 14 days. The inspector writes a report of at most two pages."
@@ -179,3 +184,116 @@ async def test_unfinished_indexing_resumes_after_a_restart(tmp_path: Path) -> No
 
 async def _completed(client: AsyncOpenAI, store_id: str, number: int) -> bool:
     return (await client.vector_stores.retrieve(store_id)).file_counts.completed == number
+
+
+class HeldParsers:
+    """While `hold`, a file that is being indexed stops inside the parser."""
+
+    def __init__(self, parse: Callable[..., Any]) -> None:
+        self._parse = parse
+        self.entered, self.go = threading.Event(), threading.Event()
+        self.go.set()
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.entered.set()
+        assert self.go.wait(60)
+        return self._parse(*arguments)
+
+    def hold(self) -> None:
+        self.entered.clear()
+        self.go.clear()
+
+    async def wait_entered(self) -> None:
+        assert await asyncio.to_thread(self.entered.wait, 60)
+
+
+@pytest.fixture
+def parsers(monkeypatch: pytest.MonkeyPatch) -> Iterator[HeldParsers]:
+    held = HeldParsers(ParserPool.parse)
+    monkeypatch.setattr(ParserPool, "parse", lambda *arguments: held(*arguments))
+    yield held
+    held.go.set()
+
+
+Ids = tuple[str, str]  # store, file
+
+
+async def detach(client: AsyncOpenAI, ids: Ids) -> None:
+    await client.vector_stores.files.delete(ids[1], vector_store_id=ids[0])
+
+
+async def delete_file(client: AsyncOpenAI, ids: Ids) -> None:
+    await client.files.delete(ids[1])
+
+
+async def delete_store(client: AsyncOpenAI, ids: Ids) -> None:
+    await client.vector_stores.delete(ids[0])
+
+
+Removal = Callable[[AsyncOpenAI, Ids], Awaitable[None]]
+
+
+@pytest.mark.parametrize("remove", [detach, delete_file, delete_store])
+async def test_what_is_removed_while_it_is_indexed_is_found_nowhere(
+    emulator: Any, openai_client: AsyncOpenAI, parsers: HeldParsers, remove: Removal
+) -> None:
+    store, other = await openai_client.vector_stores.create(), await openai_client.vector_stores.create()
+    guide = await indexed(openai_client, other.id, "guide.txt", GUIDE)
+    parsers.hold()
+    await openai_client.vector_stores.files.create(store.id, file_id=guide)
+    await parsers.wait_entered()
+    await remove(openai_client, (store.id, guide))
+    parsers.go.set()
+    await indexed(openai_client, other.id, "menu.txt", MENU)
+    await indexed(openai_client, other.id, "menu2.txt", MENU)  # both threads that index have taken up other files
+    index = emulator.state.emulator._index
+    assert await index.search([store.id], ["pumps inspected"]) == []
+    in_other = {passage.filename for passage in await index.search([other.id], ["pumps inspected"])}
+    assert ("guide.txt" in in_other) == (remove is not delete_file)
+
+
+async def test_a_file_attached_again_at_once_is_found(openai_client: AsyncOpenAI, parsers: HeldParsers) -> None:
+    store = await openai_client.vector_stores.create()
+    guide = await upload(openai_client, "guide.txt", GUIDE)
+    parsers.hold()
+    await openai_client.vector_stores.files.create(store.id, file_id=guide, attributes={"turn": 1})
+    await parsers.wait_entered()
+    await asyncio.gather(
+        detach(openai_client, (store.id, guide)),
+        openai_client.vector_stores.files.create(store.id, file_id=guide, attributes={"turn": 2}),
+    )
+    parsers.go.set()
+    file = await openai_client.vector_stores.files.poll(guide, vector_store_id=store.id)
+    assert file.status == "completed"
+    found = await openai_client.vector_stores.search(store.id, query="pumps inspected")
+    assert [(one.file_id, one.attributes) for one in found.data] == [(guide, {"turn": 2})]
+
+
+async def test_a_store_deleted_while_a_request_is_read_takes_no_file(emulator: Any, openai_client: AsyncOpenAI) -> None:
+    store = await openai_client.vector_stores.create()
+    guide = await upload(openai_client, "guide.txt", GUIDE)
+    await delete_store(openai_client, (store.id, guide))
+    with pytest.raises(ApiError) as caught:
+        emulator.state.emulator.vector_store_files.attach(store.id, guide)
+    assert caught.value.status == 404
+
+
+async def test_a_removal_that_a_crash_interrupted_is_finished_at_the_start(tmp_path: Path) -> None:
+    """A process can die after the deletion is on record and before the index knows."""
+    async with running_app(data=tmp_path) as app, client_of(app) as client:
+        stores = [(await client.vector_stores.create()).id for _ in range(3)]
+        kept = await indexed(client, stores[0], "kept.txt", GUIDE)
+        detached = await indexed(client, stores[0], "detached.txt", GUIDE)
+        deleted = await indexed(client, stores[1], "deleted.txt", GUIDE)
+        await indexed(client, stores[2], "in deleted store.txt", GUIDE)
+        records = app.state.emulator.store
+        records.delete("vector_store_file", detached, parent=stores[0])
+        records.delete("file", deleted)
+        records.delete("vector_store", stores[2])
+    async with running_app(data=tmp_path) as app, client_of(app) as client:
+        index = app.state.emulator._index
+        found = await index.search(stores, ["pumps inspected"])
+        assert [passage.file_id for passage in found] == [kept]
+        assert [file.id async for file in client.vector_stores.files.list(stores[0])] == [kept]
+        assert [file.id async for file in client.vector_stores.files.list(stores[1])] == []
+        assert app.state.emulator.store.all("vector_store_file", parent=stores[2]) == []
