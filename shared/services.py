@@ -16,6 +16,7 @@ from shared.push.outbound import Sender, UrlPolicy
 from shared.runs.assistants import Assistants
 from shared.runs.costs import Prices
 from shared.runs.ending import Ending
+from shared.runs.inputs import Inputs
 from shared.runs.launching import Defaults, Launcher
 from shared.runs.poller import Poller
 from shared.runs.publishing import Publisher
@@ -102,7 +103,19 @@ class Services:
         threads, assistants = Threads(storage.state, now=now), Assistants(storage.state, now=now)
         records = RunRecords(storage.state, storage.runs, now=now)
         ending = Ending(storage.state, records, engine, publisher, threads, push, now)
-        launcher = Launcher(records, engine, threads, assistants, ending, defaults, library.documents.check_stores, now)
+        inputs = Inputs(library, stores, threads, now)
+        launcher = Launcher(
+            records,
+            engine,
+            threads,
+            assistants,
+            ending,
+            inputs,
+            defaults,
+            library.documents.check_stores,
+            library.collections.app,
+            now,
+        )
         runs = Runs(
             storage.state,
             records,
@@ -113,6 +126,7 @@ class Services:
             threads,
             assistants,
             library,
+            inputs,
             push,
             now,
             default_s=settings.run_default_s,
@@ -123,7 +137,7 @@ class Services:
             library=library,
             runs=runs,
             poller=Poller(
-                storage.state, records, engine, launcher, ending, library.visibility, settings.action_max_s, now
+                storage.state, records, engine, launcher, ending, inputs, threads, settings.action_max_s, now
             ),
             publisher=publisher,
             threads=threads,

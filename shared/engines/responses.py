@@ -2,6 +2,10 @@
 
 A run with function calls takes several responses, one per round.
 
+Starting a run twice cannot be ruled out here: the API has no list of responses and no idempotency key, so a response
+whose answer was lost (a timeout, a process that died) cannot be looked up. Its webhook names it, though, and its
+metadata name the run: the app then continues with it instead of starting another one, or deletes it with the run.
+
 Sources:
     https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses
     https://platform.openai.com/docs/api-reference/responses
@@ -61,6 +65,9 @@ class ResponsesEngine:
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
 
+    async def prepare(self, ask: Ask) -> str | None:
+        return ask.place  # nothing that is made before makes a response findable
+
     async def start(self, ask: Ask) -> str:
         items: list[ResponseInputItemParam] = [{"role": _role(role), "content": text} for role, text in ask.history]
         items.append({"role": "user", "content": ask.question})
@@ -90,10 +97,15 @@ class ResponsesEngine:
                 output = joined(await self._with_unnamed_files(response, earlier.output), output)
         return replace(look, output=output)
 
-    async def forget(self, engine_runs: Sequence[str]) -> None:
+    async def forget(
+        self, engine_runs: Sequence[str], *, run_id: str = "", place: str | None = None, containers: Sequence[str] = ()
+    ) -> None:
         for engine_run in engine_runs:
             with suppress(ServiceMissing), translated("deleting the run"):
                 await self._client.responses.delete(engine_run)
+        for container_id in containers:
+            with suppress(ServiceMissing), translated("deleting a container"):
+                await self._client.containers.delete(container_id)
 
     async def _create(self, ask: Ask, items: list[ResponseInputItemParam], *, previous: str | None) -> str:
         with translated("starting the run"):
@@ -104,7 +116,7 @@ class ResponsesEngine:
                 previous_response_id=previous,
                 tools=_tools(ask),
                 include=INCLUDE,
-                metadata={"run_id": ask.run_id, "made_by": "assistant-functions"},
+                metadata={"run_id": ask.run_id, "made_by": "assistant-functions", "app": ask.app},
                 temperature=omit if ask.temperature is None else ask.temperature,
                 max_output_tokens=omit if ask.max_output_tokens is None else ask.max_output_tokens,
                 background=True,
@@ -284,7 +296,7 @@ def _output(response: Response) -> Output:
         made=tuple(made),
         usage=_usage(response, searches=len(searches), code_calls=len(code_calls), sessions=len(containers)),
         model=response.model,
-        metadata={k: v for k, v in (response.metadata or {}).items() if k not in ("run_id", "made_by")},
+        metadata={k: v for k, v in (response.metadata or {}).items() if k not in ("run_id", "made_by", "app")},
         containers=containers,
     )
 

@@ -45,7 +45,7 @@ async def service_event(services: Services, req: func.HttpRequest) -> func.HttpR
     """The model service reports that a response has ended. The signature authenticates the request."""
     event = await services.webhooks.read(body_of(req), req.headers)
     if event:
-        await services.runs.look_now(event.run_id, engine_run=event.response_id)
+        await services.runs.look_now(event.run_id, engine_run=event.response_id, app=event.app)
     return func.HttpResponse(status_code=204)
 
 

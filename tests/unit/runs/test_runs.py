@@ -10,8 +10,8 @@ import pytest
 from shared.engines.base import Look, MadeFile, Output
 from shared.errors import ServiceBusy, ServiceError, ServiceMissing
 from shared.models.runs import Activity, Failure, Run, Usage
-from shared.runs.launching import INSTRUCTIONS
 from shared.runs.messages import RunLook
+from shared.runs.prompts import INSTRUCTIONS
 from shared.runs.transitions import ORPHAN, START_CLAIM
 from tests.fakes import Crash
 from tests.unit.world import RUN_DEFAULT_S, World
