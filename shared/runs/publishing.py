@@ -16,7 +16,7 @@ from shared.collections.attributes import Source, source_of
 from shared.documents.catalogue import Catalogue
 from shared.engines.base import Engine, MadeFile, Output
 from shared.engines.stores import Attributes, VectorStores
-from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError
+from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError, ServiceMissing
 from shared.formats.filetypes import ending_of
 from shared.logs import event
 from shared.models.runs import Answer, Chart, OutputFile, Run, Timings
@@ -115,7 +115,8 @@ class Publisher:
             try:
                 content = await self._engine.download(file)
             except ServiceError as exc:
-                if isinstance(exc, ServiceBusy) and may_retry:
+                # It is listed, so a service that says it does not exist may be wrong; unless its container has expired.
+                if isinstance(exc, ServiceBusy | ServiceMissing) and may_retry:
                     raise Unfinished(exc.message) from exc
                 note = f"The file {file.filename} of code interpreter could not be downloaded: {exc.message}"
                 saved = replace(saved, notes=(*saved.notes, note))

@@ -269,6 +269,10 @@ class FakeEngine:
         self._depth[engine_run] = depth
         return engine_run
 
+    def depth(self, engine_run: str) -> int:
+        """0 for a start, and one more for each round of function calls."""
+        return self._depth[engine_run]
+
     def _is_of(self, engine_run: str, ask: Ask) -> bool:
         return engine_run in self.asks and self.asks[engine_run].run_id == ask.run_id
 
