@@ -104,18 +104,7 @@ class Services:
         records = RunRecords(storage.state, storage.runs, now=now)
         ending = Ending(storage.state, records, engine, publisher, threads, push, now)
         inputs = Inputs(library, stores, threads, now)
-        launcher = Launcher(
-            records,
-            engine,
-            threads,
-            assistants,
-            ending,
-            inputs,
-            defaults,
-            library.documents.check_stores,
-            library.collections.app,
-            now,
-        )
+        launcher = Launcher(records, engine, threads, assistants, ending, inputs, defaults, library, now)
         runs = Runs(
             storage.state,
             records,
@@ -125,20 +114,18 @@ class Services:
             publisher,
             threads,
             assistants,
-            library,
             inputs,
             push,
             now,
             default_s=settings.run_default_s,
             max_s=settings.run_max_s,
         )
+        poller = Poller(storage.state, records, engine, launcher, ending, inputs, threads, settings, now)
         return cls(
             settings=settings,
             library=library,
             runs=runs,
-            poller=Poller(
-                storage.state, records, engine, launcher, ending, inputs, threads, settings.action_max_s, now
-            ),
+            poller=poller,
             publisher=publisher,
             threads=threads,
             assistants=assistants,

@@ -38,14 +38,6 @@ class FileGone(NotFound):
         return Failure(code=self.code, message=self.message, retryable=self.retryable)
 
 
-class NotReady(Busy):
-    """A named document has no version that can be used. `retryable`: one is being indexed."""
-
-    def __init__(self, message: str, *, retryable: bool) -> None:
-        super().__init__(message, code="file_not_ready")
-        self.retryable = retryable
-
-
 class Inputs:
     def __init__(self, library: Library, stores: VectorStores, threads: Threads, now: Callable[[], datetime]) -> None:
         self._library = library
@@ -58,7 +50,7 @@ class Inputs:
 
         Raises:
             NotFound: a named document does not exist.
-            NotReady: a named document has no version that can be used yet.
+            Busy: a named document has no version that can be used yet.
             BadRequest: a named document is too long for code interpreter.
         """
         now = self._now()  # before the visibility is read: it does not list later versions, so they must not be found
@@ -97,8 +89,8 @@ class Inputs:
             raise
         except (NotFound, BadRequest) as exc:
             raise FileGone(f"A file of the run can no longer be used. {exc.message}", retryable=False) from exc
-        except NotReady as exc:
-            raise FileGone(exc.message, retryable=exc.retryable) from exc
+        except Busy as exc:
+            raise FileGone(exc.message, retryable=await self._are_usable_soon(run.named or ())) from exc
         kept = {file.path for file in started.files}
         lost = [file.path for file in run.files if file.path not in kept]
         notes = [f"The data file {path} was not used: it was deleted or cannot be read now." for path in lost]
@@ -112,10 +104,8 @@ class Inputs:
     async def gone(self, run: Run, file_ids: Iterable[str]) -> FileGone:
         """Why the run cannot go on without these files. An optional one does not keep a new run from succeeding."""
         paths = [file.path for file in run.files if file.file_id in set(file_ids)]
-        documents = await asyncio.gather(*(self._library.catalogue.find(path) for path in paths))
-        exist = all(document and (document.live or document.incoming) for document in documents)
         some = ", ".join(paths)
-        if run.named is None or exist:
+        if run.named is None or await self._are_usable_soon(paths):
             return FileGone(f"{some}: replaced or deleted while the run used it. Ask again.", retryable=True)
         return FileGone(f"{some}: deleted after the question was asked.", retryable=False)
 
@@ -133,6 +123,10 @@ class Inputs:
         kept = [path for path in (thread.files if thread else ()) if path in offers]
         return tuple(offers[path][0] for path in dict.fromkeys([*kept, *chosen]))
 
+    async def _are_usable_soon(self, paths: Iterable[str]) -> bool:
+        documents = await asyncio.gather(*(self._library.catalogue.find(path) for path in paths))
+        return all(document and (document.live or document.incoming) for document in documents)
+
     async def _named_file(self, path: str, gone: tuple[str, ...]) -> DataFile:
         document = await self._library.catalogue.find(path)
         if document is None:
@@ -143,8 +137,7 @@ class Inputs:
             )
         if document.live is None:
             why = document.reason.message if document.reason else "It is still being indexed."
-            indexing = document.status in ("pending", "indexing")
-            raise NotReady(f"The document {path!r} is {document.status}. {why}", retryable=indexing)
+            raise Busy(f"The document {path!r} is {document.status}. {why}", code="file_not_ready")
         if len(document.live.parts) > 1:
             raise BadRequest(
                 f"The document {path!r} is too long to be given to code interpreter whole: the service has it in "

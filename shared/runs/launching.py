@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.delays import retry_delay_s
+from shared.documents.library import Library
 from shared.engines.base import Ask, Engine
 from shared.engines.stores import Within
 from shared.errors import BlobChanged, ChainLost, NotFound, ServiceBusy, ServiceError, ServiceMissing, StorageError
@@ -56,16 +57,9 @@ class Launcher:
         ending: Ending,
         inputs: Inputs,
         defaults: Defaults,
-        check_stores: Callable[[str], Awaitable[bool]],
-        app: Callable[[], Awaitable[str]],
+        library: Library,
         now: Callable[[], datetime],
     ) -> None:
-        """Puts it together.
-
-        Args:
-            check_stores: Says whether a vector store of a collection is lost; its documents are then indexed again.
-            app: The id of this app.
-        """
         self._records = records
         self._engine = engine
         self._threads = threads
@@ -73,8 +67,7 @@ class Launcher:
         self._ending = ending
         self._inputs = inputs
         self._defaults = defaults
-        self._check_stores = check_stores
-        self._app = app
+        self._library = library
         self._now = now
 
     async def launch(self, stored: Stored[Run]) -> Run:
@@ -183,7 +176,7 @@ class Launcher:
             previous=None if run.previous in AS_TEXT else run.previous,
             history=await self._threads.history(run.thread_id) if run.previous in AS_TEXT else (),
             place=run.place,
-            app=await self._app(),
+            app=await self.app(),
             code_interpreter=assistant.code_interpreter,
             functions=(*tools.schemas(assistant.functions), *run.functions),
             temperature=assistant.temperature,
@@ -196,6 +189,10 @@ class Launcher:
             return await self._engine.answer_calls(run.engine_run, ask, outputs)
         return await self._engine.start(ask)
 
+    async def app(self) -> str:
+        """The id of this app, which stands in the metadata of what it makes at the service."""
+        return await self._library.collections.app()
+
     async def explained(self, run: Run, failure: Failure | None) -> Failure | None:
         """The failure, or its cause: a lost vector store (`collection_rebuilding`), or lost files (`file_gone`)."""
         if failure is None:
@@ -204,7 +201,7 @@ class Launcher:
             return (await self._inputs.gone(run, missing)).failure
         if not run.stores or not STORE_GONE.search(f"{failure.code} {failure.message}"):
             return failure
-        if not await self._check_stores(run.collection):
+        if not await self._library.documents.check_stores(run.collection):
             return failure
         message = (
             f"The vector store of the collection {run.collection!r} was gone at the service; it is being rebuilt from "

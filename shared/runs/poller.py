@@ -43,6 +43,7 @@ from shared.runs.transitions import (
     PutBack,
     Resume,
 )
+from shared.settings import Settings
 from shared.storage.layout import ACTIVE, active_run_id
 from shared.storage.records import Stored
 
@@ -62,10 +63,9 @@ class Poller:
         ending: Ending,
         inputs: Inputs,
         threads: Threads,
-        action_max_s: int,
+        settings: Settings,
         now: Callable[[], datetime],
     ) -> None:
-        """`action_max_s`: how long a run waits for the outputs of its caller's functions."""
         self._state = state
         self._records = records
         self._engine = engine
@@ -73,7 +73,7 @@ class Poller:
         self._ending = ending
         self._inputs = inputs
         self._threads = threads
-        self._action_max_s = action_max_s
+        self._action_max_s = settings.action_max_s  # how long a run waits for the outputs of its caller's functions
         self._now = now
 
     # ---- from the queue and the timer ----------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.documents.library import Library
 from shared.engines.base import Engine
 from shared.errors import BadRequest, BlobChanged, Busy, NotFound, ServiceBusy
 from shared.logs import event
@@ -66,7 +65,6 @@ class Runs:
         publisher: Publisher,
         threads: Threads,
         assistants: Assistants,
-        library: Library,
         inputs: Inputs,
         push: Push,
         now: Callable[[], datetime],
@@ -83,7 +81,6 @@ class Runs:
         self._keys = IdempotencyKeys(state, records)
         self._threads = threads
         self._assistants = assistants
-        self._library = library
         self._inputs = inputs
         self._push = push
         self._now = now
@@ -233,7 +230,7 @@ class Runs:
         """
         stored = await self._records.update(run_id, lambda run: with_stray(run, engine_run))
         if stored is None:
-            if app and app == await self._library.collections.app():
+            if app and app == await self._launcher.app():
                 await self._engine.forget((engine_run,))
                 event(log, logging.INFO, "run.stray_deleted", run_id=run_id)
         elif not stored.value.is_terminal and stored.value.status != "requires_action":
