@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 INCLUDE: list[ResponseIncludable] = ["file_search_call.results", "code_interpreter_call.outputs"]
 
 START_TIMEOUT_S = 25.0  # a background response is created at once; shorter than runs.START_CLAIM
-CHAIN_LOST = frozenset({"previous_response_not_found", "service_object_missing"})
+CHAIN_LOST = "previous_response_not_found"
 
 # Error codes of a failed response for which a retry can help.
 RETRYABLE = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
@@ -74,7 +74,9 @@ class ResponsesEngine:
         try:
             return await self._create(ask, items, previous=ask.previous)
         except ServiceError as exc:
-            if ask.previous and exc.code in CHAIN_LOST:
+            # A service may answer 404 for the previous response, but also for a file or a vector store.
+            missing = isinstance(exc, ServiceMissing) and ask.previous and not await self._exists(ask.previous)
+            if ask.previous and (missing or exc.code == CHAIN_LOST):
                 raise ChainLost(exc.message) from exc
             raise
 
@@ -129,6 +131,13 @@ class ResponsesEngine:
         with translated("retrieving the run"):
             response = await self._client.responses.retrieve(engine_run, include=INCLUDE)
             return look_of(response), response
+
+    async def _exists(self, engine_run: str) -> bool:
+        try:
+            await self._retrieve(engine_run)
+        except ServiceMissing:
+            return False
+        return True
 
     async def cancel(self, engine_run: str) -> None:
         with translated("cancelling the run"):
