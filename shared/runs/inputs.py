@@ -12,14 +12,14 @@ Source: https://platform.openai.com/docs/guides/tools-code-interpreter#container
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from shared.collections.visibility import CollectionVisibility
 from shared.documents.library import Library
 from shared.engines.stores import VectorStores
-from shared.errors import BadRequest, Busy, NotFound
+from shared.errors import BadRequest, Busy, NotFound, ServiceBusy, ServiceError
 from shared.models.documents import Collection, Document
 from shared.models.runs import DataFile, Failure, FileChange, Run, Thread
 from shared.runs.data_files import choose
@@ -58,7 +58,7 @@ class Inputs:
             self._library.collections.find(run.collection), self._library.visibility.of(run.collection)
         )
         files = await self._files(run, visibility, thread)
-        changes = await self._changes(thread.held, visibility) if thread and thread.tail else ()
+        changes = await self._changes(thread.held, files) if thread and thread.tail else ()
         tail = thread.tail if thread else None
         run = replace(
             run,
@@ -97,9 +97,17 @@ class Inputs:
         return replace(started, notes=tuple(dict.fromkeys((*started.notes, *notes))))
 
     async def missing(self, run: Run) -> tuple[str, ...]:
-        """The ids of the run's files that the service does not have any more."""
-        found = await asyncio.gather(*(self._stores.has_file(file.file_id) for file in run.files))
+        """The ids of the run's files that the service does not have any more. Raises ServiceBusy."""
+        found = await asyncio.gather(*(self._exists(file.file_id) for file in run.files))
         return tuple(file.file_id for file, exists in zip(run.files, found, strict=True) if not exists)
+
+    async def _exists(self, file_id: str) -> bool:
+        try:
+            return await self._stores.has_file(file_id)
+        except ServiceBusy:
+            raise
+        except ServiceError:  # refused for another reason: not known to be missing
+            return True
 
     async def gone(self, run: Run, file_ids: Iterable[str]) -> FileGone:
         """Why the run cannot go on without these files. An optional one does not keep a new run from succeeding."""
@@ -118,14 +126,25 @@ class Inputs:
         """
         if run.named is not None:
             return tuple([await self._named_file(path, run.gone) for path in run.named])
-        offers = {file.path: (file, terms) for file, terms in visibility.files.items() if file.file_id not in run.gone}
-        chosen = choose(run.question, {path: terms for path, (_, terms) in offers.items()})
+        offers: dict[str, Sequence[str]] = {file.path: terms for file, terms in visibility.files.items()}
         kept = [path for path in (thread.files if thread else ()) if path in offers]
-        return tuple(offers[path][0] for path in dict.fromkeys([*kept, *chosen]))
+        paths = dict.fromkeys([*kept, *choose(run.question, offers)])
+        # From the records, which know a new version a moment before the visibility blobs do.
+        files = []
+        for path, document in (await self._documents(paths)).items():
+            file_id = document.live.data_file_id if document and document.live else None
+            if file_id in _file_ids(document) and file_id not in run.gone:
+                files.append(DataFile(path=path, file_id=file_id))
+        return tuple(files)
 
     async def _are_usable_soon(self, paths: Iterable[str]) -> bool:
-        documents = await asyncio.gather(*(self._library.catalogue.find(path) for path in paths))
+        documents = (await self._documents(paths)).values()
         return all(document and (document.live or document.incoming) for document in documents)
+
+    async def _documents(self, paths: Iterable[str]) -> dict[str, Document | None]:
+        paths = tuple(dict.fromkeys(paths))
+        found: list[Document | None] = await asyncio.gather(*map(self._library.catalogue.find, paths))
+        return dict(zip(paths, found, strict=True))
 
     async def _named_file(self, path: str, gone: tuple[str, ...]) -> DataFile:
         document = await self._library.catalogue.find(path)
@@ -155,19 +174,16 @@ class Inputs:
     async def _continued(self, run: Run) -> Run:
         """A run that has begun cannot leave its container: it keeps its files, or ends."""
         visibility = await self._library.visibility.of(run.collection)
-        if changes := await self._changes(run.sent, visibility):
+        if changes := await self._changes(run.sent, ()):
             changed = ", ".join(change.path for change in changes)
             retryable = run.named is None or all(change.what == "replaced" for change in changes)
             raise FileGone(f"{changed}: replaced or deleted while the run waited. Ask again.", retryable=retryable)
         return replace(run, as_of=self._now(), excluded=visibility.excluded)
 
-    async def _changes(self, held: Iterable[DataFile], visibility: CollectionVisibility) -> tuple[FileChange, ...]:
+    async def _changes(self, held: Iterable[DataFile], current: Iterable[DataFile]) -> tuple[FileChange, ...]:
         """The documents of these files whose current version has other files, or that do not exist any more."""
-        offered: Mapping[str, str] = {file.path: file.file_id for file in visibility.files}
-        unsure = [file for file in held if offered.get(file.path) != file.file_id]
-        paths = list(dict.fromkeys(file.path for file in unsure))
-        found = await asyncio.gather(*(self._library.catalogue.find(path) for path in paths))
-        documents = dict(zip(paths, found, strict=True))
+        unsure = [file for file in held if file not in set(current)]
+        documents = await self._documents(file.path for file in unsure)
         stale = [file.path for file in unsure if file.file_id not in _file_ids(documents[file.path])]
         return tuple(
             FileChange(path=path, what="replaced" if _file_ids(documents[path]) else "deleted")

@@ -80,6 +80,19 @@ async def test_a_thread_leaves_the_container_that_holds_an_old_data_file(world: 
     assert world.answer(third.id).notes == ()
 
 
+async def test_the_record_of_a_document_is_newer_than_what_is_published(world: World) -> None:
+    """The process died, or is just about to publish the new version."""
+    await world.drop("sales.csv", CSV)
+    first = await world.ask("One?")
+    await world.finish()
+    published = {name: world.state.info_of(name) for name in world.state.names("visibility/")}
+    await world.drop("sales.csv", NEWER)
+    for name, info in published.items():
+        world.state.put(name, b"", metadata=info.metadata)
+    await world.ask("Two?", thread_id=first.thread_id)
+    assert (last_ask(world).previous, last_ask(world).file_ids) == (None, (await file_id(world, "sales.csv"),))
+
+
 async def test_a_data_file_that_is_added_goes_to_the_same_container(world: World) -> None:
     await world.drop("sales.csv", CSV)
     first = await world.ask("One?")
