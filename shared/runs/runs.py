@@ -26,7 +26,7 @@ from shared.runs.record import CANCELLED, RunRecords, digest, existing
 from shared.runs.threads import AS_TEXT, Threads, thread_of
 from shared.runs.transitions import ORPHAN, START_CLAIM, with_stray
 from shared.storage.layout import RUNS, active_name
-from shared.storage.records import unpack
+from shared.storage.records import Stored, unpack
 
 if TYPE_CHECKING:
     from shared.push.notices import Push
@@ -291,20 +291,24 @@ class Runs:
 
     async def delete(self, run_id: str) -> None:
         """Delete record, answer, charts and the service's copies of a run. An active run is cancelled."""
-        stored = await self._records.find(run_id)
+        await self._delete(await self._records.find(run_id), keep_thread=True)
+
+    async def _delete(self, stored: Stored[Run], *, keep_thread: bool) -> None:
+        """Delete a run; its record comes last, so that a deletion that failed can be repeated."""
         run = stored.value
         if not run.is_terminal and run.engine_run:
-            await self._ending.cancel_engine(run_id, run.engine_run)
+            await self._ending.cancel_engine(run.id, run.engine_run)
         if run.engine == self._engine.name:
             await self._forget(run)
-        await self._threads.forget(run)
-        await self._publisher.withdraw(run_id)
-        await self._state.delete(active_name(run_id))
+        await self._publisher.withdraw(run.id)
+        await self._state.delete(active_name(run.id))
+        if keep_thread:  # else the thread names its runs until all are deleted
+            await self._threads.forget(run)
         try:
-            await self._records.delete(run_id, stored)
+            await self._records.delete(run.id, stored)
         except BlobChanged as exc:
-            raise ServiceBusy(f"The run {run_id} changed during its deletion; try again.", code="run_busy") from exc
-        event(log, logging.INFO, "run.deleted", run_id=run_id)
+            raise ServiceBusy(f"The run {run.id} changed during its deletion; try again.", code="run_busy") from exc
+        event(log, logging.INFO, "run.deleted", run_id=run.id)
 
     async def _forget(self, run: Run) -> None:
         """Delete what the service has of a run. A container that another run of the thread uses expires by itself."""
@@ -322,8 +326,8 @@ class Runs:
         thread = (await self._threads.read(thread_id)).value
         run_ids = dict.fromkeys(message.run_id for message in thread.messages)
         for run_id in [*run_ids, *([thread.active_run_id] if thread.active_run_id else [])]:
-            if await self._records.read(run_id):
-                await self.delete(run_id)
+            if stored := await self._records.read(run_id):
+                await self._delete(stored, keep_thread=False)
         await self._threads.delete(thread_id)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from shared.engines.base import Call
-from shared.errors import ServiceBusy, ServiceError, ServiceMissing, StorageError
+from shared.errors import NotFound, ServiceBusy, ServiceError, ServiceMissing, StorageError
 from shared.models.runs import Function
 from shared.runs.messages import RunLook
 from tests.fakes import Crash
@@ -30,6 +30,7 @@ class Journey:
 
     world: World
     with_calls: bool
+    thread_id: str | None = None
     run_id: str = ""
 
     async def travel(self) -> None:
@@ -49,7 +50,8 @@ class Journey:
     async def _ask(self) -> None:
         if not self.run_id:  # a caller without an answer asks again, with the same key
             functions = (WEATHER,) if self.with_calls else ()
-            self.run_id = (await self.world.ask(key=KEY, functions=functions, callback_url=CALLBACK)).id
+            asked = {"functions": functions, "callback_url": CALLBACK, "thread_id": self.thread_id}
+            self.run_id = (await self.world.ask(key=KEY, **asked)).id
 
     async def _deliver(self) -> None:
         while self.world.queue.messages:
@@ -155,6 +157,63 @@ async def assert_nothing_is_left(made: Journey, where: str, *, places: int) -> N
     assert (world.engine.asks, world.answers.names(), world.state.names("threads/")) == ({}, [], []), where
     assert len(world.engine.places) <= places, where
     assert world.state.names("runs/") == world.state.names("active/") == [], where
+
+
+@pytest.mark.parametrize("finds", [False, True], ids=["cannot be listed", "can be listed"])
+@pytest.mark.parametrize("how", DISTURBANCES)
+async def test_a_disturbance_at_any_call_never_brings_an_old_data_file_back(how: str, finds: bool) -> None:
+    """The second question of a thread whose data file was replaced."""
+    n, count = 0, 1
+    while n <= count:
+        world = World()
+        world.engine.finds = finds
+        await world.drop("sales.csv", b"month,visits\njan,1\n")
+        first = await world.ask("One?")
+        await world.finish()
+        await world.drop("sales.csv", b"month,visits\njan,2\n")
+        live = (await world.document("sales.csv")).live
+        assert live
+        before = set(world.engine.asks)
+        made, calls = Journey(world, with_calls=False, thread_id=first.thread_id), len(world.outside.calls)
+        if n:
+            DISTURBANCES[how](world, n)
+        await made.travel()
+        count = count if n else len(world.outside.calls) - calls
+        where = f"{how} call {n}"
+        assert world.answer(made.run_id).status == "completed", where
+        assert {
+            (ask.previous, ask.file_ids) for engine_run, ask in world.engine.asks.items() if engine_run not in before
+        } == {(None, (live.data_file_id,))}, where
+        n += 1
+    assert n > 20
+
+
+@pytest.mark.parametrize("finds", [False, True], ids=["cannot be listed", "can be listed"])
+@pytest.mark.parametrize("how", [how for how in DISTURBANCES if how != "404 before"])
+async def test_a_disturbance_at_any_call_of_a_deletion(how: str, finds: bool) -> None:
+    n, count = 0, 1
+    while n <= count:
+        world = World()
+        world.engine.finds = finds
+        with_files(world)
+        run = await world.ask()
+        await world.finish()
+        await world.ask(thread_id=run.thread_id)
+        calls = len(world.outside.calls)
+        if n:
+            DISTURBANCES[how](world, n)
+        for _ in range(3):
+            try:
+                await world.runs.delete_thread(run.thread_id)
+            except (Crash, StorageError, ServiceError):
+                world.restart()
+            except NotFound:
+                break
+        count = count if n else len(world.outside.calls) - calls
+        assert (world.engine.asks, world.engine.places, world.answers.names()) == ({}, set(), []), f"{how} call {n}"
+        assert [name for name in world.state.names() if name != "app.json"] == [], f"{how} call {n}"
+        n += 1
+    assert n > 15
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
