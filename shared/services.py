@@ -16,6 +16,7 @@ from shared.push.outbound import Sender, UrlPolicy
 from shared.runs.assistants import Assistants
 from shared.runs.costs import Prices
 from shared.runs.ending import Ending
+from shared.runs.inputs import Inputs
 from shared.runs.launching import Defaults, Launcher
 from shared.runs.poller import Poller
 from shared.runs.publishing import Publisher
@@ -102,7 +103,8 @@ class Services:
         threads, assistants = Threads(storage.state, now=now), Assistants(storage.state, now=now)
         records = RunRecords(storage.state, storage.runs, now=now)
         ending = Ending(storage.state, records, engine, publisher, threads, push, now)
-        launcher = Launcher(records, engine, threads, assistants, ending, defaults, library.documents.check_stores, now)
+        inputs = Inputs(library, stores, threads, now)
+        launcher = Launcher(records, engine, threads, assistants, ending, inputs, defaults, library, now)
         runs = Runs(
             storage.state,
             records,
@@ -112,19 +114,18 @@ class Services:
             publisher,
             threads,
             assistants,
-            library,
+            inputs,
             push,
             now,
             default_s=settings.run_default_s,
             max_s=settings.run_max_s,
         )
+        poller = Poller(storage.state, records, engine, launcher, ending, inputs, threads, settings, now)
         return cls(
             settings=settings,
             library=library,
             runs=runs,
-            poller=Poller(
-                storage.state, records, engine, launcher, ending, library.visibility, settings.action_max_s, now
-            ),
+            poller=poller,
             publisher=publisher,
             threads=threads,
             assistants=assistants,

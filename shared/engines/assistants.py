@@ -1,7 +1,12 @@
 """The Assistants engine, for servers that still have the Assistants API.
 
 OpenAI and Azure retired the API on 2026-08-26; the local emulator has it, and any compatible server can. A run or
-thread of the app is a run or thread of the service. An engine run is identified by `<thread id>/<run id>`.
+thread of the app is a run or thread of the service. An engine run is identified by `<thread id>/<run id>`, a thread
+that was made for a run by `<thread id>/`.
+
+Threads cannot be listed, but the runs of a thread can. So the thread is made first and its id is on record before the
+run is started there: a start that is repeated finds the run of the first one by its metadata. All that can be lost is
+an empty thread, when the answer to its creation is.
 
 Source: https://platform.openai.com/docs/assistants/migration
 """
@@ -54,30 +59,22 @@ class AssistantsEngine:
         self._beta = client.beta
         self._assistant_id: str | None = None
 
+    async def prepare(self, ask: Ask) -> str | None:
+        if ask.place or ask.previous:
+            return ask.place
+        with _translated("creating a thread", has_id=False):
+            thread = await self._beta.threads.create(metadata={**MADE_BY, "run_id": ask.run_id, "app": ask.app})
+            return f"{thread.id}/"
+
     async def start(self, ask: Ask) -> str:
+        place = ask.previous or ask.place or await self.prepare(ask) or ""
         try:
-            return await self._start(ask, await self._assistant(ask.model))
+            return await self._start(place, ask, await self._assistant(ask.model))
         except ChainLost:
             raise
         except ServiceMissing:  # the assistant may have been deleted: create a new one
             self._assistant_id = None
-            return await self._start(ask, await self._assistant(ask.model))
-
-    async def _start(self, ask: Ask, assistant_id: str) -> str:
-        if ask.previous:
-            return await self._continue_thread(assistant_id, ask, ask.previous)
-        # `forget` finds the messages of a run by this metadata, including its history.
-        messages: list[Any] = [
-            {"role": role, "content": text, "metadata": {"run_id": ask.run_id}}
-            for role, text in (*ask.history, ("user", ask.question))
-        ]
-        with _translated("starting the run"):
-            run = await self._beta.threads.create_and_run(
-                assistant_id=assistant_id,
-                thread={"messages": messages, "tool_resources": _resources(ask), "metadata": {**MADE_BY}},
-                **_parameters(ask),
-            )
-            return f"{run.thread_id}/{run.id}"
+            return await self._start(place, ask, await self._assistant(ask.model))
 
     async def answer_calls(self, engine_run: str, ask: Ask, outputs: Mapping[str, str]) -> str:
         thread_id, run_id = _ids(engine_run)
@@ -118,27 +115,45 @@ class AssistantsEngine:
             except openai.BadRequestError:  # it has ended meanwhile
                 return
 
-    async def forget(self, engine_runs: Sequence[str]) -> None:
+    async def forget(
+        self, engine_runs: Sequence[str], *, run_id: str = "", place: str | None = None, containers: Sequence[str] = ()
+    ) -> None:
         for engine_run in engine_runs:
             with suppress(ServiceMissing):
                 await self._forget(await self._run(engine_run))
+        if place and run_id:
+            with suppress(ServiceMissing):
+                await self._forget_in(_thread_id(place), run_id)
+
+    async def _forget_in(self, thread_id: str, run_id: str) -> None:
+        """Delete what a thread has of a run of the app, also when the record of that run does not name it."""
+        for run in await self._runs_of(thread_id, run_id):
+            if run.status in ACTIVE:
+                await self.cancel(f"{thread_id}/{run.id}")
+            await self._forget(run)
+        with _translated("deleting the run"):
+            await self._clear(thread_id, run_id, None)
 
     async def _forget(self, run: ServiceRun) -> None:
         """Delete the files that its code created, its messages, and the thread if no other messages are left."""
-        run_id = (run.metadata or {}).get("run_id")
-        kept = 0
         with _translated("deleting the run"):
             for file_id in created_ids(await self._steps(run), await self._messages(run)):
                 with suppress(openai.NotFoundError):
                     await self._client.files.delete(file_id)
-            for message in [message async for message in self._beta.threads.messages.list(run.thread_id, limit=100)]:
-                if message.run_id == run.id or (run_id and (message.metadata or {}).get("run_id") == run_id):
-                    with suppress(openai.NotFoundError):
-                        await self._beta.threads.messages.delete(message.id, thread_id=run.thread_id)
-                else:
-                    kept += 1
-            if not kept:
-                await self._beta.threads.delete(run.thread_id)
+            await self._clear(run.thread_id, (run.metadata or {}).get("run_id"), run.id)
+
+    async def _clear(self, thread_id: str, run_id: str | None, service_run_id: str | None) -> None:
+        """Delete the messages of a run, and the thread if no other messages are left."""
+        kept = 0
+        for message in [message async for message in self._beta.threads.messages.list(thread_id, limit=100)]:
+            by_run = service_run_id and message.run_id == service_run_id
+            if by_run or (run_id and (message.metadata or {}).get("run_id") == run_id):
+                with suppress(openai.NotFoundError):
+                    await self._beta.threads.messages.delete(message.id, thread_id=thread_id)
+            else:
+                kept += 1
+        if not kept:
+            await self._beta.threads.delete(thread_id)
 
     async def download(self, file: MadeFile) -> bytes:
         with translated(f"downloading {file.filename}"):
@@ -160,32 +175,57 @@ class AssistantsEngine:
                     self._assistant_id = made.id
         return self._assistant_id
 
-    async def _continue_thread(self, assistant_id: str, ask: Ask, previous: str) -> str:
-        """Add the question to the thread and start a run. Safe to repeat after a crash: finds the message or run.
+    async def _start(self, place: str, ask: Ask, assistant_id: str) -> str:
+        """Add the question to the thread and start a run. Safe to repeat after a crash: finds the messages or the run.
 
         Raises:
-            ChainLost: the thread does not exist any more.
+            ChainLost: the thread of `ask.previous` does not exist any more.
         """
         threads = self._beta.threads
         try:
-            thread_id, _ = _ids(previous)
+            thread_id = _thread_id(place)
             with _translated("continuing the thread"):
+                runs = (await threads.runs.list(thread_id, limit=20, order="desc")).data
+                if own := [run for run in runs if (run.metadata or {}).get("run_id") == ask.run_id]:
+                    return f"{thread_id}/{own[0].id}"
                 await threads.update(thread_id, tool_resources=_resources(ask))
-                last = (await threads.runs.list(thread_id, limit=1, order="desc")).data
-                if last and (last[0].metadata or {}).get("run_id") == ask.run_id:
-                    return f"{thread_id}/{last[0].id}"
-                if last and last[0].status in ACTIVE:
-                    await self._free_thread(last[0])
-                newest = (await threads.messages.list(thread_id, limit=1, order="desc")).data
-                if not (newest and (newest[0].metadata or {}).get("run_id") == ask.run_id):
-                    await threads.messages.create(
-                        thread_id, role="user", content=ask.question, metadata={"run_id": ask.run_id}
-                    )
+                if runs and runs[0].status in ACTIVE:
+                    await self._free_thread(runs[0])
+                await self._add_messages(thread_id, ask)
         except ServiceMissing as exc:
-            raise ChainLost(exc.message) from exc
+            if ask.previous and not await self._has_thread(place):
+                raise ChainLost(exc.message) from exc
+            raise
         with _translated("starting the run"):
             run = await threads.runs.create(thread_id, assistant_id=assistant_id, **_parameters(ask))
             return f"{thread_id}/{run.id}"
+
+    async def _add_messages(self, thread_id: str, ask: Ask) -> None:
+        """Add the history and the question, after those of them that an earlier start has added."""
+        # `forget` finds the messages of a run by this metadata, including its history.
+        metadata = {"run_id": ask.run_id}
+        messages = self._beta.threads.messages
+        wanted = [*ask.history, ("user", ask.question)]
+        newest = (await messages.list(thread_id, limit=min(len(wanted), 100), order="desc")).data
+        added = sum((message.metadata or {}).get("run_id") == ask.run_id for message in newest)
+        for role, text in wanted[added:]:
+            await messages.create(
+                thread_id, role="assistant" if role == "assistant" else "user", content=text, metadata=metadata
+            )
+
+    async def _runs_of(self, thread_id: str, run_id: str) -> list[ServiceRun]:
+        """The runs of a thread that the service has for one run of the app, newest first."""
+        with _translated("listing the runs of the thread"):
+            listing = self._beta.threads.runs.list(thread_id, limit=100, order="desc")
+            return [run async for run in listing if (run.metadata or {}).get("run_id") == run_id]
+
+    async def _has_thread(self, place: str) -> bool:
+        try:
+            with _translated("retrieving the thread"):
+                await self._beta.threads.retrieve(_thread_id(place))
+        except ServiceMissing:
+            return False
+        return True
 
     async def _free_thread(self, run: ServiceRun) -> None:
         """A thread accepts no message while it has an active run. Nothing waits for that run any more: cancel it.
@@ -247,6 +287,14 @@ def _ids(engine_run: str) -> tuple[str, str]:
     return thread_id, run_id
 
 
+def _thread_id(place: str) -> str:
+    """Of an engine run or of a thread that was made for one. Raises ServiceMissing when it is of another engine."""
+    thread_id, slash, _ = place.partition("/")
+    if not thread_id or not slash:
+        raise ServiceMissing(f"{place} is not a thread of the Assistants API.")
+    return thread_id
+
+
 def _resources(ask: Ask) -> Any:
     resources: dict[str, Any] = {}
     if ask.stores:
@@ -276,6 +324,6 @@ def _parameters(ask: Ask) -> dict[str, Any]:
         "tools": tools,
         "temperature": omit if ask.temperature is None else ask.temperature,
         "max_completion_tokens": omit if ask.max_output_tokens is None else ask.max_output_tokens,
-        "metadata": {"run_id": ask.run_id, **MADE_BY},
+        "metadata": {"run_id": ask.run_id, **MADE_BY, "app": ask.app},
         "timeout": START_TIMEOUT_S,
     }

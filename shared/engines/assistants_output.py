@@ -132,7 +132,7 @@ def output_of(
         made=(*named, *shown),  # a picture that the text names may be in both
         usage=_usage(run, calls),
         model=run.model,
-        metadata={k: v for k, v in (run.metadata or {}).items() if k not in ("run_id", "made_by")},
+        metadata={k: v for k, v in (run.metadata or {}).items() if k not in ("run_id", "made_by", "app")},
     )
 
 

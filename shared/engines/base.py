@@ -36,6 +36,8 @@ class Ask:
     file_ids: tuple[str, ...]  # for code interpreter
     previous: str | None  # the engine run that this one continues
     history: tuple[tuple[str, str], ...] = ()  # (role, text) of earlier messages, when there is no run to continue
+    place: str | None = None  # of `Engine.prepare`
+    app: str = ""  # the id of this app, for the metadata of what is made at the service
     code_interpreter: bool = True
     functions: tuple[Function, ...] = ()
     temperature: float | None = None
@@ -98,8 +100,19 @@ class Engine(Protocol):
     name: str  # a value of the setting ENGINE; only the engine that began a thread can continue it
     filters: bool  # whether file search supports `Ask.within`
 
+    async def prepare(self, ask: Ask) -> str | None:
+        """Make what `start` needs to find its own earlier run, and return its id for the run's record.
+
+        The caller writes the id into the record before it calls `start`, with the id as `ask.place`. None: this engine
+        needs nothing, or has no way to find an earlier run. With `ask.place` or `ask.previous`, nothing is made.
+        """
+        ...
+
     async def start(self, ask: Ask) -> str:
         """Start a run in the background and return its id. The engine itself does not retry.
+
+        When an earlier request for the same `ask.run_id` was carried out although its answer was lost, an engine that
+        can find its run returns that one.
 
         Raises:
             ChainLost: the service no longer has `ask.previous`.
@@ -127,8 +140,16 @@ class Engine(Protocol):
 
     async def cancel(self, engine_run: str) -> None: ...
 
-    async def forget(self, engine_runs: Sequence[str]) -> None:
-        """Delete everything that the service has stored for these runs. Unknown ids are ignored."""
+    async def forget(
+        self, engine_runs: Sequence[str], *, run_id: str = "", place: str | None = None, containers: Sequence[str] = ()
+    ) -> None:
+        """Delete everything that the service has stored for these runs. Unknown ids are ignored.
+
+        Args:
+            run_id: The run of the app. What the service holds for it in `place` is deleted, too.
+            place: Of `prepare`, or an engine run of the same conversation.
+            containers: Of code interpreter; no run may use them any more.
+        """
         ...
 
     async def download(self, file: MadeFile) -> bytes:

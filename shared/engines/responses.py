@@ -2,6 +2,10 @@
 
 A run with function calls takes several responses, one per round.
 
+Starting a run twice cannot be ruled out here: the API has no list of responses and no idempotency key, so a response
+whose answer was lost (a timeout, a process that died) cannot be looked up. Its webhook names it, though, and its
+metadata name the run: the app then continues with it instead of starting another one, or deletes it with the run.
+
 Sources:
     https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses
     https://platform.openai.com/docs/api-reference/responses
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
 INCLUDE: list[ResponseIncludable] = ["file_search_call.results", "code_interpreter_call.outputs"]
 
 START_TIMEOUT_S = 25.0  # a background response is created at once; shorter than runs.START_CLAIM
-CHAIN_LOST = frozenset({"previous_response_not_found", "service_object_missing"})
+CHAIN_LOST = "previous_response_not_found"
 
 # Error codes of a failed response for which a retry can help.
 RETRYABLE = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
@@ -61,13 +65,18 @@ class ResponsesEngine:
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
 
+    async def prepare(self, ask: Ask) -> str | None:
+        return ask.place  # nothing that is made before makes a response findable
+
     async def start(self, ask: Ask) -> str:
         items: list[ResponseInputItemParam] = [{"role": _role(role), "content": text} for role, text in ask.history]
         items.append({"role": "user", "content": ask.question})
         try:
             return await self._create(ask, items, previous=ask.previous)
         except ServiceError as exc:
-            if ask.previous and exc.code in CHAIN_LOST:
+            # A service may answer 404 for the previous response, but also for a file or a vector store.
+            missing = isinstance(exc, ServiceMissing) and ask.previous and not await self._exists(ask.previous)
+            if ask.previous and (missing or exc.code == CHAIN_LOST):
                 raise ChainLost(exc.message) from exc
             raise
 
@@ -90,10 +99,15 @@ class ResponsesEngine:
                 output = joined(await self._with_unnamed_files(response, earlier.output), output)
         return replace(look, output=output)
 
-    async def forget(self, engine_runs: Sequence[str]) -> None:
+    async def forget(
+        self, engine_runs: Sequence[str], *, run_id: str = "", place: str | None = None, containers: Sequence[str] = ()
+    ) -> None:
         for engine_run in engine_runs:
             with suppress(ServiceMissing), translated("deleting the run"):
                 await self._client.responses.delete(engine_run)
+        for container_id in containers:
+            with suppress(ServiceMissing), translated("deleting a container"):
+                await self._client.containers.delete(container_id)
 
     async def _create(self, ask: Ask, items: list[ResponseInputItemParam], *, previous: str | None) -> str:
         with translated("starting the run"):
@@ -104,7 +118,7 @@ class ResponsesEngine:
                 previous_response_id=previous,
                 tools=_tools(ask),
                 include=INCLUDE,
-                metadata={"run_id": ask.run_id, "made_by": "assistant-functions"},
+                metadata={"run_id": ask.run_id, "made_by": "assistant-functions", "app": ask.app},
                 temperature=omit if ask.temperature is None else ask.temperature,
                 max_output_tokens=omit if ask.max_output_tokens is None else ask.max_output_tokens,
                 background=True,
@@ -117,6 +131,13 @@ class ResponsesEngine:
         with translated("retrieving the run"):
             response = await self._client.responses.retrieve(engine_run, include=INCLUDE)
             return look_of(response), response
+
+    async def _exists(self, engine_run: str) -> bool:
+        try:
+            await self._retrieve(engine_run)
+        except ServiceMissing:
+            return False
+        return True
 
     async def cancel(self, engine_run: str) -> None:
         with translated("cancelling the run"):
@@ -284,7 +305,7 @@ def _output(response: Response) -> Output:
         made=tuple(made),
         usage=_usage(response, searches=len(searches), code_calls=len(code_calls), sessions=len(containers)),
         model=response.model,
-        metadata={k: v for k, v in (response.metadata or {}).items() if k not in ("run_id", "made_by")},
+        metadata={k: v for k, v in (response.metadata or {}).items() if k not in ("run_id", "made_by", "app")},
         containers=containers,
     )
 

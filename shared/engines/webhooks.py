@@ -16,10 +16,11 @@ from shared.errors import BadRequest, ServiceError
 
 @dataclass(frozen=True, kw_only=True)
 class ResponseEvent:
-    """A response has ended. `run_id` is in its metadata."""
+    """A response has ended. `run_id` and `app`, the id of the app that started it, are in its metadata."""
 
     run_id: str
     response_id: str
+    app: str
 
 
 class ServiceWebhooks:
@@ -47,5 +48,6 @@ class ServiceWebhooks:
                 response = await self._client.responses.retrieve(response_id)
         except ServiceError:  # deleted, or the service is busy: the poller looks at the run anyway
             return None
-        run_id = (response.metadata or {}).get("run_id")
-        return ResponseEvent(run_id=run_id, response_id=response_id) if run_id else None
+        metadata = response.metadata or {}
+        run_id = metadata.get("run_id")
+        return ResponseEvent(run_id=run_id, response_id=response_id, app=metadata.get("app", "")) if run_id else None

@@ -55,7 +55,7 @@ async def service_event(services: Services, req: func.HttpRequest) -> func.HttpR
         raise BadRequest("The signature of the webhook is not valid.", code="invalid_signature")
     event = await services.webhooks.read(body_of(req, max_bytes=services.settings.body_max_bytes), req.headers)
     if event:
-        await services.runs.look_now(event.run_id, engine_run=event.response_id)
+        await services.runs.look_now(event.run_id, engine_run=event.response_id, app=event.app)
     return func.HttpResponse(status_code=204)
 
 

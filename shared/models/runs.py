@@ -99,6 +99,14 @@ class DataFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileChange:
+    """What happened to a document since an answer that rests on it."""
+
+    path: str
+    what: Literal["replaced", "deleted"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One question and the work to answer it.
 
@@ -111,12 +119,16 @@ class Run:
     question: str
     collection: str
     stores: tuple[str, ...]  # vector stores to search
-    files: tuple[DataFile, ...]
+    files: tuple[DataFile, ...]  # for code interpreter; chosen anew each time the run is started at the service
     metadata: dict[str, str]
     created_at: datetime
     deadline_at: datetime
     next_look_at: datetime
     assistant: AssistantRef
+    named: tuple[str, ...] | None = None  # the documents that the caller asked for; None: the app chooses
+    sent: tuple[DataFile, ...] = ()  # every file that a start of this run gave to the service
+    gone: tuple[str, ...] = ()  # ids of files that the service did not have when the run was started
+    changes: tuple[FileChange, ...] = ()  # of documents that the earlier answers of the thread rest on
     functions: tuple[Function, ...] = ()  # of the caller
     callback_url: str | None = None
     as_of: datetime | None = None  # it searches the versions that the collection had at this time
@@ -129,7 +141,10 @@ class Run:
     starting_at: datetime | None = None  # set while a process starts the run at the engine
     engine_runs: tuple[str, ...] = ()  # ids at the service, newest last: one more after each round of function calls
     strays: tuple[str, ...] = ()  # at the service, started by requests whose answer was lost
-    previous: str | None = None  # the engine's run that this run continues
+    place: str | None = None  # made at the service for this run before it was started there
+    previous: str | None = None  # the engine's run that this run continues; else see `runs/threads.py`
+    missed: int = 0  # requests in a row for which the service said that the run's objects do not exist
+    rounds: int = 0  # times that the model called functions of the app
     started_at: datetime | None = None
     waiting_at: datetime | None = None  # since then it waits for the outputs of the caller's functions
     cancelled_at: datetime | None = None  # time of the caller's request
@@ -182,6 +197,7 @@ class Thread:
     tail_run_id: str | None = None  # the app's run that `tail` belongs to
     active_run_id: str | None = None
     files: tuple[str, ...] = ()  # documents that code interpreter got
+    held: tuple[DataFile, ...] = ()  # files that the conversation at the service holds: in its container, or as quotes
     messages: tuple[Message, ...] = ()
 
 

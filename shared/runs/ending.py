@@ -55,7 +55,7 @@ class Ending:
             status=status,
             error=failure,
             activity=look.activity if look else stored.value.activity,
-            containers=look.output.containers if look and look.output else (),
+            containers=look.output.containers if look and look.output else stored.value.containers,
             finished_at=self._now(),
             calls=(),
         )
@@ -92,4 +92,10 @@ def _ended(current: Run, run: Run) -> Run:
     """The current record, ended as `run` has ended. One that has ended before stays."""
     if current.is_terminal:
         return current
-    return replace(run, engine_runs=current.engine_runs, generation=current.generation + 1)
+    return replace(
+        run,
+        engine_runs=current.engine_runs,
+        strays=current.strays,
+        place=current.place,
+        generation=current.generation + 1,
+    )

@@ -14,22 +14,25 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
-from shared.collections.visibility import VisibilityBlobs
 from shared.delays import retry_delay_s
-from shared.engines.base import Call, Engine, Look
-from shared.errors import BlobChanged, ServiceBusy, ServiceError
+from shared.engines.base import Engine, Look
+from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError, ServiceMissing
 from shared.logs import event
 from shared.models.runs import Failure, Run, ToolCall
 from shared.runs import tools, transitions
 from shared.runs.ending import Ending
+from shared.runs.inputs import FileGone, Inputs
 from shared.runs.launching import Launcher
 from shared.runs.messages import RunLook
 from shared.runs.publishing import Unfinished
 from shared.runs.record import CANCELLED, RunRecords
+from shared.runs.threads import Threads, thread_of
 from shared.runs.transitions import (
+    MISSING_TRIES,
     ORPHAN,
     OVERDUE,
     START_CLAIM,
+    Adopt,
     CallFunctions,
     Close,
     Drop,
@@ -40,6 +43,7 @@ from shared.runs.transitions import (
     PutBack,
     Resume,
 )
+from shared.settings import Settings
 from shared.storage.layout import ACTIVE, active_run_id
 from shared.storage.records import Stored
 
@@ -57,18 +61,19 @@ class Poller:
         engine: Engine,
         launcher: Launcher,
         ending: Ending,
-        visibility: VisibilityBlobs,
-        action_max_s: int,
+        inputs: Inputs,
+        threads: Threads,
+        settings: Settings,
         now: Callable[[], datetime],
     ) -> None:
-        """`action_max_s`: how long a run waits for the outputs of its caller's functions."""
         self._state = state
         self._records = records
         self._engine = engine
         self._launcher = launcher
         self._ending = ending
-        self._visibility = visibility
-        self._action_max_s = action_max_s
+        self._inputs = inputs
+        self._threads = threads
+        self._action_max_s = settings.action_max_s  # how long a run waits for the outputs of its caller's functions
         self._now = now
 
     # ---- from the queue and the timer ----------------------------------------------------------------------------
@@ -94,7 +99,9 @@ class Poller:
             case Enqueue(delay_s):
                 await self._records.enqueue(run, delay_s=delay_s)
             case Launch():
-                await self._claim_and_launch(stored)
+                await self._launch(stored)
+            case Adopt(engine_run):
+                await self._launcher.started(stored, engine_run)
             case Resume():
                 await self._resume(stored)
             case LookAtEngine():
@@ -119,7 +126,7 @@ class Poller:
             stored = await self._records.read(active_run_id(marker.name))
             if stored is None:
                 if self._now() - marker.last_modified_at > ORPHAN:
-                    await self._state.delete(marker.name)
+                    await self._abandon(marker.name)
             elif stored.value.is_terminal:
                 await self._ending.close(stored.value)
             elif self._now() - stored.value.next_look_at > OVERDUE:
@@ -128,6 +135,24 @@ class Poller:
         return overdue
 
     # ---- steps ---------------------------------------------------------------------------------------------------
+
+    async def _abandon(self, marker: str) -> None:
+        """Undo what a request left that died before its run had a record. Nothing of it is at the service."""
+        run_id = active_run_id(marker)
+        try:
+            thread_id = (await self._state.read(marker)).content.decode()
+        except BlobMissing:
+            return
+        await self._threads.abandon(thread_id or thread_of(run_id), run_id)
+        await self._state.delete(marker)
+
+    async def _launch(self, stored: Stored[Run]) -> None:
+        try:
+            run = await self._inputs.again(stored.value)
+        except FileGone as exc:
+            await self._finish(stored, Finish("failed", exc.failure, cancel_engine=True), None)
+        else:
+            await self._claim_and_launch(Stored(run, stored.etag))
 
     async def _claim_and_launch(self, stored: Stored[Run]) -> None:
         now, run = self._now(), stored.value
@@ -139,12 +164,11 @@ class Poller:
         await self._launcher.launch(claimed)
 
     async def _resume(self, stored: Stored[Run]) -> None:
-        visibility = await self._visibility.of(stored.value.collection)
-        run = transitions.resumed(stored.value, excluded=visibility.excluded, now=self._now())
+        run = transitions.resumed(stored.value, self._now())
         if self._now() > run.deadline_at:
             await self._finish(Stored(run, stored.etag), transitions.expire(run), None)
         else:
-            await self._claim_and_launch(Stored(run, stored.etag))
+            await self._launch(Stored(run, stored.etag))
 
     async def _look(self, stored: Stored[Run]) -> None:
         run = stored.value
@@ -152,7 +176,7 @@ class Poller:
             look = await self._engine.look(run.engine_runs)
             step = transitions.on_look(run, look, self._now())
             if isinstance(step, CallFunctions):
-                await self._call_functions(stored, replace(run, activity=look.activity), look.calls)
+                await self._call_functions(stored, replace(run, activity=look.activity, missed=0), look)
             else:
                 await self._carry_out(stored, step, look)
         except Unfinished as exc:
@@ -166,6 +190,16 @@ class Poller:
             await self._carry_out(
                 stored, transitions.wait(replace(run, faults=faults), self._now(), delay_s=delay_s), None
             )
+        except ServiceMissing as exc:
+            if run.cancelled_at or run.missed >= MISSING_TRIES:
+                failed = Finish("failed", Failure(code=exc.code, message=exc.message))
+                await self._finish(stored, Finish("cancelled", CANCELLED) if run.cancelled_at else failed, None)
+                return
+            event(log, logging.INFO, "run.put_off", run_id=run.id, why=exc.message)
+            missed = run.missed + 1
+            delay_s = retry_delay_s(missed, None)
+            step = transitions.wait(replace(run, missed=missed), self._now(), delay_s=delay_s)
+            await self._carry_out(stored, step, None)
         except ServiceError as exc:
             failed = Finish("failed", Failure(code=exc.code, message=exc.message))
             await self._finish(stored, Finish("cancelled", CANCELLED) if run.cancelled_at else failed, None)
@@ -184,7 +218,7 @@ class Poller:
             await self._ending.cancel_engine(run.id, run.engine_run)
         await self._ending.finish(stored, step.status, look, step.failure)
 
-    async def _call_functions(self, stored: Stored[Run], run: Run, calls: tuple[Call, ...]) -> None:
+    async def _call_functions(self, stored: Stored[Run], run: Run, look: Look) -> None:
         """Call the app's functions now; for those of the caller, the run waits until their outputs are sent."""
         own = {function.name for function in run.functions}
         wanted = tuple(
@@ -194,12 +228,17 @@ class Poller:
                 arguments=call.arguments,
                 by="client" if call.name in own else "server",
             )
-            for call in calls
+            for call in look.calls
         )
         outputs = await asyncio.gather(*(tools.call(c.name, c.arguments) for c in wanted if c.by == "server"))
         pending = iter(outputs)
         answered = tuple(replace(call, output=next(pending)) if call.by == "server" else call for call in wanted)
         waiting = replace(run, status="requires_action", calls=answered, waiting_at=self._now(), faults=0)
+        waiting = replace(
+            waiting,
+            rounds=run.rounds + transitions.calls_the_app(run, look),
+            containers=look.output.containers if look.output else run.containers,
+        )
         if all(call.output is not None for call in answered):
             await self._records.put_back(stored, waiting, delay_s=0)
             return
@@ -209,4 +248,4 @@ class Poller:
             await self._records.replace(run.id, stored, waiting)  # no message: the caller's outputs enqueue one
         except BlobChanged:
             return
-        event(log, logging.INFO, "run.waits", run_id=run.id, calls=len(calls))
+        event(log, logging.INFO, "run.waits", run_id=run.id, calls=len(look.calls))

@@ -17,7 +17,7 @@ from shared.collections.texts import Texts
 from shared.documents.catalogue import Catalogue
 from shared.engines.base import Annotation, Engine, MadeFile, Output
 from shared.engines.stores import Attributes, Passage, VectorStores
-from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError
+from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError, ServiceMissing
 from shared.formats.filetypes import ending_of
 from shared.logs import event
 from shared.models.runs import Answer, Chart, Citation, OutputFile, Run, Timings
@@ -128,7 +128,8 @@ class Publisher:
             try:
                 content = await self._engine.download(file)
             except ServiceError as exc:
-                if isinstance(exc, ServiceBusy) and may_retry:
+                # It is listed, so a service that says it does not exist may be wrong; unless its container has expired.
+                if isinstance(exc, ServiceBusy | ServiceMissing) and may_retry:
                     raise Unfinished(exc.message) from exc
                 note = f"The file {file.filename} of code interpreter could not be downloaded: {exc.message}"
                 saved = replace(saved, notes=(*saved.notes, note))

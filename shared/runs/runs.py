@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.collections.visibility import CollectionVisibility
-from shared.documents.library import Library
 from shared.engines.base import Engine
 from shared.errors import BadRequest, BlobChanged, Busy, NotFound, ServiceBusy
 from shared.logs import event
 from shared.models.documents import DEFAULT_COLLECTION
 from shared.models.ids import made_at, new_id
-from shared.models.runs import Assistant, DataFile, Function, Run, RunStatus, RunSummary, Thread
+from shared.models.runs import Assistant, Function, Run, RunStatus, RunSummary, Thread
 from shared.runs.assistants import DEFAULT, Assistants
-from shared.runs.data_files import choose
 from shared.runs.ending import Ending
+from shared.runs.inputs import Inputs
+from shared.runs.keys import IdempotencyKeys
 from shared.runs.launching import Launcher
 from shared.runs.publishing import Publisher
 from shared.runs.record import CANCELLED, RunRecords, digest, existing
-from shared.runs.threads import Threads
-from shared.runs.transitions import ORPHAN, START_CLAIM
-from shared.storage.layout import RUNS, active_name, idempotency_name
-from shared.storage.records import Records, Stored, unpack
+from shared.runs.threads import AS_TEXT, Threads, thread_of
+from shared.runs.transitions import ORPHAN, START_CLAIM, with_stray
+from shared.storage.layout import RUNS, active_name
+from shared.storage.records import Stored, unpack
 
 if TYPE_CHECKING:
     from shared.push.notices import Push
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WRITE_TRIES = 5
-STRAYS_MAX = 20  # engine runs without a known start that one run notes
 PAGES_MAX = 20  # pages of a listing read at most, to find runs that match a filter
 
 
@@ -55,18 +51,7 @@ class Question:
     metadata: dict[str, str] = field(default_factory=dict)
     max_seconds: int | None = None
     callback_url: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeyUse:
-    """The use of an Idempotency-Key: its run, and a digest of the request that used it first.
-
-    `run_created`: the run has a record. A missing record then means that the run was deleted.
-    """
-
-    run_id: str
-    digest: str
-    run_created: bool = False
+    allow_other_collection: bool = False  # the thread may be continued in another collection than its own
 
 
 class Runs:
@@ -80,7 +65,7 @@ class Runs:
         publisher: Publisher,
         threads: Threads,
         assistants: Assistants,
-        library: Library,
+        inputs: Inputs,
         push: Push,
         now: Callable[[], datetime],
         *,
@@ -93,10 +78,10 @@ class Runs:
         self._launcher = launcher
         self._ending = ending
         self._publisher = publisher
-        self._keys = Records(state, KeyUse, name=idempotency_name)
+        self._keys = IdempotencyKeys(state, records)
         self._threads = threads
         self._assistants = assistants
-        self._library = library
+        self._inputs = inputs
         self._push = push
         self._now = now
         self._default_s = default_s
@@ -115,9 +100,9 @@ class Runs:
         run_id = new_id("run", self._now())
         if idempotency_key is None:
             return await self._start(run_id, asked)
-        used = await self._use_key(idempotency_key, asked, run_id)
+        used = await self._keys.use(idempotency_key, msgspec.json.encode(asked).decode(), run_id)
         if stored := await self._records.read(used.value.run_id):
-            await self._keep_key(idempotency_key, used)
+            await self._keys.keep(idempotency_key, used)
             return stored.value
         try:
             run = await self._start(used.value.run_id, asked)
@@ -125,9 +110,9 @@ class Runs:
             # Nothing was started, so the key is free for a corrected question; unless the same request, sent by
             # another process, uses it.
             if used.value.run_id == run_id and await self._records.read(run_id) is None:
-                await self._keys.delete(idempotency_key, used)
+                await self._keys.free(idempotency_key, used)
             raise
-        await self._keep_key(idempotency_key, used)
+        await self._keys.keep(idempotency_key, used)
         return run
 
     async def _start(self, run_id: str, asked: Question) -> Run:
@@ -137,47 +122,23 @@ class Runs:
         thread = stored_thread.value if stored_thread else None
         if thread:
             await self._check_thread(thread, run_id)
+            _check_collection(thread, asked)
         assistant = await self._assistants.find(asked.assistant or DEFAULT.name)
         run = await self._new_run(run_id, asked, assistant, thread)
-        joining = (
+        # The marker comes first, and names the thread: when this request dies, the sweep finds what it left.
+        thread_id = thread.id if thread else thread_of(run_id)
+        await self._state.write(active_name(run_id), thread_id.encode(), media_type="text/plain")
+        joined = await (
             self._threads.claim(stored_thread, run_id=run_id)
             if stored_thread
             else self._threads.create(run.collection, engine=self._engine.name, run_id=run_id)
         )
-        marking = self._state.write(active_name(run_id), b"", media_type="text/plain")
-        joined, _ = await asyncio.gather(joining, marking)
-        run = replace(run, thread_id=joined.id, previous=joined.tail)
         try:
-            stored = await self._records.create(run_id, run)
+            stored = await self._records.create(run_id, replace(run, thread_id=joined.id))
         except BlobChanged:  # the same request with the same key was first
             return await self.find(run_id)
         event(log, logging.INFO, "run.accepted", run_id=run_id, thread_id=joined.id)
         return await self._launcher.launch(stored)
-
-    async def _use_key(self, key: str, asked: Question, run_id: str) -> Stored[KeyUse]:
-        """Reserve the key for this question, or return its earlier use."""
-        use = KeyUse(run_id=run_id, digest=digest(msgspec.json.encode(asked).decode()))
-        try:
-            return await self._keys.create(key, use)
-        except BlobChanged:
-            stored = await self._keys.read(key)
-        if stored and stored.value.run_created and await self._records.read(stored.value.run_id) is None:
-            try:
-                return await self._keys.replace(key, stored, use)
-            except BlobChanged:
-                stored = await self._keys.read(key)
-        if stored is None or stored.value.digest != use.digest:
-            raise Busy(
-                "This Idempotency-Key was used for another question. Take a new key for a new question.",
-                code="idempotency_key_reused",
-            )
-        return stored
-
-    async def _keep_key(self, key: str, used: Stored[KeyUse]) -> None:
-        """Note that the key's run has a record."""
-        if not used.value.run_created:
-            with suppress(BlobChanged):  # the same request noted it at the same moment
-                await self._keys.replace(key, used, replace(used.value, run_created=True))
 
     async def _check_thread(self, thread: Thread, run_id: str) -> None:
         """A thread has one active run, and one engine.
@@ -203,27 +164,17 @@ class Runs:
 
     async def _new_run(self, run_id: str, asked: Question, assistant: Assistant, thread: Thread | None) -> Run:
         own = thread.collection if thread else None
-        name = asked.collection or own or assistant.collection or DEFAULT_COLLECTION
-        now = self._now()  # before the visibility is read: it does not list later versions, so they must not be found
-        collection, visibility = await asyncio.gather(
-            self._library.collections.find(name), self._library.visibility.of(name)
-        )
-        files = await self._files(asked, visibility, thread)
-        if collection is None and (asked.collection or assistant.collection):
-            raise NotFound(
-                f"There is no collection {name!r}. A collection is a folder in the container 'documents'; it exists "
-                "from its first indexed document on.",
-                code="collection_not_found",
-            )
+        now = self._now()
         seconds = min(asked.max_seconds or assistant.max_seconds or self._default_s, self._max_s)
-        return Run(
+        run = Run(
             id=run_id,
             thread_id=thread.id if thread else "",
             status="queued",
             question=asked.question,
-            collection=name,
-            stores=collection.stores if collection else (),
-            files=files,
+            collection=asked.collection or own or assistant.collection or DEFAULT_COLLECTION,
+            stores=(),
+            files=(),
+            named=asked.files,
             metadata=asked.metadata,
             created_at=now,
             deadline_at=now + timedelta(seconds=seconds),
@@ -231,45 +182,17 @@ class Runs:
             assistant=assistant.ref,
             functions=asked.functions,
             callback_url=asked.callback_url,
-            as_of=now,
-            excluded=visibility.excluded,
-            notes=_still_indexing(visibility),
             engine=self._engine.name,
             starting_at=now,
         )
-
-    async def _files(
-        self, asked: Question, visibility: CollectionVisibility, thread: Thread | None
-    ) -> tuple[DataFile, ...]:
-        """The files for code interpreter: those named, else the data files of the collection that fit the question.
-
-        Files that earlier questions of the thread used are kept while they exist.
-        """
-        if asked.files is not None:
-            return tuple([await self._named_file(path) for path in asked.files])
-        offers = {file.path: (file, terms) for file, terms in visibility.files.items()}
-        chosen = choose(asked.question, {path: terms for path, (_, terms) in offers.items()})
-        kept = [path for path in (thread.files if thread else ()) if path in offers]
-        return tuple(offers[path][0] for path in dict.fromkeys([*kept, *chosen]))
-
-    async def _named_file(self, path: str) -> DataFile:
-        document = await self._library.catalogue.find(path)
-        if document is None:
+        run, collection = await self._inputs.first(run, thread)
+        if collection is None and (asked.collection or assistant.collection):
             raise NotFound(
-                f"There is no document {path!r}. Give its path in the container 'documents', as GET /api/documents "
-                "lists it.",
-                code="file_not_found",
+                f"There is no collection {run.collection!r}. A collection is a folder in the container 'documents'; it "
+                "exists from its first indexed document on.",
+                code="collection_not_found",
             )
-        if document.live is None:
-            why = document.reason.message if document.reason else "It is still being indexed."
-            raise Busy(f"The document {path!r} is {document.status}. {why}", code="file_not_ready")
-        if len(document.live.parts) > 1:
-            raise BadRequest(
-                f"The document {path!r} is too long to be given to code interpreter whole: the service has it in "
-                f"{len(document.live.parts)} parts. Leave it out of 'files'; file search finds it.",
-                code="file_in_parts",
-            )
-        return DataFile(path=path, file_id=document.live.data_file_id or document.live.parts[0])
+        return run
 
     # ---- following -----------------------------------------------------------------------------------------------
 
@@ -295,14 +218,22 @@ class Runs:
                 break
         return found, cursor
 
-    async def look_now(self, run_id: str, *, engine_run: str) -> None:
+    async def look_now(self, run_id: str, *, engine_run: str, app: str = "") -> None:
         """The service reported the end of an engine's run: look now instead of later.
 
         An engine's run that the record does not name was started by a request whose answer was lost: it is noted, so
-        that it is deleted with the run.
+        that the run takes it for its own instead of starting another one, or deletes it when it is deleted itself.
+
+        Args:
+            app: The app that started the engine's run. When that was this one and its run was deleted, the engine's run
+                is deleted, too.
         """
-        stored = await self._records.update(run_id, lambda run: _with_stray(run, engine_run))
-        if stored and not stored.value.is_terminal and stored.value.status != "requires_action":
+        stored = await self._records.update(run_id, lambda run: with_stray(run, engine_run))
+        if stored is None:
+            if app and app == await self._launcher.app():
+                await self._engine.forget((engine_run,))
+                event(log, logging.INFO, "run.stray_deleted", run_id=run_id)
+        elif not stored.value.is_terminal and stored.value.status != "requires_action":
             await self._records.enqueue(stored.value)
 
     # ---- cancelling, outputs, deleting -----------------------------------------------------------------------------
@@ -360,48 +291,60 @@ class Runs:
 
     async def delete(self, run_id: str) -> None:
         """Delete record, answer, charts and the service's copies of a run. An active run is cancelled."""
-        stored = await self._records.find(run_id)
+        await self._delete(await self._records.find(run_id), keep_thread=True)
+
+    async def _delete(self, stored: Stored[Run], *, keep_thread: bool) -> None:
+        """Delete a run; its record comes last, so that a deletion that failed can be repeated."""
         run = stored.value
         if not run.is_terminal and run.engine_run:
-            await self._ending.cancel_engine(run_id, run.engine_run)
+            await self._ending.cancel_engine(run.id, run.engine_run)
         if run.engine == self._engine.name:
-            await self._engine.forget((*run.engine_runs, *run.strays))
-        await self._threads.forget(run)
-        await self._publisher.withdraw(run_id)
-        await self._state.delete(active_name(run_id))
+            await self._forget(run)
+        await self._publisher.withdraw(run.id)
+        await self._state.delete(active_name(run.id))
+        if keep_thread:  # else the thread names its runs until all are deleted
+            await self._threads.forget(run)
         try:
-            await self._records.delete(run_id, stored)
+            await self._records.delete(run.id, stored)
         except BlobChanged as exc:
-            raise ServiceBusy(f"The run {run_id} changed during its deletion; try again.", code="run_busy") from exc
-        event(log, logging.INFO, "run.deleted", run_id=run_id)
+            raise ServiceBusy(f"The run {run.id} changed during its deletion; try again.", code="run_busy") from exc
+        event(log, logging.INFO, "run.deleted", run_id=run.id)
+
+    async def _forget(self, run: Run) -> None:
+        """Delete what the service has of a run. A container that another run of the thread uses expires by itself."""
+        thread = await self._threads.find(run.thread_id)
+        shared = thread and thread.active_run_id not in (None, run.id)
+        await self._engine.forget(
+            (*run.engine_runs, *run.strays),
+            run_id=run.id,
+            place=run.place or (None if run.previous in AS_TEXT else run.previous),
+            containers=() if shared else run.containers,
+        )
 
     async def delete_thread(self, thread_id: str) -> None:
         """Delete a thread with all its runs."""
         thread = (await self._threads.read(thread_id)).value
         run_ids = dict.fromkeys(message.run_id for message in thread.messages)
         for run_id in [*run_ids, *([thread.active_run_id] if thread.active_run_id else [])]:
-            if await self._records.read(run_id):
-                await self.delete(run_id)
+            if stored := await self._records.read(run_id):
+                await self._delete(stored, keep_thread=False)
         await self._threads.delete(thread_id)
-
-
-def _with_stray(run: Run, engine_run: str) -> Run:
-    # While the run is being started, its own engine run is not in the record yet.
-    if run.starting_at or engine_run in (*run.engine_runs, *run.strays):
-        return run
-    return replace(run, strays=(*run.strays, engine_run)[-STRAYS_MAX:])
 
 
 def _is_complete(run: Run) -> bool:
     return all(call.output is not None for call in run.calls)
 
 
-def _still_indexing(visibility: CollectionVisibility) -> tuple[str, ...]:
-    """A note for the answer on documents that are being indexed."""
-    if not visibility.indexing:
-        return ()
-    some = "One document was" if visibility.indexing == 1 else f"{visibility.indexing:,} documents were"
-    return (f"{some} still being indexed in this collection when the question was asked.",)
+def _check_collection(thread: Thread, asked: Question) -> None:
+    """A thread stays in its collection: its earlier messages hold text from there, and would be sent along."""
+    if asked.collection in (None, thread.collection) or asked.allow_other_collection:
+        return
+    raise Busy(
+        f"The thread {thread.id} belongs to the collection {thread.collection!r}; this question names "
+        f"{asked.collection!r}. Leave thread_id out to begin a new thread, or set allow_other_collection to send the "
+        "earlier messages along.",
+        code="thread_of_other_collection",
+    )
 
 
 def _with_outputs(run: Run, outputs: Mapping[str, str]) -> Run:

@@ -8,13 +8,16 @@ from datetime import datetime, timedelta
 from shared.delays import look_delay_s
 from shared.engines.base import Look
 from shared.models.runs import Failure, Run, RunStatus
-from shared.runs.record import CANCELLED
+from shared.runs.record import CANCELLED, digest
 
 START_CLAIM = timedelta(seconds=30)  # longer than a request that starts a run may take
 OVERDUE = timedelta(seconds=15)  # a look that is later than this was lost
 ORPHAN = timedelta(minutes=5)  # an older marker without a record was left by a request that died
 CANCEL_GRACE = timedelta(seconds=30)  # for the service to stop a cancelled run
 STARTING_AGAIN_S = 5
+STRAYS_MAX = 20  # engine runs without a known start that one run notes
+ROUNDS_MAX = 20  # times that the model may call functions of the app in one run
+MISSING_TRIES = 3  # times in a row that the service may deny what it has before it is believed
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,13 @@ class Enqueue:
 @dataclass(frozen=True)
 class Launch:
     """Start the run at the engine."""
+
+
+@dataclass(frozen=True)
+class Adopt:
+    """The run was started before, by a request whose answer was lost: continue with that engine run."""
+
+    engine_run: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ class Finish:
 
 def on_message(
     run: Run, *, generation: int, engine: str, action_max_s: int, now: datetime
-) -> Drop | Close | Enqueue | Launch | Resume | LookAtEngine | Finish:
+) -> Drop | Close | Enqueue | Launch | Adopt | Resume | LookAtEngine | Finish:
     """Decide what a queue message leads to.
 
     Args:
@@ -101,16 +111,18 @@ def on_message(
         return LookAtEngine()
     if now > run.deadline_at:
         return expire(run)
-    return Launch()
+    return Adopt(run.strays[0]) if run.strays else Launch()
 
 
 def on_look(run: Run, look: Look, now: datetime) -> PutBack | CallFunctions | Finish:
     """Decide what a look at the engine leads to. The failure of an ended run is the service's own."""
     if look.status in ("queued", "in_progress"):
-        return wait(replace(run, activity=look.activity, faults=0), now)
+        return wait(replace(run, activity=look.activity, faults=0, missed=0), now)
     if look.status == "requires_action":
         if run.cancelled_at:
             return Finish("cancelled", CANCELLED, cancel_engine=True)
+        if run.rounds >= ROUNDS_MAX and calls_the_app(run, look):
+            return Finish("failed", too_many_rounds(), cancel_engine=True)
         return expire(run) if now > run.deadline_at else CallFunctions()
     return Finish(look.status, CANCELLED if look.status == "cancelled" else look.failure)
 
@@ -125,10 +137,39 @@ def wait(run: Run, now: datetime, *, delay_s: int | None = None) -> PutBack | Fi
     return PutBack(run, look_delay_s(age_s) if delay_s is None else delay_s)
 
 
-def resumed(run: Run, *, excluded: tuple[str, ...], now: datetime) -> Run:
-    """The run as it continues: it searches the versions of now, and the time it waited does not count."""
+def resumed(run: Run, now: datetime) -> Run:
+    """The run as it continues: the time it waited does not count."""
     waited = now - (run.waiting_at or now)
-    return replace(run, deadline_at=run.deadline_at + waited, waiting_at=None, as_of=now, excluded=excluded)
+    return replace(run, deadline_at=run.deadline_at + waited, waiting_at=None)
+
+
+def started(run: Run, engine_run: str, now: datetime) -> Run:
+    """The run after the engine has started or continued it as `engine_run`."""
+    return replace(
+        run,
+        status="in_progress",
+        engine_runs=run.engine_runs if engine_run == run.engine_run else (*run.engine_runs, engine_run),
+        strays=tuple(stray for stray in run.strays if stray != engine_run),
+        calls=(),
+        answered={**run.answered, **{call.call_id: digest(call.output or "") for call in run.calls}},
+        starting_at=None,
+        waiting_at=None,
+        started_at=run.started_at or now,
+        faults=0,
+        missed=0,
+    )
+
+
+def with_stray(run: Run, engine_run: str) -> Run:
+    """The run, with an engine run noted that no poller looks at: it is deleted with the run."""
+    if engine_run in (*run.engine_runs, *run.strays):
+        return run
+    return replace(run, strays=(*run.strays, engine_run)[-STRAYS_MAX:])
+
+
+def calls_the_app(run: Run, look: Look) -> bool:
+    """Whether one of the functions that the model wants called is the app's own."""
+    return not {call.name for call in look.calls} <= {function.name for function in run.functions}
 
 
 def expire(run: Run) -> Finish:
@@ -140,6 +181,14 @@ def expire(run: Run) -> Finish:
 def action_expired(action_max_s: int) -> Failure:
     message = f"The outputs of the functions were not sent within {action_max_s} s."
     return Failure(code="action_expired", message=message)
+
+
+def too_many_rounds() -> Failure:
+    message = (
+        f"The model called the app's functions in {ROUNDS_MAX} rounds without answering. Ask a narrower question, or "
+        "give the assistant fewer functions."
+    )
+    return Failure(code="too_many_rounds", message=message)
 
 
 def engine_changed(run: Run, engine: str) -> Failure:

@@ -42,6 +42,7 @@ class Outside:
         self._meanwhile: list[tuple[str, bool, Action]] = []
         self._errors: dict[str, list[BaseException]] = defaultdict(list)
         self._nth: tuple[int, bool, Action] | None = None
+        self._fault_at: tuple[int, bool, Callable[[str], BaseException | None]] | None = None
 
     def crash_at(self, n: int, *, after: bool) -> None:
         """Crash before or after the n-th call from now, counted from 1. With `after`, the call takes effect."""
@@ -54,6 +55,10 @@ class Outside:
     def meanwhile_nth(self, n: int, action: Action, *, after: bool) -> None:
         """Run the action once, before or after the n-th call from now, counted from 1."""
         self._nth = (len(self.calls) + n, after, action)
+
+    def fault_at(self, n: int, error: Callable[[str], BaseException | None], *, after: bool) -> None:
+        """The n-th call from now fails with the error for its name. With `after`, it takes effect all the same."""
+        self._fault_at = (len(self.calls) + n, after, error)
 
     def fail(self, call: str, *errors: BaseException) -> None:
         """The next calls of this name, such as `engine.start`, raise these errors, one each."""
@@ -72,12 +77,20 @@ class Outside:
             raise Crash(f"before {name}")
         if errors := self._errors[name.split(" ")[0]]:
             raise errors.pop(0)
+        self._fault(n, name, after=False)
         try:
             yield
+            self._fault(n, name, after=True)
         finally:  # also after an error
             if self._crash_at == (n, True):
                 raise Crash(f"after {name}")
             await self._act(n, name, after=True)
+
+    def _fault(self, n: int, name: str, *, after: bool) -> None:
+        if self._fault_at and self._fault_at[:2] == (n, after):
+            (_, _, error), self._fault_at = self._fault_at, None
+            if raised := error(name):
+                raise raised
 
     async def _act(self, n: int, name: str, *, after: bool) -> None:
         if self._nth and self._nth[:2] == (n, after):

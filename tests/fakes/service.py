@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -170,13 +170,26 @@ class FakeEngine:
 
     `rounds` lists the function calls that a run makes before it completes: those of its first engine run, then those of
     the engine run that continues with their outputs, and so on. A forgotten engine run cannot be continued.
+
+    `finds`: the engine finds its own earlier run when it is started again, as the Assistants API can. `has_file`:
+    whether a file exists at the service; a run with another file is refused.
     """
 
     label = "engine"
     filters = True
 
-    def __init__(self, outside: Outside | None = None, *, name: str = "responses") -> None:
+    def __init__(
+        self,
+        outside: Outside | None = None,
+        *,
+        name: str = "responses",
+        finds: bool = False,
+        has_file: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self.name = name
+        self.finds = finds
+        self.has_file = has_file
+        self.places: set[str] = set()
         self.outside = outside or Outside()
         self.asks: dict[str, Ask] = {}  # by engine run
         self.script: list[Look] = []
@@ -185,15 +198,28 @@ class FakeEngine:
         self.output = Output(text="Forty-two.", model="fake")
         self.cancelled: list[str] = []
         self.forgotten: list[str] = []
+        self.forgotten_containers: list[str] = []
         self.files: dict[str, bytes] = {}  # files of code interpreter, by file id
         self._depth: dict[str, int] = {}
         self._ids = count(1)
 
     @outside
+    async def prepare(self, ask: Ask) -> str | None:
+        if not self.finds or ask.place or ask.previous:
+            return ask.place
+        place = f"place_{next(self._ids)}"
+        self.places.add(place)
+        return place
+
+    @outside
     async def start(self, ask: Ask) -> str:
         if ask.previous is not None and ask.previous not in self.asks:
             raise ChainLost(f"No run {ask.previous}.")
-        return self._begin(ask, depth=0)
+        for file_id in ask.file_ids:
+            if not self.has_file(file_id):
+                raise ServiceMissing(f"No such file object: {file_id}.")
+        begun = [engine_run for engine_run, depth in self._depth.items() if not depth and self._is_of(engine_run, ask)]
+        return begun[0] if self.finds and begun else self._begin(ask, depth=0)
 
     @outside
     async def answer_calls(self, engine_run: str, ask: Ask, outputs: Mapping[str, str]) -> str:
@@ -221,10 +247,15 @@ class FakeEngine:
         self.cancelled.append(engine_run)
 
     @outside
-    async def forget(self, engine_runs: Sequence[str]) -> None:
-        for engine_run in engine_runs:
+    async def forget(
+        self, engine_runs: Sequence[str], *, run_id: str = "", place: str | None = None, containers: Sequence[str] = ()
+    ) -> None:
+        of_run = [i for i, ask in self.asks.items() if self.finds and ask.run_id == run_id]
+        for engine_run in (*engine_runs, *of_run):
             if self.asks.pop(engine_run, None):
                 self.forgotten.append(engine_run)
+        self.places.discard(place or "")
+        self.forgotten_containers += containers
 
     @outside
     async def download(self, file: MadeFile) -> bytes:
@@ -237,6 +268,13 @@ class FakeEngine:
         self.asks[engine_run] = ask
         self._depth[engine_run] = depth
         return engine_run
+
+    def depth(self, engine_run: str) -> int:
+        """0 for a start, and one more for each round of function calls."""
+        return self._depth[engine_run]
+
+    def _is_of(self, engine_run: str, ask: Ask) -> bool:
+        return engine_run in self.asks and self.asks[engine_run].run_id == ask.run_id
 
     def _known(self, engine_run: str) -> None:
         if engine_run not in self.asks:

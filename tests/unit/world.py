@@ -66,7 +66,7 @@ class World:
         self.queue = InMemoryQueue("runs", self.outside, self.clock)
         self.callbacks = InMemoryQueue("callbacks", self.outside, self.clock)
         self.stores = FakeVectorStores(self.outside, self.clock)
-        self.engine = FakeEngine(self.outside)
+        self.engine = FakeEngine(self.outside, has_file=lambda file_id: file_id in self.stores.files)
         self.sender = FakeSender()
         self.app = self.instance()
 

@@ -22,8 +22,9 @@ from local.openai_emulator.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
-TRIES = 4
-FIRST_WAIT_S = 1.0  # after the first failed try; each later wait is four times as long
+TRIES = 12  # within about eight minutes; OpenAI tries for 72 hours, with growing waits
+FIRST_WAIT_S = 1.0  # after the first failed try; each later wait is four times as long, up to the longest one
+LONGEST_WAIT_S = 60.0
 TIMEOUT_S = 10.0  # of one try
 
 
@@ -70,7 +71,7 @@ class Webhooks:
             except httpx2.HTTPError as exc:
                 reason = type(exc).__name__
             logger.info("webhook.not_delivered", extra={"event": event_type, "reason": reason})
-            await asyncio.sleep(FIRST_WAIT_S * 4**attempt)
+            await asyncio.sleep(min(FIRST_WAIT_S * 4**attempt, LONGEST_WAIT_S))
 
     def _headers(self, event_id: str, body: str) -> dict[str, str]:
         assert self._webhook is not None

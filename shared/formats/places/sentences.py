@@ -16,14 +16,17 @@ ABBREVIATIONS = frozenset(
 )
 ENDS = re.compile(r"""[.!?…]["'”’»)\]]*(?=\s)|[。！？｡]["”’」』）]*|\n""")
 LAST_WORD = re.compile(r"[^\s(\[{\"'“‘«]+\Z")
-ORDINAL_MAX_DIGITS = 2  # "am 3. Mai", "the 21. congress"; a year at the end of a sentence has four
+ORDINAL_MAX_DIGITS = 2
+# German ordinals: a number with a point after one of these words ("am 3. Mai", "der 21. Kongress"), or before a month.
+BEFORE_ORDINALS = frozenset("ab am beim bis das dem den der des die im jede jeden jeder seit vom zum zur".split())  # noqa: SIM905
+MONTHS = ("jan", "feb", "mär", "apr", "mai", "jun", "jul", "aug", "sep", "okt", "nov", "dez")
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of each sentence, without the white space around it. The end of a line ends one, too.
 
-    Where it is not clear whether a point ends the sentence (after an initial, or a number of one or two digits), it
-    does not: the piece is then longer than one sentence, and never shorter.
+    Where it is not clear whether a point ends the sentence (after an initial or an abbreviation), it does not: the piece
+    is then longer than one sentence, and never shorter.
     """
     start = 0
     for end in ENDS.finditer(text):
@@ -44,9 +47,17 @@ def _ends_sentence(text: str, start: int, point: int, after: int) -> bool:
         return True
     last = word[0].lower()
     is_initial = len(last) == 1 and last.isalpha()
-    is_ordinal = last.isdecimal() and len(last) <= ORDINAL_MAX_DIGITS and following[:1].isalnum()
+    is_ordinal = (
+        last.isdecimal() and len(last) <= ORDINAL_MAX_DIGITS and _makes_ordinal(text[start : word.start()], following)
+    )
     is_number_sign = last == "no" and following[:1].isdigit()
     return not (is_initial or is_ordinal or is_number_sign or last in ABBREVIATIONS)
+
+
+def _makes_ordinal(before: str, following: str) -> bool:
+    """Whether a number with a point is an ordinal, or the number of a list's item, by the words around it."""
+    words = before.split()
+    return not words or words[-1].lower() in BEFORE_ORDINALS or following.lower().startswith(MONTHS)
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

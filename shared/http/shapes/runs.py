@@ -89,6 +89,11 @@ class QuestionBody(Body, frozen=True):
         Meta(description="The collection to search; default: that of the thread, of the assistant, or 'default'."),
         schema_only(minLength=1, maxLength=COLLECTION_MAX_CHARS),
     ] = None
+    allow_other_collection: Annotated[
+        bool,
+        Meta(description="Continue the thread though collection is not its own; its earlier messages are sent along."),
+        ADVANCED,
+    ] = False
     assistant: Annotated[
         str | None,
         Meta(description="The assistant that answers; default: 'default'."),

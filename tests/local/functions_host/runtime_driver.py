@@ -229,6 +229,7 @@ async def call_the_others(host: Host, run: Mapping[str, Any]) -> dict[str, Any]:
     await call("list_assistants", "assistants", "GET")
     await call("delete_assistant", "assistants/brief", "DELETE", name="brief")
     hook = await call("subscribe", "hooks", "POST", {"callback_url": "http://127.0.0.1:9/hook"})
+    await call("list_hooks", "hooks", "GET")
     await host.message(
         "send_callback", {"webhook_id": "msg_1", "body": {"type": "run.finished"}, "hook_id": hook["id"], "attempt": 9}
     )

@@ -9,6 +9,7 @@ import pytest
 from shared.errors import Busy, NotFound, ServiceBusy
 from shared.models.runs import Assistant
 from shared.runs.assistants import DEFAULT
+from shared.runs.prompts import GUARD
 from tests.fakes import Crash
 from tests.unit.world import World
 
@@ -65,7 +66,8 @@ async def test_a_run_keeps_the_version_it_started_with(world: World) -> None:
     await world.app.assistants.delete("brief")
     await world.finish()
     [ask] = world.engine.asks.values()
-    assert (ask.model, ask.instructions, ask.temperature, ask.max_output_tokens) == ("m", "One.", 0.5, 99)
+    assert (ask.model, ask.temperature, ask.max_output_tokens) == ("m", 0.5, 99)
+    assert ask.instructions == f"One.\n{GUARD}", "an assistant cannot leave the guard out"
     assert (ask.code_interpreter, [function.name for function in ask.functions]) == (False, ["current_time"])
     assert set(ask.stores) <= world.stores.stores.keys()
     assert (run.deadline_at - run.created_at).total_seconds() == 77

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from shared.engines.base import Call
 from shared.errors import BadRequest, Busy, ServiceBusy, ServiceError
 from shared.models.documents import DEFAULT_COLLECTION
 from shared.models.runs import Assistant, Function, Run
-from shared.runs import tools
+from shared.runs import tools, transitions
 from shared.runs.assistants import DEFAULT
 from shared.runs.tools import REGISTRY, tool
 from shared.runs.transitions import OVERDUE
@@ -125,14 +126,25 @@ async def test_several_rounds(world: World, registry: list[str]) -> None:
     assert len((await world.runs.find(run.id)).engine_runs) == 4
 
 
-async def test_endless_function_calls_end_at_the_deadline(world: World) -> None:
-    run = await ask(world, *[(OURS,)] * 5000)
-    for _ in range(3 * RUN_DEFAULT_S):
-        if not world.queue.messages:
-            break
-        await world.deliver()
-        world.clock.forward(1)
-    assert world.answer(run.id).status == "expired"
+@pytest.mark.parametrize("by", ["app", "caller"])
+async def test_a_model_that_keeps_calling_functions(world: World, by: str) -> None:
+    """The app's own functions cost nobody a thought, so their rounds are counted; the caller can stop by itself."""
+    rounds = transitions.ROUNDS_MAX + 5
+    call = OURS if by == "app" else THEIRS
+    run = await ask(world, *[(replace(call, call_id=f"call_{n}"),) for n in range(rounds)])
+    for n in range(rounds):
+        await world.finish()
+        if by == "caller":
+            await world.runs.submit_outputs(run.id, {f"call_{n}": "sun"})
+    await world.finish()
+    answer = world.answer(run.id)
+    if by == "caller":
+        assert answer.status == "completed"
+        return
+    assert answer.error
+    assert (answer.status, answer.error.code) == ("failed", "too_many_rounds")
+    assert len(world.engine.outputs) == transitions.ROUNDS_MAX
+    assert world.engine.cancelled == [(await world.runs.find(run.id)).engine_runs[-1]]
     assert world.state.names("active/") == []
 
 

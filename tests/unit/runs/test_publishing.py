@@ -7,6 +7,7 @@ import pytest
 from shared.engines.base import Annotation, Output
 from shared.engines.stores import Passage
 from shared.errors import ServiceError, ServiceMissing
+from shared.runs.publishing import FETCH_TRIES
 from tests.unit.runs.test_runs import BUSY, with_files
 from tests.unit.world import World
 
@@ -33,10 +34,19 @@ async def test_charts_and_files_are_saved_before_the_answer(world: World) -> Non
     assert writes[-2].endswith("answer.md")
 
 
+async def test_a_chart_that_is_denied_once_is_downloaded(world: World) -> None:
+    with_files(world)
+    world.outside.fail("engine.download", ServiceMissing("Not found."))
+    run = await world.ask()
+    await world.finish()
+    assert (len(world.answer(run.id).charts), world.answer(run.id).notes) == (1, ())
+
+
 @pytest.mark.parametrize("error", [ServiceMissing("The container has expired."), ServiceError("No.")])
 async def test_a_chart_that_cannot_be_downloaded_is_named(world: World, error: ServiceError) -> None:
     with_files(world)
-    world.outside.fail("engine.download", error)
+    tries = FETCH_TRIES + 1 if isinstance(error, ServiceMissing) else 1
+    world.outside.fail("engine.download", *[error] * tries)
     run = await world.ask()
     await world.finish()
     answer = world.answer(run.id)

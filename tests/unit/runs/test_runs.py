@@ -10,9 +10,9 @@ import pytest
 from shared.engines.base import Look, MadeFile, Output
 from shared.errors import ServiceBusy, ServiceError, ServiceMissing
 from shared.models.runs import Activity, Failure, Run, Usage
-from shared.runs.launching import INSTRUCTIONS
 from shared.runs.messages import RunLook
-from shared.runs.transitions import ORPHAN, START_CLAIM
+from shared.runs.prompts import INSTRUCTIONS
+from shared.runs.transitions import MISSING_TRIES, ORPHAN, START_CLAIM
 from tests.fakes import Crash
 from tests.unit.world import RUN_DEFAULT_S, World
 
@@ -122,9 +122,18 @@ async def test_a_refused_start_ends_the_run(world: World) -> None:
 
 async def test_an_engine_run_that_no_longer_exists(world: World) -> None:
     run = await world.ask()
-    world.outside.fail("engine.look", ServiceMissing("No such response."))
+    world.outside.fail("engine.look", *[ServiceMissing("No such response.")] * (MISSING_TRIES + 1))
     await world.finish()
     assert world.answer(run.id).error == Failure(code="service_object_missing", message="No such response.")
+
+
+@pytest.mark.parametrize("call", ["engine.start", "engine.look"])
+async def test_a_service_that_denies_what_it_has(world: World, call: str) -> None:
+    world.engine.script = [GOING_ON]
+    world.outside.fail(call, *[ServiceMissing("No such object.")] * MISSING_TRIES)
+    run = await world.ask()
+    await world.finish()
+    assert (world.answer(run.id).status, starts(world)) == ("completed", 1)
 
 
 # ---- a busy service ----------------------------------------------------------------------------------------------

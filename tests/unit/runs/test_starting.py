@@ -12,7 +12,7 @@ from shared.models.runs import Run
 from shared.runs.runs import Question, Runs
 from shared.runs.transitions import ORPHAN
 from tests.fakes import Crash
-from tests.unit.runs.test_runs import GOING_ON, die
+from tests.unit.runs.test_runs import GOING_ON, die, with_files
 from tests.unit.world import World
 
 CSV = b"month,visits\njan,1\n"
@@ -106,6 +106,67 @@ async def test_a_thread_is_usable_after_a_crashed_request(world: World) -> None:
     world.clock.forward(ORPHAN.total_seconds() + 60)
     await world.poller.sweep()
     assert (await world.ask(thread_id=first.thread_id)).previous == "resp_1"
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["new thread", "old thread"])
+@pytest.mark.parametrize("when", ["active", "threads"])
+async def test_the_sweep_removes_what_a_crashed_request_left(world: World, new: bool, when: str) -> None:
+    """It died before its run had a record: the thread that it created is deleted, its claim on another one released."""
+    first = await world.ask()
+    await world.finish()
+    thread_id = None if new else first.thread_id
+    world.outside.meanwhile(die, after=f"state.write {when}")
+    with pytest.raises(Crash):
+        await world.ask(thread_id=thread_id)
+    world.restart()
+    await world.poller.sweep()
+    assert len(world.state.names("active/")) == 1, "the request may be alive"
+    world.clock.forward(ORPHAN.total_seconds() + 60)
+    await world.poller.sweep()
+    assert world.state.names("active/") == []
+    assert world.state.names("threads/") == [f"threads/{first.thread_id}.json"]
+    assert (await world.app.threads.read(first.thread_id)).value.active_run_id is None
+    assert len((await world.app.threads.read(first.thread_id)).value.messages) == 2
+
+
+async def test_the_sweep_leaves_a_thread_that_another_question_has_claimed(world: World) -> None:
+    first = await world.ask()
+    await world.finish()
+    world.outside.meanwhile(die, after="state.write threads")
+    with pytest.raises(Crash):
+        await world.ask(thread_id=first.thread_id)
+    world.restart()
+    world.clock.forward(ORPHAN.total_seconds() + 60)
+    world.engine.script = [GOING_ON] * 9
+    second = await world.ask(thread_id=first.thread_id)
+    await world.poller.sweep()
+    assert (await world.app.threads.read(first.thread_id)).value.active_run_id == second.id
+
+
+@pytest.mark.parametrize("when", ["state.write active", "state.write threads", "state.write runs", "engine.start"])
+async def test_a_repeated_request_creates_no_second_thread(world: World, when: str) -> None:
+    world.outside.meanwhile(die, after=when)
+    with pytest.raises(Crash):
+        await world.ask(key="one")
+    world.restart()
+    run = await world.ask(key="one")
+    assert world.state.names("threads/") == [f"threads/{run.thread_id}.json"]
+
+
+async def test_the_containers_of_a_run_are_deleted_with_it(world: World) -> None:
+    with_files(world)
+    first = await world.ask()
+    await world.finish()
+    world.engine.script = [GOING_ON] * 9
+    second = await world.ask(thread_id=first.thread_id)
+    await world.runs.delete(first.id)
+    assert world.engine.forgotten_containers == [], "another run of the thread uses it"
+    await world.runs.cancel(second.id)
+    await world.finish()
+    third = await world.ask()
+    await world.finish()
+    await world.runs.delete(third.id)
+    assert world.engine.forgotten_containers == ["cntr_1"]
 
 
 # ---- what a run is given -----------------------------------------------------------------------------------------

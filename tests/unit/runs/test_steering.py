@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
 
 import pytest
 
@@ -359,8 +359,62 @@ async def test_a_response_whose_start_was_lost_is_deleted_with_the_run(world: Wo
     assert world.engine.forgotten == [run.engine_runs[-1], "resp_stray"]
 
 
-async def test_the_webhook_of_a_run_that_is_being_started_changes_nothing(world: World) -> None:
+async def test_the_webhook_comes_before_the_start_is_on_record(world: World) -> None:
+    async def webhook() -> None:
+        [engine_run] = world.engine.asks
+        await world.runs.look_now((await only_run(world)).id, engine_run=engine_run)
+
+    world.outside.meanwhile(webhook, after="engine.start")
     run = await world.ask()
-    await world.poller._records.update(run.id, lambda r: replace(r, engine_runs=(), starting_at=world.clock()))
-    await world.runs.look_now(run.id, engine_run="resp_own")
-    assert (await world.runs.find(run.id)).strays == ()
+    assert (run.engine_runs, run.strays) == (("resp_1",), ())
+    await world.finish()
+    assert (world.answer(run.id).status, world.engine.cancelled) == ("completed", [])
+
+
+@pytest.mark.parametrize("lost", ["the process died", "the answer was lost"])
+async def test_the_webhook_of_a_lost_start_is_taken_instead_of_another_start(world: World, lost: str) -> None:
+    error = Crash() if lost == "the process died" else ServiceBusy("Timeout.", unclear=True)
+    world.outside.meanwhile(lambda: raising(error), after="engine.start")
+    with suppress(Crash):
+        await world.ask(key="one")
+    world.restart()
+    run = await only_run(world)
+    world.queue.messages.clear()
+    await world.runs.look_now(run.id, engine_run="resp_1")
+    world.clock.forward(60)
+    await world.poller.sweep()
+    await world.finish()
+    assert list(world.engine.asks) == ["resp_1"]
+    assert (world.answer(run.id).status, (await world.runs.find(run.id)).engine_runs) == ("completed", ("resp_1",))
+
+
+@pytest.mark.parametrize("whose", ["ours", "of another app"])
+async def test_the_webhook_of_a_run_that_was_deleted(world: World, whose: str) -> None:
+    run = await world.ask()
+    await world.finish()
+    world.engine.asks["resp_stray"] = world.engine.asks[run.engine_runs[-1]]
+    app = world.engine.asks["resp_stray"].app
+    await world.runs.delete(run.id)
+    await world.runs.look_now(run.id, engine_run="resp_stray", app=app if whose == "ours" else "app_other")
+    assert list(world.engine.asks) == ([] if whose == "ours" else ["resp_stray"])
+
+
+async def test_a_run_is_deleted_while_it_is_started(world: World) -> None:
+    other = world.instance()
+
+    async def delete() -> None:
+        await other.runs.delete((await only_run(world)).id)
+
+    world.outside.meanwhile(delete, after="engine.start")
+    with pytest.raises(NotFound):
+        await world.ask()
+    assert world.engine.asks == {}
+
+
+async def only_run(world: World) -> Run:
+    [summary], _ = await world.runs.list(status=None, thread_id=None, limit=10, cursor=None)
+    return await world.runs.find(summary.id)
+
+
+async def raising(error: BaseException) -> None:
+    raise error

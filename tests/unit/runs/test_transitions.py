@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from shared.engines.base import Look
-from shared.models.runs import AssistantRef, Failure, Run, ToolCall
+from shared.engines.base import Call, Look
+from shared.models.runs import AssistantRef, Failure, Function, Run, ToolCall
 from shared.runs import transitions
 from shared.runs.record import CANCELLED
 from shared.runs.transitions import (
+    Adopt,
     CallFunctions,
     Close,
     Drop,
@@ -54,6 +55,9 @@ def run_of(**changes: Any) -> Run:
     return replace(run, **changes)
 
 
+WANTS_OURS = Look(status="requires_action", calls=(Call(call_id="call_1", name="f", arguments="{}"),))
+THEIRS = Function(name="f", description="", parameters={})
+TOO_MANY = Finish("failed", transitions.too_many_rounds(), cancel_engine=True)
 EXPIRED = Finish(
     "expired",
     Failure(code="expired", message="The run did not end within 60 s.", retryable=True),
@@ -69,6 +73,10 @@ EXPIRED = Finish(
         ({"starting_at": NOW - timedelta(seconds=29)}, 3, Enqueue(transitions.STARTING_AGAIN_S)),
         ({"starting_at": NOW - timedelta(seconds=31)}, 3, Launch()),
         ({"cancelled_at": NOW}, 3, Finish("cancelled", CANCELLED)),
+        ({"strays": ("resp_1",)}, 3, Adopt("resp_1")),
+        ({"strays": ("resp_1",), **OVER}, 3, EXPIRED),
+        ({"strays": ("resp_1",), "starting_at": NOW}, 3, Enqueue(transitions.STARTING_AGAIN_S)),
+        ({**STARTED, "strays": ("resp_2",)}, 3, LookAtEngine()),
         (STARTED, 3, LookAtEngine()),
         ({**STARTED, **OVER}, 3, LookAtEngine()),  # it can have ended before the deadline
         ({**STARTED, "cancelled_at": NOW}, 3, LookAtEngine()),
@@ -109,6 +117,9 @@ def put_back(delay_s: int, **changes: Any) -> PutBack:
         ({"cancelled_at": NOW}, Look(status="in_progress"), put_back(12, cancelled_at=NOW)),
         ({}, Look(status="requires_action"), CallFunctions()),
         (OVER, Look(status="requires_action"), EXPIRED),
+        ({"rounds": transitions.ROUNDS_MAX - 1}, WANTS_OURS, CallFunctions()),
+        ({"rounds": transitions.ROUNDS_MAX}, WANTS_OURS, TOO_MANY),
+        ({"rounds": transitions.ROUNDS_MAX, "functions": (THEIRS,)}, WANTS_OURS, CallFunctions()),
         ({"cancelled_at": NOW}, Look(status="requires_action"), Finish("cancelled", CANCELLED, cancel_engine=True)),
         ({}, Look(status="completed"), Finish("completed", None)),
         (OVER, Look(status="completed"), Finish("completed", None)),
@@ -127,6 +138,6 @@ def test_waiting_takes_the_given_delay() -> None:
 
 def test_the_time_that_a_run_waits_for_its_caller_does_not_count() -> None:
     run = run_of(**ANSWERED, waiting_at=NOW - 5 * MINUTE)
-    resumed = transitions.resumed(run, excluded=("v1",), now=NOW)
+    resumed = transitions.resumed(run, NOW)
     assert resumed.deadline_at == run.deadline_at + 5 * MINUTE
-    assert (resumed.waiting_at, resumed.as_of, resumed.excluded) == (None, NOW, ("v1",))
+    assert resumed.waiting_at is None

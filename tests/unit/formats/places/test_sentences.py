@@ -20,6 +20,8 @@ def cut(text: str) -> list[str]:
         ["See Dr. Weber, e.g. on Mondays.", "Then pay."],
         ["Die Frist endet am 3. Mai 2024.", "Danach gilt § 5 Abs. 2 BGB."],
         ["Das gilt z.B. für Kinder, d.h. bis 14 Jahre.", "Sonst nicht."],
+        ["Der 21. Kongress tagt bis zum 5. Juni.", "Der Saal hat 80 Plätze, davon 7.", "Mehr nicht."],
+        ["The limit is 42.", "The sky is blue."],
         ["J. R. R. Tolkien wrote it.", "He was English."],
         ["Is it open?", "Yes!", "Come in."],
         ["He said “no.”", "She left."],
