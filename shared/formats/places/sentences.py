@@ -25,7 +25,7 @@ MONTHS = ("jan", "feb", "mär", "apr", "mai", "jun", "jul", "aug", "sep", "okt",
 def sentences(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of each sentence, without the white space around it. The end of a line ends one, too.
 
-    Where it is not clear whether a point ends the sentence (after an initial or an abbreviation), it does not: the piece
+    Where it is not clear whether a point ends the sentence, after an initial or an abbreviation, it does not: the piece
     is then longer than one sentence, and never shorter.
     """
     start = 0
