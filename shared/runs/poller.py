@@ -30,7 +30,6 @@ from shared.runs.threads import Threads, thread_of
 from shared.runs.transitions import (
     MISSING_TRIES,
     ORPHAN,
-    OVERDUE,
     START_CLAIM,
     Adopt,
     CallFunctions,
@@ -129,7 +128,7 @@ class Poller:
                     await self._abandon(marker.name)
             elif stored.value.is_terminal:
                 await self._ending.close(stored.value)
-            elif self._now() - stored.value.next_look_at > OVERDUE:
+            elif transitions.is_look_lost(stored.value, self._now()):
                 overdue += 1
                 await self._records.enqueue(stored.value)
         return overdue

@@ -24,7 +24,7 @@ from shared.runs.launching import Launcher
 from shared.runs.publishing import Publisher
 from shared.runs.record import CANCELLED, RunRecords, digest, existing
 from shared.runs.threads import AS_TEXT, Threads, thread_of
-from shared.runs.transitions import ORPHAN, START_CLAIM, with_stray
+from shared.runs.transitions import ORPHAN, OVERDUE, START_CLAIM, is_look_lost, with_stray
 from shared.storage.layout import RUNS, active_name
 from shared.storage.records import Stored, unpack
 
@@ -86,6 +86,7 @@ class Runs:
         self._now = now
         self._default_s = default_s
         self._max_s = max_s
+        self._enqueued: dict[str, datetime] = {}  # when this instance enqueued an overdue look again
 
     # ---- starting ------------------------------------------------------------------------------------------------
 
@@ -197,8 +198,19 @@ class Runs:
     # ---- following -----------------------------------------------------------------------------------------------
 
     async def find(self, run_id: str) -> Run:
-        """Raises NotFound."""
-        return (await self._records.find(run_id)).value
+        """A run for its caller. A look that is overdue is enqueued again, since timers rest after the death of a host.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        run = (await self._records.find(run_id)).value
+        now = self._now()
+        if is_look_lost(run, now) and now - self._enqueued.get(run_id, run.next_look_at) > OVERDUE:
+            self._enqueued[run_id] = now  # a caller polls more often than a look is to be enqueued
+            await self._records.enqueue(run)
+        elif run.is_terminal:
+            self._enqueued.pop(run_id, None)
+        return run
 
     async def list(
         self, *, status: RunStatus | None, thread_id: str | None, limit: int, cursor: str | None

@@ -81,6 +81,11 @@ class Finish:
     cancel_engine: bool = False
 
 
+def is_look_lost(run: Run, now: datetime) -> bool:
+    """Whether the message for the run's next look is lost, or hidden by the death of a host."""
+    return not run.is_terminal and now - run.next_look_at > OVERDUE
+
+
 def on_message(
     run: Run, *, generation: int, engine: str, action_max_s: int, now: datetime
 ) -> Drop | Close | Enqueue | Launch | Adopt | Resume | LookAtEngine | Finish:

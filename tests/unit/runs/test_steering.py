@@ -162,6 +162,24 @@ async def test_delete_leaves_nothing(world: World) -> None:
             await call(run.id)
 
 
+async def test_a_caller_who_polls_finds_a_lost_look(world: World) -> None:
+    """Timers rest for a minute after the death of a host, and its messages are hidden for ten."""
+    run = await world.ask()
+    world.queue.messages.clear()
+    world.clock.forward(10)
+    await world.runs.find(run.id)
+    assert not world.queue.messages
+    world.clock.forward(8)
+    for _ in range(5):
+        await world.runs.find(run.id)
+    assert len(world.queue.messages) == 1
+    await world.finish()
+    assert (await world.runs.find(run.id)).status == "completed"
+    world.clock.forward(3600)
+    await world.runs.find(run.id)
+    assert not world.queue.messages
+
+
 async def test_delete_cancels_an_active_run(world: World) -> None:
     world.engine.script = [GOING_ON] * 5
     run = await world.ask()
