@@ -14,7 +14,6 @@ from local.openai_emulator.agent.model import RunCode, Search, Usage
 from local.openai_emulator.errors import not_found
 from local.openai_emulator.http import wire
 from local.openai_emulator.store import Body, Page, Paging, Store
-from local.openai_emulator.vector_stores.stores import shown_attributes
 
 KIND = "run_step"
 RESULT_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"  # the only value of `include[]`
@@ -160,7 +159,7 @@ def search_results(event: Searched) -> list[dict[str, Any]]:
             "file_name": passage.filename,
             "score": passage.score,
             "content": [{"type": "text", "text": passage.text}],
-            "attributes": shown_attributes(passage),  # not in the service, which returns them in Responses only
+            "attributes": dict(passage.attributes),  # not in the service, which returns them in Responses only
         }
         for passage in event.passages
     ]

@@ -22,7 +22,6 @@ from local.openai_emulator.agent.conversation import Called, OutputFile, Ran, Se
 from local.openai_emulator.agent.loop import ToolFinished
 from local.openai_emulator.agent.model import RunCode, Say, Search, Usage
 from local.openai_emulator.http import wire
-from local.openai_emulator.vector_stores.stores import shown_attributes
 
 _LARGEST_INLINE_IMAGE_BYTES = 8 * 1024 * 1024
 
@@ -56,7 +55,7 @@ def search_finished(item: ResponseFileSearchToolCall, done: ToolFinished) -> Res
                     "filename": passage.filename,
                     "score": passage.score,
                     "text": passage.text,
-                    "attributes": shown_attributes(passage),
+                    "attributes": dict(passage.attributes),
                 }
                 for passage in done.event.passages
             ],

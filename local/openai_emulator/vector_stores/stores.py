@@ -232,17 +232,11 @@ def check_filters(filters: Mapping[str, Any] | None) -> None:
         wire.parse({"type": "file_search", "vector_store_ids": [], "filters": filters}, FileSearchTool)
 
 
-def shown_attributes(passage: Passage) -> dict[str, str | float | bool]:
-    """The caller's attributes, plus the passage's `page` unless the caller set that key. The service has no `page`."""
-    page = {} if passage.page is None else {"page": passage.page}
-    return {**page, **passage.attributes}
-
-
 def _result(passage: Passage) -> VectorStoreSearchResponse:
     return VectorStoreSearchResponse(
         file_id=passage.file_id,
         filename=passage.filename,
         score=passage.score,
-        attributes=shown_attributes(passage),
+        attributes=dict(passage.attributes),
         content=[Content(type="text", text=passage.text)],
     )
