@@ -1,7 +1,7 @@
 """Deletes what was made of documents: replaced versions, deleted documents, folders and collections.
 
-A removal leaves a receipt that lists each deleted thing and whether a later lookup still found it. The receipt is
-written before the record is deleted and closed after it, so a crash in between can be found and repaired.
+A removal leaves a receipt that lists each deleted thing. It is written when a later lookup has found none of them.
+Until then, the document's record stays, excludes all its versions from answers, and is tried again.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from shared.collections.stores import Collections
 from shared.documents import lifecycle
 from shared.documents.catalogue import names_in
 from shared.documents.follow_up import FollowUp
 from shared.documents.messages import RemoveCollection, RemoveDocument, RemoveFolder
+from shared.documents.proof import Proof
 from shared.documents.record import document_records, receipt_records
-from shared.engines.stores import VectorStores
-from shared.errors import BlobChanged, BlobMissing, Busy, ServiceMissing
+from shared.errors import BlobChanged, BlobMissing, Busy, ServiceBusy
 from shared.logs import event
 from shared.models.documents import Document, Receipt, Removed, Version
-from shared.models.ids import new_id
-from shared.storage.layout import document_name, documents_in, receipts_of
+from shared.storage.layout import documents_in, receipts_of
 from shared.storage.records import Stored
 
 if TYPE_CHECKING:
@@ -38,14 +37,22 @@ BATCH = 100  # blobs deleted for one queue message
 AT_ONCE = 8
 COLLECTION_LOOK_S = 2
 
-RemovedKind = Literal["store_entry", "file", "data_card", "code_interpreter_copy"]
+
+@dataclass
+class Cleaned:
+    """What a try to delete retired versions has done. `fault`: the service was busy, and the rest was not tried."""
+
+    gone: list[Version] = field(default_factory=list)
+    removed: list[Removed] = field(default_factory=list)  # of the versions that are gone
+    left: list[Removed] = field(default_factory=list)  # of the others, as far as it is known
+    fault: ServiceBusy | None = None
 
 
 class Removal:
     def __init__(
         self,
         storage: Storage,
-        stores: VectorStores,
+        proof: Proof,
         collections: Collections,
         follow_up: FollowUp,
         push: Push,
@@ -54,7 +61,7 @@ class Removal:
         self._blobs = storage.documents
         self._state = storage.state
         self._queue = storage.indexing
-        self._stores = stores
+        self._proof = proof
         self._collections = collections
         self._follow_up = follow_up
         self._push = push
@@ -64,61 +71,56 @@ class Removal:
 
     # ---- one document --------------------------------------------------------------------------------------------
 
-    async def discard(self, versions: Sequence[Version]) -> None:
-        """Delete the files of these versions at the service."""
+    async def clean(self, document: Document, versions: Sequence[Version]) -> Cleaned:
+        """Delete the files of these retired versions, and find out which versions are gone."""
+        cleaned = Cleaned()
         for version in versions:
-            for file_id in version.file_ids:
-                await self._stores.discard(version.store_id, file_id)
+            try:
+                things = await self._proof.delete(document, version)
+            except ServiceBusy as exc:
+                cleaned.fault = exc
+                break
+            if things is not None and all(thing.gone for thing in things):
+                cleaned.gone.append(version)
+                cleaned.removed += things
+            else:
+                cleaned.left += things or ()
+        return cleaned
 
     async def complete(self, stored: Stored[Document]) -> None:
-        """Delete everything that was made of a document, its record last.
+        """Everything that was made of a document is gone: write its receipt, and delete its record.
+
+        Until the record is deleted, the sweep finds the document, so that a crash leaves nothing undone.
 
         Raises:
-            BlobChanged: the document was uploaded again meanwhile.
+            BlobChanged: the document was uploaded again meanwhile; its next step corrects the receipt.
         """
-        document = stored.value
-        await self.discard(document.retired)
-        removed = [await self._verified(*thing) for version in document.retired for thing in _things(version)]
-        receipt = Receipt(
-            id=document.receipt_id or new_id("rcpt", self._now()),
-            path=document.path,
-            collection=document.collection,
-            etag=document.etag,
-            requested_at=document.updated_at,
-            removed_at=self._now(),
-            removed=(*removed, Removed(kind="record", id=document_name(document.path), gone=False)),
-            complete=False,
-        )
+        receipt = await self.write_receipt(stored.value)
+        if self._push.on:
+            data = {"path": receipt.path, "collection": receipt.collection, "etag": receipt.etag, "receipt": receipt.id}
+            await self._push.announce("document.removed", id=receipt.id, data=data)
+        await self._records.delete(stored.value.path, stored)
+        event(log, logging.INFO, "document.removed", path=receipt.path, receipt=receipt.id)
+
+    async def write_receipt(self, document: Document, left: Sequence[Removed] = ()) -> Receipt:
+        """Write the receipt of a removal that has ended, or that the document's return has overtaken.
+
+        Args:
+            left: What the service still has; the removal goes on.
+        """
+        receipt = lifecycle.receipt_of(document, left, self._now())
         await self._write_receipt(receipt)
-        await self._records.delete(document.path, stored)
-        await self._close(receipt)
+        return receipt
 
     async def finish(self, path: str) -> None:
-        """Close the receipts of a document whose record is gone: the process died before it closed them."""
+        """Close the receipts of a document whose record is gone: an earlier version of the app left them open."""
         async for blob in self._state.list(receipts_of(path)):
             if not blob.metadata.get("complete"):
                 found = await self._receipts.read_named(blob.name)
                 if found:
-                    await self._close(found.value)
-
-    async def _close(self, receipt: Receipt) -> None:
-        things = tuple(replace(t, gone=True) if t.kind == "record" else t for t in receipt.removed)
-        closed = replace(receipt, removed=things, complete=all(thing.gone for thing in things))
-        if self._push.on:
-            data = {"path": receipt.path, "collection": receipt.collection, "etag": receipt.etag, "receipt": receipt.id}
-            await self._push.announce("document.removed", id=receipt.id, data=data)
-        await self._write_receipt(closed)
-        event(log, logging.INFO, "document.removed", path=receipt.path, complete=closed.complete)
-
-    async def _verified(self, kind: RemovedKind, file_id: str, store_id: str) -> Removed:
-        """Look up a deleted thing at the service."""
-        if kind != "store_entry":
-            return Removed(kind=kind, id=file_id, gone=not await self._stores.has_file(file_id))
-        try:
-            await self._stores.state(store_id, file_id)
-        except ServiceMissing:
-            return Removed(kind=kind, id=f"{store_id}/{file_id}", gone=True)
-        return Removed(kind=kind, id=f"{store_id}/{file_id}", gone=False)
+                    things = tuple(replace(t, gone=True) if t.kind == "record" else t for t in found.value.removed)
+                    closed = replace(found.value, removed=things, complete=all(thing.gone for thing in things))
+                    await self._write_receipt(closed)
 
     async def _write_receipt(self, receipt: Receipt) -> None:
         name = f"{receipts_of(receipt.path)}{receipt.id}.json"
@@ -193,6 +195,8 @@ class Removal:
         if names or left:
             await self._queue.send(RemoveCollection(name), delay_s=0 if len(names) == BATCH else COLLECTION_LOOK_S)
         else:
+            for store_id in found.stores:
+                await self._proof.empty(store_id)
             await self._collections.finish_removal(name)
             event(log, logging.INFO, "collection.removed", collection=name)
 
@@ -205,15 +209,3 @@ class Removal:
                     await self.begin(name)
 
         await asyncio.gather(*(delete(name) for name in names))
-
-
-def _things(version: Version) -> list[tuple[RemovedKind, str, str]]:
-    """Everything at the service that was made of a version: kind, file id, store id."""
-    store_id = version.store_id or ""
-    things: list[tuple[RemovedKind, str, str]] = []
-    for file_id in version.parts:
-        things.append(("store_entry", file_id, store_id))
-        things.append(("data_card" if version.data_file_id else "file", file_id, store_id))
-    if version.data_file_id:
-        things.append(("code_interpreter_copy", version.data_file_id, store_id))
-    return things

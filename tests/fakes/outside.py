@@ -41,7 +41,10 @@ class Outside:
         self._crash_at: tuple[int, bool] | None = None
         self._meanwhile: list[tuple[str, bool, Action]] = []
         self._errors: dict[str, list[BaseException]] = defaultdict(list)
+        self._lost: dict[str, list[BaseException]] = defaultdict(list)
+        self._twice: list[str] = []
         self._nth: tuple[int, bool, Action] | None = None
+        self._fault_at: tuple[int, bool, Callable[[str], BaseException]] | None = None
 
     def crash_at(self, n: int, *, after: bool) -> None:
         """Crash before or after the n-th call from now, counted from 1. With `after`, the call takes effect."""
@@ -59,6 +62,24 @@ class Outside:
         """The next calls of this name, such as `engine.start`, raise these errors, one each."""
         self._errors[call] += errors
 
+    def fail_at(self, n: int, error: Callable[[str], BaseException], *, after: bool) -> None:
+        """The n-th call from now raises this error, given the call's name. With `after`, the call takes effect."""
+        self._fault_at = (len(self.calls) + n, after, error)
+
+    def lose_answer(self, call: str, *errors: BaseException) -> None:
+        """The next calls of this name are carried out, and raise these errors, one each."""
+        self._lost[call] += errors
+
+    def do_twice(self, call: str) -> None:
+        """The next call of this name is carried out twice, and its second answer is returned."""
+        self._twice.append(call)
+
+    def is_twice(self, name: str) -> bool:
+        found = next((call for call in self._twice if name.split(" ")[0] == call), None)
+        if found:
+            self._twice.remove(found)
+        return found is not None
+
     def switch_on(self) -> None:
         """Start a new process: cancel the planned crash."""
         self._crash_at = None
@@ -72,8 +93,14 @@ class Outside:
             raise Crash(f"before {name}")
         if errors := self._errors[name.split(" ")[0]]:
             raise errors.pop(0)
+        if self._fault_at and self._fault_at[:2] == (n, False):
+            raise self._fault_at[2](name)
         try:
             yield
+            if lost := self._lost[name.split(" ")[0]]:
+                raise lost.pop(0)
+            if self._fault_at and self._fault_at[:2] == (n, True):
+                raise self._fault_at[2](name)
         finally:  # also after an error
             if self._crash_at == (n, True):
                 raise Crash(f"after {name}")
@@ -96,7 +123,10 @@ def outside(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutin
     async def called(*args: P.args, **named: P.kwargs) -> T:
         fake: Any = args[0]
         what = f" {args[1]}" if len(args) > 1 and isinstance(args[1], str) else ""
-        async with fake.outside.call(f"{fake.label}.{method.__name__}{what}"):
+        name = f"{fake.label}.{method.__name__}{what}"
+        async with fake.outside.call(name):
+            if fake.outside.is_twice(name):
+                await method(*args, **named)
             return await method(*args, **named)
 
     return called

@@ -177,10 +177,12 @@ async def test_what_has_just_come_is_left_to_its_event(world: World) -> None:
 
 @pytest.mark.parametrize("call", ["stores.upload", "stores.attach"])
 async def test_an_upload_of_a_process_that_died_is_found(world: World, call: str) -> None:
-    """It has no mark: what has the name of a document that was being sent, and is in no record and no store."""
+    """By its document, before any pass: by its entry, or by name, size and time, and by nothing less."""
     await full(world)
     world.stores.files["theirs"] = ("lost.md", b"Of another app, before.")
     world.stores.made_at["theirs"] = world.clock() - timedelta(hours=1)
+    world.stores.files["theirs too"] = ("lost.md", b"Of another size, at that moment.")
+    world.stores.made_at["theirs too"] = world.clock()
     world.blobs.put("c/lost.md", b"Lost.")
 
     async def die() -> None:
@@ -194,10 +196,11 @@ async def test_an_upload_of_a_process_that_died_is_found(world: World, call: str
     await world.documents.index("c/lost.md")
     await world.settle()
     world.clock.forward(60)
-    wet = await reconciled(world)
-    assert len(found(wet)) == 1, wet
-    assert found(await reconciled(world)) == []
+    report = await reconciled(world)
+    assert found(report) == []
+    assert [text.partition(" ")[0] for text in report.unseen] == ["2"]
     assert world.stores.files.pop("theirs")
+    assert world.stores.files.pop("theirs too")
     await as_it_should_be(world)
 
 
@@ -309,12 +312,17 @@ async def test_a_pass_that_dies_is_done_again(world: World) -> None:
         await as_it_should_be(mine)
 
 
-async def test_a_busy_service_cuts_it_short_and_says_so(world: World) -> None:
+@pytest.mark.parametrize("call", ["stores.describe", "stores.entries", "stores.list_stores", "stores.files_since"])
+async def test_a_pass_says_what_it_could_not_look_at(world: World, call: str) -> None:
     await full(world)
-    world.outside.fail("stores.describe", ServiceBusy("Slow down."))
-    report = await reconciled(world)
-    assert report.status == "failed"
-    assert "Slow down." in (report.error or "")
+    await strand_store(world)
+    await delete_blob(world)
+    world.outside.fail(call, ServiceBusy("Slow down."))
+    report = await reconciled(world, dry_run=True)
+    assert (report.status, len(report.unseen)) == ("completed", 1)
+    assert "Slow down." in report.unseen[0]
+    assert ("orphaned", "document", "c/a.md") in found(report)
+    assert not any(drift.kind == "missing" for drift in report.drift), "what was not seen is not missing"
 
 
 def test_a_report_names_the_first_thousand() -> None:

@@ -44,18 +44,21 @@ async def test_a_receipt_lists_all_that_there_was(world: World) -> None:
 
 
 async def test_a_receipt_tells_what_is_still_there(world: World) -> None:
-    """The service says that it has deleted a file, and has not."""
+    """The service says that it has deleted a file, and has not yet."""
     await world.drop("c/a.md")
-    held = dict(world.stores.files)
-
-    async def keep(store_id: str | None, file_id: str) -> None:
-        world.stores.files.update(held)
-
-    world.stores.discard = keep  # type: ignore[assignment]
-    await delete(world, "c/a.md")
+    world.stores.deletes_slowly_s = 30
+    world.blobs.take_away("c/a.md")
+    await world.documents.remove("c/a.md")
     [receipt] = await receipts(world)
     assert not receipt.complete
-    assert {thing.kind for thing in receipt.removed if not thing.gone} == {"file", "store_entry"}
+    assert {thing.kind for thing in receipt.removed if not thing.gone} == {"file", "store_entry", "record"}
+    assert len(await excluded(world)) == 1
+    await world.settle()
+    [receipt] = await receipts(world)
+    assert receipt.complete
+    assert not receipt.returned
+    assert await world.listing() == {}
+    assert await excluded(world) == ()
 
 
 async def test_receipts_of_a_collection(world: World) -> None:

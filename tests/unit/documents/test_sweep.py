@@ -8,6 +8,7 @@ import pytest
 
 from shared.documents import lifecycle
 from shared.documents.messages import IndexDocument, RemoveDocument, RetryDocument
+from shared.documents.record import Waiting
 from shared.documents.sweep import EVENT_MAX_AGE, MESSAGES_MAX, overdue
 from shared.models.documents import DocumentStatus, DocumentSummary
 from shared.storage.blobs import BlobInfo
@@ -54,7 +55,7 @@ def test_which_documents_are_overdue(
     found: BlobInfo | None, summary: DocumentSummary | None, claimed_until: datetime | None, message: object
 ) -> None:
     blobs = {"c/a.md": found} if found else {}
-    records = {"c/a.md": (summary, claimed_until)} if summary else {}
+    records = {"c/a.md": (summary, Waiting(claimed_until=claimed_until))} if summary else {}
     assert list(overdue(blobs, records, now=NOW)) == ([message] if message else [])
 
 
