@@ -19,12 +19,12 @@ from shared.collections.stores import Collections
 from shared.delays import look_delay_s, retry_delay_s
 from shared.documents import lifecycle
 from shared.documents.claims import Claim, renewing
+from shared.documents.clearing import Clearing
 from shared.documents.follow_up import FollowUp
 from shared.documents.lifecycle import NextStep
 from shared.documents.limits import Limits
 from shared.documents.messages import LookAtDocument, ReconcileCollection
 from shared.documents.record import document_records
-from shared.documents.removal import Removal
 from shared.documents.upload_rate import UploadRate
 from shared.documents.uploading import Sent, Uploader
 from shared.engines.stores import IndexState, VectorStores
@@ -64,7 +64,7 @@ class Documents:
         collections: Collections,
         follow_up: FollowUp,
         upload_rate: UploadRate,
-        removal: Removal,
+        clearing: Clearing,
         push: Push,
         limits: Limits,
         now: Callable[[], datetime],
@@ -75,7 +75,7 @@ class Documents:
         self._collections = collections
         self._follow_up = follow_up
         self._upload_rate = upload_rate
-        self._removal = removal
+        self._clearing = clearing
         self._push = push
         self._limits = limits
         self._now = now
@@ -144,7 +144,7 @@ class Documents:
 
     async def _finish_removal(self, path: str) -> None:
         """Do what a crash left undone after the record was deleted."""
-        await self._removal.finish(path)
+        await self._clearing.finish(path)
         await self._follow_up.publish_visibility(path)
 
     async def remove(self, path: str) -> None:
@@ -210,7 +210,7 @@ class Documents:
                     else:
                         await self._check(stored)
                 case NextStep.CLEAR:
-                    await self._clear(stored)
+                    await self._clearing.clear(stored)
         except BlobChanged:
             await self._look_again(document.path)  # another process did a step: look what is left
         except ServiceBusy as exc:
@@ -333,7 +333,7 @@ class Documents:
             await self._look_again(having.path)
             return
         event(log, logging.INFO, f"document.{after.status}", path=after.path, etag=version.etag)
-        await self._clear(written)
+        await self._clearing.clear(written)
 
     def _seen(self, having: Document, sent: Version, state: IndexState) -> Document:
         """The record after a look at the only file of a version."""
@@ -402,7 +402,7 @@ class Documents:
         old = stored.value
         written = await self._write(stored, lifecycle.promoted(old, incoming, news=self._push.on, now=self._now()))
         event(log, logging.INFO, "document.indexed", path=old.path, etag=incoming.etag)
-        await self._clear(written)
+        await self._clearing.clear(written)
 
     async def _refuse(self, stored: Stored[Document], code: str | None, message: str | None) -> None:
         await self._settle(stored, *lifecycle.refusal(code, message))
@@ -415,37 +415,7 @@ class Documents:
             lifecycle.settled(old, status, reason, tries_max=tries_max, news=self._push.on, now=self._now()),
         )
         event(log, logging.WARNING, f"document.{status}", path=old.path, code=reason.code)
-        await self._clear(written)
-
-    async def _clear(self, stored: Stored[Document]) -> None:
-        """Publish and announce what the record says; delete what is retired, and a removed document's record."""
-        document = stored.value
-        if document.visibility_due or document.status == "removing":
-            await self._follow_up.publish_visibility(document.path)  # excludes what is to be deleted
-        read = await self._follow_up.still_read(document)
-        cleaned = await self._removal.clean(document, [v for v in document.retired if v not in read])
-        after = lifecycle.cleared(document, cleaned.gone, tuple(cleaned.removed))
-        if after.status == "removing" and not after.retired:
-            await self._removal.complete(Stored(after, stored.etag))
-            await self._follow_up.publish_visibility(document.path)
-            return
-        if cleaned.gone:
-            await self._follow_up.publish_visibility(document.path, without=tuple(cleaned.gone))
-        if document.notice_due:
-            await self._follow_up.announce(document)
-        if after.receipt_id and not after.retired:  # the document has returned
-            await self._removal.write_receipt(after)
-            after = lifecycle.receipt_closed(after)
-        if after.status == "removing" and cleaned.left:
-            await self._removal.write_receipt(after, cleaned.left)
-        if cleaned.fault:
-            await self._upload_rate.pause(cleaned.fault.retry_after_s)
-        delay_s = lifecycle.clean_delay_s(after, read, cleaned.fault, self._now())
-        after = lifecycle.looked_for(after, read, delay_s, self._now())
-        if after != document:
-            await self._write(stored, after)
-        if after.retired:
-            await self._look_again(document.path, delay_s=delay_s)
+        await self._clearing.clear(written)
 
     async def _put_off(self, path: str, exc: ServiceBusy) -> None:
         """The service is busy: pause all uploads, and look again later, until the document's deadline."""

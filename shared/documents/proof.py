@@ -8,7 +8,7 @@ time, as the record said them before the upload. A file that another app may hav
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -70,6 +70,16 @@ class Proof:
             confirmed = await self._stores.discard(file.store_id, file.file_id)
             removed += await self._looked_up(file, fully=not confirmed or document.receipt_id is not None)
         return tuple(removed)
+
+    async def delete_again(self, thing: Removed) -> Removed:
+        """Delete a thing of a receipt that is not gone, and look it up. The record it names is gone."""
+        if thing.gone or thing.kind == "record":
+            return replace(thing, gone=True)
+        store_id, _, file_id = thing.id.rpartition("/")
+        kind: ThingKind = "file" if thing.kind == "store_entry" else thing.kind
+        await self._stores.discard(store_id or None, file_id)
+        found = await self._looked_up(Held(file_id, store_id or None, kind), fully=True)
+        return replace(thing, gone=all(seen.gone for seen in found))
 
     async def _looked_up(self, file: Held, *, fully: bool) -> list[Removed]:
         """Look up a deleted file: its entry, which may answer; the file too, if its deletion was not confirmed."""

@@ -1,8 +1,4 @@
-"""Deletes what was made of documents: replaced versions, deleted documents, folders and collections.
-
-A removal leaves a receipt that lists each deleted thing. It is written when a later lookup has found none of them.
-Until then, the document's record stays, excludes all its versions from answers, and is tried again.
-"""
+"""Starts the removal of documents, folders and collections that a caller deletes; `clearing.py` ends each document."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -20,15 +15,13 @@ from shared.documents.catalogue import names_in
 from shared.documents.follow_up import FollowUp
 from shared.documents.messages import RemoveCollection, RemoveDocument, RemoveFolder
 from shared.documents.proof import Proof
-from shared.documents.record import document_records, receipt_records
-from shared.errors import BlobChanged, BlobMissing, Busy, ServiceBusy
+from shared.documents.record import document_records
+from shared.errors import BlobChanged, BlobMissing, Busy
 from shared.logs import event
-from shared.models.documents import Document, Receipt, Removed, Version
-from shared.storage.layout import documents_in, receipts_of
-from shared.storage.records import Stored
+from shared.models.documents import Document
+from shared.storage.layout import documents_in
 
 if TYPE_CHECKING:
-    from shared.push.notices import Push
     from shared.storage.blobs import BlobInfo, Storage
 
 log = logging.getLogger(__name__)
@@ -38,16 +31,6 @@ AT_ONCE = 8
 COLLECTION_LOOK_S = 2
 
 
-@dataclass
-class Cleaned:
-    """What a try to delete retired versions has done. `fault`: the service was busy, and the rest was not tried."""
-
-    gone: list[Version] = field(default_factory=list)
-    removed: list[Removed] = field(default_factory=list)  # of the versions that are gone
-    left: list[Removed] = field(default_factory=list)  # of the others, as far as it is known
-    fault: ServiceBusy | None = None
-
-
 class Removal:
     def __init__(
         self,
@@ -55,7 +38,6 @@ class Removal:
         proof: Proof,
         collections: Collections,
         follow_up: FollowUp,
-        push: Push,
         now: Callable[[], datetime],
     ) -> None:
         self._blobs = storage.documents
@@ -64,69 +46,8 @@ class Removal:
         self._proof = proof
         self._collections = collections
         self._follow_up = follow_up
-        self._push = push
         self._now = now
         self._records = document_records(storage.state)
-        self._receipts = receipt_records(storage.state)
-
-    # ---- one document --------------------------------------------------------------------------------------------
-
-    async def clean(self, document: Document, versions: Sequence[Version]) -> Cleaned:
-        """Delete the files of these retired versions, and find out which versions are gone."""
-        cleaned = Cleaned()
-        for version in versions:
-            try:
-                things = await self._proof.delete(document, version)
-            except ServiceBusy as exc:
-                cleaned.fault = exc
-                break
-            if things is not None and all(thing.gone for thing in things):
-                cleaned.gone.append(version)
-                cleaned.removed += things
-            else:
-                cleaned.left += things or ()
-        return cleaned
-
-    async def complete(self, stored: Stored[Document]) -> None:
-        """Everything that was made of a document is gone: write its receipt, and delete its record.
-
-        Until the record is deleted, the sweep finds the document, so that a crash leaves nothing undone.
-
-        Raises:
-            BlobChanged: the document was uploaded again meanwhile; its next step corrects the receipt.
-        """
-        receipt = await self.write_receipt(stored.value)
-        if self._push.on:
-            data = {"path": receipt.path, "collection": receipt.collection, "etag": receipt.etag, "receipt": receipt.id}
-            await self._push.announce("document.removed", id=receipt.id, data=data)
-        await self._records.delete(stored.value.path, stored)
-        event(log, logging.INFO, "document.removed", path=receipt.path, receipt=receipt.id)
-
-    async def write_receipt(self, document: Document, left: Sequence[Removed] = ()) -> Receipt:
-        """Write the receipt of a removal that has ended, or that the document's return has overtaken.
-
-        Args:
-            left: What the service still has; the removal goes on.
-        """
-        receipt = lifecycle.receipt_of(document, left, self._now())
-        await self._write_receipt(receipt)
-        return receipt
-
-    async def finish(self, path: str) -> None:
-        """Close the receipts of a document whose record is gone: an earlier version of the app left them open."""
-        async for blob in self._state.list(receipts_of(path)):
-            if not blob.metadata.get("complete"):
-                found = await self._receipts.read_named(blob.name)
-                if found:
-                    things = tuple(replace(t, gone=True) if t.kind == "record" else t for t in found.value.removed)
-                    closed = replace(found.value, removed=things, complete=all(thing.gone for thing in things))
-                    await self._write_receipt(closed)
-
-    async def _write_receipt(self, receipt: Receipt) -> None:
-        name = f"{receipts_of(receipt.path)}{receipt.id}.json"
-        await self._receipts.put(name, receipt, tags={"complete": "true"} if receipt.complete else {})
-
-    # ---- folders and collections ---------------------------------------------------------------------------------
 
     async def begin(self, path: str) -> None:
         """Delete a blob, and exclude its document from answers; the queue deletes what was made of it.

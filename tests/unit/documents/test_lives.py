@@ -1,0 +1,223 @@
+"""The life of a document, with a fault at each call in turn: nothing old ever answers, and nothing is left behind.
+
+A document is put, replaced, deleted and put again. Messages of a process that crashed are lost, so that only the sweep
+of each minute finds what is to be done. After every step a search looks for versions that must not answer any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.engines.stores import Within
+from shared.errors import AppError, Busy, ServiceBusy, ServiceMissing, StorageError
+from shared.models.documents import Drift, Receipt
+from tests.fakes import Crash
+from tests.unit.world import World
+
+TEXT, TABLE = "c/a.md", "c/a.csv"
+SWEEP = timedelta(seconds=60)
+RETRY = timedelta(seconds=30)
+CALM = timedelta(minutes=45)  # longer than the deadline of a document
+EMPTY_STORE = {("orphaned", "vector_store")}
+Fault = Callable[[str], BaseException]
+
+
+class Life:
+    """Drives the app as the Functions host does, and checks after each step what a search finds."""
+
+    def __init__(self, path: str, *, slow: bool) -> None:
+        self.world, self.path = World(), path
+        if slow:
+            self.world.stores.lists_late_s, self.world.stores.deletes_slowly_s = 8, 20
+        self.numbers: dict[str, int] = {}  # etag -> 1, 2, 3, ..
+        self.oldest = 0  # the first version that may still answer
+        self.swept_at = self.world.clock()
+        self.hidden: list[datetime] = []
+
+    async def put(self) -> None:
+        number = len(self.numbers) + 1
+        content = b"gate,v%d\n1,2\n" % number if self.path == TABLE else b"gate v%d" % number
+        self.numbers[self.world.blobs.put(self.path, content)] = number
+        await self.step(self.world.app.library.arrivals.written(self.path))
+
+    async def delete(self) -> None:
+        """As a caller does who repeats the DELETE until it is answered."""
+        for _ in range(20):
+            if await self.step(self.world.app.library.removal.begin(self.path)):
+                self.oldest = len(self.numbers) + 1
+                break
+            self.world.clock.forward(2)
+        await self.check()
+
+    async def step(self, work: Awaitable[Any]) -> bool:
+        """One invocation. A crash ends the process. False: it did not come to its end."""
+        try:
+            await work
+        except Crash:
+            self.world.restart()
+            done = False
+        except (AppError, Busy):
+            done = False
+        else:
+            done = True
+        await self.check()
+        return done
+
+    async def run_for(self, time: timedelta) -> None:
+        """Deliver what is due, and sweep every minute."""
+        world, until = self.world, self.world.clock() + time
+        while True:
+            next_sweep = self.swept_at + SWEEP
+            due_at = min([sent.due_at for sent in world.indexing.messages], default=until)
+            if min(due_at, next_sweep) >= until:
+                break
+            if due_at <= next_sweep:
+                await self.deliver()
+            else:
+                world.clock.now = max(world.clock.now, next_sweep)
+                self.swept_at = world.clock()
+                await self.step(world.app.library.sweep.run())
+        world.clock.now = until
+
+    async def deliver(self) -> None:
+        """Deliver one message. That of a process that crashes is lost; after an error, the host delivers it again."""
+        world = self.world
+        sent = world.indexing.take()
+        world.clock.now = max(world.clock.now, sent.due_at)
+        try:
+            await world.app.library.worker.do(msgspec.json.encode(sent.message))
+        except Crash:
+            world.restart()
+        except AppError:
+            world.indexing.messages.append(type(sent)(message=sent.message, delay_s=30, due_at=world.clock() + RETRY))
+        await self.check()
+
+    async def check(self) -> None:
+        """No version answers that was replaced or deleted before, and no two at once."""
+        found = await self.answering()
+        where = self.world.outside.calls[-12:]
+        assert len(found) <= 1, (found, where)
+        assert all(number >= self.oldest for number in found), (found, self.oldest, where)
+        if found:
+            self.oldest = max(found)
+        elif self.path not in self.world.blobs.names():
+            self.oldest = len(self.numbers) + 1
+
+    async def answering(self) -> set[int]:
+        """The numbers of the versions that a question would find now. It is no call of the app."""
+        calm = World()
+        calm.state._kept, calm.stores.stores, calm.stores.files = (
+            self.world.state._kept,
+            self.world.stores.stores,
+            self.world.stores.files,
+        )
+        excluded = (await calm.app.library.visibility.of("c")).excluded
+        within = Within(as_of=self.world.clock(), excluded=excluded)
+        passages = [
+            passage
+            for store_id in self.world.stores.stores
+            for passage in await calm.stores.search(store_id, "gate", limit=50, within=within)
+        ]
+        return {self.numbers[str(passage.attributes["etag"])] for passage in passages}
+
+    async def check_end(self, *, reconciles: bool = False) -> None:
+        """Long after: the service holds the files of the live version and nothing else, and all is told."""
+        world = self.world
+        await self.run_for(CALM)
+        assert world.indexing.messages == []
+        if reconciles:
+            await self.reconcile(dry_run=False)
+            await self.run_for(CALM)
+        is_there = self.path in world.blobs.names()
+        listing = await world.listing()
+        assert set(listing) == ({self.path} if is_there else set())
+        assert await self.answering() == ({len(self.numbers)} if is_there else set())
+        live = (await world.document(self.path)).live if is_there else None
+        assert set(world.stores.files) == set(live.file_ids if live else ())
+        entries = [file_id for store in world.stores.stores.values() for file_id in store.files]
+        assert sorted(entries) == sorted(live.parts if live else ())
+        assert bool(world.state.names("visibility/")) == bool(live and live.data_file_id)
+        receipts = [self.receipt(name) for name in world.state.names("receipts/")]
+        assert all(receipt.complete for receipt in receipts), receipts
+        # A store that its process could not record is empty, and left to the hourly pass.
+        assert {(drift.kind, drift.what) for drift in await self.reconcile(dry_run=False)} <= EMPTY_STORE
+        assert await self.reconcile(dry_run=True) == ()
+
+    async def reconcile(self, *, dry_run: bool) -> tuple[Drift, ...]:
+        report = await self.world.app.library.reconciliation.order(dry_run=dry_run)
+        await self.world.settle(looks=500)
+        return (await self.world.app.library.reconciliation.find(report.id)).drift
+
+    def receipt(self, name: str) -> Receipt:
+        return msgspec.json.decode(self.world.state.content(name), type=Receipt)
+
+
+async def live(life: Life) -> None:
+    """Slow enough for a fault to be mended in one phase, quick enough for it to reach the next in another."""
+    await life.put()
+    await life.run_for(timedelta(seconds=3))
+    await life.put()
+    await life.run_for(timedelta(seconds=90))
+    await life.delete()
+    await life.run_for(timedelta(seconds=1))
+    await life.put()
+    await life.run_for(timedelta(seconds=200))
+    await life.put()
+    await life.delete()
+
+
+def busy(call: str) -> BaseException:
+    return ServiceBusy("Too many requests.") if call.startswith("stores.") else StorageError("Out of order.")
+
+
+def answer_lost(call: str) -> BaseException:
+    if call.startswith("stores."):
+        return ServiceBusy("The connection was cut.", unclear=True)
+    return StorageError("The connection was cut.")
+
+
+def not_found(call: str) -> BaseException:
+    """For what exists. An upload names nothing that could be missing."""
+    looks = ("stores.discard", "stores.state", "stores.has_file", "stores.attach", "stores.describe", "stores.entries")
+    return ServiceMissing("There is no such object.") if call.startswith(looks) else Nothing()
+
+
+class Nothing(Exception):
+    """No fault fits this call."""
+
+
+def crash(call: str) -> BaseException:
+    return Crash(call)
+
+
+@pytest.mark.parametrize("path", [TEXT, TABLE])
+@pytest.mark.parametrize(
+    ("fault", "after"),
+    [(crash, False), (crash, True), (busy, False), (answer_lost, True), (not_found, False)],
+    ids=["crash before", "crash after", "busy", "answer lost", "not found"],
+)
+async def test_a_fault_at_any_call(path: str, fault: Fault, after: bool) -> None:
+    calls = await calls_of_a_life(path)
+    for n, call in enumerate(calls, start=1):
+        if isinstance(fault(call), Nothing):
+            continue
+        life = Life(path, slow=path == TABLE)
+        life.world.outside.fail_at(n, fault, after=after)
+        try:
+            await live(life)
+            await life.check_end()
+        except AssertionError as exc:
+            raise AssertionError(f"{fault.__name__} {'after' if after else 'before'} call {n}, {call}: {exc}") from exc
+
+
+async def calls_of_a_life(path: str) -> list[str]:
+    life = Life(path, slow=path == TABLE)
+    await live(life)
+    calls = list(life.world.outside.calls)
+    await life.check_end()
+    return calls
