@@ -70,12 +70,11 @@ class Clearing:
         read = await self._follow_up.still_read(document)
         cleaned = await self._clean(document, [v for v in document.retired if v not in read])
         after = lifecycle.cleared(document, cleaned.gone, tuple(cleaned.removed))
-        if after.status == "removing" and not after.retired:
-            await self._complete(Stored(after, stored.etag))
-            await self._follow_up.publish_visibility(document.path)
-            return
         if cleaned.gone:
             await self._follow_up.publish_visibility(document.path, without=tuple(cleaned.gone))
+        if after.status == "removing" and not after.retired:
+            await self._complete(Stored(after, stored.etag))
+            return
         if document.notice_due:
             await self._follow_up.announce(document)
         if after.receipt_id and not after.retired:  # the document has returned

@@ -6,8 +6,9 @@ of each minute finds what is to be done. After every step a search looks for ver
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+import random
+from collections.abc import Awaitable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -16,15 +17,15 @@ import pytest
 from shared.engines.stores import Within
 from shared.errors import AppError, Busy, ServiceBusy, ServiceMissing, StorageError
 from shared.models.documents import Drift, Receipt
-from tests.fakes import Crash
+from tests.fakes import Crash, Fault
 from tests.unit.world import World
 
 TEXT, TABLE = "c/a.md", "c/a.csv"
 SWEEP = timedelta(seconds=60)
 RETRY = timedelta(seconds=30)
-CALM = timedelta(minutes=45)  # longer than the deadline of a document
+CALM = timedelta(minutes=3)  # a document has waited for nothing for so long
+END = timedelta(hours=1)
 EMPTY_STORE = {("orphaned", "vector_store")}
-Fault = Callable[[str], BaseException]
 
 
 class Life:
@@ -37,7 +38,6 @@ class Life:
         self.numbers: dict[str, int] = {}  # etag -> 1, 2, 3, ..
         self.oldest = 0  # the first version that may still answer
         self.swept_at = self.world.clock()
-        self.hidden: list[datetime] = []
 
     async def put(self) -> None:
         number = len(self.numbers) + 1
@@ -84,6 +84,14 @@ class Life:
                 await self.step(world.app.library.sweep.run())
         world.clock.now = until
 
+    async def run_until_calm(self) -> None:
+        """Until there are no messages, and the sweep sends none."""
+        until = self.world.clock() + END
+        await self.run_for(CALM)
+        while self.world.indexing.messages:
+            assert self.world.clock() < until, "The messages never end."
+            await self.run_for(CALM)
+
     async def deliver(self) -> None:
         """Deliver one message. That of a process that crashes is lost; after an error, the host delivers it again."""
         world = self.world
@@ -110,29 +118,23 @@ class Life:
 
     async def answering(self) -> set[int]:
         """The numbers of the versions that a question would find now. It is no call of the app."""
-        calm = World()
-        calm.state._kept, calm.stores.stores, calm.stores.files = (
-            self.world.state._kept,
-            self.world.stores.stores,
-            self.world.stores.files,
-        )
-        excluded = (await calm.app.library.visibility.of("c")).excluded
-        within = Within(as_of=self.world.clock(), excluded=excluded)
-        passages = [
-            passage
-            for store_id in self.world.stores.stores
-            for passage in await calm.stores.search(store_id, "gate", limit=50, within=within)
-        ]
+        with self.world.outside.aside():
+            excluded = (await self.world.app.library.visibility.of("c")).excluded
+            within = Within(as_of=self.world.clock(), excluded=excluded)
+            passages = [
+                passage
+                for store_id in self.world.stores.stores
+                for passage in await self.world.stores.search(store_id, "gate", limit=50, within=within)
+            ]
         return {self.numbers[str(passage.attributes["etag"])] for passage in passages}
 
     async def check_end(self, *, reconciles: bool = False) -> None:
         """Long after: the service holds the files of the live version and nothing else, and all is told."""
         world = self.world
-        await self.run_for(CALM)
-        assert world.indexing.messages == []
+        await self.run_until_calm()
         if reconciles:
             await self.reconcile(dry_run=False)
-            await self.run_for(CALM)
+            await self.run_until_calm()
         is_there = self.path in world.blobs.names()
         listing = await world.listing()
         assert set(listing) == ({self.path} if is_there else set())
@@ -181,14 +183,10 @@ def answer_lost(call: str) -> BaseException:
     return StorageError("The connection was cut.")
 
 
-def not_found(call: str) -> BaseException:
+def not_found(call: str) -> BaseException | None:
     """For what exists. An upload names nothing that could be missing."""
     looks = ("stores.discard", "stores.state", "stores.has_file", "stores.attach", "stores.describe", "stores.entries")
-    return ServiceMissing("There is no such object.") if call.startswith(looks) else Nothing()
-
-
-class Nothing(Exception):
-    """No fault fits this call."""
+    return ServiceMissing("There is no such object.") if call.startswith(looks) else None
 
 
 def crash(call: str) -> BaseException:
@@ -204,7 +202,7 @@ def crash(call: str) -> BaseException:
 async def test_a_fault_at_any_call(path: str, fault: Fault, after: bool) -> None:
     calls = await calls_of_a_life(path)
     for n, call in enumerate(calls, start=1):
-        if isinstance(fault(call), Nothing):
+        if fault(call) is None:
             continue
         life = Life(path, slow=path == TABLE)
         life.world.outside.fail_at(n, fault, after=after)
@@ -221,3 +219,50 @@ async def calls_of_a_life(path: str) -> list[str]:
     calls = list(life.world.outside.calls)
     await life.check_end()
     return calls
+
+
+@pytest.mark.parametrize("seed", range(int(__import__("os").environ.get("SEEDS","40"))))
+async def test_many_faults_at_random(seed: int) -> None:
+    """Every call may meet one of the faults, for the whole life; then all is well again."""
+    drawn = random.Random(seed)
+    slow = drawn.random() < 0.5
+    life = Life(drawn.choice([TEXT, TABLE]), slow=slow)
+    # A false 404 for what is deleted slowly is told from a true one by nothing but more requests a file.
+    faults = [(crash, False), (crash, True), (busy, False), (answer_lost, True), *([] if slow else [(not_found, False)])]
+    life.world.outside.fail_at_random(drawn, 0.08, faults)
+    for _ in range(3):
+        await live(life)
+        await life.run_for(timedelta(seconds=drawn.choice([5, 100, 400])))
+    life.world.outside.calm()
+    await life.check_end()
+
+
+@pytest.mark.parametrize("call", ["stores.upload", "stores.attach", "stores.discard"])
+@pytest.mark.parametrize("path", [TEXT, TABLE])
+async def test_a_call_that_is_carried_out_twice(path: str, call: str) -> None:
+    life = Life(path, slow=False)
+    life.world.outside.do_twice(call)
+    await life.put()
+    await life.run_for(timedelta(minutes=1))
+    await life.check_end(reconciles=True)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 3, 30, 90])
+@pytest.mark.parametrize("is_busy", [False, True], ids=["", "busy"])
+async def test_a_document_that_returns_during_its_removal(seconds: float, is_busy: bool) -> None:
+    """Its receipt says so, lists what was deleted, and ends."""
+    life = Life(TEXT, slow=True)
+    await life.put()
+    await life.run_for(timedelta(minutes=1))
+    gone = (await life.world.document(TEXT)).live
+    assert gone
+    if is_busy:
+        life.world.outside.fail("stores.discard", *[busy("stores.discard")] * 4)
+    await life.delete()
+    await life.run_for(timedelta(seconds=seconds))
+    had_ended = await life.world.listing() == {}
+    await life.put()
+    await life.check_end()
+    [receipt] = [life.receipt(name) for name in life.world.state.names("receipts/")]
+    assert receipt.returned != had_ended
+    assert {thing.id for thing in receipt.removed if thing.kind == "file"} == set(gone.parts)
