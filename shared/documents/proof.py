@@ -95,18 +95,21 @@ class Proof:
     # ---- files whose ids are not known ---------------------------------------------------------------------------
 
     async def _unknown(self, document: Document, version: Version) -> list[Held] | None:
-        """What an upload without an answer has left. None: another upload of such a file is in progress."""
+        """What an upload without an answer has left. None: it cannot be told yet."""
         assert version.sent_at
         since = version.sent_at - drift.EVENT_DELAY
         stores = {store.id: store.made_for async for store in self._stores.list_stores()}
         app = await self._collections.app()
         held: list[Held] = []
         for store_id in [id for id, made_for in stores.items() if made_for == (app, document.collection)]:
-            held += [
-                Held(entry.file_id, store_id, "file")
-                for entry in await self.entries(store_id, since=since)
-                if (source := source_of(entry.attributes)) and (source.path, source.etag) == _id(document, version)
-            ]
+            try:
+                entries = [entry async for entry in self._stores.entries(store_id, since=since)]
+            except ServiceMissing:
+                return None  # the store was listed: one of the two answers is untrue
+            for entry in entries:
+                source = source_of(entry.attributes)
+                if source and (source.path, source.etag) == (document.path, version.etag):
+                    held.append(Held(entry.file_id, store_id, "file"))
         files = [file async for file in self._stores.files_since(since)]
         attached = {file.file_id for file in held}
         fitting = [f for f in files if drift.may_be_of(f, document.path, version) and f.id not in attached]
@@ -116,9 +119,10 @@ class Proof:
         ours = [i for i, (origin, owner) in found.items() if origin == "ours" and owner and owner.path == document.path]
         return held + [Held(file_id, None, "file") for file_id in ours]
 
-    async def entries(self, store_id: str, *, since: datetime | None = None) -> list[StoreEntry]:
+    async def entries(self, store_id: str) -> list[StoreEntry]:
+        """All files of a store; none when it is missing."""
         try:
-            return [entry async for entry in self._stores.entries(store_id, since=since)]
+            return [entry async for entry in self._stores.entries(store_id)]
         except ServiceMissing:
             return []
 
@@ -167,10 +171,6 @@ class Proof:
         except ServiceMissing:
             return False
         return True
-
-
-def _id(document: Document, version: Version) -> tuple[str, str]:
-    return document.path, version.etag
 
 
 def _known(version: Version) -> list[Held]:

@@ -12,7 +12,7 @@ from shared.collections.attributes import attributes_of
 from shared.documents.lifecycle import CLAIM
 from shared.documents.reconcile import DRIFT_MAX, Pass
 from shared.engines.stores import IndexState
-from shared.errors import ServiceBusy
+from shared.errors import ServiceBusy, ServiceMissing
 from shared.models.documents import Drift, Report, Version
 from shared.storage.layout import document_name
 from tests.fakes import Crash
@@ -105,6 +105,36 @@ async def strand_store(world: World) -> None:
     world.clock.forward(CLAIM.total_seconds() + 1)
 
 
+async def strand_store_with_file(world: World) -> None:
+    """No record names the store; a record names none of its files."""
+    store_id = await world.stores.create_store("c", app=await world.app.library.collections.app())
+    world.stores.files["stranded"] = ("a.md", b"Alpha.")
+    await world.stores.attach(
+        store_id, "stranded", dict(attributes_of("c/a.md", a_version(world), since=world.clock()))
+    )
+    world.clock.forward(CLAIM.total_seconds() + 1)
+
+
+async def upload_twice(world: World) -> None:
+    """The service carries out an upload twice, and answers once."""
+    world.outside.do_twice("stores.upload")
+    await world.drop("c/twice.md", b"Twice.")
+    world.clock.forward(60)
+
+
+async def lose_message_of_removal(world: World) -> None:
+    """A busy service keeps a deleted document, and the message for the next try is lost."""
+    world.outside.fail("stores.discard", ServiceBusy("Slow down."))
+    world.blobs.take_away("c/a.md")
+    await world.documents.remove("c/a.md")
+    world.indexing.messages.clear()
+    world.clock.forward(1200)
+
+
+def a_version(world: World) -> Version:
+    return Version(etag="0x999", size_bytes=1, last_modified_at=world.clock(), kind="text")
+
+
 async def tell_nonsense(world: World) -> None:
     world.state.put("visibility/c/c/never.md", b"", metadata=dict(world.state.info_of("visibility/c/c/t.csv").metadata))
 
@@ -126,6 +156,9 @@ Damage = Callable[[World], Awaitable[None]]
         (let_store_expire, {("missing", "vector_store"), ("missing", "document")}),
         (lose_message, {("stuck", "document")}),
         (strand_store, {("orphaned", "vector_store")}),
+        (strand_store_with_file, {("orphaned", "vector_store")}),
+        (upload_twice, {("orphaned", "file")}),
+        (lose_message_of_removal, {("orphaned", "document")}),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
@@ -202,6 +235,40 @@ async def test_an_upload_of_a_process_that_died_is_found(world: World, call: str
     assert world.stores.files.pop("theirs")
     assert world.stores.files.pop("theirs too")
     await as_it_should_be(world)
+
+
+@pytest.mark.parametrize("is_attached", [False, True], ids=["loose", "in their store"])
+async def test_the_files_of_another_app_stay(world: World, is_attached: bool) -> None:
+    """Also those that fit an upload of this app without an answer in name, size and time."""
+    theirs = await world.stores.create_store("c", app="app_other")
+    world.blobs.put("c/lost.md", b"Lost.")
+    world.outside.fail("stores.upload", ServiceBusy("Cut.", unclear=True))
+    await world.documents.index("c/lost.md")
+    world.stores.files["theirs"] = ("lost.md", b"Lost.")
+    world.stores.made_at["theirs"] = world.clock()
+    if is_attached:
+        await world.stores.attach(theirs, "theirs", {"path": "c/lost.md", "etag": "0x1", "since": 0.0, "version": "x"})
+    await world.settle()
+    world.clock.forward(LATER)
+    for dry_run in (True, False):
+        report = await reconciled(world, dry_run=dry_run)
+        assert found(report) == []
+        assert report.unseen == (
+            "1 files that fit no document of this app, or that another app may have uploaded: they stay.",
+        )
+    assert "theirs" in world.stores.files
+    assert ("theirs" in world.stores.stores[theirs].files) == is_attached
+    assert (await world.document("c/lost.md")).retired == ()
+
+
+async def test_one_404_is_no_proof(world: World) -> None:
+    """The service says once that a store, a file or an entry is missing, and it is there."""
+    await full(world)
+    before = dict(world.stores.files)
+    for call in ("stores.describe", "stores.entries", "stores.state", "stores.has_file"):
+        world.outside.fail(call, ServiceMissing("No such object."))
+        await reconciled(world)
+    assert world.stores.files == before
 
 
 async def test_an_upload_that_is_cut_off_during_the_pass_is_found(world: World) -> None:
