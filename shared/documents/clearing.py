@@ -65,7 +65,7 @@ class Clearing:
     async def clear(self, stored: Stored[Document]) -> None:
         """Publish and announce what the record says; delete what is retired, and a removed document's record."""
         document = stored.value
-        if document.visibility_due or document.status == "removing":
+        if document.visibility_due:
             await self._follow_up.publish_visibility(document.path)  # excludes what is to be deleted
         read = await self._follow_up.still_read(document)
         cleaned = await self._clean(document, [v for v in document.retired if v not in read])

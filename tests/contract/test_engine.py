@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
