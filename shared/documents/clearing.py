@@ -19,7 +19,7 @@ from shared.documents.messages import LookAtDocument
 from shared.documents.proof import Proof
 from shared.documents.record import document_records, receipt_records
 from shared.documents.upload_rate import UploadRate
-from shared.errors import BlobChanged, ServiceBusy
+from shared.errors import BlobChanged, ServiceBusy, ServiceError
 from shared.logs import event
 from shared.models.documents import Document, Receipt, Removed, Version
 from shared.storage.layout import receipts_of
@@ -97,8 +97,8 @@ class Clearing:
         for version in versions:
             try:
                 things = await self._proof.delete(document, version)
-            except ServiceBusy as exc:
-                cleaned.fault = exc
+            except ServiceError as exc:  # also one that another try does not mend: nothing may be forgotten
+                cleaned.fault = exc if isinstance(exc, ServiceBusy) else ServiceBusy(exc.message, code=exc.code)
                 break
             if things is not None and all(thing.gone for thing in things):
                 cleaned.gone.append(version)
