@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shared.collections.visibility import version_of
+from shared.engines.stores import ATTRIBUTE_MAX_CHARS
 from shared.models.documents import Version
 
 PAIRS_MAX = 16
 KEY_MAX_CHARS = 64
-VALUE_MAX_CHARS = 512
 OWN = ("path", "path_2", "etag", "version", "kind", "since", "modified", "first_page", "page")
 
 Attributes = dict[str, str | float | bool]
@@ -50,8 +50,8 @@ def attributes_of(path: str, version: Version, *, since: datetime, first_page: i
         "since": since.timestamp(),
         "modified": version.last_modified_at.timestamp(),
     }
-    for n in range(0, len(path), VALUE_MAX_CHARS):  # a path has up to 1,024 characters
-        own["path" if n == 0 else f"path_{n // VALUE_MAX_CHARS + 1}"] = path[n : n + VALUE_MAX_CHARS]
+    for n in range(0, len(path), ATTRIBUTE_MAX_CHARS):  # a path has up to 1,024 characters
+        own["path" if n == 0 else f"path_{n // ATTRIBUTE_MAX_CHARS + 1}"] = path[n : n + ATTRIBUTE_MAX_CHARS]
     if first_page is not None:
         own["first_page"] = first_page
     theirs = {key.lower(): value for key, value in version.metadata.items()}
@@ -83,4 +83,4 @@ def _typed(text: str) -> str | float | bool:
         return text == "true"
     if re.fullmatch(r"-?(0|[1-9]\d{0,14})(\.\d{1,6})?", text):
         return float(text)
-    return text[:VALUE_MAX_CHARS]
+    return text[:ATTRIBUTE_MAX_CHARS]

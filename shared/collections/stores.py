@@ -92,6 +92,8 @@ class Collections:
             store_id = collection.stores[-1]
             count = await self._count(store_id)
             if count is None:
+                if not await self.is_gone(store_id):
+                    raise ServiceBusy(f"The vector store {store_id} cannot be read.", code="vector_store_unclear")
                 raise StoreLost(name, store_id)
             if count.files + count.placed >= self._max_files:
                 collection = await self._grow(name, full=store_id)
@@ -139,11 +141,11 @@ class Collections:
         raise BlobChanged(f"The record of the collection {name} was changed by others at each of {UPDATE_TRIES} tries.")
 
     async def is_gone(self, store_id: str) -> bool:
-        """Whether the service has deleted a store, or it has expired."""
+        """Whether the service has deleted a store, or it has expired. One 404 is no proof: the listing must agree."""
         try:
             return (await self._stores.describe(store_id)).expired
         except ServiceMissing:
-            return True
+            return store_id not in [store.id async for store in self._stores.list_stores()]
 
     async def lose(self, name: str, store_id: str) -> None:
         """Take a store out of the collection: it is gone at the service, or has expired."""
@@ -205,7 +207,7 @@ class Collections:
         return self._app
 
     async def _count(self, store_id: str) -> FileCount | None:
-        """None when the store is gone, or has expired."""
+        """None when the store seems to be gone, or has expired."""
         count = self._counts.get(store_id)
         if count and count.placed < COUNT_MAX_FILES and self._now() - count.counted_at < COUNT_MAX_AGE:
             return count

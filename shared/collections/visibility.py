@@ -1,20 +1,22 @@
 """What a question may use of its collection.
 
 Beside each document's record stands a visibility blob, whose metadata holds a `DocumentVisibility`: the data file that
-code interpreter is offered, the versions at the service that file search must exclude (an incoming or a replaced one),
-and whether a version is being indexed. A run lists these blobs once. Writing the blob is the moment at which a new
+code interpreter is offered, the versions that file search must exclude, and whether a version is being indexed. A
+version other than the live one is excluded from before its upload begins until the service is proven to have nothing of
+it. A run lists these blobs once. Writing the blob is the moment at which a new
 version replaces the old one for questions. A document with nothing to say has no visibility blob.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from shared.errors import BlobChanged, BlobMissing
+from shared.engines.stores import all_of
+from shared.errors import BlobChanged, BlobMissing, ServiceBusy
 from shared.models.documents import Document
 from shared.models.ids import made_at
 from shared.models.runs import DataFile
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 TERMS_MAX_BYTES = 900
 VERSIONS_MAX = 30  # excluded versions of one document: more do not fit into the blob's metadata
 EXCLUDED_MAX = 500  # excluded versions of one question: the filter must stay small
+RETRY_AFTER_S = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,7 @@ class DocumentVisibility:
     path: str
     indexing: bool = False
     excluded: tuple[str, ...] = ()
+    all_excluded: bool = False  # more versions than fit here: no version of the document may be found
     data_file_id: str | None = None
     terms: tuple[str, ...] = ()
 
@@ -56,16 +60,27 @@ class VisibilityBlobs:
         self._state = state
 
     async def of(self, collection: str) -> CollectionVisibility:
-        """Read what a question may use, with one listing."""
+        """Read what a question may use, with one listing.
+
+        Raises:
+            ServiceBusy: more versions have to be excluded than a filter takes.
+        """
         files: dict[DataFile, tuple[str, ...]] = {}
         excluded: list[str] = []
         indexing = 0
         async for document in self.list(collection):
-            excluded += document.excluded
+            excluded += [all_of(document.path)] if document.all_excluded else document.excluded
             indexing += document.indexing
             if document.data_file_id:
                 files[DataFile(path=document.path, file_id=document.data_file_id)] = document.terms
-        return CollectionVisibility(files=files, excluded=tuple(excluded[:EXCLUDED_MAX]), indexing=indexing)
+        if len(excluded) > EXCLUDED_MAX:
+            raise ServiceBusy(
+                f"More than {EXCLUDED_MAX} versions of documents in {collection!r} are being replaced or deleted. "
+                "Ask again in a minute.",
+                code="collection_busy",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        return CollectionVisibility(files=files, excluded=tuple(excluded), indexing=indexing)
 
     async def list(self, collection: str | None = None) -> AsyncIterator[DocumentVisibility]:
         """The visibility of each document that has a visibility blob. None: in all collections."""
@@ -126,17 +141,19 @@ def visibility_of(document: Document) -> DocumentVisibility | None:
     """The visibility that a document's record implies. None if unrestricted."""
     live, incoming = document.live, document.incoming
     # A first version may be found as soon as the service has it: no other version can contradict it.
-    hidden = ([incoming] if incoming and live else []) + list(document.retired)
+    hidden = [*([incoming] if incoming and live else []), *document.retired]
+    versions = dict.fromkeys(version_of(document.path, v.etag) for v in hidden if v.may_exist)
+    if live:  # it may be at the service twice, after an upload that got no answer
+        versions.pop(version_of(document.path, live.etag), None)
     visibility = DocumentVisibility(
         path=document.path,
         indexing=incoming is not None,
-        excluded=tuple(dict.fromkeys(version_of(document.path, v.etag) for v in hidden if v.parts or v is incoming)),
+        # Too many for the blob's metadata: no version of this document is found until some of them are gone.
+        excluded=tuple(versions) if len(versions) <= VERSIONS_MAX else (),
+        all_excluded=len(versions) > VERSIONS_MAX,
         data_file_id=live.data_file_id if live else None,
         terms=_shortened(live.terms) if live and live.data_file_id else (),
     )
-    live_version = version_of(document.path, live.etag) if live else None
-    excluded = tuple(version for version in visibility.excluded if version != live_version)
-    visibility = replace(visibility, excluded=excluded[-VERSIONS_MAX:])
     return None if visibility == DocumentVisibility(path=document.path) else visibility
 
 

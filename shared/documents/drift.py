@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection as Group
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shared.collections.attributes import source_of
 from shared.collections.visibility import DocumentVisibility
+from shared.documents.lifecycle import SETTLED, versions
 from shared.engines.stores import FileInfo, StoreEntry, StoreInfo
+from shared.formats.filetypes import service_name
 from shared.models.documents import Document, DocumentSummary, Drift, DriftKind, Version, collection_of
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ Summaries = Mapping[str, DocumentSummary]
 def of_documents(
     blobs: Mapping[str, BlobInfo], records: Summaries, *, tries: int, now: datetime, due: Group[str] = ()
 ) -> Iterator[Drift]:
-    """Compare container and records. `due`: paths of records with unfinished follow-up."""
+    """Compare container and records. `due`: paths whose unfinished follow-up is late."""
     for path, blob in blobs.items():
         record = records.get(path)
         fresh = now - blob.last_modified_at < EVENT_DELAY
@@ -43,7 +45,7 @@ def of_documents(
                 yield _document(
                     path, "stuck", f"Its record has not changed since {record.updated_at:%F %T}.", "do the next step"
                 )
-        elif path in due and now - record.updated_at > STUCK:
+        elif path in due:
             yield _document(path, "stuck", "Its last step was not finished.", "finish it")
         elif record.status == "failed" and record.reason and record.reason.retryable and record.tries < tries:
             yield _document(path, "stuck", f"It failed: {record.reason.message}", "retry")
@@ -97,34 +99,85 @@ def of_data_files(entries: Group[DocumentVisibility], files: Group[str]) -> Iter
             yield _document(entry.path, "missing", "Its copy for code interpreter is gone.", "index it again")
 
 
-def of_uploads(documents: Group[Document], files: Group[FileInfo], names: Mapping[str, Group[str]]) -> Iterator[Drift]:
-    """Files that uploads without an answer may have left.
+def of_file(file_id: str, owner: Document) -> Drift:
+    return Drift(
+        kind="orphaned",
+        what="file",
+        id=file_id,
+        collection=owner.collection,
+        detail=f"An interrupted upload of {owner.path} left it.",
+        repair="delete it",
+    )
 
-    Files carry no attributes: a file with the name of a document, created since its untracked upload, may be one.
 
-    Args:
-        documents: Documents with uploads that may exist at the service without a record here.
-        names: Path -> the file names of the document, to which an ending may be added.
+# ---- whose a file is -----------------------------------------------------------------------------------------------
+
+
+Origin = Literal["named", "busy", "ours", "unknown"]
+
+
+def names_of(path: str) -> set[str]:
+    """The file names that a document may have at the service, to which an ending may be added."""
+    return {service_name(path, kind) for kind in ("text", "data")}
+
+
+def paths_of(files: Iterable[FileInfo], paths: Iterable[str]) -> list[str]:
+    """The documents that may have a file of one of these names."""
+    names = {stem for file in files for stem in _stems(file.filename)}
+    return [path for path in paths if names_of(path) & names]
+
+
+def _stems(filename: str) -> Iterator[str]:
+    """`t.csv.md` -> `t.csv.md`, `t.csv`, `t`."""
+    while filename:
+        yield filename
+        filename = filename.rpartition(".")[0]
+
+
+def origin_of(file: FileInfo, documents: Iterable[Document], *, now: datetime) -> tuple[Origin, Document | None]:
+    """Decide whose a file is.
+
+    Returns:
+        `named`: a record names it. `busy`: it may be that of an upload in progress. `ours`: a version's upload fits
+        it, by name, size and time. `unknown`: another app may have uploaded it.
     """
-    for file in files:
-        for document in documents:
-            since = document.untracked_since
-            fits = any(file.filename == name or file.filename.startswith(f"{name}.") for name in names[document.path])
-            if since and file.created_at >= since - EVENT_DELAY and fits:
-                yield Drift(
-                    kind="orphaned",
-                    what="file",
-                    id=file.id,
-                    collection=document.collection,
-                    detail=f"An interrupted upload of {document.path} left it.",
-                    repair="delete it",
-                )
-                break
+    owner: Document | None = None
+    for document in documents:
+        for version in versions(document):
+            if file.id in version.file_ids:
+                return "named", document
+            if not _has_time(file, document.path, version):
+                continue
+            if version.sending_until and now < version.sending_until + SETTLED:
+                return "busy", document
+            if may_be_of(file, document.path, version):
+                owner = document
+    return ("ours", owner) if owner else ("unknown", None)
 
 
-def versions(document: Document) -> tuple[Version, ...]:
-    """All versions of which the service may have files."""
-    return tuple(version for version in (document.live, document.incoming, *document.retired) if version)
+def may_be_of(file: FileInfo, path: str, version: Version) -> bool:
+    """Whether an upload of this version may have made the file: its name, its size, and its time."""
+    if not _has_time(file, path, version):
+        return False
+    if version.upload:
+        return (file.filename, file.size_bytes) == (version.upload.name, version.upload.size_bytes)
+    return file.size_bytes == version.size_bytes
+
+
+def _has_time(file: FileInfo, path: str, version: Version) -> bool:
+    """Whether a file of a fitting name was created while this version was uploaded."""
+    if version.sent_at is None or not any(
+        file.filename == name or file.filename.startswith(f"{name}.") for name in names_of(path)
+    ):
+        return False
+    until = version.sending_until or version.sent_until or version.sent_at
+    return version.sent_at - EVENT_DELAY <= file.created_at <= until + EVENT_DELAY
+
+
+def is_needed(file_id: str, document: Document, *, now: datetime) -> bool:
+    """Whether a record names a file, or a process may be about to name it."""
+    held = versions(document)
+    return any(file_id in v.file_ids for v in held) or any(v.sending_until and v.sending_until > now for v in held)
 
 
 def _document(path: str, kind: DriftKind, detail: str, repair: str) -> Drift:

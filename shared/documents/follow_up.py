@@ -51,15 +51,16 @@ class FollowUp:
 
         await self._visibility.publish(path, read)
 
-    async def is_retired_needed(self, document: Document) -> bool:
-        """Whether an active run or search may still need the retired versions."""
-        since = document.retired_at
-        if not since or not self._filters or self._now() - since > READERS_MAX:
-            return False
-        if document.visibility_due or self._now() - since < SEARCH_MAX:
-            return True
+    async def still_read(self, document: Document) -> tuple[Version, ...]:
+        """The retired versions that an active run or search may still read."""
+        readable = tuple(version for version in document.retired if version.was_complete)
+        since, now = document.retired_at, self._now()
+        if not readable or not since or not self._filters or document.status == "removing" or now - since > READERS_MAX:
+            return ()
+        if document.visibility_due or now - since < SEARCH_MAX:
+            return readable
         # Visibility is published shortly after `since`: a run that started in between still searches the old version.
-        return await self._visibility.has_run_started_before(since + SEARCH_MAX)
+        return readable if await self._visibility.has_run_started_before(since + SEARCH_MAX) else ()
 
     async def announce(self, document: Document) -> None:
         """Announce the version's status. A repeated announcement has the same id."""

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,15 +18,15 @@ from typing import TYPE_CHECKING
 from shared.collections.stores import Collections
 from shared.delays import look_delay_s, retry_delay_s
 from shared.documents import lifecycle
-from shared.documents.claims import renewing
+from shared.documents.claims import Claim, renewing
+from shared.documents.clearing import Clearing
 from shared.documents.follow_up import FollowUp
 from shared.documents.lifecycle import NextStep
 from shared.documents.limits import Limits
 from shared.documents.messages import LookAtDocument, ReconcileCollection
 from shared.documents.record import document_records
-from shared.documents.removal import Removal
 from shared.documents.upload_rate import UploadRate
-from shared.documents.uploading import Uploader
+from shared.documents.uploading import Sent, Uploader
 from shared.engines.stores import IndexState, VectorStores
 from shared.errors import (
     BlobChanged,
@@ -37,7 +36,6 @@ from shared.errors import (
     ServiceBusy,
     ServiceError,
     ServiceMissing,
-    StorageError,
     StoreLost,
 )
 from shared.formats.base import UnusableFile
@@ -54,7 +52,6 @@ log = logging.getLogger(__name__)
 
 WRITE_TRIES = 5
 GAVE_UP = "Indexing failed several times in a row; see the app's log. Upload the file again to retry."
-READERS_LOOK_S = 5
 SOON_S = 2  # a first version that takes longer is published as being indexed
 CLAIMED_AGE_S = 60  # how often to look at a document that another process uploads: as if it were so old
 
@@ -67,7 +64,7 @@ class Documents:
         collections: Collections,
         follow_up: FollowUp,
         upload_rate: UploadRate,
-        removal: Removal,
+        clearing: Clearing,
         push: Push,
         limits: Limits,
         now: Callable[[], datetime],
@@ -78,7 +75,7 @@ class Documents:
         self._collections = collections
         self._follow_up = follow_up
         self._upload_rate = upload_rate
-        self._removal = removal
+        self._clearing = clearing
         self._push = push
         self._limits = limits
         self._now = now
@@ -139,14 +136,15 @@ class Documents:
 
     async def look(self, path: str, *, slot_reserved: bool = False) -> None:
         """Do the next step for a document. `slot_reserved`: the time of its upload slot has come."""
-        if stored := await self._records.read(path):
-            await self._step(stored, slot_reserved=slot_reserved)
-        else:
+        stored = await self._records.read(path)
+        if stored is None:
             await self._finish_removal(path)
+        elif not lifecycle.is_early(stored.value, self._now()):  # else another message is on its way
+            await self._step(stored, slot_reserved=slot_reserved)
 
     async def _finish_removal(self, path: str) -> None:
         """Do what a crash left undone after the record was deleted."""
-        await self._removal.finish(path)
+        await self._clearing.finish(path)
         await self._follow_up.publish_visibility(path)
 
     async def remove(self, path: str) -> None:
@@ -212,7 +210,7 @@ class Documents:
                     else:
                         await self._check(stored)
                 case NextStep.CLEAR:
-                    await self._clear(stored)
+                    await self._clearing.clear(stored)
         except BlobChanged:
             await self._look_again(document.path)  # another process did a step: look what is left
         except ServiceBusy as exc:
@@ -273,51 +271,69 @@ class Documents:
 
     async def _send(self, claimed: Stored[Document]) -> None:
         """Upload the incoming version, and renew the claim until that has ended."""
-        claimed, outcome = await renewing(self._records, claimed, self._upload(claimed.value), now=self._now)
-        document = claimed.value
-        match outcome:
-            case (sent, state):
-                await self._have_sent(claimed, sent, state)
-            case (
-                BlobChanged() | BlobMissing()
-            ):  # replaced or deleted since, and its event may have come before the claim
-                await self._write(claimed, replace(document, claimed_until=None))
-                await self.remove(document.path)
-                await self.index(document.path)
+        assert claimed.value.incoming
+        claim = Claim(self._records, claimed, now=self._now)
+        sent = Sent(claimed.value.incoming)
+        error = await renewing(claim, self._upload(claim, sent))
+        if error is None:
+            await self._have_sent(claim, sent)
+            return
+        path, left = claimed.value.path, sent.left(self._now())
+        if isinstance(error, UnusableFile) and not left.may_exist:
+            given_up = Stored(lifecycle.given_up(claim.stored.value, left), claim.stored.etag)
+        else:
+            given_up = await self._record_left(claim, left)
+        match error:
+            case BlobChanged() | BlobMissing():
+                # Replaced or deleted since, and its event may have come before the claim.
+                await self.remove(path)
+                await self.index(path)
             case UnusableFile(unsupported=unsupported, reason=reason):
-                await self._settle(claimed, "unsupported" if unsupported else "failed", reason)
+                await self._settle(given_up, "unsupported" if unsupported else "failed", reason)
             case StoreLost(collection=collection, store_id=store_id):
-                await self._write(claimed, replace(document, claimed_until=None))
                 await self._lose_store(collection, store_id)
-                await self._look_again(document.path)
-            case ServiceError() if not isinstance(outcome, ServiceBusy):
-                await self._refuse(claimed, outcome.code, outcome.message)
-            case ServiceBusy():
-                raise outcome  # the caller postpones the step
+                await self._look_again(path)
+            case ServiceError() if not isinstance(error, ServiceBusy):
+                await self._refuse(given_up, error.code, error.message)
             case _:
-                with suppress(StorageError):  # else the claim runs out
-                    await self._write(claimed, replace(document, claimed_until=None))
-                raise outcome
+                raise error  # of a busy service: the caller postpones the step
 
-    async def _upload(self, document: Document) -> tuple[Version, IndexState]:
-        assert document.incoming
+    async def _upload(self, claim: Claim, sent: Sent) -> None:
         async with self._slots:
-            return await self._uploader.upload(document.path, document.incoming, collection=document.collection)
+            await self._uploader.upload(claim, sent)
 
-    async def _have_sent(self, claimed: Stored[Document], sent: Version, state: IndexState) -> None:
+    async def _record_left(self, claim: Claim, left: Version) -> Stored[Document]:
+        """Write what a failed upload has left at the service. The claim ends.
+
+        Raises:
+            BlobChanged: another process has changed the record; it lists the files all the same.
+        """
+        try:
+            return await self._write(claim.stored, lifecycle.given_up(claim.stored.value, left))
+        except BlobChanged:
+            await self._tell(claim.stored.value.path, left)
+            raise
+
+    async def _tell(self, path: str, sent: Version) -> None:
+        """Name the files of an upload during which the record was changed: there, they are to be deleted."""
+        if await self._records.update(path, lambda document: lifecycle.told(document, sent)) is None and sent.may_exist:
+            await self._records.create(path, lifecycle.remains(path, sent, self._now()))
+
+    async def _have_sent(self, claim: Claim, sent: Sent) -> None:
         """Record the upload. A small document may be indexed already, which saves all looks."""
-        having = replace(claimed.value, incoming=sent, claimed_until=None, faults=0)
-        after = self._seen(having, sent, state) if len(sent.parts) == 1 else having
+        claimed, version = claim.stored, sent.complete(self._now())
+        having = replace(claimed.value, incoming=version, faults=0)
+        after = self._seen(having, version, sent.state) if len(version.parts) == 1 else having
         try:
             written = await self._write(claimed, after)
         except BlobChanged:  # a newer version came during the upload
-            await self._removal.discard((sent,))
+            await self._tell(having.path, version)
             raise
         if after.incoming:
             await self._look_again(having.path)
             return
-        event(log, logging.INFO, f"document.{after.status}", path=after.path, etag=sent.etag)
-        await self._clear(written)
+        event(log, logging.INFO, f"document.{after.status}", path=after.path, etag=version.etag)
+        await self._clearing.clear(written)
 
     def _seen(self, having: Document, sent: Version, state: IndexState) -> Document:
         """The record after a look at the only file of a version."""
@@ -336,7 +352,7 @@ class Documents:
         ready = incoming.ready
         for file_id in incoming.parts[ready:]:
             try:
-                state = await self._stores.state(incoming.store_id, file_id)
+                state = await self._state(incoming.store_id, file_id)
             except ServiceMissing:
                 await self._send_again(stored, incoming)
                 return
@@ -356,6 +372,13 @@ class Documents:
             await self._records.update(document.path, lifecycle.published)
             await self._follow_up.publish_visibility(document.path)
         await self._look_again(document.path, delay_s=look_delay_s(age_s))
+
+    async def _state(self, store_id: str, file_id: str) -> IndexState:
+        """The state of indexing. One 404 is no proof that the file is gone: it is asked for twice."""
+        try:
+            return await self._stores.state(store_id, file_id)
+        except ServiceMissing:
+            return await self._stores.state(store_id, file_id)
 
     async def _send_again(self, stored: Stored[Document], incoming: Version) -> None:
         """The uploaded files are gone, with or without their store: upload again, or fail."""
@@ -379,7 +402,7 @@ class Documents:
         old = stored.value
         written = await self._write(stored, lifecycle.promoted(old, incoming, news=self._push.on, now=self._now()))
         event(log, logging.INFO, "document.indexed", path=old.path, etag=incoming.etag)
-        await self._clear(written)
+        await self._clearing.clear(written)
 
     async def _refuse(self, stored: Stored[Document], code: str | None, message: str | None) -> None:
         await self._settle(stored, *lifecycle.refusal(code, message))
@@ -392,30 +415,7 @@ class Documents:
             lifecycle.settled(old, status, reason, tries_max=tries_max, news=self._push.on, now=self._now()),
         )
         event(log, logging.WARNING, f"document.{status}", path=old.path, code=reason.code)
-        await self._clear(written)
-
-    async def _clear(self, stored: Stored[Document]) -> None:
-        """Publish and announce what the record says; delete retired files, and a removed document's record."""
-        document = stored.value
-        if document.status == "removing":
-            await self._follow_up.publish_visibility(document.path)  # excludes all versions until they are gone
-            await self._removal.complete(stored)
-            await self._follow_up.publish_visibility(document.path)
-            return
-        if document.visibility_due:
-            await self._follow_up.publish_visibility(document.path)
-        needed = bool(document.retired) and await self._follow_up.is_retired_needed(document)
-        after = replace(document, visibility_due=False, notice_due=False)
-        if document.retired and not needed:
-            await self._removal.discard(document.retired)
-            after = replace(after, retired=(), retired_at=None)
-            await self._follow_up.publish_visibility(document.path, without=document.retired)
-        if document.notice_due:
-            await self._follow_up.announce(document)
-        if after != document:
-            await self._write(stored, after)
-        if needed:
-            await self._look_again(document.path, delay_s=READERS_LOOK_S)
+        await self._clearing.clear(written)
 
     async def _put_off(self, path: str, exc: ServiceBusy) -> None:
         """The service is busy: pause all uploads, and look again later, until the document's deadline."""

@@ -13,10 +13,12 @@ from shared.collections.texts import Texts
 from shared.collections.visibility import VisibilityBlobs
 from shared.documents.arrivals import Arrivals
 from shared.documents.catalogue import Catalogue
+from shared.documents.clearing import Clearing
 from shared.documents.collection_view import CollectionViews
 from shared.documents.follow_up import FollowUp
 from shared.documents.indexer import Documents
 from shared.documents.limits import Limits
+from shared.documents.proof import Proof
 from shared.documents.reconcile import Reconciliation
 from shared.documents.removal import Removal
 from shared.documents.sweep import DocumentSweep
@@ -70,13 +72,15 @@ class Library:
         texts = Texts(storage.state)
         catalogue = Catalogue(storage.documents, storage.state)
         follow_up = FollowUp(storage, visibility, push, filters=filters, now=now)
-        removal = Removal(storage, stores, collections, follow_up, push, now)
+        proof = Proof(storage, stores, collections, now)
+        removal = Removal(storage, proof, collections, follow_up, now)
         upload_rate = UploadRate(storage.state, uploads_per_s=settings.uploads_per_s, now=now)
+        clearing = Clearing(storage, proof, follow_up, upload_rate, push, now)
         limits = Limits.from_settings(settings)
-        documents = Documents(storage, stores, collections, follow_up, upload_rate, removal, push, limits, now)
+        documents = Documents(storage, stores, collections, follow_up, upload_rate, clearing, push, limits, now)
         arrivals = Arrivals(documents, storage.indexing, now=now)
         reconciliation = Reconciliation(
-            storage, stores, collections, visibility, follow_up, tries=settings.indexing_tries, now=now
+            storage, stores, collections, visibility, follow_up, proof, tries=settings.indexing_tries, now=now
         )
         return cls(
             documents=documents,

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection as Group
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from shared.delays import retry_delay_s
 from shared.errors import ServiceBusy
 from shared.formats.base import UnusableFile
-from shared.models.documents import Attempt, Document, DocumentStatus, Kind, Reason, Version, collection_of
-from shared.models.ids import new_id
+from shared.models.documents import (
+    Attempt,
+    Document,
+    DocumentStatus,
+    Kind,
+    Reason,
+    Receipt,
+    Removed,
+    Version,
+    collection_of,
+)
+from shared.models.ids import made_at, new_id
+from shared.storage.layout import document_name
 
 if TYPE_CHECKING:
     from shared.storage.blobs import BlobInfo
 
+READERS_LOOK_S = 5  # how often to look whether a replaced version is still read, at first
+READERS_LOOK_MAX_S = 60
 CLAIM = timedelta(seconds=60)  # renewed while the upload is running
+SETTLED = timedelta(seconds=15)  # for so long after an upload, the service's listings may lack its file
 SMALL_BYTES = 1024 * 1024  # uploaded at once
+EARLY = timedelta(seconds=1)  # queues deliver to the second
 ATTEMPTS_MAX = 10  # kept in a record
 RETRYABLE = frozenset({"timeout", "gave_up", "vanished", "server_error", "service_busy", "cancelled"})
 
@@ -39,10 +58,13 @@ def next_step(document: Document, now: datetime) -> NextStep:
     if incoming := document.incoming:
         if document.deadline_at and now > document.deadline_at:
             return NextStep.EXPIRE
-        return NextStep.CHECK if incoming.parts else NextStep.SEND
-    if document.retired or document.visibility_due or document.notice_due or document.status == "removing":
-        return NextStep.CLEAR
-    return NextStep.NOTHING
+        return NextStep.CHECK if incoming.is_sent else NextStep.SEND
+    return NextStep.CLEAR if document.status == "removing" or is_due(document) else NextStep.NOTHING
+
+
+def is_early(document: Document, now: datetime) -> bool:
+    """Whether only retired versions are left to be deleted, and the message for the next try is due later."""
+    return next_step(document, now) is NextStep.CLEAR and bool(document.look_at and now < document.look_at - EARLY)
 
 
 def taken_up(
@@ -81,10 +103,8 @@ def taken_up(
         updated_at=now,
         etag=blob.etag,
         size_bytes=blob.size_bytes,
-        incoming=None if refused else version,
+        incoming=None if refused else sending(version, now) if claim else version,
         deadline_at=now + timedelta(seconds=deadline_s),
-        claimed_at=now if claim else None,
-        claimed_until=now + CLAIM if claim else None,
         tries=tries,
         attempts=(attempt,),
         # A small first version that is uploaded at once is indexed before it would be published.
@@ -95,17 +115,19 @@ def taken_up(
 
 
 def _after(old: Document, fresh: Document) -> Document:
-    """The fresh record of a document that has an older one: the live version stays."""
+    """The fresh record of a document that has an older one: the live version stays, and what is to be deleted."""
     return replace(
         fresh,
         live=old.live,
-        retired=old.retired + ((old.incoming,) if old.incoming else ()),
+        retired=old.retired + _existing(old.incoming),
         retired_at=old.retired_at,
         indexed_at=old.indexed_at,
-        untracked_since=untracked_since(old),
         incoming_published=fresh.incoming is not None,
         attempts=(*old.attempts, *fresh.attempts)[-ATTEMPTS_MAX:],
         visibility_due=fresh.incoming is None,
+        receipt_id=old.receipt_id,
+        receipt_etag=old.receipt_etag,
+        removed=old.removed,
     )
 
 
@@ -114,19 +136,84 @@ def published(document: Document) -> Document:
     return replace(document, incoming_published=True) if document.incoming else document
 
 
+# ---- the upload of the incoming version --------------------------------------------------------------------------
+
+
+def sending(version: Version, now: datetime) -> Version:
+    """A process uploads it now. This is written before the upload begins."""
+    return replace(version, sent_at=now, sending_until=now + CLAIM)
+
+
 def claimed(document: Document, now: datetime) -> Document:
+    """A process uploads the incoming version now. What a dead process has sent of it is retired."""
+    assert document.incoming
     return replace(
         document,
-        claimed_at=now,
-        claimed_until=now + CLAIM,
-        untracked_since=untracked_since(document),
+        incoming=sending(_unsent(document.incoming), now),
+        retired=document.retired + _existing(document.incoming),
         incoming_published=True,
     )
 
 
 def renewed(document: Document, now: datetime) -> Document:
     """The upload is still running."""
-    return replace(document, claimed_until=now + CLAIM, updated_at=now)
+    assert document.incoming
+    return replace(document, incoming=replace(document.incoming, sending_until=now + CLAIM), updated_at=now)
+
+
+def given_up(document: Document, left: Version) -> Document:
+    """The upload of the incoming version failed: it is to be uploaded again, and what it left is retired."""
+    assert document.incoming
+    return replace(document, incoming=_unsent(document.incoming), retired=document.retired + _existing(left))
+
+
+def told(document: Document, sent: Version) -> Document:
+    """Another process changed the record during the upload: name the files that this upload has left."""
+
+    def is_it(version: Version | None) -> bool:
+        return version is not None and (version.etag, version.sent_at) == (sent.etag, sent.sent_at)
+
+    incoming = document.incoming
+    if incoming and is_it(incoming):
+        incoming = _unsent(incoming)
+    others = tuple(version for version in document.retired if not is_it(version))
+    return replace(document, incoming=incoming, retired=others + _existing(sent), look_at=None)
+
+
+def remains(path: str, sent: Version, now: datetime) -> Document:
+    """The record of a document that was removed while it was being uploaded: what the upload has left."""
+    fresh = Document(
+        path=path,
+        collection=collection_of(path),
+        status="removing",
+        updated_at=now,
+        etag=sent.etag,
+        size_bytes=sent.size_bytes,
+        incoming=sent,
+    )
+    return removing(fresh, now)
+
+
+def _unsent(version: Version) -> Version:
+    return replace(
+        version,
+        parts=(),
+        data_file_id=None,
+        store_id=None,
+        ready=0,
+        sent_at=None,
+        sending_until=None,
+        sent_until=None,
+        upload=None,
+    )
+
+
+def _existing(*versions: Version | None) -> tuple[Version, ...]:
+    """Those of which the service may have files: the record keeps them until that is disproved."""
+    return tuple(version for version in versions if version and version.may_exist)
+
+
+# ---- its end -----------------------------------------------------------------------------------------------------
 
 
 def promoted(old: Document, incoming: Version, *, news: bool, now: datetime) -> Document:
@@ -136,7 +223,7 @@ def promoted(old: Document, incoming: Version, *, news: bool, now: datetime) -> 
         status="indexed",
         live=incoming,
         incoming=None,
-        retired=old.retired + ((old.live,) if old.live else ()),
+        retired=old.retired + _existing(old.live),
         retired_at=now if old.live else old.retired_at,
         reason=None,
         indexed_at=now,
@@ -166,8 +253,7 @@ def settled(
         status=status,
         reason=reason,
         incoming=None,
-        retired=old.retired + ((old.incoming,) if old.incoming else ()),
-        claimed_until=None,
+        retired=old.retired + _existing(old.incoming),
         faults=0,
         attempts=_ended(old.attempts, now, status, reason),
         incoming_published=False,
@@ -183,34 +269,113 @@ def removing(old: Document, now: datetime) -> Document:
         status="removing",
         live=None,
         incoming=None,
-        retired=old.retired + tuple(version for version in (old.live, old.incoming) if version),
+        retired=old.retired + _existing(old.live, old.incoming),
         visibility_due=True,
         notice_due=False,
-        claimed_until=None,
+        look_at=None,
         receipt_id=old.receipt_id or new_id("rcpt", now),
+        receipt_etag=old.receipt_etag or old.etag,
     )
 
 
 def unsent(old: Document, incoming: Version) -> Document:
     """The uploaded files are gone with their vector store: the version is to be uploaded again."""
-    again = replace(incoming, parts=(), data_file_id=None, store_id=None, ready=0)
-    return replace(old, incoming=again, retired=(*old.retired, incoming))
+    return replace(old, incoming=_unsent(incoming), retired=old.retired + _existing(incoming))
 
 
 def put_off(old: Document, why: ServiceBusy) -> Document:
     return replace(
         old,
-        claimed_until=None,
         faults=old.faults + 1,
         incoming_published=old.incoming is not None,
-        untracked_since=untracked_since(old) if why.unclear else old.untracked_since,
         attempts=tuple(replace(a, put_off=a.put_off + 1) if not a.ended_at else a for a in old.attempts),
     )
 
 
+# ---- what is retired ---------------------------------------------------------------------------------------------
+
+
+def versions(document: Document) -> tuple[Version, ...]:
+    """All versions of which the service may have files."""
+    return tuple(version for version in (document.live, document.incoming, *document.retired) if version)
+
+
+def is_settled(version: Version, now: datetime) -> bool:
+    """Whether the service's listings are complete for this version: its upload ended long enough ago."""
+    return version.sending_until is None or now >= version.sending_until + SETTLED
+
+
+def cleared(old: Document, gone: Group[Version], removed: tuple[Removed, ...]) -> Document:
+    """Published, announced, and these retired versions are proven gone."""
+    left = tuple(version for version in old.retired if version not in gone)
+    return replace(
+        old,
+        visibility_due=False,
+        notice_due=False,
+        retired=left,
+        retired_at=old.retired_at if left else None,
+        removed=old.removed + removed if old.receipt_id else (),
+        look_at=None,
+        faults=0 if not left or gone else old.faults,
+    )
+
+
+def clean_delay_s(document: Document, read: Group[Version], fault: ServiceBusy | None, now: datetime) -> int:
+    """Seconds until the next try to delete what is retired.
+
+    Args:
+        read: Versions that runs and searches still read.
+    """
+    left = [version for version in document.retired if version not in read]
+    early = [version.sending_until for version in left if version.sending_until and not is_settled(version, now)]
+    if fault or len(early) < len(left):
+        return retry_delay_s(document.faults + 1, fault.retry_after_s if fault else None)
+    delays = [math.ceil((until + SETTLED - now).total_seconds()) for until in early]
+    if read and document.retired_at:
+        delays.append(reader_delay_s(now - document.retired_at))
+    return min(delays, default=0)
+
+
+def reader_delay_s(age: timedelta) -> int:
+    """Seconds until the next look whether a version that was replaced so long ago is still read."""
+    return int(min(max(age.total_seconds() / 4, READERS_LOOK_S), READERS_LOOK_MAX_S))
+
+
+def looked_for(document: Document, read: Group[Version], delay_s: int, now: datetime) -> Document:
+    """The next try to delete what is retired comes after `delay_s`."""
+    if not document.retired:
+        return document
+    failed = any(version not in read and is_settled(version, now) for version in document.retired)
+    faults = document.faults + 1 if failed else document.faults
+    return replace(document, faults=faults, look_at=now + timedelta(seconds=delay_s))
+
+
+def receipt_closed(document: Document) -> Document:
+    """The document has returned, and what was removed of it before is gone."""
+    return replace(document, receipt_id=None, receipt_etag=None, removed=())
+
+
+def receipt_of(document: Document, left: Sequence[Removed], now: datetime) -> Receipt:
+    """The receipt of a removal; complete when nothing is `left`. The record itself goes last, unless it returned."""
+    assert document.receipt_id
+    returned = document.status != "removing"
+    record = () if returned else (Removed(kind="record", id=document_name(document.path), gone=not left),)
+    return Receipt(
+        id=document.receipt_id,
+        path=document.path,
+        collection=document.collection,
+        etag=document.receipt_etag or document.etag,
+        requested_at=made_at(document.receipt_id),
+        removed_at=now,
+        removed=(*dict.fromkeys((*document.removed, *left)), *record),
+        complete=not left,
+        returned=returned,
+    )
+
+
 def is_due(document: Document) -> bool:
-    """Whether its status is final, but retired files, visibility or announcement are still to be done."""
-    left = document.retired or document.visibility_due or document.notice_due
+    """Whether its status is final, but retired files, visibility, announcement or receipt are still to be done."""
+    left = document.retired or document.visibility_due or document.notice_due or document.receipt_id
     return bool(left) and document.incoming is None and document.status != "removing"
 
 
@@ -226,15 +391,6 @@ def too_late(document: Document) -> Reason:
         message = "The service was busy or could not be reached for too long."
         return Reason(code="service_busy", message=message, retryable=True)
     return Reason(code="timeout", message="The service did not finish indexing in time.", retryable=True)
-
-
-def untracked_since(document: Document) -> datetime | None:
-    """The time since when uploads may exist at the service without a record here.
-
-    A claim that was not released belongs to a process that died, or to an upload that got no answer.
-    """
-    begun_at = document.claimed_at if document.claimed_until else None
-    return min((at for at in (document.untracked_since, begun_at) if at), default=None)
 
 
 def _ended(

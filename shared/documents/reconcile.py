@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,12 +22,12 @@ from shared.documents import drift
 from shared.documents.follow_up import FollowUp
 from shared.documents.lifecycle import CLAIM
 from shared.documents.messages import RemoveDocument, RetryDocument, RunReport
-from shared.documents.record import document_records, receipt_records, summary_in
-from shared.engines.stores import FileInfo, StoreEntry, VectorStores
-from shared.errors import NotFound, ServiceBusy, ServiceMissing
-from shared.formats.filetypes import service_name
+from shared.documents.proof import Proof
+from shared.documents.record import document_records, receipt_records, summary_in, waiting_in
+from shared.engines.stores import FileInfo, StoreEntry, StoreInfo, VectorStores
+from shared.errors import NotFound, ServiceBusy
 from shared.logs import event
-from shared.models.documents import Document, DocumentSummary, Drift, DriftKind, Report, collection_of
+from shared.models.documents import Collection, Document, DocumentSummary, Drift, DriftKind, Report, collection_of
 from shared.models.ids import new_id
 from shared.storage.layout import DOCUMENTS, TIMER_REPORT, documents_in, receipts_in, report_name
 from shared.storage.records import Records
@@ -59,7 +59,9 @@ class Pass:
     found: list[Drift] = field(default_factory=list)
     documents: int = 0
     collections: int = 0
+    unseen: list[str] = field(default_factory=list)
     files: dict[str, FileInfo] | None = None
+    attached: set[str] = field(default_factory=set)  # the files in the vector stores that were compared
 
     def note(self, difference: Drift) -> None:
         self.counts[difference.kind] += 1
@@ -73,6 +75,7 @@ class Pass:
             drift=tuple(self.found),
             documents=self.documents,
             collections=self.collections,
+            unseen=tuple(self.unseen),
         )
 
 
@@ -84,6 +87,7 @@ class Reconciliation:
         collections: Collections,
         visibility: VisibilityBlobs,
         follow_up: FollowUp,
+        proof: Proof,
         *,
         tries: int,
         now: Callable[[], datetime],
@@ -94,6 +98,7 @@ class Reconciliation:
         self._stores = stores
         self._collections = collections
         self._follow_up = follow_up
+        self._proof = proof
         self._tries = tries
         self._now = now
         self._records = document_records(storage.state)
@@ -165,7 +170,11 @@ class Reconciliation:
             current.collections += 1
             await self._reports.put(current.report.id, current.summary())
         if only is None:
-            await self._orphaned_stores(current)
+            for what, compare in (("vector stores", self._orphaned_stores), ("files", self._orphaned_files)):
+                try:
+                    await compare(current)
+                except ServiceBusy as exc:
+                    current.unseen.append(f"The {what} without a record: {exc.message}")
 
     async def _names(self) -> list[str]:
         """Collections with a blob, a document record or a record of their own."""
@@ -183,64 +192,99 @@ class Reconciliation:
         The records are listed after the entries of the vector stores, so an entry made meanwhile is no orphan.
         """
         collection = await self._collections.find(name)
-        stores = await self._collections.describe(collection) if collection else {}
-        await self._repair_all(current, drift.of_stores(name, stores))
-        held = await self._entries([store_id for store_id, info in stores.items() if info and not info.expired])
-        entries = {file_id: entry for file_id, (entry, _) in held.items()}
+        stores = await self._described(current, collection) if collection else {}
+        lost = {store_id: info for store_id, info in stores.items() if await self._is_lost(store_id, info)}
+        await self._repair_all(current, drift.of_stores(name, lost))
+        compared = [store_id for store_id in stores if store_id not in lost]
+        held = await self._entries(current, compared)
         blobs = {blob.name: blob async for blob in self._blobs_in(name)}
-        records, untracked, due = await self._recorded(name)
+        records, due = await self._recorded(name)
         current.documents += len(blobs)
-        now = self._now()
-        there = {path: record for path, record in records.items() if path in blobs and record.etag == blobs[path].etag}
-        differences = drift.of_entries(name, there, entries, now=now)
-        stores_of = {file_id: store_id for file_id, (_, store_id) in held.items()}
-        await self._repair_all(
-            current, [p for p in differences if await self._confirmed(p, entries)], stores_of=stores_of
-        )
+        if held is not None and len(stores) == len(collection.stores if collection else ()):
+            there = {path: r for path, r in records.items() if path in blobs and r.etag == blobs[path].etag}
+            await self._compare_entries(current, name, held, there, compared)
         # After the orphans: once a document is being uploaded, its orphans are not confirmed.
-        await self._repair_all(current, drift.of_documents(blobs, records, tries=self._tries, now=now, due=due))
+        differences = drift.of_documents(blobs, records, tries=self._tries, now=self._now(), due=due)
+        await self._repair_all(current, differences)
         await self._visibility(current, name)
-        await self._untracked_uploads(current, untracked)
         await self._open_receipts(current, name)
+
+    async def _described(self, current: Pass, collection: Collection) -> dict[str, StoreInfo | None]:
+        """The collection's stores, without those that the service does not tell about."""
+        described: dict[str, StoreInfo | None] = {}
+        for store_id in collection.stores:
+            try:
+                described |= await self._collections.describe(replace(collection, stores=(store_id,)))
+            except ServiceBusy as exc:
+                current.unseen.append(f"The vector store {store_id} of {collection.name!r}: {exc.message}")
+        return described
+
+    async def _is_lost(self, store_id: str, info: StoreInfo | None) -> bool:
+        return info.expired if info else await self._collections.is_gone(store_id)
+
+    async def _compare_entries(
+        self,
+        current: Pass,
+        name: str,
+        held: dict[str, tuple[StoreEntry, str]],
+        records: Mapping[str, DocumentSummary],
+        compared: Sequence[str],
+    ) -> None:
+        """Compare the entries of the collection's vector stores with the records of documents whose blob is there."""
+        entries = {file_id: entry for file_id, (entry, _) in held.items()}
+        stores_of = {file_id: store_id for file_id, (_, store_id) in held.items()}
+        differences = drift.of_entries(name, records, entries, now=self._now())
+        confirmed = [found for found in differences if await self._confirmed(found, entries, compared)]
+        await self._repair_all(current, confirmed, stores_of=stores_of)
 
     async def _blobs_in(self, name: str) -> AsyncIterator[BlobInfo]:
         async for blob in self._blobs.list(f"{name}/" if name != "default" else ""):
             if collection_of(blob.name) == name:
                 yield blob
 
-    async def _recorded(self, name: str) -> tuple[dict[str, DocumentSummary], list[str], set[str]]:
-        """A collection's records; the paths of those with untracked uploads; of those with unfinished follow-up."""
+    async def _recorded(self, name: str) -> tuple[dict[str, DocumentSummary], set[str]]:
+        """A collection's records; the paths of those with unfinished follow-up."""
         records: dict[str, DocumentSummary] = {}
-        untracked, due = [], set()
+        due = set()
         async for blob in self._state.list(documents_in(name)):
             summary = summary_in(blob)
             records[summary.path] = summary
-            if "untracked" in blob.metadata:
-                untracked.append(summary.path)
-            if "due" in blob.metadata:
+            waiting = waiting_in(blob)
+            if waiting.due_at and self._now() - waiting.due_at > drift.STUCK:
                 due.add(summary.path)
-        return records, untracked, due
+        return records, due
 
-    async def _entries(self, store_ids: Iterable[str]) -> dict[str, tuple[StoreEntry, str]]:
-        """File id -> its entry in a vector store, and the id of that store."""
-        return {e.file_id: (e, store_id) for store_id in store_ids async for e in self._stores.entries(store_id)}
+    async def _entries(self, current: Pass, store_ids: Iterable[str]) -> dict[str, tuple[StoreEntry, str]] | None:
+        """File id -> its entry in a vector store, and the id of that store. None: a store does not tell."""
+        held: dict[str, tuple[StoreEntry, str]] = {}
+        is_whole = True
+        for store_id in store_ids:
+            try:
+                held |= {entry.file_id: (entry, store_id) for entry in await self._proof.entries(store_id)}
+            except ServiceBusy as exc:
+                current.unseen.append(f"The files of the vector store {store_id}: {exc.message}")
+                is_whole = False
+        current.attached.update(held)
+        return held if is_whole else None
 
-    async def _confirmed(self, difference: Drift, entries: dict[str, StoreEntry]) -> bool:
-        """Confirm an orphan by the record as it is now: a process may be uploading the document at this moment."""
-        if difference.what != "store_entry":
-            return True
-        source = source_of(entries[difference.id].attributes)
-        stored = await self._records.read(source.path) if source else None
-        if stored is None:
-            return True
-        document = stored.value
-        return not self._is_claimed(document) and not any(difference.id in v.file_ids for v in drift.versions(document))
+    async def _confirmed(self, difference: Drift, entries: dict[str, StoreEntry], compared: Sequence[str]) -> bool:
+        """Confirm a difference by the record as it is now, and by a look at the files that a listing lacks."""
+        if difference.what == "store_entry":
+            source = source_of(entries[difference.id].attributes)
+            stored = await self._records.read(source.path) if source else None
+            return stored is None or not drift.is_needed(difference.id, stored.value, now=self._now())
+        stored = await self._records.read(difference.id)
+        live = stored.value.live if stored else None
+        return live is not None and (live.store_id not in compared or not await self._proof.has_all(live))
 
     async def _visibility(self, current: Pass, name: str) -> None:
         """Compare visibility blobs and records, and the data files that they name with the files at the service."""
         published = [visibility async for visibility in self._visibility_blobs.list(name)]
         if any(visibility.data_file_id for visibility in published):
-            await self._repair_all(current, drift.of_data_files(published, await self._files(current)))
+            try:
+                await self._repair_all(current, drift.of_data_files(published, await self._files(current)))
+            except ServiceBusy as exc:
+                current.unseen.append(f"The data files of {name!r}: {exc.message}")
         for visibility in published:
             if await self._is_published(visibility):
                 continue
@@ -267,30 +311,6 @@ class Reconciliation:
         implied = visibility_of(stored.value)
         return implied in (visibility, await self._visibility_blobs.find(visibility.path))
 
-    async def _untracked_uploads(self, current: Pass, paths: list[str]) -> None:
-        """Find files of interrupted uploads: a file that is in no record and in no vector store."""
-        read = [stored.value for stored in [await self._records.read(path) for path in paths] if stored]
-        documents = [document for document in read if document.untracked_since and not self._is_claimed(document)]
-        if not documents:
-            return
-        # Listed again, after the records: the list from the start of the pass may lack later uploads.
-        since = min(document.untracked_since for document in documents if document.untracked_since) - drift.EVENT_DELAY
-        files = [file async for file in self._stores.files_since(since)]
-        known, busy = await self._in_use({document.path for document in documents})
-        names = {document.path: _names_of(document.path) - busy for document in documents}
-        known.update(file_id for d in documents for v in drift.versions(d) for file_id in v.file_ids)
-        stores = [store.id async for store in self._stores.list_stores()]
-        suspects = [
-            difference for difference in drift.of_uploads(documents, files, names) if difference.id not in known
-        ]
-        await self._repair_all(
-            current, [difference for difference in suspects if not await self._is_attached(difference.id, stores)]
-        )
-        documents = [document for document in documents if names[document.path] == _names_of(document.path)]
-        if not current.report.dry_run:
-            for document in documents:
-                await self._clear_untracked(document.path)
-
     async def _open_receipts(self, current: Pass, name: str) -> None:
         """Find removals that were interrupted between deleting the record and closing the receipt."""
         names = [
@@ -311,12 +331,28 @@ class Reconciliation:
             )
             await self._repair_all(current, [difference])
 
-    async def _in_use(self, except_for: set[str]) -> tuple[set[str], set[str]]:
-        """Ids of published data files; and the file names of other documents that are being uploaded."""
+    async def _orphaned_files(self, current: Pass) -> None:
+        """Find files of this app that no record names and no store holds: uploads that got no answer left them.
+
+        The records are read after the list of files: an upload that began meanwhile is in its document's record.
+        """
+        files = [file async for file in self._stores.files_since(ALWAYS)]
         data_files = {v.data_file_id async for v in self._visibility_blobs.list() if v.data_file_id}
-        records = [summary_in(blob) async for blob in self._state.list(DOCUMENTS)]
-        uploading = [r.path for r in records if r.status == "indexing" and r.path not in except_for]
-        return data_files, {name for path in uploading for name in _names_of(path)}
+        loose = [file for file in files if file.id not in current.attached and file.id not in data_files]
+        origins = await self._proof.origins(loose)
+        await self._repair_all(
+            current,
+            [
+                drift.of_file(file_id, owner)
+                for file_id, (origin, owner) in origins.items()
+                if origin == "ours" and owner
+            ],
+        )
+        unknown = sum(origin == "unknown" for origin, _ in origins.values())
+        if unknown:
+            current.unseen.append(
+                f"{unknown:,} files that fit no document of this app, or that another app may have uploaded: they stay."
+            )
 
     async def _orphaned_stores(self, current: Pass) -> None:
         """Find stores of this app that no collection's record names: a process died before it wrote the record."""
@@ -366,6 +402,7 @@ class Reconciliation:
             case "vector_store", "missing":
                 await self._collections.lose(difference.collection, difference.id)
             case "vector_store", _:
+                await self._proof.empty(difference.id)  # deleting a store leaves its files
                 await self._stores.delete_store(difference.id)
             case "visibility", _:
                 await self._follow_up.publish_visibility(difference.id)
@@ -375,23 +412,5 @@ class Reconciliation:
             current.files = {file.id: file async for file in self._stores.files_since(ALWAYS)}
         return current.files
 
-    async def _is_attached(self, file_id: str, stores: list[str]) -> bool:
-        for store_id in stores:
-            try:
-                await self._stores.state(store_id, file_id)
-            except ServiceMissing:
-                continue
-            return True
-        return False
-
-    async def _clear_untracked(self, path: str) -> None:
-        """No upload of this document is untracked any more, unless a process is uploading it."""
-        await self._records.update(path, lambda d: d if self._is_claimed(d) else replace(d, untracked_since=None))
-
     def _is_claimed(self, document: Document) -> bool:
         return document.claimed_until is not None and document.claimed_until > self._now()
-
-
-def _names_of(path: str) -> set[str]:
-    """The file names that a document may have at the service."""
-    return {service_name(path, kind) for kind in ("text", "data")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -33,10 +33,22 @@ def summary_in(blob: BlobInfo) -> DocumentSummary:
     return replace(summary, collection=collection_of(summary.path))
 
 
-def claimed_until_in(blob: BlobInfo) -> datetime | None:
-    """Until when a process claims to upload the document of a listed record."""
-    text = blob.metadata.get("claimed_until")
-    return datetime.fromisoformat(text) if text else None
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What a listed record waits for.
+
+    Attributes:
+        claimed_until: Until then, a process claims to upload the document.
+        due_at: A message for what is left to be done after its last status, or for its removal, was due then.
+    """
+
+    claimed_until: datetime | None = None
+    due_at: datetime | None = None
+
+
+def waiting_in(blob: BlobInfo) -> Waiting:
+    times = {name: blob.metadata.get(name) for name in ("claimed_until", "due_at")}
+    return Waiting(**{name: datetime.fromisoformat(text) for name, text in times.items() if text})
 
 
 def summary_of(document: Document) -> DocumentSummary:
@@ -68,6 +80,8 @@ def _short(document: Document) -> Reason | None:
 def tags_of(document: Document) -> dict[str, str]:
     # Blob metadata takes at most 8 KiB; the collection follows from the path.
     tags = {"summary": pack(replace(summary_of(document), collection=""))}
-    flags = {"untracked": document.untracked_since is not None, "due": is_due(document)}
-    claim = {"claimed_until": document.claimed_until.isoformat()} if document.claimed_until else {}
-    return {**tags, **claim, **{name: "true" for name, is_set in flags.items() if is_set}}
+    if document.claimed_until:
+        tags["claimed_until"] = document.claimed_until.isoformat()
+    if document.status == "removing" or is_due(document):
+        tags["due_at"] = (document.look_at or document.updated_at).isoformat()
+    return tags

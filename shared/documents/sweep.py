@@ -1,8 +1,8 @@
 """Finds documents whose event or message is lost or hidden, every minute and by names and etags alone.
 
 A Functions host that dies keeps the messages that it had fetched hidden for ten minutes. Two listings, of the blobs and
-of the records, show which documents wait for such a message; each gets a new one. A pass of reconcile.py compares with
-the service, too, and is rarer.
+of the records, show which documents wait for such a message: to be indexed, to be removed, or to have what is retired
+deleted. Each gets a new one. A pass of reconcile.py compares with the service, too, and is rarer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from shared.documents.messages import IndexDocument, RemoveDocument, RetryDocument
-from shared.documents.record import claimed_until_in, summary_in
+from shared.documents.record import Waiting, summary_in, waiting_in
 from shared.logs import event
 from shared.models.documents import DocumentSummary
 from shared.storage.layout import DOCUMENTS
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVENT_MAX_AGE = timedelta(seconds=20)  # an event or message that is later than this is lost or hidden
-REMOVAL_MAX_AGE = timedelta(seconds=60)  # a removal that is put off writes its record more often than this
+STEP_MAX_AGE = timedelta(seconds=60)  # a try to delete files that is later than this is lost or hidden
 CLAIM_GRACE = timedelta(seconds=5)  # for clocks that differ
 MESSAGES_MAX = 200  # of one sweep: the next one finds the rest
 
@@ -41,10 +41,10 @@ class DocumentSweep:
 
     async def run(self) -> int:
         """Enqueue a message for each document that waits for a lost one. Returns their number."""
-        records: dict[str, tuple[DocumentSummary, datetime | None]] = {}
+        records: dict[str, tuple[DocumentSummary, Waiting]] = {}
         async for record in self._state.list(DOCUMENTS):
             summary = summary_in(record)
-            records[summary.path] = summary, claimed_until_in(record)
+            records[summary.path] = summary, waiting_in(record)
         blobs = {blob.name: blob async for blob in self._blobs.list()}
         sent = 0
         for message in islice(overdue(blobs, records, now=self._now()), MESSAGES_MAX):
@@ -55,25 +55,26 @@ class DocumentSweep:
 
 
 def overdue(
-    blobs: Mapping[str, BlobInfo],
-    records: Mapping[str, tuple[DocumentSummary, datetime | None]],
-    *,
-    now: datetime,
+    blobs: Mapping[str, BlobInfo], records: Mapping[str, tuple[DocumentSummary, Waiting]], *, now: datetime
 ) -> Iterator[Message]:
-    """The messages for documents whose own message is overdue. Pure.
-
-    Args:
-        records: Path -> the document's summary, and until when a process claims to upload it.
-    """
+    """The messages for documents whose own message is overdue. Pure."""
     for path, blob in blobs.items():
         is_fresh = now - blob.last_modified_at < EVENT_MAX_AGE
-        summary, claimed_until = records.get(path, (None, None))
+        summary, waiting = records.get(path, (None, Waiting()))
         if summary is None or summary.etag != blob.etag or summary.status == "removing":
             if not is_fresh and (summary is None or now - summary.updated_at > EVENT_MAX_AGE):
                 yield IndexDocument(path, first_at=now, attempt=1)
-        elif claimed_until and now - claimed_until > CLAIM_GRACE:
+        elif _is_late(waiting.claimed_until, now, CLAIM_GRACE) or _is_late(waiting.due_at, now, STEP_MAX_AGE):
             yield RetryDocument(path)
     for path in records.keys() - blobs.keys():
-        summary = records[path][0]
-        if now - summary.updated_at > (REMOVAL_MAX_AGE if summary.status == "removing" else EVENT_MAX_AGE):
+        summary, waiting = records[path]
+        if summary.status == "removing":
+            is_late = _is_late(waiting.due_at or summary.updated_at, now, STEP_MAX_AGE)
+        else:
+            is_late = _is_late(summary.updated_at, now, EVENT_MAX_AGE)
+        if is_late:
             yield RemoveDocument(path)
+
+
+def _is_late(due_at: datetime | None, now: datetime, grace: timedelta) -> bool:
+    return due_at is not None and now - due_at > grace

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import IO, Any, Literal, Protocol
 
 Attributes = Mapping[str, str | float | bool]
+ATTRIBUTE_MAX_CHARS = 512  # of a text value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +52,19 @@ class FileInfo:
     created_at: datetime
 
 
+DOCUMENT = "path:"
+
+
+def all_of(path: str) -> str:
+    """An item of `Within.excluded` that stands for all versions of a document."""
+    return DOCUMENT + path[:ATTRIBUTE_MAX_CHARS]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Within:
     """Limits a search to files that were in the store at `as_of`, without the versions in `excluded`.
 
+    An item of `excluded` is the attribute `version` of files, or a document as `all_of()` names it.
     `where` is an additional filter of the caller, in the format of the service.
     Source: https://platform.openai.com/docs/guides/retrieval#attribute-filtering
     """
@@ -92,7 +102,9 @@ class VectorStores(Protocol):
         """All vector stores at the service, including those of other apps."""
         ...
 
-    def entries(self, store_id: str) -> AsyncIterator[StoreEntry]: ...
+    def entries(self, store_id: str, *, since: datetime | None = None) -> AsyncIterator[StoreEntry]:
+        """The files of a store, newest first; with `since`, only those that were added since then."""
+        ...
 
     def files_since(self, at: datetime) -> AsyncIterator[FileInfo]:
         """Files with the purpose `assistants` created since `at`, including those of other apps, newest first."""
@@ -116,8 +128,8 @@ class VectorStores(Protocol):
 
     async def has_file(self, file_id: str) -> bool: ...
 
-    async def discard(self, store_id: str | None, file_id: str) -> None:
-        """Remove the file from the store and delete it. Unknown ids are ignored."""
+    async def discard(self, store_id: str | None, file_id: str) -> bool:
+        """Remove the file from the store and delete it. False: the service did not know it, which may be untrue."""
         ...
 
     async def search(self, store_id: str, query: str, *, limit: int, within: Within) -> list[Passage]:

@@ -13,7 +13,7 @@ from openai.types import VectorStore
 from openai.types.vector_stores import VectorStoreFile
 
 from shared.engines.client import translated
-from shared.engines.stores import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
+from shared.engines.stores import DOCUMENT, Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
 from shared.errors import ServiceMissing
 
 MADE_BY = "assistant-functions"
@@ -48,9 +48,11 @@ class OpenAIVectorStores:
             async for store in self._client.vector_stores.list(limit=PAGE):
                 yield _store_info(store)
 
-    async def entries(self, store_id: str) -> AsyncIterator[StoreEntry]:
+    async def entries(self, store_id: str, *, since: datetime | None = None) -> AsyncIterator[StoreEntry]:
         with translated(f"listing the files of {store_id}"):
-            async for file in self._client.vector_stores.files.list(store_id, limit=PAGE):
+            async for file in self._client.vector_stores.files.list(store_id, limit=PAGE, order="desc"):
+                if since and _at(file.created_at) < since:
+                    return
                 yield StoreEntry(file_id=file.id, attributes=file.attributes or {}, created_at=_at(file.created_at))
 
     async def files_since(self, at: datetime) -> AsyncIterator[FileInfo]:
@@ -101,13 +103,21 @@ class OpenAIVectorStores:
             return False
         return True
 
-    async def discard(self, store_id: str | None, file_id: str) -> None:
+    async def discard(self, store_id: str | None, file_id: str) -> bool:
         # Both: a file that is only removed from the store still exists and counts against the quota.
+        known = True
         if store_id:
-            with suppress(ServiceMissing), translated(f"removing {file_id} from {store_id}"):
-                await self._client.vector_stores.files.delete(file_id, vector_store_id=store_id)
-        with suppress(ServiceMissing), translated(f"deleting {file_id}"):
-            await self._client.files.delete(file_id)
+            try:
+                with translated(f"removing {file_id} from {store_id}"):
+                    await self._client.vector_stores.files.delete(file_id, vector_store_id=store_id)
+            except ServiceMissing:
+                known = False
+        try:
+            with translated(f"deleting {file_id}"):
+                await self._client.files.delete(file_id)
+        except ServiceMissing:
+            known = False
+        return known
 
     async def search(self, store_id: str, query: str, *, limit: int, within: Within) -> list[Passage]:
         with translated("searching the documents"):
@@ -132,8 +142,12 @@ class OpenAIVectorStores:
 def filters_of(within: Within) -> dict[str, Any]:
     """`Within` as the filter object of file search."""
     parts: list[Mapping[str, Any]] = [{"type": "lte", "key": "since", "value": within.as_of.timestamp()}]
-    if within.excluded:
-        parts.append({"type": "nin", "key": "version", "value": list(within.excluded)})
+    paths = [item.removeprefix(DOCUMENT) for item in within.excluded if item.startswith(DOCUMENT)]
+    versions = [item for item in within.excluded if not item.startswith(DOCUMENT)]
+    if versions:
+        parts.append({"type": "nin", "key": "version", "value": versions})
+    if paths:
+        parts.append({"type": "nin", "key": "path", "value": paths})
     if within.where:
         parts.append(within.where)
     return {"type": "and", "filters": parts}

@@ -21,8 +21,20 @@ class Reason:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Upload:
+    """The file that is about to be uploaded: its name and size at the service."""
+
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Version:
-    """One version of a blob, and its files at the service."""
+    """One version of a blob, and its files at the service.
+
+    It is unsent without `sent_at`, being sent with `sending_until`, and sent otherwise. When the process that sends it
+    dies, it stays "being sent": the service may have files of it whose ids nobody knows.
+    """
 
     etag: str
     size_bytes: int
@@ -35,10 +47,29 @@ class Version:
     data_file_id: str | None = None  # the copy for code interpreter, data files only
     terms: tuple[str, ...] = ()  # the words by which a question selects a data file
     notice: Reason | None = None  # a warning, such as a file name that does not fit the content
+    sent_at: datetime | None = None  # its upload may have begun then
+    sending_until: datetime | None = None  # until then it may be uploaded: files without a record here may exist
+    sent_until: datetime | None = None  # when its upload had ended
+    upload: Upload | None = None  # the upload that began last; None: of the whole blob, under its own name
 
     @property
     def file_ids(self) -> tuple[str, ...]:
         return (*self.parts, *((self.data_file_id,) if self.data_file_id else ()))
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether the service may have files of it."""
+        return self.sent_at is not None or bool(self.file_ids)
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether all its files are at the service, and known."""
+        return bool(self.parts) and self.sending_until is None
+
+    @property
+    def was_complete(self) -> bool:
+        """Whether all its parts were indexed, so that questions may have found it."""
+        return bool(self.parts) and self.ready >= len(self.parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +85,22 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Removed:
+    """One thing that was made of a document. `gone`: a later lookup did not find it."""
+
+    kind: Literal["store_entry", "file", "data_card", "code_interpreter_copy", "record"]
+    id: str
+    gone: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Document:
     """The record of a blob in the container `documents`.
 
-    `live` is the version that questions find. `incoming` is being indexed and then replaces `live`. `retired`
-    are replaced versions: their files are deleted when no run that started before `retired_at` is active.
+    `live` is the version that questions find. `incoming` is being indexed and then replaces `live`. `retired` are
+    versions that were replaced, given up or removed: questions must not find them, and they stay in the record until
+    the service is proven to have nothing of them. A version that was live is kept while a run is active that started
+    before `retired_at`.
     """
 
     path: str
@@ -74,16 +116,21 @@ class Document:
     reason: Reason | None = None
     indexed_at: datetime | None = None
     deadline_at: datetime | None = None
-    claimed_at: datetime | None = None  # the start of that upload
-    claimed_until: datetime | None = None  # a process is uploading `incoming` until then
-    untracked_since: datetime | None = None  # uploads since then may exist at the service without a record here
+    look_at: datetime | None = None  # a message for the next try to delete what is retired is due then
     faults: int = 0  # consecutive tries at which the service was busy or unreachable
     tries: int = 0  # how often indexing of this version was started
     attempts: tuple[Attempt, ...] = ()  # the last ten, oldest first
     incoming_published: bool = False  # the visibility blob lists `incoming`
     visibility_due: bool = False  # the visibility blob must be brought in line with this record
     notice_due: bool = False  # `status` must be announced to the subscribers
-    receipt_id: str | None = None  # of the removal in progress
+    receipt_id: str | None = None  # of the removal in progress, also when the blob has returned meanwhile
+    receipt_etag: str | None = None  # the version that was removed
+    removed: tuple[Removed, ...] = ()  # what that removal has deleted so far
+
+    @property
+    def claimed_until(self) -> datetime | None:
+        """A process is uploading `incoming` until then."""
+        return self.incoming.sending_until if self.incoming else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,17 +165,8 @@ class Collection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Removed:
-    """One thing that was made of a document. `gone`: a later lookup did not find it."""
-
-    kind: Literal["store_entry", "file", "data_card", "code_interpreter_copy", "record"]
-    id: str
-    gone: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """Proof that a document was removed."""
+    """Proof that a document was removed. `returned`: its blob was uploaded again before all of that was done."""
 
     id: str
     path: str
@@ -138,6 +176,7 @@ class Receipt:
     removed_at: datetime
     removed: tuple[Removed, ...]
     complete: bool  # everything in `removed` is gone
+    returned: bool = False
 
 
 DriftKind = Literal["missing", "stale", "orphaned", "stuck"]
@@ -170,6 +209,7 @@ class Report:
     documents: int = 0  # blobs that were compared
     counts: dict[DriftKind, int] = field(default_factory=dict)
     drift: tuple[Drift, ...] = ()  # the first 1,000
+    unseen: tuple[str, ...] = ()  # what could not be compared, and why
     error: str | None = None
 
 

@@ -84,7 +84,7 @@ class Launcher:
         except ChainLost:
             return await self._put_back(stored, replace(run, starting_at=None, previous=LOST), delay_s=0)
         except ServiceBusy as exc:
-            return await self._put_off(stored, exc)
+            return await self.put_off(stored, exc)
         except (ServiceError, NotFound) as exc:
             return await self._refused(stored, exc)
         return await self.started(stored, engine_run)
@@ -138,7 +138,8 @@ class Launcher:
     async def _put_back(self, stored: Stored[Run], run: Run, *, delay_s: int) -> Run:
         return await self._records.put_back(stored, run, delay_s=delay_s) or (await self._records.find(run.id)).value
 
-    async def _put_off(self, stored: Stored[Run], exc: ServiceBusy) -> Run:
+    async def put_off(self, stored: Stored[Run], exc: ServiceBusy) -> Run:
+        """Start the run later."""
         run = stored.value
         event(log, logging.INFO, "run.put_off", run_id=run.id, why=exc.message)
         waiting = replace(run, starting_at=None, faults=run.faults + 1)
@@ -153,7 +154,7 @@ class Launcher:
                 return await self._put_back(stored, replace(run, gone=(*run.gone, *missing)), delay_s=0)
             explained = await self.explained(run, failure)
         except ServiceBusy as busy:
-            return await self._put_off(stored, busy)
+            return await self.put_off(stored, busy)
         if explained is failure and isinstance(exc, ServiceMissing) and run.missed < MISSING_TRIES:
             missed = run.missed + 1
             return await self._put_back(stored, replace(run, missed=missed), delay_s=retry_delay_s(missed, None))

@@ -150,6 +150,8 @@ class Poller:
             run = await self._inputs.again(stored.value)
         except FileGone as exc:
             await self._finish(stored, Finish("failed", exc.failure, cancel_engine=True), None)
+        except ServiceBusy as exc:  # too many versions are excluded at this moment
+            await self._launcher.put_off(stored, exc)
         else:
             await self._claim_and_launch(Stored(run, stored.etag))
 

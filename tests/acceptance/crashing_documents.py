@@ -36,7 +36,10 @@ from shared.engines import vector_stores
 from shared.storage import blobs as storage
 
 LEASE_S = 3
-READING = ("read", "info", "exists", "list", "list_names", "page", "stream", "describe", "state", "has_file")
+READING = (
+    *("read", "info", "exists", "list", "list_names", "page", "stream"),
+    *("describe", "state", "has_file", "entries", "files_since", "list_stores"),
+)
 
 watched: ContextVar[bool] = ContextVar("watched", default=False)
 seen: Counter[str] = Counter()  # how often this process has made a call
@@ -48,6 +51,7 @@ def switch_on() -> None:
     Host.__init__.__kwdefaults__["lease_s"] = LEASE_S
     # Constants are set in each module that imports them by name.
     lifecycle.CLAIM = drift.STUCK = timedelta(seconds=3)
+    lifecycle.SETTLED = drift.SETTLED = timedelta(seconds=2)  # type: ignore[attr-defined]
     drift.EVENT_DELAY = timedelta(seconds=2)
     reconcile.CLAIM = timedelta(seconds=5)  # type: ignore[attr-defined]
     open_storage, made = storage.open_storage, vector_stores.OpenAIVectorStores

@@ -107,7 +107,7 @@ class World:
         record, etag = self.read(document_name(path)), self.etag_of(path)
         if record is None:
             return etag is None and any(receipt["complete"] for receipt in self.receipts(path))
-        left = ("incoming", "retired", "visibility_due", "notice_due", "claimed_until", "untracked_since")
+        left = ("incoming", "retired", "visibility_due", "notice_due", "receipt_id")
         assert record["status"] in ("indexed", "indexing", "removing", "failed"), record
         return record["status"] == "indexed" and record["etag"] == etag and not any(record.get(name) for name in left)
 

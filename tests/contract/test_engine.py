@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -78,15 +79,25 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[VectorStores]:
 async def test_a_file_is_added_to_a_store_and_removed(stores: VectorStores, name: str) -> None:
     store_id, file_id = await indexed(stores, name, GUIDE)
     assert dict(await stores.attributes(store_id, file_id)) == {"path": name, "etag": "0x1", "kind": "text"}
-    await stores.discard(store_id, file_id)
+    assert await stores.discard(store_id, file_id)
     with pytest.raises(ServiceMissing):
         await stores.state(store_id, file_id)
-    await stores.discard(store_id, file_id)  # unknown ids are ignored
-    await stores.discard(None, file_id)
+    assert not await stores.discard(store_id, file_id)  # unknown ids are told, and ignored
+    assert not await stores.discard(None, file_id)
     await stores.delete_store(store_id)
     await stores.delete_store(store_id)
     with pytest.raises(ServiceMissing):
         await stores.attach(store_id, file_id, {})
+
+
+async def test_entries_since_a_time(stores: VectorStores) -> None:
+    store_id, file_id = await indexed(stores, "a.md", GUIDE)
+    [entry] = [entry async for entry in stores.entries(store_id)]
+    assert entry.file_id == file_id
+    for since, expected in ((entry.created_at, [file_id]), (entry.created_at + timedelta(hours=1), [])):
+        assert [e.file_id async for e in stores.entries(store_id, since=since)] == expected
+    await stores.discard(store_id, file_id)
+    await stores.delete_store(store_id)
 
 
 async def test_content_is_uploaded_from_its_start(stores: VectorStores) -> None:

@@ -4,7 +4,7 @@ Every call of a fake goes through its `Outside`: there a test can end the proces
 another instance in between, or make a call fail. Each fake passes the same contract tests as the real adapter.
 """
 
-from tests.fakes.outside import Clock, Crash, Outside
+from tests.fakes.outside import Clock, Crash, Fault, Outside
 from tests.fakes.receiver import FakeSender, Post
 from tests.fakes.service import FakeEngine, FakeVectorStores
 from tests.fakes.storage import InMemoryBlobs, InMemoryQueue, Sent
@@ -15,6 +15,7 @@ __all__ = [
     "FakeEngine",
     "FakeSender",
     "FakeVectorStores",
+    "Fault",
     "InMemoryBlobs",
     "InMemoryQueue",
     "Outside",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import IO
 
 from shared.engines.base import Ask, Call, Look, MadeFile, Output
-from shared.engines.stores import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
+from shared.engines.stores import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within, all_of
 from shared.errors import ChainLost, ServiceError, ServiceMissing
 from tests.fakes.outside import Clock, Outside, outside
 
@@ -28,7 +28,11 @@ class _Store:
 
 
 class FakeVectorStores:
-    """Vector stores and files in memory. `states[filename]` lists the results of looks; else a file is completed."""
+    """Vector stores and files in memory. `states[filename]` lists the results of looks; else a file is completed.
+
+    `lists_late_s`: for so long, listings lack a new file. `deletes_slowly_s`: for so long, lookups, listings and
+    searches still find a deleted file.
+    """
 
     label = "stores"
 
@@ -39,6 +43,9 @@ class FakeVectorStores:
         self.files: dict[str, tuple[str, bytes]] = {}  # id -> name, content
         self.made_at: dict[str, datetime] = {}  # of files and of entries in stores
         self.states: dict[str, list[IndexState]] = defaultdict(list)
+        self.lists_late_s = 0.0
+        self.deletes_slowly_s = 0.0
+        self._deleted: list[tuple[datetime, str | None, str]] = []  # when it takes effect, store, file
         self._ids = count(1)
 
     def names_in(self, collection: str) -> list[str]:
@@ -71,18 +78,23 @@ class FakeVectorStores:
         for info in found:
             yield info
 
-    async def entries(self, store_id: str) -> AsyncIterator[StoreEntry]:
+    async def entries(self, store_id: str, *, since: datetime | None = None) -> AsyncIterator[StoreEntry]:
         async with self.outside.call(f"stores.entries {store_id}"):
-            held = dict(self._store(store_id).files)
+            held = {i: a for i, a in self._store(store_id).files.items() if self._is_listed(i)}
         for file_id, attributes in held.items():
-            yield StoreEntry(file_id=file_id, attributes=attributes, created_at=self.made_at[file_id])
+            if since is None or self.made_at[file_id] >= since:
+                yield StoreEntry(file_id=file_id, attributes=attributes, created_at=self.made_at[file_id])
 
     async def files_since(self, at: datetime) -> AsyncIterator[FileInfo]:
         async with self.outside.call("stores.files_since"):
-            found = [i for i in reversed(self.files) if self.made_at[i] >= at]
+            self._delete_due()
+            found = [i for i in reversed(self.files) if self.made_at[i] >= at and self._is_listed(i)]
         for file_id in found:
             name, content = self.files[file_id]
             yield FileInfo(id=file_id, filename=name, size_bytes=len(content), created_at=self.made_at[file_id])
+
+    def _is_listed(self, file_id: str) -> bool:
+        return (self._clock() - self.made_at[file_id]).total_seconds() >= self.lists_late_s
 
     @outside
     async def reachable(self) -> None:
@@ -90,6 +102,7 @@ class FakeVectorStores:
 
     @outside
     async def has_file(self, file_id: str) -> bool:
+        self._delete_due()
         return file_id in self.files
 
     @outside
@@ -126,8 +139,14 @@ class FakeVectorStores:
         """Every visible file that shares a word with the query, best first."""
         store, found = self._store(store_id), []
         for file_id, attributes in store.files.items():
+            if file_id not in self.files:
+                continue
             name, content = self.files[file_id]
-            visible = attributes["since"] <= within.as_of.timestamp() and attributes["version"] not in within.excluded  # type: ignore[operator]
+            visible = (
+                attributes["since"] <= within.as_of.timestamp()  # type: ignore[operator]
+                and attributes["version"] not in within.excluded
+                and all_of(str(attributes["path"])) not in within.excluded
+            )
             text = content.decode(errors="replace")
             shared = set(query.casefold().split()) & set(text.casefold().split())
             if visible and shared:
@@ -136,10 +155,22 @@ class FakeVectorStores:
         return sorted(found, key=lambda passage: -passage.score)[:limit]
 
     @outside
-    async def discard(self, store_id: str | None, file_id: str) -> None:
-        if store_id in self.stores:
-            self.stores[store_id].files.pop(file_id, None)
-        self.files.pop(file_id, None)
+    async def discard(self, store_id: str | None, file_id: str) -> bool:
+        known = file_id in self.files and (
+            store_id is None or (store_id in self.stores and file_id in self.stores[store_id].files)
+        )
+        at = self._clock() + timedelta(seconds=self.deletes_slowly_s)
+        self._deleted.append((at, store_id, file_id))
+        self._delete_due()
+        return known
+
+    def _delete_due(self) -> None:
+        for deleted in [entry for entry in self._deleted if entry[0] <= self._clock()]:
+            self._deleted.remove(deleted)
+            _, store_id, file_id = deleted
+            if store_id in self.stores:
+                self.stores[store_id].files.pop(file_id, None)
+            self.files.pop(file_id, None)
 
     def _info(self, store_id: str) -> StoreInfo:
         store = self.stores[store_id]
@@ -154,6 +185,7 @@ class FakeVectorStores:
         )
 
     def _store(self, store_id: str) -> _Store:
+        self._delete_due()
         if store_id not in self.stores:
             raise ServiceMissing(f"No vector store {store_id}.")
         return self.stores[store_id]

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
+from shared.collections.visibility import EXCLUDED_MAX, VERSIONS_MAX, DocumentVisibility, version_of, visibility_of
 from shared.documents import lifecycle
-from shared.engines.stores import IndexState, Within
-from shared.errors import NotFound
+from shared.documents.record import document_records
+from shared.engines.stores import IndexState, Within, all_of
+from shared.engines.vector_stores import filters_of
+from shared.errors import NotFound, ServiceBusy
+from shared.models.documents import Document, Version
 from shared.models.runs import Run
+from shared.storage.records import pack
 from tests.unit.world import World
 
 GOING_ON = IndexState(status="in_progress")
@@ -120,3 +129,90 @@ async def test_an_answer_without_a_source_says_what_was_not_taken_up(world: Worl
     run = await world.ask(collection="c")
     await world.finish()
     assert world.answer(run.id).notes == ()
+
+
+# ---- what is excluded --------------------------------------------------------------------------------------------
+
+
+def version(number: int, **more: Any) -> Version:
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    return Version(etag=f"0x{number}", size_bytes=1, last_modified_at=at, kind="text", **more)
+
+
+def sent(number: int) -> Version:
+    return version(number, parts=(f"file-{number}",), store_id="vs_1", ready=1)
+
+
+def sending(number: int) -> Version:
+    """Nobody knows its files."""
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    return version(number, sent_at=at, sending_until=at)
+
+
+def document(**more: Any) -> Document:
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    return Document(path="c/a.md", collection="c", status="indexed", updated_at=at, etag="0x1", size_bytes=1, **more)
+
+
+@pytest.mark.parametrize(
+    ("record", "excluded"),
+    [
+        (document(live=sent(1)), []),
+        (document(live=sent(2), retired=(sent(1),)), [1]),
+        (document(live=sent(2), retired=(sending(1),)), [1]),
+        (document(live=sent(1), incoming=sending(2)), [2]),
+        (document(live=sent(1), incoming=version(2)), []),
+        (document(incoming=sending(1)), []),
+        (document(incoming=sending(2), retired=(sending(1),)), [1]),
+        (document(live=sent(1), retired=(sending(1),)), []),
+        (document(retired=(sent(1), sending(2))), [1, 2]),
+    ],
+    ids=[
+        "one version",
+        "replaced",
+        "replaced after an upload without an answer",
+        "incoming",
+        "incoming, not sent yet",
+        "a first version",
+        "a first version after another",
+        "the live one, uploaded twice",
+        "removed",
+    ],
+)
+def test_every_other_version_that_may_exist_is_excluded(record: Document, excluded: list[int]) -> None:
+    found = visibility_of(record)
+    assert list(found.excluded if found else ()) == [version_of("c/a.md", f"0x{number}") for number in excluded]
+
+
+async def test_too_many_versions_for_the_blob_hide_the_document(world: World) -> None:
+    await world.drop("c/a.md", b"gate 1")
+    await world.drop("c/b.md", b"gate 2")
+    records = document_records(world.state)
+    stored = await records.read("c/a.md")
+    assert stored
+    lost = tuple(sending(1000 + n) for n in range(VERSIONS_MAX + 1))
+    await records.replace("c/a.md", stored, replace(stored.value, retired=lost))
+    await world.app.library.documents._follow_up.publish_visibility("c/a.md")
+    hits = await world.app.library.search.search("gate", collection="c", where=None, limit=10)
+    assert [hit.text for hit in hits.hits] == ["gate 2"]
+    assert filters_of(Within(as_of=world.clock(), excluded=("v1", all_of("c/a.md"))))["filters"][1:] == [
+        {"type": "nin", "key": "version", "value": ["v1"]},
+        {"type": "nin", "key": "path", "value": ["c/a.md"]},
+    ]
+
+
+async def test_a_question_with_too_many_exclusions_is_put_off(world: World) -> None:
+    """It must not be answered without some of them."""
+    await world.drop("c/a.md", b"gate 1")
+    for n in range(EXCLUDED_MAX + 1):
+        entry = DocumentVisibility(path=f"c/{n}.md", excluded=(f"{n}",))
+        world.state.put(f"visibility/c/c/{n}.md", b"", metadata={"entry": pack(entry)})
+    for ask in (
+        world.ask(collection="c"),
+        world.app.library.search.search("gate", collection="c", where=None, limit=10),
+    ):
+        with pytest.raises(ServiceBusy) as caught:
+            await ask
+        assert (caught.value.code, caught.value.retry_after_s) == ("collection_busy", 30)
+    world.state.take_away("visibility/c/c/0.md")
+    assert len((await world.ask(collection="c")).excluded) == EXCLUDED_MAX

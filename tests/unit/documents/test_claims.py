@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from shared.documents import lifecycle
-from shared.documents.claims import renewing
+from shared.documents.claims import Claim, renewing
 from shared.documents.record import document_records
-from shared.errors import StorageError
+from shared.engines.stores import IndexState
+from shared.errors import BlobChanged, StorageError
 from shared.models.documents import Document
 from shared.storage.records import Records, Stored
 from tests.unit.world import World
@@ -23,7 +24,9 @@ def records(world: World, monkeypatch: pytest.MonkeyPatch) -> Records[Document]:
 
 
 async def claimed(world: World, records: Records[Document]) -> Stored[Document]:
-    await world.drop("c/a.md")
+    world.stores.states["a.md"] = [IndexState(status="in_progress")]
+    world.blobs.put("c/a.md", b"Some words.")
+    await world.documents.index("c/a.md")
     stored = await records.read("c/a.md")
     assert stored
     return await records.replace("c/a.md", stored, lifecycle.claimed(stored.value, world.clock()))
@@ -44,10 +47,13 @@ async def test_a_long_upload_keeps_its_claim(world: World, records: Records[Docu
         await written(world, before + 3)
         return "done"
 
-    latest, outcome = await renewing(records, stored, upload(), now=world.clock)
-    assert outcome == "done"
+    claim = Claim(records, stored, now=world.clock)
+    assert await renewing(claim, upload()) == "done"
+    latest = claim.stored
     assert latest.value.claimed_until == world.clock() + lifecycle.CLAIM
-    assert latest.value.claimed_at == stored.value.claimed_at
+    assert latest.value.incoming
+    assert stored.value.incoming
+    assert latest.value.incoming.sent_at == stored.value.incoming.sent_at
     current = await records.read("c/a.md")
     assert current
     assert current.etag == latest.etag
@@ -62,8 +68,7 @@ async def test_a_fault_of_storage_does_not_stop_the_upload(world: World, records
         await written(world, before + 2)
         return "done"
 
-    _, outcome = await renewing(records, stored, upload(), now=world.clock)
-    assert outcome == "done"
+    assert await renewing(Claim(records, stored, now=world.clock), upload()) == "done"
 
 
 async def test_a_newer_version_stops_the_renewal_only(world: World, records: Records[Document]) -> None:
@@ -76,8 +81,10 @@ async def test_a_newer_version_stops_the_renewal_only(world: World, records: Rec
         return "done"
 
     world.outside.meanwhile(lambda: _set(proceed), after="state.write index/")
-    latest, outcome = await renewing(records, stored, upload(), now=world.clock)
-    assert (outcome, latest) == ("done", stored)
+    claim = Claim(records, stored, now=world.clock)
+    assert (await renewing(claim, upload()), claim.stored) == ("done", stored)
+    with pytest.raises(BlobChanged):
+        claim.check()  # the upload makes no request more
 
 
 async def _set(event: asyncio.Event) -> None:
@@ -90,6 +97,6 @@ async def test_an_error_of_the_upload_comes_with_the_record(world: World, record
     async def upload() -> str:
         raise StorageError("Out.")
 
-    latest, outcome = await renewing(records, stored, upload(), now=world.clock)
-    assert isinstance(outcome, StorageError)
-    assert latest == stored
+    claim = Claim(records, stored, now=world.clock)
+    assert isinstance(await renewing(claim, upload()), StorageError)
+    assert claim.stored == stored

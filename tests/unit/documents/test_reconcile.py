@@ -12,7 +12,7 @@ from shared.collections.attributes import attributes_of
 from shared.documents.lifecycle import CLAIM
 from shared.documents.reconcile import DRIFT_MAX, Pass
 from shared.engines.stores import IndexState
-from shared.errors import ServiceBusy
+from shared.errors import ServiceBusy, ServiceMissing
 from shared.models.documents import Drift, Report, Version
 from shared.storage.layout import document_name
 from tests.fakes import Crash
@@ -105,6 +105,36 @@ async def strand_store(world: World) -> None:
     world.clock.forward(CLAIM.total_seconds() + 1)
 
 
+async def strand_store_with_file(world: World) -> None:
+    """No record names the store; a record names none of its files."""
+    store_id = await world.stores.create_store("c", app=await world.app.library.collections.app())
+    world.stores.files["stranded"] = ("a.md", b"Alpha.")
+    await world.stores.attach(
+        store_id, "stranded", dict(attributes_of("c/a.md", a_version(world), since=world.clock()))
+    )
+    world.clock.forward(CLAIM.total_seconds() + 1)
+
+
+async def upload_twice(world: World) -> None:
+    """The service carries out an upload twice, and answers once."""
+    world.outside.do_twice("stores.upload")
+    await world.drop("c/twice.md", b"Twice.")
+    world.clock.forward(60)
+
+
+async def lose_message_of_removal(world: World) -> None:
+    """A busy service keeps a deleted document, and the message for the next try is lost."""
+    world.outside.fail("stores.discard", ServiceBusy("Slow down."))
+    world.blobs.take_away("c/a.md")
+    await world.documents.remove("c/a.md")
+    world.indexing.messages.clear()
+    world.clock.forward(1200)
+
+
+def a_version(world: World) -> Version:
+    return Version(etag="0x999", size_bytes=1, last_modified_at=world.clock(), kind="text")
+
+
 async def tell_nonsense(world: World) -> None:
     world.state.put("visibility/c/c/never.md", b"", metadata=dict(world.state.info_of("visibility/c/c/t.csv").metadata))
 
@@ -126,6 +156,9 @@ Damage = Callable[[World], Awaitable[None]]
         (let_store_expire, {("missing", "vector_store"), ("missing", "document")}),
         (lose_message, {("stuck", "document")}),
         (strand_store, {("orphaned", "vector_store")}),
+        (strand_store_with_file, {("orphaned", "vector_store")}),
+        (upload_twice, {("orphaned", "file")}),
+        (lose_message_of_removal, {("orphaned", "document")}),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
@@ -177,10 +210,12 @@ async def test_what_has_just_come_is_left_to_its_event(world: World) -> None:
 
 @pytest.mark.parametrize("call", ["stores.upload", "stores.attach"])
 async def test_an_upload_of_a_process_that_died_is_found(world: World, call: str) -> None:
-    """It has no mark: what has the name of a document that was being sent, and is in no record and no store."""
+    """By its document, before any pass: by its entry, or by name, size and time, and by nothing less."""
     await full(world)
     world.stores.files["theirs"] = ("lost.md", b"Of another app, before.")
     world.stores.made_at["theirs"] = world.clock() - timedelta(hours=1)
+    world.stores.files["theirs too"] = ("lost.md", b"Of another size, at that moment.")
+    world.stores.made_at["theirs too"] = world.clock()
     world.blobs.put("c/lost.md", b"Lost.")
 
     async def die() -> None:
@@ -194,11 +229,46 @@ async def test_an_upload_of_a_process_that_died_is_found(world: World, call: str
     await world.documents.index("c/lost.md")
     await world.settle()
     world.clock.forward(60)
-    wet = await reconciled(world)
-    assert len(found(wet)) == 1, wet
-    assert found(await reconciled(world)) == []
+    report = await reconciled(world)
+    assert found(report) == []
+    assert [text.partition(" ")[0] for text in report.unseen] == ["2"]
     assert world.stores.files.pop("theirs")
+    assert world.stores.files.pop("theirs too")
     await as_it_should_be(world)
+
+
+@pytest.mark.parametrize("is_attached", [False, True], ids=["loose", "in their store"])
+async def test_the_files_of_another_app_stay(world: World, is_attached: bool) -> None:
+    """Also those that fit an upload of this app without an answer in name, size and time."""
+    theirs = await world.stores.create_store("c", app="app_other")
+    world.blobs.put("c/lost.md", b"Lost.")
+    world.outside.fail("stores.upload", ServiceBusy("Cut.", unclear=True))
+    await world.documents.index("c/lost.md")
+    world.stores.files["theirs"] = ("lost.md", b"Lost.")
+    world.stores.made_at["theirs"] = world.clock()
+    if is_attached:
+        await world.stores.attach(theirs, "theirs", {"path": "c/lost.md", "etag": "0x1", "since": 0.0, "version": "x"})
+    await world.settle()
+    world.clock.forward(LATER)
+    for dry_run in (True, False):
+        report = await reconciled(world, dry_run=dry_run)
+        assert found(report) == []
+        assert report.unseen == (
+            "1 files that fit no document of this app, or that another app may have uploaded: they stay.",
+        )
+    assert "theirs" in world.stores.files
+    assert ("theirs" in world.stores.stores[theirs].files) == is_attached
+    assert (await world.document("c/lost.md")).retired == ()
+
+
+async def test_one_404_is_no_proof(world: World) -> None:
+    """The service says once that a store, a file or an entry is missing, and it is there."""
+    await full(world)
+    before = dict(world.stores.files)
+    for call in ("stores.describe", "stores.entries", "stores.state", "stores.has_file"):
+        world.outside.fail(call, ServiceMissing("No such object."))
+        await reconciled(world)
+    assert world.stores.files == before
 
 
 async def test_an_upload_that_is_cut_off_during_the_pass_is_found(world: World) -> None:
@@ -309,12 +379,17 @@ async def test_a_pass_that_dies_is_done_again(world: World) -> None:
         await as_it_should_be(mine)
 
 
-async def test_a_busy_service_cuts_it_short_and_says_so(world: World) -> None:
+@pytest.mark.parametrize("call", ["stores.describe", "stores.entries", "stores.list_stores", "stores.files_since"])
+async def test_a_pass_says_what_it_could_not_look_at(world: World, call: str) -> None:
     await full(world)
-    world.outside.fail("stores.describe", ServiceBusy("Slow down."))
-    report = await reconciled(world)
-    assert report.status == "failed"
-    assert "Slow down." in (report.error or "")
+    await strand_store(world)
+    await delete_blob(world)
+    world.outside.fail(call, ServiceBusy("Slow down."))
+    report = await reconciled(world, dry_run=True)
+    assert (report.status, len(report.unseen)) == ("completed", 1)
+    assert "Slow down." in report.unseen[0]
+    assert ("orphaned", "document", "c/a.md") in found(report)
+    assert not any(drift.kind == "missing" for drift in report.drift), "what was not seen is not missing"
 
 
 def test_a_report_names_the_first_thousand() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import msgspec
 import pytest
 
 from shared.collections.visibility import version_of
-from shared.errors import Busy
-from shared.models.documents import Receipt
+from shared.errors import Busy, ServiceBusy, ServiceError
+from shared.models.documents import Receipt, Removed
 from tests.fakes import Crash
 from tests.unit.world import World
 
@@ -44,18 +45,73 @@ async def test_a_receipt_lists_all_that_there_was(world: World) -> None:
 
 
 async def test_a_receipt_tells_what_is_still_there(world: World) -> None:
-    """The service says that it has deleted a file, and has not."""
+    """The service says that it has deleted a file, and has not yet."""
     await world.drop("c/a.md")
-    held = dict(world.stores.files)
-
-    async def keep(store_id: str | None, file_id: str) -> None:
-        world.stores.files.update(held)
-
-    world.stores.discard = keep  # type: ignore[assignment]
-    await delete(world, "c/a.md")
+    world.stores.deletes_slowly_s = 30
+    world.blobs.take_away("c/a.md")
+    await world.documents.remove("c/a.md")
     [receipt] = await receipts(world)
     assert not receipt.complete
-    assert {thing.kind for thing in receipt.removed if not thing.gone} == {"file", "store_entry"}
+    assert {thing.kind for thing in receipt.removed if not thing.gone} == {"file", "store_entry", "record"}
+    assert len(await excluded(world)) == 1
+    await world.settle()
+    [receipt] = await receipts(world)
+    assert receipt.complete
+    assert not receipt.returned
+    assert await world.listing() == {}
+    assert await excluded(world) == ()
+
+
+@pytest.mark.parametrize(
+    "error", [ServiceBusy("Slow down."), ServiceError("No.", code="service_403")], ids=["busy", "refused"]
+)
+async def test_a_service_that_refuses_to_delete(world: World, error: ServiceError) -> None:
+    """The document is excluded, and tried again with growing delays, until the service deletes."""
+    await world.drop("c/a.md", b"gate 1")
+    world.outside.fail("stores.discard", *[error] * 6)
+    world.blobs.take_away("c/a.md")
+    await world.documents.remove("c/a.md")
+    delays = []
+    while world.indexing.messages:
+        assert len(await excluded(world)) == 1
+        sent = world.indexing.take()
+        delays.append(sent.delay_s)
+        await world.work(sent)
+    assert len(delays) == 6
+    assert delays[0] < 8 < delays[-1]
+    [receipt] = await receipts(world)
+    assert receipt.complete
+    assert (await excluded(world), world.stores.files) == ((), {})
+
+
+async def test_an_open_receipt_without_a_record_is_closed(world: World) -> None:
+    """As an earlier version of the app left it: what was there then is deleted now."""
+    await world.drop("c/a.md")
+    live = (await world.document("c/a.md")).live
+    assert live
+    world.blobs.take_away("c/a.md")
+    for name in world.state.names("index/"):
+        world.state.take_away(name)
+    things = tuple(
+        Removed(kind=kind, id=id, gone=False)
+        for kind, id in (("store_entry", f"{live.store_id}/{live.parts[0]}"), ("file", live.parts[0]), ("record", "x"))
+    )
+    at = world.clock()
+    left = Receipt(
+        id="rcpt_1",
+        path="c/a.md",
+        collection="c",
+        etag="0x1",
+        requested_at=at,
+        removed_at=at,
+        removed=things,
+        complete=False,
+    )
+    world.state.put("receipts/c/c/a.md/rcpt_1.json", msgspec.json.encode(left))
+    await world.documents.remove("c/a.md")
+    [receipt] = await receipts(world)
+    assert receipt.complete
+    assert world.stores.files == {}
 
 
 async def test_receipts_of_a_collection(world: World) -> None:
@@ -98,6 +154,16 @@ async def test_a_crash_at_any_call_leaves_one_complete_receipt(after: bool) -> N
         assert world.stores.files == {}, n
         assert await world.listing() == {}, n
     assert n > 12
+
+
+async def test_a_collection_goes_with_files_that_no_record_names(world: World) -> None:
+    await world.drop("c/a.md")
+    [store_id] = world.stores.stores
+    world.stores.files["stray"] = ("a.md", b"Some words.")
+    await world.stores.attach(store_id, "stray", {"path": "c/gone.md", "etag": "0x9", "version": "x", "since": 0.0})
+    assert await world.app.library.removal.begin_collection("c")
+    await world.settle(looks=500)
+    assert (world.stores.stores, world.stores.files) == ({}, {})
 
 
 async def test_a_folder(world: World) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from shared.documents import lifecycle
 from shared.documents.messages import IndexDocument, RemoveDocument, RetryDocument
-from shared.documents.sweep import EVENT_MAX_AGE, MESSAGES_MAX, overdue
+from shared.documents.record import Waiting
+from shared.documents.sweep import EVENT_MAX_AGE, MESSAGES_MAX, STEP_MAX_AGE, overdue
+from shared.errors import ServiceBusy
 from shared.models.documents import DocumentStatus, DocumentSummary
 from shared.storage.blobs import BlobInfo
 from tests.fakes import Crash
@@ -16,6 +18,7 @@ from tests.unit.world import World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OLD, FRESH = NOW - EVENT_MAX_AGE - timedelta(seconds=1), NOW - timedelta(seconds=5)
+BUSY = ServiceBusy("Slow down.")
 LATE = EVENT_MAX_AGE.total_seconds() + 1
 
 
@@ -54,7 +57,7 @@ def test_which_documents_are_overdue(
     found: BlobInfo | None, summary: DocumentSummary | None, claimed_until: datetime | None, message: object
 ) -> None:
     blobs = {"c/a.md": found} if found else {}
-    records = {"c/a.md": (summary, claimed_until)} if summary else {}
+    records = {"c/a.md": (summary, Waiting(claimed_until=claimed_until))} if summary else {}
     assert list(overdue(blobs, records, now=NOW)) == ([message] if message else [])
 
 
@@ -95,6 +98,38 @@ async def test_the_upload_of_a_dead_process(world: World) -> None:
     assert await world.app.library.sweep.run() == 1
     await world.settle()
     assert (await world.document("c/a.md")).status == "indexed"
+
+
+async def test_clean_up_that_failed_is_remembered(world: World) -> None:
+    """A busy service at the attachment, and then at the deletion of what was uploaded; the message is lost as well."""
+    world.outside.fail("stores.attach", BUSY)
+    world.outside.fail("stores.discard", *[BUSY] * 3)
+    await world.drop("c/a.md", b"Words.")
+    world.blobs.take_away("c/a.md")
+    world.outside.fail("stores.discard", BUSY)
+    await world.documents.remove("c/a.md")
+    world.indexing.messages.clear()
+    world.clock.forward(STEP_MAX_AGE.total_seconds() + 60)
+    assert await world.app.library.sweep.run() == 1
+    await world.settle()
+    assert world.stores.files == {}
+    assert await world.listing() == {}
+
+
+async def test_a_replaced_version_whose_deletion_is_lost(world: World) -> None:
+    await world.drop("c/a.md", b"old")
+    world.clock.forward(60)
+    world.blobs.put("c/a.md", b"new")
+    await world.documents.index("c/a.md")
+    while (await world.document("c/a.md")).incoming:
+        await world.work(world.indexing.take())
+    world.indexing.messages.clear()
+    assert len(world.stores.files) == 2
+    assert await world.app.library.sweep.run() == 0  # its next look is not late yet
+    world.clock.forward(120)
+    assert await world.app.library.sweep.run() == 1
+    await world.settle()
+    assert world.live_text("c") == [b"new"]
 
 
 async def test_a_calm_container_needs_no_message(world: World) -> None:

@@ -90,9 +90,9 @@ def missing(call: str) -> BaseException | None:
 DISTURBANCES: dict[str, Callable[[World, int], None]] = {
     "crash before": lambda world, n: world.outside.crash_at(n, after=False),
     "crash after": lambda world, n: world.outside.crash_at(n, after=True),
-    "fault before": lambda world, n: world.outside.fault_at(n, error_of, after=False),
-    "fault after": lambda world, n: world.outside.fault_at(n, error_of, after=True),
-    "404 before": lambda world, n: world.outside.fault_at(n, missing, after=False),
+    "fault before": lambda world, n: world.outside.fail_at(n, error_of, after=False),
+    "fault after": lambda world, n: world.outside.fail_at(n, error_of, after=True),
+    "404 before": lambda world, n: world.outside.fail_at(n, missing, after=False),
 }
 
 
