@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared.collections.texts import Texts
 from shared.documents import lifecycle
 from shared.documents.follow_up import FollowUp
 from shared.documents.messages import LookAtDocument
@@ -49,6 +50,7 @@ class Clearing:
         proof: Proof,
         follow_up: FollowUp,
         upload_rate: UploadRate,
+        texts: Texts,
         push: Push,
         now: Callable[[], datetime],
     ) -> None:
@@ -57,6 +59,7 @@ class Clearing:
         self._proof = proof
         self._follow_up = follow_up
         self._upload_rate = upload_rate
+        self._texts = texts
         self._push = push
         self._now = now
         self._records = document_records(storage.state)
@@ -72,6 +75,7 @@ class Clearing:
         after = lifecycle.cleared(document, cleaned.gone, tuple(cleaned.removed))
         if cleaned.gone:
             await self._follow_up.publish_visibility(document.path, without=tuple(cleaned.gone))
+            await self._texts.drop(document.path, keep={version.etag for version in lifecycle.versions(after)})
         if after.status == "removing" and not after.retired:
             await self._complete(Stored(after, stored.etag))
             return
@@ -116,6 +120,7 @@ class Clearing:
             BlobChanged: the document was uploaded again meanwhile; its next step corrects the receipt.
         """
         receipt = lifecycle.receipt_of(stored.value, (), self._now())
+        await self._texts.drop(stored.value.path)
         await self._close_receipt(receipt)
         if self._push.on:
             data = {"path": receipt.path, "collection": receipt.collection, "etag": receipt.etag, "receipt": receipt.id}

@@ -62,6 +62,7 @@ class Documents:
         storage: Storage,
         stores: VectorStores,
         collections: Collections,
+        uploader: Uploader,
         follow_up: FollowUp,
         upload_rate: UploadRate,
         clearing: Clearing,
@@ -79,7 +80,7 @@ class Documents:
         self._push = push
         self._limits = limits
         self._now = now
-        self._uploader = Uploader(storage.documents, stores, collections, max_tokens=limits.max_tokens, now=now)
+        self._uploader = uploader
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._records = document_records(storage.state)
 

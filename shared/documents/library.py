@@ -23,6 +23,7 @@ from shared.documents.reconcile import Reconciliation
 from shared.documents.removal import Removal
 from shared.documents.sweep import DocumentSweep
 from shared.documents.upload_rate import UploadRate
+from shared.documents.uploading import Uploader
 from shared.documents.uploads import Uploads
 from shared.documents.worker import Worker
 from shared.engines.stores import VectorStores
@@ -75,12 +76,15 @@ class Library:
         proof = Proof(storage, stores, collections, now)
         removal = Removal(storage, proof, collections, follow_up, now)
         upload_rate = UploadRate(storage.state, uploads_per_s=settings.uploads_per_s, now=now)
-        clearing = Clearing(storage, proof, follow_up, upload_rate, push, now)
+        clearing = Clearing(storage, proof, follow_up, upload_rate, texts, push, now)
         limits = Limits.from_settings(settings)
-        documents = Documents(storage, stores, collections, follow_up, upload_rate, clearing, push, limits, now)
+        uploader = Uploader(storage.documents, stores, collections, texts, max_tokens=limits.max_tokens, now=now)
+        documents = Documents(
+            storage, stores, collections, uploader, follow_up, upload_rate, clearing, push, limits, now
+        )
         arrivals = Arrivals(documents, storage.indexing, now=now)
         reconciliation = Reconciliation(
-            storage, stores, collections, visibility, follow_up, proof, tries=settings.indexing_tries, now=now
+            storage, stores, collections, visibility, follow_up, proof, texts, tries=settings.indexing_tries, now=now
         )
         return cls(
             documents=documents,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from shared.collections.attributes import source_of
 from shared.collections.stores import Collections
+from shared.collections.texts import Texts
 from shared.collections.visibility import DocumentVisibility, VisibilityBlobs, visibility_of
 from shared.documents import drift
 from shared.documents.follow_up import FollowUp
@@ -88,6 +89,7 @@ class Reconciliation:
         visibility: VisibilityBlobs,
         follow_up: FollowUp,
         proof: Proof,
+        texts: Texts,
         *,
         tries: int,
         now: Callable[[], datetime],
@@ -99,6 +101,7 @@ class Reconciliation:
         self._collections = collections
         self._follow_up = follow_up
         self._proof = proof
+        self._texts = texts
         self._tries = tries
         self._now = now
         self._records = document_records(storage.state)
@@ -170,6 +173,7 @@ class Reconciliation:
             current.collections += 1
             await self._reports.put(current.report.id, current.summary())
         if only is None:
+            await self._orphaned_texts(current)
             for what, compare in (("vector stores", self._orphaned_stores), ("files", self._orphaned_files)):
                 try:
                     await compare(current)
@@ -373,6 +377,20 @@ class Reconciliation:
             )
             await self._repair_all(current, [difference])
 
+    async def _orphaned_texts(self, current: Pass) -> None:
+        """Find texts that a process wrote while the document was being removed."""
+        paths = {version.path async for version in self._texts.versions()}
+        for path in paths - {summary_in(blob).path async for blob in self._state.list(DOCUMENTS)}:
+            difference = Drift(
+                kind="orphaned",
+                what="text",
+                id=path,
+                collection=collection_of(path),
+                detail="The app keeps a text of a document that has no record.",
+                repair="delete it",
+            )
+            await self._repair_all(current, [difference])
+
     # ---- repairs -------------------------------------------------------------------------------------------------
 
     async def _repair_all(
@@ -404,6 +422,9 @@ class Reconciliation:
             case "vector_store", _:
                 await self._proof.empty(difference.id)  # deleting a store leaves its files
                 await self._stores.delete_store(difference.id)
+            case "text", _:
+                if await self._records.read(difference.id) is None:  # it may be indexed again at this moment
+                    await self._texts.drop(difference.id)
             case "visibility", _:
                 await self._follow_up.publish_visibility(difference.id)
 

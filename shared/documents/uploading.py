@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from shared.collections.attributes import attributes_of
 from shared.collections.stores import Collections
+from shared.collections.texts import Texts
 from shared.documents.claims import Claim
 from shared.engines.stores import IndexState, VectorStores
 from shared.errors import AppError, ServiceBusy, ServiceError, StoreLost
@@ -25,6 +26,7 @@ from shared.formats.datacards import Card, card_of
 from shared.formats.filetypes import service_name
 from shared.formats.parquet import csv_of
 from shared.formats.parts import parts_of
+from shared.formats.places.reading import of_card, places_of
 from shared.models.documents import Upload, Version
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class Uploader:
         documents: Blobs,
         stores: VectorStores,
         collections: Collections,
+        texts: Texts,
         *,
         max_tokens: int,
         now: Callable[[], datetime],
@@ -68,6 +71,7 @@ class Uploader:
         self._blobs = documents
         self._stores = stores
         self._collections = collections
+        self._texts = texts
         self._max_tokens = max_tokens
         self._now = now
 
@@ -103,6 +107,7 @@ class Uploader:
             if ending == "parquet":
                 content, ending = copies.enter_context(await asyncio.to_thread(csv_of, content)), "csv"
             card: Card = await asyncio.to_thread(card_of, filename, content, ending=ending)
+            await self._texts.keep(path, sent.version.etag, of_card(card.markdown))
             sent.version = replace(sent.version, terms=card.terms)
             data_file_id = await self._upload(claim, name, content, sent)
             sent.version = replace(sent.version, data_file_id=data_file_id)
@@ -112,6 +117,8 @@ class Uploader:
 
     async def _send_text(self, claim: Claim, inside: Contents, content: IO[bytes], sent: Sent) -> None:
         """Upload the document, or its parts one after the other."""
+        places = await asyncio.to_thread(places_of, inside.ending, content)
+        await self._texts.keep(claim.stored.value.path, sent.version.etag, places)
         name = service_name(claim.stored.value.path, "text", inside.ending)
         async for part in _in_thread(inside.ending, content, max_tokens=self._max_tokens):
             try:

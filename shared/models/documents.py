@@ -187,7 +187,7 @@ class Drift:
     """One difference between container, records and service, and its repair."""
 
     kind: DriftKind
-    what: Literal["document", "file", "store_entry", "vector_store", "visibility", "receipt"]
+    what: Literal["document", "file", "store_entry", "vector_store", "visibility", "receipt", "text"]
     id: str  # the document's path, or the id at the service
     collection: str
     detail: str

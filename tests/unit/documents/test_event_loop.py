@@ -14,7 +14,17 @@ from tests.unit.world import World
 
 FORMATS = str(Path(shared.formats.__file__).parent)
 # These see the name and the size of a document, or make its reason.
-FROM_THE_NAME = {"classify", "service_name", "ending_of", "bad_path", "not_read", "unsupported", "failed", "__init__"}
+FROM_THE_NAME = {
+    "classify",
+    "service_name",
+    "ending_of",
+    "bad_path",
+    "not_read",
+    "unsupported",
+    "failed",
+    "of_card",
+    "__init__",
+}
 
 
 @contextmanager

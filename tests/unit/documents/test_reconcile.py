@@ -145,7 +145,7 @@ Damage = Callable[[World], Awaitable[None]]
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lose_record, {("missing", "document"), ("orphaned", "store_entry")}),
+        (lose_record, {("missing", "document"), ("orphaned", "store_entry"), ("orphaned", "text")}),
         (lose_event, {("missing", "document")}),
         (overwrite, {("stale", "document")}),
         (delete_blob, {("orphaned", "document")}),
