@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from local.openai_emulator.sandbox import jail, watchdog
+from local.openai_emulator.sandbox.interpreter import is_below
 from local.openai_emulator.sandbox.limits import Limits
 
 NAMESPACES = ("user", "pid", "net", "mnt", "ipc", "uts", "cgroup")
@@ -19,13 +20,17 @@ HIDDEN_AT_HOME = (".ssh", ".azure", ".config", ".bash_history")
 HIDDEN = ("/etc/passwd", "/etc/shadow", "/home", "/sys", "/run", "/var")
 
 
-def probe(hidden: Sequence[str], most_processes: int) -> dict[str, Any]:
+def probe(hidden: Sequence[str], expected: Mapping[str, Sequence[str]], most_processes: int) -> dict[str, Any]:
     """Runs inside the session: try what must fail. Only its source is sent, so it imports what it needs."""
+    import contextlib
     import os
     import signal
     import socket
 
     seen: dict[str, Any] = {"visible": [path for path in hidden if os.path.lexists(path)]}
+    for folder, names in expected.items():  # what this machine has beside the paths that are shown
+        with contextlib.suppress(OSError):
+            seen["visible"] += [f"{folder}/{name}" for name in os.listdir(folder) if name not in names]  # noqa: PTH208
     seen["environment"] = sorted(os.environ)
     try:
         socket.create_connection(("127.0.0.1", 9), timeout=1).close()
@@ -53,20 +58,17 @@ def probe(hidden: Sequence[str], most_processes: int) -> dict[str, Any]:
 def question(limits: Limits) -> str:
     """The code to run in the session; prints one JSON object and leaves no names or files."""
     source = "from __future__ import annotations\n" + inspect.getsource(probe)
-    source += f"\nimport json\nprint(json.dumps(probe({_hidden()!r}, {limits.processes})))\n"
+    source += f"\nimport json\nprint(json.dumps(probe({_hidden()!r}, {jail.expected_names()!r}, {limits.processes})))\n"
     return f"exec({source!r}, {{}})"
 
 
 def _hidden() -> list[str]:
-    """Paths that no session may see, except parents of mounted paths: the interpreter may be below a home folder."""
-    mounted = [Path(place) for place in ("/usr", *jail.SYSTEM, *jail.interpreter_prefixes())]
-    unwanted = [*map(Path, HIDDEN), Path.cwd(), Path(__file__).parent]
-    unwanted += [Path.home() / name for name in HIDDEN_AT_HOME]
-    return [
-        str(path)
-        for path in unwanted
-        if not any(path.is_relative_to(place) or place.is_relative_to(path) for place in mounted)
-    ]
+    """Paths that no session may see. Parents of what it needs are seen; `expected_names` says what may be in them."""
+    shown = [inside for _, inside in jail.python_mounts()]
+    unwanted = [*HIDDEN, str(Path.cwd()), str(Path(__file__).parent)]
+    unwanted += [str(Path.home() / name) for name in HIDDEN_AT_HOME]
+    unwanted = [path for path in unwanted if not is_below(path, jail.SYSTEM)]
+    return [path for path in unwanted if not any(is_below(place, [path]) for place in (*shown, *jail.SYSTEM))]
 
 
 def faults(answer: str, init_pid: int, limits: Limits) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from local.openai_emulator.sandbox import jail, seccomp
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
+from local.openai_emulator.sandbox.interpreter import this_interpreter
 from local.openai_emulator.sandbox.limits import Limits
 from local.openai_emulator.sandbox.output import Output
 
@@ -52,6 +53,7 @@ class Process:
                 info, info_in = _socket_pair(host_ends, child_ends)
                 go, go_out = _socket_pair(host_ends, child_ends)
                 output, output_in = _output(limits, kept, child_ends)
+                files = [*files, *this_interpreter().environment_files()]
                 copies = [(_memory_file(child_ends, content), place) for content, place in files]
                 filter_fd = _memory_file(child_ends, seccomp.program())
                 bwrap = _spawn(
