@@ -92,8 +92,16 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
         "--clearenv",
         *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
         *_system(),
-        *(("--proc", "/proc") if with_proc else ("--dir", "/proc")),
-        *("--dev", "/dev"),
+        *(
+            ("--proc", "/proc", "--remount-ro", "/proc") if with_proc else ("--dir", "/proc")
+        ),  # read-only: oom_score_adj
+        *(
+            "--dev",
+            "/dev",
+            "--dev-bind",
+            "/dev/full",
+            "/dev/zero",
+        ),  # reads the same, but cannot be mapped
         *_tmpfs(DATA, limits.data_bytes, "0777"),
         *_tmpfs(TMP, limits.tmp_bytes, "1777"),
         *_tmpfs(SHM, limits.tmp_bytes, "1777"),
@@ -107,15 +115,24 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
 
 def command(limits: Limits, *, channel: int) -> tuple[str, ...]:
     """The command that bwrap starts: the runner, with this interpreter."""
-    rlimits = {
+    return (f"{VENV}/bin/python", "-I", RUNNER_INSIDE, str(channel), json.dumps(rlimits(limits)))
+
+
+def rlimits(limits: Limits) -> dict[str, int]:
+    """The kernel's limits of each process of a session."""
+    return {
         "RLIMIT_AS": limits.address_space_bytes,
         "RLIMIT_CPU": limits.cpu_s,
         "RLIMIT_FSIZE": limits.data_bytes + MIB,  # larger than the file system, which reports "no space left" first
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_NPROC": limits.processes,
         "RLIMIT_CORE": 0,
+        # kernel memory, and counters of the user whose processes these are
+        "RLIMIT_MEMLOCK": 64 * 1024,
+        "RLIMIT_MSGQUEUE": 0,
+        "RLIMIT_SIGPENDING": 256,
+        "RLIMIT_RTPRIO": 0,
     }
-    return (f"{VENV}/bin/python", "-I", RUNNER_INSIDE, str(channel), json.dumps(rlimits))
 
 
 def _tmpfs(place: str, size_bytes: int, mode: str) -> tuple[str, ...]:

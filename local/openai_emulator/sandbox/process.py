@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.openai_emulator.sandbox import jail, seccomp
+from local.openai_emulator.sandbox import jail, seccomp, watchdog
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
 from local.openai_emulator.sandbox.interpreter import this_interpreter
 from local.openai_emulator.sandbox.limits import Limits
@@ -21,6 +21,7 @@ from local.openai_emulator.sandbox.output import Output
 
 _Stack = contextlib.ExitStack | contextlib.AsyncExitStack
 
+MAX_KILL_ROUNDS = 200  # a process may start another one before it is killed
 NOBODY = 65534  # uid of sessions on the host if the emulator runs as root
 
 
@@ -34,6 +35,8 @@ class Process:
         self.init_pid = 0  # process 1 of the session, as the host numbers it
         self._killing = asyncio.Lock()
         self._init: int | None = None  # its pidfd: a process that reuses the number is never killed
+        self._runner_pid = 0  # the process that runs the cells, as the host numbers it
+        self._runner: int | None = None  # its pidfd
 
     @classmethod
     async def start(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]] = ()) -> Process:
@@ -85,6 +88,55 @@ class Process:
             _map_user(self.init_pid)
             go.send(b"1")
 
+    def arm(self) -> None:
+        """Call once the session is ready and before it runs untrusted code: note the runner, and mark all processes.
+
+        If memory runs out, the kernel kills the marked ones first. What they start is marked, too; a session cannot
+        change the mark, since its /proc is read-only.
+        """
+        inside = list(watchdog.processes(self.init_pid))[1:]
+        if not inside:
+            raise SandboxUnavailable("its processes can't be seen from outside")
+        self._runner_pid = inside[0]
+        self._runner = os.pidfd_open(self._runner_pid)
+        for pid in (self.init_pid, *inside):
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+
+    async def pause(self) -> bool:
+        """Stop the runner and kill what its code left running, so that nothing runs between two cells.
+
+        Returns:
+            False if something could not be killed.
+        """
+        self._signal_runner(signal.SIGSTOP)
+        for _ in range(MAX_KILL_ROUNDS):
+            others = watchdog.living(self.init_pid) - {self.init_pid, self._runner_pid}
+            if not others:
+                return True
+            for pid in others:
+                self._kill_inside(pid)
+            await asyncio.sleep(0.001)
+        return False
+
+    def resume(self) -> None:
+        self._signal_runner(signal.SIGCONT)
+
+    def _signal_runner(self, number: signal.Signals) -> None:
+        if self._runner is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._runner, number)
+
+    def _kill_inside(self, pid: int) -> None:
+        """Kill a process of the session; never another process that has got its number meanwhile."""
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                if pid in watchdog.living(self.init_pid):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            finally:
+                os.close(descriptor)
+
     async def wait(self) -> int:
         """Wait until bwrap has ended; return its exit status."""
         if self.bwrap.poll() is None:
@@ -112,6 +164,9 @@ class Process:
             return await self.wait()
 
     def close(self) -> None:
+        if self._runner is not None:
+            os.close(self._runner)
+            self._runner = None
         self.channel.close()
         self.output.close()
 

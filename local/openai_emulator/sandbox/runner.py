@@ -8,7 +8,6 @@ to the inherited stdout, a pipe to the host. Nothing here protects the host: the
 from __future__ import annotations
 
 import ast
-import contextlib
 import ctypes
 import io
 import json
@@ -26,12 +25,11 @@ from typing import Any
 FOLDER = Path("/mnt/data")
 USER = 1000
 DONE, FAILED, READY = b"0", b"1", b"R"
+NICE = 3  # the emulator gets twice the processor time, so that it answers while code computes
 
 
 def drop_privileges(limits: dict[str, int]) -> None:
     """Become an ordinary user and set limits, in this order: RLIMIT_NPROC has no effect for root."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, the kernel kills this first
     if os.getuid() == 0:
         os.setgroups([])
         os.setresgid(USER, USER, USER)
@@ -156,6 +154,7 @@ def main() -> None:
     sys.path.append(str(FOLDER))
     warm_up()
     flush()
+    os.nice(NICE)
     channel.sendall(READY)
     count = 0
     while True:

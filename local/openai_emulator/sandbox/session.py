@@ -7,13 +7,13 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.openai_emulator.sandbox import jail, watchdog
 from local.openai_emulator.sandbox.errors import SandboxUnavailable, SessionEnded
-from local.openai_emulator.sandbox.folder import Folder, check_name
+from local.openai_emulator.sandbox.folder import Folder, Stamp, check_name
 from local.openai_emulator.sandbox.limits import Limits
 from local.openai_emulator.sandbox.process import NOBODY, Process, is_root
 
@@ -31,8 +31,14 @@ class Outcome:
 
     logs: str  # stdout and stderr in order, with a traceback after an error and the reason if the session ended
     failed: bool
-    changed: tuple[str, ...] = ()  # files created or changed, figures too, relative to /mnt/data
+    written: Mapping[str, int] = field(default_factory=dict)  # files created or changed, figures too -> bytes
+    present: frozenset[str] = frozenset()  # all files; both relative to /mnt/data
     timed_out: bool = False
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The names of the files that were written, sorted."""
+        return tuple(self.written)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +77,7 @@ class Session:
                 if await session._answer() != READY:
                     await process.wait()
                     raise SandboxUnavailable(process.output.take().strip())
+            process.arm()
             session._open_folders()
         except TimeoutError:
             await session.close()
@@ -104,9 +111,23 @@ class Session:
             SessionEnded: the process has ended.
         """
         check_name(filename)
+        await self.restore(filename, source)
+
+    async def restore(self, filename: str, source: Path) -> None:
+        """Like `put`, for a file that an earlier session had: its name may contain slashes."""
         self._require_alive()
         async with self._lock:
             await asyncio.to_thread(self._data.write, filename, source)
+
+    async def remove(self, filename: str) -> None:
+        """Delete a file, if it is there.
+
+        Raises:
+            FileRefused: something on its path is not a folder.
+            OSError: it could not be deleted.
+        """
+        async with self._lock:
+            await asyncio.to_thread(self._data.remove, filename)
 
     async def run(self, code: str, *, wall_s: float | None = None) -> Outcome:
         """Run one cell. A run that exceeds a limit or is cancelled ends the session.
@@ -126,18 +147,30 @@ class Session:
             before = await asyncio.to_thread(self._data.files)
             self._busy.set()
             try:
+                self._process.resume()
                 failed, ending = await self._exchange(content, wall_s=wall_s or self._limits.wall_s)
+                if not ending and not await self._process.pause():
+                    await self._end()
+                    failed, ending = True, "It started processes that could not be ended."
             except BaseException:
                 await self._end()
                 raise
             finally:
                 self._busy.clear()
-            after = await asyncio.to_thread(self._data.files)
-            changed = tuple(name for name, stamp in after.items() if before.get(name) != stamp)
+            written, present = await asyncio.to_thread(self._compare, before)
             logs = self._process.output.take()
             if ending:
                 logs += f"\n[The session has ended. {ending}]\n"
-            return Outcome(logs=logs, failed=failed, changed=changed, timed_out=ending.startswith("It ran longer"))
+            timed_out = ending.startswith("It ran longer")
+            return Outcome(logs=logs, failed=failed, written=written, present=present, timed_out=timed_out)
+
+    def _compare(self, before: Mapping[str, Stamp]) -> tuple[dict[str, int], frozenset[str]]:
+        """The files that differ from `before`, with their bytes, apparent or allocated, and the names of all files."""
+        after = self._data.files()
+        written = {
+            name: max(stamp.size_bytes, stamp.disk_bytes) for name, stamp in after.items() if before.get(name) != stamp
+        }
+        return written, frozenset(after)
 
     async def _exchange(self, content: bytes, *, wall_s: float) -> tuple[bool, str]:
         """Send the code and wait; returns whether it failed, and why the session ended (empty if it did not)."""
@@ -164,7 +197,7 @@ class Session:
     async def files(self) -> list[SessionFile]:
         """The regular files below /mnt/data, sorted. Works until `close`, also after the process has ended."""
         found = await asyncio.to_thread(self._data.files)
-        return [SessionFile(filename=name, size_bytes=stamp[1]) for name, stamp in found.items()]
+        return [SessionFile(filename=name, size_bytes=stamp.size_bytes) for name, stamp in found.items()]
 
     async def read(self, filename: str) -> bytes:
         """The content of a file. Works until `close`, also after the process has ended.

@@ -5,6 +5,7 @@ A control group could do the same in the kernel, but needs root or a delegated s
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ def excess(init_pid: int, folders: Sequence[Folder], limits: Limits) -> str | No
     """
     if memory_bytes(init_pid, enough_bytes=limits.memory_bytes) > limits.memory_bytes:
         return f"It used more than {limits.memory_bytes // 2**20:,} MiB of memory."
+    if descriptors(init_pid) > limits.descriptors:
+        return f"It opened more than {limits.descriptors:,} files, pipes and sockets."
     for folder in folders:
         if folder.inodes() > limits.inodes:
             return f"It made more than {limits.inodes:,} files."
@@ -30,14 +33,24 @@ def excess(init_pid: int, folders: Sequence[Folder], limits: Limits) -> str | No
 
 
 def memory_bytes(init_pid: int, *, enough_bytes: int = 0) -> int:
-    """Memory of all processes of the session.
+    """Memory of all processes of the session, with what is swapped out and with page tables.
 
     Shared memory counts once. If the sum that counts it for each process, which is faster to get, is at most
-    `enough_bytes`, that sum is returned instead.
+    `enough_bytes`, that sum is returned instead. Memory that no process maps can't be seen from here: the system call
+    filter keeps sessions from making it.
     """
     pids = list(processes(init_pid))
-    resident = sum(_resident_bytes(pid) for pid in pids)
+    resident = sum(_kilobytes(pid, "status", ("VmRSS:", "VmSwap:", "VmPTE:")) for pid in pids) * 1024
     return resident if resident <= enough_bytes else sum(proportional_bytes(pid) for pid in pids)
+
+
+def descriptors(init_pid: int) -> int:
+    """The open descriptors of all processes of the session."""
+    count = 0
+    for pid in processes(init_pid):
+        with contextlib.suppress(OSError):
+            count += len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208  this runs often
+    return count
 
 
 def processes(pid: int) -> Iterator[int]:
@@ -48,16 +61,25 @@ def processes(pid: int) -> Iterator[int]:
             yield from processes(int(child))
 
 
-def _resident_bytes(pid: int) -> int:
-    return sum(int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") for statm in _read_all([Path(f"/proc/{pid}/statm")]))
+def living(pid: int) -> set[int]:
+    """`processes` without those that have ended and wait for their parent."""
+    return {
+        one for one in processes(pid) for stat in _read_all([Path(f"/proc/{one}/stat")]) if _state(stat) not in "ZX"
+    }
+
+
+def _state(stat: str) -> str:
+    return stat.rpartition(")")[2].split()[0]
 
 
 def proportional_bytes(pid: int) -> int:
-    for rollup in _read_all([Path(f"/proc/{pid}/smaps_rollup")]):
-        for line in rollup.splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
+    shared = _kilobytes(pid, "smaps_rollup", ("Pss:", "SwapPss:"))
+    return (shared + _kilobytes(pid, "status", ("VmPTE:",)) if shared else 0) * 1024
+
+
+def _kilobytes(pid: int, file: str, names: Sequence[str]) -> int:
+    lines = [line for text in _read_all([Path(f"/proc/{pid}/{file}")]) for line in text.splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith(tuple(names)))
 
 
 def _read_all(paths: Iterator[Path] | Sequence[Path]) -> Iterator[str]:
