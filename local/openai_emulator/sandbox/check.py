@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from local.openai_emulator.sandbox import jail, watchdog
+from local.openai_emulator.sandbox.guard import DAC_OVERRIDE, DAC_READ_SEARCH
 from local.openai_emulator.sandbox.interpreter import is_below
 from local.openai_emulator.sandbox.limits import Limits
 
@@ -71,6 +72,92 @@ def _hidden() -> list[str]:
     return [path for path in unwanted if not any(is_below(place, [path]) for place in (*shown, *jail.SYSTEM))]
 
 
+def shared_probe(parts: Sequence[str], emulator: int, most_processes: int) -> dict[str, Any]:
+    """Like `probe`, for a session that shares the machine's namespaces.
+
+    `parts`: of the path of a file that everybody may read; as one string it would be taken for a path of the session.
+    """
+    import os
+    import resource
+    import signal
+    import socket
+
+    def read(path: str) -> bytes:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read()
+
+    def write(path: str) -> None:
+        os.close(os.open(path, os.O_WRONLY | os.O_TRUNC))
+
+    canary = "/".join(parts)
+    folder = os.path.dirname(canary)  # noqa: PTH120
+    attempts = {
+        "read a file": lambda: read(canary),
+        "list a folder": lambda: os.listdir(folder),  # noqa: PTH208
+        "list the root": lambda: os.listdir("/"),  # noqa: PTH208
+        "read the environment of the emulator": lambda: read(f"/proc/{emulator}/environ"),
+        "read /etc/passwd": lambda: read("/etc/passwd"),
+        "write a file": lambda: write(canary),
+        "truncate a file": lambda: os.truncate(canary, 0),
+        "make a file": lambda: os.mkdir(canary + "-new"),  # noqa: PTH102
+        "delete a file": lambda: os.unlink(canary),  # noqa: PTH108
+        "signal the emulator": lambda: os.kill(emulator, 0),
+        "limit the emulator": lambda: resource.prlimit(emulator, resource.RLIMIT_CORE),
+        "open a network connection": lambda: socket.create_connection(("127.0.0.1", 9), timeout=1),
+        "open a unix socket": lambda: socket.socket(socket.AF_UNIX),
+        "leave its process group": os.setsid,
+    }
+    seen: dict[str, Any] = {"possible": [], "environment": sorted(os.environ)}
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except OSError as exc:
+            if isinstance(exc, PermissionError):
+                continue
+        seen["possible"].append(name)
+    os.chmod(canary, 0o600)  # noqa: PTH101  without effect, which is seen outside
+    children: list[int] = []
+    try:
+        while len(children) <= most_processes:
+            pid = os.fork()
+            if pid == 0:
+                signal.pause()
+            children.append(pid)
+    except OSError:
+        pass
+    seen["processes"] = len(children) + 1
+    return seen
+
+
+def shared_question(canary: str, limits: Limits) -> str:
+    import os
+
+    source = "from __future__ import annotations\nfrom typing import Any\n" + inspect.getsource(shared_probe)
+    arguments = f"{canary.split('/')!r}, {os.getpid()}, {min(limits.processes, 4)}"
+    source += f"\nimport json\nprint(json.dumps(shared_probe({arguments})))\n"
+    return f"exec({source!r}, {{}})"
+
+
+def shared_faults(answer: str, guard_pid: int) -> Iterator[str]:
+    """Failed checks of a session that shares the machine's namespaces, one sentence each."""
+    seen = json.loads(answer)
+    yield from (f"code can {attempt}" for attempt in seen["possible"])
+    yield from _faults_of_environment(seen, {"TMPDIR"})
+    inside = set(watchdog.living(guard_pid)) - {guard_pid}
+    if not inside:
+        yield "its processes can't be seen from outside"
+    for pid in inside:
+        yield from _faults_of_rights(pid, capabilities={0, 1 << DAC_OVERRIDE, 1 << DAC_READ_SEARCH})
+
+
+def environment_question() -> str:
+    return "import json, os\nprint(json.dumps({'environment': sorted(os.environ)}))"
+
+
+def environment_faults(answer: str) -> Iterator[str]:
+    yield from _faults_of_environment(json.loads(answer), {"TMPDIR", "SYSTEMROOT", "__CF_USER_TEXT_ENCODING"})
+
+
 def faults(answer: str, init_pid: int, limits: Limits) -> Iterator[str]:
     """Failed checks of the isolation, one sentence each.
 
@@ -90,8 +177,7 @@ def faults(answer: str, init_pid: int, limits: Limits) -> Iterator[str]:
 def _faults_inside(seen: dict[str, Any], limits: Limits) -> Iterator[str]:
     if seen["visible"]:
         yield f"these paths are visible: {', '.join(seen['visible'])}"
-    if extra := set(seen["environment"]) - set(jail.ENVIRONMENT) - {"PWD", "LC_CTYPE"}:
-        yield f"environment variables of the host are visible: {', '.join(sorted(extra))}"
+    yield from _faults_of_environment(seen, set())
     if seen["network"] != "PermissionError":
         yield f"a network connection was not refused ({seen['network']})"
     if seen["writable"]:
@@ -100,13 +186,22 @@ def _faults_inside(seen: dict[str, Any], limits: Limits) -> Iterator[str]:
         yield f"the limit of {limits.processes} processes has no effect"
 
 
+def _faults_of_environment(seen: dict[str, Any], more: set[str]) -> Iterator[str]:
+    if extra := set(seen["environment"]) - set(jail.ENVIRONMENT) - {"PWD", "LC_CTYPE"} - more:
+        yield f"environment variables of the host are visible: {', '.join(sorted(extra))}"
+
+
 def _faults_outside(pid: int) -> Iterator[str]:
     for name in NAMESPACES:
         if Path(f"/proc/{pid}/ns/{name}").readlink() == Path(f"/proc/self/ns/{name}").readlink():
             yield f"the {name} namespace is shared with this machine"
+    yield from _faults_of_rights(pid, capabilities={0})
+
+
+def _faults_of_rights(pid: int, *, capabilities: set[int]) -> Iterator[str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    wanted = {"CapPrm": int(status["CapPrm"], 16) == 0, "CapEff": int(status["CapEff"], 16) == 0}
+    wanted = {name: int(status[name], 16) in capabilities for name in ("CapPrm", "CapEff")}
     wanted |= {"NoNewPrivs": status["NoNewPrivs"] == "1", "Seccomp": status["Seccomp"] == "2"}
     yield from (f"{name} is {status[name]}" for name, right in wanted.items() if not right)
     if not watchdog.proportional_bytes(pid):

@@ -50,15 +50,20 @@ class Interpreter:
                 chosen.append(mount)
         return chosen
 
-    def environment_files(self) -> list[tuple[bytes, str]]:
-        """The small files of `/venv`: content and path inside."""
+    def environment_files(self, sites: Sequence[str] | None = None) -> list[tuple[bytes, str]]:
+        """The small files of `/venv`: content and path inside.
+
+        Args:
+            sites: Where the packages are; None: where `mounts` shows them.
+        """
+        if sites is None:
+            sites = [f"{VENV}/sites/{n}" for n in range(len(self.sites))]
         config = f"home = {Path(self.program).parent}\n"
         config += f"include-system-site-packages = {str(self.system_sites).lower()}\n"
         config += f"version = {sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}\n"
-        sites = "".join(f"{VENV}/sites/{n}\n" for n in range(len(self.sites)))
         return [
             (config.encode(), f"{VENV}/pyvenv.cfg"),
-            (sites.encode(), f"{VENV}/lib/{VERSION}/site-packages/sites.pth"),
+            ("".join(f"{site}\n" for site in sites).encode(), f"{VENV}/lib/{VERSION}/site-packages/sites.pth"),
         ]
 
 

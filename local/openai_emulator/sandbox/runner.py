@@ -1,19 +1,23 @@
-"""Runs inside the sandbox, as `python -I runner.py CHANNEL LIMITS`: drops its privileges, then runs the code it gets.
+"""Runs inside the sandbox, as `python -I runner.py CHANNEL LIMITS [FOLDERS]`: drops its privileges, then runs code.
 
 Uses only the standard library until the privileges are dropped. The channel is a socket to the host: the host sends a
 length (4 bytes, big-endian) and the code; the runner replies with one byte, `0` (done) or `1` (failed). The code prints
 to the inherited stdout, a pipe to the host. Nothing here protects the host: the code can change this process at will.
+
+FOLDERS is given where a session has no file system of its own (tiers 2 and 3): `{"/mnt/data": "/real/path", ...}`. Then
+paths in the text of the code lead to the real folders.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import ctypes
 import io
 import json
 import linecache
 import os
-import resource
+import re
 import socket
 import sys
 import time
@@ -22,7 +26,7 @@ import types
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path("/mnt/data")
+FOLDERS = {"/mnt/data": "/mnt/data", "/tmp": "/tmp"}  # noqa: S108  the name that code uses -> the real path
 USER = 1000
 DONE, FAILED, READY = b"0", b"1", b"R"
 NICE = 3  # the emulator gets twice the processor time, so that it answers while code computes
@@ -30,12 +34,18 @@ NICE = 3  # the emulator gets twice the processor time, so that it answers while
 
 def drop_privileges(limits: dict[str, int]) -> None:
     """Become an ordinary user and set limits, in this order: RLIMIT_NPROC has no effect for root."""
-    if os.getuid() == 0:
+    if FOLDERS["/tmp"] == "/tmp" and os.getuid() == 0:  # noqa: S108  else the guard has done this
         os.setgroups([])
         os.setresgid(USER, USER, USER)
         os.setresuid(USER, USER, USER)
-    for name, value in limits.items():
-        resource.setrlimit(getattr(resource, name), (value, value))
+    with contextlib.suppress(ImportError):  # not on Windows
+        import resource
+
+        for name, value in limits.items():
+            kind = getattr(resource, name)
+            hard = resource.getrlimit(kind)[1]
+            most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (most, most))
     os.umask(0o022)
 
 
@@ -73,8 +83,9 @@ def save_figures() -> None:
 
 def save_figure(figure: Any) -> None:
     if not getattr(figure, "saved_by_user", False):
-        number = next(n for n in range(1, 100_000) if not (FOLDER / f"figure-{n}.png").exists())
-        figure.savefig(FOLDER / f"figure-{number}.png", dpi=150, bbox_inches="tight")
+        folder = Path(FOLDERS["/mnt/data"])
+        number = next(n for n in range(1, 100_000) if not (folder / f"figure-{n}.png").exists())
+        figure.savefig(folder / f"figure-{number}.png", dpi=150, bbox_inches="tight")
 
 
 def run(code: str, cell: str, namespace: dict[str, Any]) -> bool:
@@ -101,6 +112,8 @@ def run(code: str, cell: str, namespace: dict[str, Any]) -> bool:
 def evaluate(code: str, cell: str, namespace: dict[str, Any]) -> None:
     """Execute a cell; print the value of its last expression unless it ends with a semicolon."""
     tree = ast.parse(code, cell)
+    if any(name != real for name, real in FOLDERS.items()):
+        tree = RealPaths().visit(tree)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, cell, "exec"), namespace)  # noqa: S102
     if isinstance(last, ast.Expr):
@@ -108,6 +121,17 @@ def evaluate(code: str, cell: str, namespace: dict[str, Any]) -> None:
         if value is not None and not code.rstrip().endswith(";"):
             namespace["_"] = value
             print(repr(value))  # noqa: T201
+
+
+class RealPaths(ast.NodeTransformer):
+    """Replaces the names of the session's folders in strings by their real paths."""
+
+    NAMES = re.compile(r"(?<![\w./])(" + "|".join(FOLDERS) + r")(?![\w.-])")
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        if isinstance(node.value, str):
+            node.value = self.NAMES.sub(lambda found: FOLDERS[found[1]], node.value)
+        return node
 
 
 def report(exc: BaseException) -> str:
@@ -124,7 +148,8 @@ def flush() -> None:
             stream.flush()  # type: ignore[union-attr]
         except Exception:  # noqa: S112  the code may have closed or replaced it
             continue
-    ctypes.CDLL(None).fflush(None)  # what native code printed
+    with contextlib.suppress(TypeError, OSError):  # not on Windows
+        ctypes.CDLL(None).fflush(None)  # what native code printed
 
 
 def receive(channel: socket.socket, size: int) -> bytes:
@@ -137,24 +162,39 @@ def receive(channel: socket.socket, size: int) -> bytes:
     return bytes(content)
 
 
-def main() -> None:
-    channel = socket.socket(fileno=int(sys.argv[1]))
+def open_channel(argument: str) -> socket.socket:
+    """An inherited descriptor, whose number is given, or a connection to `PORT:TOKEN`."""
+    if ":" in argument:
+        port, token = argument.split(":")
+        channel = socket.create_connection(("127.0.0.1", int(port)))
+        channel.sendall(token.encode())
+        return channel
+    channel = socket.socket(fileno=int(argument))
     channel.set_inheritable(False)
-    os.closerange(3, channel.fileno())  # descriptors that bwrap left open
+    os.closerange(3, channel.fileno())  # descriptors that bwrap or the guard left open
     os.closerange(channel.fileno() + 1, 4096)
+    return channel
+
+
+def main() -> None:
+    channel = open_channel(sys.argv[1])
+    FOLDERS.update(json.loads(sys.argv[3]) if len(sys.argv) > 3 else {})
     drop_privileges(json.loads(sys.argv[2]))
     os.environ["TZ"] = "UTC"
-    time.tzset()
+    if hasattr(time, "tzset"):  # not on Windows
+        time.tzset()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     notebook = types.ModuleType("__main__")
     notebook.__dict__["display"] = print
     sys.modules["__main__"] = notebook
     sys.argv = [""]
-    sys.path.append(str(FOLDER))
+    sys.path.append(FOLDERS["/mnt/data"])
+    os.chdir(FOLDERS["/mnt/data"])
     warm_up()
     flush()
-    os.nice(NICE)
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(NICE)
     channel.sendall(READY)
     count = 0
     while True:

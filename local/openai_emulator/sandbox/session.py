@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.openai_emulator.sandbox import jail, watchdog
+from local.openai_emulator.sandbox import jail
 from local.openai_emulator.sandbox.errors import SandboxUnavailable, SessionEnded
 from local.openai_emulator.sandbox.folder import Folder, Stamp, check_name
 from local.openai_emulator.sandbox.limits import Limits
-from local.openai_emulator.sandbox.process import NOBODY, Process, is_root
+from local.openai_emulator.sandbox.process import Process
 
 logger = logging.getLogger(__name__)
 
@@ -57,20 +56,24 @@ class Session:
         self.closed = False
         self._process = process
         self._limits = limits
-        self._folders: list[Folder] = []  # the writable file systems, /mnt/data first
+        self._folders: list[Folder] = []  # the writable ones, /mnt/data first
         self._lock = asyncio.Lock()
         self._busy = asyncio.Event()
         self._exceeded_limit: str | None = None
         self._watching: asyncio.Task[None] | None = None
 
     @classmethod
-    async def launch(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]]) -> Session:
+    async def launch(cls, limits: Limits, start: Callable[[], Awaitable[Process]]) -> Session:
         """Start a session and wait until its imports are done.
 
+        Args:
+            limits: Its resource limits.
+            start: Starts its process; of a tier.
+
         Raises:
-            SandboxUnavailable: the jail or the imports failed; the text is their output.
+            SandboxUnavailable: the start or the imports failed; the text is their output.
         """
-        process = await Process.start(limits, with_proc=with_proc, files=files)
+        process = await start()
         session = cls(process, limits)
         try:
             async with asyncio.timeout(limits.start_s):
@@ -91,13 +94,8 @@ class Session:
         return session
 
     def _open_folders(self) -> None:
-        """Open the writable folders through the session's root, before untrusted code runs there."""
-        for place in jail.WRITABLE:
-            path = f"/proc/{self._process.init_pid}/root{place}"
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            if is_root():
-                os.fchown(descriptor, NOBODY, NOBODY)
-            self._folders.append(Folder(descriptor))
+        """Open the writable folders before untrusted code runs there."""
+        self._folders = [self._process.open_folder(path) for path in self._process.folders.values()]
 
     @property
     def _data(self) -> Folder:
@@ -158,7 +156,7 @@ class Session:
             finally:
                 self._busy.clear()
             written, present = await asyncio.to_thread(self._compare, before)
-            logs = self._process.output.take()
+            logs = self._process.named(self._process.output.take())
             if ending:
                 logs += f"\n[The session has ended. {ending}]\n"
             timed_out = ending.startswith("It ran longer")
@@ -240,8 +238,8 @@ class Session:
     async def _watch(self) -> None:
         """Check the session's use of resources and end it beyond a limit; also detects that the process has ended."""
         try:
-            while self._process.bwrap.poll() is None:
-                excess = await asyncio.to_thread(watchdog.excess, self.init_pid, self._folders, self._limits)
+            while self._process.started.poll() is None:
+                excess = await asyncio.to_thread(self._process.excess, self._folders, self._limits)
                 if excess:
                     logger.warning("sandbox.limit", extra={"limit": excess})
                     self._exceeded_limit = excess

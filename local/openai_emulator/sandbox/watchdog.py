@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,22 +15,53 @@ from local.openai_emulator.sandbox.folder import Folder
 from local.openai_emulator.sandbox.limits import Limits
 
 
-def excess(init_pid: int, folders: Sequence[Folder], limits: Limits) -> str | None:
+def excess(init_pid: int, folders: Sequence[Folder], limits: Limits, *, own_disk: bool = True) -> str | None:
     """The limit that the session exceeds, as a sentence, or None.
 
     Args:
-        init_pid: Process 1 of the session, as the host numbers it.
-        folders: Its writable file systems.
+        init_pid: The ancestor of all processes of the session, as the host numbers it.
+        folders: Its writable folders.
         limits: The session's limits.
+        own_disk: The folders are file systems of their own, whose sizes the kernel limits.
     """
     if memory_bytes(init_pid, enough_bytes=limits.memory_bytes) > limits.memory_bytes:
         return f"It used more than {limits.memory_bytes // 2**20:,} MiB of memory."
     if descriptors(init_pid) > limits.descriptors:
         return f"It opened more than {limits.descriptors:,} files, pipes and sockets."
-    for folder in folders:
-        if folder.inodes() > limits.inodes:
-            return f"It made more than {limits.inodes:,} files."
+    if len(living(init_pid)) > limits.processes + 2:  # and process 1
+        return f"It started more than {limits.processes} processes."
+    if own_disk:
+        return _too_many_files(limits) if any(folder.inodes() > limits.inodes for folder in folders) else None
+    usage = [folder.usage(limits.inodes) for folder in folders]
+    if any(count > limits.inodes for count, _ in usage):
+        return _too_many_files(limits)
+    allowed_bytes = limits.data_bytes + limits.tmp_bytes
+    if sum(size_bytes for _, size_bytes in usage) + unlinked_bytes(init_pid) > allowed_bytes:
+        return f"It wrote more than {allowed_bytes // 2**20:,} MiB of files."
     return None
+
+
+def _too_many_files(limits: Limits) -> str:
+    return f"It made more than {limits.inodes:,} files."
+
+
+def unlinked_bytes(init_pid: int) -> int:
+    """Allocated bytes of files that the session has deleted but still holds open or mapped."""
+    sizes: dict[tuple[int, int], int] = {}
+    for pid in processes(init_pid):
+        with contextlib.suppress(OSError):
+            for opened in os.scandir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    found = opened.stat()
+                    if stat.S_ISREG(found.st_mode) and found.st_nlink == 0:
+                        sizes[found.st_dev, found.st_ino] = found.st_blocks * 512
+        for text in _read_all([Path(f"/proc/{pid}/maps")]):
+            for line in text.splitlines():
+                if line.endswith(" (deleted)"):
+                    place, _, _, _, inode, _ = line.split(maxsplit=5)
+                    first, last = (int(end, 16) for end in place.split("-"))
+                    sizes.setdefault((pid, int(inode)), last - first)
+    return sum(sizes.values())
 
 
 def memory_bytes(init_pid: int, *, enough_bytes: int = 0) -> int:
@@ -64,12 +96,12 @@ def processes(pid: int) -> Iterator[int]:
 def living(pid: int) -> set[int]:
     """`processes` without those that have ended and wait for their parent."""
     return {
-        one for one in processes(pid) for stat in _read_all([Path(f"/proc/{one}/stat")]) if _state(stat) not in "ZX"
+        one for one in processes(pid) for text in _read_all([Path(f"/proc/{one}/stat")]) if _state(text) not in "ZX"
     }
 
 
-def _state(stat: str) -> str:
-    return stat.rpartition(")")[2].split()[0]
+def _state(text: str) -> str:
+    return text.rpartition(")")[2].split()[0]
 
 
 def proportional_bytes(pid: int) -> int:
