@@ -158,7 +158,7 @@ def readable_places(home: Home) -> list[str]:
 
 
 def _needed(home: Home) -> list[str]:
-    return [*(source for source, _ in jail.python_mounts()), str(jail.RUNNER), str(home.venv)]
+    return [*(source for source, _ in jail.python_mounts()), *map(str, jail.BESIDE), str(home.venv)]
 
 
 def _without(place: str, private: Sequence[str]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from local.openai_emulator.sandbox.interpreter import VENV, VERSION, Mount, is_b
 from local.openai_emulator.sandbox.limits import MIB, Limits
 
 RUNNER = Path(__file__).with_name("runner.py")
+BESIDE = [RUNNER, RUNNER.with_name("charts.py"), RUNNER.with_name("cells.py")]  # what runs inside
 RUNNER_INSIDE = "/sandbox/runner.py"
 DATA, TMP, SHM = "/mnt/data", "/tmp", "/dev/shm"  # noqa: S108  inside the session
 WRITABLE = (DATA, TMP, SHM)
@@ -44,6 +45,8 @@ ENVIRONMENT = {
     "MPLBACKEND": "Agg",
     "MPLCONFIGDIR": MATPLOTLIB,
     "PYTHONDONTWRITEBYTECODE": "1",
+    "PIP_NO_INDEX": "1",  # there is no network: pip says so at once
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     # each thread takes address space and counts as a process
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -103,7 +106,8 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
         *_tmpfs(TMP, limits.tmp_bytes, "1777"),
         *_tmpfs(SHM, limits.tmp_bytes, "1777"),
         *_python(),  # after /tmp, which it may lie in
-        *("--perms", "0755", "--dir", "/sandbox", "--ro-bind", os.path.realpath(RUNNER), RUNNER_INSIDE),
+        *("--perms", "0755", "--dir", "/sandbox"),
+        *(word for path in BESIDE for word in ("--ro-bind", os.path.realpath(path), f"/sandbox/{path.name}")),
         *("--perms", "0777", "--dir", MATPLOTLIB),
         *(word for descriptor, inside in files for word in ("--perms", "0644", "--file", str(descriptor), inside)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", DATA),

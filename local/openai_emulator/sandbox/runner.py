@@ -11,8 +11,12 @@ paths in the text of the code lead to the real folders.
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import ctypes
+import functools
+import importlib.util
+import inspect
 import io
 import json
 import linecache
@@ -29,6 +33,8 @@ from typing import Any
 FOLDERS = {"/mnt/data": "/mnt/data", "/tmp": "/tmp"}  # noqa: S108  the name that code uses -> the real path
 USER = 1000
 DONE, FAILED, READY = b"0", b"1", b"R"
+charts: Any = None  # the modules beside this file, loaded once the privileges are dropped
+cells: Any = None
 NICE = 3  # the emulator gets twice the processor time, so that it answers while code computes
 
 
@@ -49,78 +55,80 @@ def drop_privileges(limits: dict[str, int]) -> None:
     os.umask(0o022)
 
 
+def load(name: str) -> types.ModuleType:
+    """Load a file beside this one; with -I, Python does not look there."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def warm_up() -> None:
-    """Import common libraries, and make `plt.show()` save the figures."""
-    import matplotlib.figure
-    import matplotlib.font_manager
-    import matplotlib.pyplot as plt
+    """Import common libraries."""
     import numpy  # noqa: F401
     import pandas as pd
 
     pd.set_option("display.width", 160)
     pd.set_option("io.excel.xlsx.reader", "openpyxl")  # otherwise pandas 3 warns on every read
-    savefig = matplotlib.figure.Figure.savefig
-
-    def savefig_and_note(self: Any, fname: Any, *args: Any, **kwargs: Any) -> None:
-        savefig(self, fname, *args, **kwargs)
-        if isinstance(fname, str | os.PathLike):
-            self.saved_by_user = True
-
-    matplotlib.figure.Figure.savefig = savefig_and_note  # type: ignore[method-assign]
-    matplotlib.figure.Figure.show = lambda self, warn=True: save_figure(self)  # type: ignore[method-assign]
-    plt.show = lambda *args, **kwargs: save_figures()
-
-
-def save_figures() -> None:
-    """Save every open figure that the code did not save as `figure-N.png`, and close all figures."""
-    plt = sys.modules["matplotlib.pyplot"]
-    try:
-        for number in plt.get_fignums():
-            save_figure(plt.figure(number))
-    finally:
-        plt.close("all")
-
-
-def save_figure(figure: Any) -> None:
-    if not getattr(figure, "saved_by_user", False):
-        folder = Path(FOLDERS["/mnt/data"])
-        number = next(n for n in range(1, 100_000) if not (folder / f"figure-{n}.png").exists())
-        figure.savefig(folder / f"figure-{number}.png", dpi=150, bbox_inches="tight")
+    charts.set_up(Path(FOLDERS["/mnt/data"]))
 
 
 def run(code: str, cell: str, namespace: dict[str, Any]) -> bool:
     """Run one cell as a notebook does; return whether it failed."""
     linecache.cache[cell] = (len(code), None, code.splitlines(keepends=True), cell)
+    begun_ns = time.time_ns()
     try:
         evaluate(code, cell, namespace)
-        if "matplotlib.pyplot" in sys.modules:
-            save_figures()
+        charts.save_figures(Path(FOLDERS["/mnt/data"]))
     except SystemExit as exc:  # as in a notebook: ends the cell, not the session
         if exc.code not in (None, 0):
             sys.stderr.write(f"SystemExit: {exc.code}\n")
             return True
     except BaseException as exc:
         sys.stderr.write(report(exc))
-        if "matplotlib.pyplot" in sys.modules:
-            sys.modules["matplotlib.pyplot"].close("all")
+        charts.close_figures()
         return True
     finally:
-        flush()
+        finish(begun_ns)
     return False
+
+
+def finish(begun_ns: int) -> None:
+    """Return images from outside /mnt/data, and say which characters charts lack; the code may have broken it all."""
+    try:
+        charts.bring_images(Path(FOLDERS["/tmp"]), Path(FOLDERS["/mnt/data"]), since_ns=begun_ns)  # noqa: S108
+        sys.stdout.write(charts.missing_sentence())
+    except Exception as exc:
+        with contextlib.suppress(Exception):
+            sys.stderr.write(report(exc))
+    flush()
 
 
 def evaluate(code: str, cell: str, namespace: dict[str, Any]) -> None:
     """Execute a cell; print the value of its last expression unless it ends with a semicolon."""
-    tree = ast.parse(code, cell)
+    tree = cells.parse(code, cell)
     if any(name != real for name, real in FOLDERS.items()):
         tree = RealPaths().visit(tree)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, cell, "exec"), namespace)  # noqa: S102
+    execute(compile(tree, cell, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), namespace)
     if isinstance(last, ast.Expr):
-        value = eval(compile(ast.Expression(last.value), cell, "eval"), namespace)  # noqa: S307
+        value = execute(compile(ast.Expression(last.value), cell, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), namespace)
         if value is not None and not code.rstrip().endswith(";"):
             namespace["_"] = value
             print(repr(value))  # noqa: T201
+
+
+def execute(code: types.CodeType, namespace: dict[str, Any]) -> Any:
+    """Execute it; if it awaits at its top level, in the event loop of the session."""
+    value = eval(code, namespace)  # noqa: S307
+    return loop().run_until_complete(value) if code.co_flags & inspect.CO_COROUTINE else value
+
+
+@functools.cache
+def loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
 
 
 class RealPaths(ast.NodeTransformer):
@@ -135,9 +143,9 @@ class RealPaths(ast.NodeTransformer):
 
 
 def report(exc: BaseException) -> str:
-    """The traceback without the frames of this file."""
+    """The traceback from the first line of a cell on."""
     frames = exc.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith("<cell"):
         frames = frames.tb_next
     return "".join(traceback.format_exception(type(exc), exc, frames))
 
@@ -191,6 +199,8 @@ def main() -> None:
     sys.argv = [""]
     sys.path.append(FOLDERS["/mnt/data"])
     os.chdir(FOLDERS["/mnt/data"])
+    global charts, cells
+    charts, cells = load("charts"), load("cells")
     warm_up()
     flush()
     with contextlib.suppress(AttributeError, OSError):
