@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import subprocess
 
@@ -18,13 +19,10 @@ def parse(code: str, cell: str) -> ast.Module:
     Raises:
         SyntaxError: it is no Python either.
     """
-    try:
+    lines = code.splitlines()
+    with contextlib.suppress(SyntaxError):
         return ast.parse(code, cell)
-    except SyntaxError:
-        lines = code.splitlines()
-        if not any(map(is_special, lines)):
-            raise
-        return ast.parse("\n".join(map(as_python, lines)), cell)
+    return ast.parse("\n".join(map(as_python, lines)) if any(map(is_special, lines)) else code, cell)
 
 
 def is_special(line: str) -> bool:

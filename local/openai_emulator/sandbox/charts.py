@@ -17,6 +17,7 @@ from typing import Any
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
 MAX_FILES = 1_000  # of /tmp that are looked at after a cell
+WITHOUT_GLYPHS = ("Last Resort", ".LastResort", "Adobe Blank")  # boxes or blanks for everything
 PREFERRED = ("Noto Sans", "Source Han Sans", "WenQuanYi", "IPA", "Nanum", "Free", "Unifont")  # then any other
 SHOWN_CHARACTERS = 12
 
@@ -140,6 +141,7 @@ def _candidates() -> list[tuple[str, str]]:
     import matplotlib.font_manager as fonts
 
     regular = [one for one in fonts.fontManager.ttflist if one.style == "normal" and one.weight in (400, "normal")]
+    regular = [one for one in regular if not one.name.startswith(WITHOUT_GLYPHS)]
 
     def rank(name: str) -> int:
         return next((n for n, start in enumerate(PREFERRED) if name.startswith(start)), len(PREFERRED))

@@ -77,6 +77,7 @@ def shared_probe(parts: Sequence[str], emulator: int, most_processes: int) -> di
 
     `parts`: of the path of a file that everybody may read; as one string it would be taken for a path of the session.
     """
+    import contextlib
     import os
     import resource
     import signal
@@ -115,7 +116,8 @@ def shared_probe(parts: Sequence[str], emulator: int, most_processes: int) -> di
             if isinstance(exc, PermissionError):
                 continue
         seen["possible"].append(name)
-    os.chmod(canary, 0o600)  # noqa: PTH101  without effect, which is seen outside
+    with contextlib.suppress(OSError):
+        os.chmod(canary, 0o600)  # noqa: PTH101  without effect, which is seen outside
     children: list[int] = []
     try:
         while len(children) <= most_processes:

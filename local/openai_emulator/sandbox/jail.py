@@ -32,7 +32,11 @@ SYSTEM = (
     *("/nix/store", "/gnu/store"),
 )
 ROOT_FOLDERS = ("/proc", "/dev", "/sandbox", VENV)
-ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")  # libraries and the time zone, no personal data
+# libraries, the time zone, the name of the system: no personal data
+ETC = (
+    *("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"),
+    *("/etc/os-release", "/etc/lsb-release", "/etc/debian_version"),
+)
 USER = 1000
 
 ENVIRONMENT = {
@@ -47,6 +51,7 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PIP_NO_INDEX": "1",  # there is no network: pip says so at once
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_CONFIG_FILE": "/dev/null",  # where /etc may not be read, pip would fail on its own settings
     # each thread takes address space and counts as a process
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",

@@ -22,7 +22,7 @@ from local.openai_emulator.sandbox.output import Output
 
 _Stack = contextlib.ExitStack | contextlib.AsyncExitStack
 
-MAX_KILL_ROUNDS = 200  # a process may start another one before it is killed
+KILL_ALL_S = 30.0  # for what code left running, which may start more before it is killed
 NOBODY = 65534  # uid of sessions on the host if the emulator runs as root
 
 
@@ -77,15 +77,18 @@ class Process:
             False if something could not be killed.
         """
         self._signal_runner(signal.SIGSTOP)
-        for _ in range(MAX_KILL_ROUNDS):
-            others = watchdog.living(self.init_pid) - {self.init_pid, self._runner_pid}
-            if not others:
-                return True
-            for number in (signal.SIGSTOP, signal.SIGKILL):  # no shell shall report that its child was killed
-                for pid in others:
-                    self._signal_inside(pid, number)
-            await asyncio.sleep(0.001)
-        return False
+        try:
+            async with asyncio.timeout(KILL_ALL_S):
+                while others := watchdog.living(self.init_pid) - {self.init_pid, self._runner_pid}:
+                    for number in (signal.SIGSTOP, signal.SIGKILL):  # no shell shall report that its child was killed
+                        for pid in others:
+                            self._signal_inside(pid, number)
+                    await asyncio.sleep(0.001)
+                while not watchdog.is_stopped(self._runner_pid):  # noqa: ASYNC110  the kernel tells nobody
+                    await asyncio.sleep(0.001)
+        except TimeoutError:
+            return False
+        return True
 
     def resume(self) -> None:
         self._signal_runner(signal.SIGCONT)

@@ -135,7 +135,8 @@ class Sandbox:
     async def _check(self, session: Session, isolation: Isolation) -> None:
         outcome = await session.run(isolation.question(self._limits), wall_s=CHECK_S)
         if outcome.failed:
-            raise SandboxUnavailable(f"the check of the isolation failed: {outcome.logs.strip()}")
+            last = outcome.logs.strip().rpartition("\n")[2]
+            raise SandboxUnavailable(f"the check of the isolation failed: {last}")
         if faults := isolation.faults(outcome.logs, session.init_pid, self._limits):
             raise SandboxUnavailable(f"the isolation is not complete: {'; '.join(faults)}")
 

@@ -100,6 +100,11 @@ def living(pid: int) -> set[int]:
     }
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether no thread of the process runs: it has been stopped, or has ended."""
+    return all(_state(text) in "TtZX" for text in _read_all(Path(f"/proc/{pid}/task").glob("*/stat")))
+
+
 def _state(text: str) -> str:
     return text.rpartition(")")[2].split()[0]
 

@@ -54,7 +54,7 @@ def call(name: str, arguments: str) -> str:
 # Each prints GOT IN if it works. The name of the system call is the defence to take away.
 REFUSED: dict[str, tuple[str, str]] = {
     "anonymous shared memory": ("import mmap; mmap.mmap(-1, 4096); print('GOT IN')", "mmap"),
-    "shared memory by flags of both kinds": ("import mmap; mmap.mmap(-1, 4096, flags=0x23); print('GOT IN')", "mmap"),
+    "shared memory with more flags": ("import mmap; mmap.mmap(-1, 4096, flags=0x4021); print('GOT IN')", "mmap"),
     "a memfd": ("import os; os.memfd_create('x'); print('GOT IN')", "memfd_create"),
     "System V shared memory": (call("shmget", "0, 4096, 0o1600"), "shmget"),
     "pages in a pipe": ("import os\nr, w = os.pipe()\n" + call("vmsplice", "w, None, 0, 0"), "vmsplice"),
