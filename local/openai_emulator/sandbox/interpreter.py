@@ -100,7 +100,7 @@ def _beside(program: str) -> Iterator[str]:
     """The shared libraries in the interpreter's `lib` folders, which its extension modules load by a relative path."""
     prefix = Path(program).parents[1]
     for folder in {prefix / "lib", Path(sysconfig.get_config_var("LIBDIR") or "."), Path(sys.base_prefix, "lib")}:
-        if not folder.is_absolute() or is_below(str(folder), ["/usr"]) or not folder.is_dir():
+        if not folder.is_absolute() or is_below(str(folder), ["/usr"]) or not os.access(folder, os.R_OK | os.X_OK):
             continue
         files = [file for file in folder.iterdir() if ".so" in file.name and file.is_file()]
         if len(files) <= MAX_LIBRARIES:
@@ -117,7 +117,7 @@ def _loaded() -> Iterator[str]:
         return
     for line in lines:
         words = line.split(maxsplit=5)
-        if len(words) == 6 and "x" in words[1] and ".so" in words[5]:
+        if len(words) == 6 and "x" in words[1] and ".so" in words[5] and os.access(words[5], os.R_OK):
             path = Path(words[5])
             if path.is_file() and not any(name in path.parts for name in SITE_NAMES):
                 yield str(path)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from local.openai_emulator.sandbox.errors import SandboxUnavailable
+from local.openai_emulator.sandbox.errors import FileRefused, SandboxUnavailable
 from local.openai_emulator.sandbox.limits import Limits
 from local.openai_emulator.sandbox.session import Session
 from local.openai_emulator.sandbox.tiers import Isolation, Tier, isolations, remedy
@@ -137,8 +137,19 @@ class Sandbox:
         if outcome.failed:
             last = outcome.logs.strip().rpartition("\n")[2]
             raise SandboxUnavailable(f"the check of the isolation failed: {last}")
+        await self._check_files(session)
         if faults := isolation.faults(outcome.logs, session.init_pid, self._limits):
             raise SandboxUnavailable(f"the isolation is not complete: {'; '.join(faults)}")
+
+    async def _check_files(self, session: Session) -> None:
+        """What code writes must reach the host, which opens files by a system call that some machines refuse."""
+        outcome = await session.run("open('/mnt/data/written', 'w').write('x');", wall_s=CHECK_S)
+        try:
+            if "written" not in outcome.written or await session.read("written") != b"x":
+                raise SandboxUnavailable("files of a session can't be read from outside")
+            await session.remove("written")
+        except (OSError, FileRefused) as exc:
+            raise SandboxUnavailable(f"files of a session can't be read from outside: {exc}") from exc
 
 
 async def _as_result(session: Session) -> Session:

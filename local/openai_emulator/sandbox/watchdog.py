@@ -88,7 +88,7 @@ def descriptors(init_pid: int) -> int:
 def processes(pid: int) -> Iterator[int]:
     """The process and its descendants. In a pid namespace every orphan becomes a child of process 1."""
     yield pid
-    for children in _read_all(Path(f"/proc/{pid}/task").glob("*/children")):
+    for children in _of_threads(pid, "children"):
         for child in children.split():
             yield from processes(int(child))
 
@@ -102,7 +102,15 @@ def living(pid: int) -> set[int]:
 
 def is_stopped(pid: int) -> bool:
     """Whether no thread of the process runs: it has been stopped, or has ended."""
-    return all(_state(text) in "TtZX" for text in _read_all(Path(f"/proc/{pid}/task").glob("*/stat")))
+    return all(_state(text) in "TtZX" for text in _of_threads(pid, "stat"))
+
+
+def _of_threads(pid: int, file: str) -> Iterator[str]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  this runs often
+    except OSError:  # the process has ended
+        return
+    yield from _read_all([Path(f"/proc/{pid}/task/{thread}/{file}") for thread in threads])
 
 
 def _state(text: str) -> str:
