@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -266,6 +267,8 @@ class Session:
 
 def _ending(status: int, limits: Limits) -> str:
     """Why a process ended, from bwrap's exit status (128 + the signal's number)."""
+    if sys.platform == "win32":
+        return f"The process ended itself with exit code {status}."
     if status == 128 + signal.SIGXCPU:
         return f"It used more than {limits.cpu_s} s of processor time."
     if status in (128 + signal.SIGKILL, -signal.SIGKILL):

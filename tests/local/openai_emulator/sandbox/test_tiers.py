@@ -101,9 +101,21 @@ def test_without_user_namespaces_tier_2_is_chosen() -> None:
     assert "sudo sysctl user.max_user_namespaces=10000" in found["remedy"]
 
 
-@pytest.mark.parametrize("platform", ["darwin", "win32"])
+WITHOUT = {
+    "darwin": "for name in ('pidfd_open', 'memfd_create'): delattr(os, name)",
+    "win32": (
+        "import signal\nfor name in ('resource', 'fcntl', 'termios', 'pwd'): sys.modules[name] = None\n"
+        "for name in ('pidfd_open', 'memfd_create', 'killpg', 'fork', 'getuid', 'geteuid', 'setgroups', 'chown', 'nice',"
+        " 'setsid'): delattr(os, name)\n"
+        "for name in ('SIGXCPU', 'SIGSTOP', 'SIGCONT', 'pidfd_send_signal'): delattr(signal, name)"
+    ),
+}
+
+
+@pytest.mark.parametrize("platform", WITHOUT)
 def test_on_another_system_trusted_code_runs_and_no_other(platform: str) -> None:
-    before = f"import sys; sys.platform = {platform!r}"
+    """The system is simulated by its name and by what Python lacks there."""
+    before = f"import asyncio, sys; sys.platform = {platform!r}\n{WITHOUT[platform]}"
     found = outcome(before=before, trusted=True)
     assert (found["tier"], found["made"]) == (3, MADE)
     assert f"this is {platform}, not Linux" in found["reason"]
