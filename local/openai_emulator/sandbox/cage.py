@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from local.openai_emulator.sandbox import guard, jail, seccomp
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
@@ -28,6 +29,7 @@ from local.openai_emulator.sandbox.process import Process, is_root, memory_file,
 
 GUARD = str(Path(__file__).with_name("guard.py"))
 DEVICES = ("/dev/urandom", "/dev/random")  # not /dev/zero, whose shared memory nothing counts
+PREFIX, LOCK = "sandbox-", "lock"
 FIRST_USER, USERS = 64_000, 1_000
 KILL_S = 30.0  # for the guard, which ends the session within milliseconds
 
@@ -38,8 +40,10 @@ class Home:
     """A folder of one emulator, with a folder for each session, and the virtual environment of those of tier 2."""
 
     def __init__(self, *, with_environment: bool) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
+        remove_stale()
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.folder.chmod(0o711)
+        self._lock = _lock(self.folder)
         self.venv = self.folder / "venv"
         self._names = itertools.count()
         if with_environment:
@@ -73,6 +77,37 @@ class Home:
 
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+
+
+def remove_stale() -> None:
+    """Delete the folders of emulators that were killed: nobody holds their lock."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or not (folder / LOCK).exists():
+                continue
+            lock = _lock(folder)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.close()
+
+
+def _lock(folder: Path) -> IO[bytes] | None:
+    """Lock the folder until the file is closed or this process ends; None if another process has it.
+
+    On a system without such locks, the file is returned, which there cannot be deleted while it is open.
+    """
+    lock = (folder / LOCK).open("ab")
+    with contextlib.suppress(ImportError):  # on Windows
+        import fcntl
+
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            return None
+    return lock
 
 
 class Caged(Process):

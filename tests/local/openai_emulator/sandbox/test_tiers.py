@@ -323,3 +323,18 @@ def test_private_folders_below_the_system_are_not_readable(tmp_path: Path, monke
     assert sorted(cage._without(place, private)) == [str(tmp_path / "bin"), str(tmp_path / "home/you")]
     shutil.rmtree(tmp_path / "home")
     assert list(cage._without(place, [])) == [place]
+
+
+def test_the_folders_of_a_killed_emulator_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    live = cage.Home(with_environment=False)
+    killed = cage.Home(with_environment=False)
+    killed.session_folders(uid=None)
+    assert killed._lock is not None
+    killed._lock.close()  # as the kernel does
+    foreign = tmp_path / "sandbox-of-somebody-else"
+    foreign.mkdir()
+    cage.remove_stale()
+    assert (live.folder.exists(), killed.folder.exists(), foreign.exists()) == (True, False, True)
+    live.close()
+    assert not live.folder.exists()
