@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,33 +72,29 @@ def _hidden() -> list[str]:
     return [path for path in unwanted if not any(is_below(place, [path]) for place in (*shown, *jail.SYSTEM))]
 
 
-def shared_probe(parts: Sequence[str], emulator: int, most_processes: int) -> dict[str, Any]:
-    """Like `probe`, for a session that shares the machine's namespaces.
+def attempts(canary: str, emulator: int) -> dict[str, Callable[[], object]]:
+    """Runs inside a session that shares the machine's namespaces: what must fail, each with an OSError.
 
-    `parts`: of the path of a file that everybody may read; as one string it would be taken for a path of the session.
+    Args:
+        canary: The path of a file that everybody may read.
+        emulator: The pid of the emulator.
     """
-    import contextlib
     import os
     import resource
-    import signal
     import socket
 
     def read(path: str) -> bytes:
         with open(path, "rb") as file:  # noqa: PTH123
             return file.read()
 
-    def write(path: str) -> None:
-        os.close(os.open(path, os.O_WRONLY | os.O_TRUNC))
-
-    canary = "/".join(parts)
     folder = os.path.dirname(canary)  # noqa: PTH120
-    attempts = {
+    return {
         "read a file": lambda: read(canary),
         "list a folder": lambda: os.listdir(folder),  # noqa: PTH208
         "list the root": lambda: os.listdir("/"),  # noqa: PTH208
         "read the environment of the emulator": lambda: read(f"/proc/{emulator}/environ"),
         "read /etc/passwd": lambda: read("/etc/passwd"),
-        "write a file": lambda: write(canary),
+        "write a file": lambda: os.close(os.open(canary, os.O_WRONLY | os.O_TRUNC)),
         "truncate a file": lambda: os.truncate(canary, 0),
         "make a file": lambda: os.mkdir(canary + "-new"),  # noqa: PTH102
         "delete a file": lambda: os.unlink(canary),  # noqa: PTH108
@@ -108,25 +104,36 @@ def shared_probe(parts: Sequence[str], emulator: int, most_processes: int) -> di
         "open a unix socket": lambda: socket.socket(socket.AF_UNIX),
         "leave its process group": os.setsid,
     }
+
+
+def shared_probe(parts: Sequence[str], emulator: int, most_processes: int) -> dict[str, Any]:
+    """Like `probe`, for a session that shares the machine's namespaces.
+
+    `parts`: of the path of the canary; as one string it would be taken for a path of the session.
+    """
+    import contextlib
+    import os
+    import signal
+
+    canary = "/".join(parts)
     seen: dict[str, Any] = {"possible": [], "environment": sorted(os.environ)}
-    for name, attempt in attempts.items():
+    for name, attempt in attempts(canary, emulator).items():
         try:
             attempt()
-        except OSError as exc:
-            if isinstance(exc, PermissionError):
-                continue
+        except PermissionError:
+            continue
+        except OSError:  # it failed for another reason, and would not have been refused
+            pass
         seen["possible"].append(name)
     with contextlib.suppress(OSError):
         os.chmod(canary, 0o600)  # noqa: PTH101  without effect, which is seen outside
     children: list[int] = []
-    try:
+    with contextlib.suppress(OSError):
         while len(children) <= most_processes:
             pid = os.fork()
             if pid == 0:
                 signal.pause()
             children.append(pid)
-    except OSError:
-        pass
     seen["processes"] = len(children) + 1
     return seen
 
@@ -134,7 +141,8 @@ def shared_probe(parts: Sequence[str], emulator: int, most_processes: int) -> di
 def shared_question(canary: str, limits: Limits) -> str:
     import os
 
-    source = "from __future__ import annotations\nfrom typing import Any\n" + inspect.getsource(shared_probe)
+    source = "from __future__ import annotations\nfrom typing import Any\n"
+    source += inspect.getsource(attempts) + inspect.getsource(shared_probe)
     arguments = f"{canary.split('/')!r}, {os.getpid()}, {min(limits.processes, 4)}"
     source += f"\nimport json\nprint(json.dumps(shared_probe({arguments})))\n"
     return f"exec({source!r}, {{}})"
