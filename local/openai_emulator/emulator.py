@@ -21,6 +21,7 @@ from local.openai_emulator.containers.containers import Containers
 from local.openai_emulator.containers.routes import ContainerRoutes
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.models.chat import ChatModel
+from local.openai_emulator.models.offline.builtin import BuiltinModel
 from local.openai_emulator.responses.responses import Responses
 from local.openai_emulator.responses.turns import Turns
 from local.openai_emulator.responses.webhooks import Webhooks
@@ -41,8 +42,9 @@ _SWEEP_EVERY_S = 30
 class CodeInterpreter:
     """Starts and checks the sandbox on first use; without a sandbox the rest of the emulator still works."""
 
-    def __init__(self) -> None:
-        self._sandbox = Sandbox()
+    def __init__(self, *, trusted: bool) -> None:
+        """`trusted`: all code is that of the built-in model, or the user allows any code to run unprotected."""
+        self._sandbox = Sandbox(trusted=trusted)
         self._started: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -72,7 +74,11 @@ class CodeInterpreter:
             return {"status": "starting"}
         if (reason := self._started.exception()) is not None:
             return {"status": "unavailable", "reason": str(reason)}
-        return {"status": "available", "tier": "bubblewrap"}
+        tier = self._sandbox.tier
+        assert tier is not None
+        known = {"tier": tier.number, "name": tier.name, "weaker": tier.weaker}
+        known |= {"reason": self._sandbox.reason, "remedy": self._sandbox.remedy}
+        return {"status": "available"} | {key: value for key, value in known.items() if value}
 
 
 class Emulator:
@@ -207,7 +213,7 @@ async def open_emulator(
             model = models.from_settings(settings)
             if isinstance(model, ChatModel):
                 stack.push_async_callback(model.close)
-        interpreter = CodeInterpreter()
+        interpreter = CodeInterpreter(trusted=settings.unsafe_code or isinstance(model, BuiltinModel))
         stack.push_async_callback(interpreter.close)
         webhooks = Webhooks(url=settings.webhook_url, secret=settings.webhook_secret)
         stack.push_async_callback(webhooks.close)

@@ -23,6 +23,7 @@ class Settings:
     webhook_secret: str | None = None  # `whsec_...`, signs those events
     store_max_files: int = 10_000  # in one vector store
     file_max_tokens: int = 2_000_000  # in one file of a vector store
+    unsafe_code: bool = False  # where code cannot be isolated, run that of an outside model, too
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -47,6 +48,7 @@ class Settings:
             webhook_secret=environ.get("EMULATOR_WEBHOOK_SECRET") or None,
             store_max_files=_limit(environ, "EMULATOR_STORE_MAX_FILES", cls.store_max_files),
             file_max_tokens=_limit(environ, "EMULATOR_FILE_MAX_TOKENS", cls.file_max_tokens),
+            unsafe_code=environ.get("EMULATOR_UNSAFE_CODE") == "1",
         )
         if settings.model_url and not settings.model:
             raise ValueError("EMULATOR_MODEL_URL is set, so EMULATOR_MODEL must name the model at that URL")

@@ -1,7 +1,8 @@
 """Containers: `/containers`, the working folders of the code interpreter.
 
-A container is a record and files on disk. Its code runs in a sandbox session, opened at the first run. If a session was
-killed, a new one gets the same files but no variables. A container expires 20 minutes after its last use.
+A container is a record and files on disk. Its code runs in a sandbox session, opened at the first run. If a session has
+ended, a new one gets the same files but no variables, and the model is told. `budget.py` decides what is kept of the
+files that code writes. A container expires 20 minutes after its last use.
 Source: https://developers.openai.com/api/reference/resources/containers
 """
 
@@ -9,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import mimetypes
 import shutil
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,12 @@ from openai.types.containers import FileCreateResponse
 
 from local.openai_emulator.agent.conversation import OutputFile, Ran
 from local.openai_emulator.agent.tools import ToolBroken
+from local.openai_emulator.containers.budget import Budget, Choice, Used, choose
+from local.openai_emulator.containers.sessions import LiveSessions, OpenSession
 from local.openai_emulator.errors import ApiError, invalid, not_found
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
-from local.openai_emulator.sandbox.errors import SandboxError
+from local.openai_emulator.sandbox.errors import FileRefused, SandboxError
 from local.openai_emulator.store import Page, Paging, Store
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ KIND = "container"
 FILE_KIND = "container_file"
 FOLDER = "/mnt/data"
 IDLE_MINUTES = 20
-OpenSession = Callable[[], "Awaitable[Session]"]  # raises SandboxUnavailable
+FRESH = "The session of the earlier code has ended: its variables are gone, the files in /mnt/data are there."
 
 
 class Containers:
@@ -48,18 +51,26 @@ class Containers:
         files: Files,
         open_session: OpenSession,
         clock: Callable[[], float],
+        budget: Budget | None = None,
     ) -> None:
         self._store = store
         self._folder = folder
         self._files = files
         self._open_session = open_session
         self._clock = clock
-        self._sessions: dict[str, Session] = {}
+        self._budget = budget or Budget()
+        self._sessions = LiveSessions(lambda: self._open_session(), most=self._budget.sessions)
+        self._ran: set[str] = set()  # containers that have had a session
+        self._made: dict[str, tuple[int, int]] = {}  # files and bytes that code has made, by container
+        for body in store.all(FILE_KIND):
+            if body["source"] == "assistant":
+                files_made, size_bytes = self._made.get(body["container_id"], (0, 0))
+                self._made[body["container_id"]] = (files_made + 1, size_bytes + body["bytes"])
+        self._shown: dict[str, int] = {}  # bytes of images inside answers, by container
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def close(self) -> None:
-        for container_id in list(self._sessions):
-            await self._end_session(container_id)
+        await self._sessions.close()
 
     # ---- the containers themselves -----------------------------------------------------------------------------
 
@@ -145,7 +156,10 @@ class Containers:
         return body["status"] == "expired" or bool(body["last_active_at"] + idle_s <= self._clock())
 
     async def _empty(self, container_id: str) -> None:
-        await self._end_session(container_id)
+        await self._sessions.end(container_id)
+        for of_containers in (self._made, self._shown):
+            of_containers.pop(container_id, None)
+        self._ran.discard(container_id)
         self._store.delete_children(FILE_KIND, container_id)
         await asyncio.to_thread(shutil.rmtree, self._folder / container_id, ignore_errors=True)
 
@@ -190,7 +204,7 @@ class Containers:
         path = self.path(container_id, file_id)
         await asyncio.to_thread(shutil.copyfile, source, path)
         session = self._sessions.get(container_id)
-        if session is not None and session.alive:
+        if session is not None:
             try:
                 await session.put(name, path)
             except SandboxError as exc:
@@ -203,8 +217,11 @@ class Containers:
         file = self.file(container_id, file_id)
         async with self._lock(container_id):
             session = self._sessions.get(container_id)
-            if session is not None and session.alive:
-                await session.run(f"__import__('pathlib').Path({file.path!r}).unlink(missing_ok=True)")
+            if session is not None:
+                try:
+                    await session.remove(filename(file))
+                except (SandboxError, OSError):  # the code has hidden it: the next session starts without it
+                    await self._sessions.end(container_id)
             self._store.delete(FILE_KIND, file_id, parent=container_id)
             self.path(container_id, file_id).unlink(missing_ok=True)
 
@@ -235,59 +252,88 @@ class Containers:
         """
         async with self._lock(container_id):
             self.active(container_id)
+            notes = [FRESH] if container_id in self._ran and self._sessions.get(container_id) is None else []
+
+            async def prepare(session: Session) -> None:
+                self._ran.add(container_id)
+                notes.extend(await self._restore(container_id, session))
+
             try:
-                session = await self._session(container_id)
-                outcome = await session.run(code)
+                async with self._sessions.use(container_id, prepare) as session:
+                    outcome = await session.run(code)
+                    choice = await self._keep(container_id, session, outcome)
             except asyncio.CancelledError:
-                await asyncio.shield(self._end_session(container_id))  # the only way to stop running code
+                await asyncio.shield(self._sessions.end(container_id))  # the only way to stop running code
                 raise
             except Exception as exc:
                 raise ToolBroken(f"The code interpreter is not available: {exc}") from exc
-            files = await self._keep(container_id, session, outcome)
             self.touch(container_id)
+            logs = "".join(f"[{note}]\n" for note in notes) + outcome.logs
+            if choice.notes:
+                logs = "\n".join(filter(None, [logs.rstrip("\n"), *(f"[{note}]" for note in choice.notes)])) + "\n"
             if outcome.timed_out or not session.alive:
-                await self._end_session(container_id)
-                raise ToolBroken(outcome.logs or "The code was stopped: it exceeded a limit of the code interpreter.")
-            return Ran(code=code, logs=outcome.logs, files=files, failed=outcome.failed)
+                await self._sessions.end(container_id)
+                raise ToolBroken(logs or "The code was stopped: it exceeded a limit of the code interpreter.")
+            return Ran(code=code, logs=logs, files=self._output_files(container_id, choice), failed=outcome.failed)
 
-    async def _session(self, container_id: str) -> Session:
-        session = self._sessions.get(container_id)
-        if session is not None and session.alive:
-            return session
-        await self._end_session(container_id)
-        session = await self._open_session()
-        try:
-            for file in self.files(container_id):
-                await session.put(filename(file), self.path(container_id, file.id))
-        except BaseException:
-            await session.close()
-            raise
-        self._sessions[container_id] = session
-        return session
+    async def _restore(self, container_id: str, session: Session) -> list[str]:
+        """Put the container's files into a new session; returns a sentence if some do not fit."""
+        refused = []
+        for file in self.files(container_id):
+            try:
+                await session.restore(filename(file), self.path(container_id, file.id))
+            except (FileRefused, FileNotFoundError):
+                refused.append(filename(file))
+        if not refused:
+            return []
+        return [f"{len(refused)} files of the container are not in /mnt/data, which is full, such as {refused[0]!r}."]
 
-    async def _end_session(self, container_id: str) -> None:
-        session = self._sessions.pop(container_id, None)
-        if session is not None:
-            await session.close()
-
-    async def _keep(self, container_id: str, session: Session, outcome: Outcome) -> tuple[OutputFile, ...]:
-        """Copy the files that a run created or changed out of the session."""
-        known = {filename(file): file.id for file in self.files(container_id)}
-        kept = []
-        for name in outcome.changed:
-            if not name.isprintable():  # a client could not name it in a request
-                continue
+    async def _keep(self, container_id: str, session: Session, outcome: Outcome) -> Choice:
+        """Copy the files that a run created or changed out of the session, within the budget."""
+        made = [file for file in self.files(container_id) if file.source == "assistant"]
+        written = {
+            name: size for name, size in outcome.written.items() if name.isprintable()
+        }  # else no client names it
+        kept = {filename(file): file.bytes for file in made}
+        gone = kept.keys() - outcome.present
+        used = self._used(container_id)
+        choice = await asyncio.to_thread(choose, written, kept=kept, gone=gone, used=used, budget=self._budget)
+        ids = {filename(file): file.id for file in self.files(container_id)}
+        for name in choice.prune:
+            self._store.delete(FILE_KIND, ids[name], parent=container_id)
+            self.path(container_id, ids.pop(name)).unlink(missing_ok=True)
+        keep = []
+        for name in choice.keep:
             try:
                 content = await session.read(name)
             except Exception as exc:  # too large, not a regular file, or the session has ended: skip the file
                 logger.warning("container.file_not_kept", extra={"container_id": container_id, "reason": str(exc)})
                 continue
-            file_id = known.get(name) or wire.new_id("cfile_")
+            file_id = ids.get(name) or wire.new_id("cfile_")
             await asyncio.to_thread(self.path(container_id, file_id).write_bytes, content)
             self._record(container_id, file_id, name, source="assistant")
-            is_image = (mimetypes.guess_type(name)[0] or "").startswith("image/")
-            kept.append(OutputFile(file_id=file_id, filename=name, container_id=container_id, is_image=is_image))
-        return tuple(kept)
+            keep.append(name)
+        made = [file for file in self.files(container_id) if file.source == "assistant"]
+        self._made[container_id] = (len(made), sum(file.bytes for file in made))
+        shown = sum(written[name] for name in choice.images)
+        self._shown[container_id] = self._shown.get(container_id, 0) + shown
+        return replace(choice, keep=tuple(keep))
+
+    def _used(self, container_id: str) -> Used:
+        others = [made for one, made in self._made.items() if one != container_id]
+        return Used(
+            other_files=sum(files for files, _ in others),
+            other_bytes=sum(size_bytes for _, size_bytes in others),
+            container_image_bytes=self._shown.get(container_id, 0),
+            all_image_bytes=sum(self._shown.values()),
+        )
+
+    def _output_files(self, container_id: str, choice: Choice) -> tuple[OutputFile, ...]:
+        ids = {filename(file): file.id for file in self.files(container_id)}
+        return tuple(
+            OutputFile(file_id=ids[name], filename=name, container_id=container_id, is_image=name in choice.images)
+            for name in choice.keep
+        )
 
     def _lock(self, container_id: str) -> asyncio.Lock:
         return self._locks.setdefault(container_id, asyncio.Lock())

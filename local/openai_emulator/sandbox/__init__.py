@@ -1,9 +1,35 @@
-"""Code interpreter sessions: isolated Python processes with pandas, NumPy, SciPy and matplotlib."""
+"""Code interpreter sessions: isolated Python processes with pandas, NumPy, SciPy and matplotlib.
+
+The sandbox chooses the best tier that proves itself at start, by trying what it promises to stop (`check.py`):
+
+| tier | where | what holds a session |
+|---|---|---|
+| 1 | Linux with user namespaces | bubblewrap (`jail.py`), seccomp, limits, the watchdog |
+| 2 | Linux without: default Docker, Ubuntu 24.04 | Landlock (`guard.py`), seccomp, limits, the watchdog |
+| 3 | macOS, Windows, old kernels | a separate process (`plain.py`): the built-in model's own code only |
+
+| stopped | tier 1 | tier 2 | tier 3 |
+|---|---|---|---|
+| reading and writing this machine's files | not there | refused; code learns whether a path exists | no |
+| the network, other processes, more rights | yes | yes | no |
+| memory, processes, descriptors of a session | yes | yes | limits of each process, where the system has them |
+| the disk | file systems of limited size | measured several times a second | no |
+| modes, owners, times of files | not there | changes do nothing | no |
+| work between two cells | stopped | stopped | no |
+
+Outside models' code never runs in tier 3, unless `EMULATOR_UNSAFE_CODE=1`. What a run leaves behind is bounded by
+`containers/budget.py` in every tier.
+
+On this machine: `sandbox` (sessions) -> `tiers` -> `process`, `cage`, `plain` (start and kill) -> `jail`, `guard`,
+`seccomp`, `interpreter` (what is allowed); `session` runs cells, `folder` reads files, `watchdog` measures. Inside a
+session: `runner`, `cells`, `charts`.
+"""
 
 from local.openai_emulator.sandbox.errors import FileRefused, SandboxError, SandboxUnavailable, SessionEnded
 from local.openai_emulator.sandbox.limits import Limits
 from local.openai_emulator.sandbox.sandbox import Sandbox
 from local.openai_emulator.sandbox.session import Outcome, Session, SessionFile
+from local.openai_emulator.sandbox.tiers import Tier
 
 __all__ = [
     "FileRefused",
@@ -15,4 +41,5 @@ __all__ = [
     "Session",
     "SessionEnded",
     "SessionFile",
+    "Tier",
 ]

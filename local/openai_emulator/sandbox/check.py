@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from local.openai_emulator.sandbox import jail, watchdog
+from local.openai_emulator.sandbox.guard import DAC_OVERRIDE, DAC_READ_SEARCH
+from local.openai_emulator.sandbox.interpreter import is_below
 from local.openai_emulator.sandbox.limits import Limits
 
 NAMESPACES = ("user", "pid", "net", "mnt", "ipc", "uts", "cgroup")
@@ -19,13 +21,17 @@ HIDDEN_AT_HOME = (".ssh", ".azure", ".config", ".bash_history")
 HIDDEN = ("/etc/passwd", "/etc/shadow", "/home", "/sys", "/run", "/var")
 
 
-def probe(hidden: Sequence[str], most_processes: int) -> dict[str, Any]:
+def probe(hidden: Sequence[str], expected: Mapping[str, Sequence[str]], most_processes: int) -> dict[str, Any]:
     """Runs inside the session: try what must fail. Only its source is sent, so it imports what it needs."""
+    import contextlib
     import os
     import signal
     import socket
 
     seen: dict[str, Any] = {"visible": [path for path in hidden if os.path.lexists(path)]}
+    for folder, names in expected.items():  # what this machine has beside the paths that are shown
+        with contextlib.suppress(OSError):
+            seen["visible"] += [f"{folder}/{name}" for name in os.listdir(folder) if name not in names]  # noqa: PTH208
     seen["environment"] = sorted(os.environ)
     try:
         socket.create_connection(("127.0.0.1", 9), timeout=1).close()
@@ -53,20 +59,113 @@ def probe(hidden: Sequence[str], most_processes: int) -> dict[str, Any]:
 def question(limits: Limits) -> str:
     """The code to run in the session; prints one JSON object and leaves no names or files."""
     source = "from __future__ import annotations\n" + inspect.getsource(probe)
-    source += f"\nimport json\nprint(json.dumps(probe({_hidden()!r}, {limits.processes})))\n"
+    source += f"\nimport json\nprint(json.dumps(probe({_hidden()!r}, {jail.expected_names()!r}, {limits.processes})))\n"
     return f"exec({source!r}, {{}})"
 
 
 def _hidden() -> list[str]:
-    """Paths that no session may see, except parents of mounted paths: the interpreter may be below a home folder."""
-    mounted = [Path(place) for place in ("/usr", *jail.SYSTEM, *jail.interpreter_prefixes())]
-    unwanted = [*map(Path, HIDDEN), Path.cwd(), Path(__file__).parent]
-    unwanted += [Path.home() / name for name in HIDDEN_AT_HOME]
-    return [
-        str(path)
-        for path in unwanted
-        if not any(path.is_relative_to(place) or place.is_relative_to(path) for place in mounted)
-    ]
+    """Paths that no session may see. Parents of what it needs are seen; `expected_names` says what may be in them."""
+    shown = [inside for _, inside in jail.python_mounts()]
+    unwanted = [*HIDDEN, str(Path.cwd()), str(Path(__file__).parent)]
+    unwanted += [str(Path.home() / name) for name in HIDDEN_AT_HOME]
+    unwanted = [path for path in unwanted if not is_below(path, jail.SYSTEM)]
+    return [path for path in unwanted if not any(is_below(place, [path]) for place in (*shown, *jail.SYSTEM))]
+
+
+def attempts(canary: str, emulator: int) -> dict[str, Callable[[], object]]:
+    """Runs inside a session that shares the machine's namespaces: what must fail, each with an OSError.
+
+    Args:
+        canary: The path of a file that everybody may read.
+        emulator: The pid of the emulator.
+    """
+    import os
+    import resource
+    import socket
+
+    def read(path: str) -> bytes:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read()
+
+    folder = os.path.dirname(canary)  # noqa: PTH120
+    return {
+        "read a file": lambda: read(canary),
+        "list a folder": lambda: os.listdir(folder),  # noqa: PTH208
+        "list the root": lambda: os.listdir("/"),  # noqa: PTH208
+        "read the environment of the emulator": lambda: read(f"/proc/{emulator}/environ"),
+        "read /etc/passwd": lambda: read("/etc/passwd"),
+        "write a file": lambda: os.close(os.open(canary, os.O_WRONLY | os.O_TRUNC)),
+        "truncate a file": lambda: os.truncate(canary, 0),
+        "make a file": lambda: os.mkdir(canary + "-new"),  # noqa: PTH102
+        "delete a file": lambda: os.unlink(canary),  # noqa: PTH108
+        "signal the emulator": lambda: os.kill(emulator, 0),
+        "limit the emulator": lambda: resource.prlimit(emulator, resource.RLIMIT_CORE),
+        "open a network connection": lambda: socket.create_connection(("127.0.0.1", 9), timeout=1),
+        "open a unix socket": lambda: socket.socket(socket.AF_UNIX),
+        "leave its process group": os.setsid,
+    }
+
+
+def shared_probe(parts: Sequence[str], emulator: int, most_processes: int) -> dict[str, Any]:
+    """Like `probe`, for a session that shares the machine's namespaces.
+
+    `parts`: of the path of the canary; as one string it would be taken for a path of the session.
+    """
+    import contextlib
+    import os
+    import signal
+
+    canary = "/".join(parts)
+    seen: dict[str, Any] = {"possible": [], "environment": sorted(os.environ)}
+    for name, attempt in attempts(canary, emulator).items():
+        try:
+            attempt()
+        except PermissionError:
+            continue
+        except OSError:  # it failed for another reason, and would not have been refused
+            pass
+        seen["possible"].append(name)
+    with contextlib.suppress(OSError):
+        os.chmod(canary, 0o600)  # noqa: PTH101  without effect, which is seen outside
+    children: list[int] = []
+    with contextlib.suppress(OSError):
+        while len(children) <= most_processes:
+            pid = os.fork()
+            if pid == 0:
+                signal.pause()
+            children.append(pid)
+    seen["processes"] = len(children) + 1
+    return seen
+
+
+def shared_question(canary: str, limits: Limits) -> str:
+    import os
+
+    source = "from __future__ import annotations\nfrom typing import Any\n"
+    source += inspect.getsource(attempts) + inspect.getsource(shared_probe)
+    arguments = f"{canary.split('/')!r}, {os.getpid()}, {min(limits.processes, 4)}"
+    source += f"\nimport json\nprint(json.dumps(shared_probe({arguments})))\n"
+    return f"exec({source!r}, {{}})"
+
+
+def shared_faults(answer: str, guard_pid: int) -> Iterator[str]:
+    """Failed checks of a session that shares the machine's namespaces, one sentence each."""
+    seen = json.loads(answer)
+    yield from (f"code can {attempt}" for attempt in seen["possible"])
+    yield from _faults_of_environment(seen, {"TMPDIR"})
+    inside = set(watchdog.living(guard_pid)) - {guard_pid}
+    if not inside:
+        yield "its processes can't be seen from outside"
+    for pid in inside:
+        yield from _faults_of_rights(pid, capabilities={0, 1 << DAC_OVERRIDE, 1 << DAC_READ_SEARCH})
+
+
+def environment_question() -> str:
+    return "import json, os\nprint(json.dumps({'environment': sorted(os.environ)}))"
+
+
+def environment_faults(answer: str) -> Iterator[str]:
+    yield from _faults_of_environment(json.loads(answer), {"TMPDIR", "SYSTEMROOT", "__CF_USER_TEXT_ENCODING"})
 
 
 def faults(answer: str, init_pid: int, limits: Limits) -> Iterator[str]:
@@ -88,8 +187,7 @@ def faults(answer: str, init_pid: int, limits: Limits) -> Iterator[str]:
 def _faults_inside(seen: dict[str, Any], limits: Limits) -> Iterator[str]:
     if seen["visible"]:
         yield f"these paths are visible: {', '.join(seen['visible'])}"
-    if extra := set(seen["environment"]) - set(jail.ENVIRONMENT) - {"PWD", "LC_CTYPE"}:
-        yield f"environment variables of the host are visible: {', '.join(sorted(extra))}"
+    yield from _faults_of_environment(seen, set())
     if seen["network"] != "PermissionError":
         yield f"a network connection was not refused ({seen['network']})"
     if seen["writable"]:
@@ -98,13 +196,22 @@ def _faults_inside(seen: dict[str, Any], limits: Limits) -> Iterator[str]:
         yield f"the limit of {limits.processes} processes has no effect"
 
 
+def _faults_of_environment(seen: dict[str, Any], more: set[str]) -> Iterator[str]:
+    if extra := set(seen["environment"]) - set(jail.ENVIRONMENT) - {"PWD", "LC_CTYPE"} - more:
+        yield f"environment variables of the host are visible: {', '.join(sorted(extra))}"
+
+
 def _faults_outside(pid: int) -> Iterator[str]:
     for name in NAMESPACES:
         if Path(f"/proc/{pid}/ns/{name}").readlink() == Path(f"/proc/self/ns/{name}").readlink():
             yield f"the {name} namespace is shared with this machine"
+    yield from _faults_of_rights(pid, capabilities={0})
+
+
+def _faults_of_rights(pid: int, *, capabilities: set[int]) -> Iterator[str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    wanted = {"CapPrm": int(status["CapPrm"], 16) == 0, "CapEff": int(status["CapEff"], 16) == 0}
+    wanted = {name: int(status[name], 16) in capabilities for name in ("CapPrm", "CapEff")}
     wanted |= {"NoNewPrivs": status["NoNewPrivs"] == "1", "Seccomp": status["Seccomp"] == "2"}
     yield from (f"{name} is {status[name]}" for name, right in wanted.items() if not right)
     if not watchdog.proportional_bytes(pid):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import functools
 import os
 import shutil
@@ -21,6 +20,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from local.openai_emulator.sandbox.errors import FileRefused
 
@@ -30,7 +30,19 @@ MAX_NAME_BYTES = 255
 MAX_DEPTH = 16
 CHUNK_BYTES = 1 << 20
 
-Stamp = tuple[int, int, int, int]  # inode, size in bytes, mtime and ctime in ns; changes when a file is written
+
+class Stamp(NamedTuple):
+    """Changes when a file is written."""
+
+    inode: int
+    size_bytes: int  # apparent
+    disk_bytes: int  # allocated
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, entry: os.stat_result) -> Stamp:
+        return cls(entry.st_ino, entry.st_size, entry.st_blocks * 512, entry.st_mtime_ns, entry.st_ctime_ns)
 
 
 def check_name(filename: str) -> str:
@@ -63,24 +75,29 @@ class Folder:
                 self._descriptor = -1
 
     def write(self, filename: str, source: Path) -> None:
-        """Copy a host file into the folder; replaces a file of that name.
+        """Copy a host file into the folder; replaces a file of that name, makes the folders on its path.
 
         Raises:
-            FileRefused: the name is not allowed, or the folder is full.
+            FileRefused: the name is not allowed, the folder is full, or the code has put something in the way.
         """
-        check_name(filename)
+        *folders, name = filename.split("/")
+        for part in (*folders, name):
+            check_name(part)
         try:
-            self._unlink(filename)
+            self._make_usable()
+            for depth in range(len(folders)):
+                self._make_folder("/".join(folders[: depth + 1]))
+            self.remove(filename)
             target = self._open(filename, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o644)
             with os.fdopen(target, "wb") as into, source.open("rb") as out_of:
                 os.fchown(target, self._owner.st_uid, self._owner.st_gid)
                 shutil.copyfileobj(out_of, into, CHUNK_BYTES)
         except OSError as exc:
-            if exc.errno in (errno.ENOSPC, errno.EISDIR, errno.EEXIST):
-                with contextlib.suppress(OSError):
-                    self._unlink(filename)
-                raise FileRefused(f"{filename!r} could not be put into the session: {exc.strerror}.") from exc
-            raise
+            if exc.filename == str(source):
+                raise
+            with contextlib.suppress(OSError):
+                self.remove(filename)
+            raise FileRefused(f"{filename!r} could not be put into the session: {exc.strerror}.") from exc
 
     def read(self, filename: str, *, limit_bytes: int) -> bytes:
         """The content of a regular file; `filename` is relative and may contain slashes.
@@ -110,6 +127,32 @@ class Folder:
         """The stamps of all regular files with an allowed name, by relative name, sorted."""
         return dict(sorted(self._walk("", 0)))
 
+    def usage(self, enough: int) -> tuple[int, int]:
+        """The number of files and folders below it and their allocated bytes; stops beyond `enough` files.
+
+        For a folder that is not a file system of its own. What lies too deep to be looked at counts as too much.
+        """
+        count, size_bytes, folders = 0, 0, [(".", 0)]
+        while folders and count <= enough:
+            place, depth = folders.pop()
+            try:
+                opened = self._open(place, os.O_RDONLY | os.O_DIRECTORY)
+            except OSError:
+                continue
+            try:
+                with os.scandir(opened) as entries:
+                    for entry in entries:
+                        stat_result = entry.stat(follow_symlinks=False)
+                        count, size_bytes = count + 1, size_bytes + stat_result.st_blocks * 512
+                        if stat.S_ISDIR(stat_result.st_mode):
+                            folders.append((f"{place}/{entry.name}", depth + 1))
+                            count += enough * (depth >= 4 * MAX_DEPTH)
+            except FileNotFoundError:
+                continue
+            finally:
+                os.close(opened)
+        return count, size_bytes
+
     def inodes(self) -> int:
         """The number of files and folders in its file system."""
         with self._lock:
@@ -132,13 +175,43 @@ class Folder:
             os.close(opened)
         for name, entry in found:
             if stat.S_ISREG(entry.st_mode):
-                yield prefix + name, (entry.st_ino, entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns)
+                disk_bytes = entry.st_blocks * 512
+                yield (
+                    prefix + name,
+                    Stamp(entry.st_ino, entry.st_size, disk_bytes, entry.st_mtime_ns, entry.st_ctime_ns),
+                )
             elif stat.S_ISDIR(entry.st_mode) and depth < MAX_DEPTH:
                 yield from self._walk(f"{prefix}{name}/", depth + 1)
 
-    def _unlink(self, filename: str) -> None:
-        with self._lock, contextlib.suppress(FileNotFoundError):
-            os.unlink(filename, dir_fd=self._descriptor)
+    def remove(self, filename: str) -> None:
+        """Delete a file, if it is there; `filename` is relative and may contain slashes.
+
+        Raises:
+            OSError: it could not be deleted.
+        """
+        with contextlib.suppress(FileNotFoundError), self._parent(filename) as (parent, name):
+            os.unlink(name, dir_fd=parent)
+
+    def _make_folder(self, name: str) -> None:
+        with self._parent(name) as (parent, last), contextlib.suppress(FileExistsError):
+            os.mkdir(last, 0o755, dir_fd=parent)
+            os.chown(last, self._owner.st_uid, self._owner.st_gid, dir_fd=parent, follow_symlinks=False)
+
+    def _make_usable(self) -> None:
+        """Undo a `chmod` by which the code shut out the host, which may be an ordinary user."""
+        with self._lock:
+            if os.fstat(self._descriptor).st_mode & 0o700 != 0o700:
+                os.fchmod(self._descriptor, 0o777)
+
+    @contextlib.contextmanager
+    def _parent(self, filename: str) -> Iterator[tuple[int, str]]:
+        """A descriptor of the folder that holds `filename`, and its name there."""
+        folder, _, name = filename.rpartition("/")
+        opened = self._open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield opened, name
+        finally:
+            os.close(opened)
 
     def _open(self, name: str, flags: int, *, mode: int = 0) -> int:
         how = struct.pack("=QQQ", flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode, RESOLVE)

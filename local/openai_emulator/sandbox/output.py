@@ -1,10 +1,11 @@
-"""Collects the output of a session from a pipe, up to a limit."""
+"""Collects the output of a session from a pipe or a file, up to a limit."""
 
 from __future__ import annotations
 
 import array
 import asyncio
 import os
+from pathlib import Path
 
 READ_BYTES = 1 << 16
 
@@ -67,6 +68,32 @@ class Output:
         if surplus > 0:
             self._dropped += surplus
             del self._tail[:surplus]
+
+
+class FileOutput:
+    """Like `Output`, from a file that the session appends to: works on every system."""
+
+    def __init__(self, path: Path, *, limit_bytes: int) -> None:
+        self.writer = path.open("wb")  # for the session's process
+        self._reader = path.open("rb")
+        self._half = limit_bytes // 2
+
+    def clear(self) -> None:
+        self._reader.seek(0, os.SEEK_END)
+
+    def close(self) -> None:
+        self.writer.close()
+        self._reader.close()
+
+    def take(self) -> str:
+        """Return the output since the last call. The middle of long output is replaced by a note."""
+        first, end = self._reader.tell(), os.fstat(self._reader.fileno()).st_size
+        content = self._reader.read(min(end - first, 2 * self._half))
+        if dropped := max(0, end - first - 2 * self._half):
+            self._reader.seek(end - self._half)
+            note = f"\n... {dropped:,} bytes of output left out ...\n".encode()
+            content = content[: self._half] + note + self._reader.read(self._half)
+        return content.decode(errors="replace")
 
 
 def _bytes_waiting(descriptor: int) -> int:

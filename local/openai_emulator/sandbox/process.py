@@ -1,4 +1,4 @@
-"""Starts and kills one jailed process and connects to it. It does not deal with code cells or files."""
+"""A session's processes: starts them in a jail (tier 1), pauses and kills them. It does not deal with code or files."""
 
 from __future__ import annotations
 
@@ -13,33 +13,138 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.openai_emulator.sandbox import jail, seccomp
+from local.openai_emulator.sandbox import jail, seccomp, watchdog
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
+from local.openai_emulator.sandbox.folder import Folder
+from local.openai_emulator.sandbox.interpreter import this_interpreter
 from local.openai_emulator.sandbox.limits import Limits
 from local.openai_emulator.sandbox.output import Output
 
 _Stack = contextlib.ExitStack | contextlib.AsyncExitStack
 
+KILL_ALL_S = 30.0  # for what code left running, which may start more before it is killed
 NOBODY = 65534  # uid of sessions on the host if the emulator runs as root
 
 
 class Process:
-    """A running `bwrap`, a channel to the runner inside it, and the output of the session."""
+    """The processes of a session, the channel to its runner, and its output. Each tier starts and kills its own way."""
 
-    def __init__(self, bwrap: subprocess.Popen[bytes], channel: socket.socket, output: Output) -> None:
-        self.bwrap = bwrap
+    def __init__(self, started: subprocess.Popen[bytes], channel: socket.socket, output: Output) -> None:
+        self.started = started  # ends when the session has ended
         self.channel = channel  # non-blocking
         self.output = output
-        self.init_pid = 0  # process 1 of the session, as the host numbers it
+        self.init_pid = 0  # the ancestor of all processes of the session, as the host numbers it
+        self.folders: dict[str, str] = {}  # the name that code uses -> this machine's path; /mnt/data first
+        self.own_disk = True  # the folders are file systems of their own, of limited size
+        self._runner_pid = 0  # the process that runs the cells, as the host numbers it
+        self._runner: int | None = None  # its pidfd
+
+    def arm(self) -> None:
+        """Call once the session is ready and before it runs untrusted code: note the runner, and mark all processes.
+
+        If memory runs out, the kernel kills the marked ones first. What they start is marked, too; a session cannot
+        change the mark, since its /proc is read-only.
+        """
+        inside = list(watchdog.processes(self.init_pid))[1:]
+        if not inside:
+            raise SandboxUnavailable("its processes can't be seen from outside")
+        self._runner_pid = inside[0]
+        self._runner = os.pidfd_open(self._runner_pid)
+        for pid in (self.init_pid, *inside):
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+
+    def open_folder(self, path: str) -> Folder:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if self.own_disk and is_root():
+            os.fchown(descriptor, NOBODY, NOBODY)
+        return Folder(descriptor)
+
+    def excess(self, folders: Sequence[Folder], limits: Limits) -> str | None:
+        """The limit that the session exceeds, as a sentence, or None. Blocks."""
+        return watchdog.excess(self.init_pid, folders, limits, own_disk=self.own_disk)
+
+    def named(self, logs: str) -> str:
+        """Output with the names that code uses instead of real paths."""
+        for name, path in self.folders.items():
+            logs = logs.replace(path, name)
+        return logs
+
+    async def pause(self) -> bool:
+        """Stop the runner and kill what its code left running, so that nothing runs between two cells.
+
+        Returns:
+            False if something could not be killed.
+        """
+        self._signal_runner(signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(KILL_ALL_S):
+                while others := watchdog.living(self.init_pid) - {self.init_pid, self._runner_pid}:
+                    for number in (signal.SIGSTOP, signal.SIGKILL):  # no shell shall report that its child was killed
+                        for pid in others:
+                            self._signal_inside(pid, number)
+                    await asyncio.sleep(0.001)
+                while not watchdog.is_stopped(self._runner_pid):  # noqa: ASYNC110  the kernel tells nobody
+                    await asyncio.sleep(0.001)
+        except TimeoutError:
+            return False
+        return True
+
+    def resume(self) -> None:
+        self._signal_runner(signal.SIGCONT)
+
+    def _signal_runner(self, number: signal.Signals) -> None:
+        if self._runner is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._runner, number)
+
+    def _signal_inside(self, pid: int, number: signal.Signals) -> None:
+        """Signal a process of the session; never another process that has got its number meanwhile."""
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                if pid in watchdog.living(self.init_pid):
+                    signal.pidfd_send_signal(descriptor, number)
+            finally:
+                os.close(descriptor)
+
+    async def wait(self) -> int:
+        """Wait until the session has ended; return the exit status."""
+        if self.started.poll() is None:
+            ending = os.pidfd_open(self.started.pid)
+            try:
+                await readable(ending)
+            finally:
+                os.close(ending)
+        return self.started.wait()
+
+    async def kill(self) -> int:
+        """Kill all processes of the session and return the exit status."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        if self._runner is not None:
+            os.close(self._runner)
+            self._runner = None
+        self.channel.close()
+        self.output.close()
+
+
+class Jailed(Process):
+    """A session inside `bwrap`."""
+
+    def __init__(self, started: subprocess.Popen[bytes], channel: socket.socket, output: Output) -> None:
+        super().__init__(started, channel, output)
         self._killing = asyncio.Lock()
         self._init: int | None = None  # its pidfd: a process that reuses the number is never killed
 
     @classmethod
-    async def start(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]] = ()) -> Process:
+    async def start(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]], bwrap: str) -> Jailed:
         """Start the runner in its jail.
 
         Args:
             limits: Its resource limits.
+            bwrap: The path of the program.
             with_proc: Mount a /proc inside.
             files: Small files to copy in: content and path inside.
 
@@ -48,21 +153,22 @@ class Process:
         """
         async with contextlib.AsyncExitStack() as kept:
             with contextlib.ExitStack() as host_ends, contextlib.ExitStack() as child_ends:
-                channel, inside = _socket_pair(kept, child_ends)
-                info, info_in = _socket_pair(host_ends, child_ends)
-                go, go_out = _socket_pair(host_ends, child_ends)
-                output, output_in = _output(limits, kept, child_ends)
-                copies = [(_memory_file(child_ends, content), place) for content, place in files]
-                filter_fd = _memory_file(child_ends, seccomp.program())
-                bwrap = _spawn(
-                    *(jail.bwrap(), *jail.arguments(limits, as_root=is_root(), with_proc=with_proc, files=copies)),
+                channel, inside = socket_pair(kept, child_ends)
+                info, info_in = socket_pair(host_ends, child_ends)
+                go, go_out = socket_pair(host_ends, child_ends)
+                output, output_in = output_pipe(limits, kept, child_ends)
+                files = [*files, *this_interpreter().environment_files()]
+                copies = [(memory_file(child_ends, content), place) for content, place in files]
+                filter_fd = memory_file(child_ends, seccomp.program())
+                started = spawn(
+                    *(bwrap, *jail.arguments(limits, as_root=is_root(), with_proc=with_proc, files=copies)),
                     *("--seccomp", str(filter_fd), "--info-fd", str(info_in.fileno())),
                     *(("--userns-block-fd", str(go_out.fileno())) if is_root() else ()),
                     *("--", *jail.command(limits, channel=inside.fileno())),
                     output=output_in,
                     inherit=[s.fileno() for s in (inside, info_in, go_out)] + [filter_fd, *(fd for fd, _ in copies)],
                 )
-                process = cls(bwrap, channel, output)
+                process = cls(started, channel, output)
                 kept.push_async_callback(process.kill)
                 child_ends.close()  # otherwise the end of bwrap's messages is never seen
                 await process._begin(info, go)
@@ -78,53 +184,46 @@ class Process:
             await self.wait()
             raise SandboxUnavailable(self.output.take().strip() or "bwrap ended without a message")
         self.init_pid = int(json.loads(said)["child-pid"])
+        self.folders = {place: f"/proc/{self.init_pid}/root{place}" for place in jail.WRITABLE}
         self._init = os.pidfd_open(self.init_pid)
         if is_root():
             _map_user(self.init_pid)
             go.send(b"1")
-
-    async def wait(self) -> int:
-        """Wait until bwrap has ended; return its exit status."""
-        if self.bwrap.poll() is None:
-            ending = os.pidfd_open(self.bwrap.pid)
-            try:
-                await _readable(ending)
-            finally:
-                os.close(ending)
-        return self.bwrap.wait()
 
     async def kill(self) -> int:
         """Kill all processes of the session and return bwrap's exit status."""
         async with self._killing:
             if self._init is None:  # not known yet, or killed already
                 with contextlib.suppress(ProcessLookupError):
-                    self.bwrap.kill()
+                    self.started.kill()
                 return await self.wait()
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._init, signal.SIGKILL)  # the kernel then kills the whole pid namespace
             try:
-                await _readable(self._init)  # when the last process has ended
+                await readable(self._init)  # when the last process has ended
             finally:
                 os.close(self._init)
                 self._init = None
             return await self.wait()
 
-    def close(self) -> None:
-        self.channel.close()
-        self.output.close()
 
-
-def _spawn(*command: str, output: int, inherit: list[int]) -> subprocess.Popen[bytes]:
+def spawn(*command: str, output: int, inherit: list[int]) -> subprocess.Popen[bytes]:
     """Start a process; blocks for a few ms. asyncio's own function can hang forever if it is cancelled."""
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=inherit, env={}
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=inherit,
+            env={},
+            start_new_session=True,
         )
     except OSError as exc:
-        raise SandboxUnavailable(f"bwrap does not start: {exc}") from exc
+        raise SandboxUnavailable(f"{command[0]} does not start: {exc}") from exc
 
 
-async def _readable(descriptor: int) -> None:
+async def readable(descriptor: int) -> None:
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(descriptor, ready.set)
     try:
@@ -148,13 +247,13 @@ def is_root() -> bool:
     return any(first <= NOBODY < first + count for first, _, count in ranges)
 
 
-def _socket_pair(host_ends: _Stack, child_ends: _Stack) -> tuple[socket.socket, socket.socket]:
+def socket_pair(host_ends: _Stack, child_ends: _Stack) -> tuple[socket.socket, socket.socket]:
     here, there = socket.socketpair()
     here.setblocking(False)
     return host_ends.enter_context(here), child_ends.enter_context(there)
 
 
-def _output(limits: Limits, host_ends: _Stack, child_ends: _Stack) -> tuple[Output, int]:
+def output_pipe(limits: Limits, host_ends: _Stack, child_ends: _Stack) -> tuple[Output, int]:
     here, there = os.pipe()
     output = Output(here, limit_bytes=limits.output_bytes)
     host_ends.callback(output.close)
@@ -162,7 +261,7 @@ def _output(limits: Limits, host_ends: _Stack, child_ends: _Stack) -> tuple[Outp
     return output, there
 
 
-def _memory_file(stack: _Stack, content: bytes) -> int:
+def memory_file(stack: _Stack, content: bytes) -> int:
     """A file descriptor from which bwrap reads `content`."""
     descriptor = os.memfd_create("sandbox")
     stack.callback(os.close, descriptor)

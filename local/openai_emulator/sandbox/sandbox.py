@@ -4,65 +4,96 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
-from local.openai_emulator.sandbox import check
-from local.openai_emulator.sandbox.errors import SandboxUnavailable
+from local.openai_emulator.sandbox.errors import FileRefused, SandboxUnavailable
 from local.openai_emulator.sandbox.limits import Limits
 from local.openai_emulator.sandbox.session import Session
+from local.openai_emulator.sandbox.tiers import Isolation, Tier, isolations, remedy
 
 logger = logging.getLogger(__name__)
 
-# Kernel settings that forbid user namespaces to ordinary users: name, forbidding value, remedy.
-SWITCHES = (
-    ("kernel/apparmor_restrict_unprivileged_userns", "1", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"),
-    ("kernel/unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"),
-    ("user/max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=10000"),
-)
-IN_A_CONTAINER = (
-    "If this is a container, start it with `--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
-    "--security-opt systempaths=unconfined`, or with `--privileged`."
-)
-
 CHECK_S = 60.0  # for the check of the isolation, also where runs have less time: a busy machine is slow
+UNSAFE = "EMULATOR_UNSAFE_CODE"
 
 
 class Sandbox:
     """Opens isolated Python sessions. One per emulator, used in one event loop.
 
-    A spare session with its imports done is kept ready; when it is taken, the next one starts in the background. There
-    is no insecure fallback: if the check of the isolation fails, `start` raises and no code is run.
+    A spare session with its imports done is kept ready; when it is taken, the next one starts in the background.
+    `start` chooses the best tier that proves itself; untrusted code never runs below tier 2.
     """
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, *, limits: Limits | None = None, trusted: bool = False, tiers: Sequence[int] = (1, 2, 3)
+    ) -> None:
+        """
+        Args:
+            limits: Of each session.
+            trusted: All code is that of the built-in model, or the user has allowed any code to run unprotected.
+            tiers: Those to try, in order.
+        """
+        self.reason = ""  # why no better tier is used, sentences
+        self.remedy = ""  # what to do about it, sentences
         self._limits = limits or Limits()
-        self._with_proc = True
+        self._trusted = trusted
+        self._tiers = tiers
+        self._isolation: Isolation | None = None
         self._font_cache: Sequence[tuple[bytes, str]] = ()
         self._sessions: set[Session] = set()
         self._spare: asyncio.Task[Session] | None = None
         self._taking = asyncio.Lock()
 
+    @property
+    def tier(self) -> Tier | None:
+        """The tier in use; None before `start` has ended."""
+        return self._isolation.tier if self._isolation else None
+
     async def start(self) -> None:
-        """Start a session and check its isolation; it becomes the spare.
+        """Choose a tier: start a session and check its isolation; it becomes the spare.
 
         Raises:
-            SandboxUnavailable: it is not isolated; `str()` says why and how to fix it.
+            SandboxUnavailable: no tier works; `str()` says why and how to fix it.
         """
-        if sys.platform != "linux":
-            raise SandboxUnavailable(
-                f"Code runs only in a Linux sandbox, and this is {sys.platform}. Start the emulator in WSL 2, "
-                "in a Linux virtual machine or in a container."
-            )
-        try:
-            session = await self._launch_first()
-            await self._check(session)
-        except SandboxUnavailable as exc:
-            await self.close()
-            raise SandboxUnavailable(_explain(str(exc))) from exc
-        self._font_cache = await session.font_cache()
-        self._spare = asyncio.create_task(_as_result(session))
+        reasons = []
+        for number in self._tiers:
+            if number == 3 and not self._trusted:
+                continue
+            try:
+                session = await self._try(number)
+            except SandboxUnavailable as exc:
+                reasons.append(f"Tier {number} does not work here: {str(exc).rstrip('.')}.")
+                continue
+            self.reason = " ".join(reasons)
+            self.remedy = remedy(self.reason) if reasons else ""
+            assert self.tier is not None
+            logger.info("sandbox.started", extra={"tier": self.tier.number, "reason": self.reason})
+            self._font_cache = await session.font_cache()
+            self._spare = asyncio.create_task(_as_result(session))
+            return
+        await self.close()
+        raise SandboxUnavailable(self._explain(" ".join(reasons)))
+
+    async def _try(self, number: int) -> Session:
+        """A checked session of this tier. Raises SandboxUnavailable."""
+        failures = []
+        for isolation in isolations(number):
+            self._isolation = isolation
+            try:
+                session = await self._launch()
+                await self._check(session, isolation)
+                return session
+            except SandboxUnavailable as exc:
+                failures.append(str(exc).rstrip("."))
+                await self._drop()
+        raise SandboxUnavailable("; ".join(dict.fromkeys(failures)))
+
+    def _explain(self, reasons: str) -> str:
+        sentences = [f"Code can't be isolated here. {reasons}", remedy(reasons)]
+        if 3 in self._tiers and not self._trusted:
+            sentences.append(f"{UNSAFE}=1 runs the code of any model unprotected, with your own rights.")
+        return " ".join(filter(None, sentences))
 
     async def open(self) -> Session:
         """A new session for the caller: at once if the spare is ready, else after about a second.
@@ -86,45 +117,41 @@ class Sandbox:
             self._spare.cancel()
             await asyncio.gather(self._spare, return_exceptions=True)
             self._spare = None
+        await self._drop()
+
+    async def _drop(self) -> None:
         while self._sessions:
             await self._sessions.pop().close()
+        if self._isolation is not None:
+            self._isolation.close()
+            self._isolation = None
 
     async def _launch(self) -> Session:
-        session = await Session.launch(self._limits, with_proc=self._with_proc, files=self._font_cache)
+        assert self._isolation is not None
+        session = await Session.launch(self._limits, partial(self._isolation.start, self._limits, self._font_cache))
         self._sessions = {known for known in self._sessions if not known.closed} | {session}
         return session
 
-    async def _launch_first(self) -> Session:
-        try:
-            return await self._launch()
-        except SandboxUnavailable as exc:
-            if "mount proc" not in str(exc):
-                raise
-        # A container host that hides parts of /proc forbids a new /proc: sessions get none.
-        self._with_proc = False
-        return await self._launch()
-
-    async def _check(self, session: Session) -> None:
-        outcome = await session.run(check.question(self._limits), wall_s=CHECK_S)
+    async def _check(self, session: Session, isolation: Isolation) -> None:
+        outcome = await session.run(isolation.question(self._limits), wall_s=CHECK_S)
         if outcome.failed:
-            raise SandboxUnavailable(f"The check of the isolation failed: {outcome.logs.strip()}")
-        if faults := list(check.faults(outcome.logs, session.init_pid, self._limits)):
-            raise SandboxUnavailable(f"The isolation is not complete: {'; '.join(faults)}.")
-        logger.info("sandbox.checked", extra={"own_proc": self._with_proc})
+            last = outcome.logs.strip().rpartition("\n")[2]
+            raise SandboxUnavailable(f"the check of the isolation failed: {last}")
+        await self._check_files(session)
+        if faults := isolation.faults(outcome.logs, session.init_pid, self._limits):
+            raise SandboxUnavailable(f"the isolation is not complete: {'; '.join(faults)}")
+
+    async def _check_files(self, session: Session) -> None:
+        """What code writes must reach the host, which opens files by a system call that some machines refuse."""
+        outcome = await session.run("open('/mnt/data/written', 'w').write('x');", wall_s=CHECK_S)
+        try:
+            if "written" not in outcome.written or await session.read("written") != b"x":
+                raise SandboxUnavailable("files of a session can't be read from outside")
+            await session.remove("written")
+        except (OSError, FileRefused) as exc:
+            raise SandboxUnavailable(f"files of a session can't be read from outside: {exc}") from exc
 
 
 async def _as_result(session: Session) -> Session:
     """A started session as the result of a task, as the spare is one."""
     return session
-
-
-def _explain(failure: str) -> str:
-    """Add a remedy to the reason why code cannot be isolated."""
-    if not any(word in failure for word in ("bwrap", "Permission denied", "not permitted")):
-        return f"Code can't be isolated here: {failure}"
-    hints = [
-        f"The kernel forbids user namespaces; allow them with `{remedy}`."
-        for switch, forbids, remedy in SWITCHES
-        if (file := Path("/proc/sys", switch)).exists() and file.read_text().strip() == forbids
-    ]
-    return " ".join([f"Code can't be isolated here: {failure.rstrip('.')}.", *(hints or [IN_A_CONTAINER])])

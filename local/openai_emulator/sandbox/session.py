@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.openai_emulator.sandbox import jail, watchdog
+from local.openai_emulator.sandbox import jail
 from local.openai_emulator.sandbox.errors import SandboxUnavailable, SessionEnded
-from local.openai_emulator.sandbox.folder import Folder, check_name
+from local.openai_emulator.sandbox.folder import Folder, Stamp, check_name
 from local.openai_emulator.sandbox.limits import Limits
-from local.openai_emulator.sandbox.process import NOBODY, Process, is_root
+from local.openai_emulator.sandbox.process import Process
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,14 @@ class Outcome:
 
     logs: str  # stdout and stderr in order, with a traceback after an error and the reason if the session ended
     failed: bool
-    changed: tuple[str, ...] = ()  # files created or changed, figures too, relative to /mnt/data
+    written: Mapping[str, int] = field(default_factory=dict)  # files created or changed, figures too -> bytes
+    present: frozenset[str] = frozenset()  # all files; both relative to /mnt/data
     timed_out: bool = False
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The names of the files that were written, sorted."""
+        return tuple(self.written)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,26 +57,31 @@ class Session:
         self.closed = False
         self._process = process
         self._limits = limits
-        self._folders: list[Folder] = []  # the writable file systems, /mnt/data first
+        self._folders: list[Folder] = []  # the writable ones, /mnt/data first
         self._lock = asyncio.Lock()
         self._busy = asyncio.Event()
         self._exceeded_limit: str | None = None
         self._watching: asyncio.Task[None] | None = None
 
     @classmethod
-    async def launch(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]]) -> Session:
+    async def launch(cls, limits: Limits, start: Callable[[], Awaitable[Process]]) -> Session:
         """Start a session and wait until its imports are done.
 
+        Args:
+            limits: Its resource limits.
+            start: Starts its process; of a tier.
+
         Raises:
-            SandboxUnavailable: the jail or the imports failed; the text is their output.
+            SandboxUnavailable: the start or the imports failed; the text is their output.
         """
-        process = await Process.start(limits, with_proc=with_proc, files=files)
+        process = await start()
         session = cls(process, limits)
         try:
             async with asyncio.timeout(limits.start_s):
                 if await session._answer() != READY:
                     await process.wait()
                     raise SandboxUnavailable(process.output.take().strip())
+            process.arm()
             session._open_folders()
         except TimeoutError:
             await session.close()
@@ -84,13 +95,8 @@ class Session:
         return session
 
     def _open_folders(self) -> None:
-        """Open the writable folders through the session's root, before untrusted code runs there."""
-        for place in jail.WRITABLE:
-            path = f"/proc/{self._process.init_pid}/root{place}"
-            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            if is_root():
-                os.fchown(descriptor, NOBODY, NOBODY)
-            self._folders.append(Folder(descriptor))
+        """Open the writable folders before untrusted code runs there."""
+        self._folders = [self._process.open_folder(path) for path in self._process.folders.values()]
 
     @property
     def _data(self) -> Folder:
@@ -104,9 +110,23 @@ class Session:
             SessionEnded: the process has ended.
         """
         check_name(filename)
+        await self.restore(filename, source)
+
+    async def restore(self, filename: str, source: Path) -> None:
+        """Like `put`, for a file that an earlier session had: its name may contain slashes."""
         self._require_alive()
         async with self._lock:
             await asyncio.to_thread(self._data.write, filename, source)
+
+    async def remove(self, filename: str) -> None:
+        """Delete a file, if it is there.
+
+        Raises:
+            FileRefused: something on its path is not a folder.
+            OSError: it could not be deleted.
+        """
+        async with self._lock:
+            await asyncio.to_thread(self._data.remove, filename)
 
     async def run(self, code: str, *, wall_s: float | None = None) -> Outcome:
         """Run one cell. A run that exceeds a limit or is cancelled ends the session.
@@ -126,18 +146,30 @@ class Session:
             before = await asyncio.to_thread(self._data.files)
             self._busy.set()
             try:
+                self._process.resume()
                 failed, ending = await self._exchange(content, wall_s=wall_s or self._limits.wall_s)
+                if not ending and not await self._process.pause():
+                    await self._end()
+                    failed, ending = True, "It started processes that could not be ended."
             except BaseException:
                 await self._end()
                 raise
             finally:
                 self._busy.clear()
-            after = await asyncio.to_thread(self._data.files)
-            changed = tuple(name for name, stamp in after.items() if before.get(name) != stamp)
-            logs = self._process.output.take()
+            written, present = await asyncio.to_thread(self._compare, before)
+            logs = self._process.named(self._process.output.take())
             if ending:
                 logs += f"\n[The session has ended. {ending}]\n"
-            return Outcome(logs=logs, failed=failed, changed=changed, timed_out=ending.startswith("It ran longer"))
+            timed_out = ending.startswith("It ran longer")
+            return Outcome(logs=logs, failed=failed, written=written, present=present, timed_out=timed_out)
+
+    def _compare(self, before: Mapping[str, Stamp]) -> tuple[dict[str, int], frozenset[str]]:
+        """The files that differ from `before`, with their bytes, apparent or allocated, and the names of all files."""
+        after = self._data.files()
+        written = {
+            name: max(stamp.size_bytes, stamp.disk_bytes) for name, stamp in after.items() if before.get(name) != stamp
+        }
+        return written, frozenset(after)
 
     async def _exchange(self, content: bytes, *, wall_s: float) -> tuple[bool, str]:
         """Send the code and wait; returns whether it failed, and why the session ended (empty if it did not)."""
@@ -164,7 +196,7 @@ class Session:
     async def files(self) -> list[SessionFile]:
         """The regular files below /mnt/data, sorted. Works until `close`, also after the process has ended."""
         found = await asyncio.to_thread(self._data.files)
-        return [SessionFile(filename=name, size_bytes=stamp[1]) for name, stamp in found.items()]
+        return [SessionFile(filename=name, size_bytes=stamp.size_bytes) for name, stamp in found.items()]
 
     async def read(self, filename: str) -> bytes:
         """The content of a file. Works until `close`, also after the process has ended.
@@ -207,8 +239,8 @@ class Session:
     async def _watch(self) -> None:
         """Check the session's use of resources and end it beyond a limit; also detects that the process has ended."""
         try:
-            while self._process.bwrap.poll() is None:
-                excess = await asyncio.to_thread(watchdog.excess, self.init_pid, self._folders, self._limits)
+            while self._process.started.poll() is None:
+                excess = await asyncio.to_thread(self._process.excess, self._folders, self._limits)
                 if excess:
                     logger.warning("sandbox.limit", extra={"limit": excess})
                     self._exceeded_limit = excess
@@ -235,6 +267,8 @@ class Session:
 
 def _ending(status: int, limits: Limits) -> str:
     """Why a process ended, from bwrap's exit status (128 + the signal's number)."""
+    if sys.platform == "win32":
+        return f"The process ended itself with exit code {status}."
     if status == 128 + signal.SIGXCPU:
         return f"It used more than {limits.cpu_s} s of processor time."
     if status in (128 + signal.SIGKILL, -signal.SIGKILL):

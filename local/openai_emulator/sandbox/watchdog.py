@@ -5,7 +5,9 @@ A control group could do the same in the kernel, but needs root or a delegated s
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,51 +15,116 @@ from local.openai_emulator.sandbox.folder import Folder
 from local.openai_emulator.sandbox.limits import Limits
 
 
-def excess(init_pid: int, folders: Sequence[Folder], limits: Limits) -> str | None:
+def excess(init_pid: int, folders: Sequence[Folder], limits: Limits, *, own_disk: bool = True) -> str | None:
     """The limit that the session exceeds, as a sentence, or None.
 
     Args:
-        init_pid: Process 1 of the session, as the host numbers it.
-        folders: Its writable file systems.
+        init_pid: The ancestor of all processes of the session, as the host numbers it.
+        folders: Its writable folders.
         limits: The session's limits.
+        own_disk: The folders are file systems of their own, whose sizes the kernel limits.
     """
     if memory_bytes(init_pid, enough_bytes=limits.memory_bytes) > limits.memory_bytes:
         return f"It used more than {limits.memory_bytes // 2**20:,} MiB of memory."
-    for folder in folders:
-        if folder.inodes() > limits.inodes:
-            return f"It made more than {limits.inodes:,} files."
+    if descriptors(init_pid) > limits.descriptors:
+        return f"It opened more than {limits.descriptors:,} files, pipes and sockets."
+    if len(living(init_pid)) > limits.processes + 2:  # and process 1
+        return f"It started more than {limits.processes} processes."
+    if own_disk:
+        return _too_many_files(limits) if any(folder.inodes() > limits.inodes for folder in folders) else None
+    usage = [folder.usage(limits.inodes) for folder in folders]
+    if any(count > limits.inodes for count, _ in usage):
+        return _too_many_files(limits)
+    allowed_bytes = limits.data_bytes + limits.tmp_bytes
+    if sum(size_bytes for _, size_bytes in usage) + unlinked_bytes(init_pid) > allowed_bytes:
+        return f"It wrote more than {allowed_bytes // 2**20:,} MiB of files."
     return None
 
 
+def _too_many_files(limits: Limits) -> str:
+    return f"It made more than {limits.inodes:,} files."
+
+
+def unlinked_bytes(init_pid: int) -> int:
+    """Allocated bytes of files that the session has deleted but still holds open or mapped."""
+    sizes: dict[tuple[int, int], int] = {}
+    for pid in processes(init_pid):
+        with contextlib.suppress(OSError):
+            for opened in os.scandir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    found = opened.stat()
+                    if stat.S_ISREG(found.st_mode) and found.st_nlink == 0:
+                        sizes[found.st_dev, found.st_ino] = found.st_blocks * 512
+        for text in _read_all([Path(f"/proc/{pid}/maps")]):
+            for line in text.splitlines():
+                if line.endswith(" (deleted)"):
+                    place, _, _, _, inode, _ = line.split(maxsplit=5)
+                    first, last = (int(end, 16) for end in place.split("-"))
+                    sizes.setdefault((pid, int(inode)), last - first)
+    return sum(sizes.values())
+
+
 def memory_bytes(init_pid: int, *, enough_bytes: int = 0) -> int:
-    """Memory of all processes of the session.
+    """Memory of all processes of the session, with what is swapped out and with page tables.
 
     Shared memory counts once. If the sum that counts it for each process, which is faster to get, is at most
-    `enough_bytes`, that sum is returned instead.
+    `enough_bytes`, that sum is returned instead. Memory that no process maps can't be seen from here: the system call
+    filter keeps sessions from making it.
     """
     pids = list(processes(init_pid))
-    resident = sum(_resident_bytes(pid) for pid in pids)
+    resident = sum(_kilobytes(pid, "status", ("VmRSS:", "VmSwap:", "VmPTE:")) for pid in pids) * 1024
     return resident if resident <= enough_bytes else sum(proportional_bytes(pid) for pid in pids)
+
+
+def descriptors(init_pid: int) -> int:
+    """The open descriptors of all processes of the session."""
+    count = 0
+    for pid in processes(init_pid):
+        with contextlib.suppress(OSError):
+            count += len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208  this runs often
+    return count
 
 
 def processes(pid: int) -> Iterator[int]:
     """The process and its descendants. In a pid namespace every orphan becomes a child of process 1."""
     yield pid
-    for children in _read_all(Path(f"/proc/{pid}/task").glob("*/children")):
+    for children in _of_threads(pid, "children"):
         for child in children.split():
             yield from processes(int(child))
 
 
-def _resident_bytes(pid: int) -> int:
-    return sum(int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE") for statm in _read_all([Path(f"/proc/{pid}/statm")]))
+def living(pid: int) -> set[int]:
+    """`processes` without those that have ended and wait for their parent."""
+    return {
+        one for one in processes(pid) for text in _read_all([Path(f"/proc/{one}/stat")]) if _state(text) not in "ZX"
+    }
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether no thread of the process runs: it has been stopped, or has ended."""
+    return all(_state(text) in "TtZX" for text in _of_threads(pid, "stat"))
+
+
+def _of_threads(pid: int, file: str) -> Iterator[str]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208  this runs often
+    except OSError:  # the process has ended
+        return
+    yield from _read_all([Path(f"/proc/{pid}/task/{thread}/{file}") for thread in threads])
+
+
+def _state(text: str) -> str:
+    return text.rpartition(")")[2].split()[0]
 
 
 def proportional_bytes(pid: int) -> int:
-    for rollup in _read_all([Path(f"/proc/{pid}/smaps_rollup")]):
-        for line in rollup.splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
+    shared = _kilobytes(pid, "smaps_rollup", ("Pss:", "SwapPss:"))
+    return (shared + _kilobytes(pid, "status", ("VmPTE:",)) if shared else 0) * 1024
+
+
+def _kilobytes(pid: int, file: str, names: Sequence[str]) -> int:
+    lines = [line for text in _read_all([Path(f"/proc/{pid}/{file}")]) for line in text.splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith(tuple(names)))
 
 
 def _read_all(paths: Iterator[Path] | Sequence[Path]) -> Iterator[str]:

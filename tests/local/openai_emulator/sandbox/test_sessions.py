@@ -277,12 +277,13 @@ async def test_closing_leaves_no_process_and_no_descriptor(sandbox: Sandbox) -> 
     another = Sandbox()
     await another.start()
     session = await another.open()
-    await session.run(
-        "import subprocess\nfor _ in range(3): subprocess.Popen(['sleep', '600'], start_new_session=True)"
-    )
-    everyone = list(processes(session.init_pid))
-    assert len(everyone) == 5
+    code = "import subprocess, time\nfor _ in range(3): subprocess.Popen(['sleep', '600'], start_new_session=True)"
+    running = asyncio.create_task(session.run(f"{code}\ntime.sleep(600)"))
+    async with asyncio.timeout(60):
+        while len(everyone := list(processes(session.init_pid))) < 5:
+            await asyncio.sleep(0.01)
     await another.close()
+    await running
     assert [pid for pid in everyone if Path(f"/proc/{pid}").exists()] == []
     assert {path.name for path in Path("/proc/self/fd").iterdir()} <= before
     with pytest.raises(SandboxUnavailable):
@@ -315,7 +316,7 @@ async def test_a_machine_without_a_filter_is_refused() -> None:
 
 @pytest.mark.parametrize("bwrap", ["/bin/false", "/nowhere/bwrap"])
 async def test_the_sandbox_does_not_start_without_bwrap(monkeypatch: pytest.MonkeyPatch, bwrap: str) -> None:
-    monkeypatch.setattr(jail, "bwrap", lambda: bwrap)
+    monkeypatch.setattr(jail, "bwraps", lambda: [bwrap])
     await assert_refuses_to_start("isolated here")
 
 
@@ -325,7 +326,7 @@ async def test_a_kernel_that_forbids_namespaces_is_named_with_the_remedy(
     bwrap = tmp_path / "bwrap"
     bwrap.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
     bwrap.chmod(0o755)
-    monkeypatch.setattr(jail, "bwrap", lambda: str(bwrap))
+    monkeypatch.setattr(jail, "bwraps", lambda: [str(bwrap)])
     await assert_refuses_to_start("namespace.*(sysctl|security-opt)")
 
 
@@ -348,18 +349,18 @@ async def test_the_sandbox_does_not_start_with_a_hole(monkeypatch: pytest.Monkey
 
 async def test_the_sandbox_does_not_start_without_a_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     allow_all = seccomp.program()[-8:]  # its last instruction
-    monkeypatch.setattr(seccomp, "program", lambda: allow_all)
+    monkeypatch.setattr(seccomp, "program", lambda **_: allow_all)
     await assert_refuses_to_start("a network connection was not refused")
 
 
 async def test_the_sandbox_does_not_start_when_the_process_limit_does_not_bind(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = jail.command
     monkeypatch.setattr(jail, "command", lambda limits, **kwargs: whole(replace(limits, processes=200), **kwargs))
-    await assert_refuses_to_start("limit of 64 processes has no effect")
+    await assert_refuses_to_start("64 processes")
 
 
 async def assert_refuses_to_start(fault: str) -> None:
-    sandbox = Sandbox()
+    sandbox = Sandbox(tiers=(1,))
     with pytest.raises(SandboxUnavailable, match=fault):
         await sandbox.start()
     with pytest.raises(SandboxUnavailable):
