@@ -169,7 +169,10 @@ class Nemesis:
 
     def _admin(self, method: str, **more: Any) -> None:
         with httpx2.Client(
-            base_url=self._stack.emulator_url, headers={"api-key": "local"}, trust_env=False, timeout=HEALTHY_WITHIN_S
+            base_url=self._stack.emulator_url,
+            headers={"api-key": self._stack.admin_key},
+            trust_env=False,
+            timeout=HEALTHY_WITHIN_S,
         ) as http:
             http.request(method, "/admin/faults", **more).raise_for_status()
 
