@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from local.faults import Fault, installer_fault, os_fault
@@ -41,6 +42,7 @@ C_SOURCES = (".c", ".cpp", ".pyx")
 COMPILED = "numpy, pandas.plotting._matplotlib, matplotlib.pyplot, matplotlib.figure, matplotlib.backends.backend_agg"
 LINTED = ("ruff check --quiet", "ruff format --check --quiet", "mypy --no-error-summary")
 PLATFORMS = ("win32", "darwin")
+PORTABLE = ("function_app.py", "make.py", "shared", "local")
 LINUX_ONLY = "local/openai_emulator/sandbox/"  # of its parts, the emulator imports on each system what runs there
 
 
@@ -62,7 +64,7 @@ def demo(options: dict[str, str]) -> int:
 
 
 def up(options: dict[str, str]) -> int:
-    """start everything and keep it running until Ctrl-C (HOST=func: Azure Functions Core Tools; EXTRAS=1: scikit-learn, ...)"""
+    """start everything and keep it running until Ctrl-C (HOST=func: Core Tools; EXTRAS=1: scikit-learn and others)"""
     set_up(options, DEMO)
     try:
         set_up(options, (*UP, EXTRAS) if options.get("EXTRAS") else UP)
@@ -103,7 +105,7 @@ def lint(options: dict[str, str]) -> int:
     set_up(options, TEST)
     for tool in LINTED:
         python("-m", *tool.split())
-    for platform in PLATFORMS:
+    for platform in () if options.get("FAST") else PLATFORMS:
         foreign_types(platform)
     quietly([script("lint-imports"), "--no-cache", "--no-logo"])
     say("Style, types and imports are clean.")
@@ -195,7 +197,7 @@ def say(text: str) -> None:
 
 
 def start(command: list[str | Path], **options: object) -> subprocess.Popen[bytes]:
-    environ = {**os.environ, "PYTHONUTF8": "1"}
+    environ = {**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environ, **options)  # type: ignore[call-overload, no-any-return]
 
 
@@ -222,7 +224,7 @@ def cli(*arguments: str) -> int:
     if sys.platform == "win32":
         return python("-m", "local", *arguments, check=False)
     os.chdir(ROOT)
-    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "local", *arguments])
+    return os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "local", *arguments])
 
 
 def quietly(command: list[str | Path]) -> str:
@@ -253,7 +255,7 @@ def script(name: str) -> Path:
 
 def foreign_types(platform: str) -> None:
     """Check the types as on another system: an import or call that does not exist there is an error."""
-    arguments = ["--no-error-summary", "--platform", platform, "--cache-dir", f".mypy_cache/{platform}"]
+    arguments = ["--no-error-summary", "--platform", platform, "--cache-dir", f".mypy_cache/{platform}", *PORTABLE]
     process = start([VENV_PYTHON, "-m", "mypy", *arguments], stdout=subprocess.PIPE)
     lines = process.communicate()[0].decode().replace("\\", "/").splitlines()
     if found := [line for line in lines if not line.startswith(LINUX_ONLY)]:
@@ -459,7 +461,7 @@ def blocks(path: Path) -> list[str]:
 def set_up_tests(options: dict[str, str]) -> None:
     """Install everything that tests and benchmarks need, each kind of tool into a folder of its own in `.local`."""
     set_up(options, TEST)
-    for name, (what, install, *inputs) in TOOLS.items():
+    for name, (what, install, inputs) in TOOLS.items():
         folder, stamp = LOCAL / name, LOCAL / name / "installed"
         wanted = digest(*(ROOT / path for path in inputs))
         if stamp.exists() and stamp.read_text() == wanted:
@@ -468,20 +470,22 @@ def set_up_tests(options: dict[str, str]) -> None:
         if folder.is_symlink():
             folder.unlink()
         shutil.rmtree(folder, ignore_errors=True)
-        install(folder)  # type: ignore[operator]
+        install(folder)
         stamp.write_text(wanted)
 
 
 def install_runtime(folder: Path) -> None:
-    quietly([VENV_PYTHON, *INSTALL, "--ignore-requires-python", "--target", folder, "--requirement", "tests/runtime.txt"])
+    quietly(
+        [VENV_PYTHON, *INSTALL, "--ignore-requires-python", "--target", folder, "--requirement", "tests/runtime.txt"]
+    )
 
 
 def install_infra_tools(folder: Path) -> None:
     quietly([VENV_PYTHON, "-m", "venv", "--without-pip", folder])
     quietly([VENV_PYTHON, *INSTALL, "--prefix", folder, "--requirement", "tests/infra/installer.lock"])
     tool = folder / VENV_PYTHON.relative_to(VENV)
-    requirements = ["--require-hashes", "--python", tool, "--requirement", "tests/infra/requirements.lock"]
-    quietly([tool.with_name("uv"), "pip", "install", "--quiet", "--no-deps", *requirements])
+    requirements = ["--no-deps", "--require-hashes", "--requirement", "tests/infra/requirements.lock"]
+    quietly([tool.with_name("uv"), "pip", "install", "--quiet", "--python", tool, *requirements])
 
 
 def install_openapi_tools(folder: Path) -> None:
@@ -490,20 +494,12 @@ def install_openapi_tools(folder: Path) -> None:
     quietly([VENV_PYTHON, "-m", "tests.openapi.npm_tools"])
 
 
-TOOLS: dict[str, tuple[object, ...]] = {
-    "runtime": ("Microsoft's Functions runtime for the tests", install_runtime, "tests/runtime.txt"),
-    "infra-tools": (
-        "the tools that check infra/ (checkov, shellcheck)",
-        install_infra_tools,
-        "tests/infra/requirements.lock",
-        "tests/infra/installer.lock",
-    ),
-    "openapi-tools": (
-        "the tools that check the API description (openapi-spec-validator, schemathesis, client generators)",
-        install_openapi_tools,
-        "tests/openapi/requirements.lock",
-        "tests/openapi/npm/package-lock.json",
-    ),
+OPENAPI = ("tests/openapi/requirements.lock", "tests/openapi/npm/package-lock.json")
+INFRA = ("tests/infra/requirements.lock", "tests/infra/installer.lock")
+TOOLS: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
+    "runtime": ("Microsoft's Functions runtime for the tests", install_runtime, ("tests/runtime.txt",)),
+    "infra-tools": ("the tools that check infra/ (checkov, shellcheck)", install_infra_tools, INFRA),
+    "openapi-tools": ("the tools that check the API description", install_openapi_tools, OPENAPI),
 }
 
 

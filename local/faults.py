@@ -1,4 +1,4 @@
-"""What is wrong with this machine, as a sentence and what to do: from an operating system's error, from an installer's output.
+"""What is wrong with this machine and what to do, from an error of the operating system or an installer's output.
 
 Pure functions of the standard library. make.py imports this file with whichever Python it was started, so the syntax is
 that of Python 3.8.
