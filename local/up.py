@@ -76,7 +76,7 @@ def show_sandbox(terminal: Terminal, found: Running) -> None:
     try:
         with Client(url, storage=None) as emulator:
             sandbox = emulator.get("/healthz").get("sandbox")
-    except LocalError:
+    except (LocalError, ValueError):  # another program has the port, or the emulator has ended
         return
     if line := sandbox_line(sandbox):
         terminal.pair("sandbox", line)

@@ -107,6 +107,8 @@ def _install(toolchain: Toolchain) -> None:
         environ = {**os.environ, "PATH": path, **_cache()}
         _run([*toolchain.npm, "ci", *quiet], what="Azurite", cwd=fresh, environ=environ)
         _shrink(fresh)
+        if AZURITE.is_symlink():
+            AZURITE.unlink()
         shutil.rmtree(AZURITE, ignore_errors=True)
         fresh.rename(AZURITE)
     finally:

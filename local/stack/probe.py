@@ -17,8 +17,8 @@ def answers(url: str, *, timeout_s: float = TIMEOUT_S) -> bool:
 
 def status_of(url: str, *, timeout_s: float = TIMEOUT_S) -> int | None:
     """The status of `GET url`; None without an answer in time."""
-    parts = urllib.parse.urlsplit(url)
     try:
+        parts = urllib.parse.urlsplit(url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
         try:

@@ -36,6 +36,9 @@ NEVER_IN_AZURE = (
     ".git",
     "pyproject.toml",
     "Makefile",
+    "make.py",
+    "requirements-excluded.txt",
+    ".devcontainer",
 )
 
 LOAD = """
