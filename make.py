@@ -103,10 +103,16 @@ def test(options: dict[str, str]) -> int:
 def lint(options: dict[str, str]) -> int:
     """check style, types (also for Windows and macOS) and the direction of imports"""
     set_up(options, TEST)
-    for tool in LINTED:
-        python("-m", *tool.split())
-    for platform in () if options.get("FAST") else PLATFORMS:
-        foreign_types(platform)
+    foreign = {} if options.get("FAST") else {platform: foreign_types(platform) for platform in PLATFORMS}
+    try:
+        for tool in LINTED:
+            python("-m", *tool.split())
+        for platform, mypy in foreign.items():
+            report_foreign_types(platform, mypy)
+    finally:
+        for mypy in foreign.values():
+            mypy.kill()
+            mypy.wait()
     quietly([script("lint-imports"), "--no-cache", "--no-logo"])
     say("Style, types and imports are clean.")
     return 0
@@ -253,11 +259,14 @@ def script(name: str) -> Path:
     return VENV_PYTHON.with_name(f"{name}.exe" if WINDOWS else name)
 
 
-def foreign_types(platform: str) -> None:
+def foreign_types(platform: str) -> subprocess.Popen[bytes]:
     """Check the types as on another system: an import or call that does not exist there is an error."""
     arguments = ["--no-error-summary", "--platform", platform, "--cache-dir", f".mypy_cache/{platform}", *PORTABLE]
-    process = start([VENV_PYTHON, "-m", "mypy", *arguments], stdout=subprocess.PIPE)
-    lines = process.communicate()[0].decode().replace("\\", "/").splitlines()
+    return start([VENV_PYTHON, "-m", "mypy", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def report_foreign_types(platform: str, mypy: subprocess.Popen[bytes]) -> None:
+    lines = mypy.communicate()[0].decode().replace("\\", "/").splitlines()
     if found := [line for line in lines if not line.startswith(LINUX_ONLY)]:
         say("\n".join(found))
         raise Failed(f"On {platform}, {len(found)} lines would fail.", "Ask `sys.platform` before them.")

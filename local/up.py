@@ -22,6 +22,7 @@ from local.watch import Watch
 DATA = LOCAL / "data"
 POLL_EVERY_S = 0.15
 END_WITHIN_S = 30
+SANDBOX_WITHIN_S = 5  # it proves itself while the stack is ready already
 COLLECTIONS_SHOWN = 8
 ACCESS_LINE = re.compile(r'^\S+ - - \[.*\] "')  # a request in Azurite's log; too many to show, most of them polls
 
@@ -75,11 +76,17 @@ def show_sandbox(terminal: Terminal, found: Running) -> None:
         return
     try:
         with Client(url, storage=None) as emulator:
-            sandbox = emulator.get("/healthz").get("sandbox")
+            deadline_s = time.monotonic() + SANDBOX_WITHIN_S
+            while is_starting(sandbox := emulator.get("/healthz").get("sandbox")) and time.monotonic() < deadline_s:
+                time.sleep(POLL_EVERY_S)
     except (LocalError, ValueError):  # another program has the port, or the emulator has ended
         return
     if line := sandbox_line(sandbox):
         terminal.pair("sandbox", line)
+
+
+def is_starting(sandbox: object) -> bool:
+    return isinstance(sandbox, dict) and sandbox.get("status") == "starting"
 
 
 def sandbox_line(sandbox: object) -> str:
