@@ -41,6 +41,7 @@ C_SOURCES = (".c", ".cpp", ".pyx")
 # What the sandbox imports in each session: it cannot write compiled code itself.
 COMPILED = "numpy, pandas.plotting._matplotlib, matplotlib.pyplot, matplotlib.figure, matplotlib.backends.backend_agg"
 LINTED = ("ruff check --quiet", "ruff format --check --quiet", "mypy --no-error-summary")
+FAST = ("tests/contract/test_storage.py", "tests/contract/test_engine.py")
 PLATFORMS = ("win32", "darwin")
 PORTABLE = ("function_app.py", "make.py", "shared", "local")
 LINUX_ONLY = "local/openai_emulator/sandbox/"  # of its parts, the emulator imports on each system what runs there
@@ -84,7 +85,7 @@ def test(options: dict[str, str]) -> int:
     lint(options)
     if options.get("FAST"):
         fakes = "not azurite and not emulator and not live and not aside"
-        return python("-m", "pytest", "-q", "tests/unit", "tests/contract/test_storage.py", "-k", fakes)
+        return python("-m", "pytest", "-q", "tests/unit", *FAST, "-k", fakes, check=False)
     set_up_tests(options)
     log = LOCAL / "test-aside.log"
     with log.open("wb") as output:  # slow tests of crashes and repairs, which mostly wait

@@ -118,7 +118,8 @@ def _install(toolchain: Toolchain) -> None:
 
 def _cache() -> dict[str, str]:
     """A cache of its own for npm when the home folder cannot be written; npm would fail."""
-    return {} if os.access(Path.home(), os.W_OK) else {"npm_config_cache": str(OWN_CACHE)}
+    home = os.path.expanduser("~")  # noqa: PTH111  Path.home() raises for a user without a home folder
+    return {} if os.access(home, os.W_OK) else {"npm_config_cache": str(OWN_CACHE)}
 
 
 def _shrink(folder: Path) -> None:
