@@ -84,8 +84,10 @@ def test(options: dict[str, str]) -> int:
     """check and test everything (FAST=1: style, types, unit tests and contracts on fakes)"""
     lint(options)
     if options.get("FAST"):
-        fakes = "not azurite and not emulator and not live and not aside"
-        return python("-m", "pytest", "-q", "tests/unit", *FAST, "-k", fakes, check=False)
+        fakes = "not azurite and not emulator and not live"
+        return python(
+            "-m", "pytest", "-q", "tests/unit", *FAST, "-k", fakes, "-m", "not aside and not tools", check=False
+        )
     set_up_tests(options)
     log = LOCAL / "test-aside.log"
     with log.open("wb") as output:  # slow tests of crashes and repairs, which mostly wait
