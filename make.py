@@ -41,7 +41,8 @@ C_SOURCES = (".c", ".cpp", ".pyx")
 # What the sandbox imports in each session: it cannot write compiled code itself.
 COMPILED = "numpy, pandas.plotting._matplotlib, matplotlib.pyplot, matplotlib.figure, matplotlib.backends.backend_agg"
 LINTED = ("ruff check --quiet", "ruff format --check --quiet", "mypy --no-error-summary")
-FAST = ("tests/contract/test_storage.py", "tests/contract/test_engine.py")
+FAST = ["tests/unit", "tests/contract/test_storage.py", "tests/contract/test_engine.py"]
+FAST += ["-k", "not azurite and not emulator and not live", "-m", "not aside and not tools"]
 PLATFORMS = ("win32", "darwin")
 PORTABLE = ("function_app.py", "make.py", "shared", "local")
 LINUX_ONLY = "local/openai_emulator/sandbox/"  # of its parts, the emulator imports on each system what runs there
