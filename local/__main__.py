@@ -8,8 +8,10 @@ import traceback
 from collections.abc import Sequence
 
 from local.errors import LocalError
+from local.faults import os_fault
 from local.paths import COMMAND, LOCAL, LOGS, shown
 from local.private import OTHERS, private_folder
+from local.stack.system import handle_end
 from local.terminal import Terminal
 
 LOOPBACK = "127.0.0.1,localhost"
@@ -21,9 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminal = Terminal()
     bypass_proxy_for_loopback()
     os.umask(OTHERS)
-    # Handle all three as Ctrl-C. SIGINT too, because a shell script starts `command &` with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    handle_end(signal.default_int_handler)  # SIGINT too: a shell script starts `command &` with SIGINT ignored
     try:
         return _run_command(options, terminal)
     except LocalError as exc:
@@ -33,12 +33,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminal.say("\nInterrupted.")
         return 130
     except Exception as exc:  # the user sees one sentence; the traceback goes to a file
-        LOGS.mkdir(parents=True, exist_ok=True)
-        (LOGS / "error.log").write_text(traceback.format_exc())
-        terminal.error(
-            f"Unexpected error: {type(exc).__name__}: {exc}", f"The traceback is in {shown(LOGS / 'error.log')}."
-        )
+        fault = os_fault(exc) if isinstance(exc, OSError) else None
+        if fault:
+            terminal.error(fault.message, fault.advice)
+        else:
+            terminal.error(f"Unexpected error: {type(exc).__name__}: {exc}", _keep_traceback())
         return 1
+
+
+def _keep_traceback() -> str:
+    """Write the traceback of the current exception to a file, or say it if no file can be written."""
+    text = traceback.format_exc()
+    try:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        (LOGS / "error.log").write_text(text, encoding="utf-8")
+    except OSError:
+        return text
+    return f"The traceback is in {shown(LOGS / 'error.log')}."
 
 
 def _run_command(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -79,14 +90,17 @@ def _ask_or_chat(options: argparse.Namespace, terminal: Terminal) -> int:
     with Client(found.app_url, storage=found.storage) as client:
         if options.command == "chat":
             return chat.chat(terminal, client, collection=options.collection, thread_id=options.thread)
-        run = chat.ask(
-            terminal,
-            client,
-            options.question,
-            thread_id=options.thread,
-            collection=options.collection,
-            files=options.file,
-        )
+        try:
+            run = chat.ask(
+                terminal,
+                client,
+                options.question,
+                thread_id=options.thread,
+                collection=options.collection,
+                files=options.file,
+            )
+        except chat.Interrupted:
+            return 130
     terminal.next_step(f'`{COMMAND} ask --thread {run["thread_id"]} "…"` asks another question in this thread.')
     return 0 if run["status"] == "completed" else 1
 

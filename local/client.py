@@ -95,6 +95,10 @@ class Client:
                 )
             time.sleep(POLL_EVERY_S)
 
+    def cancel(self, run_id: str) -> None:
+        """Cancel a run, also while it is queued."""
+        self._send("POST", f"/api/runs/{run_id}/cancel")
+
     def get(self, path: str) -> Json:
         """The JSON object that a route answers, such as `/api/collections`."""
         found: Json = self._send("GET", path).json()

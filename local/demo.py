@@ -14,6 +14,7 @@ from local.settings import Service, environ_with_dotenv
 from local.stack.record import Running, running
 from local.stack.stack import Options, Stack
 from local.terminal import Terminal
+from local.up import show_sandbox
 
 DEMO = LOCAL / "demo"
 DOCUMENTS = (
@@ -64,7 +65,8 @@ def _stack(terminal: Terminal, ending: ExitStack) -> tuple[Running, float | None
         stack, ready_s = started.running(), round(started.ready_s, 3)
         terminal.say(f"  all healthy after {ready_s:.1f} s, with a fresh state")
     terminal.pair("app", stack.app_url)
-    terminal.pair("model", f"{stack.service.model} at {stack.service.base_url}")
+    terminal.pair("model", stack.model.state())
+    show_sandbox(terminal, stack)
     return stack, ready_s
 
 

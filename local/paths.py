@@ -18,3 +18,5 @@ def shown(path: Path) -> str:
 
 # How the user can call this command line, with the virtual environment active or not.
 COMMAND = f"{'python' if os.environ.get('VIRTUAL_ENV') else shown(Path(sys.executable))} -m local"
+# A restart from another terminal would lose the settings of the first.
+AGAIN = "to restart the stack with its settings, press Ctrl-C in the terminal of `make up` and run it there again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from local.errors import LocalError
@@ -34,8 +35,13 @@ def private_file(path: Path) -> Path:
 
 
 def is_open(path: Path) -> bool:
-    """Whether other users have any right on a file or folder."""
-    return bool(path.stat().st_mode & OTHERS)
+    """Whether other users have any right on a file or folder. Windows has no such bits: a home is private there."""
+    return sys.platform != "win32" and bool(path.stat().st_mode & OTHERS)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file or folder belongs to another user."""
+    return sys.platform != "win32" and path.stat().st_uid != os.geteuid()
 
 
 def owner_fix(path: Path) -> str:

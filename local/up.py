@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,15 +10,19 @@ from pathlib import Path
 
 from local.client import Client, Json
 from local.errors import LocalError
-from local.paths import COMMAND, LOCAL, LOGS, shown
+from local.paths import AGAIN, COMMAND, LOCAL, LOGS, shown
 from local.settings import Service, environ_with_dotenv
-from local.stack.record import RECORD, Record, has_ended, is_held, running
+from local.stack.probe import silent, storage_urls
+from local.stack.record import RECORD, Record, Running, ask_to_stop, is_held, running
 from local.stack.stack import Options, Stack, answers_200
+from local.stack.system import has_ended
 from local.terminal import Terminal
+from local.watch import Watch
 
 DATA = LOCAL / "data"
 POLL_EVERY_S = 0.15
 END_WITHIN_S = 30
+SANDBOX_WITHIN_S = 5  # it proves itself while the stack is ready already
 COLLECTIONS_SHOWN = 8
 ACCESS_LINE = re.compile(r'^\S+ - - \[.*\] "')  # a request in Azurite's log; too many to show, most of them polls
 
@@ -37,7 +40,7 @@ def up(terminal: Terminal, *, host: str) -> int:
         record.write(stack.running())
         _welcome(terminal, stack)
         try:
-            _follow(terminal, stack)
+            _follow(terminal, stack, record)
         except KeyboardInterrupt:
             terminal.say("\nStopping all processes …")
     terminal.say(f"All processes have ended. The data is kept in {shown(DATA)}.")
@@ -48,7 +51,8 @@ def _welcome(terminal: Terminal, stack: Stack) -> None:
     terminal.heading(f"Ready after {stack.ready_s:.1f} s")
     terminal.pair("ask", f"POST {stack.app_url}/api/runs")
     terminal.pair("documents", f"GET {stack.app_url}/api/documents")
-    terminal.pair("model", f"{stack.service.model} at {stack.service.base_url}")
+    terminal.pair("model", stack.model.state())
+    show_sandbox(terminal, stack.running())
     terminal.pair("blobs", stack.azurite.blob_endpoint)
     terminal.pair("queues", stack.azurite.queue_endpoint)
     terminal.pair("storage", f"its connection string is in {shown(RECORD)}, which only you can read")
@@ -65,14 +69,49 @@ def _welcome(terminal: Terminal, stack: Stack) -> None:
     terminal.next_step(f"`{COMMAND} chat` in another terminal. Ctrl-C here stops everything.")
 
 
-def _follow(terminal: Terminal, stack: Stack) -> None:
-    """Show the log lines of all processes.
+def show_sandbox(terminal: Terminal, found: Running) -> None:
+    """Say how the code of models is isolated, as the emulator reports it; nothing without the emulator."""
+    if not (url := found.urls.get("emulator")):
+        return
+    try:
+        with Client(url, storage=None) as emulator:
+            deadline_s = time.monotonic() + SANDBOX_WITHIN_S
+            while is_starting(sandbox := emulator.get("/healthz").get("sandbox")) and time.monotonic() < deadline_s:
+                time.sleep(POLL_EVERY_S)
+    except (LocalError, ValueError):  # another program has the port, or the emulator has ended
+        return
+    if line := sandbox_line(sandbox):
+        terminal.pair("sandbox", line)
+
+
+def is_starting(sandbox: object) -> bool:
+    return isinstance(sandbox, dict) and sandbox.get("status") == "starting"
+
+
+def sandbox_line(sandbox: object) -> str:
+    """The emulator's report on its sandbox in one line: tier and isolation, else what is said about its status."""
+    if not isinstance(sandbox, dict):
+        return ""
+    tier = f"tier {sandbox['tier']}" if "tier" in sandbox else ""
+    said = [
+        tier,
+        *(str(sandbox[key]) for key in ("isolation", "status", "message", "reason", "remedy") if sandbox.get(key)),
+    ]
+    return ", ".join(filter(None, said))
+
+
+def _follow(terminal: Terminal, stack: Stack, record: Record) -> None:
+    """Show the log lines of all processes, and what does not answer, until another process asks for the end.
 
     Raises:
         ProcessDied: one of the processes ended.
     """
     logs = {process.name: new_lines(process.log) for process in stack.processes}
-    while True:
+    storage = storage_urls(stack.azurite.connection_string)
+    watch = Watch({"storage": lambda: not silent(storage), "the model's server": stack.model.reached})
+    while not record.stop_asked:
+        for line in watch.news():
+            terminal.say(line, style="yellow")
         for name, lines in logs.items():
             for line in next(lines):
                 if not ACCESS_LINE.match(line):
@@ -103,13 +142,20 @@ def status(terminal: Terminal) -> int:
     terminal.heading(f"Up since {found.started_at}")
     healthy = {name: not has_ended(pid) for name, pid in found.pids.items()}
     healthy["functions host"] &= answers_200(found.app_url.removeprefix("http://"), "/api/health")
+    healthy["azurite"] &= not silent(storage_urls(found.storage))
+    if "emulator" in healthy:
+        healthy["emulator"] &= answers_200(found.urls["emulator"].removeprefix("http://"), "/healthz")
     for name, pid in found.pids.items():
         url = found.urls.get(name, "")
         terminal.pair(name, f"{'healthy' if healthy[name] else 'NOT healthy':<12} {url}  (pid {pid})")
-    terminal.pair("model", f"{found.service.model} at {found.service.base_url}")
+    terminal.pair("model", found.model.state())
+    show_sandbox(terminal, found)
     if not all(healthy.values()):
+        raise LocalError("Not everything is healthy.", f"See {shown(LOGS)}; {AGAIN}.")
+    if not found.model.reached():
         raise LocalError(
-            "Not everything is healthy.", f"See {shown(LOGS)}; `make down` and `make up` restart the stack."
+            f"The model's server at {found.model.url} does not answer, so questions fail.",
+            "Start it, or check its address and the network; the stack itself need not be restarted.",
         )
     with Client(found.app_url, storage=found.storage) as client:
         for name, counts in count_documents(client.documents()).items():
@@ -139,12 +185,18 @@ def down(terminal: Terminal) -> int:
         LocalError: it did not end within `END_WITHIN_S`.
     """
     found = running()
-    os.kill(found.pid, signal.SIGTERM)  # the record is locked, so the pid is still the stack's
+    ask_to_stop()
     deadline_s = time.monotonic() + END_WITHIN_S
     while is_held():
         if time.monotonic() > deadline_s:
-            raise LocalError(f"The stack did not end within {END_WITHIN_S} s.", f"End it with `kill -9 {found.pid}`.")
+            raise LocalError(f"The stack did not end within {END_WITHIN_S} s.", f"End its process, {found.pid}.")
         time.sleep(POLL_EVERY_S)
     terminal.say(f"The stack has ended; its data is kept in {shown(DATA)}.")
-    terminal.next_step("`make up` starts it again.")
+    terminal.next_step(f"`make up` starts it again{with_settings(found.given)}.")
     return 0
+
+
+def with_settings(given: list[str]) -> str:
+    """What to keep in mind for a restart: settings that only the shell of `make up` had."""
+    names = " and ".join(filter(None, [", ".join(given[:-1]), *given[-1:]]))
+    return f"; it ran with {names}, set in its terminal: set them there again, or in `.env`" if given else ""

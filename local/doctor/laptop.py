@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,13 +15,16 @@ from local.client import RETRIES
 from local.doctor.app import check_app, check_event_flow
 from local.doctor.finding import Finding
 from local.errors import LocalError
-from local.paths import LOCAL, shown
-from local.private import OTHERS, owner_fix
+from local.paths import AGAIN, LOCAL, shown
+from local.private import is_foreign, is_open, owner_fix
 from local.settings import Service, environ_with_dotenv
+from local.stack.model import Model
+from local.stack.probe import silent, storage_urls
 from local.stack.provision import CONTAINERS, HOST_POISON_QUEUE, QUEUES
-from local.stack.record import Running, has_ended
+from local.stack.record import Running
+from local.stack.system import has_ended
 
-RESTART = "make down && make up"
+RESTART = AGAIN
 
 
 def check_laptop(running: Running, *, deep: bool, state: Path = LOCAL) -> Iterator[Finding]:
@@ -33,8 +35,13 @@ def check_laptop(running: Running, *, deep: bool, state: Path = LOCAL) -> Iterat
     for path in (state, state / "data", state / "logs", state / "stack.json"):
         if path.exists():
             yield check_private(path)
-    yield check_settings(running.service)
+    yield check_settings(running)
+    if quiet := silent(storage_urls(running.storage)):
+        detail = f"{quiet[0].partition('?')[0]} does not answer: Azurite has ended or hangs"
+        yield Finding(name="storage", detail=detail, fix=f"{RESTART}; nothing else is checked until storage answers")
+        return
     yield check_service(running.service)
+    yield check_model(running.model)
     yield from check_storage(running.storage)
     yield from check_app(running.app_url, key="", fix=RESTART)
     if deep:
@@ -44,32 +51,46 @@ def check_laptop(running: Running, *, deep: bool, state: Path = LOCAL) -> Iterat
 def check_private(path: Path) -> Finding:
     """Check that a folder or file belongs to this user and that no other user has a right on it."""
     status = path.stat()
-    if status.st_uid != os.geteuid():
+    if is_foreign(path):
         detail = f"belongs to user {status.st_uid}, not to you"
         return Finding(name=path.name, detail=detail, fix=owner_fix(path))
-    if status.st_mode & OTHERS:
+    if is_open(path):
         detail = f"open to other users (mode {status.st_mode & 0o777:o}), with documents and keys in it"
         return Finding(name=path.name, detail=detail, fix=f"chmod -R go-rwx {shown(path)}")
     return Finding(name=path.name, detail="only you can read it")
 
 
-def check_settings(in_use: Service) -> Finding:
-    """Compare the model service in the environment and `.env` with the one that the stack uses."""
+def check_settings(running: Running) -> Finding:
+    """Compare the model that this shell and `.env` name, if they name one, with the one of the running stack."""
+    environ = environ_with_dotenv()
     try:
-        configured = Service.from_environ(environ_with_dotenv())
+        named = Service.from_environ(environ)
     except LocalError as exc:
         return Finding(name="settings", detail=str(exc), fix=exc.advice)
-    if (configured is None) != in_use.is_emulator or (configured and configured != in_use):
-        detail = "the environment or .env names another model service than the one in use"
-        return Finding(name="settings", detail=detail, fix=RESTART)
-    return Finding(name="settings", detail="unchanged since the stack started")
+    in_use = running.model
+    if not named and not environ.get("EMULATOR_MODEL_URL"):
+        where = f"; {', '.join(running.given)}: set in the terminal of `make up`" if running.given else ""
+        return Finding(name="settings", detail=f"the stack uses {in_use}{where}")
+    here = Model.of(named or Service.emulated(""), environ)
+    if here == in_use and (named is None or named == running.service):
+        return Finding(name="settings", detail=f"the stack uses {in_use}, as this terminal and .env say")
+    detail = f"this terminal or .env names {here}, and the running stack uses {in_use}"
+    keep = "to keep the model in use, nothing is to be done but to unset the settings here"
+    return Finding(name="settings", detail=detail, fix=f"to use {here}: `make down`, then `make up` here; {keep}")
+
+
+def check_model(model: Model) -> Finding:
+    """Check that the server of a model behind the emulator answers."""
+    ok = model.reached()
+    fix = "" if ok else f"start that server, or check EMULATOR_MODEL_URL: curl {model.url}/models"
+    return Finding(name="answers", detail=model.state(), fix=fix)
 
 
 def check_service(service: Service) -> Finding:
     """Check that the model service answers and accepts the key."""
     try:
         url, headers = f"{service.base_url.rstrip('/')}/models", {"Authorization": f"Bearer {service.api_key}"}
-        status = httpx2.get(url, headers=headers, timeout=20, trust_env=not service.is_emulator).status_code
+        status = httpx2.get(url, headers=headers, timeout=8, trust_env=not service.is_emulator).status_code
     except httpx2.HTTPError as exc:
         curl = f"check OPENAI_BASE_URL and the network: curl {service.base_url}models"
         detail = f"{service.base_url} does not answer ({type(exc).__name__})"

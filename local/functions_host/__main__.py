@@ -46,12 +46,15 @@ def run(options: argparse.Namespace) -> None:
 async def serve(options: argparse.Namespace) -> None:
     """Start the host, print the ready line and wait for the signal."""
     ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGBREAK", None)):
+        if number is None:  # Ctrl-Break exists on Windows only
+            continue
         handle = ignore if options.as_azure and number == signal.SIGTERM else ended.set
         try:
-            asyncio.get_running_loop().add_signal_handler(number, handle)
+            loop.add_signal_handler(number, handle)
         except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_, handle=handle: handle())
+            signal.signal(number, lambda *_, handle=handle: loop.call_soon_threadsafe(handle))
     host = Host(
         options.app,
         access_log=options.access_log,

@@ -55,8 +55,13 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGBREAK", None)):
+        if number is None:  # Ctrl-Break exists on Windows only
+            continue
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
     async with serve(settings, host=arguments.host, port=arguments.port) as url:
         if arguments.port_file is not None:
             arguments.port_file.write_text(url.rpartition(":")[2])

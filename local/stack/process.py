@@ -11,6 +11,7 @@ from typing import Self
 
 from local.errors import ProcessDied
 from local.private import OTHERS, private_file
+from local.stack.system import OWN_GROUP, end_group
 
 TIED = Path(__file__).with_name("tied.py")
 POLL_EVERY_S = 0.01
@@ -53,14 +54,14 @@ class Process:
         with private_file(self.log).open("ab") as output:
             self._log_start_bytes = output.tell()
             self._popen = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(TIED), str(os.getpid()), *self.command],
+                [*tie(), *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self.environ,
                 cwd=self.cwd,
-                start_new_session=True,
                 umask=OTHERS,
+                **OWN_GROUP,
             )
 
     @property
@@ -115,19 +116,19 @@ class Process:
     def terminate(self) -> None:
         """Send SIGTERM to the process group without waiting."""
         if self._popen is not None:
-            signal_group(self._popen.pid, signal.SIGTERM)
+            end_group(self._popen.pid, kill=False)
 
     def stop(self, *, grace_s: float = 5.0) -> None:
         """Stop the process group: SIGTERM, and SIGKILL after `grace_s`. Does nothing if it was stopped before."""
         if self._popen is None:
             return
-        signal_group(self._popen.pid, signal.SIGTERM if grace_s else signal.SIGKILL)
+        end_group(self._popen.pid, kill=not grace_s)
         try:
             self._popen.wait(grace_s or None)
         except subprocess.TimeoutExpired:
             pass
         finally:
-            signal_group(self._popen.pid, signal.SIGKILL)  # children that are still running
+            end_group(self._popen.pid, kill=True)  # children that are still running
             self._popen.wait()
             self._popen = None
 
@@ -143,10 +144,8 @@ class Process:
         self.stop()
 
 
-def signal_group(pid: int, number: signal.Signals) -> bool:
-    """Send a signal to the process group of `pid`; False if the group no longer exists."""
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+def tie() -> list[str]:
+    """The words before a command that end it when this process ends; on Windows none, since a process cannot become
+    another one there.
+    """
+    return [] if sys.platform == "win32" else [sys.executable, "-I", "-S", str(TIED), str(os.getpid())]

@@ -6,18 +6,18 @@ The process that runs the stack holds a lock on the file. The kernel releases th
 without a lock is stale, even if another process has the same pid by now.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from local.errors import LocalError, NotRunning
-from local.paths import LOCAL
+from local.paths import COMMAND, LOCAL
 from local.private import private_file, private_folder
 from local.settings import EMULATOR_KEY, Service, environ_with_dotenv
+from local.stack.model import Model
+from local.stack.system import try_lock
 
 RECORD = LOCAL / "stack.json"
 
@@ -34,6 +34,8 @@ class Running:
     pids: dict[str, int]  # process name -> pid
     urls: dict[str, str]  # process name -> address
     started_at: str  # ISO 8601
+    model: Model  # which answers the questions
+    given: list[str] = field(default_factory=list)  # names of settings of the model from the shell of `make up`
 
 
 class Record:
@@ -46,13 +48,14 @@ class Record:
     def __init__(self, path: Path = RECORD) -> None:
         private_folder(path.parent)
         self._file: IO[str] = private_file(path).open("a+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not try_lock(self._file):
             self._file.close()
             raise LocalError(
-                "A local stack is already running on this machine.", "Use it, or end it with `make down` first."
-            ) from None
+                "A local stack is already running on this machine.",
+                f"Use it (`{COMMAND} status` shows it), or end it with `make down` first.",
+            )
+        self._stop = stop_file(path)
+        self._stop.unlink(missing_ok=True)
 
     def write(self, running: Running) -> None:
         """Replace the content of the file."""
@@ -60,6 +63,11 @@ class Record:
         self._file.truncate()
         json.dump({**asdict(running), "service": recorded(running.service)}, self._file, indent=2)
         self._file.flush()
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether `ask_to_stop` was called."""
+        return self._stop.exists()
 
     def close(self) -> None:
         """Empty the file and release the lock."""
@@ -71,13 +79,19 @@ class Record:
 def is_held(path: Path = RECORD) -> bool:
     """Whether a process holds the lock."""
     try:
-        with private_file(path).open("a+") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with path.open() as file:
+            return not try_lock(file, shared=True)
     except FileNotFoundError:
         return False
-    except BlockingIOError:
-        return True
-    return False
+
+
+def ask_to_stop(path: Path = RECORD) -> None:
+    """Ask the process that runs the stack to end it. A signal would end it at once on Windows, without its children."""
+    stop_file(path).touch()
+
+
+def stop_file(path: Path) -> Path:
+    return path.with_suffix(".stop")
 
 
 def running(path: Path = RECORD) -> Running:
@@ -90,7 +104,8 @@ def running(path: Path = RECORD) -> Running:
     if not text:
         raise NotRunning
     values = json.loads(text)
-    return Running(**{**values, "service": restored(values["service"], environ_with_dotenv())})
+    service = restored(values["service"], environ_with_dotenv())
+    return Running(**{**values, "service": service, "model": Model(**values["model"])})
 
 
 def recorded(service: Service) -> dict[str, Any]:
@@ -103,12 +118,3 @@ def restored(content: Mapping[str, Any], environ: Mapping[str, str]) -> Service:
     base_url, model = str(content["base_url"]), str(content["model"])
     own = environ.get("OPENAI_API_KEY", "") if environ.get("OPENAI_BASE_URL") == base_url else ""
     return Service(base_url=base_url, model=model, api_key=EMULATOR_KEY if content["is_emulator"] else own)
-
-
-def has_ended(pid: int) -> bool:
-    """Whether no process has this pid."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False

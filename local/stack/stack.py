@@ -20,6 +20,7 @@ from local.paths import LOGS, ROOT
 from local.private import private_folder
 from local.settings import Service, app_settings, webhook_settings
 from local.stack.azurite import Azurite
+from local.stack.model import Model, given_in_shell
 from local.stack.process import Process
 from local.stack.record import Running
 
@@ -73,6 +74,7 @@ class Stack:
             ports=(self.ports["blobs"], self.ports["queues"], self.ports["tables"]),
         )
         self.service = options.service or Service.emulated(self.emulator_url)
+        self.model = Model.of(self.service, environ)
         sender, receiver = webhook_settings(environ, app_url=self.app_url)
         sender = {**sender, "EMULATOR_ADMIN_KEY": self.admin_key}
         own = {HOST_ADMIN: self.admin_key, "AZURITE_ACCOUNTS": self.azurite.accounts}
@@ -155,6 +157,8 @@ class Stack:
             pids={process.name: process.pid for process in self.processes},
             urls=urls,
             started_at=self.started_at.isoformat(timespec="seconds"),
+            model=self.model,
+            given=given_in_shell(),
         )
 
     def __enter__(self) -> Self:
@@ -217,7 +221,8 @@ def choose_ports(*, usual: bool) -> tuple[dict[str, int], list[str]]:
     with ExitStack() as sockets:  # all are open at the same time, so all ports are different
         for name, port in USUAL_PORTS.items():
             listener = sockets.enter_context(socket.socket())
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # on Windows, it would give a port that is in use
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind(("127.0.0.1", port if usual else 0))
             except OSError:

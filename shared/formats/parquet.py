@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import IO, Any
 
 from shared.formats.base import UnusableFile, not_a_table
@@ -71,7 +70,7 @@ def _convert(source: IO[bytes], target: IO[bytes]) -> None:
 
 
 def main() -> None:
-    with suppress(ImportError):  # on Windows
+    if sys.platform != "win32":
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX_BYTES, MEMORY_MAX_BYTES))

@@ -73,7 +73,7 @@ def test_another_version_is_a_problem(host: Host) -> None:
 @pytest.fixture(scope="module")
 def description(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file `openapi.json`, as a developer gets it for a generator."""
-    assert TOOLS.exists(), "`make test` installs what this test needs; or `make .local/openapi-tools/installed`"
+    assert TOOLS.exists(), "`make setup` installs what this test needs"
     file = tmp_path_factory.mktemp("clients") / "openapi.json"
     file.write_bytes(httpx2.get(f"{host.url}/api/openapi.json", trust_env=False).content)
     return file

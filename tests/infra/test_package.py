@@ -39,6 +39,9 @@ NEVER_IN_AZURE = (
     "requirements.lock",
     ".env",
     "Makefile",
+    "make.py",
+    "requirements-excluded.txt",
+    ".devcontainer",
 )
 
 LOAD = """

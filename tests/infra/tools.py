@@ -1,4 +1,4 @@
-"""Runs the tools that check infra/, from the environment that the Makefile installs in `.local/infra-tools`."""
+"""Runs the tools that check infra/, from the environment that make.py installs in `.local/infra-tools`."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run one of the tools. Its environment has no settings or credentials that it could use for network access."""
     program = BIN / command[0]
-    assert program.exists(), "Run `make .local/infra-tools/installed`, or `make test`, to install the tools."
+    assert program.exists(), "`make setup` installs the tools."
     environ = {"PATH": f"{BIN}:/usr/bin:/bin", "LOG_LEVEL": "ERROR", "HOME": "/nonexistent", "NO_COLOR": "1"}
     return subprocess.run(
         [program, *command[1:]], capture_output=True, text=True, check=False, cwd=cwd, env=environ, timeout=300

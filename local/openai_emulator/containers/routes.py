@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from openai.types import ContainerCreateResponse
 from openai.types.containers import FileCreateResponse
@@ -105,12 +105,10 @@ class ContainerRoutes:
             if isinstance(file_id, str):
                 return await self._add_uploaded(container.id, file_id)
             upload = wire.uploaded_file(form)
-            with tempfile.NamedTemporaryFile() as spool:
-                await asyncio.to_thread(shutil.copyfileobj, upload.file, spool)
-                spool.flush()
-                return await self._containers.add(
-                    container.id, Path(spool.name), name=wire.safe_filename(upload.filename)
-                )
+            with tempfile.TemporaryDirectory() as folder:  # Windows opens no temporary file a second time
+                spool = Path(folder, "upload")
+                await asyncio.to_thread(_copy, upload.file, spool)
+                return await self._containers.add(container.id, spool, name=wire.safe_filename(upload.filename))
 
     async def _add_uploaded(self, container_id: str, file_id: str) -> FileCreateResponse:
         file = self._files.get(file_id)
@@ -137,3 +135,8 @@ class ContainerRoutes:
             media_type="application/octet-stream",
             filename=filename(file).rpartition("/")[2],
         )
+
+
+def _copy(content: BinaryIO, target: Path) -> None:
+    with target.open("wb") as file:
+        shutil.copyfileobj(content, file)

@@ -24,8 +24,11 @@ from local.paths import ROOT
 from local.settings import Service
 from local.stack import provision
 from local.stack.azurite import Azurite
+from local.stack.model import Model
+from local.stack.record import Running
 from local.stack.stack import Stack
 from local.terminal import Terminal
+from tests.local.hanging import hanging, storage_at
 
 
 def by_name(findings: Iterator[Finding]) -> dict[str, Finding]:
@@ -56,12 +59,48 @@ def test_a_healthy_stack_has_no_problems(stack: Stack, capsys: pytest.CaptureFix
     assert "No problems found." in capsys.readouterr().out
 
 
+OWN = Service(base_url="https://mine.openai.azure.com/openai/v1/", api_key="secret", model="gpt")
+BEHIND = {"EMULATOR_MODEL_URL": "http://127.0.0.1:1/v1", "EMULATOR_MODEL": "qwen3"}
+
+
+def started_with(stack: Stack, service: Service, environ: dict[str, str]) -> Running:
+    model = Model.of(service, environ)
+    return dataclasses.replace(stack.running(), service=service, model=model, given=sorted(environ))
+
+
 def test_settings_that_name_another_service_are_found(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check_settings(stack.service).ok
+    assert check_settings(stack.running()).ok
     monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.openai.azure.com/openai/v1/")
-    assert "OPENAI_MODEL is not" in check_settings(stack.service).detail
+    assert "OPENAI_MODEL is not" in check_settings(stack.running()).detail
     monkeypatch.setenv("OPENAI_MODEL", "gpt")
-    assert check_settings(stack.service).fix == RESTART
+    assert "gpt at https://elsewhere" in check_settings(stack.running()).fix
+
+
+@pytest.mark.parametrize("service", [OWN, None])
+def test_a_terminal_without_the_settings_of_the_stack_is_no_problem(stack: Stack, service: Service | None) -> None:
+    environ = {"OPENAI_BASE_URL": OWN.base_url} if service else BEHIND
+    found = check_settings(started_with(stack, service or stack.service, environ))
+    assert found.ok
+    assert all(name in found.detail for name in environ)
+    assert ("gpt at https://mine" in found.detail) if service else ("qwen3" in found.detail)
+
+
+def test_a_model_behind_the_emulator_that_does_not_answer_is_found(stack: Stack) -> None:
+    found = by_name(check_laptop(started_with(stack, stack.service, BEHIND), deep=False))["answers"]
+    assert not found.ok
+    assert "qwen3" in found.detail
+
+
+def test_storage_that_hangs_is_found_and_nothing_that_needs_it_is_asked(stack: Stack) -> None:
+    with hanging() as url:
+        found = by_name(check_laptop(dataclasses.replace(stack.running(), storage=storage_at(url)), deep=False))
+    assert not found["storage"].ok
+    assert "does not answer" in found["storage"].detail
+    assert "app" not in found
+
+
+def test_no_fix_ends_a_stack_whose_settings_are_not_in_this_terminal() -> None:
+    assert "make down" not in RESTART
 
 
 def test_the_command_reports_a_problem_and_exits_with_1(tmp_path: Path, plain_environ: dict[str, str]) -> None:

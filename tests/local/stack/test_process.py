@@ -13,7 +13,7 @@ import pytest
 from local.errors import ProcessDied
 from local.paths import ROOT
 from local.stack.process import Process
-from local.stack.record import has_ended
+from local.stack.system import has_ended
 
 PRINT_AND_SLEEP = "import time; print('up', flush=True); time.sleep(60)"
 PRINT_PID_AND_SLEEP = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"

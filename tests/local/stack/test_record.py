@@ -11,7 +11,8 @@ import pytest
 from local.errors import LocalError, NotRunning
 from local.paths import ROOT
 from local.settings import Service
-from local.stack.record import Record, Running, is_held, running
+from local.stack.model import Model
+from local.stack.record import Record, Running, ask_to_stop, is_held, running
 from local.stack.stack import USUAL_PORTS, choose_ports
 
 RUNNING = Running(
@@ -23,6 +24,8 @@ RUNNING = Running(
     pids={"azurite": 2},
     urls={"azurite": "http://127.0.0.1:10000"},
     started_at="2026-11-22T12:00:00+00:00",
+    model=Model(name="qwen3", url="http://127.0.0.1:11434/v1", through_emulator=True),
+    given=["EMULATOR_MODEL_URL"],
 )
 
 
@@ -70,6 +73,18 @@ def test_only_one_stack_can_run(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="already running"):
         Record(tmp_path / "stack.json")
     record.close()
+
+
+def test_another_process_can_ask_the_stack_to_stop_once(tmp_path: Path) -> None:
+    path = tmp_path / "stack.json"
+    record = Record(path)
+    assert not record.stop_asked
+    ask_to_stop(path)
+    assert record.stop_asked
+    record.close()
+    again = Record(path)
+    assert not again.stop_asked
+    again.close()
 
 
 def test_the_record_of_a_dead_stack_is_stale(tmp_path: Path) -> None:

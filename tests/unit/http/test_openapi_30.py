@@ -151,9 +151,10 @@ def test_null_is_nullable_in_3_0() -> None:
     assert schemas["QuestionBody"]["properties"]["max_seconds"]["maximum"] == 604_800
 
 
+@pytest.mark.tools
 def test_what_is_valid_by_3_1_is_valid_by_3_0(tmp_path: Path) -> None:
     """tests/openapi/instances.py makes values for the schemas of the app, and for schemas that it makes itself."""
-    assert PYTHON.exists(), "`make test` installs what this test needs; or `make .local/openapi-tools/installed`"
+    assert PYTHON.exists(), "`make setup` installs what this test needs"
     for version in ("3.0", "3.1"):
         (tmp_path / f"{version}.json").write_text(json.dumps(DOCUMENTS[version]))
     command = [PYTHON, "-m", "tests.openapi.instances", tmp_path]
