@@ -34,6 +34,7 @@ def fake(url: str, **changes: object) -> Running:
         pid=os.getpid(),
         app_url=url,
         storage=storage_at(url),
+        admin_key="of-this-start",
         service=service,
         pids={"azurite": os.getpid(), "emulator": os.getpid(), "functions host": os.getpid()},
         urls={"azurite": url, "emulator": url, "functions host": url},

@@ -52,6 +52,7 @@ FUNCTIONS = [
     "list_assistants",
     "list_collections",
     "list_documents",
+    "list_hooks",
     "list_messages",
     "list_receipts",
     "list_runs",
@@ -92,6 +93,7 @@ OTHERS = {  # function -> status
     "hand_in_outputs": 409,  # the run has ended
     "list_assistants": 200,
     "list_collections": 200,
+    "list_hooks": 200,
     "list_messages": 200,
     "list_receipts": 200,
     "list_runs": 200,
