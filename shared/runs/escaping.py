@@ -31,7 +31,6 @@ ACTIVE = re.compile(
     r"""
     (?<!\])!?\[(?P<label>(?:[^\W\d_][^\[\]\n`]*+)?)\]               # a link or image to the web, in one line
         \([ \t]*+<?(?P<url>https?://[^\s<>()`]++)>?(?:[ \t]++"[^"\n`|]*+")?[ \t]*+\)
-    | (?<=[^\s>*+\-.)\d][ ])(?P<marker>\[\d{1,4}\])(?=:)            # of a citation, and no definition: inside a line
     | (?P<html><)
     | (?P<link>\]\()
     | (?P<definition>\]:)
@@ -50,7 +49,9 @@ def inert(text: str, own: Collection[str] = ()) -> tuple[str, Callable[[int], in
         The new text, and a function that converts a position in the old text to one in the new text.
     """
     text = text.replace("\r\n", " \n").translate(CONTROLS)  # of the same length
-    found = [match for match in ACTIVE.finditer(text) if not match["marker"] and not _is_own(text, match, own)]
+    found = [
+        match for match in ACTIVE.finditer(text) if not _is_own(text, match, own) and not _is_after_words(text, match)
+    ]
     if not found:
         return text, lambda position: position
     in_code = _in_code(text, [match.start() for match in found])
@@ -100,6 +101,17 @@ def _is_own(text: str, match: re.Match[str], own: Collection[str]) -> bool:
     return match["link"] is not None and any(
         text.startswith(path, match.end()) and OWN_LINK_END.match(text, match.end() + len(path)) for path in own
     )
+
+
+def _is_after_words(text: str, match: re.Match[str]) -> bool:
+    """Whether `]:` ends the marker of a citation in a sentence, as `limits [1]:`. A definition has no words before."""
+    if match["definition"] is None:
+        return False
+    before = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+    words, bracket, number = before.rpartition("[")
+    # An escaped bracket is part of a label, which then begins further to the left: `[limits \[1]: https://...`.
+    is_whole = bool(bracket) and number.isdecimal() and "[" not in words and not words.endswith("\\")
+    return is_whole and any(map(str.isalpha, words))
 
 
 def _edit(match: re.Match[str]) -> Edit:

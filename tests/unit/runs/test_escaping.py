@@ -195,6 +195,27 @@ def test_citations_keep_their_places() -> None:
     assert "claim. [1] See docs (https://x.example/a). The end. [2]" in markdown_of(answer)
 
 
+@pytest.mark.parametrize(
+    "text", ["**HTTP alert thresholds** [1]:", "> The limits (2026) [12]: 5", "Limits [1]:\n\n| a |"]
+)
+def test_the_marker_of_a_citation_before_a_colon_stays(text: str) -> None:
+    assert inert(text)[0] == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]: http://e.x",
+        "> [1]: http://e.x",
+        "[limits \\[1]: http://e.x",
+        "[the\nlimits \\[1]: http://e.x",
+        "- 2) [1]: http://e.x",
+    ],
+)
+def test_a_definition_stays_none(text: str) -> None:
+    assert "]:" not in inert(text)[0]
+
+
 @pytest.mark.parametrize("position", range(12))
 def test_a_marker_makes_no_link(position: int) -> None:
     """`[1]` before `: http://...` would define a link, and every other `[1]` would follow it."""
