@@ -34,7 +34,7 @@ class Azurite:
         self.access_log = log
         self.ports = ports
         self._location = location
-        self._key = kept_key(location) if location else new_key()
+        self.account_key = kept_key(location) if location else new_key()
         self.process = Process("azurite", [], log=log, environ={**_environ(), "AZURITE_ACCOUNTS": self.accounts})
 
     def start(self) -> None:
@@ -55,7 +55,7 @@ class Azurite:
     @property
     def accounts(self) -> str:
         """The value for `AZURITE_ACCOUNTS`: name and key."""
-        return f"{ACCOUNT}:{self._key}"
+        return f"{ACCOUNT}:{self.account_key}"
 
     @property
     def blob_endpoint(self) -> str:
@@ -72,7 +72,7 @@ class Azurite:
         """The value for the setting `AzureWebJobsStorage`."""
         endpoints = zip(SERVICES, self.ports, strict=True)
         addresses = "".join(f"{service}Endpoint=http://127.0.0.1:{port}/{ACCOUNT};" for service, port in endpoints)
-        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={self._key};{addresses}"
+        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={self.account_key};{addresses}"
 
     def __enter__(self) -> Self:
         self.start()

@@ -18,7 +18,7 @@ from fpdf import FPDF
 
 from local.client import Client
 from local.stack.stack import Stack
-from shared.collections.attributes import VALUE_MAX_CHARS
+from shared.engines.stores import ATTRIBUTE_MAX_CHARS
 from tests.acceptance import storage
 from tests.acceptance.api import Api, Json
 from tests.acceptance.service import entries, files, service, stores_of
@@ -246,7 +246,7 @@ def test_documents_are_identified_by_their_full_path(api: Api, collection: str, 
         api("DELETE", f"/documents/{quote(path)}", 202)
         left.remove(path)
     storage.wait_until(
-        lambda: sorted(entries(stack, collection).values()) == sorted(path[:VALUE_MAX_CHARS] for path in left)
+        lambda: sorted(entries(stack, collection).values()) == sorted(path[:ATTRIBUTE_MAX_CHARS] for path in left)
     )
     storage.wait_until(lambda: all(receipt(api, path).get("complete") for path in paths if path not in left))
     documents_left = api("GET", f"/documents?collection={collection}", 200)["documents"]

@@ -24,10 +24,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from local.functions_host.storage import PUBLISHED_KEY
 from local.openai_emulator.server import serve
 from local.openai_emulator.settings import Settings as EmulatorSettings
 from local.paths import ROOT
-from local.stack.azurite import ACCOUNT, KEY
+from local.stack.azurite import ACCOUNT
 from local.stack.node import azurite_command
 from local.stack.process import Process
 
@@ -151,7 +152,7 @@ def provisioned(storage_urls: dict[str, str], certificate: tuple[Path, Path]) ->
     endpoints = f"BlobEndpoint={storage_urls['blob']};QueueEndpoint={storage_urls['queue']};"
     # In a new process, which reads the trusted certificates again.
     code = "import sys; from local.stack.provision import provision; provision(sys.argv[1])"
-    storage = f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
+    storage = f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={PUBLISHED_KEY};{endpoints}"
     environ = {**os.environ, **trust(certificate)}
     subprocess.run([sys.executable, "-c", code, storage], check=True, cwd=ROOT, env=environ, timeout=60)
     return storage_urls

@@ -6,6 +6,7 @@ It runs in the main thread: the kernel ends a process when the thread that start
 from __future__ import annotations
 
 import logging
+import os
 import random
 import signal
 import time
@@ -17,7 +18,7 @@ from typing import Any
 import httpx2
 
 from local.errors import ProcessDied
-from local.stack.process import Process, signal_group
+from local.stack.process import Process
 from local.stack.stack import Stack, answers_200
 from tests.acceptance import storage
 from tests.chaos.clients import Gate
@@ -190,3 +191,12 @@ def frozen(process: Process) -> Iterator[None]:
 
 def has(file: Path, text: str) -> bool:
     return file.exists() and text in file.read_text(errors="replace")
+
+
+def signal_group(pid: int, number: signal.Signals) -> bool:
+    """Signal a process and its children. False: it has ended."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return False
+    return True

@@ -25,7 +25,8 @@ from shared.engines.client import open_client
 from shared.engines.responses import ResponsesEngine
 from shared.engines.vector_stores import OpenAIVectorStores
 from shared.errors import ChainLost, ServiceError, ServiceMissing
-from shared.runs.answers import citations_of, distinct
+from shared.runs.answers import distinct
+from shared.runs.citations import citations_of
 from tests.contract.service import (
     GUIDE,
     WEATHER,
@@ -124,9 +125,8 @@ async def test_a_cited_answer(played: Played) -> None:
         (second, file_id, "guide.md"),
         (second, file_id, "guide.md"),
     ]
-    cited = citations_of(
-        output.text, output.annotations, output.passages, {file_id: Source(path="docs/guide.md", etag="0x1")}
-    )
+    documents = {file_id: Source(path="docs/guide.md", etag="0x1")}
+    cited = [citation for citation, _ in citations_of(output.text, output.annotations, output.passages, documents)]
     assert [citation.document for citation in cited] == ["docs/guide.md"] * 3
     assert [citation.quote for citation in cited] == [
         "The warning limit for response time is 350 ms.",

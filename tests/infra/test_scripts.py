@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 
-from local.stack.azurite import ACCOUNT, KEY
+from local.stack.azurite import ACCOUNT
 from local.stack.stack import Stack
 from tests.infra.tools import INFRA, read_yaml, run
 
@@ -48,7 +48,7 @@ def documents_url(stack: Stack) -> str:
     sas = generate_container_sas(
         ACCOUNT,
         "documents",
-        account_key=KEY,
+        account_key=stack.azurite.account_key,
         permission=ContainerSasPermissions(write=True, create=True, delete=True),
         expiry=datetime.now(UTC) + timedelta(hours=1),
     )

@@ -9,7 +9,6 @@ import pytest
 
 from local.client import LARGE_BYTES, Client, collection_of
 from local.errors import LocalError, RequestFailed
-from local.stack.azurite import KEY
 from local.stack.stack import Stack
 
 pytestmark = pytest.mark.acceptance
@@ -49,7 +48,7 @@ def test_a_large_file_goes_to_the_upload_url(
     monkeypatch.setattr("local.client.LARGE_BYTES", len(TEXT) - 1)
     path = f"tea-{uuid.uuid4().hex[:8]}/ein Maß/tea ü.md"
     (tmp_path / "tea.md").write_bytes(TEXT)
-    no_access = stack.azurite.connection_string.replace(KEY, "bm9uZQ==")
+    no_access = stack.azurite.connection_string.replace(stack.azurite.account_key, "bm9uZQ==")
     with Client(stack.app_url, storage=no_access) as stranger:
         etag = stranger.drop(tmp_path / "tea.md", path) if from_file else stranger.drop_bytes(TEXT, path)
         with pytest.raises(LocalError, match="Storage failed"):
