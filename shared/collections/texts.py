@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,12 +68,15 @@ class Texts:
             self._cached.popitem(last=False)
         return index
 
-    async def drop(self, path: str, *, keep: Container[str] = ()) -> None:
-        """Delete the texts of a document, but those of the versions with the etags in `keep`."""
-        async for blob in self._state.list(texts_of(path)):
-            version = unpack(blob.metadata["version"], TextOf)
-            if version.path == path and version.etag not in keep:
-                await self._state.delete(blob.name)
+    async def drop(self, path: str, etags: Iterable[str]) -> None:
+        """Delete the texts of these versions of a document."""
+        for etag in etags:
+            await self._state.delete(text_name(path, version_of(path, etag)))
+
+    async def kept(self, path: str) -> set[str]:
+        """The etags of a document's versions that have a text."""
+        found = [unpack(blob.metadata["version"], TextOf) async for blob in self._state.list(texts_of(path))]
+        return {version.etag for version in found if version.path == path}
 
     async def versions(self) -> AsyncIterator[TextOf]:
         """The versions of all documents that have a text."""

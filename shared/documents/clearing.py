@@ -75,9 +75,10 @@ class Clearing:
         after = lifecycle.cleared(document, cleaned.gone, tuple(cleaned.removed))
         if cleaned.gone:
             await self._follow_up.publish_visibility(document.path, without=tuple(cleaned.gone))
-            await self._texts.drop(document.path, keep={version.etag for version in lifecycle.versions(after)})
+        unused = {v.etag for v in cleaned.gone} - {v.etag for v in lifecycle.versions(after)}
         if after.status == "removing" and not after.retired:
             await self._complete(Stored(after, stored.etag))
+            await self._texts.drop(document.path, unused)
             return
         if document.notice_due:
             await self._follow_up.announce(document)
@@ -92,6 +93,7 @@ class Clearing:
         after = lifecycle.looked_for(after, read, delay_s, self._now())
         if after != document:
             await self._records.replace(document.path, stored, replace(after, updated_at=self._now()))
+            await self._texts.drop(document.path, unused)  # not before: the record may have a newer version
         if after.retired:
             await self._queue.send(LookAtDocument(document.path), delay_s=delay_s)
 
@@ -120,7 +122,6 @@ class Clearing:
             BlobChanged: the document was uploaded again meanwhile; its next step corrects the receipt.
         """
         receipt = lifecycle.receipt_of(stored.value, (), self._now())
-        await self._texts.drop(stored.value.path)
         await self._close_receipt(receipt)
         if self._push.on:
             data = {"path": receipt.path, "collection": receipt.collection, "etag": receipt.etag, "receipt": receipt.id}

@@ -19,7 +19,7 @@ from shared.collections.attributes import source_of
 from shared.collections.stores import Collections
 from shared.collections.texts import Texts
 from shared.collections.visibility import DocumentVisibility, VisibilityBlobs, visibility_of
-from shared.documents import drift
+from shared.documents import drift, lifecycle
 from shared.documents.follow_up import FollowUp
 from shared.documents.lifecycle import CLAIM
 from shared.documents.messages import RemoveDocument, RetryDocument, RunReport
@@ -378,18 +378,27 @@ class Reconciliation:
             await self._repair_all(current, [difference])
 
     async def _orphaned_texts(self, current: Pass) -> None:
-        """Find texts that a process wrote while the document was being removed."""
-        paths = {version.path async for version in self._texts.versions()}
-        for path in paths - {summary_in(blob).path async for blob in self._state.list(DOCUMENTS)}:
+        """Find texts of versions that are in no record: a process died before it deleted them."""
+        texts = [version async for version in self._texts.versions()]
+        etags = {summary.path: summary.etag for summary in [summary_in(b) async for b in self._state.list(DOCUMENTS)]}
+        for path in {text.path for text in texts if etags.get(text.path) != text.etag}:
+            if not await self._unused_texts(path):
+                continue
             difference = Drift(
                 kind="orphaned",
                 what="text",
                 id=path,
                 collection=collection_of(path),
-                detail="The app keeps a text of a document that has no record.",
+                detail="The app keeps the text of a version that its record does not name.",
                 repair="delete it",
             )
             await self._repair_all(current, [difference])
+
+    async def _unused_texts(self, path: str) -> set[str]:
+        """Etags of versions that have a text and are not in the record, which is written before a text."""
+        kept = await self._texts.kept(path)
+        stored = await self._records.read(path)
+        return kept - {version.etag for version in lifecycle.versions(stored.value)} if stored else kept
 
     # ---- repairs -------------------------------------------------------------------------------------------------
 
@@ -423,8 +432,7 @@ class Reconciliation:
                 await self._proof.empty(difference.id)  # deleting a store leaves its files
                 await self._stores.delete_store(difference.id)
             case "text", _:
-                if await self._records.read(difference.id) is None:  # it may be indexed again at this moment
-                    await self._texts.drop(difference.id)
+                await self._texts.drop(difference.id, await self._unused_texts(difference.id))
             case "visibility", _:
                 await self._follow_up.publish_visibility(difference.id)
 

@@ -159,7 +159,10 @@ def _ends(history: History, run_id: str, run: RunFound) -> Iterator[tuple[str, s
 
 
 def callbacks(after: Aftermath) -> Iterator[Violation]:
-    """Each ended run and each receipt is told at least once, always with the same id."""
+    """Each ended run and each receipt is told at least once, always with the same id.
+
+    Nobody is told of a removal during which the document has returned: it is not removed.
+    """
     for run_id, run in after.runs.items():
         told = after.callbacks.get(run_id, [])
         if run.status in TERMINAL and not told:
@@ -170,7 +173,7 @@ def callbacks(after: Aftermath) -> Iterator[Violation]:
             yield Violation(kind="told_wrongly", detail=f"{sorted(wrong)} instead of {run.status}", run_id=run_id)
     for receipt in after.receipts:
         told_ids = after.removals_told.get(receipt["id"], [])
-        if receipt["complete"] and not told_ids:
+        if receipt["complete"] and not receipt.get("returned") and not told_ids:
             yield Violation(kind="untold", detail=f"Nobody was told of {receipt['id']}.", path=receipt["path"])
         if len(set(told_ids)) > 1:
             yield Violation(kind="told_with_two_ids", detail=f"{receipt['id']}: {told_ids}", path=receipt["path"])
