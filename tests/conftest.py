@@ -4,12 +4,17 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from local.stack.azurite import Azurite
 from local.stack.stack import Options, Stack
 
 NEVER = "0 0 0 1 1 *"  # the hourly reconcile pass would repair what tests damage
 SETTINGS_OF_THE_APP = ("OPENAI_", "EMULATOR_", "AZURE_", "AzureWebJobs")
+
+# No verdict depends on how fast the machine is.
+settings.register_profile("steady", parent=settings(), deadline=None)
+settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -96,7 +96,7 @@ def test_a_thread_never_computes_from_an_old_data_file(
 
 @contextmanager
 def api_of(stack: Stack) -> Iterator[Api]:
-    made = Api(stack)
+    made = Api(stack.app_url)
     try:
         yield made
     finally:
@@ -123,7 +123,7 @@ def figures(run: storage.Json) -> set[str]:
 def test_a_response_whose_answer_was_lost_does_not_stay(stack: Stack, api: Api, collection: str) -> None:
     """The first start is carried out, and its connection breaks. Its webhook names it: the app takes or deletes it."""
     put(api, f"{collection}/guide.md", b"The limit is 42.")
-    headers = {"authorization": "Bearer local"}
+    headers = {"authorization": f"Bearer {stack.admin_key}"}
     with httpx2.Client(base_url=stack.emulator_url, headers=headers, trust_env=False) as emulator:
         for rule in ({"drop": "after", "count": 1}, {}):  # the second rule only counts
             added = emulator.post("/admin/faults", json={"path": "/responses", "method": "POST", **rule})

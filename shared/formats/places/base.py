@@ -45,3 +45,6 @@ class Places:
 
     places: tuple[Place, ...]
     complete: bool = True
+
+
+UNREAD = Places(places=(), complete=False)  # of a document whose text the app has not read

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from shared.formats.places.base import Place, Places
 
@@ -20,6 +22,8 @@ IGNORED = (
     "*_#|~>\\\u2022\u00b7\u25aa\u25cf\u25cb\u2023\u2043"
 )
 DROPPED = re.compile(rf"[\s{re.escape(IGNORED)}]+")
+SPACE = re.compile(r"\s")
+BLOCK_CHARS = 4_096
 UNSEEN = re.compile("[\u00ad\ufffe]")
 
 
@@ -43,6 +47,7 @@ class PlaceIndex:
         self.complete = places.complete
         self.chars = sum(len(place.text) for place in places.places)
         self._places = places.places
+        self._starts_of_blocks: dict[int, list[tuple[int, int]]] = {}
 
     @cached_property
     def _texts(self) -> list[str]:
@@ -71,10 +76,10 @@ class PlaceIndex:
             return None
         around = self._passage_starts(passage)
         if span := self._span(wanted, around):
-            return self._words(*span)
+            return self._found(*span, quote)
         for part in _parts(quote):  # the service may have read other text in between: a footer, a second column
             if len(wanted := squeezed(part)) >= SHORTEST_CHARS and (span := self._span(wanted, around)):
-                return self._words(*span)
+                return self._found(*span, part)
         return None
 
     def _passage_starts(self, passage: str) -> int:
@@ -91,7 +96,7 @@ class PlaceIndex:
             at = self._whole.find(wanted)
         return (at, at + len(wanted)) if at >= 0 else None
 
-    def _words(self, start: int, end: int) -> Found | None:
+    def _found(self, start: int, end: int, quote: str) -> Found:
         """The words of the span as they are in its place; in the one that holds most of them, if it has several."""
         shares = [
             (min(end, begin + len(text)) - max(start, begin), number)
@@ -101,8 +106,38 @@ class PlaceIndex:
         _, number = max(shares, key=lambda share: (share[0], -share[1]))
         begin, text = self._starts[number], self._texts[number]
         place = self._places[number]
-        words = _original(place.text, max(start - begin, 0), min(end - begin, len(text)))
-        return Found(place=place, words=words)
+        first, last = max(start - begin, 0), min(end - begin, len(text))
+        words = self._original(number, first, last)
+        # Some scripts compose letters across what `_clusters` takes for borders: then the quote's own words.
+        return Found(place=place, words=words if squeezed(words) == text[first:last] else " ".join(quote.split()))
+
+    def _original(self, number: int, first: int, last: int) -> str:
+        """The part of a place's text whose squeezed form has these positions, with single spaces."""
+        text, blocks = self._places[number].text, self._blocks(number)
+        starts = [squeezed_at for _, squeezed_at in blocks]
+        begin, at = blocks[bisect_right(starts, first) - 1]
+        after = bisect_right(starts, last)
+        end = blocks[after][0] if after < len(blocks) else len(text)
+        return _original(text[begin:end], first - at, last - at)
+
+    def _blocks(self, number: int) -> list[tuple[int, int]]:
+        """Where blocks of a place's text begin, in the text and in its squeezed form: a search walks few of them."""
+        if number not in self._starts_of_blocks:
+            text, blocks, at = self._places[number].text, [(0, 0)], 0
+            for begin, end in pairwise((0, *_block_ends(text))):
+                at += len(squeezed(text[begin:end]))
+                blocks.append((end, at))
+            self._starts_of_blocks[number] = blocks
+        return self._starts_of_blocks[number]
+
+
+def _block_ends(text: str) -> Iterator[int]:
+    """Where blocks of a text end: at white space, where no character composes with the next one, if there is any."""
+    at = 0
+    while at + BLOCK_CHARS < len(text):
+        space = SPACE.search(text, at + BLOCK_CHARS // 2, at + BLOCK_CHARS)
+        at = space.end() if space else at + BLOCK_CHARS
+        yield at
 
 
 def _parts(quote: str) -> Sequence[str]:

@@ -78,6 +78,32 @@ def test_a_long_sentence_of_a_quote_stands_for_it() -> None:
     assert (found.place.number, found.words) == (2, "Keep it secret from all of the visitors.")
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("before", ["하노이 지사의 매출은 가나다라마바사", "কো কো কো", "Ünïcödé " * 9])
+def test_words_before_a_quote_in_any_script_do_not_shift_it(before: str, form: str) -> None:
+    text = unicodedata.normalize(form, f"{before}. Budget is 500. Loss is 900. Reserve is 77.")
+    found = pages(text).find("Loss is 900.")
+    assert found is not None
+    assert found.words == "Loss is 900."
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_quote_in_any_script_keeps_its_words(form: str) -> None:
+    quote = "하노이 지사의 매출은 구백입니다."
+    found = pages(unicodedata.normalize(form, f"가나다라. {quote} 끝.")).find(quote)
+    assert found is not None
+    assert squeezed(found.words) == squeezed(quote)
+
+
+@pytest.mark.parametrize("line", ["word " * 20 + "\n", "x" * 5_000 + " ", "x" * 9_000])
+def test_a_quote_late_in_a_long_text_is_found_with_its_words(line: str) -> None:
+    """Only the block around it is walked, character by character."""
+    index = pages(line * 200 + " The gate code is 4408. " + line * 10)
+    found = index.find("The gate\ncode is 4408.")
+    assert found is not None
+    assert found.words == "The gate code is 4408."
+
+
 words = st.lists(st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=12), min_size=3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import zipfile
 
@@ -9,7 +10,7 @@ import docx
 import pptx
 import pytest
 from fpdf import FPDF
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.formats.places import base
@@ -127,6 +128,65 @@ def test_html_has_sections_of_its_visible_text() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<html><head><title>x</title><meta charset=utf-8><body><p>Open.</body></html>", "Open."),
+        ("<html><head><title>x</title><h1>Open.</h1>", "Open."),
+        ("<p hidden>Secret<p>Open.", "Open."),
+        ("<ul><li hidden>Secret<li>Open.</ul>", "Open."),
+        ("<ul><li hidden>Secret <b>one</b></ul><p>Open.", "Open."),
+        ("<table><tr><td hidden>Secret<td>Open.</table>", "Open."),
+        ("<div hidden>Secret<p>two<div>three</div></div>Open.", "Open."),
+    ],
+)
+def test_html_ends_elements_whose_end_tag_is_left_out(html: str, text: str) -> None:
+    assert [shown for _, shown in places("html", html.encode())] == [text]
+
+
+@pytest.mark.parametrize("html", ["<p hidden>" + "<b>" * 20_000 + "</i>" * 20_000, "<div hidden>All of it"])
+def test_html_that_hides_the_rest_is_not_complete(html: str) -> None:
+    assert not places_of("html", io.BytesIO(html.encode())).complete
+
+
+def test_a_document_that_takes_too_long_is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.formats.places.apart.TIMEOUT_S", 0)
+    assert places_of("html", io.BytesIO(b"<p>Words.")) == base.UNREAD
+
+
+def test_the_strict_form_of_office_is_read() -> None:
+    buffer = io.BytesIO()
+    transitional = b"http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    with zipfile.ZipFile(io.BytesIO(WORD)) as source, zipfile.ZipFile(buffer, "w") as target:
+        for name in source.namelist():
+            strict = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
+            target.writestr(name, source.read(name).replace(transitional, strict))
+    assert places("docx", buffer.getvalue()) == places("docx", WORD)
+
+
+def test_a_slide_that_is_listed_often_is_read_once() -> None:
+    deck = slides()
+    order = deck.slides._sldIdLst
+    for _ in range(3_000):
+        order.append(copy.deepcopy(order[0]))
+    assert [number for number, _ in places("pptx", saved(deck))] == [1, 2]
+
+
+@pytest.mark.parametrize("comments", [b'<?xml version="1.0" encoding="foo"?><a/>', b"\xff\xfe<\0", b"<a"])
+def test_a_damaged_part_refuses_no_document(comments: bytes) -> None:
+    buffer = io.BytesIO(WORD)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("word/comments.xml", comments)
+    assert places_of("docx", buffer) == base.UNREAD
+
+
+def test_a_large_office_file_is_read_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.formats.places.reading.OFFICE_AT_ONCE_BYTES", 0)
+    apart = places("docx", WORD)
+    monkeypatch.undo()
+    assert apart == places("docx", WORD)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_text_is_one_place_in_any_encoding(encoding: str) -> None:
     assert places("txt", "Grüße\r\naus Köln".encode(encoding)) == [("", "Grüße aus Köln")]
@@ -139,9 +199,10 @@ def test_what_the_app_cannot_read_is_not_complete() -> None:
 
 
 def test_a_text_over_the_limit_is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.formats.places.reading.TEXT_MAX_CHARS", 10)
+    monkeypatch.setattr("shared.formats.places.reading.TEXT_MAX_CHARS", 12)
     found = places_of("md", io.BytesIO(b"# One\nyes\n# Two\nno"))
-    assert ([place.name for place in found.places], found.complete) == (["One"], False)
+    assert ([place.text for place in found.places], found.complete) == (["# One\nyes", "# T"], False)
+    assert not places_of("txt", io.BytesIO(b"x" * 60)).complete
 
 
 def test_a_table_has_its_card() -> None:
@@ -159,6 +220,7 @@ def test_entities_that_grow_are_refused(doctype: str) -> None:
     assert (found.places, found.complete) == ((), False)
 
 
+@settings(max_examples=60)
 @given(st.sampled_from(["docx", "pptx"]), st.integers(0, 10**6), st.integers(0, 255))
 def test_a_damaged_office_file_raises_nothing(ending: str, at: int, byte: int) -> None:
     content = bytearray(WORD if ending == "docx" else SLIDES)
