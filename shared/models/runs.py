@@ -200,6 +200,11 @@ class Thread:
     held: tuple[DataFile, ...] = ()  # files that the conversation at the service holds: in its container, or as quotes
     messages: tuple[Message, ...] = ()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has a message, or a run at the engine that has some."""
+        return bool(self.messages) or self.tail is not None
+
 
 # ---- answers -----------------------------------------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ class Runs:
         thread_id = thread.id if thread else thread_of(run_id)
         await self._state.write(active_name(run_id), thread_id.encode(), media_type="text/plain")
         joined = await (
-            self._threads.claim(stored_thread, run_id=run_id)
+            self._threads.claim(stored_thread, run_id=run_id, collection=run.collection)
             if stored_thread
             else self._threads.create(run.collection, engine=self._engine.name, run_id=run_id)
         )
@@ -349,7 +349,7 @@ def _is_complete(run: Run) -> bool:
 
 def _check_collection(thread: Thread, asked: Question) -> None:
     """A thread stays in its collection: its earlier messages hold text from there, and would be sent along."""
-    if asked.collection in (None, thread.collection) or asked.allow_other_collection:
+    if asked.collection in (None, thread.collection) or asked.allow_other_collection or not thread.has_begun:
         return
     raise Busy(
         f"The thread {thread.id} belongs to the collection {thread.collection!r}; this question names "

@@ -52,9 +52,15 @@ class Threads:
             raise _no_thread(thread_id)
         return stored
 
-    async def claim(self, stored: Stored[Thread], *, run_id: str) -> Thread:
-        """Make `run_id` the thread's active run. Raises Busy when another run was first."""
+    async def claim(self, stored: Stored[Thread], *, run_id: str, collection: str) -> Thread:
+        """Make `run_id` the thread's active run. The first question decides the thread's collection.
+
+        Raises:
+            Busy: another run was first.
+        """
         thread = replace(stored.value, active_run_id=run_id)
+        if not thread.has_begun:
+            thread = replace(thread, collection=collection)
         try:
             return (await self._records.replace(thread.id, stored, thread)).value
         except BlobChanged as exc:

@@ -345,3 +345,15 @@ def test_the_guard_is_in_every_prompt_once(own: str) -> None:
 def test_changes_are_told_in_one_sentence(changes: Iterable[tuple[str, str]], told: str) -> None:
     listed = [FileChange(path=path, what=what) for path, what in changes]  # type: ignore[arg-type]
     assert told in instructions_of("", files=(), changes=listed)
+
+
+async def test_the_first_question_of_an_empty_thread_decides_its_collection(world: World) -> None:
+    await world.drop("a/one.md", b"One.")
+    await world.drop("b/two.md", b"Two.")
+    thread = await world.app.threads.create("default", engine="responses")
+    await world.ask(thread_id=thread.id, collection="a")
+    await world.finish()
+    assert (await world.app.threads.find(thread.id)).collection == "a"
+    with pytest.raises(Busy) as caught:
+        await world.ask(thread_id=thread.id, collection="b")
+    assert caught.value.code == "thread_of_other_collection"
