@@ -27,7 +27,7 @@ def question_from(body: QuestionBody, settings: Settings) -> Question:
         question=_question(body.question, settings.question_max_chars),
         thread_id=thread_id_from(body.thread_id) if body.thread_id is not None else None,
         collection=optional_collection_from(body.collection),
-        allow_other_collection=body.allow_other_collection,
+        allow_other_collection=bool(body.allow_other_collection),
         assistant=assistant_name_from(body.assistant) if body.assistant is not None else None,
         files=_files(body.files) if body.files is not None else None,
         functions=_functions(body.tools),

@@ -90,10 +90,10 @@ class QuestionBody(Body, frozen=True):
         schema_only(minLength=1, maxLength=COLLECTION_MAX_CHARS),
     ] = None
     allow_other_collection: Annotated[
-        bool,
+        bool | None,
         Meta(description="Continue the thread though collection is not its own; its earlier messages are sent along."),
         ADVANCED,
-    ] = False
+    ] = None
     assistant: Annotated[
         str | None,
         Meta(description="The assistant that answers; default: 'default'."),

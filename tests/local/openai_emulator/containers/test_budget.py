@@ -149,7 +149,7 @@ async def containers_in(folder: Path, sandbox: Sandbox, budget: Budget = SMALL) 
         return
 
     store, clock = Store(None), Clock()
-    kept = Files(store=store, folder=folder / "files", clock=clock, before_delete=nothing)
+    kept = Files(store=store, folder=folder / "files", clock=clock, detach=nothing)
     containers = Containers(
         store=store, folder=folder / "containers", files=kept, open_session=sandbox.open, clock=clock, budget=budget
     )
