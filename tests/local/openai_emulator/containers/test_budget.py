@@ -355,9 +355,9 @@ async def test_a_file_is_deleted_whatever_the_code_did(containers: Containers, h
     source = tmp_path / "source"
     source.write_text("new")
     await containers.add(container.id, source, name="b.txt")
-    await run_hostile(containers, container.id, "1")  # a forged answer is noticed here
-    ran = await containers.run(container.id, "import os\nprint(os.path.isfile('a.txt'), open('b.txt').read())")
-    assert ran.logs.endswith("False new\n")
+    look = "import os\nprint(os.path.isfile('a.txt'), open('b.txt').read())"
+    told = [await run_hostile(containers, container.id, look) for _ in range(3)]  # a forged answer is noticed at first
+    assert told[-1] and told[-1].logs.endswith("False new\n")
 
 
 async def run_hostile(containers: Containers, container_id: str, code: str) -> Ran | None:
