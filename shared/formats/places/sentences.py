@@ -15,7 +15,8 @@ ABBREVIATIONS = frozenset(
     """.split()  # noqa: SIM905
 )
 ENDS = re.compile(r"""[.!?…]["'”’»)\]]*(?=\s)|[。！？｡]["”’」』）]*|\n""")
-LAST_WORD = re.compile(r"[^\s(\[{\"'“‘«]+\Z")
+OPENING = "([{\"'“‘«"
+LONGEST_CHARS = 24  # of a word before a point that is looked up
 ORDINAL_MAX_DIGITS = 2
 # German ordinals: a number with a point after one of these words ("am 3. Mai", "der 21. Kongress"), or before a month.
 BEFORE_ORDINALS = frozenset("ab am beim bis das dem den der des die im jede jeden jeder seit vom zum zur".split())  # noqa: SIM905
@@ -41,14 +42,15 @@ def _ends_sentence(text: str, start: int, point: int, after: int) -> bool:
     following = text[after : after + 40].lstrip(" \t")
     if following[:1].islower() or following.startswith("|"):  # within a sentence, or a row of a table
         return False
-    # The word before the point is short, or it is none of those looked for.
-    word = LAST_WORD.search(text, max(start, point - 24), point)
-    if word is None:
+    words = text[max(start, point - LONGEST_CHARS) : point].split()
+    if not words or text[point - 1].isspace():
         return True
-    last = word[0].lower()
+    last = words[-1].lstrip(OPENING).lower()
     is_initial = len(last) == 1 and last.isalpha()
     is_ordinal = (
-        last.isdecimal() and len(last) <= ORDINAL_MAX_DIGITS and _makes_ordinal(text[start : word.start()], following)
+        last.isdecimal()
+        and len(last) <= ORDINAL_MAX_DIGITS
+        and _makes_ordinal(text[start : point - len(last)], following)
     )
     is_number_sign = last == "no" and following[:1].isdigit()
     return not (is_initial or is_ordinal or is_number_sign or last in ABBREVIATIONS)
