@@ -47,11 +47,9 @@ def _ends_sentence(text: str, start: int, point: int, after: int) -> bool:
         return True
     last = words[-1].lstrip(OPENING).lower()
     is_initial = len(last) == 1 and last.isalpha()
-    is_ordinal = (
-        last.isdecimal()
-        and len(last) <= ORDINAL_MAX_DIGITS
-        and _makes_ordinal(text[start : point - len(last)], following)
-    )
+    is_short_number = last.isdecimal() and len(last) <= ORDINAL_MAX_DIGITS
+    before = text[max(start, point - 2 * LONGEST_CHARS) : point - len(last)]
+    is_ordinal = is_short_number and _makes_ordinal(before, following)
     is_number_sign = last == "no" and following[:1].isdigit()
     return not (is_initial or is_ordinal or is_number_sign or last in ABBREVIATIONS)
 
