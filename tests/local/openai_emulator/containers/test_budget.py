@@ -356,8 +356,9 @@ async def test_a_file_is_deleted_whatever_the_code_did(containers: Containers, h
     source.write_text("new")
     await containers.add(container.id, source, name="b.txt")
     look = "import os\nprint(os.path.isfile('a.txt'), open('b.txt').read())"
-    told = [await run_hostile(containers, container.id, look) for _ in range(3)]  # a forged answer is noticed at first
-    assert told[-1] and told[-1].logs.endswith("False new\n")
+    # Forged answers are told instead of the first true ones, until one is noticed and the session ends.
+    told = [await run_hostile(containers, container.id, look) for _ in range(8)]
+    assert any(ran and ran.logs.endswith("False new\n") for ran in told)
 
 
 async def run_hostile(containers: Containers, container_id: str, code: str) -> Ran | None:
