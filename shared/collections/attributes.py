@@ -17,31 +17,25 @@ from shared.models.documents import Version
 
 PAIRS_MAX = 16
 KEY_MAX_CHARS = 64
-OWN = ("path", "path_2", "etag", "version", "kind", "since", "modified", "first_page", "page")
+OWN = ("path", "path_2", "etag", "version", "kind", "since", "modified")
 
 Attributes = dict[str, str | float | bool]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """The document and version that a file at the service was made of, and the page on which the file begins."""
+    """The document and version that a file at the service was made of."""
 
     path: str
     etag: str | None = None
     last_modified_at: datetime | None = None
-    first_page: int = 1
-
-    def page(self, number: object) -> int | None:
-        """A page of the file -> the page of the document; None for files without pages."""
-        return int(number) + self.first_page - 1 if isinstance(number, int | float) else None
 
 
-def attributes_of(path: str, version: Version, *, since: datetime, first_page: int | None = None) -> Attributes:
+def attributes_of(path: str, version: Version, *, since: datetime) -> Attributes:
     """The app's own attributes, then the blob's metadata as long as it fits.
 
     Args:
         since: A search may find the file from this moment on.
-        first_page: The page of the document on which the file begins; None for files without pages.
     """
     own: Attributes = {
         "etag": version.etag,
@@ -52,8 +46,6 @@ def attributes_of(path: str, version: Version, *, since: datetime, first_page: i
     }
     for n in range(0, len(path), ATTRIBUTE_MAX_CHARS):  # a path has up to 1,024 characters
         own["path" if n == 0 else f"path_{n // ATTRIBUTE_MAX_CHARS + 1}"] = path[n : n + ATTRIBUTE_MAX_CHARS]
-    if first_page is not None:
-        own["first_page"] = first_page
     theirs = {key.lower(): value for key, value in version.metadata.items()}
     fitting = {k: _typed(v) for k, v in sorted(theirs.items()) if k not in OWN and 0 < len(k) <= KEY_MAX_CHARS}
     return {**own, **dict(list(fitting.items())[: PAIRS_MAX - len(own)])}
@@ -68,12 +60,11 @@ def source_of(attributes: Mapping[str, object]) -> Source | None:
     """None when this app did not send the file."""
     if not isinstance(attributes.get("path"), str):
         return None
-    etag, modified, first_page = (attributes.get(key) for key in ("etag", "modified", "first_page"))
+    etag, modified = attributes.get("etag"), attributes.get("modified")
     return Source(
         path="".join(str(attributes.get(key, "")) for key in ("path", "path_2")),
         etag=etag if isinstance(etag, str) else None,
         last_modified_at=datetime.fromtimestamp(modified, UTC) if isinstance(modified, int | float) else None,
-        first_page=int(first_page) if isinstance(first_page, int | float) else 1,
     )
 
 

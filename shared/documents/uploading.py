@@ -134,7 +134,7 @@ class Uploader:
         sent.version = version = replace(sent.version, parts=(*sent.version.parts, file_id))
         assert version.store_id
         # `since` is later than the moment at which the visibility blob listed this version.
-        attributes = attributes_of(claim.stored.value.path, version, since=self._now(), first_page=part.first_page)
+        attributes = attributes_of(claim.stored.value.path, version, since=self._now())
         claim.check()
         sent.state = await self._stores.attach(version.store_id, file_id, attributes)
 

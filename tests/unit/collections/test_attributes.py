@@ -23,13 +23,12 @@ def version(**metadata: str) -> Version:
 @given(
     st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1024),
     st.dictionaries(TEXT, st.text(max_size=2000), max_size=30),
-    st.none() | st.integers(1, 9999),
 )
-def test_they_fit_and_carry_the_path(path: str, metadata: dict[str, str], first_page: int | None) -> None:
-    attributes = attributes_of(path, version(**metadata), since=LATER, first_page=first_page)
+def test_they_fit_and_carry_the_path(path: str, metadata: dict[str, str]) -> None:
+    attributes = attributes_of(path, version(**metadata), since=LATER)
     assert len(attributes) <= PAIRS_MAX
     assert all(0 < len(key) <= 64 and len(str(value)) <= 512 for key, value in attributes.items())
-    assert source_of(attributes) == Source(path=path, etag="0x1", last_modified_at=AT, first_page=first_page or 1)
+    assert source_of(attributes) == Source(path=path, etag="0x1", last_modified_at=AT)
     assert metadata_of(attributes).keys() <= {key.lower() for key in metadata}
 
 
@@ -49,10 +48,3 @@ def test_metadata_does_not_pass_for_ours(key: str) -> None:
 @pytest.mark.parametrize("attributes", [{}, {"path": 1}, {"etag": "0x1"}])
 def test_foreign_files_have_no_source(attributes: dict[str, object]) -> None:
     assert source_of(attributes) is None
-
-
-@pytest.mark.parametrize(
-    ("first_page", "number", "page"), [(1, 3, 3), (301, 3.0, 303), (1, None, None), (5, "x", None)]
-)
-def test_the_page_of_a_part_is_that_of_the_document(first_page: int, number: object, page: int | None) -> None:
-    assert Source(path="a.pdf", first_page=first_page).page(number) == page

@@ -33,14 +33,6 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     await sandbox.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def session(sandbox: Sandbox) -> AsyncIterator[Session]:
-    """A session for attacks that it survives; shared by their tests."""
-    session = await sandbox.open()
-    yield session
-    await session.close()
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def victim(sandbox: Sandbox) -> AsyncIterator[Session]:
     """A session for one attack that it need not survive."""

@@ -36,14 +36,6 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     await sandbox.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def session(sandbox: Sandbox) -> AsyncIterator[Session]:
-    """A session for attacks that it survives."""
-    session = await sandbox.open()
-    yield session
-    await session.close()
-
-
 def call(name: str, arguments: str) -> str:
     return (
         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nlibc.syscall.restype = ctypes.c_long\n"

@@ -41,13 +41,6 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     await sandbox.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def session(sandbox: Sandbox) -> AsyncIterator[Session]:
-    session = await sandbox.open()
-    yield session
-    await session.close()
-
-
 async def test_state_is_kept_between_runs(session: Session) -> None:
     await session.run("def double(x):\n    return 2 * x\nnumber = 21")
     outcome = await session.run("double(number)")

@@ -171,13 +171,6 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     await sandbox.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def session(sandbox: Sandbox) -> AsyncIterator[Session]:
-    session = await sandbox.open()
-    yield session
-    await session.close()
-
-
 CALL = "import ctypes; libc = ctypes.CDLL(None, use_errno=True); n = {}; print('GOT IN' if n >= 0 else 'refused')"
 ATTACKS = {
     "read /etc/passwd": "open('/etc/passwd').read(); print('GOT IN')",
