@@ -305,8 +305,32 @@ class Runs:
         """Delete record, answer, charts and the service's copies of a run. An active run is cancelled."""
         await self._delete(await self._records.find(run_id), keep_thread=True)
 
-    async def _delete(self, stored: Stored[Run], *, keep_thread: bool) -> None:
-        """Delete a run; its record comes last, so that a deletion that failed can be repeated."""
+    async def _delete(self, found: Stored[Run], *, keep_thread: bool) -> None:
+        """Delete a run with all that was made of it, again when a look at the run changed it meanwhile.
+
+        Raises:
+            ServiceBusy: it was changed by others at each try.
+        """
+        run_id = found.value.id
+        stored: Stored[Run] | None = found
+        for _ in range(WRITE_TRIES):
+            if stored is None:
+                return
+            try:
+                await self._delete_all_of(stored, keep_thread=keep_thread)
+            except BlobChanged:
+                stored = await self._records.read(run_id)
+                continue
+            event(log, logging.INFO, "run.deleted", run_id=run_id)
+            return
+        raise ServiceBusy(f"The run {run_id} was changed by others at each try; try again.", code="run_busy")
+
+    async def _delete_all_of(self, stored: Stored[Run], *, keep_thread: bool) -> None:
+        """The record comes last, so that a deletion that failed can be repeated.
+
+        Raises:
+            BlobChanged: the record was written since it was read.
+        """
         run = stored.value
         if not run.is_terminal and run.engine_run:
             await self._ending.cancel_engine(run.id, run.engine_run)
@@ -316,11 +340,7 @@ class Runs:
         await self._state.delete(active_name(run.id))
         if keep_thread:  # else the thread names its runs until all are deleted
             await self._threads.forget(run)
-        try:
-            await self._records.delete(run.id, stored)
-        except BlobChanged as exc:
-            raise ServiceBusy(f"The run {run.id} changed during its deletion; try again.", code="run_busy") from exc
-        event(log, logging.INFO, "run.deleted", run_id=run.id)
+        await self._records.delete(run.id, stored)
 
     async def _forget(self, run: Run) -> None:
         """Delete what the service has of a run. A container that another run of the thread uses expires by itself."""

@@ -5,7 +5,7 @@ Environment variables:
         it, nothing is counted.
     CRASH_AT: The number of the call at which the process ends, from 1.
     CRASH_WHEN: `before` or `after` the effect of that call.
-    CRASH_LOG: The file that each crash is appended to.
+    CRASH_LOG: The file that each crash is appended to, and `closed RUN` when the look that closed a run has returned.
 
 Claims are short: a test does not wait long until the claim of a dead process ends.
 
@@ -36,7 +36,7 @@ from shared.http import runs as routes
 from shared.runs import launching, poller, runs, transitions
 from shared.runs.messages import RunLook
 from shared.storage import blobs as storage
-from shared.storage.layout import RUNS
+from shared.storage.layout import ACTIVE, RUNS
 
 LISTING = ("list", "list_names", "stream")
 READING = ("read", "info", "exists", *LISTING)
@@ -48,6 +48,7 @@ class Counted:
 
     started: int = 0
     pending: int = 0
+    is_closing: bool = False  # the run's marker was deleted
 
 
 counted: ContextVar[Counted | None] = ContextVar("counted", default=None)  # None: calls are not counted
@@ -75,6 +76,8 @@ def after_call(name: str, *args: Any) -> None:
     if (current := counted.get()) is None:
         return
     current.pending -= 1
+    if name == "delete" and args[0].startswith(ACTIVE):
+        current.is_closing = True
     if name == "write" and args[0].startswith(RUNS):
         counted_runs.add(args[0].removeprefix(RUNS).removesuffix(".json"))
     if is_crash("after"):
@@ -92,9 +95,13 @@ def is_crash(when: str) -> bool:
 
 def crash(name: str, *args: Any) -> None:
     called = f"{name} {args[0]}" if args and isinstance(args[0], str) else name
-    with Path(os.environ["CRASH_LOG"]).open("a") as log:
-        log.write(f"{os.environ['CRASH_WHEN']} {called}\n")
+    record(f"{os.environ['CRASH_WHEN']} {called}")
     os._exit(1)
+
+
+def record(line: str) -> None:
+    with Path(os.environ["CRASH_LOG"]).open("a") as log:
+        log.write(f"{line}\n")
 
 
 class Counting:
@@ -170,7 +177,10 @@ def counting_post(start_run: Callable[..., Any]) -> Callable[..., Any]:
 
 def counting_look(advance: Callable[..., Any]) -> Callable[..., Any]:
     async def look(self: poller.Poller, message: RunLook) -> None:
-        counted.set(Counted() if message.run_id in counted_runs else None)
+        current = Counted() if message.run_id in counted_runs else None
+        counted.set(current)
         await advance(self, message)
+        if current and current.is_closing:
+            record(f"closed {message.run_id}")
 
     return look

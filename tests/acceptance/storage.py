@@ -39,7 +39,7 @@ def send(stack: Stack, queue: str, message: Json) -> None:
         service.get_queue_client(queue).send_message(body)
 
 
-def wait_until(condition: Callable[[], bool], *, within_s: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], *, within_s: float = 180) -> None:
     deadline_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline_s, "the condition was not met in time"

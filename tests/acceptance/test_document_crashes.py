@@ -227,7 +227,7 @@ def ended_without_a_crash(stack: Stack, world: World, path: str) -> bool:
         log = log_of(stack, path)
         return bool(log) and log.count("begins") == log.count("ends") and world.is_settled(path)
 
-    storage.wait_until(done, within_s=30)
+    storage.wait_until(done)
     return stack.host.alive
 
 

@@ -111,6 +111,7 @@ def lose_store(stack: Stack, collection: str) -> None:
         client.vector_stores.delete(stores_of(stack, collection)[0])
 
 
+STALE = {("stale", "visibility")}  # follows from some damages
 Damage = Callable[[Stack, str], None]
 DAMAGES: dict[Damage, set[tuple[str, str]]] = {
     lose_records: {("missing", "document"), ("orphaned", "store_entry")},
@@ -135,14 +136,15 @@ def test_reconcile_repairs_each_kind_of_damage(api: Api, stack: Stack, collectio
     before = files(stack), storage.names(stack, "state", f"index/{collection}-")
     dry = {name: dry_run_that_finds(api, name, DAMAGES[damage]) for name, damage in collections.items()}
     for name, damage in collections.items():
-        assert kinds(dry[name]) <= DAMAGES[damage] | {("stale", "visibility")}, (name, dry[name]["drift"])
+        assert kinds(dry[name]) <= DAMAGES[damage] | STALE, (name, dry[name]["drift"])
         assert not any(drift["done"] for drift in dry[name]["drift"])
     after = files(stack), storage.names(stack, "state", f"index/{collection}-")
     assert set(before[0].items()) ^ set(after[0].items()) == set()
     assert before[1] == after[1]
     for name in collections:
         wet = reconciled(api, name)
-        assert kinds(wet) == kinds(dry[name]), name
+        # A repair can be done before the pass comes to the visibility blobs.
+        assert kinds(wet) | STALE == kinds(dry[name]) | STALE, name
         assert all(drift["done"] for drift in wet["drift"])
     for name in collections:
         paths = {f"{name}/{file}" for file in contents}
@@ -167,7 +169,7 @@ def dry_run_that_finds(api: Api, collection: str, expected: set[tuple[str, str]]
         dry.update(reconciled(api, collection, dry_run=True))
         return expected <= kinds(dry)
 
-    storage.wait_until(found, within_s=30)
+    storage.wait_until(found)
     return dry
 
 
@@ -181,7 +183,7 @@ def test_reconcile_indexes_a_container_without_records(api: Api, stack: Stack, c
         counts = reconciled(api, collection, dry_run=True)["counts"]
         return (counts.get("missing"), counts.get("orphaned")) == (len(paths), len(paths))
 
-    storage.wait_until(all_are_missing, within_s=30)
+    storage.wait_until(all_are_missing)
     reconciled(api, collection)
 
     def indexed() -> bool:

@@ -22,7 +22,7 @@ IGNORE_SIGTERM = "import signal, time; signal.signal(15, signal.SIG_IGN); print(
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
