@@ -31,6 +31,7 @@ from local.openai_emulator.search.index import Index
 from local.openai_emulator.settings import Settings
 from local.openai_emulator.store import Store
 from local.openai_emulator.tasks import Tasks
+from local.openai_emulator.vector_stores.batches import FileBatches
 from local.openai_emulator.vector_stores.files import VectorStoreFiles
 from local.openai_emulator.vector_stores.stores import VectorStores
 
@@ -106,6 +107,7 @@ class Emulator:
             store=store, files=self.files, index=index, clock=clock, max_files=store_max_files
         )
         self.vector_stores = VectorStores(store=store, files=self.vector_store_files, index=index, clock=clock)
+        self._file_batches = FileBatches(store=store, files=self.vector_store_files, clock=clock)
         self.containers = Containers(
             store=store,
             folder=folder / "containers",
@@ -137,6 +139,7 @@ class Emulator:
             *self.files.routes(),
             *self.vector_stores.routes(),
             *self.vector_store_files.routes(),
+            *self._file_batches.routes(),
             *ContainerRoutes(containers=self.containers, files=self.files).routes(),
             *self.responses.routes(),
             *self.assistants_api.routes(),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ CREATE INDEX IF NOT EXISTS objects_by_status ON objects (kind, parent, json_extr
 _PAGE = """
 SELECT id, body FROM objects
 WHERE kind = :kind AND parent = :parent AND seq > :low AND seq < :high
-  AND (:field = '' OR json_extract(body, :field) = :value)
+  AND NOT EXISTS (SELECT 1 FROM json_each(:where) AS one WHERE json_extract(body, '$.' || one.key) IS NOT one.value)
 ORDER BY seq * :direction LIMIT :limit
 """
 
@@ -82,6 +83,17 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Save all changes of the block or, after an error or a crash, none. Nothing may be awaited in the block."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
 
     def put(self, kind: str, id: str, body: Mapping[str, Any], *, parent: str = "") -> None:
         """Insert an object, or replace its body; a replaced object keeps its place in lists."""
@@ -123,12 +135,14 @@ class Store:
         row = self._db.execute("SELECT count(*) FROM objects WHERE kind = ? AND parent = ?", (kind, parent)).fetchone()
         return int(row[0])
 
-    def counts(self, kind: str, parent: str) -> dict[str, int]:
-        """The number of children per status."""
+    def counts(self, kind: str, parent: str, *, where: tuple[str, str] | None = None) -> dict[str, int]:
+        """The number of children per status; `where`: as of `page`."""
+        field, value = where or ("status", None)
         return dict(
             self._db.execute(
-                "SELECT json_extract(body, '$.status'), count(*) FROM objects WHERE kind = ? AND parent = ? GROUP BY 1",
-                (kind, parent),
+                "SELECT json_extract(body, '$.status'), count(*) FROM objects WHERE kind = ?1 AND parent = ?2"
+                " AND (?4 IS NULL OR json_extract(body, '$.' || ?3) = ?4) GROUP BY 1",
+                (kind, parent, field, value),
             ).fetchall()
         )
 
@@ -140,10 +154,17 @@ class Store:
         ).fetchone()
         return int(row[0])
 
-    def page(self, kind: str, paging: Paging, *, parent: str = "", where: tuple[str, str] | None = None) -> Page:
+    def page(
+        self,
+        kind: str,
+        paging: Paging,
+        *,
+        parent: str = "",
+        where: tuple[str, str] | Mapping[str, str] | None = None,
+    ) -> Page:
         """One page of a list.
 
-        `where`: a top-level field of the body and the value it must have.
+        `where`: top-level fields of the body and the values they must have; a pair is one such field.
 
         Raises:
             ApiError: 400, `after` or `before` is not the id of an object in this list.
@@ -153,7 +174,7 @@ class Store:
         direction = 1 if paging.order == "asc" else -1
         low, high = (after, before) if direction == 1 else (before, after)
         backwards = paging.before is not None and paging.after is None  # the page that ends directly before the cursor
-        field, value = (f"$.{where[0]}", where[1]) if where else ("", "")
+        fields = dict([where] if isinstance(where, tuple) else where or {})
         rows = self._db.execute(
             _PAGE,
             {
@@ -161,8 +182,7 @@ class Store:
                 "parent": parent,
                 "low": low if low is not None else 0,
                 "high": high if high is not None else _LAST,
-                "field": field,
-                "value": value,
+                "where": json.dumps(fields),
                 "direction": -direction if backwards else direction,
                 "limit": paging.limit + 1,
             },

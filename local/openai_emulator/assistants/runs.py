@@ -35,7 +35,7 @@ from local.openai_emulator.vector_stores.files import VectorStoreFiles
 logger = logging.getLogger(__name__)
 
 _MAX_RUNNING = 8  # further runs stay `queued`
-_INDEXING_S = 60  # as in the service: how long a run waits until the files of its thread are indexed
+_INDEXING_S = 60  # as in the service: how long a run waits until the files it may search are indexed
 Ending = run_steps.Ending | Literal["incomplete"]
 _CODES = ("server_error", "rate_limit_exceeded", "invalid_prompt")
 
@@ -148,7 +148,7 @@ class Runs:
 
     async def _work(self, run: Run) -> None:
         try:
-            await self._store_files.indexed(store_ids(self._threads.resources(run.thread_id)), within_s=_INDEXING_S)
+            await self._store_files.indexed(self._store_ids(run), within_s=_INDEXING_S)
             async with self._slots:
                 started_at = run.started_at or int(self._clock())
                 run = self.records.change(run, status="in_progress", started_at=started_at)
@@ -160,6 +160,11 @@ class Runs:
         except Exception:
             logger.exception("run.failed", extra={"run_id": run.id})
             self._fail(run, "server_error", "The emulator had an error while processing this run; see its log.")
+
+    def _store_ids(self, run: Run) -> list[str]:
+        """The vector stores that the run searches: the assistant's and the thread's."""
+        own: Resources = self.records.body(run.thread_id, run.id)["resources"]
+        return [*store_ids(own), *store_ids(self._threads.resources(run.thread_id))]
 
     async def _run_turn(self, run: Run, turn: RunTurn) -> None:
         before = self.records.usage(run)

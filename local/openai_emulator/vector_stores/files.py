@@ -35,7 +35,7 @@ STORE_KIND = "vector_store"
 _DAY_S = 86_400
 _MAX_INDEXING = 2
 _ATTACH_WAIT_S = 0.05  # a file indexed within this time is already `completed` in the response to its attaching
-_POLL_AFTER_MS = 200  # the SDK's poll helpers wait this long between two requests
+POLL_AFTER_MS = 200  # the SDK's poll helpers wait this long between two requests
 
 
 class StaticChunking(wire.RequestBody):
@@ -122,6 +122,21 @@ class VectorStoreFiles:
         if len(set(file_ids)) > self._max_files:
             raise self._full("A vector store")
 
+    def check_purpose(self, file_id: str) -> None:
+        """Raises ApiError: the file does not exist, or is not for vector stores."""
+        file: FileObject = self._files.get(file_id)
+        if file.purpose not in ("assistants", "user_data"):
+            raise invalid(f"A file of purpose '{file.purpose}' cannot go into a vector store.", param="file_id")
+
+    def page(self, store_id: str, request: Request, *, batch_id: str | None = None) -> wire.ListPage:
+        """One page of the files, as the query of the request asks; `batch_id`: only those of this batch."""
+        status = request.query_params.get("filter")
+        if status not in (None, "in_progress", "completed", "failed", "cancelled"):
+            raise invalid(f"Invalid value for 'filter': '{status}' is no status.", param="filter")
+        where = {"status": status, "batch_id": batch_id}
+        given = {name: value for name, value in where.items() if value is not None}
+        return wire.listed(self._store.page(FILE_KIND, wire.paging(request), parent=store_id, where=given), read_file)
+
     def attach(
         self,
         store_id: str,
@@ -129,8 +144,11 @@ class VectorStoreFiles:
         *,
         attributes: dict[str, Any] | None = None,
         chunking_strategy: AutoStrategy | StaticStrategy | None = None,
-    ) -> VectorStoreFile:
+        batch_id: str | None = None,
+    ) -> None:
         """Add a file to a store, or index it again if it is already there; indexing runs in the background.
+
+        `batch_id`: the batch that it belongs to, if any.
 
         Raises:
             ApiError: 404, the store does not exist; 400, it has expired or is full.
@@ -150,10 +168,17 @@ class VectorStoreFiles:
                 "chunking_strategy": {"type": "static", "static": chunking.model_dump()},
             }
         )
-        self._store.put(FILE_KIND, file_id, wire.dump(file), parent=store_id)
+        self._store.put(FILE_KIND, file_id, {**wire.dump(file), "batch_id": batch_id}, parent=store_id)
         self.touch(store_id)
         self._start(store_id, file_id)
-        return file
+
+    async def cancel(self, store_id: str, file_id: str) -> None:
+        """Stop indexing a file; does nothing if that has ended."""
+        body = self._store.get(FILE_KIND, file_id, parent=store_id)
+        if body is not None and body["status"] == "in_progress":
+            self._indexing.cancel((store_id, file_id))
+            self._store.put(FILE_KIND, file_id, {**body, "status": "cancelled"}, parent=store_id)
+            await self._index.remove(store_id, file_id)
 
     def _check_open(self, store_id: str, file_id: str) -> None:
         store = self._store.get(STORE_KIND, store_id)
@@ -208,7 +233,7 @@ class VectorStoreFiles:
                 return
             outcome = await self._outcome(store_id, file_id, body)
             after = self._store.get(FILE_KIND, file_id, parent=store_id)
-            if after is None:
+            if after is None or after["status"] != "in_progress":
                 return
             self._store.put(FILE_KIND, file_id, {**after, **outcome}, parent=store_id)
             self.touch(store_id)
@@ -253,7 +278,7 @@ class VectorStoreFiles:
         body = self._store.get(FILE_KIND, file_id, parent=store_id)
         if body is None:
             raise not_found(f"file in vector store '{store_id}'", file_id)
-        return VectorStoreFile.model_validate(body)
+        return read_file(body)
 
     def _store_id(self, request: Request) -> str:
         store_id: str = request.path_params["vector_store_id"]
@@ -264,39 +289,30 @@ class VectorStoreFiles:
     async def _create(self, request: Request) -> VectorStoreFile:
         store_id = self._store_id(request)
         asked = await wire.read_body(request, AttachFile)
-        file: FileObject = self._files.get(asked.file_id)
-        if file.purpose not in ("assistants", "user_data"):
-            raise invalid(f"A file of purpose '{file.purpose}' cannot go into a vector store.", param="file_id")
+        self.check_purpose(asked.file_id)
         self.attach(store_id, asked.file_id, attributes=asked.attributes, chunking_strategy=asked.chunking_strategy)
         await self.indexed_file(store_id, asked.file_id, within_s=_ATTACH_WAIT_S)
         body = self._store.get(FILE_KIND, asked.file_id, parent=store_id)
         if body is None:
             raise not_found(f"file in vector store '{store_id}'", asked.file_id)
-        return VectorStoreFile.model_validate(body)
+        return read_file(body)
 
     async def _list(self, request: Request) -> wire.ListPage:
-        status = request.query_params.get("filter")
-        if status not in (None, "in_progress", "completed", "failed", "cancelled"):
-            raise invalid(f"Invalid value for 'filter': '{status}' is no status.", param="filter")
-        page = self._store.page(
-            FILE_KIND,
-            wire.paging(request),
-            parent=self._store_id(request),
-            where=("status", status) if status else None,
-        )
-        return wire.listed(page, VectorStoreFile.model_validate)
+        return self.page(self._store_id(request), request)
 
     async def _retrieve(self, request: Request) -> JSONResponse:
         file = self._get(request)
-        headers = {"openai-poll-after-ms": str(_POLL_AFTER_MS)} if file.status == "in_progress" else None
+        headers = {"openai-poll-after-ms": str(POLL_AFTER_MS)} if file.status == "in_progress" else None
         return JSONResponse(wire.dump(file), headers=headers)
 
     async def _update(self, request: Request) -> VectorStoreFile:
         file = self._get(request)
         asked = await wire.read_body(request, UpdateFile)
         attributes = asked.attributes or {}
-        body = {**wire.dump(self._get(request)), "attributes": attributes}
-        self._store.put(FILE_KIND, file.id, body, parent=file.vector_store_id)
+        body = self._store.get(FILE_KIND, file.id, parent=file.vector_store_id)
+        if body is None:
+            raise not_found(f"file in vector store '{file.vector_store_id}'", file.id)
+        self._store.put(FILE_KIND, file.id, {**body, "attributes": attributes}, parent=file.vector_store_id)
         await self._index.update_attributes(file.vector_store_id, file.id, attributes)
         self.touch(file.vector_store_id)
         return self._get(request)
@@ -313,6 +329,10 @@ class VectorStoreFiles:
             raise invalid(f"The file is {file.status}: it has no content yet.", code="file_not_ready")
         chunks = await self._index.chunks(file.vector_store_id, file.id)
         return ContentPage(data=[FileContentResponse(type="text", text=chunk.text) for chunk in chunks])
+
+
+def read_file(body: Mapping[str, Any]) -> VectorStoreFile:
+    return VectorStoreFile.model_validate({name: value for name, value in body.items() if name != "batch_id"})
 
 
 def expires_at(store: Mapping[str, Any]) -> int | None:

@@ -18,6 +18,7 @@ from local.openai_emulator.agent.conversation import Prompt
 from local.openai_emulator.agent.model import CallFunctions, ModelError, RunCode, Say, Search, Step, Usage
 from local.openai_emulator.server import create_app
 from local.openai_emulator.settings import Settings
+from tests.local.openai_emulator.openapi import check_answer
 
 Move = Search | RunCode | CallFunctions | Say
 Scripted = Move | Step | ModelError | Callable[[Prompt], Awaitable[Move]]
@@ -73,12 +74,16 @@ async def running_app(
         yield app
 
 
-def client_of(app: Starlette, *, api_key: str = "test", path: str = "/openai/v1/") -> AsyncOpenAI:
+def client_of(
+    app: Starlette, *, api_key: str = "test", path: str = "/openai/v1/", checked: bool = False
+) -> AsyncOpenAI:
+    """`checked`: every answer is checked against the OpenAPI document."""
+    hooks = {"response": [check_answer]} if checked else {}
     transport = httpx2.ASGITransport(app)
     return AsyncOpenAI(
         api_key=api_key,
         base_url=f"http://emulator{path}",
-        http_client=httpx2.AsyncClient(transport=transport),
+        http_client=httpx2.AsyncClient(transport=transport, event_hooks=hooks),
         max_retries=0,
         _strict_response_validation=True,
     )
