@@ -9,10 +9,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from local.openai_emulator.agent.conversation import Event, OutputFile, Prompt, Ran, Said, Searched, Toolbox
-from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Say, Search, Show, Step, Usage
+from local.openai_emulator.agent.model import (
+    CallFunctions,
+    Model,
+    ModelError,
+    RunCode,
+    Say,
+    Search,
+    Show,
+    Step,
+    StreamingModel,
+    Usage,
+)
 from local.openai_emulator.agent.tools import ToolBroken, Tools
 
 MAX_STEPS = 20
@@ -43,7 +55,14 @@ class TurnEnded:
     cut_off: bool = False
 
 
-Progress = ToolStarted | ToolFinished | TurnEnded
+@dataclass(frozen=True, kw_only=True)
+class Saying:
+    """More of the answer, while the model writes it. The answer in `TurnEnded` begins with all of it."""
+
+    text: str
+
+
+Progress = Saying | ToolStarted | ToolFinished | TurnEnded
 
 
 async def run_turn(
@@ -53,8 +72,11 @@ async def run_turn(
     *,
     max_steps: int = MAX_STEPS,
     max_tool_calls: int | None = None,
+    streamed: bool = False,
 ) -> AsyncGenerator[Progress, None]:
     """Run one turn: until the model answers or calls functions of the caller.
+
+    `streamed`: yield the answer while the model writes it, if the model can do that.
 
     Raises:
         ModelError: the model failed, or did not answer within `max_steps` steps.
@@ -63,7 +85,11 @@ async def run_turn(
     usage = Usage(input_tokens=0, output_tokens=0)
     calls = 0
     for _ in range(max_steps):
-        step = await model.step(prompt)
+        async for part in _written(model, prompt, streamed=streamed):
+            if isinstance(part, str):
+                yield Saying(text=part)
+            else:
+                step = part
         if (spent := step.usage) is None:
             spent = await asyncio.to_thread(count, prompt, step)
         usage = add(usage, spent)
@@ -94,6 +120,16 @@ async def run_turn(
             max_output_tokens=left,
         )
     raise ModelError("server_error", f"The model did not answer within {max_steps} steps.")
+
+
+async def _written(model: Model, prompt: Prompt, *, streamed: bool) -> AsyncGenerator[str | Step, None]:
+    """The text of an answer as the model writes it, then the step."""
+    if not streamed or not isinstance(model, StreamingModel):
+        yield await model.step(prompt)
+        return
+    async with aclosing(model.stream(prompt)) as parts:
+        async for part in parts:
+            yield part
 
 
 def allowed(move: Search | RunCode, tools: Toolbox) -> bool:

@@ -7,9 +7,9 @@ again, until the model answers or calls functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from local.openai_emulator.agent.conversation import Called, Cite, OutputFile, Prompt
 
@@ -86,5 +86,18 @@ class Model(Protocol):
 
         Raises:
             ModelError: the model failed; the response becomes `failed`.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingModel(Protocol):
+    """A model that can also hand out its answer while it writes it."""
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[str | Step, None]:
+        """Like `Model.step`: the texts of which the answer consists so far, and last the step.
+
+        Raises:
+            ModelError: the model failed.
         """
         ...

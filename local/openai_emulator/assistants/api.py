@@ -10,6 +10,7 @@ from local.openai_emulator.agent.model import Model
 from local.openai_emulator.assistants.assistants import Assistants
 from local.openai_emulator.assistants.messages import Messages
 from local.openai_emulator.assistants.resources import ToolResources
+from local.openai_emulator.assistants.run_events import RunEvents
 from local.openai_emulator.assistants.run_records import RunRecords
 from local.openai_emulator.assistants.run_routes import RunRoutes
 from local.openai_emulator.assistants.run_steps import RunSteps
@@ -43,9 +44,11 @@ class AssistantsApi:
         turns = AssistantTurns(
             files=files, stores=stores, containers=containers, threads=threads, messages=messages, records=records
         )
+        events = RunEvents()
         self.runs = Runs(
             records=records,
-            steps=RunSteps(store=store, clock=clock),
+            steps=RunSteps(store=store, events=events, clock=clock),
+            events=events,
             threads=threads,
             messages=messages,
             turns=turns,

@@ -21,8 +21,11 @@ def content(say: Say, events: Sequence[Event], *, done: Sequence[Event]) -> list
         events: The whole conversation.
         done: The events of this run; its images are included.
     """
-    images = [{"type": "image_file", "image_file": {"file_id": file.file_id}} for file in images_of(done)]
-    return [*images, {"type": "text", "text": annotated(say, events)}]
+    return [*image_parts(done), {"type": "text", "text": annotated(say, events)}]
+
+
+def image_parts(done: Sequence[Event]) -> list[dict[str, Any]]:
+    return [{"type": "image_file", "image_file": {"file_id": file.file_id}} for file in images_of(done)]
 
 
 def images_of(done: Sequence[Event]) -> list[OutputFile]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from openai.types.beta.threads import Message, Run
-from openai.types.beta.threads.message import Attachment, IncompleteDetails
+from openai.types.beta.threads.message import Attachment
 
 from local.openai_emulator.agent.conversation import EVENTS, Event, Said
 from local.openai_emulator.assistants.resources import Resources
@@ -84,18 +84,27 @@ class Messages:
         message.metadata = asked.metadata or {}
         return self._put(message, [Said(role=asked.role, text="\n".join(texts))], new=True)
 
-    def say(self, run: Run, content: Sequence[dict[str, Any]], events: Sequence[Event], *, cut_off: bool) -> Message:
-        """Add the answer of a run; `events`: all events of the run, the answer last."""
-        message = self._message(run.thread_id, "assistant", content, attachments=[])
+    def new_answer(self, run: Run) -> Message:
+        """An empty message of a run, not saved yet."""
+        message = self._message(run.thread_id, "assistant", [], attachments=[])
         message.assistant_id = run.assistant_id
         message.run_id = run.id
-        if cut_off:
-            message.status = "incomplete"
-            message.incomplete_details = IncompleteDetails(reason="max_tokens")
-            message.incomplete_at = message.created_at
+        return message
+
+    def say(
+        self, message: Message, content: Sequence[dict[str, Any]], events: Sequence[Event], *, reason: str | None
+    ) -> Message:
+        """Fill in and save a message of a run.
+
+        `events`: all events of the run, the answer last; `reason`: why the message is incomplete, if it is.
+        """
+        fields: dict[str, Any] = {**wire.dump(message), "content": list(content)}
+        if reason is not None:
+            fields |= {"status": "incomplete", "incomplete_details": {"reason": reason}}
+            fields["incomplete_at"] = int(self._clock())
         else:
-            message.completed_at = message.created_at
-        return self._put(message, events)
+            fields["completed_at"] = int(self._clock())
+        return self._put(Message.model_validate(fields), events)
 
     def change(self, thread_id: str, message_id: str, *, metadata: dict[str, str]) -> Message:
         body = self._body(thread_id, message_id)

@@ -23,7 +23,6 @@ from local.openai_emulator.assistants.assistants import (
 )
 from local.openai_emulator.assistants.messages import CreateMessage
 from local.openai_emulator.assistants.resources import CreateResources, ModifyResources
-from local.openai_emulator.errors import not_implemented
 from local.openai_emulator.http import wire
 from local.openai_emulator.tools.prompt import with_about
 
@@ -64,7 +63,6 @@ class _AskedRun(wire.RequestBody):
 
     def check(self) -> None:
         """Raises ApiError 501 for what this emulator does not implement."""
-        refuse_stream(self.stream)
         check_format(self.response_format)
 
 
@@ -92,11 +90,6 @@ class ToolOutput(wire.RequestBody):
 class SubmitToolOutputs(wire.RequestBody):
     tool_outputs: tuple[ToolOutput, ...]
     stream: bool | None = None
-
-
-def refuse_stream(stream: bool | None) -> None:
-    if stream:
-        raise not_implemented("streamed runs; create the run and poll it", param="stream")
 
 
 def new_run(asked: CreateRun | CreateThreadAndRun, assistant: Assistant, *, about: Mapping[str, str], now: int) -> Run:

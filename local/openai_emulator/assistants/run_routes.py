@@ -21,13 +21,13 @@ from local.openai_emulator.assistants.run_input import (
     CreateThreadAndRun,
     SubmitToolOutputs,
     new_run,
-    refuse_stream,
 )
 from local.openai_emulator.assistants.runs import Runs
 from local.openai_emulator.assistants.thread_routes import ThreadRoutes
 from local.openai_emulator.assistants.threads import Threads
 from local.openai_emulator.errors import invalid
 from local.openai_emulator.http import wire
+from local.openai_emulator.http.streams import EventStream
 
 _POLL_AFTER_MS = 200  # the SDK's poll helpers wait this long between two requests
 
@@ -74,7 +74,7 @@ class RunRoutes:
 
     # ---- runs --------------------------------------------------------------------------------------------------
 
-    async def _create(self, request: Request) -> Run:
+    async def _create(self, request: Request) -> wire.Answer:
         thread_id = request.path_params["thread_id"]
         self._threads.get(thread_id)
         _include(request)
@@ -88,9 +88,15 @@ class RunRoutes:
             self._messages.add(thread_id, message)
         run = new_run(asked, assistant, about=self._model.about, now=int(self._clock()))
         run.thread_id = thread_id
-        return self._runs.start(run, resources=wire.dump(assistant)["tool_resources"])
+        stream = self._stream(run) if asked.stream else None
+        run = self._runs.start(run, resources=wire.dump(assistant)["tool_resources"])
+        return stream or run
 
-    async def _create_with_thread(self, request: Request) -> Run:
+    def _stream(self, run: Run) -> EventStream:
+        """The events of a run from now on. A client that goes away does not stop the run, as at the service."""
+        return EventStream(self._runs.events.open(run.id).follow(), done="done")
+
+    async def _create_with_thread(self, request: Request) -> wire.Answer:
         asked = await wire.read_body(request, CreateThreadAndRun)
         asked.check()
         assistant = self._assistants.get(asked.assistant_id)
@@ -101,7 +107,10 @@ class RunRoutes:
         thread = self._thread_routes.create_thread(asked.thread or CreateThread())
         run = new_run(asked, assistant, about=self._model.about, now=int(self._clock()))
         run.thread_id = thread.id
-        return self._runs.start(run, resources=resources)
+        stream = self._stream(run) if asked.stream else None
+        self._runs.events.add(run.id, "thread.created", thread)
+        run = self._runs.start(run, resources=resources)
+        return stream or run
 
     async def _list(self, request: Request) -> wire.ListPage:
         thread = self._threads.get(request.path_params["thread_id"])
@@ -124,10 +133,13 @@ class RunRoutes:
     async def _cancel(self, request: Request) -> Run:
         return self._runs.cancel(await self._run(request))
 
-    async def _submit(self, request: Request) -> Run:
+    async def _submit(self, request: Request) -> wire.Answer:
         asked = await wire.read_body(request, SubmitToolOutputs)
-        refuse_stream(asked.stream)
-        return self._runs.submit(await self._run(request), asked.tool_outputs)
+        run = await self._run(request)
+        self._runs.check_outputs(run, asked.tool_outputs)
+        stream = self._stream(run) if asked.stream else None
+        run = self._runs.submit(run, asked.tool_outputs)
+        return stream or run
 
     async def _run(self, request: Request) -> Run:
         """The run of the path; a run past its `expires_at` is expired first."""

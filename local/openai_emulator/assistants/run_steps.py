@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from openai.types.beta.threads.runs import RunStep
 from local.openai_emulator.agent.conversation import Called, Ran, Searched
 from local.openai_emulator.agent.loop import ToolFinished
 from local.openai_emulator.agent.model import RunCode, Search, Usage
+from local.openai_emulator.assistants.run_events import RunEvents
 from local.openai_emulator.errors import not_found
 from local.openai_emulator.http import wire
 from local.openai_emulator.store import Body, Page, Paging, Store
@@ -28,8 +30,9 @@ _TIMES: Mapping[Ending, str] = {
 
 
 class RunSteps:
-    def __init__(self, *, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, *, store: Store, events: RunEvents, clock: Callable[[], float]) -> None:
         self._store = store
+        self._events = events
         self._clock = clock
 
     def get(self, run_id: str, step_id: str, *, include: Sequence[str] = ()) -> RunStep:
@@ -67,7 +70,20 @@ class RunSteps:
                 "usage": usage_on_wire(usage),
             }
         )
-        self._store.put(KIND, step.id, wire.dump(step), parent=run.id)
+        body = wire.dump(step)
+        self._store.put(KIND, step.id, body, parent=run.id)
+        self._announce_begun(body)
+
+    def _announce_begun(self, body: Body) -> None:
+        run_id, details = body["run_id"], body["step_details"]
+        if not self._events.is_open(run_id):
+            return
+        empty = {**details, "tool_calls": []} if details["type"] == "tool_calls" else details
+        shown = read_step({**body, "step_details": empty})
+        for event in ("thread.run.step.created", "thread.run.step.in_progress"):
+            self._events.add(run_id, event, shown)
+        for number, call in enumerate(details.get("tool_calls", ())):
+            self._events.step_delta(run_id, body["id"], {"index": number, **_begun(call)})
 
     def end_in_progress(self, run_id: str, status: Ending, *, error: tuple[str, str] | None = None) -> None:
         """End the steps in progress; `error`: code and message."""
@@ -85,7 +101,22 @@ class RunSteps:
             _TIMES[status]: int(self._clock()),
             "last_error": {"code": _step_code(code), "message": message} if error else None,
         }
-        self._store.put(KIND, body["id"], {**body, **fields}, parent=body["run_id"])
+        body = {**body, **fields}
+        self._store.put(KIND, body["id"], body, parent=body["run_id"])
+        self._announce_end(body)
+
+    def _announce_end(self, body: Body) -> None:
+        run_id = body["run_id"]
+        if not self._events.is_open(run_id):
+            return
+        step = wire.dump(read_step(copy.deepcopy(body)))
+        for number, call in enumerate(step["step_details"].get("tool_calls", ())):
+            if call["type"] == "code_interpreter" and call["code_interpreter"]["outputs"]:
+                outputs = [{"index": place, **one} for place, one in enumerate(call["code_interpreter"]["outputs"])]
+                ran = {"outputs": outputs}
+                delta = {"index": number, "id": call["id"], "type": "code_interpreter", "code_interpreter": ran}
+                self._events.step_delta(run_id, body["id"], delta)
+        self._events.add(run_id, f"thread.run.step.{body['status']}", step)
 
     # ---- results -----------------------------------------------------------------------------------------------
 
@@ -118,6 +149,11 @@ def read_step(body: Body, include: Sequence[str] = ()) -> RunStep:
                 result.pop("content", None)
                 result.pop("attributes", None)
     return RunStep.model_validate(step)
+
+
+def _begun(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool call as its first delta shows it."""
+    return {**call, "file_search": {}} if call["type"] == "file_search" else dict(call)
 
 
 # ---- details -----------------------------------------------------------------------------------------------------

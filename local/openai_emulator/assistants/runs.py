@@ -17,13 +17,15 @@ from typing import Any, Literal
 
 from openai.types.beta.threads import Run
 
-from local.openai_emulator.agent.conversation import Called, Event, Said
-from local.openai_emulator.agent.loop import ToolFinished, ToolStarted, TurnEnded, add, run_turn
-from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Say, Usage
-from local.openai_emulator.assistants import message_output, run_steps
+from local.openai_emulator.agent.conversation import Called, Event
+from local.openai_emulator.agent.loop import Saying, ToolFinished, ToolStarted, TurnEnded, add, run_turn
+from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Usage
+from local.openai_emulator.assistants import run_steps
 from local.openai_emulator.assistants.messages import Messages
 from local.openai_emulator.assistants.resources import Resources, store_ids
+from local.openai_emulator.assistants.run_events import RunEvents
 from local.openai_emulator.assistants.run_input import ToolOutput
+from local.openai_emulator.assistants.run_message import Reason, RunMessage
 from local.openai_emulator.assistants.run_records import ACTIVE, RunRecords
 from local.openai_emulator.assistants.run_steps import RunSteps
 from local.openai_emulator.assistants.threads import Threads
@@ -37,6 +39,7 @@ logger = logging.getLogger(__name__)
 _MAX_RUNNING = 8  # further runs stay `queued`
 _INDEXING_S = 60  # as in the service: how long a run waits until the files it may search are indexed
 Ending = run_steps.Ending | Literal["incomplete"]
+_REASONS: Mapping[Ending, Reason] = {"cancelled": "run_cancelled", "expired": "run_expired", "failed": "run_failed"}
 _CODES = ("server_error", "rate_limit_exceeded", "invalid_prompt")
 
 
@@ -46,6 +49,7 @@ class Runs:
         *,
         records: RunRecords,
         steps: RunSteps,
+        events: RunEvents,
         threads: Threads,
         messages: Messages,
         turns: AssistantTurns,
@@ -55,6 +59,8 @@ class Runs:
     ) -> None:
         self.records = records
         self.steps = steps
+        self.events = events
+        self._writing: dict[str, RunMessage] = {}  # run id -> the message that it writes
         self._threads = threads
         self._messages = messages
         self._turns = turns
@@ -76,6 +82,7 @@ class Runs:
         """Stop the running runs without changing them; `fail_unfinished` ends them at the next start."""
         await self._cancelling.close()
         await self._working.close()
+        self.events.close_all()
 
     # ---- requests of callers -----------------------------------------------------------------------------------
 
@@ -83,11 +90,13 @@ class Runs:
         """Start a new run on a thread without an active run; `resources`: the assistant's."""
         turn_message_id = self._messages.take_new(run.thread_id)
         self.records.new(run, resources=resources, turn_message_id=turn_message_id)
+        self.events.add(run.id, "thread.run.created", run)
+        self.events.add(run.id, "thread.run.queued", run)
         self._working.start(run.id, self._work, run)
         return run
 
-    def submit(self, run: Run, outputs: Sequence[ToolOutput]) -> Run:
-        """Submit the outputs of the functions: exactly one for each call that the run waits for.
+    def check_outputs(self, run: Run, outputs: Sequence[ToolOutput]) -> None:
+        """There must be exactly one output for each call that the run waits for.
 
         Raises:
             ApiError: 400, the run does not wait for outputs, or they are for other calls.
@@ -99,10 +108,13 @@ class Runs:
         if sorted(wanted) != sorted(given):
             message = f"Expected tool outputs for call_ids {wanted}, got {given}"
             raise invalid(message, param="tool_outputs", code=None)
+
+    def submit(self, run: Run, outputs: Sequence[ToolOutput]) -> Run:
+        """Submit the outputs of the functions, which `check_outputs` has checked."""
         returned = {output.tool_call_id: output.output for output in outputs}
         self.records.set_events(run, [_with_output(event, returned) for event in self.records.events(run)])
         self.steps.submit(run.id, returned)
-        run = self.records.change(run, status="queued", required_action=None)
+        run = self._change(run, status="queued", required_action=None)
         self._working.start(run.id, self._work, run)
         return run
 
@@ -116,7 +128,7 @@ class Runs:
             raise invalid(f"Cannot cancel run with status '{run.status}'.", code=None)
         if run.status == "cancelling":
             return run
-        run = self.records.change(run, status="cancelling", required_action=None)
+        run = self._change(run, status="cancelling", required_action=None)
         self._working.cancel(run.id)  # at once: the run takes no further step
         self._cancelling.start(run.id, self._end_cancelled, run)
         return run
@@ -141,6 +153,8 @@ class Runs:
         """Stop and delete every run of a thread that is deleted."""
         for run in self.records.all(thread_id):
             await self._working.stop(run.id)
+            self._writing.pop(run.id, None)
+            self.events.close(run.id)
             self.steps.delete_all(run.id)
         self.records.delete_all(thread_id)
 
@@ -151,7 +165,7 @@ class Runs:
             await self._store_files.indexed(self._store_ids(run), within_s=_INDEXING_S)
             async with self._slots:
                 started_at = run.started_at or int(self._clock())
-                run = self.records.change(run, status="in_progress", started_at=started_at)
+                run = self._change(run, status="in_progress", started_at=started_at)
                 await self._run_turn(run, self._turns.prepare(run))
         except ModelError as exc:
             self._fail(run, exc.code, exc.message)
@@ -169,8 +183,12 @@ class Runs:
     async def _run_turn(self, run: Run, turn: RunTurn) -> None:
         before = self.records.usage(run)
         spent = Usage(input_tokens=0, output_tokens=0)
-        async with aclosing(run_turn(self._model, turn.prompt, turn.tools)) as progress:
+        streamed = self.events.is_open(run.id)
+        async with aclosing(run_turn(self._model, turn.prompt, turn.tools, streamed=streamed)) as progress:
             async for one in progress:
+                if isinstance(one, Saying):
+                    self._message(run).say(one.text)
+                    continue
                 if isinstance(one, ToolFinished):
                     self._finish(run, one)
                     continue
@@ -185,6 +203,7 @@ class Runs:
                     await self._begin_tool(run, turn, one, step_usage)
 
     async def _begin_tool(self, run: Run, turn: RunTurn, begun: ToolStarted, usage: Usage) -> None:
+        self._message(run).stop(None)
         self.steps.begin(run, run_steps.tool_begun(begun.move, turn.tools.ranking), usage=usage)
         if isinstance(begun.move, RunCode):
             self._threads.keep_container(run.thread_id, await turn.tools.container_id())
@@ -199,13 +218,15 @@ class Runs:
             self._ask_for_outputs(run, calls, usage)
             return
         if ended.move is not None:
-            self._say(run, turn, ended.move, usage, cut_off=ended.cut_off)
+            done = self.records.events(run)
+            self._message(run).answer(ended.move, turn.history, done, usage, cut_off=ended.cut_off)
         if ended.cut_off:
             self._end(run, "incomplete", incomplete_details={"reason": "max_completion_tokens"})
         else:
             self._end(run, "completed")
 
     def _ask_for_outputs(self, run: Run, calls: Sequence[Called], usage: Usage) -> None:
+        self._message(run).stop(None)
         self.steps.begin(run, run_steps.functions_called(calls), usage=usage)
         self.records.set_events(run, [*self.records.events(run), *calls])
         wanted = [
@@ -213,15 +234,20 @@ class Runs:
             for call in calls
         ]
         action = {"type": "submit_tool_outputs", "submit_tool_outputs": {"tool_calls": wanted}}
-        self.records.change(run, status="requires_action", required_action=action)
+        self._change(run, status="requires_action", required_action=action)
+        self.events.close(run.id)
 
-    def _say(self, run: Run, turn: RunTurn, say: Say, usage: Usage, *, cut_off: bool) -> None:
-        done = self.records.events(run)
-        content = message_output.content(say, [*turn.history, *done], done=done)
-        said = Said(role="assistant", text=say.text, citations=say.citations)
-        message = self._messages.say(run, content, [*done, said], cut_off=cut_off)
-        self.steps.begin(run, run_steps.message_creation(message.id), usage=usage)
-        self.steps.end_in_progress(run.id, "completed")
+    def _change(self, run: Run, **fields: Any) -> Run:
+        run = self.records.change(run, **fields)
+        self.events.add(run.id, f"thread.run.{run.status}", run)
+        return run
+
+    def _message(self, run: Run) -> RunMessage:
+        if run.id not in self._writing:
+            self._writing[run.id] = RunMessage(
+                run=run, records=self.records, messages=self._messages, steps=self.steps, events=self.events
+            )
+        return self._writing[run.id]
 
     # ---- terminal statuses -------------------------------------------------------------------------------------
 
@@ -237,9 +263,13 @@ class Runs:
             return
         if run.status not in ACTIVE:
             return
+        if (message := self._writing.pop(run.id, None)) is not None:
+            message.stop(_REASONS.get(status))
         if status != "incomplete":  # a run becomes incomplete only between two steps
             self.steps.end_in_progress(run.id, status, error=error)
-        self.records.end(run, status, **fields)
+        run = self.records.end(run, status, **fields)
+        self.events.add(run.id, f"thread.run.{run.status}", run)
+        self.events.close(run.id)
         logger.info("run.ended", extra={"run_id": run.id, "status": status})
 
 

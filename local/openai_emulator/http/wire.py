@@ -68,8 +68,12 @@ def new_id(prefix: str) -> str:
 
 
 def dump(model: BaseModel) -> dict[str, Any]:
-    """An SDK object as the service sends it: all fields that were set, including nulls."""
-    return model.model_dump(mode="json", by_alias=True, exclude_unset=isinstance(model, openai.BaseModel))
+    """An SDK object as the service sends it: all fields that were set, including nulls, and times as whole seconds."""
+    fields = model.model_dump(mode="json", by_alias=True, exclude_unset=isinstance(model, openai.BaseModel))
+    for name, value in fields.items():
+        if name.endswith("_at") and isinstance(value, float):  # the SDK's type of a response has floats
+            fields[name] = int(value)
+    return fields
 
 
 def listed(page: Page, read: Callable[[dict[str, Any]], BaseModel] | None = None) -> ListPage:

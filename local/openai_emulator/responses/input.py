@@ -60,6 +60,10 @@ class TextConfig(wire.RequestBody):
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
+class StreamOptions(wire.RequestBody):
+    include_obfuscation: bool = True
+
+
 class CreateResponse(wire.RequestBody):
     model: Annotated[str, Field(min_length=1)]
     input: str | list[dict[str, Any]] | None = None
@@ -87,7 +91,7 @@ class CreateResponse(wire.RequestBody):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
-    stream_options: dict[str, Any] | None = None
+    stream_options: StreamOptions | None = None
     # answered with 501
     conversation: Any = None
     prompt: Any = None
@@ -106,8 +110,6 @@ def check(asked: CreateResponse) -> None:
     for name in _NOT_IMPLEMENTED:
         if getattr(asked, name) is not None:
             raise not_implemented(f"the parameter '{name}' of responses", param=name)
-    if asked.stream:
-        raise not_implemented("streamed responses; use background=True and retrieve", param="stream")
     if asked.text and asked.text.format and asked.text.format.type != "text":
         raise not_implemented(f"text.format '{asked.text.format.type}'", param="text.format")
     if asked.background and asked.store is False:

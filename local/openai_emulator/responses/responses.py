@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Literal, get_args
 
-from openai.types.responses import (
-    Response,
-    ResponseCodeInterpreterToolCall,
-    ResponseError,
-    ResponseFileSearchToolCall,
-)
+from openai.types.responses import Response, ResponseError
 from openai.types.responses.response import IncompleteDetails
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute
 
 from local.openai_emulator.agent.conversation import Said
-from local.openai_emulator.agent.loop import ToolFinished, ToolStarted, TurnEnded, run_turn
-from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Search
-from local.openai_emulator.errors import invalid, not_found, not_implemented
+from local.openai_emulator.agent.loop import Saying, ToolFinished, ToolStarted, TurnEnded, run_turn
+from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, Search
+from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.http import wire
+from local.openai_emulator.http.streams import Event, EventLog, EventStream
 from local.openai_emulator.responses import output as response_output
 from local.openai_emulator.responses.input import CreateResponse, check
+from local.openai_emulator.responses.replay import ResponseEvents, replayed
 from local.openai_emulator.responses.turns import KIND, Turn, Turns
 from local.openai_emulator.responses.webhooks import Webhooks
 from local.openai_emulator.store import Body, Store
@@ -54,6 +53,7 @@ class Responses:
         self._clock = clock
         self._slots = asyncio.Semaphore(_MAX_RUNNING)
         self._tasks = Tasks[str]()
+        self._events = ResponseEvents(store)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -70,6 +70,7 @@ class Responses:
             response = Response.model_validate(body["response"])
             _fail(response, "server_error", "The emulator was restarted while this response was in progress.")
             self._put(response, body)
+            self._events.fail(response, body["include"])
 
     async def close(self) -> None:
         """Stop the running responses without changing them; `fail_unfinished` ends them at the next start."""
@@ -77,24 +78,61 @@ class Responses:
 
     # ---- the API -----------------------------------------------------------------------------------------------
 
-    async def _create(self, request: Request) -> JSONResponse:
+    async def _create(self, request: Request) -> HttpResponse:
         asked = await wire.read_body(request, CreateResponse)
         check(asked)
         turn = self._turns.prepare(asked)
+        response = turn.response
+        log = turn.emitter.log
+        stream = self._stream_of(turn, log) if log is not None else None
+        with self._store.together():
+            self._begin(turn)
+        self._tasks.start(response.id, self._run, turn)
+        if stream is not None:
+            return stream
+        if not response.background:
+            await self._tasks.wait([response.id])
+        return JSONResponse(response_output.visible(wire.dump(response), turn.include))
+
+    def _begin(self, turn: Turn) -> None:
+        response = turn.response
+        response.status = "queued" if response.background else "in_progress"
+        turn.emitter.response("created")
+        if response.background:
+            turn.emitter.response("queued")
         self._save(turn)
         for item in turn.input_items if turn.stored else ():
-            self._store.put(ITEM_KIND, item["id"], item, parent=turn.response.id)
-        self._tasks.start(turn.response.id, self._run, turn)
-        if not turn.response.background:
-            await self._tasks.wait([turn.response.id])
-        return JSONResponse(response_output.visible(wire.dump(turn.response), turn.include))
+            self._store.put(ITEM_KIND, item["id"], item, parent=response.id)
 
-    async def _retrieve(self, request: Request) -> JSONResponse:
-        if request.query_params.get("stream", "false") not in ("false", "0"):
-            raise not_implemented("streamed responses", param="stream")
+    def _stream_of(self, turn: Turn, log: EventLog) -> EventStream:
+        """A client that goes away ends its response, as at the service, unless it runs in the background."""
+
+        async def stop() -> None:
+            await self._tasks.stop(turn.response.id)
+            if turn.response.status in _UNFINISHED:
+                _interrupt(turn.response, "cancelled")
+                self._save(turn)
+
+        return EventStream(log.follow(), gone=None if turn.response.background else stop)
+
+    async def _retrieve(self, request: Request) -> HttpResponse:
         body = self._get(request)
         include = {*body["include"], *wire.query_list(request, "include")}
+        if request.query_params.get("stream", "false") not in ("false", "0"):
+            return EventStream(await self._replay(request, include))
         return JSONResponse(response_output.visible(body["response"], include))
+
+    async def _replay(self, request: Request, include: set[str]) -> AsyncIterator[Event]:
+        """The events after `starting_after`, also those that are still to come."""
+        asked = request.query_params.get("starting_after", "-1")
+        if not re.fullmatch(r"-?\d{1,9}", asked):
+            raise invalid("Invalid value for 'starting_after': expected an integer.", param="starting_after")
+        response_id = request.path_params["response_id"]
+        log = self._events.log(response_id)
+        if log is None:  # it was made without a stream
+            await self._tasks.wait([response_id])
+            log = replayed(Response.model_validate(self._get(request)["response"]), include)
+        return log.follow(start=max(int(asked) + 1, 0))
 
     async def _cancel(self, request: Request) -> JSONResponse:
         body = self._get(request)
@@ -114,6 +152,7 @@ class Responses:
         await self._tasks.stop(response_id)
         self._store.delete(KIND, response_id)
         self._store.delete_children(ITEM_KIND, response_id)
+        self._events.delete(response_id)
         return wire.Deleted(id=response_id, object="response")
 
     async def _input_items(self, request: Request) -> wire.ListPage:
@@ -141,53 +180,68 @@ class Responses:
     def _save(self, turn: Turn) -> None:
         if turn.stored:
             self._put(turn.response, turn.record())
+            self._events.save(turn.response.id, turn.emitter.log)
 
     async def _run(self, turn: Turn) -> None:
         response = turn.response
-        ids = {"response_id": response.id}
+        try:
+            await self._run_to_end(turn)
+            self._save(turn)
+            self._announce(response)
+            logger.info("response.ended", extra={"response_id": response.id, "status": response.status})
+        finally:
+            if turn.emitter.log is not None:
+                turn.emitter.log.close()
+            self._events.forget(response.id)
+
+    async def _run_to_end(self, turn: Turn) -> None:
+        response = turn.response
         try:
             async with self._slots:
                 response.status = "in_progress"
+                turn.emitter.response("in_progress")
                 self._save(turn)
                 await self._run_steps(turn)
         except ModelError as exc:
             _fail(response, exc.code, exc.message)
         except Exception:
-            logger.exception("response.failed", extra=ids)
+            logger.exception("response.failed", extra={"response_id": response.id})
             _fail(response, "server_error", "The emulator had an error while processing this response; see its log.")
         if response.status == "completed":
             response.completed_at = int(self._clock())
-        self._save(turn)
-        self._announce(response)
-        logger.info("response.ended", extra={**ids, "status": response.status})
+        turn.emitter.response(str(response.status))
 
     async def _run_steps(self, turn: Turn) -> None:
-        steps = run_turn(self._model, turn.prompt, turn.tools, max_tool_calls=turn.response.max_tool_calls)
+        steps = run_turn(
+            self._model,
+            turn.prompt,
+            turn.tools,
+            max_tool_calls=turn.response.max_tool_calls,
+            streamed=turn.emitter.log is not None,
+        )
         async with aclosing(steps):
             async for progress in steps:
+                if isinstance(progress, Saying):
+                    turn.emitter.say(progress.text)
+                    if turn.stored:
+                        self._events.save(turn.response.id, turn.emitter.log)
+                    continue
                 if isinstance(progress, ToolStarted):
-                    await _begin(turn, progress.move)
+                    await _begin(turn, progress)
                 elif isinstance(progress, ToolFinished):
-                    _finish(turn, progress)
+                    turn.emitter.finish_tool(progress, turn.tools.image)
+                    turn.events.append(progress.event)
                 else:
                     _end(turn, progress)
+                    return
                 self._save(turn)
 
 
-async def _begin(turn: Turn, move: Search | RunCode) -> None:
-    if isinstance(move, Search):
-        turn.response.output.append(response_output.search_begun(move))
+async def _begin(turn: Turn, started: ToolStarted) -> None:
+    if isinstance(started.move, Search):
+        turn.emitter.begin_search(started.move)
     else:
-        turn.response.output.append(response_output.run_begun(move, await turn.tools.container_id()))
-
-
-def _finish(turn: Turn, done: ToolFinished) -> None:
-    item = turn.response.output.pop()
-    if isinstance(item, ResponseFileSearchToolCall):
-        turn.response.output.append(response_output.search_finished(item, done))
-    elif isinstance(item, ResponseCodeInterpreterToolCall):
-        turn.response.output.append(response_output.run_finished(item, done, turn.tools.image))
-    turn.events.append(done.event)
+        turn.emitter.begin_code(started.move, await turn.tools.container_id())
 
 
 def _end(turn: Turn, ended: TurnEnded) -> None:
@@ -198,10 +252,11 @@ def _end(turn: Turn, ended: TurnEnded) -> None:
         response.status = "incomplete"
         response.incomplete_details = IncompleteDetails(reason="max_output_tokens")
     if isinstance(ended.move, CallFunctions):
-        response.output.extend(response_output.function_call(call) for call in ended.move.calls)
+        for call in ended.move.calls:
+            turn.emitter.call(call)
         turn.events.extend(ended.move.calls)
     elif ended.move is not None:
-        response.output.append(response_output.message(ended.move))
+        turn.emitter.answer(ended.move)
         turn.events.append(Said(role="assistant", text=ended.move.text, citations=ended.move.citations))
 
 

@@ -15,6 +15,8 @@ from local.openai_emulator.containers.workspace import Workspace
 from local.openai_emulator.errors import invalid
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
+from local.openai_emulator.http.streams import EventLog
+from local.openai_emulator.responses.emitter import Emitter
 from local.openai_emulator.responses.input import CreateResponse, previous_not_found, read_input, settled
 from local.openai_emulator.store import Body, Store
 from local.openai_emulator.tools.hosted import HostedTools
@@ -33,6 +35,7 @@ class Turn:
     prompt: Prompt
     tools: HostedTools
     events: list[Event]
+    emitter: Emitter
     input_items: list[Body]
     include: Sequence[str] = ()
     stored: bool = True
@@ -79,8 +82,15 @@ class Turns:
         for tool in searches:
             self._stores.check_searchable(tool.vector_store_ids)
         workspace = self._workspace(tools, chain)
+        response = self._response(asked, tools)
         return Turn(
-            response=self._response(asked, tools),
+            response=response,
+            emitter=Emitter(
+                response,
+                include=asked.include or (),
+                log=EventLog() if asked.stream else None,
+                obfuscate=asked.stream_options is None or asked.stream_options.include_obfuscation,
+            ),
             prompt=Prompt(
                 model=asked.model,
                 instructions=asked.instructions or "",

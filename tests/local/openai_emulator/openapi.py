@@ -27,7 +27,8 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "null": type(None),
 }
 # of vector stores: the service sends null there, which the document forbids
-_ALSO_NULL = ("$.expires_after", "].expires_after")
+# of responses: `user`, and `usage` before the end, are null in recorded traffic
+_ALSO_NULL = ("response.user", "$.user", "response.usage", "$.expires_after", "].expires_after")
 Schema = Mapping[str, Any]
 
 
@@ -51,11 +52,36 @@ def check_sync_answer(response: httpx2.Response) -> None:
 
 def check(response: httpx2.Response) -> None:
     """Fail the test if the body does not match the document."""
-    if not DOCUMENT.exists() or "json" not in response.headers.get("content-type", ""):
+    kind = response.headers.get("content-type", "")
+    if DOCUMENT.exists() and "event-stream" in kind:
+        check_events(response.request.url.path, events_of(response.text))
+    if not DOCUMENT.exists() or "json" not in kind:
         return
     schema = schema_of(response.request.method, response.request.url.path, response.status_code)
     found = list(faults(response.json(), schema))
     assert not found, f"{response.request.method} {response.request.url.path}: {found[:5]} in {response.text[:2000]}"
+
+
+def events_of(text: str) -> list[tuple[str, Any]]:
+    """The events of a stream: (name or '', data), without the last one, `[DONE]`."""
+    events = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines())
+        if fields and fields["data"] != "[DONE]":
+            events.append((fields.get("event", ""), json.loads(fields["data"])))
+    return events
+
+
+def check_events(path: str, events: list[tuple[str, Any]]) -> None:
+    """Fail the test if an event does not match the document."""
+    for name, data in events:
+        if "/threads" in path:
+            value, schema = {"event": name, "data": data}, "AssistantStreamEvent"
+        else:
+            value = data
+            schema = "ResponseStreamEvent" if "/responses" in path else "CreateChatCompletionStreamResponse"
+        found = list(faults(value, {"$ref": f"#/components/schemas/{schema}"}))
+        assert not found, f"{path} {name}: {found[:5]} in {json.dumps(data)[:2000]}"
 
 
 def schema_of(method: str, path: str, status: int) -> Schema:

@@ -180,7 +180,6 @@ async def test_metadata_changed_while_it_runs_are_kept(client: AsyncOpenAI, emul
 @pytest.mark.parametrize(
     ("options", "status_code", "param"),
     [
-        ({"stream": True}, 501, "stream"),
         ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, 501, "response_format"),
         ({"max_prompt_tokens": 1}, 400, "max_prompt_tokens"),
         ({"truncation_strategy": {"type": "last_messages", "last_messages": 0}}, 400, None),
@@ -379,13 +378,3 @@ async def test_one_call_at_a_time(client: AsyncOpenAI, emulator_model: ScriptedM
     assert [call.id for call in run.required_action.submit_tool_outputs.tool_calls] == ["call_1"]
     await client.beta.threads.runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=OUTPUTS[:1])
     assert (await done(client, run)).status == "completed"
-
-
-async def test_streamed_outputs_are_refused(client: AsyncOpenAI, emulator_model: ScriptedModel) -> None:
-    emulator_model.moves = [TWO_CALLS]
-    run = await status(client, await asked(client, tools=[FUNCTION]), "requires_action")
-    with pytest.raises(openai.APIStatusError) as caught:
-        await client.beta.threads.runs.submit_tool_outputs(
-            run.id, thread_id=run.thread_id, tool_outputs=OUTPUTS, stream=True
-        )
-    assert caught.value.status_code == 501

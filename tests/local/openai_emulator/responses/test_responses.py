@@ -245,12 +245,6 @@ async def test_what_is_refused(openai_client: AsyncOpenAI, options: dict[str, An
     assert (caught.value.status_code, caught.value.param) == (status, param)
 
 
-async def test_streaming_is_refused_clearly(openai_client: AsyncOpenAI) -> None:
-    with pytest.raises(openai.APIStatusError, match="streamed responses") as caught:
-        await create(openai_client, stream=True)
-    assert (caught.value.status_code, caught.value.code) == (501, "not_implemented")
-
-
 # ---- keeping -----------------------------------------------------------------------------------------------
 
 
