@@ -17,8 +17,10 @@ from starlette.routing import BaseRoute
 from local.openai_emulator import models
 from local.openai_emulator.agent.model import Model
 from local.openai_emulator.assistants.api import AssistantsApi
+from local.openai_emulator.chat.completions import ChatCompletions
 from local.openai_emulator.containers.containers import Containers
 from local.openai_emulator.containers.routes import ContainerRoutes
+from local.openai_emulator.embeddings.embeddings import Embeddings
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.models.chat import ChatModel
 from local.openai_emulator.models.offline.builtin import BuiltinModel
@@ -31,6 +33,7 @@ from local.openai_emulator.search.index import Index
 from local.openai_emulator.settings import Settings
 from local.openai_emulator.store import Store
 from local.openai_emulator.tasks import Tasks
+from local.openai_emulator.uploads.uploads import Uploads
 from local.openai_emulator.vector_stores.batches import FileBatches
 from local.openai_emulator.vector_stores.files import VectorStoreFiles
 from local.openai_emulator.vector_stores.stores import VectorStores
@@ -107,6 +110,8 @@ class Emulator:
             store=store, files=self.files, index=index, clock=clock, max_files=store_max_files
         )
         self.vector_stores = VectorStores(store=store, files=self.vector_store_files, index=index, clock=clock)
+        self._uploads = Uploads(store=store, folder=folder / "uploads", files=self.files, clock=clock)
+        self._chat = ChatCompletions(store=store, model=model, clock=clock)
         self._file_batches = FileBatches(store=store, files=self.vector_store_files, clock=clock)
         self.containers = Containers(
             store=store,
@@ -140,6 +145,9 @@ class Emulator:
             *self.vector_stores.routes(),
             *self.vector_store_files.routes(),
             *self._file_batches.routes(),
+            *self._uploads.routes(),
+            *self._chat.routes(),
+            *Embeddings().routes(),
             *ContainerRoutes(containers=self.containers, files=self.files).routes(),
             *self.responses.routes(),
             *self.assistants_api.routes(),
@@ -156,6 +164,7 @@ class Emulator:
         self.responses.fail_unfinished()
         self.assistants_api.runs.fail_unfinished()
         self.vector_store_files.resume()
+        self._uploads.drop_unrecorded()
         self._tasks.start("sweep", self._sweep_for_ever)
         if warm:
             self._tasks.start("warm", self._warm)
@@ -173,6 +182,7 @@ class Emulator:
         await self.assistants_api.runs.expire()
         await self.containers.sweep()
         await self.files.sweep()
+        self._uploads.sweep()
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -8,10 +8,11 @@ import logging
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from openai.types import Model as ModelObject
+from openai.types import ModelDeleted
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -31,6 +32,7 @@ from local.openai_emulator.settings import Settings
 logger = logging.getLogger(__name__)
 
 PREFIXES = ("/openai/v1", "/v1", "/openai")  # `/openai`: for clients that send `?api-version=`
+_AT_DEPLOYMENTS = ("/chat/completions", "/embeddings")
 # Paths of the real API. Where the emulator has no route for one, it answers 501; all other paths get 404.
 REAL_API = re.compile(
     r"(assistants|audio|batches|chat|completions|containers|conversations|dashboard|deployments|embeddings|evals|files"
@@ -89,13 +91,31 @@ def _routes(emulator: Emulator, faults: Faults) -> list[BaseRoute]:
     async def retrieve_model(request: Request) -> ModelObject:
         return _model(request.path_params["model"])  # on Azure this is a deployment name, so any is accepted
 
+    async def delete_model(request: Request) -> ModelDeleted:
+        """Refuse, like the services, to delete a model that is not the caller's own."""
+        name = request.path_params["model"]
+        if not name.startswith("ft:"):
+            raise ApiError(403, f"The model '{name}' is not fine-tuned: it cannot be deleted.", param="model")
+        return ModelDeleted(id=name, object="model", deleted=True)
+
     routes = [
         *emulator.routes(),
         wire.route("GET", "/models", list_models),
         wire.route("GET", "/models/{model}", retrieve_model),
+        wire.route("DELETE", "/models/{model}", delete_model),
+        *_at_deployments(emulator.routes()),
         Route("/{path:path}", _nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
     return [Route("/healthz", health), *faults.routes(), *(Mount(prefix, routes=routes) for prefix in PREFIXES)]
+
+
+def _at_deployments(routes: Sequence[BaseRoute]) -> list[BaseRoute]:
+    """The routes that Azure's dated API also has below the name of a deployment."""
+    return [
+        Route(f"/deployments/{{deployment}}{route.path}", route.endpoint, methods=["POST"])
+        for route in routes
+        if isinstance(route, Route) and route.path in _AT_DEPLOYMENTS and "POST" in (route.methods or ())
+    ]
 
 
 def _model(name: str) -> ModelObject:

@@ -91,6 +91,7 @@ class Toolbox:
     code_interpreter: bool = False
     data_files: tuple[DataFile, ...] = ()
     functions: Sequence[Mapping[str, Any]] = ()  # {"name", "description", "parameters", "strict"}
+    must_call: str = ""  # "any", or the name of the tool or function that the model must call in this turn; '': none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,3 +105,5 @@ class Prompt:
     tools: Toolbox
     temperature: float | None = None
     max_output_tokens: int | None = None
+    parallel_tool_calls: bool = True
+    response_format: Mapping[str, Any] | None = None  # as of chat completions; None: text

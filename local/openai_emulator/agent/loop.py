@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from local.openai_emulator.agent.conversation import Event, OutputFile, Prompt, Ran, Said, Searched, Toolbox
 from local.openai_emulator.agent.model import (
     CallFunctions,
+    Misuse,
     Model,
     ModelError,
     RunCode,
@@ -23,11 +24,13 @@ from local.openai_emulator.agent.model import (
     Show,
     Step,
     StreamingModel,
+    Tooling,
     Usage,
 )
 from local.openai_emulator.agent.tools import ToolBroken, Tools
 
 MAX_STEPS = 20
+MOST_MISTAKES = 3  # calls without a meaning that a model may make in one turn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,9 @@ async def run_turn(
     """
     limit = prompt.max_output_tokens
     usage = Usage(input_tokens=0, output_tokens=0)
-    calls = 0
+    calls = mistakes = 0
+    if max_tool_calls == 0:
+        prompt = replace(prompt, tools=replace(prompt.tools, file_search=False, code_interpreter=False))
     for _ in range(max_steps):
         async for part in _written(model, prompt, streamed=streamed):
             if isinstance(part, str):
@@ -94,32 +99,43 @@ async def run_turn(
             spent = await asyncio.to_thread(count, prompt, step)
         usage = add(usage, spent)
         left = None if limit is None else limit - usage.output_tokens
-        move = step.move
-        if isinstance(move, Say):
-            answer = cut(grounded(move, prompt.events), left)
-            counted = usage if left is None or left >= 0 else replace(usage, output_tokens=limit or 0)
-            yield TurnEnded(move=answer, usage=counted, cut_off=answer.cut_off)
-            return
-        if left is not None and left <= 0:
-            yield TurnEnded(move=None, usage=replace(usage, output_tokens=limit or 0), cut_off=True)
-            return
-        if isinstance(move, CallFunctions):
-            yield TurnEnded(move=move, usage=usage)
-            return
-        if not allowed(move, prompt.tools):
-            continue  # as the service does: ignore calls of tools not offered, or beyond max_tool_calls
-        yield ToolStarted(move=move, usage=usage)
-        finished = await carry_out(move, tools)
-        yield finished
-        calls += 1
-        used_up = max_tool_calls is not None and calls >= max_tool_calls
-        prompt = replace(
-            prompt,
-            events=(*prompt.events, finished.event),
-            tools=replace(prompt.tools, file_search=False, code_interpreter=False) if used_up else prompt.tools,
-            max_output_tokens=left,
-        )
+        prompt = replace(prompt, max_output_tokens=left)
+        for move in (step.move, *step.more):
+            if (ended := ending(move, prompt, usage, limit=limit)) is not None:
+                yield ended
+                return
+            if isinstance(move, Misuse):
+                mistakes += 1
+                if mistakes > MOST_MISTAKES:
+                    raise ModelError("server_error", f"The model misuses its tools: {move.called.output}")
+                prompt = replace(prompt, events=(*prompt.events, move.called))
+            # as the service does, calls of tools not offered, or beyond max_tool_calls, are ignored
+            elif isinstance(move, Search | RunCode) and allowed(move, prompt.tools):
+                yield ToolStarted(move=move, usage=usage)
+                finished = await carry_out(move, tools)
+                yield finished
+                calls += 1
+                prompt = _after_call(prompt, finished, used_up=max_tool_calls is not None and calls >= max_tool_calls)
     raise ModelError("server_error", f"The model did not answer within {max_steps} steps.")
+
+
+def ending(move: Tooling | Say, prompt: Prompt, usage: Usage, *, limit: int | None) -> TurnEnded | None:
+    """How a move ends the turn; None if it does not. `limit`: of output tokens, for the whole turn."""
+    left = prompt.max_output_tokens
+    over = replace(usage, output_tokens=limit or 0)
+    if isinstance(move, Say):
+        answer = cut(grounded(move, prompt.events), left)
+        return TurnEnded(move=answer, usage=usage if left is None or left >= 0 else over, cut_off=answer.cut_off)
+    if left is not None and left <= 0:
+        return TurnEnded(move=None, usage=over, cut_off=True)
+    return TurnEnded(move=move, usage=usage) if isinstance(move, CallFunctions) else None
+
+
+def _after_call(prompt: Prompt, finished: ToolFinished, *, used_up: bool) -> Prompt:
+    tools = replace(prompt.tools, must_call="")
+    if used_up:
+        tools = replace(tools, file_search=False, code_interpreter=False)
+    return replace(prompt, events=(*prompt.events, finished.event), tools=tools)
 
 
 async def _written(model: Model, prompt: Prompt, *, streamed: bool) -> AsyncGenerator[str | Step, None]:
@@ -200,7 +216,7 @@ def count(prompt: Prompt, step: Step) -> Usage:
     read += [text for event in prompt.events for text in event_texts(event)]
     return Usage(
         input_tokens=sum(tokens.count(text) for text in read),
-        output_tokens=sum(tokens.count(text) for text in move_texts(step.move)),
+        output_tokens=sum(tokens.count(text) for move in (step.move, *step.more) for text in move_texts(move)),
     )
 
 
@@ -215,7 +231,7 @@ def event_texts(event: Event) -> list[str]:
     return [event.name, event.arguments, event.output or ""]
 
 
-def move_texts(move: Search | RunCode | CallFunctions | Say) -> list[str]:
+def move_texts(move: Tooling | Say) -> list[str]:
     """The texts that the model wrote for a move."""
     if isinstance(move, Say):
         return [move.text]
@@ -223,7 +239,8 @@ def move_texts(move: Search | RunCode | CallFunctions | Say) -> list[str]:
         return list(move.queries)
     if isinstance(move, RunCode):
         return [move.code]
-    return [text for call in move.calls for text in (call.name, call.arguments)]
+    calls = (move.called,) if isinstance(move, Misuse) else move.calls
+    return [text for call in calls for text in (call.name, call.arguments)]
 
 
 def cut(say: Say, left: int | None) -> Say:

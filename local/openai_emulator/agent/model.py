@@ -32,6 +32,16 @@ class CallFunctions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Misuse:
+    """A call that cannot be carried out: no such tool, or arguments without a meaning. The model is told so.
+
+    `called.output`: what the model did wrong, for the model.
+    """
+
+    called: Called
+
+
+@dataclass(frozen=True, kw_only=True)
 class Show:
     """`text[start:end]` names a file that code created, such as a chart (wire: `container_file_citation`)."""
 
@@ -46,6 +56,10 @@ class Say:
     citations: tuple[Cite, ...] = ()
     shows: tuple[Show, ...] = ()
     cut_off: bool = False  # the output limit was reached: the response becomes `incomplete`
+    filtered: bool = False  # the model's content filter stopped the answer: the response becomes `incomplete`
+
+
+Tooling = Search | RunCode | CallFunctions | Misuse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +74,10 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """The model's next move and its token usage."""
+    """The model's next move and its token usage. `more`: the further calls of a model that calls several tools."""
 
-    move: Search | RunCode | CallFunctions | Say
+    move: Tooling | Say
+    more: tuple[Tooling, ...] = ()
     usage: Usage | None = None
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from local.openai_emulator.assistants.resources import CreateResources, ModifyResources, Resources, ToolResources
-from local.openai_emulator.errors import not_found, not_implemented
+from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.http import wire
 from local.openai_emulator.store import Body, Store
 
@@ -203,6 +203,14 @@ def _without_nulls(given: dict[str, Any], *, depth: int) -> dict[str, Any]:
 
 
 def check_format(asked: ResponseFormat | None) -> None:
-    """Raises ApiError 501 for any format but text."""
-    if isinstance(asked, dict) and asked.get("type") != "text":
-        raise not_implemented(f"response_format '{asked.get('type')}'", param="response_format")
+    """Raises ApiError 400 for an unknown format."""
+    if isinstance(asked, dict) and asked.get("type") not in ("text", "json_object", "json_schema"):
+        raise invalid(f"Invalid value: '{asked.get('type')}'.", param="response_format.type")
+    if isinstance(asked, dict) and asked["type"] == "json_schema":
+        schema = asked.get("json_schema")
+        if not isinstance(schema, dict) or not isinstance(schema.get("name"), str):
+            raise invalid(
+                "Missing required parameter: 'response_format.json_schema.name'.",
+                param="response_format.json_schema",
+                code="missing_required_parameter",
+            )

@@ -17,7 +17,7 @@ from local.openai_emulator.assistants.run_records import RunRecords
 from local.openai_emulator.assistants.run_steps import RunSteps
 from local.openai_emulator.http import wire
 
-Reason = Literal["max_tokens", "run_cancelled", "run_expired", "run_failed"]
+Reason = Literal["max_tokens", "content_filter", "run_cancelled", "run_expired", "run_failed"]
 _WORDS = re.compile(r"\s*\S+(?:\s+$)?|\s+$")
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
 
@@ -67,7 +67,7 @@ class RunMessage:
         content = message_output.content(say, [*history, *done], done=done)
         self._write_text(content[-1]["text"])
         events = [*done, Said(role="assistant", text=say.text, citations=say.citations)]
-        self._end(content, events, "max_tokens" if cut_off else None)
+        self._end(content, events, "content_filter" if say.filtered else "max_tokens" if cut_off else None)
 
     def _write_text(self, text: dict[str, Any]) -> None:
         """The events for what has not been written yet of the text, with its annotations."""
@@ -95,5 +95,5 @@ class RunMessage:
         message = self._messages.say(self._message, content, events, reason=reason)
         self._events.add(self._run.id, f"thread.message.{message.status}", message)
         self._message, self._text = None, ""
-        if reason in (None, "max_tokens"):  # otherwise the step ends with the run
+        if reason in (None, "max_tokens", "content_filter"):  # otherwise the step ends with the run
             self._steps.end_in_progress(self._run.id, "completed")

@@ -19,7 +19,7 @@ from openai.types.beta.threads import Run
 
 from local.openai_emulator.agent.conversation import Called, Event
 from local.openai_emulator.agent.loop import Saying, ToolFinished, ToolStarted, TurnEnded, add, run_turn
-from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Usage
+from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, RunCode, Say, Usage
 from local.openai_emulator.assistants import run_steps
 from local.openai_emulator.assistants.messages import Messages
 from local.openai_emulator.assistants.resources import Resources, store_ids
@@ -220,7 +220,9 @@ class Runs:
         if ended.move is not None:
             done = self.records.events(run)
             self._message(run).answer(ended.move, turn.history, done, usage, cut_off=ended.cut_off)
-        if ended.cut_off:
+        if isinstance(ended.move, Say) and ended.move.filtered:
+            self._fail(run, "invalid_prompt", "The model's content filter stopped the answer.")
+        elif ended.cut_off:
             self._end(run, "incomplete", incomplete_details={"reason": "max_completion_tokens"})
         else:
             self._end(run, "completed")

@@ -115,6 +115,8 @@ class AssistantTurns:
                 tools=toolbox(tools, _choice(run), workspace.data_files if workspace else ()),
                 temperature=run.temperature,
                 max_output_tokens=left,
+                parallel_tool_calls=run.parallel_tool_calls,
+                response_format=_format(run),
             ),
             tools=RunTools(files=self._files, stores=self._stores, searches=searches, workspace=workspace),
         )
@@ -158,6 +160,11 @@ def _file_search(options: dict[str, Any], stores: Sequence[str]) -> dict[str, An
         "max_num_results": options.get("max_num_results"),
         "ranking_options": {"ranker": "auto", "score_threshold": ranking.get("score_threshold", 0.0)},
     }
+
+
+def _format(run: Run) -> dict[str, Any] | None:
+    asked = wire.dump(run)["response_format"]
+    return asked if isinstance(asked, dict) and asked["type"] != "text" else None
 
 
 def _choice(run: Run) -> str | dict[str, Any]:

@@ -86,6 +86,12 @@ class Files:
         await asyncio.to_thread(shutil.copyfile, source, self.path(file_id))
         return self._record(file_id, filename=wire.safe_filename(filename), purpose="assistants_output")
 
+    def adopt(self, source: Path, *, filename: str, purpose: Purpose, lives_s: int | None) -> FileObject:
+        """Move a file of this disk into a new file; `lives_s`: it expires after this time."""
+        file_id = _new_file_id(purpose)
+        source.replace(self.path(file_id))
+        return self._record(file_id, filename=filename, purpose=purpose, lives_s=lives_s)
+
     async def delete(self, file_id: str) -> None:
         self._store.delete(KIND, file_id)  # first, so that no store gets it meanwhile
         await self._detach(file_id)
@@ -108,7 +114,7 @@ class Files:
             asked = wire.parse(_fields(form), CreateFile)
             upload = wire.uploaded_file(form)
             filename = wire.safe_filename(upload.filename)
-            file_id = wire.new_id("assistant-" if asked.purpose == "assistants" else "file-")  # as Azure names them
+            file_id = _new_file_id(asked.purpose)
             size_bytes = await asyncio.to_thread(_copy, upload.file, self.path(file_id))
         if size_bytes == 0:
             self.path(file_id).unlink()
@@ -156,6 +162,10 @@ class Files:
         file = self.get(request.path_params["file_id"])
         await self.delete(file.id)
         return FileDeleted(id=file.id, object="file", deleted=True)
+
+
+def _new_file_id(purpose: str) -> str:
+    return wire.new_id("assistant-" if purpose == "assistants" else "file-")  # as Azure names them
 
 
 def _fields(form: FormData) -> dict[str, Any]:

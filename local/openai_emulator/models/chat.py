@@ -7,250 +7,232 @@ instructions ask the model to cite passages by their markers. Markers in the ans
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import openai
 
-from local.openai_emulator.agent.conversation import Called, Cite, Event, OutputFile, Prompt, Ran, Said, Searched
-from local.openai_emulator.agent.model import CallFunctions, ModelError, RunCode, Say, Search, Show, Step, Usage
-from local.openai_emulator.search.passage import Passage
+from local.openai_emulator.agent.conversation import Prompt
+from local.openai_emulator.agent.model import ModelError, Say, Step, Usage
+from local.openai_emulator.errors import ApiError
+from local.openai_emulator.models.chat_answers import calls_of, moves, say, shown, text_of
+from local.openai_emulator.models.chat_messages import messages, offered_tools, tool_choice
 
-_MOST_QUERIES = 5
-_MARKERS = re.compile(r"(?<![ \t])[ \t]*+((?:\[\d{1,3}(?:\s*,\s*\d{1,3})*\])+)")
-_NUMBER = re.compile(r"\d+")
-
-_FILE_SEARCH = {
-    "name": "file_search",
-    "description": "Search the uploaded documents. Use it before you answer a question that they may answer.",
-    "parameters": {
-        "type": "object",
-        "properties": {
-            "queries": {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": _MOST_QUERIES}
-        },
-        "required": ["queries"],
-    },
-}
-_PYTHON = {
-    "name": "python",
-    "description": (
-        "Run Python in a session that keeps its state, with pandas, NumPy, SciPy and matplotlib. Files are in"
-        " /mnt/data; save charts there as PNG. Print what you want to see."
-    ),
-    "parameters": {"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"]},
-}
-_CITE = (
-    "Passages found by file_search are marked [1], [2] and so on. Put the mark of a passage directly behind each"
-    " statement that rests on it, such as: The fee is 40 EUR [2]. Use no other form of citation."
-)
+MAX_TOKENS = 4096  # of one answer, unless the caller sets a limit: some models would go on for ever
+_SHORTER_CHARS = (4000, 1000, 200)  # of each tool result, when the prompt is too long for the model
+_LONGEST_MARK = 100
+_TAGS = ("<think>", "<thinking>", "<reasoning>", "</think>", "<tool_call>")
 
 
 class ChatModel:
-    """A model at a chat-completions endpoint; implements `Model`."""
+    """A model at a chat-completions endpoint; implements `Model` and `StreamingModel`."""
 
     def __init__(self, url: str, model: str, key: str | None = None) -> None:
         """`url`: the base URL, `http://127.0.0.1:11434/v1`."""
         self.name = model
         self.about: Mapping[str, str] = {"answered_by": f"{model} (chat completions)"[:512]}
         self._client = openai.AsyncOpenAI(base_url=url, api_key=key or "none", max_retries=2)
+        self._limit_name = "max_tokens"  # newer models of OpenAI want "max_completion_tokens"
 
     async def close(self) -> None:
         await self._client.close()
 
     async def step(self, prompt: Prompt) -> Step:
-        tools = offered_tools(prompt)
-        options: dict[str, Any] = {"tools": tools} if tools else {}
-        if prompt.temperature is not None:
-            options["temperature"] = prompt.temperature
-        if prompt.max_output_tokens is not None:
-            options["max_tokens"] = max(prompt.max_output_tokens, 1)
+        return self._read(await self._ask(prompt), prompt)
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Step, None]:
+        """The answer as the endpoint writes it, without thoughts and marks; see `StreamingModel`."""
+        written = Written()
+        said = ""
         try:
-            completion = await self._client.chat.completions.create(
-                model=self.name,
-                messages=messages(prompt),  # type: ignore[arg-type]  # plain dicts, as the API takes them
-                **options,
-            )
-        except openai.RateLimitError as exc:
-            raise ModelError("rate_limit_exceeded", exc.message) from exc
+            async for chunk in await self._ask(prompt, stream=True, stream_options={"include_usage": True}):
+                written.add(chunk)
+                if not written.calls:
+                    ready = ready_text(written.text, prompt)
+                    if len(ready) > len(said) and ready.startswith(said):
+                        yield ready[len(said) :]
+                        said = ready
         except openai.APIError as exc:
-            raise ModelError("server_error", f"The model '{self.name}' could not answer: {exc.message}") from exc
-        if not completion.choices:
+            raise self._error(exc) from exc
+        yield self._read(written.completion(), prompt)
+
+    # ---- passing on --------------------------------------------------------------------------------------------
+
+    async def pass_on(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a chat-completions request as it is; see `PassesOn`."""
+        try:
+            completion = await self._client.chat.completions.create(**self._split(body))
+        except openai.APIError as exc:
+            raise _api_error(exc) from exc
+        return completion.to_dict(mode="json", exclude_unset=True)
+
+    async def pass_on_streamed(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        try:
+            async for chunk in await self._client.chat.completions.create(**self._split(body)):
+                yield chunk.to_dict(mode="json", exclude_unset=True)
+        except openai.APIError as exc:
+            raise _api_error(exc) from exc
+
+    def _split(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        named = {"messages": body["messages"], "stream": bool(body.get("stream"))}
+        rest = {name: value for name, value in body.items() if name not in (*named, "model", "store", "metadata")}
+        return {**named, "model": self.name, "extra_body": rest}
+
+    # ---- asking ------------------------------------------------------------------------------------------------
+
+    async def _ask(self, prompt: Prompt, **options: Any) -> Any:
+        """Ask; where the prompt is too long for the model, again with shorter tool results."""
+        asked: dict[str, Any] = {"model": self.name, "messages": messages(prompt), **_options(prompt), **options}
+        shorter = list(_SHORTER_CHARS)
+        while True:
+            limit = {self._limit_name: max(prompt.max_output_tokens or MAX_TOKENS, 1)}
+            try:
+                return await self._client.chat.completions.create(**asked, **limit)
+            except openai.APIStatusError as exc:
+                if is_too_long(exc) and shorter:
+                    asked["messages"] = shortened(asked["messages"], shorter.pop(0))
+                elif self._limit_name == "max_tokens" and "max_completion_tokens" in exc.message:
+                    self._limit_name = "max_completion_tokens"
+                else:
+                    raise self._error(exc) from exc
+            except openai.APIError as exc:
+                raise self._error(exc) from exc
+            except ValueError as exc:
+                raise ModelError("server_error", f"The model '{self.name}' did not answer with JSON.") from exc
+
+    def _error(self, exc: openai.APIError) -> ModelError:
+        """`server_error` and `rate_limit_exceeded` are for what asking again can mend; all else is not."""
+        message = f"The model '{self.name}' could not answer: {exc.message}"
+        if is_final(exc):
+            return ModelError("invalid_prompt", message)
+        if isinstance(exc, openai.RateLimitError):
+            return ModelError("rate_limit_exceeded", exc.message)
+        return ModelError("server_error", message)
+
+    # ---- answers -----------------------------------------------------------------------------------------------
+
+    def _read(self, completion: Any, prompt: Prompt) -> Step:
+        choices = getattr(completion, "choices", None)
+        if not choices or getattr(choices[0], "message", None) is None:
             raise ModelError("server_error", f"The model '{self.name}' answered without a choice.")
-        choice = completion.choices[0]
-        calls = [(call.id, call.function) for call in choice.message.tool_calls or () if call.type == "function"]
+        message, reason = choices[0].message, choices[0].finish_reason
         usage = _usage(completion.usage)
-        if calls:
-            return Step(move=_move([(id, one.name, one.arguments) for id, one in calls], prompt), usage=usage)
-        cut_off = choice.finish_reason == "length"
-        return Step(move=say(choice.message.content or "", prompt, cut_off=cut_off), usage=usage)
+        if calls := calls_of(message):
+            first, *more = moves(calls, prompt)
+            return Step(move=first, more=tuple(more), usage=usage)
+        text = shown(text_of(message.content)) or getattr(message, "refusal", None) or ""
+        if reason == "content_filter":
+            return Step(move=Say(text=text, filtered=True), usage=usage)
+        if not text.strip() and reason != "length":
+            raise ModelError("server_error", f"The model '{self.name}' returned an empty answer.")
+        return Step(move=say(text, prompt, cut_off=reason == "length"), usage=usage)
 
 
-# ---- requests ----------------------------------------------------------------------------------------------------
+def _api_error(exc: openai.APIError) -> ApiError:
+    status = exc.status_code if isinstance(exc, openai.APIStatusError) else 502
+    return ApiError(status, exc.message, type=exc.type or "server_error", param=exc.param, code=exc.code)
 
 
-def offered_tools(prompt: Prompt) -> list[dict[str, Any]]:
-    offered: list[Mapping[str, Any]] = []
-    if prompt.tools.file_search:
-        offered.append(_FILE_SEARCH)
-    if prompt.tools.code_interpreter:
-        offered.append(_PYTHON)
-    offered += [
-        {key: value for key, value in function.items() if value is not None} for function in prompt.tools.functions
-    ]
-    return [{"type": "function", "function": dict(function)} for function in offered]
+def _options(prompt: Prompt) -> dict[str, Any]:
+    tools = offered_tools(prompt)
+    options: dict[str, Any] = {"tools": tools} if tools else {}
+    if tools and (choice := tool_choice(prompt)) != "auto":
+        options["tool_choice"] = choice
+    if tools and not prompt.parallel_tool_calls:
+        options["parallel_tool_calls"] = False
+    if prompt.temperature is not None:
+        options["temperature"] = prompt.temperature
+    if prompt.response_format is not None:
+        options["response_format"] = dict(prompt.response_format)
+    return options
 
 
-def messages(prompt: Prompt) -> list[dict[str, Any]]:
-    """The conversation as chat messages. Ids of tool calls are made from their position, so they stay the same."""
-    chat: list[dict[str, Any]] = []
-    if instructions := _instructions(prompt):
-        chat.append({"role": "system", "content": instructions})
-    markers = numbered(prompt.events)
-    for place, event in enumerate(prompt.events):
-        if isinstance(event, Said):
-            role = "system" if event.role == "developer" else event.role
-            chat.append({"role": role, "content": event.text})
-        elif isinstance(event, Searched):
-            arguments = {"queries": list(event.queries)}
-            chat += _exchange(f"call_{place}", "file_search", json.dumps(arguments), _found(event, markers))
-        elif isinstance(event, Ran):
-            chat += _exchange(f"call_{place}", "python", json.dumps({"code": event.code}), _result(event))
-        else:
-            chat += _exchange(event.call_id, event.name, event.arguments, event.output or "")
-    return chat
+def is_too_long(exc: openai.APIStatusError) -> bool:
+    """Whether the prompt is longer than the model's context, in the words of OpenAI, vLLM, llama.cpp and Ollama."""
+    if exc.status_code not in (400, 413, 500):
+        return False
+    words = f"{exc.code} {exc.message}".lower()
+    return "context" in words and any(one in words for one in ("length", "size", "window", "exceed", "too long"))
 
 
-def _instructions(prompt: Prompt) -> str:
-    parts = [prompt.instructions] if prompt.instructions else []
-    if prompt.tools.file_search:
-        parts.append(_CITE)
-    if prompt.tools.code_interpreter and prompt.tools.data_files:
-        names = ", ".join(f"/mnt/data/{file.filename}" for file in prompt.tools.data_files)
-        parts.append(f"Files for your Python code: {names}")
-    return "\n\n".join(parts)
+def is_final(exc: openai.APIError) -> bool:
+    """Whether asking the same again cannot help."""
+    if exc.code == "insufficient_quota":
+        return True
+    status = getattr(exc, "status_code", None)
+    if status is None or status in (408, 409, 425, 429):
+        return False
+    return status < 500 or (isinstance(exc, openai.APIStatusError) and is_too_long(exc))
 
 
-def _exchange(id: str, name: str, arguments: str, output: str) -> list[dict[str, Any]]:
-    call = {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+def shortened(chat: list[dict[str, Any]], most_chars: int) -> list[dict[str, Any]]:
+    """The messages with each tool result cut to its first characters."""
+    note = "\n(shortened)"
     return [
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": id, "content": output},
+        {**one, "content": one["content"][:most_chars] + note}
+        if one["role"] == "tool" and len(one["content"]) > most_chars + len(note)
+        else one
+        for one in chat
     ]
 
 
-def numbered(events: Sequence[Event]) -> dict[tuple[str, str], int]:
-    """(file id, text) of each passage found in the conversation -> its marker number, from 1 in order of appearance."""
-    markers: dict[tuple[str, str], int] = {}
-    for event in events:
-        for passage in event.passages if isinstance(event, Searched) else ():
-            markers.setdefault((passage.file_id, passage.text), len(markers) + 1)
-    return markers
+# ---- streams -----------------------------------------------------------------------------------------------------
 
 
-def _found(event: Searched, markers: Mapping[tuple[str, str], int]) -> str:
-    if not event.passages:
-        return "Nothing was found."
-    return "\n\n".join(_quote(passage, markers[passage.file_id, passage.text]) for passage in event.passages)
+class Written:
+    """What has come of a streamed answer."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.calls: dict[int, SimpleNamespace] = {}
+        self._refusal = ""
+        self._reason: str | None = None
+        self._usage: Any = None
+
+    def add(self, chunk: Any) -> None:
+        self._usage = getattr(chunk, "usage", None) or self._usage
+        choice = next(iter(getattr(chunk, "choices", None) or ()), None)
+        if choice is None:
+            return
+        self._reason = choice.finish_reason or self._reason
+        self.text += text_of(getattr(choice.delta, "content", None))
+        self._refusal += getattr(choice.delta, "refusal", None) or ""
+        for number, call in enumerate(getattr(choice.delta, "tool_calls", None) or ()):
+            place = call.index if call.index is not None else number
+            kept = self.calls.setdefault(place, SimpleNamespace(id="", function=SimpleNamespace(name="", arguments="")))
+            kept.id = call.id or kept.id
+            if call.function is not None:
+                kept.function.name += call.function.name or ""
+                given = call.function.arguments
+                kept.function.arguments += given if isinstance(given, str) else json.dumps(given) if given else ""
+
+    def completion(self) -> Any:
+        """The same as an answer that was not streamed."""
+        calls = [self.calls[place] for place in sorted(self.calls)]
+        message = SimpleNamespace(content=self.text, refusal=self._refusal, tool_calls=calls)
+        choice = SimpleNamespace(message=message, finish_reason=self._reason or "stop")
+        return SimpleNamespace(choices=[choice], usage=self._usage)
 
 
-def _quote(passage: Passage, marker: int) -> str:
-    page = "" if passage.page is None else f", page {passage.page}"
-    return f"[{marker}] {passage.filename}{page}\n{passage.text}"
+def ready_text(text: str, prompt: Prompt) -> str:
+    """The beginning of the answer that what comes later cannot change."""
+    begins = min(_open_mark(text, "[", "]"), _open_mark(text, "【", "】"), _open_tag(text))
+    clean = shown(text[:begins]) if "<" in text[:begins] else text[:begins]
+    return say(clean.rstrip(), prompt, cut_off=True).text if clean.strip() else ""
 
 
-def _result(event: Ran) -> str:
-    files = "".join(f"\nFile written: /mnt/data/{file.filename}" for file in event.files)
-    return (event.logs or "(no output)") + files
+def _open_mark(text: str, begin: str, end: str) -> int:
+    """Where a mark begins that may go on in the text to come; the length of the text if none does."""
+    place = text.rfind(begin)
+    is_open = place >= 0 and end not in text[place:] and len(text) - place <= _LONGEST_MARK
+    return place if is_open else len(text)
 
 
-# ---- answers -----------------------------------------------------------------------------------------------------
-
-
-def _move(calls: Sequence[tuple[str, str, str]], prompt: Prompt) -> Search | RunCode | CallFunctions:
-    """The first call of file search or Python, if any; else all calls of the caller's functions."""
-    for _, name, arguments in calls:
-        if name in ("file_search", "python") and not _is_callers(name, prompt):
-            return _own_move(name, arguments)
-    known = [call for call in calls if _is_callers(call[1], prompt)]
-    if not known:
-        raise ModelError("server_error", f"The model called a function it was not given: '{calls[0][1]}'.")
-    return CallFunctions(
-        calls=tuple(Called(call_id=id, name=name, arguments=arguments or "{}") for id, name, arguments in known)
-    )
-
-
-def _is_callers(name: str, prompt: Prompt) -> bool:
-    return any(function["name"] == name for function in prompt.tools.functions)
-
-
-def _own_move(name: str, arguments: str) -> Search | RunCode:
-    try:
-        given = json.loads(arguments)
-    except ValueError:
-        given = None
-    if name == "python":
-        code = given.get("code") if isinstance(given, dict) else arguments  # small models send the code without JSON
-        return RunCode(code=str(code or ""))
-    queries = given.get("queries") if isinstance(given, dict) else given
-    if isinstance(queries, str):
-        queries = [queries]
-    if not isinstance(queries, list) or not queries:
-        raise ModelError("server_error", f"The model called file_search without queries: {arguments[:200]}")
-    return Search(queries=tuple(str(query) for query in queries[:_MOST_QUERIES]))
-
-
-def say(text: str, prompt: Prompt, *, cut_off: bool = False) -> Say:
-    """Convert an answer: markers become citations, and file names become references to the files."""
-    sources = _sources(prompt.events)
-    clean, citations, copied = "", [], 0
-    for found in _MARKERS.finditer(text):
-        cited = [sources.get(int(number)) for number in _NUMBER.findall(found[1])]
-        if not any(cited):
-            continue  # a number in brackets that is not a marker
-        clean += text[copied : found.start()]
-        copied = found.end()
-        for file_id, filename in dict.fromkeys(source for source in cited if source):
-            citations.append(Cite(position=len(clean), file_id=file_id, filename=filename))
-    clean += text[copied:]
-    clean, shows = _show_files(clean, prompt, name_images=not cut_off)
-    return Say(text=clean, citations=tuple(citations), shows=shows, cut_off=cut_off)
-
-
-def _sources(events: Sequence[Event]) -> dict[int, tuple[str, str]]:
-    names = {
-        passage.file_id: passage.filename
-        for event in events
-        if isinstance(event, Searched)
-        for passage in event.passages
-    }
-    return {number: (file_id, names[file_id]) for (file_id, _), number in numbered(events).items()}
-
-
-def _show_files(text: str, prompt: Prompt, *, name_images: bool) -> tuple[str, tuple[Show, ...]]:
-    """Refer to every file that the answer names, and append the names of this turn's other images."""
-    made: dict[str, OutputFile] = {}
-    this_turn = set()
-    for place, event in enumerate(prompt.events):
-        for file in event.files if isinstance(event, Ran) else ():
-            made[file.filename] = file
-            if place >= prompt.turn_starts_at:
-                this_turn.add(file.filename)
-    shows = []
-    for filename, file in made.items():
-        path = re.compile(r"(?:sandbox:)?(?:/mnt/data/)?(?<![\w.-])" + re.escape(filename) + r"(?![\w-])")
-        if found := path.search(text):
-            shows.append(Show(start=found.start(), end=found.end(), file=file))
-    named = {show.file.filename for show in shows}
-    images = [file for name, file in made.items() if name in this_turn - named and file.is_image]
-    if not images or not name_images:
-        return text, tuple(shows)
-    text = f"{text.rstrip()}\n\nCreated:"
-    for number, file in enumerate(images):
-        text += ", " if number else " "
-        shows.append(Show(start=len(text), end=len(text) + len(file.filename), file=file))
-        text += file.filename
-    return f"{text}.", tuple(shows)
+def _open_tag(text: str) -> int:
+    """The same for the tags of thoughts and of calls."""
+    place = text.rfind("<")
+    return place if place >= 0 and any(tag.startswith(text[place:]) for tag in _TAGS) else len(text)
 
 
 def _usage(usage: Any) -> Usage | None:

@@ -32,6 +32,8 @@ _NOT_IMPLEMENTED = (
     "context_management",
     "background_options",
     "prompt_cache_options",
+    "access_programs",
+    "image",
 )
 
 Include = Literal[
@@ -76,7 +78,7 @@ class CreateResponse(wire.RequestBody):
     metadata: wire.Metadata | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
-    max_tool_calls: Annotated[int, Field(ge=1)] | None = None
+    max_tool_calls: Annotated[int, Field(ge=0)] | None = None
     max_output_tokens: Annotated[int, Field(ge=16)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     text: TextConfig | None = None
@@ -98,7 +100,37 @@ class CreateResponse(wire.RequestBody):
     moderation: Any = None
     context_management: Any = None
     background_options: Any = None
+    access_programs: Any = None
+    image: Any = None
     prompt_cache_options: Any = None
+
+
+class CountTokens(wire.RequestBody):
+    """The body of `POST /responses/input_tokens`."""
+
+    model: str | None = None
+    input: str | list[dict[str, Any]] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    conversation: Any = None
+    # without an effect on the count
+    tool_choice: Any = None
+    text: Any = None
+    reasoning: Any = None
+    parallel_tool_calls: bool | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    personality: Any = None
+
+    def as_response(self) -> CreateResponse:
+        return CreateResponse(
+            model=self.model or "any",
+            input=self.input,
+            instructions=self.instructions,
+            previous_response_id=self.previous_response_id,
+            tools=self.tools,
+            conversation=self.conversation,
+        )
 
 
 def check(asked: CreateResponse) -> None:
@@ -110,12 +142,31 @@ def check(asked: CreateResponse) -> None:
     for name in _NOT_IMPLEMENTED:
         if getattr(asked, name) is not None:
             raise not_implemented(f"the parameter '{name}' of responses", param=name)
-    if asked.text and asked.text.format and asked.text.format.type != "text":
-        raise not_implemented(f"text.format '{asked.text.format.type}'", param="text.format")
+    if asked.text and asked.text.format:
+        check_format(asked.text.format)
     if asked.background and asked.store is False:
         raise invalid("Background mode requires 'store' to be true.", param="store")
     if not asked.input and asked.previous_response_id is None:
         raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
+
+
+def check_format(asked: TextFormat) -> None:
+    """Raises ApiError 400."""
+    if asked.type not in ("text", "json_object", "json_schema"):
+        raise invalid(f"Invalid value: '{asked.type}'.", param="text.format.type")
+    if asked.type == "json_schema" and (not asked.name or asked.schema_ is None):
+        missing = "text.format.schema" if asked.name else "text.format.name"
+        raise invalid(f"Missing required parameter: '{missing}'.", param=missing, code="missing_required_parameter")
+
+
+def chat_format(asked: TextFormat | None) -> dict[str, Any] | None:
+    """A text format as `response_format` of chat completions; None for plain text."""
+    if asked is None or asked.type == "text":
+        return None
+    if asked.type == "json_object":
+        return {"type": "json_object"}
+    fields = {"name": asked.name, "description": asked.description, "schema": asked.schema_, "strict": asked.strict}
+    return {"type": "json_schema", "json_schema": {key: one for key, one in fields.items() if one is not None}}
 
 
 # ---- input items -------------------------------------------------------------------------------------------------

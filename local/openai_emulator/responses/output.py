@@ -109,7 +109,7 @@ def message(say: Say) -> ResponseOutputMessage:
             "id": wire.new_id("msg_"),
             "type": "message",
             "role": "assistant",
-            "status": "incomplete" if say.cut_off else "completed",
+            "status": "incomplete" if say.cut_off or say.filtered else "completed",
             "content": [text],
         }
     )

@@ -14,6 +14,7 @@ from contextlib import aclosing
 from typing import Literal, get_args
 
 from openai.types.responses import Response, ResponseError
+from openai.types.responses.input_token_count_response import InputTokenCountResponse
 from openai.types.responses.response import IncompleteDetails
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -21,13 +22,13 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute
 
 from local.openai_emulator.agent.conversation import Said
-from local.openai_emulator.agent.loop import Saying, ToolFinished, ToolStarted, TurnEnded, run_turn
-from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, Search
+from local.openai_emulator.agent.loop import Saying, ToolFinished, ToolStarted, TurnEnded, count, run_turn
+from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, Say, Search, Step
 from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.http import wire
 from local.openai_emulator.http.streams import Event, EventLog, EventStream
 from local.openai_emulator.responses import output as response_output
-from local.openai_emulator.responses.input import CreateResponse, check
+from local.openai_emulator.responses.input import CountTokens, CreateResponse, check
 from local.openai_emulator.responses.replay import ResponseEvents, replayed
 from local.openai_emulator.responses.turns import KIND, Turn, Turns
 from local.openai_emulator.responses.webhooks import Webhooks
@@ -58,6 +59,7 @@ class Responses:
     def routes(self) -> list[BaseRoute]:
         return [
             wire.route("POST", "/responses", self._create),
+            wire.route("POST", "/responses/input_tokens", self._count_tokens),
             wire.route("GET", "/responses/{response_id}", self._retrieve),
             wire.route("DELETE", "/responses/{response_id}", self._delete),
             wire.route("POST", "/responses/{response_id}/cancel", self._cancel),
@@ -133,6 +135,13 @@ class Responses:
             await self._tasks.wait([response_id])
             log = replayed(Response.model_validate(self._get(request)["response"]), include)
         return log.follow(start=max(int(asked) + 1, 0))
+
+    async def _count_tokens(self, request: Request) -> InputTokenCountResponse:
+        """The size of a prompt; nothing is kept of it."""
+        asked = await wire.read_body(request, CountTokens)
+        prompt = self._turns.prepare(asked.as_response()).prompt
+        counted = await asyncio.to_thread(count, prompt, Step(move=Say(text="")))
+        return InputTokenCountResponse(object="response.input_tokens", input_tokens=counted.input_tokens)
 
     async def _cancel(self, request: Request) -> JSONResponse:
         body = self._get(request)
@@ -251,6 +260,9 @@ def _end(turn: Turn, ended: TurnEnded) -> None:
     if ended.cut_off:
         response.status = "incomplete"
         response.incomplete_details = IncompleteDetails(reason="max_output_tokens")
+    if isinstance(ended.move, Say) and ended.move.filtered:
+        response.status = "incomplete"
+        response.incomplete_details = IncompleteDetails(reason="content_filter")
     if isinstance(ended.move, CallFunctions):
         for call in ended.move.calls:
             turn.emitter.call(call)

@@ -17,7 +17,7 @@ from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 from local.openai_emulator.http.streams import EventLog
 from local.openai_emulator.responses.emitter import Emitter
-from local.openai_emulator.responses.input import CreateResponse, previous_not_found, read_input, settled
+from local.openai_emulator.responses.input import CreateResponse, chat_format, previous_not_found, read_input, settled
 from local.openai_emulator.store import Body, Store
 from local.openai_emulator.tools.hosted import HostedTools
 from local.openai_emulator.tools.input import Tool, read_tools, toolbox, uploaded_file_ids
@@ -99,6 +99,8 @@ class Turns:
                 tools=toolbox(tools, asked.tool_choice, workspace.data_files if workspace else ()),
                 temperature=asked.temperature,
                 max_output_tokens=asked.max_output_tokens,
+                parallel_tool_calls=asked.parallel_tool_calls is not False,
+                response_format=chat_format(asked.text.format if asked.text else None),
             ),
             tools=HostedTools(stores=self._stores, searches=searches, workspace=workspace),
             events=list(said.events),

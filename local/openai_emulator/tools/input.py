@@ -69,12 +69,13 @@ def uploaded_file_ids(tool: CodeInterpreter) -> Sequence[str]:
 
 
 def toolbox(tools: Sequence[Tool], choice: str | Mapping[str, Any] | None, data_files: tuple[DataFile, ...]) -> Toolbox:
-    """The tools that the model may use. `choice` only restricts them; the model need not use one."""
+    """The tools that the model may use. `choice` restricts them, or demands a call."""
     chosen = [tool for tool in tools if _chosen(tool, choice)]
     return Toolbox(
         file_search=any(isinstance(tool, FileSearchTool) for tool in chosen),
         code_interpreter=any(isinstance(tool, CodeInterpreter) for tool in chosen),
         data_files=data_files,
+        must_call=_demanded(choice) if chosen else "",
         functions=tuple(
             {
                 "name": tool.name,
@@ -86,6 +87,15 @@ def toolbox(tools: Sequence[Tool], choice: str | Mapping[str, Any] | None, data_
             if isinstance(tool, FunctionTool)
         ),
     )
+
+
+def _demanded(choice: str | Mapping[str, Any] | None) -> str:
+    """The call that a choice demands, as in `Toolbox.must_call`."""
+    if isinstance(choice, Mapping):
+        if choice.get("type") == "allowed_tools":
+            return "any" if choice.get("mode") == "required" else ""
+        return str(choice.get("name") or choice.get("type"))
+    return "any" if choice == "required" else ""
 
 
 def _chosen(tool: Tool, choice: str | Mapping[str, Any] | None) -> bool:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from local.openai_emulator.agent.conversation import (
     Called,
@@ -28,9 +20,11 @@ from local.openai_emulator.agent.conversation import (
     Toolbox,
 )
 from local.openai_emulator.agent.model import CallFunctions, ModelError, RunCode, Say, Search, Show, Usage
-from local.openai_emulator.models.chat import ChatModel, say
+from local.openai_emulator.models.chat import ChatModel
+from local.openai_emulator.models.chat_answers import say
 from local.openai_emulator.search.passage import Passage
 from tests.local.openai_emulator.client import client_of, running_app
+from tests.local.openai_emulator.models.completions import Completions, running_completions
 
 ASKED = Said(role="user", text="What is the fee?")
 FOUND = Searched(
@@ -56,56 +50,10 @@ def prompt(*events: Event, turn_starts_at: int = 0, **tools: Any) -> Prompt:
     )
 
 
-class Completions:
-    """A chat-completions server that returns the given answers and records the requests."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, Any]]] = []
-        self.requests: list[dict[str, Any]] = []
-        self.keys: list[str | None] = []
-
-    def say(self, content: str, finish_reason: str = "stop") -> None:
-        self._answer({"role": "assistant", "content": content}, finish_reason)
-
-    def call(self, *calls: tuple[str, str, str]) -> None:
-        tool_calls = [
-            {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
-            for id, name, arguments in calls
-        ]
-        self._answer({"role": "assistant", "content": None, "tool_calls": tool_calls}, "tool_calls")
-
-    def _answer(self, message: dict[str, Any], finish_reason: str) -> None:
-        choice = {"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": None}
-        usage = {"prompt_tokens": 30, "completion_tokens": 4, "total_tokens": 34}
-        body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
-        self.answers.append((200, body))
-
-    async def complete(self, request: Request) -> JSONResponse:
-        self.requests.append(await request.json())
-        self.keys.append(request.headers.get("authorization"))
-        status, body = self.answers.pop(0)
-        return JSONResponse(body, status_code=status, headers={"x-should-retry": "false"})
-
-
-class Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        yield
-
-
 @pytest.fixture
 async def emulator_chat() -> AsyncIterator[tuple[Completions, ChatModel]]:
-    completions = Completions()
-    app = Starlette(routes=[Route("/v1/chat/completions", completions.complete, methods=["POST"])])
-    server = Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        serving = asyncio.create_task(server.serve(sockets=[bound]))
-        model = ChatModel(f"http://127.0.0.1:{bound.getsockname()[1]}/v1", "tiny", "key")
-        yield completions, model
-        await model.close()
-        server.should_exit = True
-        await serving
+    async with running_completions() as chat:
+        yield chat
 
 
 Chat = tuple[Completions, ChatModel]
@@ -163,7 +111,7 @@ async def test_a_cut_answer_is_marked(emulator_chat: Chat) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(429, "rate_limit_exceeded"), (500, "server_error"), (404, "server_error")]
+    ("status", "code"), [(429, "rate_limit_exceeded"), (500, "server_error"), (404, "invalid_prompt")]
 )
 async def test_errors_carry_the_servers_words(emulator_chat: Chat, status: int, code: str) -> None:
     server, model = emulator_chat
@@ -180,19 +128,6 @@ async def test_an_unreachable_server_is_a_server_error() -> None:
         await model.step(prompt())
     assert caught.value.code == "server_error"
     await model.close()
-
-
-@pytest.mark.parametrize(
-    "call", [("x", "python", "{}"), ("x", "nonsense", "{}"), ("x", "file_search", '{"queries": []}')]
-)
-async def test_nonsense_calls_do_not_pass(emulator_chat: Chat, call: tuple[str, str, str]) -> None:
-    server, model = emulator_chat
-    server.call(call)
-    if call[1] == "python":
-        assert (await model.step(prompt(code_interpreter=True))).move == RunCode(code="")
-        return
-    with pytest.raises(ModelError):
-        await model.step(prompt(file_search=True))
 
 
 @pytest.mark.parametrize(
