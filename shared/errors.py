@@ -9,7 +9,9 @@
     ├── UnusableFile            the user uploads another file: see formats/base.py
     ├── NotFound                the caller names another object            404
     ├── Busy                    the caller waits and tries again           409
+    ├── Outdated                the caller reads the object again          412
     ├── StorageError            storage cannot be used: try again later    503
+    │   ├── ListingFailed       a blob has a name that storage cannot list: delete it
     │   ├── BlobMissing         the blob does not exist
     │   └── BlobChanged         another process wrote the blob: read it again
     ├── StepTooLong             one step of a function reached its deadline: it is done again
@@ -71,9 +73,18 @@ class Busy(AppError):
     code = "busy"
 
 
+class Outdated(AppError):
+    status = 412
+    code = "outdated"
+
+
 class StorageError(AppError):
     status = 503
     code = "storage_unavailable"
+
+
+class ListingFailed(StorageError):
+    code = "listing_failed"
 
 
 class BlobMissing(StorageError):

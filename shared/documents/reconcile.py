@@ -25,8 +25,9 @@ from shared.documents.lifecycle import CLAIM
 from shared.documents.messages import RemoveDocument, RetryDocument, RunReport
 from shared.documents.proof import Proof
 from shared.documents.record import document_records, receipt_records, summary_in, waiting_in
+from shared.documents.sweep import unlistable
 from shared.engines.stores import FileInfo, StoreEntry, StoreInfo, VectorStores
-from shared.errors import NotFound, ServiceBusy
+from shared.errors import ListingFailed, NotFound, ServiceBusy
 from shared.logs import event
 from shared.models.documents import Collection, Document, DocumentSummary, Drift, DriftKind, Report, collection_of
 from shared.models.ids import new_id
@@ -168,9 +169,12 @@ class Reconciliation:
 
     async def _compare(self, current: Pass) -> None:
         only = current.report.collection
-        for name in [only] if only else await self._names():
-            await self._collection(current, name)
-            current.collections += 1
+        for name in [only] if only else await self._names(current):
+            try:
+                await self._collection(current, name)
+                current.collections += 1
+            except ListingFailed as exc:
+                current.unseen.append(f"The collection {name!r}: {exc.message}")
             await self._reports.put(current.report.id, current.summary())
         if only is None:
             await self._orphaned_texts(current)
@@ -180,13 +184,14 @@ class Reconciliation:
                 except ServiceBusy as exc:
                     current.unseen.append(f"The {what} without a record: {exc.message}")
 
-    async def _names(self) -> list[str]:
+    async def _names(self, current: Pass) -> list[str]:
         """Collections with a blob, a document record or a record of their own."""
-        names = {collection_of(name) async for name in self._blobs.list_names()}
-        async for blob in self._state.list(DOCUMENTS):
-            names.add(summary_in(blob).collection)
-        names.update([collection.name async for collection in self._collections.all()])
-        return sorted(names)
+        paths = [summary_in(blob).path async for blob in self._state.list(DOCUMENTS)]
+        try:
+            paths += [name async for name in self._blobs.list_names()]
+        except ListingFailed as exc:
+            current.unseen.append(f"Collections without a record: {exc.message}{unlistable(paths)}")
+        return sorted({c.name async for c in self._collections.all()}.union(map(collection_of, paths)))
 
     # ---- one collection ------------------------------------------------------------------------------------------
 

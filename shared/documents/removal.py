@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shared.collections.stores import Collections
 from shared.documents import lifecycle
 from shared.documents.catalogue import names_in
+from shared.documents.conditions import NO_CONDITION, Condition
 from shared.documents.follow_up import FollowUp
 from shared.documents.messages import RemoveCollection, RemoveDocument, RemoveFolder
 from shared.documents.proof import Proof
@@ -49,13 +50,15 @@ class Removal:
         self._now = now
         self._records = document_records(storage.state)
 
-    async def begin(self, path: str) -> None:
+    async def begin(self, path: str, *, only_if: Condition = NO_CONDITION) -> None:
         """Delete a blob, and exclude its document from answers; the queue deletes what was made of it.
 
         Raises:
+            Outdated: the caller's condition does not hold; nothing was deleted.
             Busy: the blob was replaced at the same moment; it stays.
         """
         info = await self._info(path)
+        only_if.check(path, info.etag if info else None)
         try:
             # Only the version that was there when the request came: a late repeat must not delete a newer one.
             deleted = info is None or await self._blobs.delete(path, if_match=info.etag)

@@ -8,13 +8,15 @@ deleted. Each gets a new one. A pass of reconcile.py compares with the service, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from shared.documents.messages import IndexDocument, RemoveDocument, RetryDocument
 from shared.documents.record import Waiting, summary_in, waiting_in
+from shared.errors import ListingFailed
+from shared.formats.filetypes import bad_path
 from shared.logs import event
 from shared.models.documents import DocumentSummary
 from shared.storage.layout import DOCUMENTS
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 EVENT_MAX_AGE = timedelta(seconds=20)  # an event or message that is later than this is lost or hidden
 STEP_MAX_AGE = timedelta(seconds=60)  # a try to delete files that is later than this is lost or hidden
 CLAIM_GRACE = timedelta(seconds=5)  # for clocks that differ
+SUSPECTS_MAX = 10
 MESSAGES_MAX = 200  # of one sweep: the next one finds the rest
 
 Message = IndexDocument | RemoveDocument | RetryDocument
@@ -45,13 +48,23 @@ class DocumentSweep:
         async for record in self._state.list(DOCUMENTS):
             summary = summary_in(record)
             records[summary.path] = summary, waiting_in(record)
-        blobs = {blob.name: blob async for blob in self._blobs.list()}
+        try:
+            blobs = {blob.name: blob async for blob in self._blobs.list()}
+        except ListingFailed as exc:  # a retry changes nothing: the next sweep looks again
+            event(log, logging.ERROR, f"document.{exc.code}", detail=exc.message + unlistable(records))
+            return 0
         sent = 0
         for message in islice(overdue(blobs, records, now=self._now()), MESSAGES_MAX):
             event(log, logging.WARNING, "document.overdue", path=message.path, message=type(message).__name__)
             await self._queue.send(message)
             sent += 1
         return sent
+
+
+def unlistable(paths: Iterable[str]) -> str:
+    """A sentence that names documents for which storage may not be able to list them: the app takes no such name."""
+    found = sorted(path for path in paths if bad_path(path))[:SUSPECTS_MAX]
+    return f" It can be one of: {', '.join(map(ascii, found))}." if found else ""
 
 
 def overdue(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.documents.conditions import NO_CONDITION, Condition
 from shared.errors import BlobChanged, BlobMissing, Busy
 
 if TYPE_CHECKING:
@@ -14,18 +15,28 @@ class Uploads:
     def __init__(self, documents: Blobs) -> None:
         self._blobs = documents
 
-    async def put(self, path: str, content: bytes, *, media_type: str, metadata: dict[str, str]) -> str:
+    async def put(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        media_type: str,
+        metadata: dict[str, str],
+        only_if: Condition = NO_CONDITION,
+    ) -> str:
         """Write a blob over the version that is there now, and return its etag. Its event starts indexing.
 
         The condition keeps a late repeat of a write that failed for its caller from overwriting a newer one.
 
         Raises:
+            Outdated: the caller's condition does not hold; nothing was written.
             Busy: another upload of this document was first; nothing was written.
         """
         try:
             etag: str | None = (await self._blobs.info(path)).etag
         except BlobMissing:
             etag = None
+        only_if.check(path, etag)
         missing = None if etag else "*"
         try:
             return await self._blobs.write(

@@ -12,8 +12,9 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
+from shared.documents.conditions import Condition
 from shared.errors import BadRequest
-from shared.http.fields import FILTERS_DEPTH_MAX, FILTERS_MAX, DocumentState, fits
+from shared.http.fields import FILTERS_DEPTH_MAX, FILTERS_MAX, DocumentState, EtagList, fits
 from shared.models.documents import DocumentStatus
 
 ANY_TYPE = "application/octet-stream"
@@ -43,6 +44,23 @@ def blob_metadata_from(headers: Mapping[str, str]) -> dict[str, str]:
             code="invalid_metadata",
         )
     return found
+
+
+def condition_from(headers: Mapping[str, str]) -> Condition:
+    """The condition of a write. Etags have quotes, as HTTP writes them, or none, as in this API's JSON."""
+    for name in ("If-Modified-Since", "If-Unmodified-Since"):
+        if headers.get(name.lower()) is not None:
+            raise BadRequest(f"{name} is not supported here. Use If-Match with the etag.", code="invalid_condition")
+    return Condition(match=_etags_from("If-Match", headers), none_match=_etags_from("If-None-Match", headers))
+
+
+def _etags_from(name: str, headers: Mapping[str, str]) -> tuple[str, ...] | None:
+    if (text := headers.get(name.lower())) is None:
+        return None
+    # A weak etag, W/"x", names no exact version, so a write cannot depend on it.
+    if not fits(text, EtagList):
+        raise BadRequest(f'{name} takes * or etags, such as "0x8DD2A5C4B3A1F00".', code="invalid_condition")
+    return tuple(etag.strip(' \t"') for etag in text.split(","))
 
 
 def file_in_form(req: func.HttpRequest) -> tuple[bytes, str]:

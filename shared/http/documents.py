@@ -11,11 +11,12 @@ import azure.functions as func
 import msgspec
 
 from shared.documents.record import summary_of
-from shared.errors import TooLarge, WrongMediaType
+from shared.errors import BadRequest, TooLarge, WrongMediaType
 from shared.http.document_input import (
     ANY_TYPE,
     FORM,
     blob_metadata_from,
+    condition_from,
     document_status_from,
     file_in_form,
     filters_from,
@@ -30,6 +31,8 @@ from shared.http.fields import (
     Cursor,
     DocumentPath,
     DocumentState,
+    IfMatch,
+    IfNoneMatch,
     Prefix,
 )
 from shared.http.paths import UPLOAD, asked_path, asks_for_upload, document_path_from, prefix_from
@@ -84,7 +87,7 @@ async def read_document(services: Services, req: func.HttpRequest) -> func.HttpR
 
 
 async def put_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    path, metadata = asked_path(req, "path"), blob_metadata_from(req.headers)
+    path, metadata, only_if = asked_path(req, "path"), blob_metadata_from(req.headers), condition_from(req.headers)
     limit = services.settings.upload_max_bytes
     if (size := sent_bytes(req)) > limit:
         raise TooLarge(
@@ -96,7 +99,7 @@ async def put_document(services: Services, req: func.HttpRequest) -> func.HttpRe
     if media_type_of(req.headers) == FORM:
         content, media_type = await asyncio.to_thread(file_in_form, req)
     media_type = media_type_from(media_type)
-    etag = await services.library.uploads.put(path, content, media_type=media_type, metadata=metadata)
+    etag = await services.library.uploads.put(path, content, media_type=media_type, metadata=metadata, only_if=only_if)
     return json_response(201, Uploaded(path=path, collection=collection_of(path), etag=etag, size_bytes=len(content)))
 
 
@@ -139,9 +142,9 @@ async def create_upload(services: Services, req: func.HttpRequest) -> func.HttpR
 
 
 async def delete_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    path = asked_path(req, "path")
+    path, only_if = asked_path(req, "path"), condition_from(req.headers)
     await services.library.catalogue.get(path)
-    await services.library.removal.begin(path)
+    await services.library.removal.begin(path, only_if=only_if)
     return json_response(202, Deleting(deleting=path))
 
 
@@ -150,6 +153,8 @@ async def delete_below(services: Services, req: func.HttpRequest) -> func.HttpRe
     if asked(req, "path") is not None:
         return await delete_document(services, req)
     prefix = prefix_from(asked(req, "prefix"))
+    if condition_from(req.headers):
+        raise BadRequest("A folder has no etag: delete its documents one by one.", code="invalid_condition")
     await services.library.removal.begin_folder(prefix)
     return json_response(202, Deleting(deleting=prefix))
 
@@ -213,6 +218,9 @@ def document_view(document: Document) -> DocumentView:
 PATH = Parameter(name="path", type=DocumentPath)
 PATH_IN_QUERY = Parameter(name="path", type=DocumentPath, where="query")
 BAD_PATH = ("invalid_collection", "invalid_path", "path_given_twice")
+IF_MATCH = Parameter(name="If-Match", type=IfMatch, where="header", required=False, visibility="advanced")
+IF_NONE_MATCH = Parameter(name="If-None-Match", type=IfNoneMatch, where="header", required=False, visibility="advanced")
+NOT_THE_VERSION = {412: ("not_the_version",)}
 NO_DOCUMENT = {400: BAD_PATH, 404: ("document_not_found",)}
 
 PUT = Operation(
@@ -225,12 +233,13 @@ PUT = Operation(
     "indexes it. Headers x-ms-meta-* become metadata for search filters. "
     "The body needs a Content-Length; Azure answers one over 100 MiB with an empty 500. For large documents, use "
     "CreateUpload.",
-    parameters=(PATH,),
+    parameters=(PATH, IF_MATCH, IF_NONE_MATCH),
     body=bytes,
     replies=(Reply(status=201, type=Uploaded, description="The document is stored."),),
     problems={
-        400: (*BAD_PATH, "invalid_metadata", "invalid_content_type", "invalid_form"),
+        400: (*BAD_PATH, "invalid_metadata", "invalid_content_type", "invalid_form", "invalid_condition"),
         **UNRECEIVED,
+        **NOT_THE_VERSION,
         413: ("document_too_large",),
     },
 )
@@ -298,7 +307,13 @@ DOCUMENTS = (
         problems=NO_DOCUMENT,
     ),
     PUT,
-    replace(PUT, id="PutDocumentByPath", path="/documents", parameters=(PATH_IN_QUERY,), route="/documents/{path}"),
+    replace(
+        PUT,
+        id="PutDocumentByPath",
+        path="/documents",
+        parameters=(PATH_IN_QUERY, IF_MATCH, IF_NONE_MATCH),
+        route="/documents/{path}",
+    ),
     RETRY,
     replace(RETRY, id="RetryDocumentByPath", path="/documents", parameters=(PATH_IN_QUERY,), route="/documents/{path}"),
     replace(
@@ -317,9 +332,9 @@ DOCUMENTS = (
         handler="delete_document",
         summary="Delete a document",
         description="Deletes the blob and everything made from it. A receipt lists what was removed.",
-        parameters=(PATH,),
+        parameters=(PATH, IF_MATCH, IF_NONE_MATCH),
         replies=(Reply(status=202, type=Deleting, description="The blob is deleted; the rest is being removed."),),
-        problems=NO_DOCUMENT,
+        problems={**NO_DOCUMENT, 400: (*BAD_PATH, "invalid_condition"), **NOT_THE_VERSION},
     ),
     Operation(
         id="DeleteFolder",
@@ -330,9 +345,13 @@ DOCUMENTS = (
         description="Deletes all documents of the folder and of its subfolders. With `path` instead of `prefix`, it "
         "deletes that document. One of them is required.",
         visibility="advanced",
-        parameters=(query("prefix", Prefix), query("path", DocumentPath)),
+        parameters=(query("prefix", Prefix), query("path", DocumentPath), IF_MATCH, IF_NONE_MATCH),
         replies=(Reply(status=202, type=Deleting, description="The documents are being deleted."),),
-        problems={400: ("invalid_prefix", *BAD_PATH), 404: ("document_not_found",)},
+        problems={
+            400: ("invalid_prefix", *BAD_PATH, "invalid_condition"),
+            404: ("document_not_found",),
+            **NOT_THE_VERSION,
+        },
     ),
     Operation(
         id="ListReceipts",

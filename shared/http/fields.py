@@ -104,6 +104,15 @@ IdempotencyKey = Annotated[
     ),
 ]
 
+ETAGS = r'^(\*|("[!#-)+-~]+"|[0-9A-Za-z]+)([ \t]*,[ \t]*("[!#-)+-~]+"|[0-9A-Za-z]+)){0,19})$'
+EtagList = Annotated[str, Meta(pattern=ETAGS, max_length=2_000)]
+IfMatch = Annotated[
+    EtagList, Meta(description="Only if the blob has this etag; * for any. Otherwise 412, and nothing is changed.")
+]
+IfNoneMatch = Annotated[
+    EtagList, Meta(description="Only if the blob does not have this etag; * if there is none. Otherwise 412.")
+]
+
 
 OpenapiVersion = Literal["3.0", "3.1"]
 DescribedVersion = Annotated[

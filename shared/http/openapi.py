@@ -164,7 +164,11 @@ def problems_of(op: Operation) -> dict[int, tuple[str, ...]]:
         common = {400: ("malformed_json", "invalid_body"), 413: ("body_too_large",), 415: ("wrong_media_type",)}
         found |= {status: (*found.get(status, ()), *codes) for status, codes in common.items()}
     if op.auth == "function" or op.body:
-        found |= {500: ("setting_missing", "setting_invalid"), 503: ("storage_unavailable", "service_busy")}
+        found[400] = (*found.get(400, ()), "invalid_encoding", "repeated_parameter")
+        found |= {
+            500: ("setting_missing", "setting_invalid"),
+            503: ("storage_unavailable", "service_busy", "listing_failed"),
+        }
     return dict(sorted(found.items()))
 
 

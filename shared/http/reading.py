@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 import azure.functions as func
 import msgspec
@@ -38,13 +38,39 @@ def asked(req: func.HttpRequest, name: str) -> str | None:
 
     Read from the raw query of `req.url`, because the Functions host leaves parameters with an empty value out of
     `req.params`: an empty value is a value, and must not start what a missing one would. As on the host, names ignore
-    case, and several values of one name are joined with a comma.
+    case.
+
+    Raises:
+        BadRequest: it is there more than once. The host would join the values with a comma: that is neither of them.
     """
     pairs = parse_qsl(urlsplit(req.url).query, keep_blank_values=True, errors="replace")
-    if values := [value for key, value in pairs if key.lower() == name]:
-        return ",".join(values)
-    value: str | None = req.params.get(name)
+    values = [value for key, value in pairs if key.lower() == name]
+    if len(values) > 1:
+        raise BadRequest(
+            f"The query has {name} {len(values)} times. Send it once; a & in a value is written %26.",
+            code="repeated_parameter",
+        )
+    value: str | None = values[0] if values else req.params.get(name)
     return value
+
+
+def check_url(url: str) -> None:
+    """Refuse percent-encoded bytes that are no text: decoded leniently, they would name another document.
+
+    Microsoft's host leaves such bytes of a path as they are, so `%25FF` arrives like `%FF`. In the query, it does not.
+
+    Raises:
+        BadRequest: path or query are not UTF-8.
+    """
+    _, _, path, query, _ = urlsplit(url)
+    try:
+        unquote_to_bytes(path + query).decode()
+    except UnicodeError as exc:  # also of a lone surrogate, which has no bytes in UTF-8
+        raise BadRequest(
+            "The URL has percent-encoded bytes that are not UTF-8. Encode the text as UTF-8, such as ü as %C3%BC. "
+            "A name with a percent sign can be given in the query, as ?path=100%25ff.md.",
+            code="invalid_encoding",
+        ) from exc
 
 
 def body_of(req: func.HttpRequest, *, max_bytes: int) -> bytes:
@@ -56,7 +82,14 @@ def body_of(req: func.HttpRequest, *, max_bytes: int) -> bytes:
     Raises:
         LengthRequired: the headers announce a body, and none has arrived.
         TooLarge: the headers announce more than `max_bytes`, or more has arrived.
+        WrongMediaType: the body is compressed; the host does not decompress it.
     """
+    coding = (req.headers.get("content-encoding") or "").strip().lower()
+    if coding not in ("", "identity"):
+        raise WrongMediaType(
+            f"A body with Content-Encoding: {ascii(coding[:40])[1:-1]} is not decoded. Send it without an encoding.",
+            code="unsupported_encoding",
+        )
     if (size := sent_bytes(req)) > max_bytes:
         raise TooLarge(f"The body has {size:,} bytes; the limit is {max_bytes:,}.")
     body = req.get_body()

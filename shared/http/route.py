@@ -11,8 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 import azure.functions as func
 import msgspec
 
-from shared.errors import AppError, ServiceBusy, StorageError
-from shared.http.reading import body_from, body_of
+from shared.errors import AppError, BlobChanged, BlobMissing, ServiceBusy, StorageError
+from shared.http.reading import body_from, body_of, check_url
 from shared.http.shapes.base import Problem
 from shared.logs import event
 
@@ -31,6 +31,7 @@ async def answer(services: Callable[[], Services], req: func.HttpRequest, route:
     Documents and answers are private, so no cache between may keep them, unless the route says which one may.
     """
     try:
+        check_url(req.url)
         response = await route(services(), req)
     except AppError as exc:
         if exc.status >= 500:
@@ -119,7 +120,7 @@ class Operation:
 
 
 DELETED = Reply(status=204, description="Deleted.")
-UNRECEIVED = {411: ("body_not_received",)}  # of every operation with a body
+UNRECEIVED = {411: ("body_not_received",), 415: ("unsupported_encoding",)}  # of every operation with a body
 BAD_CALLBACK = ("callback_not_allowed", "invalid_callback_url")
 
 
@@ -135,6 +136,7 @@ TITLES = {
     404: "Not found",
     409: "Not now",
     411: "The body did not arrive",
+    412: "Not in this version",
     413: "Too large",
     415: "Wrong media type",
     500: "The app is not set up right",
@@ -155,11 +157,11 @@ def json_response(status: int, body: Any, headers: dict[str, str] | None = None)
 
 
 def problem(exc: AppError) -> func.HttpResponse:
-    """Every fault of storage has one code: which blob is missing or was changed is nothing that a caller could use.
+    """Which blob is missing or was changed is nothing that a caller could use: these faults of storage have one code.
 
     Source: https://www.rfc-editor.org/rfc/rfc9457
     """
-    code = StorageError.code if isinstance(exc, StorageError) else exc.code
+    code = StorageError.code if isinstance(exc, BlobMissing | BlobChanged) else exc.code
     body = Problem(
         type=f"urn:assistant-functions:problem:{code}",
         title=TITLES.get(exc.status, "Error"),

@@ -23,6 +23,8 @@ Edit = tuple[int, int, str]  # start, end, replacement
 
 # Characters that a terminal obeys become one that is shown; a line break stays one.
 CONTROLS = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"} | {0x0D: "\n"}
+# Embeddings, overrides and isolates show text in another order than it has. The marks of direction stay.
+BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 PLACE = "\x02"  # after CONTROLS, no text has it
 
 # `](` of one of the answer's own files keeps its link: its path is percent-encoded, so it has no backtick.
@@ -40,7 +42,7 @@ ACTIVE = re.compile(
 
 
 def inert(text: str, own: Collection[str] = ()) -> tuple[str, Callable[[int], int]]:
-    """Markdown without HTML, remote images and links. A second call changes nothing.
+    """Markdown without HTML, remote images, links and controls of text direction. A second call changes nothing.
 
     Args:
         own: Link targets that stay: percent-encoded paths of the answer's files.
@@ -48,19 +50,21 @@ def inert(text: str, own: Collection[str] = ()) -> tuple[str, Callable[[int], in
     Returns:
         The new text, and a function that converts a position in the old text to one in the new text.
     """
+    text, in_order = edited(text, ((*match.span(), "") for match in BIDI.finditer(text)))
     text = text.replace("\r\n", " \n").translate(CONTROLS)  # of the same length
     found = [
         match for match in ACTIVE.finditer(text) if not _is_own(text, match, own) and not _is_after_words(text, match)
     ]
     if not found:
-        return text, lambda position: position
+        return text, in_order
     in_code = _in_code(text, [match.start() for match in found])
-    return edited(text, (_edit(match) for match, code in zip(found, in_code, strict=True) if not code))
+    text, new_position = edited(text, (_edit(match) for match, code in zip(found, in_code, strict=True) if not code))
+    return text, lambda position: new_position(in_order(position))
 
 
 def plain(text: str) -> str:
     """Text for one line of Markdown that neither is code nor acts, such as a file name or a quote."""
-    line = " ".join(text.split()).translate(CONTROLS)
+    line = " ".join(BIDI.sub("", text).split()).translate(CONTROLS)
     return (
         line.replace("<", "&lt;").replace("`", "&#96;").replace("](", "]&#40;").replace("]:", "]&#58;")
     )  # fmt: skip

@@ -27,7 +27,7 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from shared.errors import BlobChanged, BlobMissing, StorageError
+from shared.errors import BlobChanged, BlobMissing, ListingFailed, StorageError
 from shared.settings import StorageAccount
 
 # The SDK's own retries of up to a minute would carry out a request long after its caller was told that it failed. The
@@ -153,6 +153,27 @@ def _translated(what: str) -> Iterator[None]:
         raise StorageError(f"{what}: storage cannot be reached.") from exc
 
 
+@contextmanager
+def _listing(container: str, prefix: str) -> Iterator[None]:
+    """As `_translated`, for listings.
+
+    Azurite answers 500 without a code when a name has a character that XML cannot carry; storage in Azure encodes it.
+    """
+    try:
+        with _translated(prefix):
+            yield
+    except StorageError as exc:
+        cause = exc.__cause__
+        if isinstance(cause, HttpResponseError) and cause.status_code == 500 and not getattr(cause, "error_code", None):
+            where = f"{container!r}{f' below {prefix!r}' if prefix else ''}"
+            raise ListingFailed(
+                f"Storage cannot list the container {where}: it answers 500 without a code. "
+                "Azurite does so when a blob's name has a control character, U+FFFE or U+FFFF. "
+                "Delete that blob with a storage client, by its name."
+            ) from exc
+        raise
+
+
 class AzureBlobs:
     def __init__(self, container: ContainerClient) -> None:
         self._container = container
@@ -217,7 +238,7 @@ class AzureBlobs:
         return True
 
     async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
-        with _translated(prefix):
+        with _listing(self._container.container_name, prefix):
             pages = self._container.list_blobs(
                 name_starts_with=prefix, include=["metadata"], results_per_page=LIST_PAGE
             )
@@ -230,7 +251,7 @@ class AzureBlobs:
         def note_encoded(response: Any) -> None:
             encoded.update(name.decode() for name in ENCODED_NAME.findall(response.http_response.body()))
 
-        with _translated(prefix):
+        with _listing(self._container.container_name, prefix):
             names = self._container.list_blob_names(name_starts_with=prefix, raw_response_hook=note_encoded)
             async for name in names:
                 yield unquote(name) if name in encoded else name
@@ -238,7 +259,7 @@ class AzureBlobs:
     async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
         listing = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=limit)
         pages: Any = listing.by_page(cursor)
-        with _translated(prefix):
+        with _listing(self._container.container_name, prefix):
             async for page in pages:
                 return [_info(blob) async for blob in page], pages.continuation_token or None
         return [], None

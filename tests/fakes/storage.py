@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,9 +11,13 @@ from typing import Any
 
 import msgspec
 
-from shared.errors import BlobChanged, BlobMissing
+from shared.errors import BlobChanged, BlobMissing, ListingFailed
 from shared.storage.blobs import Blob, BlobInfo
 from tests.fakes.outside import Clock, Outside, outside
+
+UNLISTABLE = re.compile(
+    "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ufffe\\uffff]"
+)  # Azurite answers 500, storage in Azure encodes it
 
 
 @dataclass(frozen=True)
@@ -73,18 +78,18 @@ class InMemoryBlobs:
     @outside
     async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
         found = [name for name in self.names(prefix) if cursor is None or name > cursor]
-        page = [self._kept[name].info for name in found[:limit]]
+        page = [self._kept[name].info for name in _listed(found[:limit])]
         return page, page[-1].name if len(found) > limit else None
 
     async def list_names(self, prefix: str = "") -> AsyncIterator[str]:
         async with self.outside.call(f"{self.label}.list_names {prefix}"):
-            found = self.names(prefix)
+            found = _listed(self.names(prefix))
         for name in found:
             yield name
 
     async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
         async with self.outside.call(f"{self.label}.list {prefix}"):
-            found = [self._kept[name].info for name in sorted(self._kept) if name.startswith(prefix)]
+            found = [self._kept[name].info for name in _listed(self.names(prefix))]
         for info in found:
             yield info
 
@@ -127,6 +132,12 @@ class InMemoryBlobs:
         if name not in self._kept:
             raise BlobMissing(f"{name} does not exist.")
         return self._kept[name]
+
+
+def _listed(names: Sequence[str]) -> Sequence[str]:
+    if any(map(UNLISTABLE.search, names)):
+        raise ListingFailed("A blob's name has a control character, U+FFFE or U+FFFF. Delete that blob.")
+    return names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,7 +92,13 @@ class SearchResults(msgspec.Struct, frozen=True, kw_only=True):
 
     query: str
     collection: str
-    results: list[Hit]
+    results: Annotated[
+        list[Hit],
+        Meta(
+            description="The passages. `text` and `section` are the documents' own words, neither Markdown nor HTML, "
+            "and not escaped: escape them for where they are shown."
+        ),
+    ]
     indexing: int
 
 

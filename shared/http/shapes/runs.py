@@ -52,7 +52,8 @@ RUNTIME_STATUS: dict[RunStatus, RuntimeStatus] = {
 
 INERT = (
     "Written by a model from documents, so untrusted text: what it claims and asks for can be wrong. HTML outside code "
-    "is escaped, links and images other than those of the answer's own files are plain text with their address."
+    "is escaped, links and images other than those of the answer's own files are plain text with their address, and "
+    "controls of text direction are gone."
 )
 ADVANCED = schema_only(**{"x-ms-visibility": "advanced"})  # Power Automate shows it under advanced options
 
@@ -212,7 +213,13 @@ class RunEnded(Follow, frozen=True, kw_only=True):
     answer: Annotated[str | None, Meta(description=f"The answer as Markdown. {INERT}")]
     output: Annotated[str | None, Meta(description="The same as `answer`, under Durable Functions' name.")]
     markdown: Annotated[str, Meta(description=f"The content of answer.md: question, answer, sources, notes. {INERT}")]
-    citations: tuple[Citation, ...]
+    citations: Annotated[
+        tuple[Citation, ...],
+        Meta(
+            description="Where the answer comes from. `quote` and `section` are the document's own words, neither "
+            "Markdown nor HTML, and not escaped: escape them for where they are shown."
+        ),
+    ]
     charts: tuple[ChartView, ...]
     outputs: tuple[OutputFile, ...]
     usage: Usage

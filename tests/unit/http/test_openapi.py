@@ -53,7 +53,7 @@ VALIDATOR = ROOT / ".local" / "openapi-tools" / "bin" / "openapi-spec-validator"
 BOTH_VERSIONS = pytest.mark.parametrize("document", [DOCUMENTS["3.0"], DOCUMENTS["3.1"]], ids=["3.0", "3.1"])
 SETTINGS = Settings.from_environ({"AzureWebJobsStorage": "x", "OPENAI_BASE_URL": "https://x/v1/", "OPENAI_MODEL": "m"})
 OF_THE_HOST = ("401", "414")  # answers without a body, before the app sees the request
-OF_THE_CALLER = {"BadRequest", "LengthRequired", "TooLarge", "WrongMediaType", "NotFound", "Busy"}
+OF_THE_CALLER = {"BadRequest", "LengthRequired", "TooLarge", "WrongMediaType", "NotFound", "Busy", "Outdated"}
 
 
 # ---- they match the app ------------------------------------------------------------------------------------------

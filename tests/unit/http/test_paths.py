@@ -143,7 +143,7 @@ REFUSED: list[tuple[Route, str, dict[str, str], str]] = [
     (reconcile, "/documents/reconcile?dry_run=", {}, "invalid_flag"),
     (reconcile, "/documents/reconcile?dry_run", {}, "invalid_flag"),
     (reconcile, "/documents/reconcile?DRY_RUN=&code=key", {}, "invalid_flag"),
-    (reconcile, "/documents/reconcile?dry_run=false&dry_run=true", {}, "invalid_flag"),
+    (reconcile, "/documents/reconcile?dry_run=false&dry_run=true", {}, "repeated_parameter"),
     (reconcile, "/documents/reconcile?dry_run=false&collection=", {}, "invalid_collection"),
 ]
 

@@ -281,3 +281,36 @@ async def test_answers_are_stored_and_served_without_active_content(world: World
     thread = await world.app.threads.read(run.thread_id)
     assert thread is not None
     assert thread.value.messages[-1].text == stored.answer
+
+
+# ---- text in another order than it has ---------------------------------------------------------------------------
+
+BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@pytest.mark.parametrize("control", BIDI)
+def test_controls_of_text_direction_are_gone(control: str) -> None:
+    """With an override, `exe.gpj` is shown as `jpg.exe`; between `]` and `(`, a control must not hide a link."""
+    hostile = f"Open {control}gpj.exe [x]{control}({EVIL}) `a{control}b` {control}<b>"
+    answer = replace(ANSWER, answer=hostile, question=hostile, notes=(hostile,), citations=(citation(1, 0, hostile),))
+    safe = without_active_content(answer)
+    for text in (safe.answer or "", markdown_of(safe), markdown_of(answer)):
+        assert control not in text
+        assert acting(text) == []
+        assert inert(text)[0] == text
+
+
+def test_citations_keep_their_places_when_controls_go() -> None:
+    text = "\u202eThe door.\u202c <b> \u2066Yes.\u2069"
+    safe, new_position = inert(text)
+    assert safe == "The door. &lt;b> Yes."
+    assert [safe[: new_position(text.index(end) + len(end))] for end in ("door.", "<b>", "Yes.")] == [
+        "The door.",
+        "The door. &lt;b>",
+        "The door. &lt;b> Yes.",
+    ]
+
+
+@pytest.mark.parametrize("text", ["\u200fשלום (2024)\u200e", "مرحبا \u061c1", "می\u200cخواهم", "👩\u200d🔬"])
+def test_marks_that_scripts_need_stay(text: str) -> None:
+    assert inert(text)[0] == text
