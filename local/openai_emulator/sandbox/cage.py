@@ -20,8 +20,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from local.openai_emulator.sandbox import guard, jail, seccomp
+from local.openai_emulator.sandbox import guard, jail, seccomp, watchdog
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
+from local.openai_emulator.sandbox.folder import Folder
 from local.openai_emulator.sandbox.interpreter import VENV, VERSION, is_below, this_interpreter
 from local.openai_emulator.sandbox.limits import Limits
 from local.openai_emulator.sandbox.output import Output
@@ -119,6 +120,7 @@ class Caged(Process):
         super().__init__(started, channel, output)
         self.init_pid = started.pid
         self.own_disk = False
+        self.uid: int | None = None
         self._lifeline = lifeline
 
     @classmethod
@@ -155,9 +157,13 @@ class Caged(Process):
                 inherit=[inside.fileno(), lifeline_end.fileno(), filter_fd],
             )
             process = cls(started, channel, output, lifeline)
-            process.folders = folders
+            process.folders, process.uid = folders, uid
             kept.pop_all()
         return process
+
+    def excess(self, folders: Sequence[Folder], limits: Limits) -> str | None:
+        with watchdog.as_user(self.uid):
+            return super().excess(folders, limits)
 
     async def kill(self) -> int:
         """End all processes of the session and return the exit status."""

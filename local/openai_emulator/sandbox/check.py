@@ -214,5 +214,7 @@ def _faults_of_rights(pid: int, *, capabilities: set[int]) -> Iterator[str]:
     wanted = {name: int(status[name], 16) in capabilities for name in ("CapPrm", "CapEff")}
     wanted |= {"NoNewPrivs": status["NoNewPrivs"] == "1", "Seccomp": status["Seccomp"] == "2"}
     yield from (f"{name} is {status[name]}" for name, right in wanted.items() if not right)
-    if not watchdog.proportional_bytes(pid):
+    with watchdog.as_user(int(status["Uid"].split()[0])):
+        measured = watchdog.proportional_bytes(pid)
+    if not measured:
         yield "its memory can't be measured from outside"

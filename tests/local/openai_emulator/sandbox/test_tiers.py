@@ -33,6 +33,7 @@ import asyncio, json, os, sys
 {before}
 from local.openai_emulator.sandbox import Sandbox, SandboxUnavailable
 CODE = "import matplotlib.pyplot as plt\\nplt.plot([1, 2])\\nplt.savefig('/mnt/data/chart.png')\\nprint(6 * 7)"
+HOG = "import time\\nx = []\\nwhile True: x.append(bytearray(b'1') * (8 << 20)); time.sleep(0.01)"
 async def main():
     sandbox = Sandbox(trusted={trusted})
     try:
@@ -44,6 +45,8 @@ async def main():
     outcome = await session.run(CODE)
     made = [outcome.logs, list(outcome.changed), (await session.read("chart.png"))[:4].decode("latin-1")]
     print(json.dumps({{"tier": sandbox.tier.number, "reason": sandbox.reason, "remedy": sandbox.remedy, "made": made}}))
+    if {memory}:
+        print((await session.run(HOG)).logs)
     await sandbox.close()
 asyncio.run(main())
 """
@@ -51,12 +54,14 @@ MADE = ["42\n", ["chart.png"], "\x89PNG"]
 
 
 def outcome(
-    *, before: str = "", trusted: bool = False, wrapper: tuple[str, ...] = (), **options: Any
+    *, before: str = "", trusted: bool = False, memory: bool = False, wrapper: tuple[str, ...] = (), **options: Any
 ) -> dict[str, Any]:
-    command = [*wrapper, sys.executable, "-c", SCRIPT.format(before=before, trusted=trusted)]
+    """What a session does in a process of its own; with `memory`, it then tries to take too much of that."""
+    command = [*wrapper, sys.executable, "-c", SCRIPT.format(before=before, trusted=trusted, memory=memory)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300, **options)
     assert result.returncode == 0, result.stderr[-3000:]
-    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(result.stdout.splitlines()[0])
+    assert ("It used more than 1,024 MiB of memory." in result.stdout) == memory
     return found
 
 
@@ -81,9 +86,20 @@ def become_docker(program: bytes) -> None:
     guard.restrict_calls(program)
 
 
+# what root has in a default Docker container: not CAP_SYS_PTRACE, so it may not measure processes of other users
+CAPABILITIES = "+chown,+dac_override,+fsetid,+fowner,+mknod,+net_raw,+setgid,+setuid,+setfcap,+setpcap,+kill"
+USERS = {
+    "root": ("setpriv", "--bounding-set", f"-all,{CAPABILITIES},+net_bind_service,+sys_chroot,+audit_write"),
+    "whoever runs this": ("env",),
+}
+
+
 @needs_landlock
-def test_in_a_default_docker_container_tier_2_is_chosen() -> None:
-    found = outcome(preexec_fn=functools.partial(become_docker, docker_filter()))
+@pytest.mark.parametrize("user", USERS)
+def test_in_a_default_docker_container_tier_2_is_chosen(user: str) -> None:
+    if subprocess.run([*USERS[user], "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"this machine can't simulate {user}")
+    found = outcome(wrapper=USERS[user], memory=True, preexec_fn=functools.partial(become_docker, docker_filter()))
     assert (found["tier"], found["made"]) == (2, MADE)
     assert "Tier 1 does not work here" in found["reason"]
     assert "--security-opt seccomp=unconfined" in found["remedy"] or "sysctl" in found["remedy"]
