@@ -5,10 +5,12 @@
     ├── BadRequest              the caller corrects the request            400
     │   ├── LengthRequired                                                 411
     │   ├── TooLarge                                                       413
-    │   └── WrongMediaType                                                 415
+    │   ├── WrongMediaType                                                 415
+    │   └── RangeNotSatisfiable                                            416
     ├── UnusableFile            the user uploads another file: see formats/base.py
     ├── NotFound                the caller names another object            404
     ├── Busy                    the caller waits and tries again           409
+    ├── NotOffered              the caller uses another route              501
     ├── StorageError            storage cannot be used: try again later    503
     │   ├── BlobMissing         the blob does not exist
     │   └── BlobChanged         another process wrote the blob: read it again
@@ -61,6 +63,11 @@ class WrongMediaType(BadRequest):
     code = "wrong_media_type"
 
 
+class RangeNotSatisfiable(BadRequest):
+    status = 416
+    code = "range_not_satisfiable"
+
+
 class NotFound(AppError):
     status = 404
     code = "not_found"
@@ -69,6 +76,11 @@ class NotFound(AppError):
 class Busy(AppError):
     status = 409
     code = "busy"
+
+
+class NotOffered(AppError):
+    status = 501
+    code = "not_offered"
 
 
 class StorageError(AppError):

@@ -100,7 +100,7 @@ class Operation:
     """
 
     id: str
-    method: Literal["GET", "POST", "PUT", "DELETE"]
+    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE"]
     path: str
     summary: str
     handler: str
@@ -137,6 +137,7 @@ TITLES = {
     411: "The body did not arrive",
     413: "Too large",
     415: "Wrong media type",
+    416: "No such range",
     500: "The app is not set up right",
     501: "Not implemented",
     502: "The model service refused",

@@ -215,6 +215,7 @@ class RunEnded(Follow, frozen=True, kw_only=True):
     citations: tuple[Citation, ...]
     charts: tuple[ChartView, ...]
     outputs: tuple[OutputFile, ...]
+    steps: tuple[Activity, ...]
     usage: Usage
     cost: Cost | None
     notes: tuple[str, ...]
