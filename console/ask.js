@@ -37,9 +37,9 @@ export async function show(view, [id]) {
     if (thread.id === current) location.hash = "#ask"; else refresh();
   };
   const add = (run, question) => {
-    const made = card(run, question, { again: (asked) => ask(asked), done: refresh });
+    const made = card(run, question, { again: (asked) => ask(asked), done: () => { refresh(); if (made === talk.lastElementChild) made.scrollIntoView({ block: "start" }); } });
     talk.append(made);
-    made.scrollIntoView({ block: "end" });
+    made.scrollIntoView({ block: "start" });
   };
   const ask = async (question) => {
     fault.textContent = "";
@@ -51,6 +51,7 @@ export async function show(view, [id]) {
       threads.remember(run);
       history.replaceState(null, "", `#ask/${current}`);
       talk.querySelector(".empty")?.remove();
+      where.hidden = true;
       add(run.id, question);
       refresh();
       text.value = "";

@@ -136,7 +136,7 @@ export async function show(view) {
   const filter = h("select", { "aria-label": "Status", onchange: () => load() }, h("option", { value: "" }, "All"), STATUSES.map((each) => h("option", { value: each }, each)));
   const rows = h("tbody"), count = h("p", { class: "quiet" }), more = button("Show more", () => { shown += SHOWN; draw(); });
   const fault = h("p", { class: "error", role: "alert" });
-  let documents = [], shown = SHOWN, loading = 0;
+  let documents = [], shown = SHOWN, newest = 0, loading = false;
 
   const draw = () => {
     const word = search.value.trim().toLowerCase();
@@ -144,8 +144,8 @@ export async function show(view) {
     rows.replaceChildren(...found.slice(0, shown).map((each) => h("tr", { "data-path": each.path },
       h("td", {}, button(h("bdi", {}, each.path), () => open(each.path), { class: "link" }), each.reason ? h("p", { class: "quiet", dir: "auto" }, each.reason.message) : null, each.notice ? h("p", { class: "quiet", dir: "auto" }, each.notice.message) : null),
       h("td", {}, status(each.status)), h("td", {}, bytes(each.size_bytes)), h("td", {}, time(each.updated_at)),
-      h("td", { class: "row" }, ["failed", "unsupported"].includes(each.status) ? button("Retry", () => retry(each.path), { "aria-label": `Retry ${each.path}` }) : null,
-        button("Delete", () => remove(each.path, load), { "aria-label": `Delete ${each.path}` })))));
+      h("td", {}, h("div", { class: "row" }, ["failed", "unsupported"].includes(each.status) ? button("Retry", () => retry(each.path), { "aria-label": `Retry ${each.path}` }) : null,
+        button("Delete", () => remove(each.path, load), { "aria-label": `Delete ${each.path}` }))))));
     count.textContent = `${found.length.toLocaleString()} documents${loading ? ", loading …" : ""}`;
     more.hidden = found.length <= shown;
   };
@@ -153,17 +153,18 @@ export async function show(view) {
     try { await send("POST", documentUrl(path)); say(`${path} is indexed again.`); await load(); } catch (error) { fault.textContent = error.message; }
   };
   const load = async () => {
-    const mark = ++loading;
+    const mark = ++newest;
+    loading = true;
     fault.textContent = "";
     const fresh = [];
     try {
       for await (const page of pages(`api/documents?limit=1000${filter.value ? `&status=${filter.value}` : ""}`, "documents")) {
-        if (mark !== loading || view.current !== mine) return;
+        if (mark !== newest || view.current !== mine) return; // a later request shows more
         fresh.push(...page);
         if (fresh.length > documents.length) { documents = fresh; draw(); }
       }
       documents = fresh;
-      loading = 0;
+      loading = false;
       draw();
       hint.hidden = documents.length > 0 || Boolean(filter.value) || queue.length > 0;
     } catch (error) { fault.textContent = error.message; }

@@ -25,7 +25,7 @@ export function dialog(title, ...content) {
   const element = find("dialog");
   const close = () => element.close();
   element.replaceChildren(
-    h("div", { class: "bar" }, h("h2", { id: "dialog-title", dir: "auto" }, title), button("Close", close)), ...content.flat(),
+    h("div", { class: "bar" }, h("h2", { id: "dialog-title", dir: "auto" }, title), button("Close", close)), ...content.flat(9).filter(Boolean),
   );
   if (!element.open) element.showModal();
   return close;

@@ -50,7 +50,7 @@ export async function open(path, citation = {}) {
     const note = changed ? h("p", { class: "error" }, "The document was replaced after this answer; the newest version is shown.") : null;
     if (type === "application/pdf") {
       url = URL.createObjectURL(new Blob([await (await request(contentUrl(path))).blob()], { type: "application/pdf" }));
-      body.replaceChildren(note ?? "", h("iframe", { title: `${path}, ${place(citation) || "page 1"}`, src: `${url}#page=${citation.page || 1}` }));
+      body.replaceChildren(note ?? "", h("iframe", { title: `${path}, ${place(citation) || "page 1"}`, src: `${url}#page=${citation.page || 1}&navpanes=0` }));
     } else if (type === "text/plain" || /\.(html?|xml|py|js|ts|java|c|cs|cpp|php|rb|sh|css)$/i.test(path)) {
       const response = await request(contentUrl(path), { headers: { Range: `bytes=0-${TEXT_MAX_BYTES - 1}` } });
       body.replaceChildren(note ?? "", asText(await response.text(), citation.quote));

@@ -62,7 +62,9 @@ class Page:
         elif method == "Page.javascriptDialogOpening":
             self.dialogs.append(params["message"])
             answer = {"accept": True, "promptText": self.prompt_text}
-            await self._socket.send_json({"id": next(self._ids), "method": "Page.handleJavaScriptDialog", "params": answer})
+            await self._socket.send_json(
+                {"id": next(self._ids), "method": "Page.handleJavaScriptDialog", "params": answer}
+            )
 
     async def call(self, method: str, **params: Any) -> Any:
         number = next(self._ids)
@@ -74,14 +76,16 @@ class Page:
 
     async def run(self, script: str) -> Any:
         """The value of a JavaScript expression, which may be a promise."""
-        got = await self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True)
+        got = await self.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+        )
         assert "exceptionDetails" not in got, got["exceptionDetails"]
         return got["result"].get("value")
 
     async def until(self, script: str) -> Any:
-        """Wait until an expression is true, and return its value."""
+        """Wait until an expression is true, and return its value; an element is an empty dict."""
         deadline_s = time.monotonic() + WITHIN_S
-        while not (value := await self.run(script)):
+        while (value := await self.run(script)) in (None, False, 0, ""):
             if time.monotonic() > deadline_s:
                 text = await self.run("document.body.innerText")
                 raise AssertionError(f"{script} did not become true. {self.problems} The page:\n{text}")
@@ -90,7 +94,7 @@ class Page:
 
     async def open(self, url: str) -> None:
         await self.call("Page.navigate", url=url)
-        await self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+        await self.until("document.readyState === 'complete' && location.href.startsWith('http')")
 
     async def click(self, text: str, *, within: str = "body") -> None:
         """Click the last visible button or link with this text or label."""
