@@ -1,4 +1,4 @@
-"""The command line: `python -m local up | demo | ask | chat | status | cleanup | doctor | down`."""
+"""The command line: `python -m local up | demo | add | ask | chat | status | cleanup | doctor | down`."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from local.errors import LocalError
 from local.faults import os_fault
@@ -72,6 +73,8 @@ def _run_command(options: argparse.Namespace, terminal: Terminal) -> int:
             from local.up import down
 
             return down(terminal)
+        case "add":
+            return _add(options, terminal)
         case "cleanup":
             return _cleanup(options, terminal)
         case "doctor":
@@ -103,6 +106,22 @@ def _ask_or_chat(options: argparse.Namespace, terminal: Terminal) -> int:
             return 130
     terminal.next_step(f'`{COMMAND} ask --thread {run["thread_id"]} "…"` asks another question in this thread.')
     return 0 if run["status"] == "completed" else 1
+
+
+def _add(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Add to the app at `--url`; without it, to the running stack."""
+    from local.add import add
+    from local.client import Client
+    from local.stack.record import running
+
+    if options.url:
+        client = Client(options.url.rstrip("/"), storage=None, key=options.key or None)
+    else:
+        found = running()
+        client = Client(found.app_url, storage=found.storage)
+    with client:
+        paths = [Path(path) for path in options.path]
+        return add(terminal, client, paths, collection=options.collection, watch=options.watch, as_json=options.json)
 
 
 def _cleanup(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -147,6 +166,13 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start the stack and keep it running until Ctrl-C")
     up.add_argument("--host", choices=("local", "func"), default="local", help="func: Azure Functions Core Tools")
     commands.add_parser("demo", help="upload the samples, ask three questions, show the answers")
+    add = commands.add_parser("add", help="put files and folders into the app, and wait until they are indexed")
+    add.add_argument("path", nargs="+", metavar="PATH", help="a file, or a folder, which becomes a collection")
+    add.add_argument("--collection", help="the collection to put them into")
+    add.add_argument("--watch", action="store_true", help="then keep the app in step with them until Ctrl-C")
+    add.add_argument("--json", action="store_true", help="print the results as JSON")
+    add.add_argument("--url", metavar="URL", help="the app in Azure; without it, the running stack")
+    add.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="its function key; better set APP_KEY")
     ask = commands.add_parser("ask", help="ask one question")
     ask.add_argument("question")
     ask.add_argument("--file", action="append", metavar="PATH", help="a data file in `documents`; may be repeated")

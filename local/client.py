@@ -141,6 +141,10 @@ class Client:
             time.sleep(POLL_EVERY_S / 2)
         return final
 
+    def delete(self, name: str) -> None:
+        """Delete a document with everything made from it."""
+        self._send("DELETE", "/api/documents", params={"path": name})
+
     def drop(self, source: Path, name: str) -> str:
         """Upload a file to the blob container `documents`; return its etag without quotes."""
         size = source.stat().st_size

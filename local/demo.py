@@ -162,5 +162,8 @@ def _show_result(terminal: Terminal, missing: list[str], *, logs: Path) -> int:
     if missing:
         terminal.error("The demo failed:" + "".join(f"\n  - {line}" for line in missing), f"Logs: {shown(logs)}")
         return 1
-    terminal.next_step(f"`make up` keeps the stack running; then `{COMMAND} chat` for your own questions.")
+    terminal.next_step(
+        f"`make up` keeps a stack running and has a page; `{COMMAND} add samples/*.pdf samples/*.csv samples/*.md` "
+        f"gives it these documents, `{COMMAND} add PATH` your own."
+    )
     return 0

@@ -99,6 +99,7 @@ def app_settings(environ: Mapping[str, str], *, storage: str, service: Service, 
         "AzureWebJobsStorage": storage,
         "BLOB_SOURCE": blob_source,
         "FUNCTIONS_WORKER_RUNTIME": "python",
+        "AzureWebJobsDisableHomepage": "true",  # the app has its own
         "OPENAI_BASE_URL": service.base_url,
         "OPENAI_API_KEY": service.api_key,
         "OPENAI_MODEL": service.model,

@@ -49,6 +49,7 @@ def up(terminal: Terminal, *, host: str) -> int:
 
 def _welcome(terminal: Terminal, stack: Stack) -> None:
     terminal.heading(f"Ready after {stack.ready_s:.1f} s")
+    terminal.pair("page", f"{stack.app_url}/")
     terminal.pair("ask", f"POST {stack.app_url}/api/runs")
     terminal.pair("documents", f"GET {stack.app_url}/api/documents")
     terminal.pair("model", stack.model.state())
@@ -66,7 +67,10 @@ def _welcome(terminal: Terminal, stack: Stack) -> None:
             f"  The default ports of {names} are in use by other programs; free ones are used.", style="yellow"
         )
     terminal.say()
-    terminal.next_step(f"`{COMMAND} chat` in another terminal. Ctrl-C here stops everything.")
+    terminal.next_step(
+        f"open {stack.app_url}/ in a browser, or `{COMMAND} add PATH` and `{COMMAND} chat` in another terminal. "
+        "Ctrl-C here stops everything."
+    )
 
 
 def show_sandbox(terminal: Terminal, found: Running) -> None:

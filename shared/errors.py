@@ -5,11 +5,13 @@
     ├── BadRequest              the caller corrects the request            400
     │   ├── LengthRequired                                                 411
     │   ├── TooLarge                                                       413
-    │   └── WrongMediaType                                                 415
+    │   ├── WrongMediaType                                                 415
+    │   └── RangeNotSatisfiable                                            416
     ├── UnusableFile            the user uploads another file: see formats/base.py
     ├── NotFound                the caller names another object            404
     ├── Busy                    the caller waits and tries again           409
     ├── Outdated                the caller reads the object again          412
+    ├── NotOffered              the caller uses another route              501
     ├── StorageError            storage cannot be used: try again later    503
     │   ├── ListingFailed       a blob has a name that storage cannot list: delete it
     │   ├── BlobMissing         the blob does not exist
@@ -63,6 +65,11 @@ class WrongMediaType(BadRequest):
     code = "wrong_media_type"
 
 
+class RangeNotSatisfiable(BadRequest):
+    status = 416
+    code = "range_not_satisfiable"
+
+
 class NotFound(AppError):
     status = 404
     code = "not_found"
@@ -76,6 +83,11 @@ class Busy(AppError):
 class Outdated(AppError):
     status = 412
     code = "outdated"
+
+
+class NotOffered(AppError):
+    status = 501
+    code = "not_offered"
 
 
 class StorageError(AppError):

@@ -52,6 +52,7 @@ class Settings:
     document_max_bytes: int
     upload_max_bytes: int
     tool_output_max_bytes: int
+    wait_max_s: int  # the longest `?wait=`
     price_input_usd: float  # per million tokens, like the next two
     price_cached_usd: float
     price_output_usd: float
@@ -97,6 +98,7 @@ class Settings:
             document_max_bytes=_whole(environ, "DOCUMENT_MAX_BYTES", 512 * 1024 * 1024),
             upload_max_bytes=_whole(environ, "UPLOAD_MAX_BYTES", 8 * 1024 * 1024),
             tool_output_max_bytes=_whole(environ, "TOOL_OUTPUT_MAX_BYTES", 256 * 1024),
+            wait_max_s=_whole(environ, "WAIT_MAX_S", 30, most=120),
             price_input_usd=_price(environ, "PRICE_INPUT_USD", 0.40),
             price_cached_usd=_price(environ, "PRICE_CACHED_USD", 0.10),
             price_output_usd=_price(environ, "PRICE_OUTPUT_USD", 1.60),

@@ -51,6 +51,22 @@ class Catalogue:
                 code="document_not_found",
             ) from exc
 
+    async def blob(self, path: str) -> BlobInfo:
+        """The newest version of a document's blob.
+
+        Raises:
+            BlobMissing: it was deleted, or never existed.
+        """
+        return await self._blobs.info(path)
+
+    async def content(self, blob: BlobInfo, *, start: int, end: int) -> bytes:
+        """The bytes from `start` to before `end` of this version.
+
+        Raises:
+            BlobChanged: the blob has another version.
+        """
+        return await self._blobs.read_range(blob.name, start=start, end=end, etag=blob.etag)
+
     async def page(
         self,
         *,

@@ -33,7 +33,7 @@ from shared.engines.assistants_output import (
     output_of,
     status_of,
 )
-from shared.engines.base import Ask, Look, MadeFile
+from shared.engines.base import Ask, Look, MadeFile, bounded
 from shared.engines.client import read_bounded, translated
 from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
 
@@ -92,7 +92,7 @@ class AssistantsEngine:
         engine_run = engine_runs[-1]
         run = await self._run(engine_run)
         steps = await self._steps(run)
-        activity = tuple(activities_of(steps))
+        activity = bounded(activities_of(steps))
         if run.status in ("queued", "in_progress", "cancelling"):
             return Look(status="queued" if run.status == "queued" else "in_progress", activity=activity)
         if run.status == "requires_action":

@@ -60,9 +60,21 @@ def activities_of(steps: Sequence[RunStep]) -> Iterator[Activity]:
     for step in steps:
         if isinstance(step.step_details, ToolCallsStepDetails):
             for call in step.step_details.tool_calls:
-                yield Activity(type=call.type, status=step.status)
+                yield _called(call, step.status)
         else:
             yield Activity(type="message", status=step.status)
+
+
+def _called(call: Any, status: str) -> Activity:
+    """This API does not tell what file search looked for."""
+    if call.type == "function":
+        return Activity(type=call.type, status=status, name=call.function.name)
+    if call.type != "code_interpreter":
+        return Activity(type=call.type, status=status)
+    logs = [output.logs for output in call.code_interpreter.outputs or () if output.type == "logs"]
+    return Activity(
+        type=call.type, status=status, code=call.code_interpreter.input or None, output="\n".join(logs) or None
+    )
 
 
 def _tool_calls(steps: Sequence[RunStep]) -> Iterator[Any]:

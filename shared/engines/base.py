@@ -5,8 +5,8 @@ Each engine translates between these types and one API of the service. Decisions
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -89,6 +89,31 @@ class Look:
     output: Output | None = None
     failure: Failure | None = None
     completed_at: datetime | None = None
+
+
+STEPS_MAX = 40
+QUERIES_MAX = 8
+QUERY_MAX_CHARS = 300
+CODE_MAX_CHARS = 8_000
+PRINTED_MAX_CHARS = 4_000
+
+
+def bounded(activity: Iterable[Activity]) -> tuple[Activity, ...]:
+    """The last steps of a run, with long texts cut: they are kept in the run's record and in its answer."""
+    return tuple(
+        replace(
+            step,
+            queries=tuple(cut(query, QUERY_MAX_CHARS) for query in step.queries[:QUERIES_MAX]),
+            name=cut(step.name, QUERY_MAX_CHARS) if step.name else None,
+            code=cut(step.code, CODE_MAX_CHARS) if step.code else None,
+            output=cut(step.output, PRINTED_MAX_CHARS) if step.output else None,
+        )
+        for step in list(activity)[-STEPS_MAX:]
+    )
+
+
+def cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 class Engine(Protocol):

@@ -31,7 +31,7 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_output_text import AnnotationContainerFileCitation, AnnotationFileCitation
 
-from shared.engines.base import Annotation, Ask, Call, Look, MadeFile, Output
+from shared.engines.base import Annotation, Ask, Call, Look, MadeFile, Output, bounded
 from shared.engines.client import read_bounded, translated
 from shared.engines.stores import Passage
 from shared.engines.vector_stores import filters_of
@@ -92,12 +92,13 @@ class ResponsesEngine:
         look, response = await self._retrieve(engine_runs[-1])
         if look.output is None or look.status == "requires_action":
             return look
-        output = await self._with_unnamed_files(response, look.output)
+        output, activity = await self._with_unnamed_files(response, look.output), look.activity
         for engine_run in reversed(engine_runs[:-1]):
             earlier, response = await self._retrieve(engine_run)
+            activity = (*earlier.activity, *activity)
             if earlier.output:
                 output = joined(await self._with_unnamed_files(response, earlier.output), output)
-        return replace(look, output=output)
+        return replace(look, output=output, activity=bounded(activity))
 
     async def forget(
         self, engine_runs: Sequence[str], *, run_id: str = "", place: str | None = None, containers: Sequence[str] = ()
@@ -231,7 +232,7 @@ def joined(earlier: Output, later: Output) -> Output:
 
 def look_of(response: Response) -> Look:
     """Translate one retrieved response."""
-    activity = tuple(_activity(response))
+    activity = bounded(_activity(response))
     status = response.status or "in_progress"
     if status in ("queued", "in_progress"):
         return Look(status=status, activity=activity)
@@ -255,7 +256,19 @@ def look_of(response: Response) -> Look:
 def _activity(response: Response) -> Iterator[Activity]:
     for item in response.output:
         if kind := ACTIVITIES.get(item.type):
-            yield Activity(type=kind, status=getattr(item, "status", None) or "completed")
+            yield Activity(
+                type=kind,
+                status=getattr(item, "status", None) or "completed",
+                queries=tuple(item.queries) if isinstance(item, ResponseFileSearchToolCall) else (),
+                name=item.name if isinstance(item, ResponseFunctionToolCall) else None,
+                code=item.code if isinstance(item, ResponseCodeInterpreterToolCall) else None,
+                output=_printed(item) if isinstance(item, ResponseCodeInterpreterToolCall) else None,
+            )
+
+
+def _printed(call: ResponseCodeInterpreterToolCall) -> str | None:
+    logs = [output.logs for output in call.outputs or () if output.type == "logs"]
+    return "\n".join(logs) or None
 
 
 def _failure(response: Response) -> Failure | None:

@@ -12,6 +12,7 @@ import msgspec
 
 from shared.documents.record import summary_of
 from shared.errors import BadRequest, TooLarge, WrongMediaType
+from shared.http.content import CONTENTS, get_content
 from shared.http.document_input import (
     ANY_TYPE,
     FORM,
@@ -34,8 +35,16 @@ from shared.http.fields import (
     IfMatch,
     IfNoneMatch,
     Prefix,
+    Wait,
 )
-from shared.http.paths import UPLOAD, asked_path, asks_for_upload, document_path_from, prefix_from
+from shared.http.paths import (
+    UPLOAD,
+    asked_path,
+    asks_for_content,
+    asks_for_upload,
+    document_path_from,
+    prefix_from,
+)
 from shared.http.reading import (
     asked,
     body_of,
@@ -58,6 +67,7 @@ from shared.http.shapes.documents import (
     Uploaded,
     UploadTarget,
 )
+from shared.http.waiting import changed, wait_from
 from shared.models.documents import Document, collection_of
 
 if TYPE_CHECKING:
@@ -70,7 +80,7 @@ async def list_documents(services: Services, req: func.HttpRequest) -> func.Http
     So the answer has one schema, and both a client that expects a page and one that expects a document can read it.
     """
     if asked(req, "path") is not None:
-        document = await services.library.catalogue.get(asked_path(req, "path"))
+        document = await _waited_for(services, asked_path(req, "path"), asked(req, "wait"))
         page = DocumentPage(documents=[summary_of(document)], cursor=None)
         return json_response(200, msgspec.structs.asdict(document_view(document)) | msgspec.structs.asdict(page))
     documents, cursor = await services.library.catalogue.page(
@@ -83,7 +93,20 @@ async def list_documents(services: Services, req: func.HttpRequest) -> func.Http
 
 
 async def read_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    return json_response(200, document_view(await services.library.catalogue.get(asked_path(req, "path"))))
+    if asks_for_content(req):
+        return await get_content(services, req)
+    document = await _waited_for(services, asked_path(req, "path"), asked(req, "wait"))
+    return json_response(200, document_view(document))
+
+
+async def _waited_for(services: Services, path: str, wait: str | None) -> Document:
+    """The document, read when it has changed or `?wait=` is over. One with a final status is not waited for."""
+    return await changed(
+        lambda: services.library.catalogue.get(path),
+        shown=lambda document: (document.status, document.etag, document.reason, document.tries),
+        is_final=lambda document: document.status in FINAL,
+        wait_s=wait_from(wait, most=services.settings.wait_max_s),
+    )
 
 
 async def put_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
@@ -217,6 +240,8 @@ def document_view(document: Document) -> DocumentView:
 
 PATH = Parameter(name="path", type=DocumentPath)
 PATH_IN_QUERY = Parameter(name="path", type=DocumentPath, where="query")
+WAIT = query("wait", Wait, visibility="advanced")
+FINAL = frozenset({"indexed", "failed", "unsupported"})
 BAD_PATH = ("invalid_collection", "invalid_path", "path_given_twice")
 IF_MATCH = Parameter(name="If-Match", type=IfMatch, where="header", required=False, visibility="advanced")
 IF_NONE_MATCH = Parameter(name="If-None-Match", type=IfNoneMatch, where="header", required=False, visibility="advanced")
@@ -284,6 +309,7 @@ DOCUMENTS = (
         "the answer also has the fields of GetDocument.",
         parameters=(
             query("path", DocumentPath, visibility="advanced"),
+            WAIT,
             query("collection", CollectionName),
             query("status", DocumentState),
             query("limit", BigLimit, visibility="advanced"),
@@ -291,7 +317,7 @@ DOCUMENTS = (
         ),
         replies=(Reply(status=200, type=DocumentPage, description="A page of documents."),),
         problems={
-            400: (*BAD_PATH, "invalid_status", "invalid_limit", "invalid_cursor"),
+            400: (*BAD_PATH, "invalid_status", "invalid_limit", "invalid_cursor", "invalid_wait"),
             404: ("document_not_found",),
         },
     ),
@@ -301,11 +327,13 @@ DOCUMENTS = (
         path="/documents/{path}",
         handler="read_document",
         summary="Get a document",
-        description="Returns its status, the reason, and the result of each attempt to index it.",
-        parameters=(PATH,),
+        description="Returns its status, the reason, and the result of each attempt to index it. With `wait`, the "
+        "answer comes when the status has changed, or after that time.",
+        parameters=(PATH, WAIT),
         replies=(Reply(status=200, type=DocumentView, description="The document."),),
-        problems=NO_DOCUMENT,
+        problems={**NO_DOCUMENT, 400: (*BAD_PATH, "invalid_wait")},
     ),
+    *CONTENTS,
     PUT,
     replace(
         PUT,

@@ -29,6 +29,7 @@ FILTERS_DEPTH_MAX = 4
 EXPIRY_MAX_DAYS = 365
 SECONDS_MAX = 604_800
 OUTPUTS_MAX = 128
+WAIT_MAX_S = 600  # of `?wait=`; the app's own limit is lower
 OUTPUTS_MAX_BYTES = 4 * 1024 * 1024  # all outputs of a request together
 
 THREAD_ID = "^thread_[0-9a-f]{24}$"
@@ -91,6 +92,14 @@ ReportId = Annotated[
 DryRun = Annotated[bool, Meta(description="true, the default: report only. false: repair.")]
 BigLimit = Annotated[
     int, Meta(ge=1, le=BIG_PAGE_MAX, description=f"The maximum number of items; default {BIG_PAGE_DEFAULT}.")
+]
+Wait = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=WAIT_MAX_S,
+        description="Seconds to wait for a change before the answer is sent; the app's own limit may be lower.",
+    ),
 ]
 Limit = Annotated[int, Meta(ge=1, le=PAGE_MAX, description=f"The maximum number of items; default {PAGE_DEFAULT}.")]
 Cursor = Annotated[

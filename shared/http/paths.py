@@ -23,6 +23,7 @@ from shared.formats.filetypes import bad_path
 from shared.http.reading import ENCODED_SLASH, asked, collection_from
 from shared.models.documents import collection_of
 
+CONTENT = "/content"  # at the end of the URL of a document: the request is for its bytes
 UPLOAD = "/upload"  # at the end of the URL of a document: the request is for its upload URL
 
 
@@ -36,7 +37,7 @@ def asked_path(req: func.HttpRequest, name: str, *, ending: str = "") -> str:
         BadRequest: it names none, or more than one thing, or the path is not allowed.
     """
     in_url = url_path(req)
-    if ending and in_url.lower().endswith(ending):
+    if ending and f"/{in_url}".lower().endswith(ending):
         in_url = in_url[: -len(ending)]
     in_query = asked(req, name)
     if sum((in_url != "", in_query is not None, asked(req, "prefix") is not None)) > 1:
@@ -58,6 +59,11 @@ def asks_for_upload(req: func.HttpRequest) -> bool:
     that can be indexed; `POST /api/documents?path=` tries it again all the same.
     """
     return url_path(req).lower().endswith(UPLOAD)
+
+
+def asks_for_content(req: func.HttpRequest) -> bool:
+    """Whether the URL of a GET is `/api/documents/{path}/content`; see `asks_for_upload`."""
+    return url_path(req).lower().endswith(CONTENT)
 
 
 def document_path_from(path: str) -> str:

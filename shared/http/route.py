@@ -101,7 +101,7 @@ class Operation:
     """
 
     id: str
-    method: Literal["GET", "POST", "PUT", "DELETE"]
+    method: Literal["GET", "HEAD", "POST", "PUT", "DELETE"]
     path: str
     summary: str
     handler: str
@@ -139,6 +139,7 @@ TITLES = {
     412: "Not in this version",
     413: "Too large",
     415: "Wrong media type",
+    416: "No such range",
     500: "The app is not set up right",
     501: "Not implemented",
     502: "The model service refused",

@@ -10,7 +10,7 @@ import azure.functions as func
 import msgspec
 
 from shared.delays import look_delay_s
-from shared.errors import BadRequest, BlobMissing, NotFound
+from shared.errors import BadRequest, BlobMissing, NotFound, NotOffered
 from shared.http.fields import (
     OUTPUTS_MAX_BYTES,
     ChartNumber,
@@ -20,6 +20,7 @@ from shared.http.fields import (
     RunId,
     Status,
     ThreadId,
+    Wait,
     fits,
 )
 from shared.http.questions import idempotency_key_from, outputs_from, own_key, question_from
@@ -48,6 +49,7 @@ from shared.http.shapes.runs import (
     ToolOutputsBody,
 )
 from shared.http.threads import NO_THREAD, thread_id_from
+from shared.http.waiting import changed, wait_from
 from shared.models.runs import Answer, Run, RunStatus
 from shared.runs.answers import IMAGE_TYPES, markdown_of
 
@@ -64,7 +66,23 @@ async def start_run(services: Services, req: func.HttpRequest) -> func.HttpRespo
 
 
 async def get_run(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    return await _run_response(services, await services.runs.find(_run_id(req)), req.url)
+    """With `?wait=`, when the run has changed or that time is over; at once when it has ended, or waits for outputs."""
+    run_id = _run_id(req)
+    run = await changed(
+        lambda: services.runs.find(run_id),
+        shown=lambda run: (run.status, run.activity, run.calls),
+        is_final=lambda run: run.is_terminal or run.status == "requires_action",
+        wait_s=wait_from(asked(req, "wait"), most=services.settings.wait_max_s),
+    )
+    return await _run_response(services, run, req.url)
+
+
+async def get_events(services: Services, req: func.HttpRequest) -> func.HttpResponse:
+    """The host passes on an answer only as a whole, so there is no stream; see docs/architecture.md."""
+    raise NotOffered(
+        f"This app sends no event stream. GET /api/runs/{_run_id(req)}?wait=30 is answered when the run has changed.",
+        code="no_event_stream",
+    )
 
 
 async def list_runs(services: Services, req: func.HttpRequest) -> func.HttpResponse:
@@ -275,11 +293,24 @@ RUNS = (
         path="/runs/{id}",
         handler="get_run",
         summary="Get a run",
-        description="Returns 202 until the run has ended, then 200 with the answer, its citations, charts and cost.",
+        description="Returns 202 until the run has ended, then 200 with the answer, its citations, charts and cost. "
+        "With `wait`, the answer comes when the run has changed, or after that time.",
         visibility="important",
-        parameters=(ID,),
+        parameters=(ID, query("wait", Wait, visibility="advanced")),
         replies=(ENDED, RUNNING),
-        problems=NO_RUN,
+        problems={400: ("invalid_wait",), **NO_RUN},
+    ),
+    Operation(
+        id="GetRunEvents",
+        method="GET",
+        path="/runs/{id}/events",
+        handler="get_events",
+        summary="Not offered: a stream of the run's events",
+        description="Always answers 501: the Functions host cannot stream here. Use GetRun with `wait`.",
+        visibility="internal",
+        parameters=(ID,),
+        replies=(),
+        problems={**NO_RUN, 501: ("no_event_stream",)},
     ),
     Operation(
         id="ListRuns",

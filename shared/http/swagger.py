@@ -108,7 +108,7 @@ def _operation(op: Operation, schemas: Mapping[Any, Json], components: Mapping[s
     if op.body is bytes:
         described["consumes"] = ["application/octet-stream"]
     if media := [media for reply in op.replies if reply.type is bytes for media in reply.media]:
-        described["produces"] = media
+        described["produces"] = list(dict.fromkeys(media))
     if op.id == TRIGGER:
         described["x-ms-trigger"] = "single"
     return described

@@ -33,10 +33,14 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """A step of the engine in a run, such as `file_search` or `code_interpreter`."""
+    """A step of the engine in a run, such as `file_search` or `code_interpreter`; see `bounded` in engines/base.py."""
 
     type: str
     status: str
+    queries: tuple[str, ...] = ()  # what file search looked for
+    name: str | None = None  # of the function that is called
+    code: str | None = None  # what code interpreter runs
+    output: str | None = None  # what that code printed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,6 +305,7 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     charts: tuple[Chart, ...] = ()
     outputs: tuple[OutputFile, ...] = ()
+    steps: tuple[Activity, ...] = ()
     usage: Usage = Usage()
     cost: Cost | None = None
     notes: tuple[str, ...] = ()

@@ -231,6 +231,7 @@ def _answer_without_output(run: Run) -> Answer:
         assistant=run.assistant,
         files=tuple(file.path for file in run.files),
         metadata=run.metadata,
+        steps=run.activity,
         notes=run.notes,
         error=run.error,
         timings=Timings(

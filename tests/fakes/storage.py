@@ -93,6 +93,13 @@ class InMemoryBlobs:
         for info in found:
             yield info
 
+    @outside
+    async def read_range(self, name: str, *, start: int, end: int, etag: str) -> bytes:
+        kept = self._find(name)
+        if kept.info.etag != etag:
+            raise BlobChanged(f"{name} was written by another process.")
+        return kept.content[start:end]
+
     async def stream(self, name: str, *, etag: str) -> AsyncIterator[bytes]:
         async with self.outside.call(f"{self.label}.stream {name}"):
             kept = self._find(name)

@@ -222,6 +222,7 @@ class RunEnded(Follow, frozen=True, kw_only=True):
     ]
     charts: tuple[ChartView, ...]
     outputs: tuple[OutputFile, ...]
+    steps: tuple[Activity, ...]
     usage: Usage
     cost: Cost | None
     notes: tuple[str, ...]

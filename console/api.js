@@ -1,0 +1,131 @@
+// The HTTP API: the function key, errors as sentences, and requests that outlive a lost network.
+import { button, dialog, find, h } from "./dom.js";
+
+const KEY = "functions-key";
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+let asking = null;
+
+/** `problem` is the app's own description of what went wrong; its `detail` is a sentence. */
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem.detail || sentence(status));
+    this.status = status;
+    this.code = problem.code || "";
+  }
+}
+
+function sentence(status) {
+  if (status === 413) return "This is too large for the app.";
+  if (status === 404) return "The app does not have this.";
+  if (status >= 500) return `The app failed (${status}). Try again; its log says why.`;
+  return `The app answered ${status}.`;
+}
+
+/** The key is asked for once, and kept until this tab is closed. Several requests share one question. */
+export function askForKey(wrong) {
+  asking ??= new Promise((resolve) => {
+    const input = h("input", { type: "password", autocomplete: "off", "aria-label": "Function key", autofocus: true });
+    const close = dialog("Key of the app",
+      h("p", {}, wrong ? "The app does not take this key: it is wrong, or it has been renewed. " : "",
+        "Give a function key of the app. It stays in this tab and is forgotten when the tab is closed."),
+      h("form", { onsubmit: (event) => { event.preventDefault(); sessionStorage.setItem(KEY, input.value.trim()); close(); } },
+        input, h("button", {}, "Use the key")));
+    find("dialog").addEventListener("close", () => { asking = null; resolve(); }, { once: true });
+  });
+  return asking;
+}
+
+function network(lost) {
+  find("network").hidden = !lost;
+}
+
+/** One request; without a connection it is sent again if that is safe. Returns the response, with status below 400. */
+export async function request(path, options = {}) {
+  const method = options.method || "GET";
+  for (let tries = 0, refusals = 0; ;) {
+    const key = sessionStorage.getItem(KEY);
+    let response;
+    try {
+      response = await fetch(path, { ...options, headers: { ...options.headers, ...(key ? { "x-functions-key": key } : {}) }, credentials: "same-origin", cache: "no-store" });
+      network(false);
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      network(true);
+      if (method === "POST" && !options.repeatable) throw new Refused(0, { detail: "The app cannot be reached. Nothing was sent; try again when the connection is back." });
+      await pause(Math.min(500 * 2 ** tries++, 5000));
+      continue;
+    }
+    if (response.status === 401 && refusals++ < 5) {
+      find("key").hidden = false;
+      await askForKey(Boolean(key));
+      if (!sessionStorage.getItem(KEY)) throw new Refused(401, { detail: "The app needs a key. Give one with the button Key." });
+      continue;
+    }
+    if (response.status === 503 && method === "GET" && tries++ < 5 && !options.once) {
+      await pause(1000 * Math.min(Number(response.headers.get("Retry-After")) || 2, 5));
+      continue;
+    }
+    if (response.ok || response.status === 304) return response;
+    let problem = {};
+    try { problem = await response.json(); } catch { /* the host answers without a body */ }
+    throw Object.assign(new Refused(response.status, problem), { body: problem });
+  }
+}
+
+export async function get(path, options) {
+  return (await request(path, options)).json();
+}
+
+export async function send(method, path, body, options = {}) {
+  const response = await request(path, body === undefined ? { method, ...options }
+    : { method, body: JSON.stringify(body), ...options, headers: { "Content-Type": "application/json", ...options.headers } });
+  return response.status === 204 ? null : response.json();
+}
+
+/** Upload a file with progress, which `fetch` does not have. `onprogress` gets 0 to 1. */
+export function upload(path, file, onprogress) {
+  return new Promise((resolve, reject) => {
+    const sender = new XMLHttpRequest();
+    sender.open("PUT", `api/documents?path=${encodeURIComponent(path)}`);
+    const key = sessionStorage.getItem(KEY);
+    if (key) sender.setRequestHeader("x-functions-key", key);
+    sender.setRequestHeader("Content-Type", "application/octet-stream");
+    sender.upload.addEventListener("progress", (event) => onprogress(event.loaded / (event.total || 1)));
+    sender.addEventListener("load", () => {
+      let answer = {};
+      try { answer = JSON.parse(sender.responseText); } catch { /* no body */ }
+      network(false);
+      if (sender.status < 400) resolve(answer);
+      else reject(new Refused(sender.status, answer));
+    });
+    sender.addEventListener("error", () => { network(true); reject(new Refused(0, { detail: "The connection was lost." })); });
+    sender.send(file);
+  });
+}
+
+export const documentUrl = (path) => `api/documents?path=${encodeURIComponent(path)}`;
+export const contentUrl = (path) => `api/documents/content?path=${encodeURIComponent(path)}`;
+
+/** All pages of a listing, a page at a time. */
+export async function* pages(path, name) {
+  let cursor = null;
+  do {
+    const page = await get(`${path}${path.includes("?") ? "&" : "?"}${cursor ? `cursor=${encodeURIComponent(cursor)}` : ""}`);
+    yield page[name];
+    cursor = page.cursor;
+  } while (cursor);
+}
+
+/** Follow a run until it has ended; `onlook` gets each answer. */
+export async function follow(id, onlook, signal) {
+  for (;;) {
+    const response = await request(`api/runs/${id}?wait=20`, { signal });
+    const run = await response.json();
+    onlook(run);
+    if (response.status === 200) return run;
+    if (run.status === "requires_action") await pause(2000);
+    else await pause(100);
+  }
+}
+
+export { button, pause };

@@ -1,0 +1,37 @@
+// An answer as elements. It was written by a model from documents, so it is hostile: the Markdown becomes HTML, the HTML
+// is reduced to a few tags without any attribute that acts, and only then it is put into the page.
+import { marked } from "./vendor-marked.mjs";
+import { h } from "./dom.js";
+
+const TAGS = ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "code", "pre", "blockquote", "ul", "ol", "li",
+  "table", "thead", "tbody", "tr", "th", "td", "#text"];
+const LONGEST = 200_000;
+const OPEN = "\uE000", CLOSE = "\uE001"; // private characters: no answer keeps them
+
+/** Put the number of each citation at its place. Positions count code points, as Python does. */
+export function marked_at(text, citations) {
+  const points = Array.from(text.replaceAll(OPEN, " ").replaceAll(CLOSE, " "));
+  const sorted = [...citations].sort((a, b) => b.position - a.position || b.n - a.n);
+  for (const citation of sorted) points.splice(citation.position, 0, `${OPEN}${citation.n}${CLOSE}`);
+  return points.join("");
+}
+
+/** Returns an element; `cited(n)` makes the element of a citation. */
+export function rendered(text, citations, cited) {
+  if (text.length > LONGEST) {
+    return h("div", { class: "answer" }, h("p", {}, `This answer has ${text.length.toLocaleString()} characters; its beginning is shown as it was written. Copy takes all of it.`),
+      h("pre", { dir: "auto" }, text.slice(0, LONGEST)));
+  }
+  const html = marked.parse(marked_at(text, citations), { gfm: true, breaks: false });
+  const fragment = window.DOMPurify.sanitize(html, { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ["start", "align"], ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false, RETURN_DOM_FRAGMENT: true });
+  const answer = h("div", { class: "answer", dir: "auto" }, fragment);
+  const walker = document.createTreeWalker(answer, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode()) if (walker.currentNode.data.includes(OPEN)) texts.push(walker.currentNode);
+  for (const node of texts) {
+    const parts = node.data.split(/\uE000(\d+)\uE001/);
+    node.replaceWith(...parts.map((part, index) => index % 2 ? cited(Number(part)) : part.replaceAll(/[\uE000\uE001]/g, "")));
+  }
+  for (const each of answer.querySelectorAll("table")) each.replaceWith(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, each.cloneNode(true)));
+  return answer;
+}

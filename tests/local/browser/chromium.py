@@ -1,0 +1,171 @@
+"""A Chromium that a test drives over the DevTools protocol.
+
+Source: https://chromedevtools.github.io/devtools-protocol/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import tempfile
+import time
+from asyncio.subprocess import DEVNULL
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.local.browser.attacker import CHROMIUM
+
+WITHIN_S = 90
+
+
+class Page:
+    """One tab.
+
+    Attributes:
+        problems: Uncaught exceptions, errors on the console, and refusals of the Content-Security-Policy.
+        dialogs: The texts of alert, confirm and prompt; each is answered with `prompt_text`.
+        requested: The URL of every request.
+    """
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._ids = count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self.problems: list[str] = []
+        self.dialogs: list[str] = []
+        self.requested: list[str] = []
+        self.prompt_text = ""
+
+    async def read(self) -> None:
+        async for message in self._socket:
+            got = json.loads(message.data)
+            if waiting := self._waiting.pop(got.get("id", 0), None):
+                if not waiting.done():
+                    waiting.set_result(got)
+            else:
+                await self._note(got.get("method", ""), got.get("params", {}))
+
+    async def _note(self, method: str, params: dict[str, Any]) -> None:
+        if method == "Runtime.exceptionThrown":
+            details = params["exceptionDetails"]
+            self.problems.append(details.get("exception", {}).get("description") or details["text"])
+        elif method == "Log.entryAdded" and params["entry"]["source"] in ("security", "violation"):
+            self.problems.append(params["entry"]["text"])
+        elif method == "Network.requestWillBeSent":
+            self.requested.append(params["request"]["url"])
+        elif method == "Page.javascriptDialogOpening":
+            self.dialogs.append(params["message"])
+            answer = {"accept": True, "promptText": self.prompt_text}
+            await self._socket.send_json(
+                {"id": next(self._ids), "method": "Page.handleJavaScriptDialog", "params": answer}
+            )
+
+    async def call(self, method: str, **params: Any) -> Any:
+        number = next(self._ids)
+        self._waiting[number] = asyncio.get_running_loop().create_future()
+        await self._socket.send_json({"id": number, "method": method, "params": params})
+        got = await asyncio.wait_for(self._waiting[number], WITHIN_S)
+        assert "error" not in got, (method, got)
+        return got["result"]
+
+    async def run(self, script: str) -> Any:
+        """The value of a JavaScript expression, which may be a promise."""
+        got = await self.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+        )
+        assert "exceptionDetails" not in got, got["exceptionDetails"]
+        return got["result"].get("value")
+
+    async def until(self, script: str) -> Any:
+        """Wait until an expression is true, and return its value; an element is an empty dict."""
+        deadline_s = time.monotonic() + WITHIN_S
+        while (value := await self.run(script)) in (None, False, 0, ""):
+            if time.monotonic() > deadline_s:
+                text = await self.run("document.body.innerText")
+                raise AssertionError(f"{script} did not become true. {self.problems} The page:\n{text}")
+            await asyncio.sleep(0.05)
+        return value
+
+    async def open(self, url: str) -> None:
+        await self.call("Page.navigate", url=url)
+        await self.until("document.readyState === 'complete' && location.href.startsWith('http')")
+
+    async def click(self, text: str, *, within: str = "body") -> None:
+        """Click the last visible button or link with this text or label."""
+        script = f"""[...document.querySelectorAll({json.dumps(within)})].flatMap((e) =>
+            [...e.querySelectorAll('button, a, summary')]).filter((e) => e.checkVisibility() && !e.disabled &&
+            (e.innerText.trim() === {json.dumps(text)} || e.ariaLabel === {json.dumps(text)})).at(-1)"""
+        await self.until(f"Boolean({script})")
+        await self.run(f"{script}.click()")
+
+    async def type(self, selector: str, text: str) -> None:
+        await self.until(f"Boolean(document.querySelector({json.dumps(selector)}))")
+        await self.run(f"document.querySelector({json.dumps(selector)}).focus()")
+        await self.call("Input.insertText", text=text)
+
+    async def press(self, key: str, *, code: int) -> None:
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
+            await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+
+    async def choose_files(self, selector: str, files: list[Path]) -> None:
+        """Give files to a file input."""
+        found = await self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")
+        object_id = found["result"]["objectId"]
+        await self.call("DOM.setFileInputFiles", files=[str(file) for file in files], objectId=object_id)
+
+    async def size(self, width: int, height: int, *, phone: bool = False) -> None:
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
+        )
+
+    async def scheme(self, name: str) -> None:
+        """Light or dark."""
+        await self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    async def offline(self, is_off: bool) -> None:
+        await self.call(
+            "Network.emulateNetworkConditions", offline=is_off, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
+
+    async def picture(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"]))
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Page]:
+    """A fresh browser with one empty tab."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={folder}"]
+        command = [CHROMIUM, *options, "--remote-debugging-port=0", "--no-proxy-server", "about:blank"]
+        browser = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+        try:
+            port_file = Path(folder) / "DevToolsActivePort"
+            await _until(lambda: port_file.exists() and len(port_file.read_text().split()) == 2)
+            port = port_file.read_text().split()[0]
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"http://127.0.0.1:{port}/json") as answer:
+                    (tab,) = [each for each in await answer.json() if each["type"] == "page"]
+                async with session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                    page = Page(socket)
+                    reader = asyncio.create_task(page.read())
+                    for domain in ("Page", "Runtime", "Log", "Network"):
+                        await page.call(f"{domain}.enable")
+                    yield page
+                    reader.cancel()
+        finally:
+            browser.kill()
+            await browser.wait()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "Chromium did not start"
+        await asyncio.sleep(0.05)
