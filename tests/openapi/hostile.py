@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,9 @@ HEADERS = [
     "\xff"),
     ("Authorization", "Bearer \xff"), ("Prefer", "respond-async;\x01"), ("Content-Language", "<script>"),
 ]  # fmt: skip
-PLACES = ("path", "query", "header", "body")
 
 _numbers = itertools.count()
-_turns = {place: itertools.count() for place in PLACES}
+_turns: dict[str, Iterator[int]] = defaultdict(itertools.count)
 _put: dict[str, Any] = {}  # what the request on its way has; schemathesis sends one at a time
 
 
@@ -60,9 +60,9 @@ _put: dict[str, Any] = {}  # what the request on its way has; schemathesis sends
 def before_call(_: Any, case: Any, __: Any) -> None:
     """Put a hostile value into the next place that the request has."""
     n = next(_numbers)
-    has = {"path": bool(case.path_parameters), "body": isinstance(case.body, dict | list | bytes) and bool(case.body)}
-    turned = (PLACES[(n + step) % len(PLACES)] for step in range(len(PLACES)))
-    place = next(place for place in turned if has.get(place, True))
+    has_body = isinstance(case.body, dict | list | bytes) and bool(case.body)
+    others = ["query", "header", *(["path"] * bool(case.path_parameters))]
+    place = "body" if has_body and n % 2 else others[n // 2 % len(others)]  # few operations have a body
     value = PUT[place](case, random.Random(n), next(_turns[place]))
     _put.update(place=place, value=value)
 
