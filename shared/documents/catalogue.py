@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,15 @@ class Catalogue:
         """Paths of blobs without a record, found by two listings of names."""
         known = {name async for name in self._state.list_names(documents_in(collection))}
         return sorted([name async for name in names_in(self._blobs, collection) if document_name(name) not in known])
+
+    async def outdated(self, versions: Mapping[str, str]) -> dict[str, str]:
+        """Of versions, path -> etag, those whose blob is another one now: path -> "replaced" or "deleted"."""
+        blobs = await asyncio.gather(*map(self._maybe, versions))
+        return {
+            path: "replaced" if blob else "deleted"
+            for (path, etag), blob in zip(versions.items(), blobs, strict=True)
+            if blob is None or blob.etag != etag
+        }
 
     async def _maybe(self, path: str) -> BlobInfo | None:
         try:
