@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich import box
@@ -32,13 +33,21 @@ EXAMPLES = 100  # per operation
 WITHIN_S = 900
 
 
-def fuzz(app_url: str, folder: Path, *arguments: str) -> tuple[Json, str]:
+def fuzz(
+    app_url: str,
+    folder: Path,
+    *arguments: str,
+    checks: Sequence[str] = CHECKS,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Json, str]:
     """Run schemathesis against an app; return its report and its output.
 
     Args:
         app_url: The app's address, without a slash at the end.
         folder: Where schemathesis writes its files.
         arguments: More options of `schemathesis run`.
+        checks: What each response must hold.
+        environ: More variables of its environment, such as `SCHEMATHESIS_HOOKS`.
 
     Raises:
         SystemExit: schemathesis is not installed or wrote no report.
@@ -56,17 +65,15 @@ def fuzz(app_url: str, folder: Path, *arguments: str) -> tuple[Json, str]:
     ]
     command += [
         "--checks",
-        ",".join(CHECKS),
+        ",".join(checks),
         "--suppress-health-check",
         "all",
         "--report-json-path",
         report,
         *arguments,
     ]
-    environ = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-    done = subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=WITHIN_S
-    )
+    own = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **(environ or {})}
+    done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False, timeout=WITHIN_S)
     if not report.exists():
         raise SystemExit(done.stdout + done.stderr)
     return dict(json.loads(report.read_text())), done.stdout

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.documents.record import document_records, receipt_records, summary_in, summary_of
@@ -35,21 +36,22 @@ class Catalogue:
         return stored.value if stored else None
 
     async def get(self, path: str) -> Document:
-        """A document, also one without a record yet.
+        """A document as its blob is now: the event of a write or of a deletion comes later.
+
+        The record is read first: a blob that is newer than the record is then the newest.
 
         Raises:
             NotFound: there is neither record nor blob.
         """
-        if found := await self.find(path):
-            return found
-        try:
-            return _pending_document(await self._blobs.info(path))
-        except BlobMissing as exc:
-            raise NotFound(
-                f"There is no document {path!r}. Give its path in the container 'documents', as GET /api/documents "
-                "lists it.",
-                code="document_not_found",
-            ) from exc
+        found = await self.find(path)
+        blob = await self._maybe(path)
+        if shown := as_of(found, blob):
+            return shown
+        raise NotFound(
+            f"There is no document {path!r}. Give its path in the container 'documents', as GET /api/documents lists "
+            "it.",
+            code="document_not_found",
+        )
 
     async def blob(self, path: str) -> BlobInfo:
         """The newest version of a document's blob.
@@ -112,6 +114,15 @@ class Catalogue:
         known = {name async for name in self._state.list_names(documents_in(collection))}
         return sorted([name async for name in names_in(self._blobs, collection) if document_name(name) not in known])
 
+    async def outdated(self, versions: Mapping[str, str]) -> dict[str, str]:
+        """Of versions, path -> etag, those whose blob is another one now: path -> "replaced" or "deleted"."""
+        blobs = await asyncio.gather(*map(self._maybe, versions))
+        return {
+            path: "replaced" if blob else "deleted"
+            for (path, etag), blob in zip(versions.items(), blobs, strict=True)
+            if blob is None or blob.etag != etag
+        }
+
     async def _maybe(self, path: str) -> BlobInfo | None:
         try:
             return await self._blobs.info(path)
@@ -136,6 +147,26 @@ async def names_in(documents: Blobs, collection: str | None) -> AsyncIterator[st
     async for name in documents.list_names(prefix):
         if collection is None or collection_of(name) == collection:
             yield name
+
+
+def as_of(document: Document | None, blob: BlobInfo | None) -> Document | None:
+    """What the record says, unless the blob has changed since. Pure."""
+    if blob is None:
+        return replace(document, status="removing", reason=None) if document else None
+    if document is None:
+        return _pending_document(blob)
+    if document.etag == blob.etag and document.status != "removing":
+        return document
+    return replace(
+        document,
+        status="pending",
+        reason=None,
+        incoming=None,
+        etag=blob.etag,
+        size_bytes=blob.size_bytes,
+        updated_at=blob.last_modified_at,
+        tries=0,
+    )
 
 
 def _pending_document(blob: BlobInfo) -> Document:

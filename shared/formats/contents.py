@@ -58,7 +58,7 @@ def look_inside(path: str, content: IO[bytes]) -> Contents:
 def _other_type(named: str, ending: str) -> Reason:
     """The notice for a file whose name does not fit its content."""
     name = f"ends in .{named}" if named else "has no ending"
-    if ending == "txt" and named in READ_AS_TEXT:
+    if ending == "txt" and (not named or named in READ_AS_TEXT):
         return Reason(code="read_as_text", message=f"The name {name}; it is read as plain text.")
     actual = DESCRIPTIONS[ending]
     message = f"The name {name}, but the content is {actual}; it is indexed as {actual}."

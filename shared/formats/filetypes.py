@@ -62,10 +62,9 @@ def classify(path: str, size_bytes: int, *, max_bytes: int) -> Kind | UnusableFi
 
 
 def not_read(ending: str) -> UnusableFile:
-    """The error for an extension that is not read; "" for a name without one."""
+    """The error for an extension that is not read."""
     known = " ".join(sorted(TEXT | DATA))
-    name = f"Files ending in .{ending} are" if ending else "A file without an ending is"
-    return unsupported(f"{name} not read. Convert it to one of: {known}.")
+    return unsupported(f"Files ending in .{ending} are not read. Convert it to one of: {known}.")
 
 
 def bad_path(path: str) -> str | None:
@@ -96,9 +95,10 @@ def _is_unseen(char: str) -> bool:
 
 
 def ending_of(path: str) -> str:
-    """The file extension in lower case, without a dot; "" when there is none."""
+    """The file extension in lower case, without a dot; "" when there is none, as in `Makefile` or `1. Notes`."""
     name = path.rsplit("/", 1)[-1]
-    return name.rsplit(".", 1)[-1].lower() if "." in name else ""
+    ending = name.rsplit(".", 1)[-1].lower() if "." in name else ""
+    return "" if any(map(str.isspace, ending)) else ending
 
 
 def service_name(path: str, kind: Kind, ending: str | None = None) -> str:

@@ -91,7 +91,7 @@ def text_ending(named: str, head: bytes) -> str:
     """The extension that a text file gets at the service.
 
     Args:
-        named: The extension of its name.
+        named: The extension of its name; "" for a name without one, such as `Makefile`: then the content decides.
 
     Raises:
         UnusableFile: text files with this extension are not read.
@@ -99,11 +99,11 @@ def text_ending(named: str, head: bytes) -> str:
     if named in (TEXT | {"csv", "tsv"}) - DESCRIPTIONS.keys() or named in ("html", "txt", "csv"):
         return named
     is_html = re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+html|html)\b", head[:1024], re.IGNORECASE)
-    if is_html and (named in DESCRIPTIONS or named in ("htm", "xhtml", "xls")):
+    if is_html and (named in DESCRIPTIONS or named in ("htm", "xhtml", "xls", "")):
         return "html"
     if named in ("xlsx", "parquet"):
         return "csv"
-    if named in DESCRIPTIONS or named in READ_AS_TEXT:
+    if not named or named in DESCRIPTIONS or named in READ_AS_TEXT:
         return "txt"
     raise not_read(named)
 

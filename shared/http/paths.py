@@ -55,8 +55,8 @@ def url_path(req: func.HttpRequest) -> str:
 def asks_for_upload(req: func.HttpRequest) -> bool:
     """Whether the URL of a POST is `/api/documents/{path}/upload`. The case of a route does not matter.
 
-    A route template cannot have text behind `{*path}`, so the app looks for it. A document named `upload` has no ending
-    that can be indexed; `POST /api/documents?path=` tries it again all the same.
+    A route template cannot have text behind `{*path}`, so the app looks for it. A document named `upload` is
+    tried again with `POST /api/documents?path=`.
     """
     return url_path(req).lower().endswith(UPLOAD)
 

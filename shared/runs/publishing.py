@@ -153,7 +153,7 @@ class Publisher:
         documents = await self._documents(run, output)
         annotations = [replace(a, position=new_position(a.position)) for a in output.annotations]
         citations = await self._citations(text, annotations, output.passages, documents)
-        notes = (*run.notes, *saved.notes, *(() if citations else await self._note_on_new_documents(run.collection)))
+        notes = (*run.notes, *saved.notes, *await self._notes_on_changes(run.collection, citations))
         answer = replace(
             _answer_without_output(run),
             model=output.model,
@@ -189,6 +189,16 @@ class Publisher:
             )
 
         return await asyncio.to_thread(look_up)
+
+    async def _notes_on_changes(self, collection: str, citations: Sequence[Citation]) -> tuple[str, ...]:
+        """What has changed in the container, and the app has no record of yet: its events come later."""
+        if not citations:
+            return await self._note_on_new_documents(collection)
+        versions = {citation.document: citation.etag for citation in citations if citation.etag}
+        outdated = await self._catalogue.outdated(versions)
+        return tuple(
+            f"{path} was {how} meanwhile: this answer cites the old version." for path, how in outdated.items()
+        )
 
     async def _note_on_new_documents(self, collection: str) -> tuple[str, ...]:
         """A note for an answer without citations: uploads that the app has no record of yet were not searched."""

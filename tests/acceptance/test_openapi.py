@@ -7,6 +7,8 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx2
 import pytest
@@ -42,6 +44,39 @@ def test_hostile_requests_get_described_responses(own_stack: Stack, tmp_path: Pa
     for operation in ("POST /runs", "POST /threads", "PUT /assistants/{name}", "PUT /documents/{path}"):
         rates = report["valid_rates"][operation].values()
         assert sum(rate["accepted"] for rate in rates) >= 3, operation  # enough requests were valid
+
+
+@pytest.mark.aside
+def test_hostile_strings_get_no_5xx(own_stack: Stack, tmp_path: Path) -> None:
+    """Each request has one, in its path, query, headers or body, and is valid otherwise."""
+    log = tmp_path / "sent.jsonl"
+    report, printed = fuzz(
+        own_stack.app_url,
+        tmp_path,
+        *("--phases", "fuzzing", "--mode", "positive", "--max-examples", "12", "--generation-deterministic"),
+        checks=("not_a_server_error",),
+        environ={"SCHEMATHESIS_HOOKS": str(GENERATED / "hostile.py"), "HOSTILE_LOG": str(log)},
+    )
+    assert report["exit_code"] == 0, printed
+    assert report["failures"] == report["errors"] == []
+    assert report["operations"]["tested"] == report["operations"]["total"]
+    sent = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [request for request in sent if request["status"] >= 500] == []
+    for place, least in {"path": 50, "query": 50, "header": 20, "body": 40}.items():
+        assert len({repr(r["value"]) for r in sent if r["place"] == place and is_in(place, r)}) >= least, place
+
+
+def is_in(place: str, sent: dict[str, Any]) -> bool:
+    """Whether a request has its hostile value in this place, as it was sent."""
+    value = sent["value"]
+    if place == "header":
+        return value in sent["headers"]
+    if place == "body":
+        return json.dumps(value) in sent["body"] or (isinstance(value, str) and value in sent["body"])
+    target = urlsplit(sent["url"])
+    if place == "path":
+        return unquote(value) in unquote(target.path)
+    return value in [found for _, found in parse_qsl(target.query, keep_blank_values=True)]
 
 
 @pytest.mark.parametrize(

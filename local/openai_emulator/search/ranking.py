@@ -51,7 +51,9 @@ class Query:
         )
 
     def keyword_share(self, words: str, mean_length: float) -> float:
-        """The BM25 of a text, divided by its upper limit: 0 to 1."""
+        """The BM25 of a text, divided by its upper limit: 0 to 1. A text without words has none, and no length."""
+        if not words:
+            return 0.0
         damping = _K1 * (1 - _B + _B * len(words) / mean_length)
         times = ((words.count(beginning), weight) for beginning, weight in self.weights.items())
         return sum(weight * n / (n + damping) for n, weight in times) / self.total if self.total else 0.0

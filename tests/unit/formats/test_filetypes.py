@@ -61,7 +61,8 @@ def test_good_names(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "ending"), [("a.MD", "md"), ("a.tar.gz", "gz"), ("a.b/c", ""), (".env", "env"), ("a.", ""), ("", "")]
+    ("path", "ending"),
+    [("a.MD", "md"), ("a.tar.gz", "gz"), ("a.b/c", ""), (".env", "env"), ("a.", ""), ("", ""), ("1. Notes", "")],
 )
 def test_endings(path: str, ending: str) -> None:
     assert ending_of(path) == ending

@@ -108,3 +108,28 @@ async def test_a_cited_document_is_named_by_its_path(world: World) -> None:
     for run, quote in ((first, "The limit is 42."), (second, "")):
         [citation] = world.answer(run.id).citations
         assert (citation.n, citation.document, citation.etag, citation.quote) == (1, "guide.md", document.etag, quote)
+
+
+@pytest.mark.parametrize(("change", "how"), [("put", "replaced"), ("take_away", "deleted"), (None, None)])
+async def test_a_cited_document_that_has_just_changed_is_named(
+    world: World, change: str | None, how: str | None
+) -> None:
+    """The event of the change has not come yet."""
+    await world.drop("guide.md", b"The limit is 42.")
+    live = (await world.document("guide.md")).live
+    assert live is not None
+    [store] = world.stores.stores.values()
+    file_id = live.parts[0]
+    found = Passage(
+        file_id=file_id, filename="guide.md", text="The limit is 42.", score=1, attributes=store.files[file_id]
+    )
+    marks = (Annotation(position=11, file_id=file_id, filename="guide.md"),)
+    world.engine.output = Output(text="The limit: 42.", annotations=marks, passages=(found,))
+    run = await world.ask()
+    if change == "put":
+        world.blobs.put("guide.md", b"The limit is 43.")
+    elif change == "take_away":
+        world.blobs.take_away("guide.md")
+    await world.finish()
+    notes = world.answer(run.id).notes
+    assert notes == ((f"guide.md was {how} meanwhile: this answer cites the old version.",) if how else ())

@@ -123,6 +123,16 @@ async def test_scores_are_low_when_no_file_is_relevant(index, add):
     assert await index.search(["vs_a"], ["What is the capital of Mongolia?"], score_threshold=0.3) == []
 
 
+@pytest.mark.parametrize("text", ["{}", "---", "\U0001f600", "...\n\n***", "[[], {}]", "\u200b"], ids=ascii)
+@pytest.mark.parametrize("query", ["What is the door code?", "???", "\U0001f600"], ids=ascii)
+async def test_a_store_without_a_word_can_be_searched(index, add, text, query):
+    await add("vs_a", "nothing.md", text)
+    found = await index.search(["vs_a"], [query])
+    assert all(0 <= passage.score <= 1 for passage in found)
+    await add("vs_a", "words.md", "The door code is 7315.")
+    assert "words.md" in await names(index, "door code")
+
+
 async def test_several_queries_are_fused(index, add):
     for name in TEXTS:
         await add("vs_a", name)
