@@ -24,6 +24,8 @@ from local.openai_emulator.embeddings.embeddings import Embeddings
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.models.chat import ChatModel
 from local.openai_emulator.models.offline.builtin import BuiltinModel
+from local.openai_emulator.responses.conversations import Conversations
+from local.openai_emulator.responses.items import Items
 from local.openai_emulator.responses.responses import Responses
 from local.openai_emulator.responses.turns import Turns
 from local.openai_emulator.responses.webhooks import Webhooks
@@ -120,15 +122,18 @@ class Emulator:
             open_session=interpreter.open_session,
             clock=clock,
         )
+        items = Items(store)
+        self._conversations = Conversations(store=store, items=items, clock=clock)
         turns = Turns(
             store=store,
+            items=items,
             files=self.files,
             stores=self.vector_stores,
             containers=self.containers,
             model=model,
             clock=clock,
         )
-        self.responses = Responses(store=store, turns=turns, model=model, webhooks=webhooks, clock=clock)
+        self.responses = Responses(store=store, items=items, turns=turns, model=model, webhooks=webhooks, clock=clock)
         self.assistants_api = AssistantsApi(
             store=store,
             files=self.files,
@@ -150,6 +155,7 @@ class Emulator:
             *Embeddings().routes(),
             *ContainerRoutes(containers=self.containers, files=self.files).routes(),
             *self.responses.routes(),
+            *self._conversations.routes(),
             *self.assistants_api.routes(),
         ]
 
