@@ -124,16 +124,7 @@ class Emulator:
         )
         items = Items(store)
         self._conversations = Conversations(store=store, items=items, clock=clock)
-        turns = Turns(
-            store=store,
-            items=items,
-            files=self.files,
-            stores=self.vector_stores,
-            containers=self.containers,
-            model=model,
-            clock=clock,
-        )
-        self.responses = Responses(store=store, items=items, turns=turns, model=model, webhooks=webhooks, clock=clock)
+        self.responses = self._responses(items, webhooks=webhooks, clock=clock)
         self.assistants_api = AssistantsApi(
             store=store,
             files=self.files,
@@ -143,6 +134,18 @@ class Emulator:
             model=model,
             clock=clock,
         )
+
+    def _responses(self, items: Items, *, webhooks: Webhooks, clock: Callable[[], float]) -> Responses:
+        turns = Turns(
+            store=self.store,
+            items=items,
+            files=self.files,
+            stores=self.vector_stores,
+            containers=self.containers,
+            model=self.model,
+            clock=clock,
+        )
+        return Responses(store=self.store, items=items, turns=turns, model=self.model, webhooks=webhooks, clock=clock)
 
     def routes(self) -> list[BaseRoute]:
         return [

@@ -182,7 +182,8 @@ async def _chunks(completion: dict[str, Any], asked: CreateCompletion) -> AsyncI
     """A completion in chunks, in the order of the service: role, content or calls, end, usage."""
     options = asked.stream_options
     with_usage = options is not None and options.include_usage
-    head = {name: completion[name] for name in ("id", "created", "model", "service_tier") if name in completion}
+    kept = ("id", "created", "model", "service_tier")
+    head: dict[str, Any] = {name: value for name, value in completion.items() if name in kept}
     head["object"] = "chat.completion.chunk"
     for choice in completion["choices"]:
         for delta, reason in _deltas(choice):

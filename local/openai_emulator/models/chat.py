@@ -65,7 +65,8 @@ class ChatModel:
             completion = await self._client.chat.completions.create(**self._split(body))
         except openai.APIError as exc:
             raise _api_error(exc) from exc
-        return completion.to_dict(mode="json", exclude_unset=True)
+        passed: dict[str, Any] = completion.to_dict(mode="json", exclude_unset=True)
+        return passed
 
     async def pass_on_streamed(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         try:
@@ -86,9 +87,9 @@ class ChatModel:
         asked: dict[str, Any] = {"model": self.name, "messages": messages(prompt), **_options(prompt), **options}
         shorter = list(_SHORTER_CHARS)
         while True:
-            limit = {self._limit_name: max(prompt.max_output_tokens or MAX_TOKENS, 1)}
+            asked["extra_body"] = {self._limit_name: max(prompt.max_output_tokens or MAX_TOKENS, 1)}
             try:
-                return await self._client.chat.completions.create(**asked, **limit)
+                return await self._client.chat.completions.create(**asked)
             except openai.APIStatusError as exc:
                 if is_too_long(exc) and shorter:
                     asked["messages"] = shortened(asked["messages"], shorter.pop(0))

@@ -62,7 +62,7 @@ class Conversations:
     async def _create(self, request: Request) -> Conversation:
         asked = await wire.read_body(request, CreateConversation)
         given = self._read_items(asked.items or [], None)
-        body = {
+        body: Body = {
             "id": wire.new_id("conv_"),
             "object": "conversation",
             "created_at": int(self._clock()),

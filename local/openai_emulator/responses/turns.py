@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from openai.types.responses import FileSearchTool, Response
 from openai.types.responses.response import Conversation
@@ -126,7 +127,7 @@ class Turns:
                 temperature=asked.temperature,
                 max_output_tokens=asked.max_output_tokens,
                 parallel_tool_calls=asked.parallel_tool_calls is not False,
-                response_format=response_format,
+                response_format=self._format(asked),
             ),
             tools=HostedTools(stores=self._stores, searches=searches, workspace=workspace),
             events=list(said.events),
@@ -134,6 +135,12 @@ class Turns:
             include=asked.include or (),
             stored=asked.store is not False,
         )
+
+    def _format(self, asked: CreateResponse) -> dict[str, Any] | None:
+        wanted = chat_format(asked.text.format if asked.text else None)
+        if wanted is not None and not takes_formats(self._model):
+            raise not_implemented(f"text.format '{wanted['type']}' with the built-in model", param="text.format")
+        return wanted
 
     def _chain(self, response_id: str | None) -> list[Body]:
         """The records of the earlier responses, oldest first, back to the first deleted one."""

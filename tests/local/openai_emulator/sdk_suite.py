@@ -1,7 +1,7 @@
 """Runs the SDK's own API tests against the emulator: `python -m tests.local.openai_emulator.sdk_suite FOLDER`.
 
-The tests send ids that do not exist (`file-abc123`), because they are made for a mock without a memory. Between them and
-the emulator, this module replaces each by the id of a fresh object, and repairs parameters that the service refuses
+The tests send ids that do not exist (`file-abc123`), because they are made for a mock without a memory. This module, a
+proxy before the emulator, replaces each by the id of a fresh object, and repairs parameters that the service refuses
 too. FOLDER: the unpacked source distribution of the pinned `openai`.
 """
 
@@ -12,8 +12,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
@@ -26,42 +27,20 @@ from local.openai_emulator.agent.conversation import Called, Prompt
 from local.openai_emulator.agent.model import CallFunctions, Say, Step
 from local.openai_emulator.server import serve
 
-SUITE = [
-    "test_vector_stores.py",
-    "vector_stores",
-    "test_files.py",
-    "test_uploads.py",
-    "uploads",
-    "test_containers.py",
-    "containers",
-    "test_conversations.py",
-    "conversations",
-    "test_responses.py",
-    "responses",
-    "beta/test_assistants.py",
-    "beta/test_threads.py",
-    "beta/threads",
-    "test_embeddings.py",
-    "chat",
-    "test_models.py",
-    "test_batches.py",
-]
+SUITE = """
+test_vector_stores.py vector_stores test_files.py test_uploads.py uploads test_containers.py containers
+test_conversations.py conversations test_responses.py responses beta/test_assistants.py beta/test_threads.py
+beta/threads test_embeddings.py chat test_models.py test_batches.py
+"""
+# what the emulator answers with 501 or 400 and names in COVERAGE.md
 DROPPED = {
-    # what the emulator answers with 501 or 400 and names in COVERAGE.md
-    "responses": [
-        "prompt",
-        "conversation",
-        "moderation",
-        "context_management",
-        "background_options",
-        "prompt_cache_options",
-        "access_programs",
-        "image",
-        "multi_agent",
-    ],
-    "threads": ["response_format"],
-    "assistants": ["response_format"],
-    "chat": ["moderation"],
+    "responses": """
+        prompt conversation moderation context_management background_options prompt_cache_options access_programs image
+        multi_agent
+    """,
+    "threads": "response_format",
+    "assistants": "response_format",
+    "chat": "moderation",
 }
 CALL = CallFunctions(calls=(Called(call_id="call_1", name="f", arguments="{}"),))
 
@@ -70,7 +49,7 @@ class Scripted:
     """Calls a function for the model "calls", waits for "waits", and answers all others."""
 
     name = "scripted"
-    about: dict[str, str] = {}
+    about: Mapping[str, str] = MappingProxyType({})
 
     async def step(self, prompt: Prompt) -> Step:
         if prompt.model == "calls":
@@ -87,7 +66,7 @@ class Objects:
         self._http = http
 
     async def post(self, path: str, body: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
-        answer = await self._http.post(path, **({"json": body or {}} | options if not options else options))
+        answer = await self._http.post(path, **(options or {"json": body or {}}))
         assert answer.status_code < 300, (path, answer.text)
         made: dict[str, Any] = answer.json()
         return made
@@ -229,7 +208,7 @@ async def mapped_body(objects: Objects, body: Any, family: str, known: dict[str,
         return body
     mapped = {}
     for name, value in body.items():
-        if name in DROPPED.get(family, ()):
+        if name in DROPPED.get(family, "").split():
             continue
         mapped[name] = await _value(objects, name, value, known)
     return mapped
@@ -307,7 +286,7 @@ async def run(folder: Path, *selected: str) -> tuple[int, str]:
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         environ = {**os.environ, "TEST_API_BASE_URL": f"http://127.0.0.1:{port}", "DEFER_PYDANTIC_BUILD": "false"}
-        tests = [f"tests/api_resources/{name}" for name in selected or SUITE]
+        tests = [f"tests/api_resources/{name}" for name in selected or SUITE.split()]
         command = [
             sys.executable,
             "-m",
