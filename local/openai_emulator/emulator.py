@@ -17,6 +17,8 @@ from starlette.routing import BaseRoute
 from local.openai_emulator import models
 from local.openai_emulator.agent.model import Model
 from local.openai_emulator.assistants.api import AssistantsApi
+from local.openai_emulator.batches.batches import Batches
+from local.openai_emulator.batches.calls import OwnCalls
 from local.openai_emulator.chat.completions import ChatCompletions
 from local.openai_emulator.containers.containers import Containers
 from local.openai_emulator.containers.routes import ContainerRoutes
@@ -125,6 +127,8 @@ class Emulator:
         items = Items(store)
         self._conversations = Conversations(store=store, items=items, clock=clock)
         self.responses = self._responses(items, webhooks=webhooks, clock=clock)
+        calls = OwnCalls([*self.responses.routes(), *self._chat.routes(), *Embeddings().routes()])
+        self._batches = Batches(store=store, folder=folder / "batches", files=self.files, call=calls, clock=clock)
         self.assistants_api = AssistantsApi(
             store=store,
             files=self.files,
@@ -159,6 +163,7 @@ class Emulator:
             *ContainerRoutes(containers=self.containers, files=self.files).routes(),
             *self.responses.routes(),
             *self._conversations.routes(),
+            *self._batches.routes(),
             *self.assistants_api.routes(),
         ]
 
@@ -174,6 +179,7 @@ class Emulator:
         self.assistants_api.runs.fail_unfinished()
         self.vector_store_files.resume()
         self._uploads.drop_unrecorded()
+        self._batches.resume()
         self._tasks.start("sweep", self._sweep_for_ever)
         if warm:
             self._tasks.start("warm", self._warm)
@@ -203,6 +209,7 @@ class Emulator:
 
     async def close(self) -> None:
         await self._tasks.close()
+        await self._batches.close()
         await self.responses.close()
         await self.assistants_api.runs.close()
         await self.vector_store_files.close()

@@ -31,10 +31,9 @@ from tests.local.openai_emulator.client import ScriptedModel, client_of, create,
 
 COVERAGE = ROOT / "local/openai_emulator/COVERAGE.md"
 JSON = {"Content-Type": "application/json"}
-FAMILIES = {"assistants", "chat", "containers", "conversations", "embeddings", "files", "models", "responses"} | {
-    "threads",
-    "uploads",
-    "vector_stores",
+FAMILIES = {
+    *("assistants", "batches", "chat", "containers", "conversations", "embeddings"),
+    *("files", "models", "responses", "threads", "uploads", "vector_stores"),
 }
 OPENAPI = ROOT / "../shared/data/openai_openapi/openapi.json.gz"
 
@@ -87,7 +86,7 @@ async def test_health(emulator_http: httpx2.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("POST", "/batches", 501, "not_implemented"),
+        ("POST", "/fine_tuning/jobs", 501, "not_implemented"),
         ("PUT", "/threads/thread_1/runs/run_1", 501, "not_implemented"),
         ("POST", "/responses/compact", 501, "not_implemented"),
         ("GET", "/nonsense", 404, "not_found"),
@@ -221,7 +220,7 @@ async def test_it_serves_on_a_port_of_its_own(tmp_path: Path) -> None:
     ):
         assert (await create(client)).output_text == "Hello over TCP."
         with pytest.raises(openai.APIStatusError) as caught:
-            await client.batches.list()
+            await client.fine_tuning.jobs.create(model="m", training_file="f")
         assert caught.value.status_code == 501
 
 
