@@ -1,4 +1,4 @@
-"""Runs the SDK's own API tests against the emulator: `python -m tests.local.openai_emulator.sdk_suite FOLDER`.
+"""Runs the SDK's own API tests against the emulator: `python -m tests.local.openai_emulator.sdk_suite FOLDER LOG`.
 
 The tests send ids that do not exist (`file-abc123`), because they are made for a mock without a memory. This module, a
 proxy before the emulator, replaces each by the id of a fresh object, and repairs parameters that the service refuses
@@ -274,8 +274,8 @@ def proxy(upstream: str) -> Starlette:
     return Starlette(routes=[Route("/{path:path}", forward, methods=["GET", "POST", "DELETE"])])
 
 
-async def run(folder: Path, *selected: str) -> tuple[int, str]:
-    """Run the suite; returns pytest's exit code and its output."""
+async def run(folder: Path, log: Path, *selected: str) -> int:
+    """Run the suite, or the selected files; pytest's output goes to `log`. Returns its exit code."""
     import uvicorn
 
     async with serve(model=Scripted()) as url:
@@ -299,13 +299,14 @@ async def run(folder: Path, *selected: str) -> tuple[int, str]:
             "addopts=",
             *tests,
         ]
-        process = await asyncio.create_subprocess_exec(
-            *command, cwd=folder, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        output, _ = await process.communicate()
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command, cwd=folder, env=environ, stdout=output, stderr=asyncio.subprocess.STDOUT
+            )
+            await process.wait()
         server.should_exit = True
         await serving
-    return process.returncode or 0, output.decode()
+    return process.returncode or 0
 
 
 def count_passed(output: str) -> int:
@@ -314,6 +315,4 @@ def count_passed(output: str) -> int:
 
 
 if __name__ == "__main__":
-    code, printed = asyncio.run(run(Path(sys.argv[1]), *sys.argv[2:]))
-    sys.stdout.write(printed)
-    sys.exit(code)
+    sys.exit(asyncio.run(run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])))
