@@ -233,13 +233,29 @@ async def _value(objects: Objects, name: str, value: Any, known: dict[str, str])
     return await mapped_body(objects, value, "", known)
 
 
+async def missing(objects: Objects, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that the service wants, but the SDK does not."""
+    if path.endswith("/file_batches") and not body.get("files") and not body.get("file_ids"):
+        return {"file_ids": [await objects.file()]}
+    if re.fullmatch(r"/containers/\w+/files", path) and not body:
+        return {"file_id": await objects.file()}
+    return {}
+
+
 def repaired(path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Values that the service refuses too: bounds, and parameters that exclude each other."""
     if path.endswith("/file_batches") and body.get("files") and body.get("file_ids"):
         body = {name: value for name, value in body.items() if name == "files"}
-    if path.endswith("/file_batches") and not body.get("files") and not body.get("file_ids"):
-        body["files"] = []
-    for name, least in (("max_output_tokens", 16), ("max_prompt_tokens", 256), ("max_completion_tokens", 256)):
+    if isinstance(body.get("expires_after"), dict) and body["expires_after"].get("minutes") == 0:
+        body["expires_after"]["minutes"] = 1
+    if path == "/responses":
+        body = {"model": "m", "input": "Hello?", **body}
+    for one in (body, body.get("thread") or {}):
+        search = (one.get("tool_resources") or {}).get("file_search") or {}
+        if search.get("vector_store_ids"):
+            search.pop("vector_stores", None)
+    bounds = {"max_output_tokens": 16, "max_prompt_tokens": 256, "max_completion_tokens": 256, "max_tokens": 1}
+    for name, least in bounds.items():
         if isinstance(body.get(name), int):
             body[name] = max(body[name], least)
     if path == "/uploads":
@@ -262,6 +278,7 @@ def proxy(upstream: str) -> Starlette:
         if "json" in headers.get("content-type", ""):
             body = json.loads(content or b"{}")
             body = await mapped_body(objects, body, path.split("/")[1], known)
+            body |= await missing(objects, path, body)
             content = json.dumps(repaired(path, body)).encode()
         answer = await http.request(request.method, path, params=query, content=content, headers=headers)
         if answer.status_code >= 400:
