@@ -139,8 +139,8 @@ class Batches:
         try:
             lines = await asyncio.to_thread(read_lines, self._files.path(body["input_file_id"]), body["endpoint"])
         except (BadLine, OSError) as exc:
-            line = exc.line if isinstance(exc, BadLine) else None
-            error = {"code": "invalid_json_line", "line": line, "message": str(exc), "param": None}
+            number = exc.line if isinstance(exc, BadLine) else None
+            error = {"code": "invalid_json_line", "line": number, "message": str(exc), "param": None}
             errors = {"object": "list", "data": [error]}
             self._change(batch_id, status="failed", failed_at=int(self._clock()), errors=errors)
             return
