@@ -2,7 +2,7 @@
 
 The tests send ids that do not exist (`file-abc123`), because they are made for a mock without a memory. This module, a
 proxy before the emulator, replaces each by the id of a fresh object, and repairs parameters that the service refuses
-too. FOLDER: the unpacked source distribution of the pinned `openai`. A fifth of the tests needs `aiohttp` installed.
+too. FOLDER: the unpacked source distribution of the pinned `openai`.
 """
 
 from __future__ import annotations
