@@ -17,6 +17,8 @@ from starlette.routing import BaseRoute
 from local.openai_emulator import models
 from local.openai_emulator.agent.model import Model
 from local.openai_emulator.assistants.api import AssistantsApi
+from local.openai_emulator.batches.batches import Batches
+from local.openai_emulator.batches.calls import OwnCalls
 from local.openai_emulator.chat.completions import ChatCompletions
 from local.openai_emulator.containers.containers import Containers
 from local.openai_emulator.containers.routes import ContainerRoutes
@@ -24,6 +26,8 @@ from local.openai_emulator.embeddings.embeddings import Embeddings
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.models.chat import ChatModel
 from local.openai_emulator.models.offline.builtin import BuiltinModel
+from local.openai_emulator.responses.conversations import Conversations
+from local.openai_emulator.responses.items import Items
 from local.openai_emulator.responses.responses import Responses
 from local.openai_emulator.responses.turns import Turns
 from local.openai_emulator.responses.webhooks import Webhooks
@@ -120,15 +124,11 @@ class Emulator:
             open_session=interpreter.open_session,
             clock=clock,
         )
-        turns = Turns(
-            store=store,
-            files=self.files,
-            stores=self.vector_stores,
-            containers=self.containers,
-            model=model,
-            clock=clock,
-        )
-        self.responses = Responses(store=store, turns=turns, model=model, webhooks=webhooks, clock=clock)
+        items = Items(store)
+        self._conversations = Conversations(store=store, items=items, clock=clock)
+        self.responses = self._responses(items, webhooks=webhooks, clock=clock)
+        calls = OwnCalls([*self.responses.routes(), *self._chat.routes(), *Embeddings().routes()])
+        self._batches = Batches(store=store, folder=folder / "batches", files=self.files, call=calls, clock=clock)
         self.assistants_api = AssistantsApi(
             store=store,
             files=self.files,
@@ -138,6 +138,18 @@ class Emulator:
             model=model,
             clock=clock,
         )
+
+    def _responses(self, items: Items, *, webhooks: Webhooks, clock: Callable[[], float]) -> Responses:
+        turns = Turns(
+            store=self.store,
+            items=items,
+            files=self.files,
+            stores=self.vector_stores,
+            containers=self.containers,
+            model=self.model,
+            clock=clock,
+        )
+        return Responses(store=self.store, items=items, turns=turns, model=self.model, webhooks=webhooks, clock=clock)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -150,6 +162,8 @@ class Emulator:
             *Embeddings().routes(),
             *ContainerRoutes(containers=self.containers, files=self.files).routes(),
             *self.responses.routes(),
+            *self._conversations.routes(),
+            *self._batches.routes(),
             *self.assistants_api.routes(),
         ]
 
@@ -165,6 +179,7 @@ class Emulator:
         self.assistants_api.runs.fail_unfinished()
         self.vector_store_files.resume()
         self._uploads.drop_unrecorded()
+        self._batches.resume()
         self._tasks.start("sweep", self._sweep_for_ever)
         if warm:
             self._tasks.start("warm", self._warm)
@@ -194,6 +209,7 @@ class Emulator:
 
     async def close(self) -> None:
         await self._tasks.close()
+        await self._batches.close()
         await self.responses.close()
         await self.assistants_api.runs.close()
         await self.vector_store_files.close()

@@ -8,6 +8,7 @@ ApiError                  any status, `{"error": {"message", "type", "param", "c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -63,4 +64,52 @@ def from_validation(error: ValidationError, *, within: str = "") -> ApiError:
         return invalid(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
     if fault["type"] == "extra_forbidden":
         return invalid(f"Unknown parameter: '{param}'.", param=param, code="unknown_parameter")
+    limits = error.errors(include_url=False)[0].get("ctx", {})
+    if fault["type"] in _EXPECTED:
+        expected = f"expected {_EXPECTED[fault['type']]}, but got {_kind_of(fault['input'])} instead"
+        return invalid(f"Invalid type for '{param}': {expected}.", param=param, code="invalid_type")
+    if (bound := _bound(fault["type"], limits, fault["input"])) is not None:
+        code, what, expected, got = bound
+        message = f"Invalid '{param}': {what}. Expected {expected}, but got {got} instead."
+        return invalid(message, param=param, code=code)
     return invalid(f"Invalid value for '{param}': {fault['msg']}.", param=param)
+
+
+def _bound(kind: str, limits: Mapping[str, Any], given: Any) -> tuple[str, str, str, str] | None:
+    """For a value beyond a bound: the code, what is wrong, what is expected and what was sent."""
+    number = "integer" if isinstance(limits.get("ge", limits.get("le")), int) else "decimal"
+    if kind == "greater_than_equal":
+        return f"{number}_below_min_value", f"{number} below minimum value", f"a value >= {limits['ge']}", str(given)
+    if kind == "less_than_equal":
+        return f"{number}_above_max_value", f"{number} above maximum value", f"a value <= {limits['le']}", str(given)
+    if kind not in ("string_too_long", "too_long"):
+        return None
+    most, size = limits["max_length"], len(given)
+    if isinstance(given, dict):
+        expected = f"an object with at most {most} properties"
+        return "object_above_max_properties", "too many properties", expected, f"an object with {size} properties"
+    noun = "string" if isinstance(given, str) else "array"
+    article = "a" if noun == "string" else "an"
+    expected = f"{article} {noun} with maximum length {most}"
+    return f"{noun}_above_max_length", f"{noun} too long", expected, f"{article} {noun} with length {size}"
+
+
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "a boolean",
+    "bool_parsing": "a boolean",
+    "list_type": "an array",
+    "tuple_type": "an array",
+    "dict_type": "an object",
+    "model_type": "an object",
+}
+
+
+def _kind_of(given: Any) -> str:
+    kinds = {bool: "a boolean", int: "an integer", float: "a decimal number", str: "a string", list: "an array"}
+    return "null" if given is None else kinds.get(type(given), "an object")

@@ -157,7 +157,7 @@ def test_a_run_that_the_service_rejects_fails(api: Api, chat_server: ChatServer,
     run = api.ask(f"What is in {word}?")
     answer = end_of(api, slow_stack, run, "failed", "Failed")
     assert not answer["answer"]
-    assert answer["error"]["code"] == "server_error", "the service has no other code for this error"
+    assert (answer["error"]["code"], answer["error"]["retryable"]) == ("invalid_prompt", False)
     assert "That is more than this model can read." in answer["error"]["message"]
     assert chat_server.asked == asked + 1
     api.until(api.ask("And this?", thread_id=run["thread_id"]), "completed")

@@ -116,3 +116,8 @@ class StreamingModel(Protocol):
             ModelError: the model failed.
         """
         ...
+
+
+def takes_formats(model: Model) -> bool:
+    """Whether a model can be told to answer with JSON. The built-in one only quotes and computes."""
+    return model.name != "builtin"

@@ -105,7 +105,6 @@ class ChatCompletions:
                 },
             },
             "service_tier": "default",
-            "system_fingerprint": None,
         }
 
     # ---- stored completions ------------------------------------------------------------------------------------
@@ -183,8 +182,9 @@ async def _chunks(completion: dict[str, Any], asked: CreateCompletion) -> AsyncI
     """A completion in chunks, in the order of the service: role, content or calls, end, usage."""
     options = asked.stream_options
     with_usage = options is not None and options.include_usage
-    head = {name: completion[name] for name in ("id", "created", "model", "service_tier", "system_fingerprint")}
-    head = {name: value for name, value in head.items() if value is not None} | {"object": "chat.completion.chunk"}
+    kept = ("id", "created", "model", "service_tier")
+    head: dict[str, Any] = {name: value for name, value in completion.items() if name in kept}
+    head["object"] = "chat.completion.chunk"
     for choice in completion["choices"]:
         for delta, reason in _deltas(choice):
             one = {"index": choice["index"], "delta": delta, "logprobs": None, "finish_reason": reason}

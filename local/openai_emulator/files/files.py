@@ -23,7 +23,7 @@ from local.openai_emulator.http import wire
 from local.openai_emulator.store import Store
 
 KIND = "file"
-Purpose = Literal["assistants", "assistants_output", "batch", "fine-tune", "vision"]
+Purpose = Literal["assistants", "assistants_output", "batch", "batch_output", "fine-tune", "vision"]
 
 
 class FileExpiry(wire.RequestBody):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 import uuid
 from collections.abc import Callable
 
@@ -15,11 +16,13 @@ from local.openai_emulator.errors import ApiError
 from local.openai_emulator.http.entra import token_fault
 from local.openai_emulator.settings import Settings
 
+_ABOUT = {"openai-version": "2020-10-01", "openai-organization": "openai-emulator"}
+_MOST_REQUESTS, _MOST_TOKENS = 10_000, 30_000_000  # a minute; shown, never enforced
 REQUEST_IDS = "openai_emulator.request_ids"
 
 
 class RequestIds:
-    """Adds `x-request-id`, as OpenAI sends it, and `apim-request-id`, as Azure sends it."""
+    """Adds the headers of the services: `x-request-id` (OpenAI), `apim-request-id` (Azure), version, time, limits."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,14 +33,31 @@ class RequestIds:
             return
         ids = {"x-request-id": f"req_{secrets.token_hex(16)}", "apim-request-id": str(uuid.uuid4())}
         scope[REQUEST_IDS] = ids
+        begun_s = time.perf_counter()
 
         async def send_with_ids(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = [(name.encode(), value.encode()) for name, value in ids.items()]
+                took_ms = round((time.perf_counter() - begun_s) * 1000)
+                more = {**ids, **_ABOUT, "openai-processing-ms": str(took_ms), **_limits(message["status"])}
+                own = [(name.encode(), value.encode()) for name, value in more.items()]
                 message = {**message, "headers": [*message["headers"], *own]}
             await send(message)
 
         await self._app(scope, receive, send_with_ids)
+
+
+def _limits(status: int) -> dict[str, str]:
+    """Far limits, of which nothing is used, except where a fault rule answers with 429."""
+    used_up = status == 429
+    return {
+        f"x-ratelimit-{what}-{unit}": value
+        for unit, most in (("requests", _MOST_REQUESTS), ("tokens", _MOST_TOKENS))
+        for what, value in (
+            ("limit", str(most)),
+            ("remaining", "0" if used_up else str(most - 1)),
+            ("reset", "1s" if used_up else "0s"),
+        )
+    }
 
 
 class OwnCallers:

@@ -65,7 +65,8 @@ class ChatModel:
             completion = await self._client.chat.completions.create(**self._split(body))
         except openai.APIError as exc:
             raise _api_error(exc) from exc
-        return completion.to_dict(mode="json", exclude_unset=True)
+        passed: dict[str, Any] = completion.to_dict(mode="json", exclude_unset=True)
+        return passed
 
     async def pass_on_streamed(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         try:
@@ -84,14 +85,13 @@ class ChatModel:
     async def _ask(self, prompt: Prompt, **options: Any) -> Any:
         """Ask; where the prompt is too long for the model, again with shorter tool results."""
         asked: dict[str, Any] = {"model": self.name, "messages": messages(prompt), **_options(prompt), **options}
-        shorter = list(_SHORTER_CHARS)
         while True:
-            limit = {self._limit_name: max(prompt.max_output_tokens or MAX_TOKENS, 1)}
+            asked["extra_body"] = {self._limit_name: max(prompt.max_output_tokens or MAX_TOKENS, 1)}
             try:
-                return await self._client.chat.completions.create(**asked, **limit)
+                return await self._client.chat.completions.create(**asked)
             except openai.APIStatusError as exc:
-                if is_too_long(exc) and shorter:
-                    asked["messages"] = shortened(asked["messages"], shorter.pop(0))
+                if is_too_long(exc) and (less := shorter_messages(asked["messages"])) is not None:
+                    asked["messages"] = less
                 elif self._limit_name == "max_tokens" and "max_completion_tokens" in exc.message:
                     self._limit_name = "max_completion_tokens"
                 else:
@@ -175,6 +175,11 @@ def shortened(chat: list[dict[str, Any]], most_chars: int) -> list[dict[str, Any
         else one
         for one in chat
     ]
+
+
+def shorter_messages(chat: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The messages with shorter tool results; None if they are short already."""
+    return next((less for most in _SHORTER_CHARS if (less := shortened(chat, most)) != chat), None)
 
 
 # ---- streams -----------------------------------------------------------------------------------------------------

@@ -165,8 +165,12 @@ class Emitter:
         self._response.output.append(item)
         if self.log is None:
             return
-        empty = {"file_search_call": {"queries": []}, "code_interpreter_call": {"code": ""}, "message": {"content": []}}
-        empty["function_call"] = {"arguments": ""}  # type: ignore[dict-item]
+        empty: dict[str, dict[str, Any]] = {
+            "file_search_call": {"queries": []},
+            "code_interpreter_call": {"code": ""},
+            "function_call": {"arguments": ""},
+            "message": {"content": []},
+        }
         started = {**_dump(item, self._include), "status": "in_progress", **empty[item.type]}
         self._add("response.output_item.added", output_index=index, item=started)
         place = {"output_index": index, "item_id": item.id}

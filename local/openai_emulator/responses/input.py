@@ -5,7 +5,7 @@ Source: https://developers.openai.com/api/reference/resources/responses/methods/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -23,10 +23,10 @@ from pydantic import BaseModel, Field
 from local.openai_emulator.agent.conversation import Called, Cite, Event, Ran, Said, Searched
 from local.openai_emulator.errors import ApiError, invalid, not_implemented
 from local.openai_emulator.http import wire
+from local.openai_emulator.responses.items import Item
 from local.openai_emulator.search.passage import Passage
 
 _NOT_IMPLEMENTED = (
-    "conversation",
     "prompt",
     "moderation",
     "context_management",
@@ -94,8 +94,8 @@ class CreateResponse(wire.RequestBody):
     prompt_cache_key: str | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     stream_options: StreamOptions | None = None
+    conversation: str | dict[str, Any] | None = None
     # answered with 501
-    conversation: Any = None
     prompt: Any = None
     moderation: Any = None
     context_management: Any = None
@@ -113,7 +113,7 @@ class CountTokens(wire.RequestBody):
     instructions: str | None = None
     previous_response_id: str | None = None
     tools: list[dict[str, Any]] | None = None
-    conversation: Any = None
+    conversation: str | dict[str, Any] | None = None
     # without an effect on the count
     tool_choice: Any = None
     text: Any = None
@@ -146,7 +146,10 @@ def check(asked: CreateResponse) -> None:
         check_format(asked.text.format)
     if asked.background and asked.store is False:
         raise invalid("Background mode requires 'store' to be true.", param="store")
-    if not asked.input and asked.previous_response_id is None:
+    if asked.conversation is not None and asked.previous_response_id is not None:
+        message = "Mutually exclusive parameters: 'previous_response_id' and 'conversation'."
+        raise invalid(message, param="conversation", code="mutually_exclusive_parameters")
+    if not asked.input and asked.previous_response_id is None and asked.conversation is None:
         raise invalid("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
 
 
@@ -174,12 +177,24 @@ def chat_format(asked: TextFormat | None) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    items: tuple[BaseModel, ...]  # as in `GET /responses/{id}/input_items`
+    made: tuple[Item, ...]  # their bodies as in `GET /responses/{id}/input_items`
     events: tuple[Event, ...]
 
 
-def read_input(asked: str | Sequence[Mapping[str, Any]] | None, history: Sequence[Event]) -> Input:
+def read_input(
+    asked: str | Sequence[Mapping[str, Any]] | None,
+    history: Sequence[Event],
+    *,
+    find: Callable[[str], Item | None] = lambda _: None,
+    may_wait: bool = False,
+) -> Input:
     """Parse the input items and convert them to events. A function's output is joined with its call.
+
+    Args:
+        asked: The input of a request.
+        history: The conversation so far.
+        find: Returns a kept item by its id.
+        may_wait: Whether the output of a call may come later.
 
     Raises:
         ApiError: 400 for a malformed item, an output without its call, or a call without its output; 501 for items
@@ -187,25 +202,36 @@ def read_input(asked: str | Sequence[Mapping[str, Any]] | None, history: Sequenc
     """
     if isinstance(asked, str):
         asked = [{"role": "user", "content": asked}]
-    items: list[BaseModel] = []
-    events: list[Event] = []
+    made: list[Item] = []
     waiting = {event.call_id: event for event in settled(history) if isinstance(event, Called) and event.output is None}
     for number, raw in enumerate(asked or ()):
-        item = _read_item(raw, f"input[{number}]")
-        items.append(item)
-        if isinstance(item, ResponseFunctionToolCallItem):
-            waiting[item.call_id] = Called(call_id=item.call_id, name=item.name, arguments=item.arguments)
-        elif isinstance(item, ResponseFunctionToolCallOutputItem):
-            call = waiting.pop(item.call_id or "", None)
+        item = _input_item(raw, f"input[{number}]", find)
+        if raw.get("type") == "function_call_output":
+            call = waiting.pop(str(raw.get("call_id")), None)
             if call is None:
-                message = f"No tool call found for function call output with call_id {item.call_id}."
+                message = f"No tool call found for function call output with call_id {raw.get('call_id')}."
                 raise invalid(message, param="input", code=None)
-            events.append(replace(call, output=_output_text(item, f"input[{number}]")))
-        else:
-            events.extend(_event(item, f"input[{number}]"))
-    if waiting:
+            assert isinstance(item.event, Called)
+            item = replace(item, event=replace(call, output=item.event.output))
+        elif isinstance(item.event, Called) and item.event.output is None:
+            waiting[item.event.call_id] = item.event
+        made.append(item)
+    if waiting and not may_wait:
         raise invalid(f"No tool output found for function call {next(iter(waiting))}.", param="input", code=None)
-    return Input(items=tuple(items), events=tuple(events))
+    return Input(made=tuple(made), events=settled(item.event for item in made if item.event is not None))
+
+
+def _input_item(raw: Mapping[str, Any], within: str, find: Callable[[str], Item | None]) -> Item:
+    """An item with its event. The kept item is used for a reference, and for a tool call sent back without results."""
+    kept = find(raw["id"]) if isinstance(raw.get("id"), str) else None
+    if raw.get("type") == "item_reference":
+        if kept is None:
+            raise invalid(f"Item with id '{raw.get('id')}' not found.", param=within, code=None)
+        return kept
+    item = _read_item(raw, within)
+    event = _event(item, within)
+    hides = isinstance(item, ResponseFileSearchToolCall | ResponseCodeInterpreterToolCall)
+    return Item(body=wire.dump(item), event=kept.event if hides and event is None and kept is not None else event)
 
 
 def settled(events: Iterable[Event]) -> tuple[Event, ...]:
@@ -261,18 +287,22 @@ def _read_part(part: Mapping[str, Any], own: str, within: str) -> dict[str, Any]
     return {"type": own, "text": text, "annotations": part.get("annotations") or [], "logprobs": []}
 
 
-def _event(item: BaseModel, within: str) -> list[Event]:
-    """An item as events; none for reasoning, which no model here can read."""
+def _event(item: BaseModel, within: str) -> Event | None:
+    """An item as an event; None for reasoning, which no model here can read, and for tool calls without results."""
     if isinstance(item, ResponseInputMessageItem):
-        return [Said(role=item.role, text="".join(getattr(part, "text", "") for part in item.content))]
+        return Said(role=item.role, text="".join(getattr(part, "text", "") for part in item.content))
     if isinstance(item, ResponseOutputMessage):
-        return [_message_event(item)]
-    if isinstance(item, ResponseFileSearchToolCall):
-        return [_search_event(item)]
-    if isinstance(item, ResponseCodeInterpreterToolCall):
-        logs = "".join(output.logs for output in item.outputs or () if output.type == "logs")
-        return [Ran(code=item.code or "", logs=logs)]
-    return []
+        return _message_event(item)
+    if isinstance(item, ResponseFileSearchToolCall) and item.results is not None:
+        return _search_event(item)
+    if isinstance(item, ResponseCodeInterpreterToolCall) and item.outputs is not None:
+        logs = "".join(output.logs for output in item.outputs if output.type == "logs")
+        return Ran(code=item.code or "", logs=logs)
+    if isinstance(item, ResponseFunctionToolCallItem):
+        return Called(call_id=item.call_id, name=item.name, arguments=item.arguments)
+    if isinstance(item, ResponseFunctionToolCallOutputItem):
+        return Called(call_id=item.call_id or "", name="", arguments="", output=_output_text(item, within))
+    return None
 
 
 def _message_event(message: ResponseOutputMessage) -> Said:

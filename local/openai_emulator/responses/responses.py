@@ -29,6 +29,7 @@ from local.openai_emulator.http import wire
 from local.openai_emulator.http.streams import Event, EventLog, EventStream
 from local.openai_emulator.responses import output as response_output
 from local.openai_emulator.responses.input import CountTokens, CreateResponse, check
+from local.openai_emulator.responses.items import Items
 from local.openai_emulator.responses.replay import ResponseEvents, replayed
 from local.openai_emulator.responses.turns import KIND, Turn, Turns
 from local.openai_emulator.responses.webhooks import Webhooks
@@ -45,9 +46,17 @@ _ERROR_CODES = get_args(ResponseError.model_fields["code"].annotation)
 
 class Responses:
     def __init__(
-        self, *, store: Store, turns: Turns, model: Model, webhooks: Webhooks, clock: Callable[[], float]
+        self,
+        *,
+        store: Store,
+        items: Items,
+        turns: Turns,
+        model: Model,
+        webhooks: Webhooks,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
+        self._items = items
         self._turns = turns
         self._model = model
         self._webhooks = webhooks
@@ -103,8 +112,8 @@ class Responses:
         if response.background:
             turn.emitter.response("queued")
         self._save(turn)
-        for item in turn.input_items if turn.stored else ():
-            self._store.put(ITEM_KIND, item["id"], item, parent=response.id)
+        for item in turn.inputs if turn.stored else ():
+            self._store.put(ITEM_KIND, item.body["id"], item.body, parent=response.id)
 
     def _stream_of(self, turn: Turn, log: EventLog) -> EventStream:
         """A client that goes away ends its response, as at the service, unless it runs in the background."""
@@ -161,6 +170,7 @@ class Responses:
         await self._tasks.stop(response_id)
         self._store.delete(KIND, response_id)
         self._store.delete_children(ITEM_KIND, response_id)
+        self._items.delete_all(response_id)
         self._events.delete(response_id)
         return wire.Deleted(id=response_id, object="response")
 
@@ -195,13 +205,22 @@ class Responses:
         response = turn.response
         try:
             await self._run_to_end(turn)
-            self._save(turn)
+            with self._store.together():
+                self._save(turn)
+                self._keep_items(turn)
             self._announce(response)
             logger.info("response.ended", extra={"response_id": response.id, "status": response.status})
         finally:
             if turn.emitter.log is not None:
                 turn.emitter.log.close()
             self._events.forget(response.id)
+
+    def _keep_items(self, turn: Turn) -> None:
+        response = turn.response
+        if turn.stored:
+            self._items.add(response.id, turn.items())
+        if response.conversation is not None and response.status in ("completed", "incomplete"):
+            self._items.add(response.conversation.id, turn.items())
 
     async def _run_to_end(self, turn: Turn) -> None:
         response = turn.response
@@ -239,7 +258,7 @@ class Responses:
                     await _begin(turn, progress)
                 elif isinstance(progress, ToolFinished):
                     turn.emitter.finish_tool(progress, turn.tools.image)
-                    turn.events.append(progress.event)
+                    turn.did(progress.event)
                 else:
                     _end(turn, progress)
                     return
@@ -266,10 +285,10 @@ def _end(turn: Turn, ended: TurnEnded) -> None:
     if isinstance(ended.move, CallFunctions):
         for call in ended.move.calls:
             turn.emitter.call(call)
-        turn.events.extend(ended.move.calls)
+            turn.did(call)
     elif ended.move is not None:
         turn.emitter.answer(ended.move)
-        turn.events.append(Said(role="assistant", text=ended.move.text, citations=ended.move.citations))
+        turn.did(Said(role="assistant", text=ended.move.text, citations=ended.move.citations))
 
 
 def _fail(response: Response, code: str, message: str) -> None:

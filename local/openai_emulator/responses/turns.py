@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from openai.types.responses import FileSearchTool, Response
+from openai.types.responses.response import Conversation
 from openai.types.responses.tool import CodeInterpreter
 
 from local.openai_emulator.agent.conversation import EVENTS, Event, Prompt
-from local.openai_emulator.agent.model import Model
+from local.openai_emulator.agent.model import Model, takes_formats
 from local.openai_emulator.containers.containers import Containers
 from local.openai_emulator.containers.workspace import Workspace
-from local.openai_emulator.errors import invalid
+from local.openai_emulator.errors import invalid, not_implemented
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 from local.openai_emulator.http.streams import EventLog
+from local.openai_emulator.responses.conversations import conversation_id_of
 from local.openai_emulator.responses.emitter import Emitter
 from local.openai_emulator.responses.input import CreateResponse, chat_format, previous_not_found, read_input, settled
+from local.openai_emulator.responses.items import Item, Items
 from local.openai_emulator.store import Body, Store
 from local.openai_emulator.tools.hosted import HostedTools
 from local.openai_emulator.tools.input import Tool, read_tools, toolbox, uploaded_file_ids
@@ -36,9 +40,20 @@ class Turn:
     tools: HostedTools
     events: list[Event]
     emitter: Emitter
-    input_items: list[Body]
+    inputs: Sequence[Item]
     include: Sequence[str] = ()
     stored: bool = True
+    by_item: dict[str, Event] = field(default_factory=dict)  # item id of the output -> its event
+
+    def did(self, event: Event) -> None:
+        """Record the event of the last output item."""
+        self.events.append(event)
+        self.by_item[str(self.response.output[-1].id)] = event
+
+    def items(self) -> list[Item]:
+        """The items of the input and of the output."""
+        output = [wire.dump(item) for item in self.response.output]
+        return [*self.inputs, *(Item(body=body, event=self.by_item.get(body["id"])) for body in output)]
 
     def record(self) -> Body:
         """The fields that are stored beside the response object."""
@@ -54,6 +69,7 @@ class Turns:
         self,
         *,
         store: Store,
+        items: Items,
         files: Files,
         stores: VectorStores,
         containers: Containers,
@@ -61,6 +77,7 @@ class Turns:
         clock: Callable[[], float],
     ) -> None:
         self._store = store
+        self._items = items
         self._files = files
         self._stores = stores
         self._containers = containers
@@ -74,15 +91,25 @@ class Turns:
             ApiError: an object that the request names does not exist, or a feature is not implemented.
         """
         chain = self._chain(asked.previous_response_id)
+        conversation_id = conversation_id_of(self._store, asked.conversation)
         history = [event for body in chain for event in EVENTS.validate_python(body["events"])]
-        said = read_input(asked.input, history)
+        if conversation_id is not None:
+            history = self._items.events(conversation_id)
+        said = read_input(asked.input, history, find=self._items.find)
         events = settled([*history, *said.events])
         tools = read_tools(asked.tools)
         searches = [tool for tool in tools if isinstance(tool, FileSearchTool)]
         for tool in searches:
             self._stores.check_searchable(tool.vector_store_ids)
         workspace = self._workspace(tools, chain)
+        response_format = chat_format(asked.text.format if asked.text else None)
+        if response_format is not None and not takes_formats(self._model):
+            raise not_implemented(
+                f"text.format '{response_format['type']}' with the built-in model", param="text.format"
+            )
         response = self._response(asked, tools)
+        if conversation_id is not None:
+            response.conversation = Conversation(id=conversation_id)
         return Turn(
             response=response,
             emitter=Emitter(
@@ -100,14 +127,20 @@ class Turns:
                 temperature=asked.temperature,
                 max_output_tokens=asked.max_output_tokens,
                 parallel_tool_calls=asked.parallel_tool_calls is not False,
-                response_format=chat_format(asked.text.format if asked.text else None),
+                response_format=self._format(asked),
             ),
             tools=HostedTools(stores=self._stores, searches=searches, workspace=workspace),
             events=list(said.events),
-            input_items=[wire.dump(item) for item in said.items],
+            inputs=said.made,
             include=asked.include or (),
             stored=asked.store is not False,
         )
+
+    def _format(self, asked: CreateResponse) -> dict[str, Any] | None:
+        wanted = chat_format(asked.text.format if asked.text else None)
+        if wanted is not None and not takes_formats(self._model):
+            raise not_implemented(f"text.format '{wanted['type']}' with the built-in model", param="text.format")
+        return wanted
 
     def _chain(self, response_id: str | None) -> list[Body]:
         """The records of the earlier responses, oldest first, back to the first deleted one."""

@@ -100,6 +100,8 @@ def faults(value: Any, schema: Schema, at: str = "$") -> Iterator[str]:
     """The violations of the schema, one sentence each."""
     if value is None and (schema.get("nullable") or at.endswith(_ALSO_NULL)):
         return
+    if isinstance(value, str) and at.endswith("].embedding"):  # base64, of which the document has no word
+        return
     if "$ref" in schema:
         yield from faults(value, document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]], at)
         return

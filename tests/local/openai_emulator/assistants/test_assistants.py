@@ -163,7 +163,7 @@ async def test_a_deleted_assistant_takes_its_store_along(client: AsyncOpenAI) ->
         ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, 400, "tools[0].function.function.name"),
         ({"tools": [CODE] * 129}, 400, "tools"),
         ({"metadata": {"k": "v" * 513}}, 400, "metadata.k"),
-        ({"response_format": {"type": "json_object"}}, 501, "response_format"),
+        ({"response_format": {"type": "xml"}}, 400, "response_format.type"),
         ({"tool_resources": {"code_interpreter": {"file_ids": ["file-none"]}}}, 404, "id"),
         ({"tool_resources": {"file_search": {"vector_store_ids": ["vs_none"]}}}, 404, "id"),
         ({"tool_resources": {"file_search": {"vector_stores": [{"file_ids": ["file-none"]}]}}}, 404, "id"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openai import AsyncOpenAI
 
-from local.openai_emulator.agent.conversation import Prompt, Said, Searched, Toolbox
+from local.openai_emulator.agent.conversation import Prompt, Ran, Said, Searched, Toolbox
 from local.openai_emulator.agent.model import ModelError, RunCode, Say, Search
 from local.openai_emulator.models.chat import MAX_TOKENS, ChatModel, ready_text, shortened
 from local.openai_emulator.models.chat_answers import say
@@ -209,11 +209,14 @@ async def test_tool_results_are_shortened_for_a_short_context(chat: Chat, words:
 
 async def test_a_prompt_too_long_in_every_way_is_not_retryable(chat: Chat) -> None:
     server, model, _ = chat
-    for _ in range(4):
-        server.refuse(400, "context_length_exceeded", "The context length is exceeded.")
-    with pytest.raises(ModelError) as caught:
-        await model.step(prompt())
-    assert (caught.value.code, server.answers) == ("invalid_prompt", [])
+    ran = Ran(code="1", logs="word " * 4000)
+    for events, requests in ([ran], 4), ([], 1):
+        server.requests.clear()
+        for _ in range(requests):
+            server.refuse(400, "context_length_exceeded", "The context length is exceeded.")
+        with pytest.raises(ModelError) as caught:
+            await model.step(prompt(*events))
+        assert (caught.value.code, len(server.requests)) == ("invalid_prompt", requests)
 
 
 def test_short_results_stay_as_they_are() -> None:

@@ -229,8 +229,8 @@ async def test_metadata_of_the_caller_comes_first(openai_client: AsyncOpenAI, em
         pytest.param({"tools": [{"type": "file_search", "vector_store_ids": ["vs_x"]}]}, 404, "id", id="no such store"),
         pytest.param({"tools": [{**CODE, "container": "cntr_x"}]}, 404, "id", id="no such container"),
         pytest.param({"tools": [{"type": "web_search"}]}, 501, "tools[0].type", id="web search"),
-        pytest.param({"conversation": "conv_x"}, 501, "conversation", id="conversations"),
-        pytest.param({"text": {"format": {"type": "json_object"}}}, 501, "text.format", id="JSON"),
+        pytest.param({"text": {"format": {"type": "xml"}}}, 400, "text.format.type", id="an unknown format"),
+        pytest.param({"text": {"format": {"type": "json_schema"}}}, 400, "text.format.name", id="no schema"),
         pytest.param(
             {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]},
             501,
