@@ -123,8 +123,8 @@ export async function show(view) {
   const mine = {}; // what this view shows; a later view has its own
   view.current = mine;
   const into = h("input", { type: "text", placeholder: "Collection (optional)", "aria-label": "Collection for new files" });
-  const files = h("input", { type: "file", multiple: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
-  const folder = h("input", { type: "file", webkitdirectory: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
+  const files = h("input", { type: "file", multiple: true, hidden: true });
+  const folder = h("input", { type: "file", webkitdirectory: true, hidden: true });
   const take = (list) => enqueue([...list].map((file) => ({ path: file.webkitRelativePath || file.name, file })), into.value.trim());
   for (const input of [files, folder]) input.addEventListener("change", () => { take(input.files); input.value = ""; });
   const zone = h("section", { class: "drop", "aria-label": "Add documents",

@@ -24,7 +24,8 @@ ASK_BOX = "form.question textarea"
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 EVIL = (
     "<script>attacked('script')</script><img src=x onerror=\"attacked('img')\"><svg onload=\"attacked('svg')\"></svg>"
-    "<a href=\"javascript:attacked('link')\">x</a><iframe srcdoc=\"<script>parent.attacked('frame')</script>\"></iframe>"
+    "<a href=\"javascript:attacked('link')\">x</a>"
+    "<iframe srcdoc=\"<script>parent.attacked('frame')</script>\"></iframe>"
     "<form action=http://evil.example><button formaction=http://evil.example>x</button></form><style>*{display:none}"
     '</style><details open ontoggle="attacked(\'toggle\')">x</details><math><mi//xlink:href="data:x,<script>"></math>'
 )
@@ -88,7 +89,7 @@ async def test_the_main_job(app: str, page: Page) -> None:
     receipt = await page.until("document.querySelector('dialog table')?.innerText")
     assert "not yet" not in receipt
     await page.click("Close")
-    await page.until("document.querySelectorAll('tbody tr').length === 1")
+    await page.until("document.querySelectorAll('main tbody tr').length === 1")
 
 
 async def test_text_is_shown_with_the_quote_marked(app: str, page: Page, tmp_path: Path) -> None:
@@ -185,9 +186,10 @@ async (evil, markdown) => {
   await (await import("/viewer.js")).open("x.html", {quote: evil, document: evil, section: evil});
   document.body.append(made);
   await new Promise((resolve) => setTimeout(resolve, 300));
+  const taken = ["href", "src", "action", "formaction", "srcdoc"];
   const acting = [...document.querySelectorAll("*")].filter((e) => [...e.attributes].some((a) => /^on/i.test(a.name) ||
-    /javascript:|evil[.]example/i.test(a.value) && ["href", "src", "action", "formaction", "srcdoc"].includes(a.name)));
-  const tags = [...document.querySelectorAll("body script, body iframe, body form[action], body svg, body math, body style")];
+    taken.includes(a.name) && /^\\s*javascript:|^\\s*(https?:)?[/][/]evil/i.test(a.value)));
+  const tags = [...document.querySelectorAll("body :is(script, iframe, form[action], svg, math, style)")];
   return {attacks: window.attacks ?? [], acting: acting.map((e) => e.outerHTML), tags: tags.map((e) => e.outerHTML),
     shown: made.innerText.includes("attacked('script')")};
 }
@@ -226,8 +228,9 @@ async def test_a_wrong_key_is_asked_for(app: str, page: Page) -> None:
     """As in Azure: the page is anonymous, the API answers 401 until the key is right, and the key stays in the tab."""
     await page.open(f"{app}/#health")
     await page.until("document.querySelector('table')")
-    await page.run("""(() => { const real = fetch; window.fetch = (url, options) => options.headers['x-functions-key'] === 'right' ?
-        real(url, options) : Promise.resolve(new Response('', {status: 401})); location.hash = 'collections'; })()""")
+    await page.run("""(() => { const real = fetch; window.fetch = (url, options) =>
+        options.headers['x-functions-key'] === 'right' ? real(url, options)
+        : Promise.resolve(new Response('', {status: 401})); location.hash = 'collections'; })()""")
     for key in ("wrong", "right"):
         await page.type("dialog[open] input", key)
         await page.click("Use the key")
