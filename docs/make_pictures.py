@@ -35,7 +35,7 @@ async def pictures(app: str) -> None:
         await show(page, "answer")
         await page.run("document.querySelector('article button.cite').click()")
         await page.until("document.querySelector('dialog iframe')")
-        await asyncio.sleep(5)  # the viewer of the browser tells nobody when it has drawn
+        await asyncio.sleep(20)  # the viewer of the browser tells nobody when it has drawn
         await show(page, "citation")
         await page.click("Close")
         await ask(page, "Plot the requests per month as a chart.", "figure img[src]")
