@@ -146,14 +146,25 @@ async def test_the_network_is_lost_and_comes_back(app: str, page: Page) -> None:
 async def test_bad_files_are_refused_with_a_sentence(app: str, page: Page, tmp_path: Path) -> None:
     empty, large = tmp_path / "empty.md", tmp_path / "large.md"
     empty.write_bytes(b"")
-    large.write_bytes(b"x" * (9 * 1024 * 1024))
+    with large.open("wb") as file:
+        file.truncate(600_000_000)
     await page.open(f"{app}/#documents")
     await page.until("document.querySelector('.drop')")
     await page.choose_files("input[type=file]", [empty, large])
     await page.until("document.querySelectorAll('.uploads .failed').length === 2")
     text = await page.run("document.querySelector('.uploads').innerText")
     assert "The file is empty" in text
-    assert "python -m local add" in text
+    assert "The file has 600,000,000 bytes" in text
+
+
+async def test_a_large_file_goes_to_storage(app: str, page: Page, tmp_path: Path) -> None:
+    large = tmp_path / "large.md"
+    large.write_text("# Large\n\n" + "The same words, again and again, in a text of many bytes.\n" * 160_000)
+    assert large.stat().st_size > 8 * 1024 * 1024
+    await add(page, app, large)
+    sent = [url for url in page.requested if "sig=" in url]
+    assert sent
+    page.requested = [url for url in page.requested if url not in sent]
 
 
 FORGED = """

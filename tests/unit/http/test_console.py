@@ -21,7 +21,8 @@ OWN = {name: file.content.decode() for name, file in files().items() if not name
 def ask(file: str = "", **headers: str) -> func.HttpResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     url, params = f"https://app.example/{file}", {"file": file} if file else {}
-    return get_page(func.HttpRequest(method="GET", url=url, headers=named, route_params=params, body=b""))
+    request = func.HttpRequest(method="GET", url=url, headers=named, route_params=params, body=b"")
+    return get_page(request, storage="https://blobs.example")
 
 
 def test_the_page_is_anonymous_and_at_the_root() -> None:
@@ -43,7 +44,8 @@ def test_every_file_is_served_with_the_policy(name: str) -> None:
     policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
     assert "unsafe" not in policy
-    assert "http" not in policy
+    assert re.findall("http[^ ;]*", policy) == ["https://blobs.example"]
+    assert "connect-src 'self' https://blobs.example" in policy
     assert "data:" not in policy
 
 
