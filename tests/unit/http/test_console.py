@@ -10,7 +10,6 @@ import re
 import azure.functions as func
 import pytest
 
-import function_app
 from shared.http.console import FOLDER, HEADERS, files, get_page
 
 FIRST_LOAD_MAX_BYTES = 150_000
@@ -23,15 +22,6 @@ def ask(file: str = "", **headers: str) -> func.HttpResponse:
     url, params = f"https://app.example/{file}", {"file": file} if file else {}
     request = func.HttpRequest(method="GET", url=url, headers=named, route_params=params, body=b"")
     return get_page(request, storage="https://blobs.example")
-
-
-def test_the_page_is_anonymous_and_at_the_root() -> None:
-    (trigger,) = (
-        json.loads(str(function))["bindings"][0]
-        for function in function_app.app.get_functions()
-        if function.get_function_name() == "get_page"
-    )
-    assert (trigger["route"], trigger["authLevel"], trigger["methods"]) == ("{file?}", "ANONYMOUS", ["GET"])
 
 
 @pytest.mark.parametrize("name", ["", *files()])
