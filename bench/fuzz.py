@@ -28,6 +28,7 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
 )
+ALWAYS_501 = "GetRunEvents"  # as described; a check takes every 5xx for a fault
 EXAMPLES = 100  # per operation
 WITHIN_S = 900
 
@@ -57,6 +58,8 @@ def fuzz(app_url: str, folder: Path, *arguments: str) -> tuple[Json, str]:
     command += [
         "--checks",
         ",".join(CHECKS),
+        "--exclude-operation-id",
+        ALWAYS_501,
         "--suppress-health-check",
         "all",
         "--report-json-path",
