@@ -37,7 +37,7 @@ def test_hostile_requests_get_described_responses(own_stack: Stack, tmp_path: Pa
     assert report["exit_code"] == 0, printed
     assert report["complete"]
     assert report["failures"] == report["errors"] == []
-    assert report["operations"]["tested"] == report["operations"]["total"]
+    assert report["operations"]["tested"] == report["operations"]["total"] - 1  # all but ALWAYS_501
     assert report["test_cases"]["generated"] >= 500
     for operation in ("POST /runs", "POST /threads", "PUT /assistants/{name}", "PUT /documents/{path}"):
         rates = report["valid_rates"][operation].values()
