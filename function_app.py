@@ -15,7 +15,7 @@ from shared.http.route import answer
 from shared.runs.messages import run_look
 from shared.services import Services, give_up
 from shared.settings import STORAGE_CONNECTION as STORAGE
-from shared.settings import Settings
+from shared.settings import Settings, blob_origin
 
 # Event Grid in Azure. Azurite sends no events, so `func start` needs the source that scans the container.
 SOURCE = func.BlobSource(os.environ.get("BLOB_SOURCE") or "EventGrid")
@@ -393,4 +393,4 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="{file?}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_page(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /`: the page for people, and its files. They hold no data: the page asks the API for all of it."""
-    return console.get_page(req)
+    return console.get_page(req, storage=blob_origin(os.environ))

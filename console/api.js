@@ -82,23 +82,38 @@ export async function send(method, path, body, options = {}) {
   return response.status === 204 ? null : response.json();
 }
 
-/** Upload a file with progress, which `fetch` does not have. `onprogress` gets 0 to 1. */
-export function upload(path, file, onprogress) {
+const LARGE_BYTES = 8 * 1024 * 1024; // more is sent to storage, past the app: its host would hold all of it in memory
+
+/** Upload a file with progress from 0 to 1; resolves to {etag}, which is null when storage does not show it. */
+export async function upload(path, file, onprogress) {
+  if (file.size <= LARGE_BYTES) {
+    const key = sessionStorage.getItem(KEY);
+    const headers = { "Content-Type": "application/octet-stream", ...(key ? { "x-functions-key": key } : {}) };
+    try { return await put(documentUrl(path), headers, file, onprogress); } catch (error) {
+      if (error.status === 401) { await get("api/collections"); return upload(path, file, onprogress); } // asks for the key
+      if (error.code !== "document_too_large") throw error;
+    }
+  }
+  const target = await send("POST", `api/documents/upload?path=${encodeURIComponent(path)}`, {});
+  if (file.size > target.max_bytes) throw new Refused(413, { detail: `The file has ${file.size.toLocaleString()} bytes; at most ${target.max_bytes.toLocaleString()} are taken. Split it.` });
+  return put(target.url, target.headers, file, onprogress);
+}
+
+/** `fetch` reports no progress. */
+function put(url, headers, file, onprogress) {
   return new Promise((resolve, reject) => {
     const sender = new XMLHttpRequest();
-    sender.open("PUT", `api/documents?path=${encodeURIComponent(path)}`);
-    const key = sessionStorage.getItem(KEY);
-    if (key) sender.setRequestHeader("x-functions-key", key);
-    sender.setRequestHeader("Content-Type", "application/octet-stream");
+    sender.open("PUT", url);
+    for (const [name, value] of Object.entries(headers)) sender.setRequestHeader(name, value);
     sender.upload.addEventListener("progress", (event) => onprogress(event.loaded / (event.total || 1)));
     sender.addEventListener("load", () => {
       let answer = {};
       try { answer = JSON.parse(sender.responseText); } catch { /* no body */ }
       network(false);
-      if (sender.status < 400) resolve(answer);
+      if (sender.status < 400) resolve({ etag: sender.getResponseHeader("ETag"), ...answer });
       else reject(new Refused(sender.status, answer));
     });
-    sender.addEventListener("error", () => { network(true); reject(new Refused(0, { detail: "The connection was lost." })); });
+    sender.addEventListener("error", () => reject(new Refused(0, { detail: url.startsWith("http") ? "Storage cannot be reached, or does not take files from this page." : "The connection was lost." })));
     sender.send(file);
   });
 }

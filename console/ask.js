@@ -13,7 +13,7 @@ export async function show(view, [id]) {
   const talk = h("div", { class: "talk" });
   const spent = h("p", { class: "quiet" });
   const where = h("select", { "aria-label": "Collection" }, h("option", { value: "" }, "Default collection"));
-  const text = h("textarea", { rows: 3, placeholder: "Ask about your documents", "aria-label": "Question", dir: "auto", maxlength: 8000,
+  const text = h("textarea", { rows: 2, placeholder: "Ask about your documents", "aria-label": "Question", dir: "auto", maxlength: 8000,
     onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); } } });
   const fault = h("p", { class: "error", role: "alert" });
   const sender = h("button", {}, "Ask");
@@ -58,7 +58,7 @@ export async function show(view, [id]) {
     } catch (error) { fault.textContent = error.message; } finally { sender.disabled = false; }
   };
   const form = h("form", { class: "question", onsubmit: (event) => { event.preventDefault(); if (text.value.trim()) ask(text.value.trim()); } },
-    text, h("div", { class: "row" }, id ? null : where, sender), fault, spent);
+    id ? null : where, h("div", { class: "row" }, text, sender), fault, spent);
 
   view.replaceChildren(h("div", { class: "ask" }, h("aside", { "aria-label": "Threads" }, h("a", { class: "new", href: "#ask" }, "New thread"), list), h("div", { class: "main" }, h("h1", { class: "hidden" }, "Ask"), talk, form)));
   refresh();

@@ -58,9 +58,8 @@ async function put(item) {
       watch(item);
       return;
     } catch (error) {
-      if ((error.status === 0 || error.status === 503 || error.status === 429) && tries < 20) { item.reason = `${error.message} Trying again …`; changed(); await pause(Math.min(1000 * 2 ** tries, 10_000)); continue; }
-      const large = error.code === "document_too_large" || error.status === 413;
-      Object.assign(item, { state: "failed", reason: large ? `${error.message.split(" POST ")[0]} Add larger files with “python -m local add PATH”, or with an upload URL.` : error.message });
+      if ((error.status === 0 || error.status === 503 || error.status === 429) && tries < (item.file.size > 8e6 ? 3 : 20)) { item.reason = `${error.message} Trying again …`; changed(); await pause(Math.min(1000 * 2 ** tries, 10_000)); continue; }
+      Object.assign(item, { state: "failed", reason: error.message + (error.status === 0 ? " “python -m local add PATH” adds files, too." : "") });
       return;
     }
   }
@@ -77,7 +76,7 @@ async function watch(item) {
     for (const each of [...watched]) {
       try {
         const found = await get(`${documentUrl(each.path)}&wait=${watched.size === 1 ? 5 : 0}`);
-        const same = found.etag === each.etag.replaceAll('"', "") || `"${found.etag}"` === each.etag;
+        const same = !each.etag || found.etag === each.etag.replaceAll('"', "");
         if (same && FINAL.includes(found.status)) {
           Object.assign(each, { state: found.status, reason: found.reason?.message || found.notice?.message || "" });
           say(`${each.path}: ${found.status}.`);
@@ -123,8 +122,8 @@ export async function show(view) {
   const mine = {}; // what this view shows; a later view has its own
   view.current = mine;
   const into = h("input", { type: "text", placeholder: "Collection (optional)", "aria-label": "Collection for new files" });
-  const files = h("input", { type: "file", multiple: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
-  const folder = h("input", { type: "file", webkitdirectory: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
+  const files = h("input", { type: "file", multiple: true, hidden: true });
+  const folder = h("input", { type: "file", webkitdirectory: true, hidden: true });
   const take = (list) => enqueue([...list].map((file) => ({ path: file.webkitRelativePath || file.name, file })), into.value.trim());
   for (const input of [files, folder]) input.addEventListener("change", () => { take(input.files); input.value = ""; });
   const zone = h("section", { class: "drop", "aria-label": "Add documents",

@@ -1,5 +1,6 @@
-// An answer as elements. It was written by a model from documents, so it is hostile: the Markdown becomes HTML, the HTML
-// is reduced to a few tags without any attribute that acts, and only then it is put into the page.
+// An answer as elements. It was written by a model from documents, so it is hostile: HTML in it is shown as text, links and
+// pictures as their words; what Markdown makes is reduced to a few tags without any attribute that acts, and only then it
+// is put into the page.
 import { marked } from "./vendor-marked.mjs";
 import { h } from "./dom.js";
 
@@ -7,6 +8,13 @@ const TAGS = ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em
   "table", "thead", "tbody", "tr", "th", "td", "#text"];
 const LONGEST = 200_000;
 const OPEN = "\uE000", CLOSE = "\uE001"; // private characters: no answer keeps them
+
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+marked.use({ renderer: {
+  html: ({ text }) => escaped(text),
+  image: ({ text }) => escaped(text),
+  link({ tokens }) { return this.parser.parseInline(tokens); },
+} });
 
 /** Put the number of each citation at its place. Positions count code points, as Python does. */
 export function marked_at(text, citations) {

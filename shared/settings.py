@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -9,6 +10,7 @@ from typing import Literal, cast
 from shared.errors import SettingError
 
 STORAGE_CONNECTION = "AzureWebJobsStorage"
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?=/|$)")
 LONGEST_S = 366 * 24 * 3600
 
 
@@ -126,6 +128,26 @@ def _storage(environ: Mapping[str, str]) -> StorageAccount:
         f"The setting {name} is missing. Set it to a connection string, or set {name}__blobServiceUri and "
         f"{name}__queueServiceUri for managed identity."
     )
+
+
+def blob_origin(environ: Mapping[str, str]) -> str | None:
+    """Scheme, host and port of the blob endpoint; None if it is not known. It never raises.
+
+    Source: https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string
+    """
+    try:
+        account = _storage(environ)
+    except SettingError:
+        return None
+    url = account.blob_url
+    if account.connection_string:
+        pairs = (part.partition("=") for part in account.connection_string.split(";"))
+        parts = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        suffix = parts.get("endpointsuffix") or "core.windows.net"
+        name = parts.get("accountname")
+        url = parts.get("blobendpoint") or (f"https://{name}.blob.{suffix}" if name else None)
+    found = ORIGIN.match(url or "")
+    return found[0] if found else None
 
 
 def _engine(environ: Mapping[str, str]) -> Literal["responses", "assistants"]:

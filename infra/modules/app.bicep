@@ -57,6 +57,7 @@ var settings = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   AZURE_CLIENT_ID: identityClientId
+  AzureWebJobsDisableHomepage: 'true'
   OPENAI_BASE_URL: openAiBaseUrl
   OPENAI_MODEL: openAiModel
   OPENAI_SCOPE: openAiScope

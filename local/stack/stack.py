@@ -118,12 +118,17 @@ class Stack:
             from local.stack.provision import provision  # takes 250 ms, while the processes start
 
             self.azurite.wait_ready()
-            provision(self.azurite.connection_string, origins=self._origins)
+            provision(self.azurite.connection_string, origins=self._origins | self._own_origins)
             self._wait_until(self._healthy)
         except BaseException:
             self.stop()
             raise
         self.ready_s = time.monotonic() - begun_s
+
+    @property
+    def _own_origins(self) -> frozenset[str]:
+        """Those of the app's page, which uploads large files to signed addresses."""
+        return frozenset({self.app_url, self.app_url.replace("127.0.0.1", "localhost")})
 
     def stop(self) -> None:
         """Stop the host and the emulator at the same time, then Azurite: the host needs it until its end."""

@@ -24,23 +24,19 @@ TYPES = {
     ".mjs": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' blob:",
-        "connect-src 'self'",
-        "frame-src blob:",  # a PDF, in the viewer of the browser
-        "object-src blob:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' blob:",
+    "frame-src blob:",  # a PDF, in the viewer of the browser
+    "object-src blob:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
 )
 HEADERS = {
     **NOSNIFF,
-    "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -67,11 +63,16 @@ def files() -> dict[str, File]:
     return found
 
 
-def get_page(req: func.HttpRequest) -> func.HttpResponse:
+def policy(storage: str | None) -> str:
+    return "; ".join((*POLICY, f"connect-src 'self' {storage or ''}".rstrip()))
+
+
+def get_page(req: func.HttpRequest, *, storage: str | None) -> func.HttpResponse:
+    """`storage`: the origin of upload URLs, to which the page sends large files."""
     file = files().get(req.route_params.get("file") or INDEX)
     if file is None:
         return func.HttpResponse(status_code=404)
-    headers = {**HEADERS, "ETag": file.etag}
+    headers = {**HEADERS, "Content-Security-Policy": policy(storage), "ETag": file.etag}
     if file.etag in (req.headers.get("if-none-match") or ""):
         return func.HttpResponse(status_code=304, headers=headers)
     return func.HttpResponse(

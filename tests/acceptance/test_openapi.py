@@ -39,7 +39,7 @@ def test_hostile_requests_get_described_responses(own_stack: Stack, tmp_path: Pa
     assert report["exit_code"] == 0, printed
     assert report["complete"]
     assert report["failures"] == report["errors"] == []
-    assert report["operations"]["tested"] == report["operations"]["total"]
+    assert report["operations"]["tested"] == report["operations"]["total"] - 1  # all but ALWAYS_501
     assert report["test_cases"]["generated"] >= 500
     for operation in ("POST /runs", "POST /threads", "PUT /assistants/{name}", "PUT /documents/{path}"):
         rates = report["valid_rates"][operation].values()
@@ -59,7 +59,7 @@ def test_hostile_strings_get_no_5xx(own_stack: Stack, tmp_path: Path) -> None:
     )
     assert report["exit_code"] == 0, printed
     assert report["failures"] == report["errors"] == []
-    assert report["operations"]["tested"] == report["operations"]["total"]
+    assert report["operations"]["tested"] == report["operations"]["total"] - 1
     sent = [json.loads(line) for line in log.read_text().splitlines()]
     assert [request for request in sent if request["status"] >= 500] == []
     for place, least in {"path": 50, "query": 50, "header": 20, "body": 40}.items():

@@ -241,6 +241,15 @@ async def test_a_large_blob_is_streamed_in_pieces(blobs: Blobs) -> None:
     assert max(map(len, pieces)) <= 4 * MIB
 
 
+async def test_a_range_is_read_of_one_version(blobs: Blobs) -> None:
+    old = await blobs.write("a", b"0123456789", media_type="text/plain")
+    assert await blobs.read_range("a", start=2, end=5, etag=old) == b"234"
+    assert await blobs.read_range("a", start=8, end=10, etag=old) == b"89"
+    await blobs.write("a", b"new", media_type="text/plain")
+    with pytest.raises(BlobChanged):
+        await blobs.read_range("a", start=0, end=1, etag=old)
+
+
 async def test_streaming_an_old_version_raises_blob_changed(blobs: Blobs) -> None:
     old = await blobs.write("a", b"old", media_type="text/plain")
     await blobs.write("a", b"new", media_type="text/plain")

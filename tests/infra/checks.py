@@ -12,6 +12,7 @@ from tests.infra.tools import Json, Templates, body
 
 # Settings that the host or the platform reads, and the app does not.
 HOST_SETTINGS = {
+    "AzureWebJobsDisableHomepage",
     "AzureWebJobsStorage__credential",
     "AzureWebJobsStorage__tableServiceUri",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",

@@ -118,7 +118,7 @@ def test_an_incomplete_package_is_not_loaded(package: Path, tmp_path: Path, miss
 
 def test_the_package_has_the_app_and_no_local_files(package: Path) -> None:
     names = {path.name for path in package.iterdir()}
-    assert {"function_app.py", "host.json", "requirements.txt", "shared"} <= names
+    assert {"function_app.py", "host.json", "requirements.txt", "shared", "console"} <= names
     assert names & set(NEVER_IN_AZURE) == set()
 
 

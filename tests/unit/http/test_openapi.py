@@ -70,7 +70,7 @@ OF_THE_CALLER = {
 
 
 @cache  # an app lists its functions once
-def triggers() -> tuple[tuple[str, str, str, str], ...]:
+def all_triggers() -> tuple[tuple[str, str, str, str], ...]:
     """Function, method, route template and authorisation of every HTTP trigger of function_app.py."""
     found = []
     for function in function_app.app.get_functions():
@@ -78,10 +78,22 @@ def triggers() -> tuple[tuple[str, str, str, str], ...]:
         if trigger["type"] == "httpTrigger":
             (method,) = trigger["methods"]
             name, route, auth = function.get_function_name(), trigger["route"], trigger["authLevel"].lower()
-            prefix, _, rest = route.partition("/")
-            if prefix == "api":  # the page is not of the API
-                found.append((str(name), method, f"/{rest}", auth))
+            found.append((str(name), method, f"/{route}", auth))
     return tuple(found)
+
+
+def triggers() -> tuple[tuple[str, str, str, str], ...]:
+    """Those of the API; routes are without the prefix `api`."""
+    return tuple(
+        (name, method, route.removeprefix("/api"), auth)
+        for name, method, route, auth in all_triggers()
+        if route.startswith("/api/")
+    )
+
+
+def test_the_only_other_route_is_the_page_which_is_anonymous() -> None:
+    others = [trigger for trigger in all_triggers() if not trigger[2].startswith("/api/")]
+    assert others == [("get_page", "GET", "/{file?}", "anonymous")]
 
 
 def test_the_table_matches_the_triggers() -> None:
