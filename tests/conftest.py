@@ -13,7 +13,7 @@ NEVER = "0 0 0 1 1 *"  # the hourly reconcile pass would repair what tests damag
 SETTINGS_OF_THE_APP = ("OPENAI_", "EMULATOR_", "AZURE_", "AzureWebJobs")
 
 # No verdict depends on how fast the machine is.
-settings.register_profile("steady", parent=settings(), deadline=None)
+settings.register_profile("steady", parent=settings(), deadline=None, max_examples=40)
 settings.load_profile("steady")
 
 
