@@ -76,15 +76,14 @@ class Process:
         Returns:
             False if something could not be killed.
         """
-        self._signal_runner(signal.SIGSTOP)
         try:
             async with asyncio.timeout(KILL_ALL_S):
-                while others := watchdog.living(self.init_pid) - {self.init_pid, self._runner_pid}:
+                while not watchdog.is_quiet(self.init_pid, self._runner_pid):
+                    self._signal_runner(signal.SIGSTOP)  # again, since a child may wake it
+                    others = watchdog.living(self.init_pid) - {self.init_pid, self._runner_pid}
                     for number in (signal.SIGSTOP, signal.SIGKILL):  # no shell shall report that its child was killed
                         for pid in others:
                             self._signal_inside(pid, number)
-                    await asyncio.sleep(0.001)
-                while not watchdog.is_stopped(self._runner_pid):  # noqa: ASYNC110  the kernel tells nobody
                     await asyncio.sleep(0.001)
         except TimeoutError:
             return False

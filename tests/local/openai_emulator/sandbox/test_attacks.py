@@ -117,6 +117,7 @@ CALLS = {
     "finit_module": ({"x86_64": 313, "aarch64": 273}, "0, b'', 0", 1),
     "memory beyond the limits (memfd)": ({"x86_64": 319, "aarch64": 279}, "b'x', 0", 38),
     "memory beyond the limits (System V)": ({"x86_64": 29, "aarch64": 194}, "0, 4096, 0o1600", 1),
+    "memory beyond the limits (huge pages)": ({"x86_64": 9, "aarch64": 222}, "0, 2 << 20, 3, 0x40022, -1, 0", 1),
     "type into the terminal": ({"x86_64": 16, "aarch64": 29}, "0, 0x5412, b'x'", 1),
 }  # fmt: skip
 
