@@ -108,7 +108,6 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
         *_tmpfs(SHM, limits.tmp_bytes, "1777"),
         *_python(),  # after /tmp, which it may lie in
         *("--perms", "0755", "--dir", "/sandbox"),
-        *(word for path in BESIDE for word in ("--ro-bind", os.path.realpath(path), f"/sandbox/{path.name}")),
         *("--perms", "0777", "--dir", MATPLOTLIB),
         *(word for descriptor, inside in files for word in ("--perms", "0644", "--file", str(descriptor), inside)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", DATA),

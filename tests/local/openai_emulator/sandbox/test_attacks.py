@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from local.openai_emulator.sandbox import FileRefused, Limits, Outcome, Sandbox, Session, SessionEnded
 from local.openai_emulator.sandbox.watchdog import processes
+from local.paths import ROOT
 
 MIB = 1024 * 1024
 LIMITS = Limits(
@@ -147,6 +148,14 @@ async def test_the_environment_and_other_processes_are_not_there(
     assert "SECRET" not in outcome.logs
     outcome = await session.run("[p for p in os.listdir('/proc') if p.isdigit()]")
     assert outcome.logs in ("['1', '2']\n", "[]\n")
+
+
+async def test_the_place_of_the_project_is_not_told(session: Session) -> None:
+    """Only the folder of the packages is: the kernel says what is mounted."""
+    look = "print(*(open(f'/proc/{one}', errors='replace').read() for one in ('1/cmdline', 'self/cmdline', 'self/mountinfo')))"
+    outcome = await session.run(f"{look}\nprint(open('/venv/pyvenv.cfg').read())")
+    assert "bwrap" in outcome.logs
+    assert [line for line in outcome.logs.splitlines() if str(ROOT) in line and " /venv/sites/" not in line] == []
 
 
 async def test_no_service_of_this_machine_can_be_reached(session: Session) -> None:

@@ -8,8 +8,9 @@ from local.openai_emulator.sandbox import seccomp
 
 _NUMBERS = {name: seccomp.MACHINES[os.uname().machine].calls.get(name) for name in seccomp.X86_64}
 
-PRELUDE = f"""  # noqa: E501
-import array, ctypes, fcntl, glob, mmap, os, resource, select, signal, socket, stat, struct, subprocess, sys, threading, time
+PRELUDE = f"""
+import array, ctypes, fcntl, glob, mmap, os, resource, select, signal, socket, stat, struct, subprocess, sys
+import threading, time
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = libc.mmap.restype = libc.sbrk.restype = ctypes.c_long
 libc.mmap.argtypes = [ctypes.c_long] * 6
