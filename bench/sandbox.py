@@ -1,4 +1,4 @@
-"""Times of a code interpreter session: `python -m bench.sandbox [--rounds N] [--json FILE]`."""
+"""Times and memory of code interpreter sessions, beside a plain Python: `python -m bench.sandbox [--json FILE]`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import argparse
 import asyncio
 import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable
 from pathlib import Path
 
-from local.openai_emulator.sandbox import Sandbox
+from local.openai_emulator.sandbox import Sandbox, SandboxUnavailable
+from local.openai_emulator.sandbox.watchdog import processes, proportional_bytes
 
 CHART = "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2])\nplt.show()"
+PLAIN = f"import numpy, pandas\n{CHART.replace('plt.show()', '')}plt.savefig('/dev/null', dpi=150, format='png')"
+MIB = 1024 * 1024
+
+Found = dict[str, list[float]]
 
 
 async def timed(work: Awaitable[object]) -> float:
@@ -22,40 +29,86 @@ async def timed(work: Awaitable[object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-async def measure(rounds: int) -> dict[str, list[float]]:
-    """The durations in ms by name, one per round."""
-    sandbox = Sandbox()
-    found: dict[str, list[float]] = {"start, proof of isolation included": [await timed(sandbox.start())]}
+async def first_line(sandbox: Sandbox, found: Found, name: str) -> None:
+    """Open a session, run a first line and a first chart, and close it."""
+    began = time.perf_counter()
+    session = await sandbox.open()
+    await session.run("1 + 1")
+    found.setdefault(f"{name}, first line", []).append((time.perf_counter() - began) * 1000)
+    found.setdefault("first chart", []).append(await timed(session.run(CHART)))
+    found.setdefault("next cell", []).append(await timed(session.run("1 + 1")))
+    found.setdefault("next chart", []).append(await timed(session.run(CHART)))
+    found.setdefault("close", []).append(await timed(session.close()))
+
+
+async def ready(sandbox: Sandbox) -> None:
+    """Wait until the spare session has started."""
+    assert sandbox._spare is not None
+    await asyncio.wait([sandbox._spare])
+
+
+async def measure(tier: int, rounds: int, sessions: int) -> Found:
+    """The values by name: ms, one per round, and MiB.
+
+    Raises:
+        SandboxUnavailable: this machine has not got the tier.
+    """
+    sandbox = Sandbox(tiers=(tier,), trusted=True)
+    found: Found = {"start, proof of isolation included": [await timed(sandbox.start())]}
     for _ in range(rounds):
-        began = time.perf_counter()
-        session = await sandbox.open()
-        await session.run("1 + 1")
-        found.setdefault("open to first line, spare ready", []).append((time.perf_counter() - began) * 1000)
-        found.setdefault("first chart", []).append(await timed(session.run(CHART)))
-        found.setdefault("next cell", []).append(await timed(session.run("1 + 1")))
-        found.setdefault("next chart", []).append(await timed(session.run(CHART)))
-        found.setdefault("close", []).append(await timed(session.close()))
-        began = time.perf_counter()
-        session = await sandbox.open()  # takes the spare session, or waits for it
-        if round_is_cold := (time.perf_counter() - began) > 0.05:
-            found.setdefault("open, spare not ready yet", []).append((time.perf_counter() - began) * 1000)
-        await session.close()
-        await asyncio.sleep(3 if round_is_cold else 0)  # until the next spare session is ready
+        await ready(sandbox)
+        await first_line(sandbox, found, "spare ready")
+        await ready(sandbox)
+        spare = await sandbox.open()  # so that the next one starts only now
+        await first_line(sandbox, found, "no spare")
+        await spare.close()
     await sandbox.close()
+    if tier < 3:
+        found[f"{sessions} live sessions, MiB"] = [await memory_mib(tier, sessions)]
+    return found
+
+
+async def memory_mib(tier: int, sessions: int) -> float:
+    """The proportional memory of all processes of that many sessions that have drawn a chart."""
+    sandbox = Sandbox(tiers=(tier,), trusted=True)
+    await sandbox.start()
+    opened = [await sandbox.open() for _ in range(sessions)]
+    for session in opened:
+        await session.run(CHART)
+    size = sum(proportional_bytes(pid) for session in opened for pid in processes(session.init_pid))
+    await sandbox.close()
+    return size / MIB
+
+
+def plain(rounds: int) -> Found:
+    """The same without isolation: a new interpreter each time, its end included."""
+    found: Found = {}
+    for name, code in (("python -I, first line", "1 + 1"), ("python -I, first chart", PLAIN)):
+        for _ in range(rounds):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-I", "-c", code], check=True, env={"MPLBACKEND": "Agg", "HOME": "/tmp"})
+            found.setdefault(name, []).append((time.perf_counter() - began) * 1000)
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    found = asyncio.run(measure(arguments.rounds))
-    print(f"{'':38}{'median ms':>12}{'min':>10}{'max':>10}")
-    for name, values in found.items():
-        print(f"{name:38}{statistics.median(values):12.1f}{min(values):10.1f}{max(values):10.1f}")
+    print(f"{'ms':46}{'median':>10}{'min':>10}{'max':>10}")
+    all_found = {"plain": plain(arguments.rounds)}
+    for tier in (1, 2):
+        try:
+            all_found[f"tier {tier}"] = asyncio.run(measure(tier, arguments.rounds, arguments.sessions))
+        except SandboxUnavailable as exc:
+            print(f"tier {tier}: {exc}")
+    for where, found in all_found.items():
+        for name, values in found.items():
+            print(f"{where + ': ' + name:46}{statistics.median(values):10.1f}{min(values):10.1f}{max(values):10.1f}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2))
+        arguments.json.write_text(json.dumps(all_found, indent=2))
 
 
 if __name__ == "__main__":

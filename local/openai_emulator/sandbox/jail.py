@@ -100,19 +100,14 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
         *(
             ("--proc", "/proc", "--remount-ro", "/proc") if with_proc else ("--dir", "/proc")
         ),  # read-only: oom_score_adj
-        *(
-            "--dev",
-            "/dev",
-            "--dev-bind",
-            "/dev/full",
-            "/dev/zero",
-        ),  # reads the same, but cannot be mapped
+        *("--dev", "/dev", "--dev-bind", "/dev/full", "/dev/zero"),  # reads the same, but cannot be mapped
+        # no terminals, of which the whole machine has a few thousand
+        *("--perms", "0555", "--size", "4096", "--tmpfs", "/dev/pts", "--remount-ro", "/dev/pts"),
         *_tmpfs(DATA, limits.data_bytes, "0777"),
         *_tmpfs(TMP, limits.tmp_bytes, "1777"),
         *_tmpfs(SHM, limits.tmp_bytes, "1777"),
         *_python(),  # after /tmp, which it may lie in
         *("--perms", "0755", "--dir", "/sandbox"),
-        *(word for path in BESIDE for word in ("--ro-bind", os.path.realpath(path), f"/sandbox/{path.name}")),
         *("--perms", "0777", "--dir", MATPLOTLIB),
         *(word for descriptor, inside in files for word in ("--perms", "0644", "--file", str(descriptor), inside)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", DATA),

@@ -76,15 +76,14 @@ class Process:
         Returns:
             False if something could not be killed.
         """
-        self._signal_runner(signal.SIGSTOP)
         try:
             async with asyncio.timeout(KILL_ALL_S):
-                while others := watchdog.living(self.init_pid) - {self.init_pid, self._runner_pid}:
+                while not watchdog.is_quiet(self.init_pid, self._runner_pid):
+                    self._signal_runner(signal.SIGSTOP)  # again, since a child may wake it
+                    others = watchdog.living(self.init_pid) - {self.init_pid, self._runner_pid}
                     for number in (signal.SIGSTOP, signal.SIGKILL):  # no shell shall report that its child was killed
                         for pid in others:
                             self._signal_inside(pid, number)
-                    await asyncio.sleep(0.001)
-                while not watchdog.is_stopped(self._runner_pid):  # noqa: ASYNC110  the kernel tells nobody
                     await asyncio.sleep(0.001)
         except TimeoutError:
             return False
@@ -157,16 +156,22 @@ class Jailed(Process):
                 info, info_in = socket_pair(host_ends, child_ends)
                 go, go_out = socket_pair(host_ends, child_ends)
                 output, output_in = output_pipe(limits, kept, child_ends)
-                files = [*files, *this_interpreter().environment_files()]
+                own = [(path.read_bytes(), f"/sandbox/{path.name}") for path in jail.BESIDE]
+                files = [*files, *this_interpreter().environment_files(), *own]
                 copies = [(memory_file(child_ends, content), place) for content, place in files]
                 filter_fd = memory_file(child_ends, seccomp.program())
+                # not as arguments, which a session can read: they hold paths of this machine
+                words = jail.arguments(limits, as_root=is_root(), with_proc=with_proc, files=copies)
+                words_fd = memory_file(child_ends, b"".join(os.fsencode(word) + b"\0" for word in words))
                 started = spawn(
-                    *(bwrap, *jail.arguments(limits, as_root=is_root(), with_proc=with_proc, files=copies)),
+                    *(bwrap, "--args", str(words_fd)),
                     *("--seccomp", str(filter_fd), "--info-fd", str(info_in.fileno())),
                     *(("--userns-block-fd", str(go_out.fileno())) if is_root() else ()),
                     *("--", *jail.command(limits, channel=inside.fileno())),
                     output=output_in,
-                    inherit=[s.fileno() for s in (inside, info_in, go_out)] + [filter_fd, *(fd for fd, _ in copies)],
+                    name="bwrap",
+                    inherit=[s.fileno() for s in (inside, info_in, go_out)]
+                    + [filter_fd, words_fd, *(fd for fd, _ in copies)],
                 )
                 process = cls(started, channel, output)
                 kept.push_async_callback(process.kill)
@@ -207,11 +212,19 @@ class Jailed(Process):
             return await self.wait()
 
 
-def spawn(*command: str, output: int, inherit: list[int]) -> subprocess.Popen[bytes]:
-    """Start a process; blocks for a few ms. asyncio's own function can hang forever if it is cancelled."""
+def spawn(*command: str, output: int, inherit: list[int], name: str | None = None) -> subprocess.Popen[bytes]:
+    """Start a process; blocks for a few ms. asyncio's own function can hang forever if it is cancelled.
+
+    Args:
+        command: The path of the program and its arguments.
+        output: The descriptor of its output and errors.
+        inherit: Descriptors that it keeps.
+        name: What the program is told that it is called; None: its path.
+    """
     try:
         return subprocess.Popen(
-            command,
+            [name or command[0], *command[1:]],
+            executable=command[0],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -30,7 +30,7 @@ TIOCSTI, TIOCLINUX = 0x5412, 0x541C  # write input to the terminal that started 
 FIOSETOWN, SIOCSPGRP = 0x8901, 0x8902  # direct signals to any process
 F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETPIPE_SZ = 8, 10, 15, 1031
 PR_SET_DUMPABLE = 4  # would hide the process from the watchdog
-MAP_SHARED, MAP_ANONYMOUS = 0x01, 0x20
+MAP_SHARED, MAP_ANONYMOUS, MAP_HUGETLB = 0x01, 0x20, 0x40000  # no process is charged for huge pages
 AF_UNIX, SOCK_STREAM = 1, 1
 X32_BIT = 0x40000000  # x86-64's second syscall table
 
@@ -161,6 +161,7 @@ def _checks(*, shared: bool) -> Iterator[tuple[str, int, list[Instruction]]]:
     """Calls that are allowed or not depending on an argument: name, the argument's offset, the checks."""
     refuse = ERRNO | errno.EPERM
     yield "clone", ARG0, _when(JUMP_SET, NAMESPACE_FLAGS, refuse)
+    yield "mmap", ARG3, _when(JUMP_SET, MAP_HUGETLB, refuse)
     yield "mmap", ARG3, [(JUMP_SET, 0, 2, MAP_ANONYMOUS), *_when(JUMP_SET, MAP_SHARED, refuse)]
     yield "prctl", ARG0, _when(JUMP_EQUAL, PR_SET_DUMPABLE, refuse)
     for request in (TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP):

@@ -115,11 +115,32 @@ def descriptors(init_pid: int) -> int:
 
 
 def processes(pid: int) -> Iterator[int]:
-    """The process and its descendants. In a pid namespace every orphan becomes a child of process 1."""
+    """The process and its descendants. In a pid namespace every orphan becomes a child of process 1.
+
+    A process whose parent ends meanwhile may be missing: see `is_quiet`.
+    """
     yield pid
-    for children in _of_threads(pid, "children"):
-        for child in children.split():
-            yield from processes(int(child))
+    for child in sorted(children(pid)):
+        yield from processes(child)
+
+
+def children(pid: int) -> set[int]:
+    return {int(child) for text in _of_threads(pid, "children") for child in text.split()}
+
+
+def is_quiet(init_pid: int, runner_pid: int) -> bool:
+    """Whether no process of the session runs, for certain: also none that forks and ends again and again.
+
+    The runner is stopped, so its children only become fewer: all have ended, and while that was seen no orphan came to
+    it. Any other process is then an orphan of process 1, or below one, and process 1 has none.
+    """
+    if not is_stopped(runner_pid):
+        return False
+    ended = children(runner_pid)
+    for pid in ended:
+        if any(_state(text) not in "ZX" for text in _read_all([Path(f"/proc/{pid}/stat")])):
+            return False
+    return children(runner_pid) == ended and children(init_pid) <= {runner_pid} and is_stopped(runner_pid)
 
 
 def living(pid: int) -> set[int]:

@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from local.openai_emulator.sandbox import FileRefused, Limits, Outcome, Sandbox, Session, SessionEnded
 from local.openai_emulator.sandbox.watchdog import processes
+from local.paths import ROOT
 
 MIB = 1024 * 1024
 LIMITS = Limits(
@@ -117,6 +118,7 @@ CALLS = {
     "finit_module": ({"x86_64": 313, "aarch64": 273}, "0, b'', 0", 1),
     "memory beyond the limits (memfd)": ({"x86_64": 319, "aarch64": 279}, "b'x', 0", 38),
     "memory beyond the limits (System V)": ({"x86_64": 29, "aarch64": 194}, "0, 4096, 0o1600", 1),
+    "memory beyond the limits (huge pages)": ({"x86_64": 9, "aarch64": 222}, "0, 2 << 20, 3, 0x40022, -1, 0", 1),
     "type into the terminal": ({"x86_64": 16, "aarch64": 29}, "0, 0x5412, b'x'", 1),
 }  # fmt: skip
 
@@ -146,6 +148,14 @@ async def test_the_environment_and_other_processes_are_not_there(
     assert "SECRET" not in outcome.logs
     outcome = await session.run("[p for p in os.listdir('/proc') if p.isdigit()]")
     assert outcome.logs in ("['1', '2']\n", "[]\n")
+
+
+async def test_the_place_of_the_project_is_not_told(session: Session) -> None:
+    """Only the folder of the packages is: the kernel says what is mounted."""
+    look = "print(*(open(f'/proc/{one}', errors='replace').read() for one in ('1/cmdline', 'self/cmdline', 'self/mountinfo')))"
+    outcome = await session.run(f"{look}\nprint(open('/venv/pyvenv.cfg').read())")
+    assert "bwrap" in outcome.logs
+    assert [line for line in outcome.logs.splitlines() if str(ROOT) in line and " /venv/sites/" not in line] == []
 
 
 async def test_no_service_of_this_machine_can_be_reached(session: Session) -> None:
