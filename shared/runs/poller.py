@@ -186,11 +186,9 @@ class Poller:
             await self._records.put_back(stored, replace(run, fetch_tries=tries), delay_s=retry_delay_s(tries, None))
         except ServiceBusy as exc:
             event(log, logging.INFO, "run.put_off", run_id=run.id, why=exc.message)
-            faults = run.faults + 1
-            delay_s = retry_delay_s(faults, exc.retry_after_s)
-            await self._carry_out(
-                stored, transitions.wait(replace(run, faults=faults), self._now(), delay_s=delay_s), None
-            )
+            waiting = transitions.busy(run, exc)
+            delay_s = retry_delay_s(waiting.faults, exc.retry_after_s)
+            await self._carry_out(stored, transitions.wait(waiting, self._now(), delay_s=delay_s), None)
         except ServiceMissing as exc:
             if run.cancelled_at or run.missed >= MISSING_TRIES:
                 failed = Finish("failed", Failure(code=exc.code, message=exc.message))
