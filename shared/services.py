@@ -77,7 +77,7 @@ class Services:
             settings,
             storage=storage,
             engine=_engine(settings, client),
-            stores=OpenAIVectorStores(client),
+            stores=OpenAIVectorStores(client, model=settings.model),
             push=_push(settings, storage),
             webhooks=ServiceWebhooks(client, secret=settings.webhook_secret),
             ping=lambda: ping(client),

@@ -15,6 +15,7 @@ from shared.documents.arrivals import Arrivals
 from shared.documents.catalogue import Catalogue
 from shared.documents.clearing import Clearing
 from shared.documents.collection_view import CollectionViews
+from shared.documents.disk import Disk
 from shared.documents.follow_up import FollowUp
 from shared.documents.indexer import Documents
 from shared.documents.limits import Limits
@@ -78,7 +79,8 @@ class Library:
         upload_rate = UploadRate(storage.state, uploads_per_s=settings.uploads_per_s, now=now)
         clearing = Clearing(storage, proof, follow_up, upload_rate, texts, push, now)
         limits = Limits.from_settings(settings)
-        uploader = Uploader(storage.documents, stores, collections, texts, max_tokens=limits.max_tokens, now=now)
+        disk = Disk(limits.temp_max_bytes)
+        uploader = Uploader(storage.documents, stores, collections, texts, disk, max_tokens=limits.max_tokens, now=now)
         documents = Documents(
             storage, stores, collections, uploader, follow_up, upload_rate, clearing, push, limits, now
         )

@@ -76,7 +76,9 @@ class Assistant:
     updated_at: datetime
     model: str | None = None
     instructions: str | None = None
-    temperature: float | None = None
+    temperature: float | None = None  # reasoning models take none
+    reasoning: str | None = None  # the effort of a reasoning model
+    verbosity: str | None = None
     max_output_tokens: int | None = None
     collection: str | None = None
     file_search: bool = True

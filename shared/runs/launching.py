@@ -181,6 +181,8 @@ class Launcher:
             code_interpreter=assistant.code_interpreter,
             functions=(*tools.schemas(assistant.functions), *run.functions),
             temperature=assistant.temperature,
+            reasoning=assistant.reasoning,
+            verbosity=assistant.verbosity,
             max_output_tokens=assistant.max_output_tokens,
         )
 
