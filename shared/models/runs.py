@@ -158,6 +158,7 @@ class Run:
     containers: tuple[str, ...] = ()  # code interpreter containers that the run used
     notes: tuple[str, ...] = ()
     error: Failure | None = None
+    trace: str | None = None  # `traceparent` of the request that asked
 
     @property
     def engine_run(self) -> str | None:

@@ -18,8 +18,8 @@ HOST_SETTINGS = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
 }
-# The Flex Consumption plan has these in functionAppConfig, or not at all. It rejects or ignores the settings, and rejects
-# most of the properties ("Site.SiteConfig.FtpsState for Flex Consumption sites is invalid").
+# The Flex Consumption plan has these in functionAppConfig, or not at all. It rejects or ignores the settings, and
+# rejects most of the properties ("Site.SiteConfig.FtpsState for Flex Consumption sites is invalid").
 # Source: https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
 FLEX_REFUSES = {
     "ENABLE_ORYX_BUILD",

@@ -1,4 +1,4 @@
-"""Every query of infra/ and of the documentation passes Microsoft's language service, and asks for what the app sends."""
+"""Every query of infra/ and the documentation passes Microsoft's language service and asks for what the app sends."""
 
 import re
 
