@@ -173,7 +173,8 @@ def _names(templates: Templates, path: str, text: str) -> Iterator[str]:
 
 def _parameter_file(templates: Templates) -> Iterator[str]:
     declared = templates.trees["main.bicep"]["parameters"]
-    given = set(templates.trees["main.bicepparam"]["variables"])
+    variables = set(re.findall(r"^var (\w+)", templates.text("main.bicepparam"), flags=re.M))
+    given = set(templates.trees["main.bicepparam"]["variables"]) - variables
     yield from (f"main.bicepparam: main.bicep has no parameter {name}" for name in given - declared.keys())
     yield from (f"main.bicepparam: {name} is missing" for name in _required(declared) - given)
 
