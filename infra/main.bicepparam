@@ -44,4 +44,6 @@ param eventGridTopicKey = readEnvironmentVariable('EVENT_GRID_TOPIC_KEY', '')
 param openAiKey = readEnvironmentVariable('OPENAI_KEY', '')
 
 // Settings of the app with another value than in settings.json, such as { RUN_MAX_S: '1800' }.
-param appSettings = {}
+param appSettings = {
+  TELEMETRY: readEnvironmentVariable('TELEMETRY', 'off')
+}

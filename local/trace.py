@@ -58,7 +58,7 @@ def spans_in(text: str) -> list[Span]:
 
 
 def trees_of(spans: Sequence[Span], about: str) -> Iterator[list[Span]]:
-    """The spans of each trace in which one names `about`, oldest trace first."""
+    """The spans of each trace in which one names `about`, oldest trace first. Requests that only read a blob do not."""
     traces: dict[str, list[Span]] = defaultdict(list)
     for span in sorted(spans, key=lambda span: span.start_ms):
         traces[span.trace].append(span)
@@ -68,8 +68,7 @@ def trees_of(spans: Sequence[Span], about: str) -> Iterator[list[Span]]:
 
 
 def _names(span: Span, about: str) -> bool:
-    blobs = (f"runs/{about}.json", f"{about}/answer.json")
-    return any(value == about for value in span.ids.values()) or span.ids.get("blob") in blobs
+    return any(value == about for value in span.ids.values())
 
 
 def lines_of(trace: Sequence[Span]) -> Iterator[str]:
@@ -84,8 +83,8 @@ def lines_of(trace: Sequence[Span]) -> Iterator[str]:
     waiting = [(span, 0) for span in reversed(below[None])]  # no recursion: a run can have hundreds of hops
     while waiting:
         span, depth = waiting.pop()
-        ids = " ".join(f"{key}={value}" for key, value in span.ids.items())
-        events = "".join(f" [{event}]" for event in span.events)
-        mark = " FAILED" if span.failed else ""
-        yield f"{span.start_ms - began_ms:>9} {span.took_ms:>8} {'  ' * depth}{span.name} {ids}{events}{mark}".rstrip()
+        ids = [f"{key}={value}" for key, value in span.ids.items()]
+        events = [f"[{event}]" for event in span.events]
+        words = [span.name, *ids, *events, *(["FAILED"] if span.failed else [])]
+        yield f"{span.start_ms - began_ms:>9} {span.took_ms:>8} {'  ' * depth}{' '.join(words)}"
         waiting += [(child, depth + 1) for child in reversed(below[span.span])]

@@ -91,9 +91,9 @@ def check_region(environ: Mapping[str, str], regions: Sequence[str], az: Az) -> 
             others.append(place)
         if len(others) == USABLE_REGIONS:
             break
-    use = (
-        f"Use one of: {', '.join(others)} (azd env set AZURE_LOCATION ...)." if others else "No other region has both."
-    )
+    use = f"Use one of: {', '.join(others)} (azd env set AZURE_LOCATION ...)."
+    if not others:
+        use = "No other region has both."
     if region not in has_flex:
         raise Fault(f"{region} does not have the Flex Consumption plan.", use)
     left = "no quota at all" if free is None else f"{free:.0f} thousand tokens per minute left"

@@ -7,6 +7,7 @@ Source: https://www.w3.org/TR/trace-context/
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import msgspec
+
+log = logging.getLogger(__name__)
 
 SETTING = "TELEMETRY"
 KINDS = ("off", "console", "file", "otlp", "azure")
@@ -38,18 +41,22 @@ _backend: Backend | None = None
 
 
 def start(environ: Mapping[str, str] = os.environ) -> None:
-    """Switch it on if the setting TELEMETRY says so.
+    """Switch it on if the setting TELEMETRY says so: `off`, `console`, `file:<path>`, `otlp` or `azure`.
 
-    Raises:
-        ValueError: the setting has another value than `off`, `console`, `file:<path>`, `otlp` or `azure`.
+    What is wrong with it is only logged: an app that fails to load has no functions at all.
     """
     kind = (environ.get(SETTING) or "off").partition(":")[0]
     if kind not in KINDS:
-        raise ValueError(f"The setting {SETTING} is {kind[:40]!r}; it must be one of {', '.join(KINDS)}.")
-    if kind != "off" and _backend is None:
-        from shared.telemetry.opentelemetry import open_backend
+        log.error("telemetry.off The setting %s is %.40r; it must be one of %s.", SETTING, kind, ", ".join(KINDS))
+    elif kind != "off" and _backend is None:
+        try:
+            from shared.telemetry.opentelemetry import open_backend
 
-        use(open_backend(environ))
+            use(open_backend(environ))
+        except ImportError as exc:
+            log.error("telemetry.off The package of %s is not installed, which %s=%s needs.", exc.name, SETTING, kind)
+        except (KeyError, ValueError) as exc:  # of the connection string
+            log.error("telemetry.off %s=%s cannot be used: %s", SETTING, kind, exc)
 
 
 def use(backend: Backend | None) -> None:

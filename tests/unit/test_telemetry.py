@@ -176,9 +176,26 @@ def test_a_message_without_a_trace_has_none(recorded: Recorded, body: bytes) -> 
     assert telemetry.trace_in(body) is None
 
 
-def test_an_unknown_setting_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="TELEMETRY is 'jaeger'; it must be one of off, console"):
-        telemetry.start({"TELEMETRY": "jaeger"})
+def test_an_unknown_setting_is_named_and_the_app_loads(caplog: pytest.LogCaptureFixture) -> None:
+    telemetry.start({"TELEMETRY": "jaeger"})
+    assert "TELEMETRY is 'jaeger'; it must be one of off, console" in caplog.text
+    assert not telemetry.is_on()
+
+
+def test_a_missing_package_is_named_and_the_app_loads(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "shared.telemetry.opentelemetry", None)
+    telemetry.start({"TELEMETRY": "console"})
+    assert "is not installed, which TELEMETRY=console needs" in caplog.text
+    assert not telemetry.is_on()
+
+
+def test_azure_needs_its_connection_string(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("azure.monitor.opentelemetry.exporter", reason="the exporter is not installed")
+    telemetry.start({"TELEMETRY": "azure"})
+    assert "TELEMETRY=azure cannot be used" in caplog.text
+    assert not telemetry.is_on()
 
 
 def test_off_nothing_is_imported() -> None:
