@@ -7,32 +7,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
-
-from opentelemetry.metrics import Meter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import (
-    BatchSpanProcessor,
-    ConsoleSpanExporter,
-    SimpleSpanProcessor,
-    SpanExportResult,
-    SpanProcessor,
-)
-from opentelemetry.trace import (
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    StatusCode,
-    TraceFlags,
-    Tracer,
-    get_current_span,
-    set_span_in_context,
-)
+from typing import TYPE_CHECKING, Any, cast
 
 from shared.telemetry import TRACE_PARENT, Value
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+    from opentelemetry.trace import Span, SpanContext, Tracer
+
+# OpenTelemetry is imported in the functions: a check that imports every module then needs none of its packages.
 
 NAME = "assistant-functions"
 EXPORT_EVERY_MS = 60_000
@@ -48,6 +33,8 @@ class OpenTelemetry:
 
     @contextmanager
     def span(self, name: str, parent: str | None, ids: Mapping[str, Value]) -> Iterator[None]:
+        from opentelemetry.trace import NonRecordingSpan, get_current_span, set_span_in_context
+
         remote = _context_of(parent)
         opened = get_current_span().get_span_context()
         context = None
@@ -63,9 +50,13 @@ class OpenTelemetry:
                 raise
 
     def note(self, name: str, ids: Mapping[str, Value]) -> None:
+        from opentelemetry.trace import get_current_span
+
         get_current_span().add_event(name, dict(ids))
 
     def current(self) -> str | None:
+        from opentelemetry.trace import get_current_span
+
         context = get_current_span().get_span_context()
         if not context.is_valid:
             return None
@@ -88,6 +79,9 @@ def open_backend(environ: Mapping[str, str]) -> OpenTelemetry:
     Raises:
         ModuleNotFoundError: its exporter is not installed.
     """
+    from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
+
     kind, _, path = environ["TELEMETRY"].partition(":")
     match kind:
         case "console":
@@ -104,6 +98,10 @@ def open_backend(environ: Mapping[str, str]) -> OpenTelemetry:
 
 
 def backend_of(processor: SpanProcessor, *readers: MetricReader) -> OpenTelemetry:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
     resource = Resource.create({"service.name": NAME})
     tracing = TracerProvider(resource=resource)
     tracing.add_span_processor(processor)
@@ -118,6 +116,7 @@ def _azure(environ: Mapping[str, str]) -> OpenTelemetry:
     """
     from azure.identity import ManagedIdentityCredential
     from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     options: dict[str, Any] = {"connection_string": environ["APPLICATIONINSIGHTS_CONNECTION_STRING"]}
     if client_id := environ.get("AZURE_CLIENT_ID"):
@@ -128,6 +127,8 @@ def _azure(environ: Mapping[str, str]) -> OpenTelemetry:
 
 
 def _every(exporter: Any) -> MetricReader:
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
     return PeriodicExportingMetricReader(exporter, export_interval_millis=EXPORT_EVERY_MS)
 
 
@@ -137,7 +138,9 @@ class FileExporter:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+    def export(self, spans: Sequence[ReadableSpan]) -> Any:
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
         lines = "".join(json.dumps(_line(span)) + "\n" for span in spans)
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -154,6 +157,8 @@ class FileExporter:
 
 
 def _line(span: ReadableSpan) -> dict[str, Any]:
+    from opentelemetry.trace import StatusCode
+
     assert span.context and span.start_time and span.end_time
     return {
         "trace": f"{span.context.trace_id:032x}",
@@ -170,6 +175,8 @@ def _line(span: ReadableSpan) -> dict[str, Any]:
 
 
 def _context_of(parent: str | None) -> SpanContext | None:
+    from opentelemetry.trace import SpanContext, TraceFlags
+
     match = TRACE_PARENT.fullmatch(parent or "")
     if match is None:
         return None
@@ -180,5 +187,7 @@ def _context_of(parent: str | None) -> SpanContext | None:
 
 def _mark_failed(span: Span, exc: BaseException) -> None:
     """The kind of the error only: its message can quote a document, a question or the service."""
+    from opentelemetry.trace import StatusCode
+
     span.set_status(StatusCode.ERROR)
     span.set_attribute("error", str(getattr(exc, "code", type(exc).__name__)))

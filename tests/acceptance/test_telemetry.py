@@ -13,7 +13,7 @@ import pytest
 from local.client import Client
 from local.paths import ROOT
 from local.stack.stack import Options, Stack
-from local.trace import Span, spans_in, trees_of
+from local.trace import spans_in, trees_of
 from tests.acceptance.api import Api
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -33,11 +33,6 @@ def traced_stack(spans_file: Path, plain_environ: dict[str, str]) -> Iterator[St
         yield running
 
 
-def only_trace(spans_file: Path, about: str) -> list[Span]:
-    [trace] = trees_of(spans_in(spans_file.read_text()), about)
-    return trace
-
-
 def test_each_is_one_trace_over_two_processes(traced_stack: Stack, spans_file: Path) -> None:
     path = "traced/guide.md"
     with Client(traced_stack.app_url, storage=traced_stack.azurite.connection_string) as client:
@@ -51,15 +46,19 @@ def test_each_is_one_trace_over_two_processes(traced_stack: Stack, spans_file: P
     traced_stack.host.kill()
     traced_stack.start_again(traced_stack.host)
     api.until({"id": run_id}, "completed")
-    run = only_trace(spans_file, run_id)
+    [run] = trees_of(spans_in(spans_file.read_text()), run_id)
     names = {span.name for span in run}
     assert run[0].trace == PARENT.split("-")[1]
     assert {"start_run", "advance_run", "run.look", "engine.start", "engine.look"} <= names
     assert any(span.ids.get("blob") == f"{run_id}/answer.json" for span in run)
     assert len({span.pid for span in run}) == 2
-    indexing = only_trace(spans_file, path)
-    assert "index_document" in {span.name for span in indexing}
-    assert "document.indexed" in {event for span in indexing for event in span.events}
+    # The host that started may deliver the event of the blob once more: another trace, which finds nothing to do.
+    [indexing] = [
+        trace
+        for trace in trees_of(spans_in(spans_file.read_text()), path)
+        if "document.indexed" in {event for span in trace for event in span.events}
+    ]
+    assert {"index_document", "stores.upload", "stores.attach"} <= {span.name for span in indexing}
     text = spans_file.read_text()
     assert "warning limit" not in text, "no question, no answer, no document"
 
