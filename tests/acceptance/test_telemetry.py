@@ -39,13 +39,14 @@ def test_each_is_one_trace_over_two_processes(traced_stack: Stack, spans_file: P
         etag = client.drop_bytes(b"# Limits\n\nThe warning limit for the response time is 350 ms.\n", path)
         [document] = client.wait_indexed({path: etag}, on_final=lambda _: None, within_s=300).values()
     assert document["status"] == "indexed"
-    api = Api(traced_stack.app_url)
     asked = {"question": "What is the warning limit?", "collection": "traced"}
-    run_id = api("POST", "/runs", 202, asked, traceparent=PARENT)["id"]
-    # The host dies before the run has ended: another process goes on with the trace.
-    traced_stack.host.kill()
-    traced_stack.start_again(traced_stack.host)
-    api.until({"id": run_id}, "completed")
+    api = Api(traced_stack.app_url)
+    with api.http:
+        run_id = api("POST", "/runs", 202, asked, traceparent=PARENT)["id"]
+        # The host dies before the run has ended: another process goes on with the trace.
+        traced_stack.host.kill()
+        traced_stack.start_again(traced_stack.host)
+        api.until({"id": run_id}, "completed")
     [run] = trees_of(spans_in(spans_file.read_text()), run_id)
     names = {span.name for span in run}
     assert run[0].trace == PARENT.split("-")[1]
