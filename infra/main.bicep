@@ -99,7 +99,7 @@ param maximumInstances int = 40
 param privateNetwork bool = false
 
 @description('With privateNetwork: IPv4 addresses that can still reach storage, such as your own.')
-param allowedIps string[] = []
+param allowedIps array = []
 
 param networkPrefix string = '10.42.0.0/16'
 param appSubnetPrefix string = '10.42.0.0/24'

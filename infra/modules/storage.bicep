@@ -8,7 +8,7 @@ param tags object
 param closed bool
 
 @description('IPv4 addresses or ranges that can reach a closed account, such as those of people who upload documents.')
-param allowedIps string[]
+param allowedIps array
 
 @description('Days for which deleted or overwritten blobs can be restored.')
 param softDeleteDays int

@@ -5,7 +5,7 @@ param location string
 param tags object
 
 @description('The settings whose secrets are stored.')
-param settings string[]
+param settings array
 
 @description('Setting -> secret.')
 @secure()
