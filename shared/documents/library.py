@@ -70,8 +70,7 @@ class Library:
             store_max_files=settings.store_max_files,
             expires_days=settings.store_expires_days,
         )
-        visibility = VisibilityBlobs(storage.state)
-        texts = Texts(storage.state)
+        visibility, texts = VisibilityBlobs(storage.state), Texts(storage.state)
         catalogue = Catalogue(storage.documents, storage.state)
         follow_up = FollowUp(storage, visibility, push, filters=filters, now=now)
         proof = Proof(storage, stores, collections, now)
