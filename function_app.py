@@ -2,11 +2,14 @@
 
 import logging
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob as bindings
 
+from shared import telemetry
 from shared.delays import one_step
 from shared.documents.messages import deleted_path
 from shared.http import about, assistants, collections, console, content, documents, hooks, runs, threads
@@ -26,6 +29,8 @@ SWEEP = os.environ.get("SWEEP_SCHEDULE") or "0 * * * * *"
 for chatty in ("aiohttp", "azure", "httpx", "httpx2", "openai", "urllib3"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
+telemetry.start()  # off, unless the setting TELEMETRY is set; nothing of OpenTelemetry is imported then
+
 app = func.FunctionApp()
 
 
@@ -35,26 +40,35 @@ def services() -> Services:
     return Services.from_settings(Settings.from_environ(os.environ))
 
 
+@asynccontextmanager
+async def step(name: str, body: bytes = b"") -> AsyncIterator[None]:
+    """One step of a function, in the trace of its message."""
+    with telemetry.span(name, parent=telemetry.trace_in(body)):
+        async with one_step():
+            yield
+
+
 # ---- documents ---------------------------------------------------------------------------------------------------
 
 
 @app.blob_trigger(arg_name="blob", path="documents/{name}", connection=STORAGE, source=SOURCE)
 async def index_document(blob: bindings.BlobClient) -> None:
     """A blob was written in `documents`: index it in the vector store of its collection."""
-    await services().library.arrivals.written(blob.blob_name)
+    with telemetry.span("index_document", path=blob.blob_name):
+        await services().library.arrivals.written(blob.blob_name)
 
 
 @app.queue_trigger(arg_name="msg", queue_name="indexing", connection=STORAGE)
 async def check_indexing(msg: func.QueueMessage) -> None:
     """Do one step of the indexing of a document, or one batch of a longer task."""
-    async with one_step():
+    async with step("check_indexing", msg.get_body()):
         await services().library.worker.do(msg.get_body())
 
 
 @app.queue_trigger(arg_name="msg", queue_name="document-events", connection=STORAGE)
 async def remove_document(msg: func.QueueMessage) -> None:
     """Event Grid reports a deleted blob: remove everything that was made from it."""
-    async with one_step():
+    async with step("remove_document", msg.get_body()):
         await services().library.documents.remove(deleted_path(msg.get_body()))
 
 
@@ -79,14 +93,14 @@ async def fail_removal(msg: func.QueueMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule=RECONCILE)
 async def reconcile_documents(timer: func.TimerRequest) -> None:
     """Find and repair what lost events have left."""
-    async with one_step():
+    async with step("reconcile_documents"):
         await services().library.reconciliation.order_by_timer()
 
 
 @app.timer_trigger(arg_name="timer", schedule=SWEEP)
 async def sweep_documents(timer: func.TimerRequest) -> None:
     """Find documents whose event or message is lost, or hidden by the death of a host."""
-    async with one_step():
+    async with step("sweep_documents"):
         await services().library.sweep.run()
 
 
@@ -251,7 +265,7 @@ async def delete_run(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_trigger(arg_name="msg", queue_name="runs", connection=STORAGE)
 async def advance_run(msg: func.QueueMessage) -> None:
     """Look at one run: start it, finish it, or enqueue its next look."""
-    async with one_step():
+    async with step("advance_run", msg.get_body()):
         await services().poller.advance(run_look(msg.get_body()))
 
 
@@ -264,14 +278,14 @@ async def fail_run(msg: func.QueueMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule=SWEEP)
 async def sweep_runs(timer: func.TimerRequest) -> None:
     """Enqueue a look for each run whose message was lost."""
-    async with one_step():
+    async with step("sweep_runs"):
         await services().poller.sweep()
 
 
 @app.queue_trigger(arg_name="msg", queue_name="callbacks", connection=STORAGE)
 async def send_callback(msg: func.QueueMessage) -> None:
     """Send one notification to one receiver."""
-    async with one_step():
+    async with step("send_callback", msg.get_body()):
         await services().push.deliver(msg.get_body())
 
 

@@ -516,11 +516,16 @@ def install_openapi_tools(folder: Path) -> None:
     quietly([VENV_PYTHON, "-m", "tests.openapi.npm_tools"])
 
 
+def install_kusto(folder: Path) -> None:
+    quietly([VENV_PYTHON, "-m", "tests.infra.kusto"])
+
+
 OPENAPI = ("tests/openapi/requirements.lock", "tests/openapi/npm/package-lock.json")
 INFRA = ("tests/infra/requirements.lock", "tests/infra/installer.lock")
 TOOLS: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
     "runtime": ("Microsoft's Functions runtime for the tests", install_runtime, ("tests/runtime.txt",)),
     "infra-tools": ("the tools that check infra/ (checkov, shellcheck)", install_infra_tools, INFRA),
+    "kusto": ("Microsoft's language service for queries", install_kusto, ("tests/infra/npm/package-lock.json",)),
     "openapi-tools": ("the tools that check the API description", install_openapi_tools, OPENAPI),
 }
 

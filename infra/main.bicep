@@ -48,10 +48,10 @@ param existingOpenAiName string = ''
 param existingOpenAiResourceGroup string = ''
 
 @description('Name of the model deployment. With an existing account it must exist there.')
-param modelDeployment string = 'gpt-4.1-mini'
+param modelDeployment string = 'gpt-5.4-mini'
 
-param modelName string = 'gpt-4.1-mini'
-param modelVersion string = '2025-04-14'
+param modelName string = 'gpt-5.4-mini'
+param modelVersion string = '2026-03-17'
 
 @description('GlobalStandard, DataZoneStandard or Standard.')
 param modelSku string = 'GlobalStandard'
@@ -69,6 +69,19 @@ param alwaysReadyHttp int = 0
 @description('Instances kept running for the blob trigger. With 0, the first document after a pause can wait for a retry by Event Grid.')
 @minValue(0)
 param alwaysReadyBlob int = 1
+
+@description('Instances kept running for the function that looks at runs: an answer is then noticed within seconds.')
+@minValue(0)
+param alwaysReadyRuns int = 0
+
+@description('Instances kept running for the function that follows documents while they are indexed.')
+@minValue(0)
+param alwaysReadyIndexing int = 0
+
+@description('HTTP requests that one instance handles at the same time; 16 uploads of 8 MiB take 1.1 GB of memory.')
+@minValue(1)
+@maxValue(1000)
+param httpConcurrency int = 16
 
 @allowed([
   512
@@ -109,6 +122,37 @@ param logDailyCapGb int = 1
 @description('Email address that gets alerts on poison messages, failed runs, stalled indexing and dead letters; empty: no alerts are created.')
 param alertEmail string = ''
 
+@description('Monthly amount, in the currency of the subscription, at which alertEmail gets mail; 0: no budget.')
+@minValue(0)
+param budgetAmount int = 0
+
+@description('Days after which answers and charts are deleted; 0: never.')
+@minValue(0)
+param answersDays int = 0
+
+@description('Days after which records of runs, threads and reports are deleted, 30 or more; 0: never.')
+@minValue(0)
+param recordsDays int = 0
+
+@description('Name of an existing Event Grid system topic of the storage account, such as that of Defender; empty: a new one.')
+param existingTopicName string = ''
+
+@description('Key that signs callbacks; it is kept in Key Vault. Empty: none.')
+@secure()
+param callbackSecret string = ''
+
+@description('Signing secret of the webhook of the model service; it is kept in Key Vault. Empty: none.')
+@secure()
+param openAiWebhookSecret string = ''
+
+@description('Key of the custom topic EVENT_GRID_TOPIC_ENDPOINT; it is kept in Key Vault. Empty: the role is used.')
+@secure()
+param eventGridTopicKey string = ''
+
+@description('Key of the model service, in Key Vault, instead of the identity, where an operation refuses tokens. Empty: none.')
+@secure()
+param openAiKey string = ''
+
 @description('Values for settings in settings.json, by name, instead of the defaults.')
 param appSettings object = {}
 
@@ -118,17 +162,23 @@ var tags = {
 }
 var groupName = empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
 var makesOpenAi = empty(existingOpenAiName)
+var secrets = {
+  CALLBACK_SECRET: callbackSecret
+  EVENT_GRID_TOPIC_KEY: eventGridTopicKey
+  OPENAI_API_KEY: openAiKey
+  OPENAI_WEBHOOK_SECRET: openAiWebhookSecret
+}
+var hasSecrets = !empty('${callbackSecret}${eventGridTopicKey}${openAiKey}${openAiWebhookSecret}')
 var openAiName = makesOpenAi ? 'oai-${token}' : existingOpenAiName
 var openAiGroup = makesOpenAi || empty(existingOpenAiResourceGroup) ? groupName : existingOpenAiResourceGroup
 
-resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: groupName
   location: location
   tags: tags
 }
 
 module identity 'modules/identity.bicep' = {
-  name: 'identity'
   scope: group
   params: {
     name: 'id-${token}'
@@ -138,7 +188,6 @@ module identity 'modules/identity.bicep' = {
 }
 
 module monitoring 'modules/monitoring.bicep' = {
-  name: 'monitoring'
   scope: group
   params: {
     workspaceName: 'log-${token}'
@@ -151,7 +200,6 @@ module monitoring 'modules/monitoring.bicep' = {
 }
 
 module storage 'modules/storage.bicep' = {
-  name: 'storage'
   scope: group
   params: {
     name: 'st${token}'
@@ -166,10 +214,10 @@ module storage 'modules/storage.bicep' = {
 }
 
 module topic 'modules/topic.bicep' = {
-  name: 'topic'
   scope: group
   params: {
-    name: 'evgt-${token}'
+    name: empty(existingTopicName) ? 'evgt-${token}' : existingTopicName
+    existing: !empty(existingTopicName)
     location: location
     tags: tags
     storageId: storage.outputs.id
@@ -177,7 +225,6 @@ module topic 'modules/topic.bicep' = {
 }
 
 module roles 'modules/roles.bicep' = {
-  name: 'roles'
   scope: group
   params: {
     storageName: storage.outputs.name
@@ -190,7 +237,6 @@ module roles 'modules/roles.bicep' = {
 }
 
 module deletedEvents 'modules/deleted-events.bicep' = {
-  name: 'deleted-events'
   scope: group
   // Event Grid checks when the subscription is created that the topic may write to its destinations.
   dependsOn: [
@@ -203,7 +249,6 @@ module deletedEvents 'modules/deleted-events.bicep' = {
 }
 
 module openAi 'modules/openai.bicep' = if (makesOpenAi) {
-  name: 'openai'
   scope: group
   params: {
     name: openAiName
@@ -220,7 +265,6 @@ module openAi 'modules/openai.bicep' = if (makesOpenAi) {
 }
 
 module openAiAccess 'modules/openai-access.bicep' = {
-  name: 'openai-access'
   scope: resourceGroup(openAiGroup)
   dependsOn: [
     openAi
@@ -231,8 +275,19 @@ module openAiAccess 'modules/openai-access.bicep' = {
   }
 }
 
+module vault 'modules/vault.bicep' = if (hasSecrets) {
+  scope: group
+  params: {
+    name: 'kv-${token}'
+    location: location
+    tags: tags
+    settings: map(filter(items(secrets), secret => !empty(secret.value)), secret => secret.key)
+    secrets: secrets
+    principalId: identity.outputs.principalId
+  }
+}
+
 module network 'modules/network.bicep' = if (privateNetwork) {
-  name: 'network'
   scope: group
   params: {
     name: 'vnet-${token}'
@@ -247,7 +302,6 @@ module network 'modules/network.bicep' = if (privateNetwork) {
 }
 
 module app 'modules/app.bicep' = {
-  name: 'app'
   scope: group
   // The platform reads the package and the host takes its leases with the identity's roles.
   dependsOn: [
@@ -269,15 +323,18 @@ module app 'modules/app.bicep' = {
     openAiScope: openAiScope
     alwaysReadyHttp: alwaysReadyHttp
     alwaysReadyBlob: alwaysReadyBlob
+    alwaysReadyRuns: alwaysReadyRuns
+    alwaysReadyIndexing: alwaysReadyIndexing
+    httpConcurrency: httpConcurrency
     instanceMemoryMb: instanceMemoryMb
     maximumInstances: maximumInstances
     subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
+    secretReferences: hasSecrets ? vault!.outputs.references : {}
     overrides: appSettings
   }
 }
 
 module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
-  name: 'alerts'
   scope: group
   params: {
     namePrefix: 'alert-${token}'
@@ -286,6 +343,34 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
     workspaceId: monitoring.outputs.workspaceId
     topicId: topic.outputs.id
     email: alertEmail
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  scope: group
+  params: {
+    name: guid(group.id, 'workbook')
+    location: location
+    tags: tags
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module budget 'modules/budget.bicep' = if (budgetAmount > 0 && !empty(alertEmail)) {
+  scope: group
+  params: {
+    name: 'budget-${token}'
+    amount: budgetAmount
+    email: alertEmail
+  }
+}
+
+module lifecycle 'modules/lifecycle.bicep' = if (answersDays > 0 || recordsDays > 0) {
+  scope: group
+  params: {
+    storageName: storage.outputs.name
+    answersDays: answersDays
+    recordsDays: recordsDays
   }
 }
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m local up | demo | add | ask | chat | status | cleanup | doctor | down`."""
+"""The command line: `python -m local up | demo | add | ask | chat | status | cleanup | doctor | trace | down`."""
 
 import argparse
 import os
@@ -77,6 +77,10 @@ def _run_command(options: argparse.Namespace, terminal: Terminal) -> int:
             return _add(options, terminal)
         case "cleanup":
             return _cleanup(options, terminal)
+        case "trace":
+            from local.trace import show
+
+            return show(terminal, options.about, environ=os.environ)
         case "doctor":
             return _doctor(options, terminal)
         case _:
@@ -188,6 +192,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--url", metavar="URL", help="check this deployment instead of the running stack")
     doctor.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="its function key; better set APP_KEY")
     doctor.add_argument("--deep", action="store_true", help="also upload a document and ask about it (1 minute, 1 run)")
+    trace = commands.add_parser("trace", help="show the spans of one run or document; needs `TELEMETRY=file make up`")
+    trace.add_argument("about", metavar="ID", help="the id of a run, or the path of a document")
     commands.add_parser("down", help="end the running stack")
     return parser
 

@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 INSTALLED = ROOT / ".local"  # Azurite, Node.js and test tools; ignored by git, safe to delete
 LOCAL = Path(os.environ.get("LOCAL_STATE") or INSTALLED)  # data, logs and reports; tests set LOCAL_STATE
 LOGS = LOCAL / "logs"
+TRACE = LOGS / "trace.jsonl"  # the spans of the app with TELEMETRY=file
 SAMPLES = ROOT / "samples"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from dotenv.parser import parse_stream
 
 from local.errors import LocalError
-from local.paths import ROOT
+from local.paths import ROOT, TRACE
 
 EMULATOR_KEY = "local"  # the emulator accepts any key
 EMULATOR_MODEL = "builtin"
@@ -109,4 +109,6 @@ def app_settings(environ: Mapping[str, str], *, storage: str, service: Service, 
     }
     if service.is_emulator:  # it has no rate limit
         settings["UPLOADS_PER_S"] = environ.get("UPLOADS_PER_S") or "1000"
+    if environ.get("TELEMETRY") == "file":
+        settings["TELEMETRY"] = f"file:{TRACE}"
     return {**environ, **settings}

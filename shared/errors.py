@@ -22,6 +22,7 @@
         │   └── StoreLost       a collection's vector store is lost: index its documents again
         ├── ChainLost           the conversation is lost: send its history as text
         └── ServiceBusy         rate limit, outage or timeout: try again   503
+            └── ServiceDenied   the app's identity has no access, or not yet
 
 The adapter of a library turns the library's errors into these, with `raise ... from exc`.
 """
@@ -113,10 +114,17 @@ class StepTooLong(AppError):
 
 
 class ServiceError(AppError):
-    """`code` is that of the service if it sent one, such as `content_filter` or `unsupported_file`."""
+    """`code` is that of the service if it sent one, such as `content_filter` or `unsupported_file`.
+
+    `param`: the parameter of the request that the service refused, if it named one.
+    """
 
     status = 502
     code = "service_error"
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.param = param
 
 
 class ServiceMissing(ServiceError):
@@ -153,3 +161,12 @@ class ServiceBusy(ServiceError):
         super().__init__(message, code=code)
         self.retry_after_s = retry_after_s
         self.unclear = unclear
+
+
+class ServiceDenied(ServiceBusy):
+    """The service refuses the app's identity. A new role assignment takes minutes to arrive, so it is tried again."""
+
+    code = "service_access_denied"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)

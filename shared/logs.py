@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import logging
 
+from shared import telemetry
+
 
 def event(log: logging.Logger, level: int, name: str, *, error: BaseException | None = None, **ids: object) -> None:
     """Log `name id=value id=value`, with the traceback of `error`.
 
     A value with spaces or line breaks is quoted, so that one event stays one line that can be split.
     """
+    telemetry.note(name, ids)
     if log.isEnabledFor(level):
         pairs = "".join(f" {key}={_shown(value)}" for key, value in ids.items() if value is not None)
         log.log(level, "%s", name + pairs, exc_info=error, stacklevel=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from shared.runs.runs import Runs
 from shared.runs.threads import Threads
 from shared.settings import Settings
 from shared.storage.upload_urls import UploadUrls
+from shared.telemetry.traced import traced
 
 if TYPE_CHECKING:
     from shared.engines.base import Engine
@@ -72,12 +73,12 @@ class Services:
         from shared.storage.blobs import open_storage
 
         client = open_client(settings)
-        storage = open_storage(settings.storage, client_id=settings.identity_client_id)
+        storage = _traced(open_storage(settings.storage, client_id=settings.identity_client_id))
         return cls.of(
             settings,
             storage=storage,
-            engine=_engine(settings, client),
-            stores=OpenAIVectorStores(client),
+            engine=traced(_engine(settings, client), "engine"),
+            stores=traced(OpenAIVectorStores(client, model=settings.model), "stores"),
             push=_push(settings, storage),
             webhooks=ServiceWebhooks(client, secret=settings.webhook_secret),
             ping=lambda: ping(client),
@@ -134,6 +135,11 @@ class Services:
             upload_urls=UploadUrls(settings.storage, client_id=settings.identity_client_id, now=now),
             check_health=lambda: check_health(storage, ping),
         )
+
+
+def _traced(storage: Storage) -> Storage:
+    parts = {field.name: traced(getattr(storage, field.name), field.name) for field in fields(storage)}
+    return replace(storage, **parts)
 
 
 def _engine(settings: Settings, client: Client) -> Engine:

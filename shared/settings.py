@@ -52,6 +52,7 @@ class Settings:
     question_max_chars: int
     body_max_bytes: int
     document_max_bytes: int
+    temp_max_bytes: int
     upload_max_bytes: int
     tool_output_max_bytes: int
     wait_max_s: int  # the longest `?wait=`
@@ -76,7 +77,7 @@ class Settings:
             openai_base_url=_required(environ, "OPENAI_BASE_URL", "https://<resource>.openai.azure.com/openai/v1/"),
             openai_api_key=environ.get("OPENAI_API_KEY") or None,
             openai_scope=environ.get("OPENAI_SCOPE") or "https://ai.azure.com/.default",
-            model=_required(environ, "OPENAI_MODEL", "the name of the model deployment, such as gpt-4.1-mini"),
+            model=_required(environ, "OPENAI_MODEL", "the name of the model deployment, such as gpt-5.4-mini"),
             engine=_engine(environ),
             instructions=environ.get("INSTRUCTIONS") or None,
             run_default_s=_whole(environ, "RUN_DEFAULT_S", 900, most=LONGEST_S),
@@ -98,16 +99,17 @@ class Settings:
             question_max_chars=_whole(environ, "QUESTION_MAX_CHARS", 8_000),
             body_max_bytes=_whole(environ, "BODY_MAX_BYTES", 65_536),
             document_max_bytes=_whole(environ, "DOCUMENT_MAX_BYTES", 512 * 1024 * 1024),
+            temp_max_bytes=_whole(environ, "TEMP_MAX_BYTES", 2 * 1024 * 1024 * 1024),
             upload_max_bytes=_whole(environ, "UPLOAD_MAX_BYTES", 8 * 1024 * 1024),
             tool_output_max_bytes=_whole(environ, "TOOL_OUTPUT_MAX_BYTES", 256 * 1024),
             wait_max_s=_whole(environ, "WAIT_MAX_S", 30, most=120),
-            price_input_usd=_price(environ, "PRICE_INPUT_USD", 0.40),
-            price_cached_usd=_price(environ, "PRICE_CACHED_USD", 0.10),
-            price_output_usd=_price(environ, "PRICE_OUTPUT_USD", 1.60),
+            price_input_usd=_price(environ, "PRICE_INPUT_USD", 0.75),
+            price_cached_usd=_price(environ, "PRICE_CACHED_USD", 0.075),
+            price_output_usd=_price(environ, "PRICE_OUTPUT_USD", 4.50),
             price_search_usd=_price(environ, "PRICE_SEARCH_USD", 0.0025),
             price_session_usd=_price(environ, "PRICE_SESSION_USD", 0.03),
             price_storage_usd=_price(environ, "PRICE_STORAGE_USD", 0.10),
-            price_label=environ.get("PRICE_LABEL") or "list prices of gpt-4.1-mini",
+            price_label=environ.get("PRICE_LABEL") or "list prices of gpt-5.4-mini",
         )
 
 

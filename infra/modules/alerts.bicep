@@ -15,7 +15,7 @@ var rules = [
     text: 'A queue message was moved to a poison queue. The app ends its run or document as failed; the log has the reason.'
     severity: 1
     window: 'PT15M'
-    query: 'union (AppRequests | where Name in ("fail_run", "fail_indexing", "fail_document", "fail_removal", "fail_callback")), (AppTraces | where Message has "Moving message to queue" and Message has "poison")'
+    query: loadTextContent('../queries/poison-messages.kql')
     threshold: 0
   }
   {
@@ -23,7 +23,7 @@ var rules = [
     text: 'More than three runs failed, expired or ended incomplete within 15 minutes.'
     severity: 2
     window: 'PT15M'
-    query: 'AppTraces | where Message in ("run.failed", "run.expired", "run.incomplete")'
+    query: loadTextContent('../queries/failed-runs.kql')
     threshold: 3
   }
   {
@@ -31,8 +31,24 @@ var rules = [
     text: 'Documents have been waiting for more than 20 minutes, and none was finished in that time.'
     severity: 2
     window: 'PT30M'
-    query: 'let ended = toscalar(AppTraces | where TimeGenerated > ago(20m) and Message in ("document.indexed", "document.failed", "document.unsupported") | count); AppRequests | where Name == "check_indexing" | summarize first = min(TimeGenerated), last = max(TimeGenerated) | where first < ago(20m) and last > ago(5m) and ended == 0'
+    query: loadTextContent('../queries/indexing-stands-still.kql')
     threshold: 0
+  }
+  {
+    name: 'dead-callbacks'
+    text: 'Notifications were given up after a day, or refused by their receiver.'
+    severity: 2
+    window: 'PT15M'
+    query: loadTextContent('../queries/dead-callbacks.kql')
+    threshold: 0
+  }
+  {
+    name: 'access-denied'
+    text: 'The model service or storage refuses the identity of the app for 15 minutes: a role is missing.'
+    severity: 1
+    window: 'PT15M'
+    query: loadTextContent('../queries/access-denied.kql')
+    threshold: 10
   }
 ]
 
@@ -53,44 +69,46 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
-  name: '${namePrefix}-${rule.name}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: rule.name
-    description: rule.text
-    severity: rule.severity
-    enabled: true
-    scopes: [
-      workspaceId
-    ]
-    evaluationFrequency: 'PT5M'
-    windowSize: rule.window
-    autoMitigate: true
-    skipQueryValidation: true
-    criteria: {
-      allOf: [
-        {
-          query: rule.query
-          timeAggregation: 'Count'
-          operator: 'GreaterThan'
-          threshold: rule.threshold
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
+resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for rule in rules: {
+    name: '${namePrefix}-${rule.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.name
+      description: rule.text
+      severity: rule.severity
+      enabled: true
+      scopes: [
+        workspaceId
+      ]
+      evaluationFrequency: 'PT5M'
+      windowSize: rule.window
+      autoMitigate: true
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: 'GreaterThan'
+            threshold: rule.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
           }
-        }
-      ]
-    }
-    actions: {
-      actionGroups: [
-        people.id
-      ]
+        ]
+      }
+      actions: {
+        actionGroups: [
+          people.id
+        ]
+      }
     }
   }
-}]
+]
 
 resource undelivered 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: '${namePrefix}-dead-letters'

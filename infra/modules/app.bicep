@@ -20,6 +20,15 @@ param alwaysReadyHttp int
 @description('Instances kept running for the blob trigger. With 0, the first events after a pause can be refused; Event Grid then retries.')
 param alwaysReadyBlob int
 
+@description('Instances kept running for advance_run, which looks at runs. With 0, a look can wait for the scale controller.')
+param alwaysReadyRuns int
+
+@description('Instances kept running for check_indexing, which follows documents.')
+param alwaysReadyIndexing int
+
+@description('HTTP requests that one instance handles at the same time. Without a value, Python gets one.')
+param httpConcurrency int
+
 @allowed([
   512
   2048
@@ -31,23 +40,33 @@ param maximumInstances int
 @description('Subnet for outgoing traffic; empty: none.')
 param subnetId string
 
+@description('Setting -> reference to its secret in Key Vault.')
+param secretReferences object
+
 @description('Values for settings in settings.json, by name, instead of the defaults.')
 param overrides object
 
 var names = loadJsonContent('../names.json')
-var defaults = toObject(items(loadJsonContent('../settings.json')), setting => setting.key, setting => setting.value.default)
-var readyHttp = alwaysReadyHttp > 0 ? [
+var listed = items(loadJsonContent('../settings.json'))
+var defaults = toObject(listed, setting => setting.key, setting => setting.value.default)
+var groups = [
   {
     name: 'http'
     instanceCount: alwaysReadyHttp
   }
-] : []
-var readyBlob = alwaysReadyBlob > 0 ? [
   {
     name: 'blob'
     instanceCount: alwaysReadyBlob
   }
-] : []
+  {
+    name: 'function:${names.runsFunction}'
+    instanceCount: alwaysReadyRuns
+  }
+  {
+    name: 'function:${names.indexingFunction}'
+    instanceCount: alwaysReadyIndexing
+  }
+]
 var settings = {
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
@@ -82,6 +101,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   // checkov:skip=CKV_AZURE_222:Event Grid's webhook and Logic Apps call from the internet; every route needs a key, except health, the API descriptions and the signed webhook.
   // checkov:skip=CKV_AZURE_17:The Flex Consumption plan has no client certificates, and Event Grid could not send one.
   // checkov:skip=CKV_AZURE_212:The plan scales with the load; alwaysReadyHttp and alwaysReadyBlob set the minimum.
+  // checkov:skip=CKV_AZURE_78:The Flex Consumption plan has no FTP and refuses ftpsState; publishing passwords are disabled below.
   // checkov:skip=CKV_AZURE_213:The Flex Consumption plan does not have App Service health checks.
   name: name
   location: location
@@ -100,6 +120,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     clientAffinityEnabled: false
     // Event Grid and callers reach the app from the internet, each with a key.
     publicNetworkAccess: 'Enabled'
+    keyVaultReferenceIdentity: identityId
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     functionAppConfig: {
       deployment: {
@@ -119,18 +140,24 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMb
         maximumInstanceCount: maximumInstances
-        alwaysReady: concat(readyHttp, readyBlob)
+        alwaysReady: filter(groups, group => group.instanceCount > 0)
+        triggers: {
+          http: {
+            perInstanceConcurrency: httpConcurrency
+          }
+        }
       }
     }
     siteConfig: {
       minTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       remoteDebuggingEnabled: false
-      appSettings: [for setting in items(union(settings, defaults, overrides)): {
-        name: setting.key
-        value: setting.value
-      }]
+      appSettings: [
+        for setting in items(union(settings, defaults, secretReferences, overrides)): {
+          name: setting.key
+          value: setting.value
+        }
+      ]
     }
   }
 }

@@ -49,10 +49,12 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
       // Event Grid delivers to the queue and writes dead letters as a trusted service, with its own identity.
       bypass: 'AzureServices'
       defaultAction: closed ? 'Deny' : 'Allow'
-      ipRules: [for ip in allowedIps: {
-        value: ip
-        action: 'Allow'
-      }]
+      ipRules: [
+        for ip in allowedIps: {
+          value: ip
+          action: 'Allow'
+        }
+      ]
     }
   }
 }
@@ -72,23 +74,27 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   }
 }
 
-resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = [for item in items(names.containers): {
-  parent: blobs
-  name: item.value
-  properties: {
-    publicAccess: 'None'
+resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = [
+  for item in items(names.containers): {
+    parent: blobs
+    name: item.value
+    properties: {
+      publicAccess: 'None'
+    }
   }
-}]
+]
 
 resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' = {
   parent: account
   name: 'default'
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = [for queue in names.queues: {
-  parent: queueService
-  name: queue
-}]
+resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = [
+  for queue in names.queues: {
+    parent: queueService
+    name: queue
+  }
+]
 
 resource deletions 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: blobs

@@ -1,11 +1,14 @@
-metadata description = 'The Event Grid system topic of the storage account. A storage account can have only one: if it exists already, set its name.'
+metadata description = 'The Event Grid system topic of the storage account. A storage account can have only one; Defender for Storage may have made it.'
 
 param name string
 param location string
 param tags object
 param storageId string
 
-resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
+@description('Use the topic of this name, which is in this resource group and has a system-assigned identity.')
+param existing bool
+
+resource made 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!existing) {
   name: name
   location: location
   tags: tags
@@ -18,6 +21,10 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   }
 }
 
-output id string = topic.id
-output name string = topic.name
-output principalId string = topic.identity.principalId
+resource found 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = if (existing) {
+  name: name
+}
+
+output id string = existing ? found!.id : made!.id
+output name string = name
+output principalId string = existing ? found!.identity.principalId : made!.identity.principalId

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import httpx2
+
 from local.doctor.app import check_app, check_event_flow
 from local.doctor.finding import Finding
 from local.paths import ROOT
@@ -30,6 +32,7 @@ ROLES = (
     "Cognitive Services OpenAI Contributor",
     "Monitoring Metrics Publisher",
 )
+SCOPES = ("https://ai.azure.com/.default", "https://cognitiveservices.azure.com/.default")
 PROVISION, CONNECT = "azd provision", "./infra/scripts/postdeploy.sh connect"
 
 
@@ -72,7 +75,14 @@ def check_resources(environ: Mapping[str, str], url: str) -> Iterator[Finding]:
     if not is_azd_environment_of(environ, url):
         yield Finding(name="resources", detail="not checked: the azd environment belongs to another deployment")
         return
-    for name, check in (("settings", settings), ("roles", roles), ("events", subscriptions), ("model", model)):
+    checks = (
+        ("settings", settings),
+        ("roles", roles),
+        ("events", subscriptions),
+        ("model", model),
+        ("token scope", token_scope),
+    )
+    for name, check in checks:
         try:
             yield check(values)
         except Unknown as exc:
@@ -89,10 +99,14 @@ def is_azd_environment_of(environ: Mapping[str, str], url: str) -> bool:
 
 def settings(values: Mapping[str, str]) -> Finding:
     """The app has every setting of the templates, and no secret."""
-    found = {pair["name"] for pair in _az("functionapp", "config", "appsettings", "list", *_app(values))}
+    given = {
+        pair["name"]: pair.get("value") or ""
+        for pair in _az("functionapp", "config", "appsettings", "list", *_app(values))
+    }
+    found = set(given)
     listed = json.loads((INFRA / "settings.json").read_text())
     missing = sorted({*FIXED, *listed} - found)
-    if keys := sorted(found & set(FORBIDDEN)):
+    if keys := sorted(key for key in FORBIDDEN if key in given and not given[key].startswith("@Microsoft.KeyVault(")):
         fix = f"az functionapp config appsettings delete {' '.join(_app(values))} --setting-names {' '.join(keys)}"
         return Finding(name="settings", detail=f"secrets in the settings: {', '.join(keys)}", fix=fix)
     if missing:
@@ -143,6 +157,33 @@ def model(values: Mapping[str, str]) -> Finding:
     if deployment not in {each["name"] for each in found}:
         return Finding(name="model", detail=f"{account} has no deployment {deployment}", fix=PROVISION)
     return Finding(name="model", detail=f"{account} has the deployment {deployment}")
+
+
+def token_scope(values: Mapping[str, str]) -> Finding:
+    """Which of the two scopes the model service takes tokens of: Azure's own pages disagree.
+
+    A token that is refused for lack of a role (403) was understood; one of another audience is refused with 401.
+    """
+    url = _value(values, "OPENAI_BASE_URL").rstrip("/") + "/models"
+    set_ = values.get("OPENAI_SCOPE") or SCOPES[0]
+    status = {scope: _status(url, _token(scope)) for scope in dict.fromkeys((set_, *SCOPES))}
+    works = [scope for scope, answered in status.items() if answered in (200, 403)]
+    detail = ", ".join(f"{scope} answers {answered}" for scope, answered in status.items())
+    if set_ in works:
+        return Finding(name="token scope", detail=detail)
+    fix = f"azd env set OPENAI_SCOPE {works[0]} && azd provision" if works else "az login; is the endpoint right?"
+    return Finding(name="token scope", detail=detail, fix=fix)
+
+
+def _token(scope: str) -> str:
+    return str(_az("account", "get-access-token", "--scope", scope)["accessToken"])
+
+
+def _status(url: str, token: str) -> int:
+    try:
+        return httpx2.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code
+    except httpx2.HTTPError as exc:
+        raise Unknown(f"{url} cannot be reached ({type(exc).__name__})") from exc
 
 
 def _azd_values(environ: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
 """Collections: the vector stores of one top-level folder.
 
 A store is created on first use and found again by the collection's record. The service limits the files of a store; a
-collection whose last store is full gets another one, and questions search all of them.
+collection whose store is full gets another one, and questions search both. The service searches no more than two stores
+for one question, so a collection has at most two.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.engines.stores import StoreInfo, VectorStores
-from shared.errors import BlobChanged, ServiceBusy, ServiceMissing, StoreLost
+from shared.errors import BlobChanged, ServiceBusy, ServiceError, ServiceMissing, StoreLost
 from shared.logs import event
 from shared.models.documents import Collection
 from shared.storage.layout import APP, COLLECTIONS, collection_name
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STORES_MAX = 2  # that file search takes: https://github.com/dimagi/open-chat-studio/pull/3815
 COUNT_MAX_AGE = timedelta(minutes=1)  # an instance asks the service again for the number of a store's files
 COUNT_MAX_FILES = 100  # and after so many files of its own
 
@@ -81,27 +83,35 @@ class Collections:
                 yield stored.value
 
     async def place(self, name: str) -> str:
-        """The store for the collection's next file; created when there is none, or the last one is full.
+        """The store for the collection's next file; created when there is none, or all are full.
 
         Raises:
-            StoreLost: the store is gone at the service, or has expired.
+            StoreLost: a store is gone at the service, or has expired.
             ServiceBusy: the collection is being deleted.
+            ServiceError: `collection_full`: two stores are full.
         """
         async with self._locks[name]:
             collection = self._cached.get(name) or await self._find_or_make(name)
-            store_id = collection.stores[-1]
+            store_id = await self._with_room(collection)
+            if store_id is None:
+                collection = await self._grow(name, full=collection.stores[-1])
+                store_id = collection.stores[-1]
+                self._counts[store_id] = FileCount(files=0, counted_at=self._now())
+            self._counts[store_id].placed += 1
+            self._cached[name] = collection
+            return store_id
+
+    async def _with_room(self, collection: Collection) -> str | None:
+        """The newest store that takes another file; `_counts` then has it. None: all are full."""
+        for store_id in reversed(collection.stores):
             count = await self._count(store_id)
             if count is None:
                 if not await self.is_gone(store_id):
                     raise ServiceBusy(f"The vector store {store_id} cannot be read.", code="vector_store_unclear")
-                raise StoreLost(name, store_id)
-            if count.files + count.placed >= self._max_files:
-                collection = await self._grow(name, full=store_id)
-                store_id = collection.stores[-1]
-                count = self._counts[store_id] = FileCount(files=0, counted_at=self._now())
-            count.placed += 1
-            self._cached[name] = collection
-            return store_id
+                raise StoreLost(collection.name, store_id)
+            if count.files + count.placed < self._max_files:
+                return store_id
+        return None
 
     def placed(self, store_id: str, files: int) -> None:
         """Count `files` more files in a store."""
@@ -127,6 +137,13 @@ class Collections:
                 raise ServiceBusy(f"The collection {name!r} is being deleted.", code="collection_removing")
             if old and old.stores and old.stores[-1] != full:
                 return old
+            if old and len(old.stores) >= STORES_MAX:
+                raise ServiceError(
+                    f"The collection {name!r} is full. Delete documents of it, or put further ones into another folder "
+                    f"at the top, which is another collection. Its {STORES_MAX} vector stores have {self._max_files:,} "
+                    "files each, and a question can search no more stores.",
+                    code="collection_full",
+                )
             days = old.expires_days if old else self._expires_days
             store_id = await self._stores.create_store(name, app=app, expires_days=days)
             kept = old or Collection(name=name, stores=(), created_at=self._now(), expires_days=days)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared import telemetry
 from shared.collections.stores import Collections
 from shared.delays import look_delay_s, retry_delay_s
 from shared.documents import lifecycle
@@ -191,6 +192,10 @@ class Documents:
 
     async def _step(self, stored: Stored[Document], *, slot_reserved: bool = False) -> None:
         """Do the document's next step."""
+        with telemetry.span("document.step", parent=stored.value.trace, path=stored.value.path):
+            await self._do_step(stored, slot_reserved=slot_reserved)
+
+    async def _do_step(self, stored: Stored[Document], *, slot_reserved: bool) -> None:
         document = stored.value
         try:
             match lifecycle.next_step(document, self._now()):
@@ -251,7 +256,6 @@ class Documents:
     async def _take_up(
         self, path: str, info: BlobInfo, stored: Stored[Document] | None, *, tries: int, claim: bool
     ) -> Stored[Document]:
-        """Write the record that says so."""
         document = lifecycle.taken_up(
             info,
             stored.value if stored else None,
@@ -262,6 +266,7 @@ class Documents:
             deadline_s=self._limits.deadline_s,
             now=self._now(),
         )
+        document = replace(document, trace=telemetry.current())
         return await (self._write(stored, document) if stored else self._records.create(path, document))
 
     async def _claim_and_send(self, stored: Stored[Document]) -> None:

@@ -15,6 +15,7 @@ from shared.documents.arrivals import Arrivals
 from shared.documents.catalogue import Catalogue
 from shared.documents.clearing import Clearing
 from shared.documents.collection_view import CollectionViews
+from shared.documents.disk import Disk
 from shared.documents.follow_up import FollowUp
 from shared.documents.indexer import Documents
 from shared.documents.limits import Limits
@@ -69,8 +70,7 @@ class Library:
             store_max_files=settings.store_max_files,
             expires_days=settings.store_expires_days,
         )
-        visibility = VisibilityBlobs(storage.state)
-        texts = Texts(storage.state)
+        visibility, texts = VisibilityBlobs(storage.state), Texts(storage.state)
         catalogue = Catalogue(storage.documents, storage.state)
         follow_up = FollowUp(storage, visibility, push, filters=filters, now=now)
         proof = Proof(storage, stores, collections, now)
@@ -78,7 +78,8 @@ class Library:
         upload_rate = UploadRate(storage.state, uploads_per_s=settings.uploads_per_s, now=now)
         clearing = Clearing(storage, proof, follow_up, upload_rate, texts, push, now)
         limits = Limits.from_settings(settings)
-        uploader = Uploader(storage.documents, stores, collections, texts, max_tokens=limits.max_tokens, now=now)
+        disk = Disk(limits.temp_max_bytes)
+        uploader = Uploader(storage.documents, stores, collections, texts, disk, max_tokens=limits.max_tokens, now=now)
         documents = Documents(
             storage, stores, collections, uploader, follow_up, upload_rate, clearing, push, limits, now
         )

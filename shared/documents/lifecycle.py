@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from shared.delays import retry_delay_s
-from shared.errors import ServiceBusy
+from shared.errors import ServiceBusy, ServiceDenied
 from shared.formats.base import UnusableFile
 from shared.models.documents import (
     Attempt,
@@ -287,6 +287,7 @@ def put_off(old: Document, why: ServiceBusy) -> Document:
     return replace(
         old,
         faults=old.faults + 1,
+        denied=why.message if isinstance(why, ServiceDenied) else None,
         incoming_published=old.incoming is not None,
         attempts=tuple(replace(a, put_off=a.put_off + 1) if not a.ended_at else a for a in old.attempts),
     )
@@ -387,6 +388,8 @@ def refusal(code: str | None, message: str | None) -> tuple[DocumentStatus, Reas
 
 
 def too_late(document: Document) -> Reason:
+    if document.faults and document.denied:
+        return Reason(code=ServiceDenied.code, message=document.denied, retryable=True)
     if document.faults:
         message = "The service was busy or could not be reached for too long."
         return Reason(code="service_busy", message=message, retryable=True)

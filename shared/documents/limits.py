@@ -16,6 +16,7 @@ class Limits:
     deadline_s: int
     tries: int
     concurrency: int
+    temp_max_bytes: int  # on disk, of all uploads of one instance
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Limits:
@@ -25,4 +26,5 @@ class Limits:
             deadline_s=settings.indexing_max_s,
             tries=settings.indexing_tries,
             concurrency=settings.indexing_concurrency,
+            temp_max_bytes=settings.temp_max_bytes,
         )

@@ -9,9 +9,13 @@ from datetime import datetime
 
 import msgspec
 
+from shared.telemetry import trace_for_message
 
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do"):
-    """A message of the queue `indexing`; its field `do` says what is to be done."""
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
+    """A message of the queue `indexing`; its field `do` says what is to be done. `trace`: of the span that sent it."""
+
+    trace: str | msgspec.UnsetType = msgspec.field(default_factory=trace_for_message)
 
 
 class IndexDocument(_Message, frozen=True, tag="index"):

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from shared import telemetry
 from shared.documents.messages import IndexDocument, RemoveDocument, RetryDocument
 from shared.documents.record import Waiting, summary_in, waiting_in
 from shared.errors import ListingFailed
@@ -48,6 +49,8 @@ class DocumentSweep:
         async for record in self._state.list(DOCUMENTS):
             summary = summary_in(record)
             records[summary.path] = summary, waiting_in(record)
+        waiting = [summary.updated_at for summary, _ in records.values() if summary.status == "indexing"]
+        telemetry.measure("documents.backlog_age", (self._now() - min(waiting, default=self._now())).total_seconds())
         try:
             blobs = {blob.name: blob async for blob in self._blobs.list()}
         except ListingFailed as exc:  # a retry changes nothing: the next sweep looks again

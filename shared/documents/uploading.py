@@ -18,13 +18,14 @@ from shared.collections.attributes import attributes_of
 from shared.collections.stores import Collections
 from shared.collections.texts import Texts
 from shared.documents.claims import Claim
+from shared.documents.disk import SPOOL_BYTES, Disk
 from shared.engines.stores import IndexState, VectorStores
 from shared.errors import AppError, ServiceBusy, ServiceError, StoreLost
 from shared.formats.base import Part
 from shared.formats.contents import Contents, look_inside
 from shared.formats.datacards import Card, card_of
 from shared.formats.filetypes import service_name
-from shared.formats.parquet import csv_of
+from shared.formats.parquet import CSV_MAX_BYTES, csv_of
 from shared.formats.parts import parts_of
 from shared.formats.places.reading import of_card, places_of
 from shared.models.documents import Upload, Version
@@ -32,7 +33,6 @@ from shared.models.documents import Upload, Version
 if TYPE_CHECKING:
     from shared.storage.blobs import Blobs
 
-SPOOL_BYTES = 4 * 1024 * 1024  # of a document held in memory; a larger one goes to a temporary file
 STORE_FULL = frozenset({"vector_store_full", "file_limit_exceeded"})
 STORE_GONE = frozenset({"service_object_missing", "vector_store_expired", "not_found"})
 
@@ -64,6 +64,7 @@ class Uploader:
         stores: VectorStores,
         collections: Collections,
         texts: Texts,
+        disk: Disk,
         *,
         max_tokens: int,
         now: Callable[[], datetime],
@@ -72,6 +73,7 @@ class Uploader:
         self._stores = stores
         self._collections = collections
         self._texts = texts
+        self._disk = disk
         self._max_tokens = max_tokens
         self._now = now
 
@@ -80,10 +82,14 @@ class Uploader:
 
         Raises:
             BlobChanged, BlobMissing: the blob was replaced or deleted, or the claim is lost.
-            UnusableFile: its content cannot be indexed.
+            UnusableFile: its content cannot be indexed, or the temporary disk is too small for it.
             StoreLost: the collection's vector store is gone.
             ServiceBusy, ServiceError: the service did not accept it.
         """
+        async with self._disk.hold(claim.stored.value.path, sent.version.size_bytes):
+            await self._upload_whole(claim, sent)
+
+    async def _upload_whole(self, claim: Claim, sent: Sent) -> None:
         document, etag = claim.stored.value, sent.version.etag
         path, collection = document.path, document.collection
         store_id = await self._collections.place(collection)
@@ -105,11 +111,14 @@ class Uploader:
         filename, ending = _named(path, inside), inside.ending
         with ExitStack() as copies:
             if ending == "parquet":
-                content, ending = copies.enter_context(await asyncio.to_thread(csv_of, content)), "csv"
+                # The file is there twice meanwhile: its own copy, and that of the process that converts it.
+                left_bytes = self._disk.max_bytes - 2 * sent.version.size_bytes
+                csv = await asyncio.to_thread(csv_of, content, max_bytes=min(CSV_MAX_BYTES, left_bytes))
+                content, ending = copies.enter_context(csv), "csv"
             card: Card = await asyncio.to_thread(card_of, filename, content, ending=ending)
             await self._texts.keep(path, sent.version.etag, of_card(card.markdown))
             sent.version = replace(sent.version, terms=card.terms)
-            data_file_id = await self._upload(claim, name, content, sent)
+            data_file_id = await self._upload_file(claim, name, content, sent)
             sent.version = replace(sent.version, data_file_id=data_file_id)
         with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as markdown:
             markdown.write(card.markdown.encode())
@@ -130,7 +139,7 @@ class Uploader:
         self._collections.placed(sent.version.store_id, len(sent.version.parts) - 1)
 
     async def _attach(self, claim: Claim, name: str, part: Part, sent: Sent) -> None:
-        file_id = await self._upload(claim, name, part.content, sent)
+        file_id = await self._upload_file(claim, name, part.content, sent)
         sent.version = version = replace(sent.version, parts=(*sent.version.parts, file_id))
         assert version.store_id
         # `since` is later than the moment at which the visibility blob listed this version.
@@ -138,7 +147,7 @@ class Uploader:
         claim.check()
         sent.state = await self._stores.attach(version.store_id, file_id, attributes)
 
-    async def _upload(self, claim: Claim, name: str, content: IO[bytes], sent: Sent) -> str:
+    async def _upload_file(self, claim: Claim, name: str, content: IO[bytes], sent: Sent) -> str:
         """Upload one file. The record says so before, unless it is the whole blob, which the claim has said."""
         size_bytes = content.seek(0, SEEK_END)
         if sent.version.file_ids or size_bytes != sent.version.size_bytes:

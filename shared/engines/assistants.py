@@ -35,6 +35,7 @@ from shared.engines.assistants_output import (
 )
 from shared.engines.base import Ask, Look, MadeFile, bounded
 from shared.engines.client import read_bounded, translated
+from shared.engines.steering import Steering, of_assistants
 from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class AssistantsEngine:
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
         self._beta = client.beta
+        self._steering = Steering()
         self._assistant_id: str | None = None
 
     async def prepare(self, ask: Ask) -> str | None:
@@ -196,9 +198,20 @@ class AssistantsEngine:
             if ask.previous and not await self._has_thread(place):
                 raise ChainLost(exc.message) from exc
             raise
-        with _translated("starting the run"):
-            run = await threads.runs.create(thread_id, assistant_id=assistant_id, **_parameters(ask))
-            return f"{thread_id}/{run.id}"
+        return f"{thread_id}/{await self._begin(thread_id, assistant_id, ask)}"
+
+    async def _begin(self, thread_id: str, assistant_id: str, ask: Ask) -> str:
+        """Create the run, again without each parameter that the service refuses."""
+        while True:
+            parameters = _parameters(ask, self._steering.of(ask))
+            try:
+                with _translated("starting the run"):
+                    runs = self._beta.threads.runs
+                    run: ServiceRun = await runs.create(thread_id, assistant_id=assistant_id, **parameters)
+                    return run.id
+            except ServiceError as exc:
+                if not self._steering.drop(ask, exc):
+                    raise
 
     async def _add_messages(self, thread_id: str, ask: Ask) -> None:
         """Add the history and the question, after those of them that an earlier start has added."""
@@ -304,7 +317,7 @@ def _resources(ask: Ask) -> Any:
     return resources
 
 
-def _parameters(ask: Ask) -> dict[str, Any]:
+def _parameters(ask: Ask, steering: dict[str, str | float]) -> dict[str, Any]:
     """The parameters of a run; they override those of the assistant."""
     tools: list[AssistantToolParam] = []
     if ask.stores:
@@ -322,7 +335,7 @@ def _parameters(ask: Ask) -> dict[str, Any]:
         "model": ask.model,
         "instructions": ask.instructions,
         "tools": tools,
-        "temperature": omit if ask.temperature is None else ask.temperature,
+        **of_assistants(steering),
         "max_completion_tokens": omit if ask.max_output_tokens is None else ask.max_output_tokens,
         "metadata": {"run_id": ask.run_id, **MADE_BY, "app": ask.app},
         "timeout": START_TIMEOUT_S,

@@ -41,6 +41,8 @@ class Ask:
     code_interpreter: bool = True
     functions: tuple[Function, ...] = ()
     temperature: float | None = None
+    reasoning: str | None = None
+    verbosity: str | None = None
     max_output_tokens: int | None = None
 
 
@@ -60,6 +62,7 @@ class MadeFile:
     container_id: str  # "" when the API does not name the container
     file_id: str
     filename: str
+    url: str | None = None  # its image in the outputs of the code, if the service gave it
     start: int | None = None
     end: int | None = None
 
@@ -76,6 +79,7 @@ class Output:
     model: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     containers: tuple[str, ...] = ()
+    images: tuple[MadeFile, ...] = ()  # of the outputs of the code, that are known to be none of the files
     unlisted: tuple[str, ...] = ()  # containers whose files could not be listed because the service was busy
 
 

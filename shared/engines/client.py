@@ -10,12 +10,20 @@ import openai
 from azure.core.exceptions import ClientAuthenticationError
 from openai import AsyncOpenAI
 
-from shared.errors import ServiceBusy, ServiceError, ServiceMissing
+from shared.errors import ServiceBusy, ServiceDenied, ServiceError, ServiceMissing
 from shared.settings import Settings
 
 Client = AsyncOpenAI  # for the annotations of rooms that do not import openai
 TIMEOUT_S = 60.0
 DOWNLOAD_MAX_BYTES = 64 * 1024 * 1024
+ROLE = "Cognitive Services OpenAI Contributor"
+# Azure's answer, with whatever status, to an operation that exists for keys only: no role makes it work.
+# Source: https://github.com/Azure/azure-sdk-for-net/issues/54068
+CHECK_ACCESS = "not supported for CheckAccess"
+ASSIGN_ROLE = (
+    f"Assign the role '{ROLE}' on the Azure OpenAI account to the app's identity (`azd provision` does), and check "
+    "OPENAI_SCOPE. A new assignment takes some minutes to arrive."
+)
 
 
 def open_client(settings: Settings) -> AsyncOpenAI:
@@ -43,26 +51,31 @@ async def ping(client: AsyncOpenAI) -> None:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Translate the SDK's errors to ServiceMissing, ServiceBusy and ServiceError.
+    """Translate the SDK's errors to ServiceMissing, ServiceBusy, ServiceDenied and ServiceError.
 
     Args:
         what: The operation, such as "uploading a.pdf". The message begins with it.
     """
     try:
         yield
-    except openai.NotFoundError as exc:
-        raise ServiceMissing(f"{what}: {_message(exc)}") from exc
     except openai.APIStatusError as exc:
+        if isinstance(exc, openai.NotFoundError) and CHECK_ACCESS not in str(exc.body):
+            raise ServiceMissing(f"{what}: {_message(exc)}") from exc
+        if CHECK_ACCESS in str(exc.body):
+            raise ServiceError(f"{what}: {_message(exc)}", code="tokens_not_supported") from exc
         if exc.status_code in (408, 409, 429) or exc.status_code >= 500:
             unclear = exc.status_code == 408 or exc.status_code >= 500
             raise ServiceBusy(
                 f"{what}: {_message(exc)}", code=exc.code, retry_after_s=_retry_after_s(exc), unclear=unclear
             ) from exc
-        raise ServiceError(f"{what}: {_message(exc)}", code=exc.code or f"service_{exc.status_code}") from exc
+        if _is_denied(exc):
+            raise ServiceDenied(f"{what}: the app was refused. {ASSIGN_ROLE} {_message(exc)}") from exc
+        code = exc.code or f"service_{exc.status_code}"
+        raise ServiceError(f"{what}: {_message(exc)}", code=code, param=exc.param) from exc
     except openai.APIConnectionError as exc:  # a timeout too
         raise ServiceBusy(f"{what}: the model service cannot be reached.", unclear=True) from exc
-    except ClientAuthenticationError as exc:  # a new role assignment takes minutes to become effective
-        raise ServiceBusy(f"{what}: could not get a token for the model service: {exc.message}") from exc
+    except ClientAuthenticationError as exc:
+        raise ServiceDenied(f"{what}: could not get a token for the model service: {exc.message}") from exc
     except AttributeError as exc:  # the SDK returns an HTML page as a string
         raise ServiceError(
             f"{what}: the response is not from the API of a model service. Check OPENAI_BASE_URL.",
@@ -88,6 +101,17 @@ def _message(exc: openai.APIStatusError) -> str:
     message = str(body.get("message") or f"the model service answered {exc.status_code}.")
     request_id = exc.response.headers.get("apim-request-id") or exc.request_id
     return f"{message} (request {request_id})" if request_id else message
+
+
+def _is_denied(exc: openai.APIStatusError) -> bool:
+    """Whether the identity lacks a role, or has it only since a moment ago. A wrong key (401) stays wrong.
+
+    Source: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting#symptom---role-assignment-changes-are-not-being-detected
+    """
+    if exc.status_code == 401:
+        scheme, _, credential = exc.request.headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and credential.count(".") == 2  # a token of Entra ID, no key, is a JWT
+    return exc.status_code == 403
 
 
 def _retry_after_s(exc: openai.APIStatusError) -> float | None:

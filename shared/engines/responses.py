@@ -33,8 +33,9 @@ from openai.types.responses.response_output_text import AnnotationContainerFileC
 
 from shared.engines.base import Annotation, Ask, Call, Look, MadeFile, Output, bounded
 from shared.engines.client import read_bounded, translated
-from shared.engines.stores import Passage
-from shared.engines.vector_stores import filters_of
+from shared.engines.images import content_of, with_images
+from shared.engines.searching import Filters, passages_of
+from shared.engines.steering import Steering, of_responses
 from shared.errors import ChainLost, ServiceBusy, ServiceError, ServiceMissing
 from shared.models.runs import Activity, Failure, Usage
 
@@ -64,6 +65,8 @@ class ResponsesEngine:
 
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
+        self._steering = Steering()
+        self._filters = Filters()
 
     async def prepare(self, ask: Ask) -> str | None:
         return ask.place  # nothing that is made before makes a response findable
@@ -111,16 +114,25 @@ class ResponsesEngine:
                 await self._client.containers.delete(container_id)
 
     async def _create(self, ask: Ask, items: list[ResponseInputItemParam], *, previous: str | None) -> str:
+        """Create a response, again without each parameter that the service refuses."""
+        while True:
+            try:
+                return await self._create_once(ask, items, previous=previous)
+            except ServiceError as exc:
+                if not (self._steering.drop(ask, exc) or self._filters.drop(ask.within, exc)):
+                    raise
+
+    async def _create_once(self, ask: Ask, items: list[ResponseInputItemParam], *, previous: str | None) -> str:
         with translated("starting the run"):
-            response = await self._client.responses.create(
+            response: Response = await self._client.responses.create(
                 model=ask.model,
                 input=items,
                 instructions=ask.instructions,  # the service does not take them over from the previous response
                 previous_response_id=previous,
-                tools=_tools(ask),
+                tools=_tools(ask, self._filters),
                 include=INCLUDE,
                 metadata={"run_id": ask.run_id, "made_by": "assistant-functions", "app": ask.app},
-                temperature=omit if ask.temperature is None else ask.temperature,
+                **of_responses(self._steering.of(ask)),
                 max_output_tokens=omit if ask.max_output_tokens is None else ask.max_output_tokens,
                 background=True,
                 store=True,  # else the service may delete a background response after ten minutes
@@ -145,6 +157,16 @@ class ResponsesEngine:
             await self._client.responses.cancel(engine_run)
 
     async def download(self, file: MadeFile) -> bytes:
+        try:
+            return await self._download(file) if file.file_id else content_of(file.url or "")
+        except ServiceBusy:
+            raise
+        except ServiceError:  # gone, or refused to tokens: the outputs of the code may have the image
+            if file.url is None:
+                raise
+            return content_of(file.url)
+
+    async def _download(self, file: MadeFile) -> bytes:
         # `client.files.content` does not find files of containers.
         files = self._client.containers.files.content.with_streaming_response
         with translated(f"downloading {file.filename}"):
@@ -157,6 +179,7 @@ class ResponsesEngine:
         later: list[MadeFile] = []
         same_second: list[MadeFile] = []
         unlisted = []
+        images: list[MadeFile] = []
         for container_id in output.containers:
             try:
                 with translated("listing the files of a container"):
@@ -170,11 +193,13 @@ class ResponsesEngine:
             except ServiceBusy:
                 unlisted.append(container_id)
             except ServiceError:
-                continue  # expired: files that the text names are still downloaded, and reported when that fails
+                # Expired, or refused to tokens: files that the text names are still downloaded, and reported when that
+                # fails; images that it does not name may be in the outputs of the code.
+                images += [image for image in output.images if image.container_id == container_id]
         # Times are in seconds: such a file may be of the previous response, if that ended in this second.
         if same_second and response.previous_response_id:
             same_second = await self._without_files_of(response.previous_response_id, same_second)
-        return replace(output, made=(*output.made, *same_second, *later), unlisted=tuple(unlisted))
+        return replace(output, made=(*output.made, *same_second, *later, *images), unlisted=tuple(unlisted))
 
     async def _without_files_of(self, response_id: str, files: list[MadeFile]) -> list[MadeFile]:
         """The files that the text of this response does not name."""
@@ -186,7 +211,7 @@ class ResponsesEngine:
         return [file for file in files if file.file_id not in named]
 
 
-def _tools(ask: Ask) -> list[ToolParam]:
+def _tools(ask: Ask, filters: Filters) -> list[ToolParam]:
     tools: list[ToolParam] = []
     if ask.stores:
         search: FileSearchToolParam = {
@@ -195,7 +220,7 @@ def _tools(ask: Ask) -> list[ToolParam]:
             "max_num_results": 20,
         }
         if ask.within:
-            search["filters"] = cast(Any, filters_of(ask.within))
+            search["filters"] = cast(Any, filters.of(ask.within))
         tools.append(search)
     if ask.code_interpreter:
         tools.append({"type": "code_interpreter", "container": {"type": "auto", "file_ids": list(ask.file_ids)}})
@@ -311,11 +336,13 @@ def _output(response: Response) -> Output:
     searches = [item for item in response.output if isinstance(item, ResponseFileSearchToolCall)]
     code_calls = [item for item in response.output if isinstance(item, ResponseCodeInterpreterToolCall)]
     containers = tuple(dict.fromkeys(call.container_id for call in code_calls))
+    files, images = with_images(made, code_calls)
     return Output(
         text=text,
         annotations=tuple(annotations),
-        passages=tuple(_passages(searches)),
-        made=tuple(made),
+        passages=tuple(passages_of(searches)),
+        made=files,
+        images=images,
         usage=_usage(response, searches=len(searches), code_calls=len(code_calls), sessions=len(containers)),
         model=response.model,
         metadata={k: v for k, v in (response.metadata or {}).items() if k not in ("run_id", "made_by", "app")},
@@ -327,19 +354,6 @@ def _text_parts(response: Response) -> Iterator[ResponseOutputText | ResponseOut
     for item in response.output:
         if isinstance(item, ResponseOutputMessage):
             yield from item.content
-
-
-def _passages(searches: list[ResponseFileSearchToolCall]) -> Iterator[Passage]:
-    for search in searches:
-        for result in search.results or ():
-            if result.file_id and result.text:
-                yield Passage(
-                    file_id=result.file_id,
-                    filename=result.filename or "",
-                    text=result.text,
-                    score=result.score or 0.0,
-                    attributes=result.attributes or {},
-                )
 
 
 def _usage(response: Response, *, searches: int, code_calls: int, sessions: int) -> Usage:

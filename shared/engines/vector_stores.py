@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import SEEK_END
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from openai import AsyncOpenAI, omit
 from openai.types import VectorStore
 from openai.types.vector_stores import VectorStoreFile
 
 from shared.engines.client import translated
-from shared.engines.stores import DOCUMENT, Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
-from shared.errors import ServiceMissing
+from shared.engines.searching import Searcher
+from shared.engines.stores import Attributes, FileInfo, IndexState, Passage, StoreEntry, StoreInfo, Within
+from shared.errors import ServiceError, ServiceMissing
 
 MADE_BY = "assistant-functions"
 PAGE = 100  # items per page of a listing, the maximum of the service
@@ -23,8 +24,11 @@ UPLOAD_TIMEOUT_S = 420.0  # 512 MiB at 1.2 MiB/s; below the deadline of a step, 
 
 
 class OpenAIVectorStores:
-    def __init__(self, client: AsyncOpenAI) -> None:
+    def __init__(self, client: AsyncOpenAI, *, model: str = "") -> None:
+        """`model`: for searches where the service has no other search."""
         self._client = client
+        self._searcher = Searcher(client, model)
+        self._files_are_ordered = True
 
     async def create_store(self, name: str, *, app: str, expires_days: int | None = None) -> str:
         with translated(f"creating the vector store of {name}"):
@@ -56,10 +60,24 @@ class OpenAIVectorStores:
                 yield StoreEntry(file_id=file.id, attributes=file.attributes or {}, created_at=_at(file.created_at))
 
     async def files_since(self, at: datetime) -> AsyncIterator[FileInfo]:
-        with translated("listing the files"):
-            async for file in self._client.files.list(purpose="assistants", order="desc", limit=1000):
-                if _at(file.created_at) < at:
+        ordered = self._files_are_ordered
+        try:
+            async for file in self._files(ordered=ordered):
+                if file.created_at >= at:
+                    yield file
+                elif ordered:
                     return
+        except ServiceError as exc:
+            if not ordered or exc.param not in ("order", "limit"):
+                raise
+            self._files_are_ordered = False  # this service takes neither: read all of them, in any order
+            async for found in self.files_since(at):
+                yield found
+
+    async def _files(self, *, ordered: bool) -> AsyncIterator[FileInfo]:
+        given: dict[str, Any] = {"order": "desc", "limit": 1000} if ordered else {}
+        with translated("listing the files"):
+            async for file in self._client.files.list(purpose="assistants", **given):
                 yield FileInfo(
                     id=file.id, filename=file.filename, size_bytes=file.bytes, created_at=_at(file.created_at)
                 )
@@ -120,37 +138,7 @@ class OpenAIVectorStores:
         return known
 
     async def search(self, store_id: str, query: str, *, limit: int, within: Within) -> list[Passage]:
-        with translated("searching the documents"):
-            page = await self._client.vector_stores.search(
-                store_id,
-                query=query,
-                max_num_results=limit,
-                filters=cast(Any, filters_of(within)),
-            )
-            return [
-                Passage(
-                    file_id=found.file_id,
-                    filename=found.filename,
-                    text="\n".join(content.text for content in found.content),
-                    score=found.score,
-                    attributes=found.attributes or {},
-                )
-                for found in page.data
-            ]
-
-
-def filters_of(within: Within) -> dict[str, Any]:
-    """`Within` as the filter object of file search."""
-    parts: list[Mapping[str, Any]] = [{"type": "lte", "key": "since", "value": within.as_of.timestamp()}]
-    paths = [item.removeprefix(DOCUMENT) for item in within.excluded if item.startswith(DOCUMENT)]
-    versions = [item for item in within.excluded if not item.startswith(DOCUMENT)]
-    if versions:
-        parts.append({"type": "nin", "key": "version", "value": versions})
-    if paths:
-        parts.append({"type": "nin", "key": "path", "value": paths})
-    if within.where:
-        parts.append(within.where)
-    return {"type": "and", "filters": parts}
+        return await self._searcher.search(store_id, query, limit=limit, within=within)
 
 
 def _state(file: VectorStoreFile) -> IndexState:

@@ -25,11 +25,11 @@ UNUSABLE = 3
 DAMAGED = "The Parquet file cannot be read: it is damaged or of a kind that is not known."
 
 
-def csv_of(content: IO[bytes]) -> IO[bytes]:
+def csv_of(content: IO[bytes], *, max_bytes: int = CSV_MAX_BYTES) -> IO[bytes]:
     """A Parquet file as CSV, in a temporary file that the caller closes.
 
     Raises:
-        UnusableFile: `not_a_table`: it is damaged, has nested columns, or is more than `CSV_MAX_BYTES` as CSV.
+        UnusableFile: `not_a_table`: it is damaged, has nested columns, or is more than `max_bytes` as CSV.
     """
     content.seek(0)
     target = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
@@ -37,7 +37,7 @@ def csv_of(content: IO[bytes]) -> IO[bytes]:
         with tempfile.TemporaryFile() as source:
             shutil.copyfileobj(content, source)
             source.seek(0)
-            _convert(source, target)
+            _convert(source, target, max_bytes)
         target.seek(0)
     except BaseException:
         target.close()
@@ -45,8 +45,8 @@ def csv_of(content: IO[bytes]) -> IO[bytes]:
     return target
 
 
-def _convert(source: IO[bytes], target: IO[bytes]) -> None:
-    command = [sys.executable, "-m", "shared.formats.parquet", str(CSV_MAX_BYTES)]
+def _convert(source: IO[bytes], target: IO[bytes], max_bytes: int) -> None:
+    command = [sys.executable, "-m", "shared.formats.parquet", str(max_bytes)]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # the packages of this app
     try:
         done = subprocess.run(  # noqa: S603 - no part of the command comes from outside

@@ -56,6 +56,8 @@ def assistant_from(name: str, body: AssistantBody) -> Assistant:
         model=body.model,
         instructions=body.instructions,
         temperature=body.temperature,
+        reasoning=body.reasoning,
+        verbosity=body.verbosity,
         max_output_tokens=body.max_output_tokens,
         collection=optional_collection_from(body.collection),
         file_search=body.file_search,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import azure.functions as func
 import msgspec
 
+from shared import telemetry
 from shared.errors import AppError, BlobChanged, BlobMissing, ServiceBusy, StorageError
 from shared.http.reading import body_from, body_of, check_url
 from shared.http.shapes.base import Problem
@@ -30,9 +31,11 @@ async def answer(services: Callable[[], Services], req: func.HttpRequest, route:
 
     Documents and answers are private, so no cache between may keep them, unless the route says which one may.
     """
+    caller = telemetry.parent_in(req.headers.get("traceparent"))
     try:
         check_url(req.url)
-        response = await route(services(), req)
+        with telemetry.span(route.__name__, parent=caller, method=req.method):
+            response = await route(services(), req)
     except AppError as exc:
         if exc.status >= 500:
             event(log, logging.ERROR, f"http.{exc.code}", route=route.__name__, detail=exc.message, error=exc)

@@ -118,6 +118,8 @@ class Document:
     deadline_at: datetime | None = None
     look_at: datetime | None = None  # a message for the next try to delete what is retired is due then
     faults: int = 0  # consecutive tries at which the service was busy or unreachable
+    trace: str | None = None  # `traceparent` of the event of this version
+    denied: str | None = None  # the service's last answer, if it refused the app's identity
     tries: int = 0  # how often indexing of this version was started
     attempts: tuple[Attempt, ...] = ()  # the last ten, oldest first
     incoming_published: bool = False  # the visibility blob lists `incoming`

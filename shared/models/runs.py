@@ -80,7 +80,9 @@ class Assistant:
     updated_at: datetime
     model: str | None = None
     instructions: str | None = None
-    temperature: float | None = None
+    temperature: float | None = None  # reasoning models take none
+    reasoning: str | None = None  # the effort of a reasoning model
+    verbosity: str | None = None
     max_output_tokens: int | None = None
     collection: str | None = None
     file_search: bool = True
@@ -141,6 +143,7 @@ class Run:
     generation: int = 0
     looks: int = 0
     faults: int = 0  # looks in a row at which the service was busy or unreachable
+    denied: str | None = None  # the service's last answer, if it refused the app's identity
     fetch_tries: int = 0  # looks at which a file of code interpreter could not be downloaded
     starting_at: datetime | None = None  # set while a process starts the run at the engine
     engine_runs: tuple[str, ...] = ()  # ids at the service, newest last: one more after each round of function calls
@@ -159,6 +162,7 @@ class Run:
     containers: tuple[str, ...] = ()  # code interpreter containers that the run used
     notes: tuple[str, ...] = ()
     error: Failure | None = None
+    trace: str | None = None  # `traceparent` of the request that asked
 
     @property
     def engine_run(self) -> str | None:

@@ -30,6 +30,7 @@ from shared.logs import event
 from shared.models.ids import new_id
 from shared.storage.layout import HOOKS, hook_id_in, hook_name
 from shared.storage.records import Records
+from shared.telemetry import trace_for_message
 
 if TYPE_CHECKING:
     from shared.push.eventgrid import Topic
@@ -90,6 +91,7 @@ class _Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     webhook_id: str
     body: dict[str, Any]
+    trace: str | msgspec.UnsetType = msgspec.field(default_factory=trace_for_message)
     url: str | None = None
     hook_id: str | None = None
     topic: bool = False

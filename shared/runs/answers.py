@@ -31,7 +31,7 @@ def distinct(made: Sequence[MadeFile]) -> tuple[MadeFile, ...]:
     """Without repetitions, in the same order."""
     first: dict[tuple[str, str], MadeFile] = {}
     for file in made:
-        first.setdefault((file.container_id, file.file_id), file)
+        first.setdefault((file.container_id, file.file_id or file.url or ""), file)
     return tuple(first.values())
 
 

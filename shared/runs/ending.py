@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from shared import telemetry
 from shared.engines.base import Engine, Look
 from shared.errors import ServiceError
 from shared.logs import event
-from shared.models.runs import Failure, Run, RunStatus
+from shared.models.runs import Answer, Failure, Run, RunStatus
 from shared.runs.publishing import Publisher
 from shared.runs.record import RunRecords
 from shared.runs.threads import Threads
@@ -69,6 +70,7 @@ class Ending:
             return run
         level = logging.INFO if run.status in ("completed", "cancelled") else logging.WARNING
         event(log, level, f"run.{run.status}", run_id=run.id, looks=run.looks)
+        _measure(answer)
         await self.close(run)
         return run
 
@@ -86,6 +88,15 @@ class Ending:
             await self._engine.cancel(engine_run)
         except ServiceError as exc:
             event(log, logging.WARNING, "run.cancel_failed", run_id=run_id, why=exc.message)
+
+
+def _measure(answer: Answer) -> None:
+    telemetry.count("runs.ended", status=answer.status)
+    telemetry.measure("runs.duration", answer.timings.total_ms / 1000)
+    telemetry.count("runs.tokens", answer.usage.input_tokens, kind="input")
+    telemetry.count("runs.tokens", answer.usage.output_tokens, kind="output")
+    if answer.cost:
+        telemetry.count("runs.cost", answer.cost.usd)
 
 
 def _ended(current: Run, run: Run) -> Run:

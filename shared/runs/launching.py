@@ -142,7 +142,7 @@ class Launcher:
         """Start the run later."""
         run = stored.value
         event(log, logging.INFO, "run.put_off", run_id=run.id, why=exc.message)
-        waiting = replace(run, starting_at=None, faults=run.faults + 1)
+        waiting = replace(transitions.busy(run, exc), starting_at=None)
         return await self._put_back(stored, waiting, delay_s=retry_delay_s(waiting.faults, exc.retry_after_s))
 
     async def _refused(self, stored: Stored[Run], exc: ServiceError | NotFound) -> Run:
@@ -181,6 +181,8 @@ class Launcher:
             code_interpreter=assistant.code_interpreter,
             functions=(*tools.schemas(assistant.functions), *run.functions),
             temperature=assistant.temperature,
+            reasoning=assistant.reasoning,
+            verbosity=assistant.verbosity,
             max_output_tokens=assistant.max_output_tokens,
         )
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
+from shared import telemetry
 from shared.delays import retry_delay_s
 from shared.engines.base import Engine, Look
 from shared.errors import BlobChanged, BlobMissing, ServiceBusy, ServiceError, ServiceMissing
@@ -80,9 +81,13 @@ class Poller:
     async def advance(self, message: RunLook) -> None:
         """Look at one run once: start it, finish it, or put it back for later."""
         stored = await self._records.read(message.run_id)
-        if stored is None:
-            return
+        if stored:
+            with telemetry.span("run.look", parent=stored.value.trace, run_id=message.run_id, looks=stored.value.looks):
+                await self._advance(stored, message)
+
+    async def _advance(self, stored: Stored[Run], message: RunLook) -> None:
         run = stored.value
+        telemetry.measure("runs.lag", max((self._now() - run.next_look_at).total_seconds(), 0))
         step = transitions.on_message(
             run,
             generation=message.generation,
@@ -186,11 +191,9 @@ class Poller:
             await self._records.put_back(stored, replace(run, fetch_tries=tries), delay_s=retry_delay_s(tries, None))
         except ServiceBusy as exc:
             event(log, logging.INFO, "run.put_off", run_id=run.id, why=exc.message)
-            faults = run.faults + 1
-            delay_s = retry_delay_s(faults, exc.retry_after_s)
-            await self._carry_out(
-                stored, transitions.wait(replace(run, faults=faults), self._now(), delay_s=delay_s), None
-            )
+            waiting = transitions.busy(run, exc)
+            delay_s = retry_delay_s(waiting.faults, exc.retry_after_s)
+            await self._carry_out(stored, transitions.wait(waiting, self._now(), delay_s=delay_s), None)
         except ServiceMissing as exc:
             if run.cancelled_at or run.missed >= MISSING_TRIES:
                 failed = Finish("failed", Failure(code=exc.code, message=exc.message))

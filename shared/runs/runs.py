@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from shared import telemetry
 from shared.engines.base import Engine
 from shared.errors import BadRequest, BlobChanged, Busy, NotFound, ServiceBusy
 from shared.logs import event
@@ -185,6 +186,7 @@ class Runs:
             callback_url=asked.callback_url,
             engine=self._engine.name,
             starting_at=now,
+            trace=telemetry.current(),
         )
         run, collection = await self._inputs.first(run, thread)
         if collection is None and (asked.collection or assistant.collection):

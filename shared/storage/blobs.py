@@ -40,6 +40,10 @@ RETRIES: dict[str, Any] = {
     "connection_timeout": 5,
     "read_timeout": 30,
 }
+ASSIGN_ROLES = (
+    "(The app's identity needs the roles 'Storage Blob Data Owner' and 'Storage Queue Data Contributor' there, which "
+    "arrive some minutes after they are assigned, and the account's firewall has to let the app in.)"
+)
 WRITE_ID = "write_id"  # metadata of a conditional write, by which the writer recognizes it
 # Storage encodes a name that XML cannot carry. The SDK decodes it in `list_blobs`, but not in `list_blob_names`.
 # Source: https://learn.microsoft.com/rest/api/storageservices/list-blobs#response-body
@@ -152,7 +156,8 @@ def _translated(what: str) -> Iterator[None]:
         if exc.status_code is None:  # no token was issued
             raise StorageError(f"{what}: storage cannot be reached: {exc.message}") from exc
         code = getattr(exc, "error_code", None) or ""
-        raise StorageError(f"{what}: storage answered {exc.status_code} {code}".rstrip()) from exc
+        role = f" {ASSIGN_ROLES}" if exc.status_code == 403 else ""
+        raise StorageError(f"{what}: storage answered {exc.status_code} {code}".rstrip() + role) from exc
     except AzureError as exc:
         raise StorageError(f"{what}: storage cannot be reached.") from exc
 

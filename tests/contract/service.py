@@ -49,7 +49,7 @@ def settings_of(base_url: str, *, key: str = "test", model: str = "builtin") -> 
 async def speaking_to(settings: Settings, *, engine: str = "responses") -> AsyncIterator[Service]:
     async with open_client(settings) as client:
         made = AssistantsEngine(client) if engine == "assistants" else ResponsesEngine(client)
-        yield Service(made, OpenAIVectorStores(client), settings.model)
+        yield Service(made, OpenAIVectorStores(client, model=settings.model), settings.model)
 
 
 async def ended(look: Callable[[], Awaitable[Look]]) -> Look:

@@ -16,14 +16,18 @@ from shared.engines import client as client_module
 from shared.engines.base import MadeFile
 from shared.engines.client import open_client
 from shared.engines.responses import ResponsesEngine
-from shared.errors import AppError, ServiceBusy, ServiceError, ServiceMissing
+from shared.errors import AppError, ServiceBusy, ServiceDenied, ServiceError, ServiceMissing
 from tests.contract.service import Service, answering, ask_of, error_body, settings_of, speaking_to
 
+NO_KEYS = "OperationId get-container not supported for CheckAccess."
 ERRORS = [
     (400, error_body("content_filter", "Filtered."), {}, ServiceError, "content_filter", None),
     (400, {"odd": 1}, {}, ServiceError, "service_400", None),
     (401, error_body("401", "Bad key."), {}, ServiceError, "401", None),
-    (403, error_body(None, "No role."), {}, ServiceError, "service_403", None),
+    (403, error_body(None, "No role."), {}, ServiceDenied, "service_access_denied", None),
+    (403, error_body("Forbidden", NO_KEYS), {}, ServiceError, "tokens_not_supported", None),
+    (404, error_body("404", NO_KEYS), {}, ServiceError, "tokens_not_supported", None),
+    (400, error_body("400", NO_KEYS), {}, ServiceError, "tokens_not_supported", None),
     (404, error_body("not_found", "No such thing."), {}, ServiceMissing, "service_object_missing", None),
     (408, error_body(None, "Slow."), {}, ServiceBusy, "service_busy", None),
     (409, error_body(None, "Conflict."), {}, ServiceBusy, "service_busy", None),
@@ -71,6 +75,22 @@ async def test_error_responses_are_translated(
     assert "id-of-the-request" in caught.value.message
     assert getattr(caught.value, "retry_after_s", None) == retry_after_s
     assert requests == 1, "nothing is retried inside"
+
+
+@pytest.mark.parametrize(
+    ("credential", "error"),
+    [("e30.e30.sig", ServiceDenied), ("sk-proj-key", ServiceError), ("f00d" * 8, ServiceError)],
+    ids=["token", "key", "Azure key"],
+)
+async def test_401_is_put_off_for_a_token_and_final_for_a_key(credential: str, error: type[AppError]) -> None:
+    async def answer(_: Request) -> Response:
+        return JSONResponse(error_body("PermissionDenied", "lacks the required data action"), 401)
+
+    async with answering(answer) as url, speaking_to(settings_of(url, key=credential)) as service:
+        with pytest.raises(error) as caught:
+            await service.engine.start(ask_of(service, "Why?"))
+    assert type(caught.value) is error
+    assert ("Cognitive Services OpenAI Contributor" in caught.value.message) == (error is ServiceDenied)
 
 
 EVERY_CALL: dict[str, Callable[[Service], Awaitable[object]]] = {

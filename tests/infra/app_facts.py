@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from local.paths import ROOT
+from shared import telemetry
 from shared.settings import STORAGE_CONNECTION, Settings
 
 LIST_BINDINGS = """
@@ -60,7 +61,7 @@ def settings_read() -> set[str]:
     """The names of all settings that the app reads."""
     recorder = Recorder(IN_AZURE)
     Settings.from_environ(recorder)
-    read = recorder.asked
+    read = recorder.asked | {telemetry.SETTING}
     for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]:
         read |= set(_environ_reads(ast.parse(path.read_text())))
     return read

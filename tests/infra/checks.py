@@ -7,6 +7,7 @@ from pathlib import Path
 
 from local.stack import provision
 from shared.settings import Settings
+from shared.storage import layout
 from tests.infra import app_facts
 from tests.infra.tools import Json, Templates, body
 
@@ -18,8 +19,50 @@ HOST_SETTINGS = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
 }
-# The Flex Consumption plan has these in functionAppConfig. It rejects or ignores the settings.
-FLEX_REFUSES = {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "SCM_DO_BUILD_DURING_DEPLOYMENT"}
+# The Flex Consumption plan has these in functionAppConfig, or not at all. It rejects or ignores the settings, and
+# rejects most of the properties ("Site.SiteConfig.FtpsState for Flex Consumption sites is invalid").
+# Source: https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
+FLEX_REFUSES = {
+    "ENABLE_ORYX_BUILD",
+    "FUNCTIONS_EXTENSION_VERSION",
+    "FUNCTIONS_MAX_HTTP_CONCURRENCY",
+    "FUNCTIONS_WORKER_PROCESS_COUNT",
+    "FUNCTIONS_WORKER_RUNTIME",
+    "FUNCTIONS_WORKER_RUNTIME_VERSION",
+    "SCM_DO_BUILD_DURING_DEPLOYMENT",
+    "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
+    "WEBSITE_CONTENTOVERVNET",
+    "WEBSITE_CONTENTSHARE",
+    "WEBSITE_DNS_SERVER",
+    "WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT",
+    "WEBSITE_NODE_DEFAULT_VERSION",
+    "WEBSITE_RUN_FROM_PACKAGE",
+    "WEBSITE_SKIP_CONTENTSHARE_VALIDATION",
+    "WEBSITE_VNET_ROUTE_ALL",
+}
+FLEX_REFUSED_PROPERTIES = {
+    "alwaysOn",
+    "containerSize",
+    "ftpsState",
+    "functionAppScaleLimit",
+    "isReserved",
+    "isXenon",
+    "javaVersion",
+    "linuxFxVersion",
+    "minimumElasticInstanceCount",
+    "netFrameworkVersion",
+    "powerShellVersion",
+    "preWarmedInstanceCount",
+    "use32BitWorkerProcess",
+    "vnetBackupRestoreEnabled",
+    "vnetContentShareEnabled",
+    "vnetImagePullEnabled",
+    "vnetRouteAllEnabled",
+    "windowsFxVersion",
+}
+# These have another default in Azure, where an instance has 0.8 GB of temporary disk.
+OTHER_IN_AZURE = {"DOCUMENT_MAX_BYTES", "TEMP_MAX_BYTES"}
+TEMP_DISK_BYTES = 800_000_000
 
 ROLES = {  # all role assignments: (principal, role, scope)
     ("appPrincipalId", "Storage Blob Data Owner", "storage"),
@@ -29,6 +72,7 @@ ROLES = {  # all role assignments: (principal, role, scope)
     ("topicPrincipalId", "Storage Blob Data Contributor", "storage"),
     ("deployerPrincipalId", "Storage Blob Data Contributor", "storage"),
     ("principalId", "Cognitive Services OpenAI Contributor", "account"),
+    ("principalId", "Key Vault Secrets User", "vault"),
 }
 # Source: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 ROLE_IDS = {
@@ -37,11 +81,17 @@ ROLE_IDS = {
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
     "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a": "Storage Queue Data Message Sender",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "a001fd3d-188f-4b5d-821b-7da978bf7442": "Cognitive Services OpenAI Contributor",
 }
 
 # These versions were reviewed. A preview or another version has to be reviewed first.
 API_VERSIONS = {
+    "Microsoft.Storage/storageAccounts/managementPolicies": "2025-01-01",
+    "Microsoft.KeyVault/vaults/secrets": "2025-05-01",
+    "Microsoft.KeyVault/vaults": "2025-05-01",
+    "Microsoft.Insights/workbooks": "2023-06-01",
+    "Microsoft.Consumption/budgets": "2024-08-01",
     "Microsoft.Authorization/roleAssignments": "2022-04-01",
     "Microsoft.CognitiveServices/accounts": "2025-06-01",
     "Microsoft.CognitiveServices/accounts/deployments": "2025-06-01",
@@ -52,17 +102,17 @@ API_VERSIONS = {
     "Microsoft.Insights/components": "2020-02-02",
     "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",  # there is no other version
     "Microsoft.Insights/metricAlerts": "2018-03-01",
-    "Microsoft.Insights/scheduledQueryRules": "2023-12-01",
+    "Microsoft.Insights/scheduledQueryRules": "2026-03-01",
     "Microsoft.Logic/workflows": "2019-05-01",
-    "Microsoft.ManagedIdentity/userAssignedIdentities": "2023-01-31",
-    "Microsoft.Network/networkSecurityGroups": "2024-05-01",
+    "Microsoft.ManagedIdentity/userAssignedIdentities": "2024-11-30",
+    "Microsoft.Network/networkSecurityGroups": "2025-05-01",
     "Microsoft.Network/privateDnsZones": "2024-06-01",
     "Microsoft.Network/privateDnsZones/virtualNetworkLinks": "2024-06-01",
-    "Microsoft.Network/privateEndpoints": "2024-05-01",
-    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "2024-05-01",
-    "Microsoft.Network/virtualNetworks": "2024-05-01",
+    "Microsoft.Network/privateEndpoints": "2025-05-01",
+    "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": "2025-05-01",
+    "Microsoft.Network/virtualNetworks": "2025-05-01",
     "Microsoft.OperationalInsights/workspaces": "2025-07-01",
-    "Microsoft.Resources/resourceGroups": "2024-03-01",
+    "Microsoft.Resources/resourceGroups": "2025-04-01",
     "Microsoft.Storage/storageAccounts": "2025-01-01",
     "Microsoft.Storage/storageAccounts/blobServices": "2025-01-01",
     "Microsoft.Storage/storageAccounts/blobServices/containers": "2025-01-01",
@@ -124,7 +174,8 @@ def _names(templates: Templates, path: str, text: str) -> Iterator[str]:
 
 def _parameter_file(templates: Templates) -> Iterator[str]:
     declared = templates.trees["main.bicep"]["parameters"]
-    given = set(templates.trees["main.bicepparam"]["variables"])
+    variables = set(re.findall(r"^var (\w+)", templates.text("main.bicepparam"), flags=re.M))
+    given = set(templates.trees["main.bicepparam"]["variables"]) - variables
     yield from (f"main.bicepparam: main.bicep has no parameter {name}" for name in given - declared.keys())
     yield from (f"main.bicepparam: {name} is missing" for name in _required(declared) - given)
 
@@ -155,7 +206,8 @@ def settings(templates: Templates) -> Iterator[str]:
     yield from (f"{name} is both fixed and listed" for name in fixed & listed.keys())
     for name, setting in listed.items():
         given = {**app_facts.IN_AZURE, name: setting["default"]}
-        if Settings.from_environ(given) != Settings.from_environ(app_facts.IN_AZURE):
+        differs = Settings.from_environ(given) != Settings.from_environ(app_facts.IN_AZURE)
+        if differs != (name in OTHER_IN_AZURE):
             yield f"settings.json: {name} is {setting['default']!r}, which is not the app's default"
         if not _is(setting["type"], setting["default"]):
             yield f"settings.json: {name} is {setting['default']!r}, which is not of the type {setting['type']}"
@@ -164,7 +216,7 @@ def settings(templates: Templates) -> Iterator[str]:
 
 
 def _is(type: str, value: object) -> bool:
-    patterns = {"text": ".*", "whole": "[1-9][0-9]*", "price": r"\d+(\.\d+)?", "cron": r"\S+( \S+){5}"}
+    patterns = {"text": ".*", "whole": "[1-9][0-9]*", "price": r"\d+(\.\d+)?", "secret": "", "cron": r"\S+( \S+){5}"}
     return isinstance(value, str) and re.fullmatch(patterns[type], value) is not None
 
 
@@ -193,10 +245,24 @@ def names(templates: Templates) -> Iterator[str]:
         yield f"no function reads the deletions in {given['deletedEventsQueue']}"
 
 
+# Metrics of the app, which queries name as well.
+METRICS: frozenset[str] = frozenset(
+    {
+        "runs.ended",
+        "runs.duration",
+        "runs.tokens",
+        "runs.cost",
+        "documents.ended",
+        "documents.backlog_age",
+        "service.refusals",
+    }
+)
+
+
 def alerts(templates: Templates) -> Iterator[str]:
     """The functions and log events in the queries of the alerts exist in the app."""
     quoted = _alert_words(templates)
-    functions = {name for name in quoted if "_" in name}
+    functions = {name for name in quoted if "_" in name and "." not in name}
     yield from (
         f"an alert looks for {name}, which is not a function" for name in functions - app_facts.triggers().keys()
     )
@@ -209,7 +275,9 @@ def run_alerts(templates: Templates) -> Iterator[str]:
 
 
 def _alert_words(templates: Templates) -> set[str]:
-    return set(re.findall(r'"([\w.]+)"', templates.text("modules/alerts.bicep")))
+    text = "".join(path.read_text() for path in sorted((templates.folder / "queries").glob("*.kql")))
+    named = set(re.findall(r'"([a-z_]+\.?[a-z_]+)"', text))
+    return {name for name in named if "_" in name or "." in name} - METRICS
 
 
 def _never_logged(events: set[str]) -> Iterator[str]:
@@ -254,7 +322,9 @@ LOCKS = [  # (type, dotted property, what it must be)
     ("Microsoft.Web/serverfarms", "reserved", True),
     ("Microsoft.Web/sites", "httpsOnly", True),
     ("Microsoft.Web/sites", "siteConfig.minTlsVersion", "1.2"),
-    ("Microsoft.Web/sites", "siteConfig.ftpsState", "Disabled"),
+    ("Microsoft.Web/sites", "keyVaultReferenceIdentity", "identityId"),
+    ("Microsoft.KeyVault/vaults", "enableRbacAuthorization", True),
+    ("Microsoft.KeyVault/vaults", "enableSoftDelete", True),
     ("Microsoft.Web/sites", "functionAppConfig.runtime.version", "3.12"),
     ("Microsoft.Web/sites", "functionAppConfig.deployment.storage.authentication.type", "UserAssignedIdentity"),
     ("Microsoft.Web/sites/basicPublishingCredentialsPolicies", "allow", False),
@@ -310,4 +380,67 @@ def events(templates: Templates) -> Iterator[str]:
         yield "deleted is not delivered to a queue with the identity of the topic"
 
 
-ALL = (references, api_versions, settings, names, alerts, roles, locks, events)
+# ---- what only the service's own rules know ------------------------------------------------------------------------
+
+
+def flex(templates: Templates) -> Iterator[str]:
+    """The app has nothing that the Flex Consumption plan refuses, and what it needs there."""
+    for path, symbol, config in templates.resources("Microsoft.Web/sites"):
+        properties = config["properties"]
+        refused = {name.lower() for name in FLEX_REFUSED_PROPERTIES}
+        for where in (properties, properties.get("siteConfig", {})):
+            yield from (f"{path}: {symbol} has {name}, which Flex refuses" for name in where if name.lower() in refused)
+        scale = properties["functionAppConfig"]["scaleAndConcurrency"]
+        http = scale.get("triggers", {}).get("http", {})
+        if "perInstanceConcurrency" not in http:
+            yield f"{path}: {symbol} handles one HTTP request per instance"
+        if "alwaysReady" not in scale:
+            yield f"{path}: {symbol} has no always-ready instances"
+    groups = set(re.findall(r"name: '([\w:]+|function:\$\{names\.(\w+)\})'", templates.text("modules/app.bicep")))
+    functions = app_facts.triggers()
+    for _, key in groups:
+        if key and functions.get(templates.json("names.json").get(key, ""), {}).get("type") != "queueTrigger":
+            yield f"names.json: {key} is no function with a queue"
+    listed = templates.json("settings.json")
+    if int(listed["TEMP_MAX_BYTES"]["default"]) > TEMP_DISK_BYTES:
+        yield "TEMP_MAX_BYTES is more than an instance has"
+    if 2 * int(listed["DOCUMENT_MAX_BYTES"]["default"]) > int(listed["TEMP_MAX_BYTES"]["default"]):
+        yield "a document of DOCUMENT_MAX_BYTES never fits into TEMP_MAX_BYTES"
+
+
+def secrets(templates: Templates) -> Iterator[str]:
+    """A secret comes in as a secure parameter, goes into Key Vault, and nowhere else."""
+    parameters = templates.trees["main.bicep"]["parameters"]
+    text = templates.text("main.bicep")
+    stored = dict(re.findall(r"^  ([A-Z_]+): (\w+)$", text[text.index("var secrets = {") :].split("}")[0], flags=re.M))
+    wanted = {name for name, setting in templates.json("settings.json").items() if setting["type"] == "secret"}
+    yield from (f"{name} is not kept in Key Vault" for name in wanted - stored.keys())
+    looks_secret = {n for n in templates.json("settings.json") if re.search(r"SECRET|_KEY$|PASSWORD", n)}
+    yield from (f"settings.json: {name} is a secret, and not of the type secret" for name in looks_secret - wanted)
+    for path, tree in templates.bicep.items():
+        declared = tree.get("parameters", {})
+        for name in declared:
+            before = templates.text(path).split(f"param {name} ")[0].split("\n\n")[-1]
+            if (name in stored.values() or re.search(r"secret(?!References)|key$|password", name, re.I)) and (
+                "@secure()" not in before
+            ):
+                yield f"{path}: the parameter {name} is not secure"
+    yield from (f"main.bicep has no parameter {name}" for name in set(stored.values()) - parameters.keys())
+    app = text[text.index("module app ") :].split("\n}\n")[0]
+    yield from (f"main.bicep gives {name} to the app" for name in stored.values() if re.search(rf"\b{name}\b", app))
+
+
+def budget_and_lifecycle(templates: Templates) -> Iterator[str]:
+    """Both are off by default, and the lifecycle names what the app keeps of runs, never its documents or stores."""
+    parameters = templates.trees["main.bicep"]["parameters"]
+    for name in ("budgetAmount", "answersDays", "recordsDays"):
+        if parameters[name]["default"] != 0:
+            yield f"{name} is on by default"
+    records = templates.json("names.json")["records"]
+    known = set(re.findall(r"^(\w[\w-]*/)", layout.__doc__ or "", flags=re.M))
+    yield from (f"names.json: {folder} is no folder of the container state" for folder in set(records) - known)
+    keep = {layout.DOCUMENTS, layout.COLLECTIONS, layout.VISIBILITY, layout.TEXTS, layout.ASSISTANTS, layout.RECEIPTS}
+    yield from (f"the lifecycle deletes {folder}" for folder in keep & set(records))
+
+
+ALL = (references, api_versions, settings, names, alerts, roles, locks, events, flex, secrets, budget_and_lifecycle)

@@ -207,11 +207,12 @@ def test_powershell_scripts_parse(tmp_path: Path) -> None:
 def test_azd_finds_scripts_and_service() -> None:
     """The hooks of azure.yaml name existing scripts, and its service has the tag of the app in Azure."""
     project = read_yaml((INFRA.parent / "azure.yaml").read_text())
-    for hook in project["hooks"]["postdeploy"].values():
+    for hook in [hook for moment in project["hooks"].values() for hook in moment.values()]:
         path = INFRA.parent / hook["run"]
         assert path.exists()
         assert hook["continueOnError"] is False
-    assert os.access(SCRIPTS / "postdeploy.sh", os.X_OK)
+    assert list(project["hooks"]) == ["preprovision", "postdeploy"]
+    assert all(os.access(script, os.X_OK) for script in SCRIPTS.glob("*.sh"))
     assert list(project["services"]) == ["app"]
     assert "'azd-service-name': 'app'" in (INFRA / "modules" / "app.bicep").read_text()
     assert json.dumps(project["infra"]) == json.dumps({"provider": "bicep", "path": "infra", "module": "main"})

@@ -7,6 +7,8 @@ from tests.infra.tools import read_yaml
 
 WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
 
+CHECK = "./infra/scripts/check-templates.sh"
+
 
 def faults(text: str) -> list[str]:
     workflow = read_yaml(text)
@@ -27,7 +29,7 @@ def faults(text: str) -> list[str]:
         "azd deploy" in command for command in commands
     ):
         found.append("nothing is deployed")
-    if [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step] != ["make test"]:
+    if [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step] != ["make test", CHECK]:
         found.append("the tests are not run")
     asked = {name for name in deploy["env"] if f"vars.{name}" in text}
     if asked != {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"}:
@@ -41,6 +43,7 @@ def test_the_workflow_has_no_faults() -> None:
 
 def test_faults_in_the_workflow_are_found() -> None:
     text = WORKFLOW.read_text()
+    assert "the tests are not run" in faults(text.replace(CHECK, "true"))
     assert "a secret is used" in faults(text.replace("vars.AZURE_TENANT_ID", "secrets.AZURE_TENANT_ID"))
     assert "the deployment does not wait for the tests" in faults(text.replace("    needs: test\n", ""))
     assert faults(text.replace("      id-token: write\n", ""))

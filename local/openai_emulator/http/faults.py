@@ -35,6 +35,8 @@ class FaultRule(wire.RequestBody):
     delay_ms: Annotated[StrictInt, Field(ge=0, le=_LONGEST_MS)] = 0
     drop: Literal["before", "after"] | None = None
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    code: Annotated[str, Field(max_length=64)] | None = None  # with status: the error's code and message
+    message: Annotated[str, Field(max_length=1000)] | None = None
     count: Annotated[StrictInt, Field(ge=1)] | None = None  # None: no limit
     seed: StrictInt = 0
 
@@ -44,6 +46,8 @@ class FaultRule(wire.RequestBody):
             raise ValueError("a rule either answers with 'status' or drops the connection, not both")
         if self.retry_after_ms is not None and self.status is None:
             raise ValueError("'retry_after_ms' goes with 'status'")
+        if (self.code is not None or self.message is not None) and self.status is None:
+            raise ValueError("'code' and 'message' go with 'status'")
         return self
 
 
@@ -146,13 +150,22 @@ class InjectFaults:
         return next((path.removeprefix(one) for one in self._prefixes if path.startswith(f"{one}/")), None)
 
 
+# Azure's answer while a role is missing, or has not arrived yet.
+_DENIED = (
+    "The principal `00000000-0000-0000-0000-000000000000` lacks the required data action "
+    "`Microsoft.CognitiveServices/accounts/OpenAI/responses/write` to perform `POST /openai/v1/responses` operation."
+)
+_CODES = {401: "PermissionDenied", 403: "PermissionDenied", 429: "rate_limit_exceeded"}
+
+
 def _error_response(rule: FaultRule) -> JSONResponse:
     assert rule.status is not None
-    code = {429: "rate_limit_exceeded"}.get(rule.status, "server_error" if rule.status >= 500 else "fault")
+    ours = "server_error" if rule.status >= 500 else "fault"
     type_ = {429: "too_many_requests"}.get(
         rule.status, "server_error" if rule.status >= 500 else "invalid_request_error"
     )
-    error = ApiError(rule.status, f"A fault rule answered this request with {rule.status}.", type=type_, code=code)
+    said = _DENIED if rule.status in (401, 403) else f"A fault rule answered this request with {rule.status}."
+    error = ApiError(rule.status, rule.message or said, type=type_, code=rule.code or _CODES.get(rule.status, ours))
     headers = {}
     if rule.retry_after_ms is not None:
         headers = {

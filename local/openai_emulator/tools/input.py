@@ -12,6 +12,8 @@ from local.openai_emulator.agent.conversation import DataFile, Toolbox
 from local.openai_emulator.errors import invalid, not_implemented
 from local.openai_emulator.http import wire
 
+STORES_MAX = 2  # not documented; reported in https://github.com/dimagi/open-chat-studio/pull/3815
+
 Tool = FileSearchTool | CodeInterpreter | FunctionTool
 
 _TOOLS: Mapping[str, type[FileSearchTool] | type[CodeInterpreter] | type[FunctionTool]] = {
@@ -45,6 +47,12 @@ def _read_tool(asked: Mapping[str, Any], within: str) -> Tool:
 def _file_search(tool: FileSearchTool, within: str) -> FileSearchTool:
     if not tool.vector_store_ids:
         raise invalid("At least one vector store is needed.", param=f"{within}.vector_store_ids")
+    if len(tool.vector_store_ids) > STORES_MAX:
+        raise invalid(
+            f"Invalid '{within}.vector_store_ids': maximum of {STORES_MAX} vector stores allowed.",
+            param=f"{within}.vector_store_ids",
+            code="integer_above_max_value",
+        )
     limit = tool.max_num_results if tool.max_num_results is not None else 20
     if not 1 <= limit <= 50:
         raise invalid("Expected 1 to 50 results.", param=f"{within}.max_num_results")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -30,7 +30,20 @@ class AssistantBody(Body, frozen=True):
     ] = None
     temperature: Annotated[
         Annotated[float, Meta(ge=0, le=2)] | None,
-        Meta(description="The sampling temperature; 0 gives the least random answers."),
+        Meta(
+            description="The sampling temperature; 0 gives the least random answers. Reasoning models take none: it is "
+            "left out for them."
+        ),
+        ADVANCED,
+    ] = None
+    reasoning: Annotated[
+        Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None,
+        Meta(description="How much a reasoning model thinks; other models take none, so it is left out for them."),
+        ADVANCED,
+    ] = None
+    verbosity: Annotated[
+        Literal["low", "medium", "high"] | None,
+        Meta(description="How long the answers are; models that take no such value get none."),
         ADVANCED,
     ] = None
     max_output_tokens: Annotated[

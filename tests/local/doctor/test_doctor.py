@@ -1,11 +1,13 @@
 """The doctor finds each planted fault and names its fix."""
 
 import dataclasses
+import http.server
 import json
 import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -264,6 +266,7 @@ case "$*" in
   *"role assignment list"*) cat "$0.roles" ;;
   *"event-subscription list"*) cat "$0.events" ;;
   *"deployment list"*) cat "$0.model" ;;
+  *"get-access-token"*) echo "{\\"accessToken\\": \\"$4\\"}" ;;
   *) echo "ERROR: please run az login" >&2; exit 1 ;;
 esac
 """
@@ -290,24 +293,60 @@ def healthy() -> dict[str, Any]:
 
 
 @pytest.fixture
-def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_service: str) -> Callable[..., dict[str, Finding]]:
     """Findings for an `az` that answers as for a healthy deployment, except for the faults a test plants."""
 
-    def findings(**planted: Any) -> dict[str, Finding]:
+    def findings(scope: str = "", **planted: Any) -> dict[str, Finding]:
         az = tmp_path / "az"
         az.write_text(AZ)
         az.chmod(az.stat().st_mode | stat.S_IXUSR)
         for name, content in {**healthy(), **planted}.items():
             Path(f"{az}.{name}").write_text(json.dumps(content))
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        return by_name(check_resources(VALUES, VALUES["AZURE_FUNCTION_APP_URL"]))
+        values = {**VALUES, "OPENAI_BASE_URL": model_service, **({"OPENAI_SCOPE": scope} if scope else {})}
+        return by_name(check_resources(values, VALUES["AZURE_FUNCTION_APP_URL"]))
 
     return findings
 
 
+class ModelService(http.server.BaseHTTPRequestHandler):
+    """Takes tokens of one audience. The `az` of these tests gives the scope as the token."""
+
+    def do_GET(self) -> None:
+        taken = self.headers["Authorization"] == "Bearer https://cognitiveservices.azure.com/.default"
+        self.send_response((200 if self.path == "/openai/v1/models" else 404) if taken else 401)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+@pytest.fixture
+def model_service() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), ModelService) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/openai/v1/"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_scope_that_the_service_takes_is_found(azure: Callable[..., dict[str, Finding]]) -> None:
+    other = "https://cognitiveservices.azure.com/.default"
+    found = azure()["token scope"]
+    assert f"azd env set OPENAI_SCOPE {other}" in found.fix
+    assert "https://ai.azure.com/.default answers 401" in found.detail
+    assert azure(scope=other)["token scope"].ok
+
+
+def test_a_key_from_key_vault_is_no_secret_in_the_settings(azure: Callable[..., dict[str, Finding]]) -> None:
+    reference = {"name": "OPENAI_API_KEY", "value": "@Microsoft.KeyVault(VaultName=kv;SecretName=openai-api-key)"}
+    assert azure(settings=[*healthy()["settings"], reference])["settings"].ok
+
+
 def test_a_healthy_deployment_has_no_problems(azure: Callable[..., dict[str, Finding]]) -> None:
-    found = azure()
-    assert set(found) == {"settings", "roles", "events", "model"}
+    found = azure(scope="https://cognitiveservices.azure.com/.default")
+    assert set(found) == {"settings", "roles", "events", "model", "token scope"}
     assert [each for each in found.values() if not each.ok] == []
 
 

@@ -18,17 +18,46 @@ def stores_of(world: World, name: str) -> list[int]:
 
 async def test_a_collection_that_outgrows_a_store_gets_another() -> None:
     world = World(environ={"STORE_MAX_FILES": "10"})
-    for n in range(25):
+    for n in range(15):
         await world.drop(f"c/{n}.md", b"Words.")
-    assert stores_of(world, "c") == [10, 10, 5]
+    assert stores_of(world, "c") == [10, 5]
     run = await world.ask(collection="c")
-    assert len(run.stores) == 3
+    assert len(run.stores) == 2
     assert run.engine_run
     assert world.engine.asks[run.engine_run].stores == run.stores
     hits = await world.app.library.search.search("words.", collection="c", where=None, limit=50)
-    assert {hit.document for hit in hits.hits} == {f"c/{n}.md" for n in range(25)}
+    assert {hit.document for hit in hits.hits} == {f"c/{n}.md" for n in range(15)}
     view = await world.app.library.collection_views.get("c")
-    assert (view.documents, len(view.stores), view.statuses) == (25, 3, {"indexed": 25})
+    assert (view.documents, len(view.stores), view.statuses) == (15, 2, {"indexed": 15})
+
+
+async def test_a_collection_has_two_stores_and_then_refuses_what_no_question_could_search() -> None:
+    world = World(environ={"STORE_MAX_FILES": "3"})
+    for n in range(8):
+        await world.drop(f"c/{n}.md", b"Words.")
+    assert stores_of(world, "c") == [3, 3]
+    listing = await world.listing()
+    refused = [document for document in listing.values() if document.status == "failed"]
+    assert len(refused) == 2
+    assert all(document.reason and document.reason.code == "collection_full" for document in refused)
+    assert refused[0].reason
+    assert "another folder" in refused[0].reason.message
+    assert (await world.ask(collection="c")).error is None
+    assert (await world.document((await world.drop("d/a.md")) and "d/a.md")).status == "indexed"
+
+
+async def test_room_in_the_first_store_is_used_when_the_second_is_full() -> None:
+    world = World(environ={"STORE_MAX_FILES": "2"})
+    for n in range(4):
+        await world.drop(f"c/{n}.md", b"Words.")
+    before = set(world.blobs.names())
+    await world.blobs.delete("c/0.md")
+    await deliver_deletions(world, before)
+    await world.settle()
+    world.clock.forward(120)  # the number of files is asked for again
+    await world.drop("c/new.md", b"Words.")
+    assert (await world.document("c/new.md")).status == "indexed"
+    assert stores_of(world, "c") == [2, 2]
 
 
 async def test_many_at_once_on_two_instances_make_no_store_too_many() -> None:

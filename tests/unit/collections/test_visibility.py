@@ -11,8 +11,8 @@ import pytest
 from shared.collections.visibility import EXCLUDED_MAX, VERSIONS_MAX, DocumentVisibility, version_of, visibility_of
 from shared.documents import lifecycle
 from shared.documents.record import document_records
+from shared.engines.searching import filters_of
 from shared.engines.stores import IndexState, Within, all_of
-from shared.engines.vector_stores import filters_of
 from shared.errors import NotFound, ServiceBusy
 from shared.models.documents import Document, Version
 from shared.models.runs import Run

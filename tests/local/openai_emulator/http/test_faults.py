@@ -67,6 +67,33 @@ async def test_429_with_its_headers_until_used_up(admin: httpx2.AsyncClient, cli
     assert await applied(admin) == [2]
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_missing_role_is_answered_as_azure_does(
+    admin: httpx2.AsyncClient, client: AsyncOpenAI, status: int
+) -> None:
+    await add(admin, path="/responses", status=status, count=1)
+    with pytest.raises(openai.APIStatusError, match="lacks the required data action") as caught:
+        await client.responses.create(model="builtin", input="Hello")
+    assert (caught.value.status_code, caught.value.code) == (status, "PermissionDenied")
+
+
+async def test_a_rule_can_say_code_and_message(admin: httpx2.AsyncClient, client: AsyncOpenAI) -> None:
+    text = "OperationId get-container not supported for CheckAccess."
+    await add(admin, path="/vector_stores/*/search", status=400, code="BadRequest", message=text)
+    with pytest.raises(openai.BadRequestError, match="CheckAccess") as caught:
+        await client.vector_stores.search("vs_1", query="x")
+    assert caught.value.code == "BadRequest"
+    assert (await admin.post("/admin/faults", json={"path": "/x", "message": "No status."})).status_code == 400
+
+
+async def test_a_request_searches_two_stores_at_most(client: AsyncOpenAI) -> None:
+    ids = [(await client.vector_stores.create(name=name)).id for name in "abc"]
+    tool: Any = {"type": "file_search", "vector_store_ids": ids}
+    with pytest.raises(openai.BadRequestError, match="maximum of 2 vector stores") as caught:
+        await client.responses.create(model="builtin", input="Hello", tools=[tool])
+    assert caught.value.code == "integer_above_max_value"
+
+
 async def test_5xx_is_a_server_error(admin: httpx2.AsyncClient, client: AsyncOpenAI) -> None:
     await add(admin, path="/vector_stores", status=503)
     with pytest.raises(openai.InternalServerError) as caught:
