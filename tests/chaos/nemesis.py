@@ -138,15 +138,15 @@ class Nemesis:
         """Write a probe into blobs and queues, and wait until the files on disk have it."""
         folder = self._stack.options.data / "azurite"
         with storage.blobs(self._stack) as blobs, storage.queues(self._stack) as queues:
+            began_s = time.time()
             container, queue = blobs.create_container(probe), queues.create_queue(probe)
             container.upload_blob("probe", b"probe")
             queue.send_message("probe")
-            written_s = time.time()
             names = ("__azurite_db_blob__.json", "__azurite_db_queue__.json")
             storage.wait_until(lambda: all(has(folder / name, probe) for name in names), within_s=SAVED_WITHIN_S)
             extents = [folder / name.replace("__.json", "_extent__.json") for name in names]
             storage.wait_until(
-                lambda: all(file.stat().st_mtime >= written_s for file in extents), within_s=SAVED_WITHIN_S
+                lambda: all(file.stat().st_mtime >= began_s for file in extents), within_s=SAVED_WITHIN_S
             )
             container.delete_container()
             queue.delete_queue()
