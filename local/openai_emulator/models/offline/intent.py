@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from local.openai_emulator.agent.conversation import Event, Prompt, Ran, Said, Searched
 from local.openai_emulator.models.offline.data.kinds.overview import DESCRIBE
 from local.openai_emulator.models.offline.data.kinds.registry import kind_of
-from local.openai_emulator.models.offline.data.profile import is_data
+from local.openai_emulator.models.offline.data.table import is_data
 from local.openai_emulator.models.offline.words import terms, words
 
 # Words that point to data files ...
