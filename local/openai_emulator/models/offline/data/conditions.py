@@ -103,7 +103,8 @@ def _spans(text: str, name: str, low: datetime, high: datetime) -> Iterator[Foun
         units = [(match, *_week(match[1].lower(), low, high)) for match in weeks]
     if not units:
         kind = "month"
-        for match in (*_WHOLE_MONTH.finditer(text), *_QUARTER.finditer(text)):
+        quarters = [] if re.search(r"(?i)iqr|quartile", text) else _QUARTER.finditer(text)
+        for match in (*_WHOLE_MONTH.finditer(text), *quarters):
             units += [(match, *span) for span in _month_span(match, low, high)]
     if not units:
         kind = "year"

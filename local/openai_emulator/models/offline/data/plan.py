@@ -86,6 +86,7 @@ def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
 
 
 def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
+    question = re.sub(r"(?m)^\s*(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     pieces = _pieces(question)
     clauses = [read(text, table, method=at > 0) for at, text in enumerate(pieces)]
     for clause in clauses:
@@ -105,6 +106,8 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
             refused.append(found)
         elif found and found.kind == "describe" and at == 0 and len(clauses) > 1 and not clause.ambiguous:
             lead = clause
+        elif found and any(_within(found, ask) for ask in asks):
+            clause.repeats = True
         elif found:
             asks.append(found)
         elif at == 0:
@@ -112,6 +115,10 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     if not asks and lead is not None and not refused:
         asks = [_describe(lead)] if kind_of(lead.text) == "describe" else []
     asks = list(dict.fromkeys(asks))
+    refused += _conditions_of_method(clauses, asks)
+    quoted = {c.name for clause in clauses for c in clause.table.columns if re.search(f"[\"'`]{re.escape(c.name)}[\"'`]", clause.text)}
+    for clause in clauses:
+        clause.used |= {i for i in clause.free() if _beside_quoted(clause, i, quoted)}
     left = [word for clause in clauses for word in clause.left()]
     unclear = [reason for clause in clauses for reason in clause.ambiguous]
     if asks and not left and not unclear and not refused:
@@ -119,6 +126,29 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     reason = " ".join([*unclear, *(r.reason for r in refused[:1] if r.reason)])
     refusal = Refusal(understood=_understood(clauses), unknown=tuple(dict.fromkeys(left)), reason=reason, table=table)
     return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)
+
+
+def _within(ask: Ask, other: Ask) -> bool:
+    """Whether an ask repeats a part of another one."""
+    same = ask.kind == other.kind and set(ask.measures) <= set(other.measures)
+    return same and set(ask.conditions) <= set(other.conditions) and (set(ask.hows) <= set(other.hows) or ask.kind != "figures")
+
+
+def _conditions_of_method(clauses: list[Clause], asks: list[Ask]) -> list[Refusal]:
+    """A refusal when a sentence about the method names rows that no ask is about."""
+    known = {condition.column for ask in asks for condition in ask.conditions} | {name for ask in asks for name in ask.by}
+    for clause in clauses:
+        for condition in clause.conditions if clause.repeats else ():
+            if condition.test in ("==", "!=", "in", "spans") and condition.column not in known:
+                return [Refusal(reason=f"It is not clear for which part {condition.words} is meant.")]
+    return []
+
+
+def _beside_quoted(clause: Clause, i: int, quoted: set[str]) -> bool:
+    """Whether a word stands beside a column whose name is quoted somewhere: the quote says which column is meant."""
+    return any(
+        mention.column.name in quoted and any(abs(i - token) <= 2 for token in mention.tokens) for mention in clause.mentions
+    ) and clause.word(i) not in vocabulary.OPERATIONS | vocabulary.NOT
 
 
 def _pieces(question: str) -> list[str]:
@@ -151,13 +181,15 @@ def _ask(
     """The ask of a clause; None when it has none of its own."""
     name = _kind(clause, first=at == 0, alone=alone)
     if not name:
+        clause.repeats = bool(at) and bool(_METHOD.match(clause.text))
         return None if at or not alone else Refusal()
+    clause.method = clause.method or name in ("normality", "correlate", "outliers", "distribution")
     kind = kind_named(name)
     said = {word for word in kind.words.split()}
     clause.claim_all(kind.cues or r"$^")
     said |= set(vocabulary.HIGHEST | vocabulary.LOWEST) if name == "peak" else set()
     if at and (_METHOD.match(clause.text) or (not clause.mentions and any(a.kind == name for a in asks))):
-        clause.used |= {i for i in clause.free() if clause.word(i) in said}
+        clause.repeats = True
         return None  # it repeats, or says how to compute
     refers = bool(_BACK.search(clause.text))
     source = [*reversed(asks), *reversed(before if refers or at else ())]

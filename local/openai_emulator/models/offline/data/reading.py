@@ -100,6 +100,7 @@ class Clause:
     chart: str = ""
     hows: tuple[str, ...] = ()
     ambiguous: list[str] = field(default_factory=list)
+    repeats: bool = False  # it only says how to compute what another clause asks for
     whole: str = ""  # the question that the clause is a part of
 
     def claim(self, start: int, end: int) -> None:
@@ -124,7 +125,11 @@ class Clause:
         return [i for i in range(len(self.tokens)) if i not in self.used]
 
     def left(self) -> list[str]:
-        """The words that are not accounted for."""
+        """The words that are not accounted for; in a sentence about the method, operations that no program does."""
+        if self.repeats:
+            denied = re.compile(r"\b(?:without|not|don't|no|any)\b(?:\s+\w+){0,3}\s*$", re.IGNORECASE)
+            found = [t for t in self.tokens if t[0].lower() in words.OPERATIONS]
+            return [t[0] for t in found if not denied.search(self.text[: t.start()])]
         silent = words.SILENT | (words.METHOD if self.method else frozenset())
         return [self.tokens[i][0] for i in self.free() if self.word(i) not in silent]
 
@@ -137,6 +142,10 @@ class Clause:
 
     def conditions_of_limit(self) -> bool:
         return any(condition.test in ("<", "<=", ">", ">=") for condition in self.conditions)
+
+    def entity(self, column: Column) -> bool:
+        """Whether a column names the rows: each has a value of its own."""
+        return column.kind == "text" and column.unique == self.table.rows
 
     def texts(self) -> list[Column]:
         """The named columns of text and dates that are neither grouped by nor in a condition."""
@@ -226,11 +235,15 @@ def _named_columns(clause: Clause) -> None:
 
 
 def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
-    free = [i for i in clause.free() if clause.word(i) not in words.SILENT or len(clause.word(i)) > 3]
+    figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in _inside(clause, m)}
+    free = [i for i in clause.free() if i not in figures_ and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)]
     everywhere = [part for column in clause.table.columns for part in set(_parts(column))]
     for column in clause.table.columns:
         parts = _parts(column)
         for first in free:
+            if spelt := _spelt_out(clause, first, parts):
+                yield 0.9, column, spelt
+                continue
             near = [i for i in free if first <= i <= first + len(parts) + 1]
             hits: dict[str, tuple[float, int]] = {}
             for part in parts:
@@ -249,6 +262,30 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
             sole = any(everywhere.count(part) == 1 and score == 1.0 for part, (score, _) in hits.items())
             if (share >= 0.5 or sole) and not (alone and share < 0.9):
                 yield share + 0.01 * len(hits), column, places
+
+
+def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
+    """The words whose initials or beginnings are the parts of a name: "gross domestic product per capita" for gdpPercap."""
+    at, found = first, 0
+    for part in parts:
+        count = len(part)
+        own = [clause.word(i) for i in range(at, at + count)]
+        if 3 <= count <= 5 and "".join(word[:1] for word in own) == part and clause.word(at) != part:
+            at, found = at + count, found + 1
+        elif found and (clause.word(at) + clause.word(at + 1)).startswith(part):
+            at = at + 2
+        elif found and part.isdigit():
+            years = [i for i in range(at, min(at + 5, len(clause.tokens))) if clause.word(i) == part]
+            if not years:
+                return ()
+            return (*range(first, at), years[0])
+        else:
+            return ()
+    return tuple(range(first, at)) if found else ()
+
+
+def _inside(clause: Clause, match: re.Match[str]) -> set[int]:
+    return {i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()}
 
 
 def _groups(clause: Clause) -> None:
@@ -317,7 +354,7 @@ def _values(clause: Clause) -> None:
 
 def _places(said: list[str], parts: list[str], clause: Clause, value: str, column: Column) -> Iterator[tuple[int, ...]]:
     """Where a value stands in the clause."""
-    if not parts:
+    if not parts or value.lower() in words.YES | words.NO:
         return
     size = len(parts)
     for at in range(len(said) - size + 1):
@@ -428,6 +465,7 @@ def _limits(clause: Clause) -> None:
             clause.conditions.append(
                 Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
             )
+    clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
     for i in clause.free():
         word = clause.word(i)
         if not re.fullmatch(r"\d+(?:\.\d+)?", word):

@@ -39,6 +39,16 @@ bias type scale final whether two step hence therefore only non z iqr q1 q3 inte
 score scores falls fall below above outside lies lie beyond whisker whiskers define defined values deemed data-point
 shapiro wilk kolmogorov smirnov true false
 """
+# In a sentence about the method: operations that no program here does.
+_OPERATIONS = """
+log logarithm logarithmic transform transformed transformation transformations regression predict predicted predicting
+prediction train training classifier classify cluster clusters clustering machine learning model accuracy rmse mse impute
+imputing imputation imputed fill filling filled normalize normalized normalization scaling scaled standardize standardized
+encode encoding ratio ratios subtract subtracting subtracted multiply multiplied divide divided weighted rolling moving
+cumulative spearman kendall anova chi bootstrap engineering derived lag bin bins binned duplicate duplicates drop dropping
+dropped replace replacing replaced random split preprocessing cleaning shift interpolate square squared root
+"""
+OPERATIONS = frozenset(_OPERATIONS.split())
 SILENT = frozenset(_SILENT.split())
 METHOD = frozenset(_METHOD.split())
 
@@ -61,7 +71,7 @@ _SAME = (
     "machine server host",
     "product item article",
     "country nation",
-    "person people passenger passengers employee customer user name who",
+    "person people passenger passengers employee user",
     "town city",
     "gender sex",
     "qty quantity amount count",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +63,8 @@ def additive(name: str) -> bool:
 
 def ask_of(clause: Clause, kind: str, **fields: Any) -> Ask:
     """An ask with the groups, conditions and chart of the clause."""
+    population = r"(?i)\bpopulation standard deviation"
+    clause.claim_all(r"\bpopulation(?= standard)|\bnot the (?:sample|population) standard deviation(?: formula)?")
     ask = Ask(
         kind=kind,
         by=names(clause.by),
@@ -70,6 +73,7 @@ def ask_of(clause: Clause, kind: str, **fields: Any) -> Ask:
         hows=clause.hows or ("mean",),
         conditions=tuple(clause.conditions),
         chart=clause.chart,
+        ddof=0 if re.search(population, clause.whole) and not re.search(f"not the {population[4:]}", clause.whole) else 1,
     )
     return replace(ask, **fields)
 

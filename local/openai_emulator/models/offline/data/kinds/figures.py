@@ -35,8 +35,9 @@ def complete(clause: Clause) -> Ask | Refusal:
     measures = measured(clause, keys=only_ends)
     if isinstance(measures, Refusal):
         return measures
-    if clause.texts() and not clause.by and not clause.which:
-        names_ = ", ".join(f"`{c.name}`" for c in clause.texts())
+    texts = [c for c in clause.texts() if not clause.entity(c)]
+    if texts and not clause.by and not clause.which:
+        names_ = ", ".join(f"`{c.name}`" for c in texts)
         return Refusal(reason=f"It is not clear what {names_} is to do with it.")
     by = number_groups(clause, measures)
     if not by and clause.which and clause.which.kind == "text":
@@ -47,10 +48,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     empty = [name for name in by if (c := clause.table.column(name)) and c.missing > 0.2 * clause.table.rows]
     if empty:
         return Refusal(reason=f"`{empty[0]}` is empty in many rows, so its groups would be incomplete.")
-    population = r"(?i)\bpopulation standard deviation"
-    ddof = 0 if re.search(population, clause.whole) and not re.search(f"not the {population[4:]}", clause.whole) else 1
-    clause.claim_all(r"\bpopulation(?= standard)|\bnot the (?:sample|population) standard deviation(?: formula)?")
-    return with_chart(ask_of(clause, "figures", measures=names(measures), by=by, ddof=ddof), "bar")
+    return with_chart(ask_of(clause, "figures", measures=names(measures), by=by), "bar")
 
 
 def compute_figures(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:

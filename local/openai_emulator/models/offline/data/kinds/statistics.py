@@ -29,10 +29,10 @@ _TESTS = {"ks": "Kolmogorov-Smirnov", "dagostino": "D'Agostino-Pearson", "shapir
 
 def complete_correlate(clause: Clause) -> Ask | Refusal:
     named = [m.column for m in clause.mentions]
-    texts = [c for c in named if c.kind != "number"]
+    texts = [c for c in named if c.kind != "number" and not clause.entity(c)]
     if texts:
         return Refusal(reason=f"`{texts[0].name}` is no column of numbers, so it has no correlation.")
-    measures = list(dict.fromkeys(named))
+    measures = list(dict.fromkeys(c for c in named if c.kind == "number"))
     everything = clause.says(r"\b(?:all|other|any|which|strongest)\b")
     clause.claim_all(r"\bother\b|\bstrong(?:est|ly)?\b|\bhighest\b|\bmost\b|\bnumeric(?:al)?\b|\bpairs?\b")
     if len(measures) < 2 and not (everything or not measures):
@@ -195,7 +195,7 @@ def find_outliers(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     found = {"count": len(odd), "of": len(values), "bounds": [float(low), float(high)]}
     found |= {
         "mean_without": float(rest.mean()),
-        "std_without": float(rest.std()),
+        "std_without": float(rest.std(ddof=ask["ddof"])),
         "first": told_rows(rows.loc[far], 8),
     }
     return found
@@ -225,7 +225,7 @@ CORRELATE = Kind(
     name="correlate",
     examples=("Is there a correlation between X and Y?", "Does X depend on Y?", "Are X and Y related?"),
     cues=r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b|\brelationships?\b",
-    words="between related relation relationship correlated influence depends depend linear",
+    words="coefficient coefficients strongest magnitude sign positive negative pairs between related relation relationship correlated influence depends depend linear",
     complete=complete_correlate,
     program=correlate,
     sentence=correlate_sentence,
@@ -255,7 +255,7 @@ OUTLIERS = Kind(
     name="outliers",
     examples=("Are there outliers in X?", "Find anomalies in X", "Which values of X are unusual?"),
     cues=r"\boutliers?\b|\banomal\w+|\bunusual\b|\bspikes?\b|\babnormal\b|\bodd values",
-    words="iqr z-score score scores method interquartile range many how",
+    words="z detection detect yes remove removing removed removal after recalculate new mean standard deviation box plot iqr z-score score scores method interquartile range many how",
     complete=complete_outliers,
     program=find_outliers,
     helpers=(told_rows,),
