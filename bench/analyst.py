@@ -148,7 +148,7 @@ def run(code: str, folder: Path) -> Ran:
     failed = False
     with contextlib.redirect_stdout(logs):
         try:
-            exec(compile(code.replace("/mnt/data", str(folder)), "program", "exec"), {"__name__": "program"})  # noqa: S102
+            exec(compile(code.replace("/mnt/data", str(folder)), "program", "exec"), {"__name__": "program"})
         except Exception as exc:
             failed = True
             logs.write(f"{type(exc).__name__}: {exc}\n")

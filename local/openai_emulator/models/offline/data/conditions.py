@@ -50,6 +50,8 @@ def time_conditions(text: str, column: Column) -> list[Found]:
     if not column.low:
         return []
     low, high = datetime.fromisoformat(column.low[:19]), datetime.fromisoformat(column.high[:19])
+    if days_apart(column) > 20:  # months or years: no days, weeks or hours
+        return list(_spans(text, column.name, low, high, fine=False))
     found = list(_spans(text, column.name, low, high))
     taken = [(f.start, f.end) for f in found]
     for match in _DAYS.finditer(text):
@@ -76,6 +78,14 @@ def time_conditions(text: str, column: Column) -> list[Found]:
     return found
 
 
+def days_apart(column: Column) -> float:
+    """How many days lie between two dates of a column, on average."""
+    if not column.low or column.unique < 2:
+        return 0.0
+    span = datetime.fromisoformat(column.high[:19]) - datetime.fromisoformat(column.low[:19])
+    return span.total_seconds() / 86400 / (column.unique - 1)
+
+
 def _found(match: re.Match[str], column: str, test: str, value: object, words: str) -> Found:
     condition = Condition(column=column, test=test, value=value, words=words)
     return Found(condition=condition, start=match.start(), end=match.end())
@@ -90,11 +100,11 @@ def _hour(number: str, half: str | None) -> int:
     return hour + (12 if (half or "").lower() == "pm" else 0)
 
 
-def _spans(text: str, name: str, low: datetime, high: datetime) -> Iterator[Found]:
+def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = True) -> Iterator[Found]:
     """Spans of days, weeks, months, quarters or years: the finest that the text names."""
-    weeks = list(_WEEK.finditer(text))
+    weeks = list(_WEEK.finditer(text)) if fine else []
     units: list[tuple[re.Match[str], datetime, datetime, str]] = []
-    for match in _DAY.finditer(text):
+    for match in _DAY.finditer(text) if fine else ():
         if day := _day(match, low, high):
             units.append((match, day, day + timedelta(days=1), _date(day)))
     kind = "day"

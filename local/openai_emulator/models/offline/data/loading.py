@@ -124,7 +124,7 @@ def without_extra_rows(body: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict
 
     notes: dict[str, dict[str, Any]] = {}
     first = body.iloc[:, 0].astype(str).str.strip().str.lower().str.rstrip(":")
-    totals = first.isin(["total", "totals", "grand total", "subtotal", "sum", "gesamt", "summe", "total général"])
+    totals = first.str.fullmatch(r"(?:grand |sub-?)?totals?|sum|gesamt|summe|.+ (?:sub)?totals?")
     if 0 < totals.sum() < len(body) / 2 and len(body) > 2:
         body = body[~totals].reset_index(drop=True)
         notes[str(body.columns[0])] = {"totals": int(totals.sum())}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
-from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.reading import FIGURES, Clause, Mention, figures, read
 from local.openai_emulator.models.offline.data.table import Table, joins
 from local.openai_emulator.models.offline.words import stem
@@ -62,8 +62,12 @@ def plan(question: str, tables: Sequence[Table], *, earlier: Sequence[str] = ())
     if not readable:
         return None
     attempts = [_attempt(question, table, earlier) for table in readable]
-    if not any(isinstance(attempt.outcome, Plan) for attempt in attempts):
-        attempts += [_attempt(question, table, earlier) for table in joins(readable)]
+    for table in joins(readable):
+        found = _attempt(question, table, earlier)
+        named = re.search(
+            rf"\b{re.escape(table.key.removesuffix('_id').removesuffix(' id').lower())}s?\b", question.lower()
+        )
+        attempts.append(replace(found, fit=found.fit + (0.5 if named else -0.5)))
     attempts.sort(key=lambda attempt: (isinstance(attempt.outcome, Plan), attempt.fit), reverse=True)
     best = attempts[0].outcome
     equal = [a.outcome.table for a in attempts if isinstance(a.outcome, Plan) and a.fit >= attempts[0].fit]
@@ -92,6 +96,9 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     for clause in clauses:
         clause.whole = question
     fit = float(sum(len(c.mentions) + 2 * len(c.conditions) - len(c.left()) for c in clauses))
+    said = {stem(word) for word in re.findall(r"[a-z]+", question.lower())}
+    columns = {m.column.name for clause in clauses for m in clause.mentions}
+    fit -= 0.1 * sum(part not in said | UNIT_STEMS for name in columns for part in name_stems(name))
     fit += 2 * sum(table.shown.lower() in text.lower() for text in pieces)
     named = {part for part in re.findall(r"[a-z]+", table.shown.lower().rpartition(".")[0]) if len(part) > 2}
     fit += 1.5 * len({stem(part) for part in named} & {stem(word) for word in re.findall(r"[a-z]+", question.lower())})
@@ -116,7 +123,12 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
         asks = [_describe(lead)] if kind_of(lead.text) == "describe" else []
     asks = list(dict.fromkeys(asks))
     refused += _conditions_of_method(clauses, asks)
-    quoted = {c.name for clause in clauses for c in clause.table.columns if re.search(f"[\"'`]{re.escape(c.name)}[\"'`]", clause.text)}
+    quoted = {
+        c.name
+        for clause in clauses
+        for c in clause.table.columns
+        if re.search(f"[\"'`]{re.escape(c.name)}[\"'`]", clause.text)
+    }
     for clause in clauses:
         clause.used |= {i for i in clause.free() if _beside_quoted(clause, i, quoted)}
     left = [word for clause in clauses for word in clause.left()]
@@ -130,13 +142,19 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
 
 def _within(ask: Ask, other: Ask) -> bool:
     """Whether an ask repeats a part of another one."""
-    same = ask.kind == other.kind and set(ask.measures) <= set(other.measures)
-    return same and set(ask.conditions) <= set(other.conditions) and (set(ask.hows) <= set(other.hows) or ask.kind != "figures")
+    same = ask.kind == other.kind and ask.of_winner == other.of_winner and set(ask.measures) <= set(other.measures)
+    return (
+        same
+        and set(ask.conditions) <= set(other.conditions)
+        and (set(ask.hows) <= set(other.hows) or ask.kind != "figures")
+    )
 
 
 def _conditions_of_method(clauses: list[Clause], asks: list[Ask]) -> list[Refusal]:
     """A refusal when a sentence about the method names rows that no ask is about."""
-    known = {condition.column for ask in asks for condition in ask.conditions} | {name for ask in asks for name in ask.by}
+    known = {condition.column for ask in asks for condition in ask.conditions} | {
+        name for ask in asks for name in ask.by
+    }
     for clause in clauses:
         for condition in clause.conditions if clause.repeats else ():
             if condition.test in ("==", "!=", "in", "spans") and condition.column not in known:
@@ -146,9 +164,13 @@ def _conditions_of_method(clauses: list[Clause], asks: list[Ask]) -> list[Refusa
 
 def _beside_quoted(clause: Clause, i: int, quoted: set[str]) -> bool:
     """Whether a word stands beside a column whose name is quoted somewhere: the quote says which column is meant."""
-    return any(
-        mention.column.name in quoted and any(abs(i - token) <= 2 for token in mention.tokens) for mention in clause.mentions
-    ) and clause.word(i) not in vocabulary.OPERATIONS | vocabulary.NOT
+    return (
+        any(
+            mention.column.name in quoted and any(abs(i - token) <= 2 for token in mention.tokens)
+            for mention in clause.mentions
+        )
+        and clause.word(i) not in vocabulary.OPERATIONS | vocabulary.NOT
+    )
 
 
 def _pieces(question: str) -> list[str]:
@@ -188,10 +210,12 @@ def _ask(
     said = {word for word in kind.words.split()}
     clause.claim_all(kind.cues or r"$^")
     said |= set(vocabulary.HIGHEST | vocabulary.LOWEST) if name == "peak" else set()
-    if at and (_METHOD.match(clause.text) or (not clause.mentions and any(a.kind == name for a in asks))):
+    refers = bool(_BACK.search(clause.text))
+    if at and (
+        _METHOD.match(clause.text) or (not clause.mentions and not refers and any(a.kind == name for a in asks))
+    ):
         clause.repeats = True
         return None  # it repeats, or says how to compute
-    refers = bool(_BACK.search(clause.text))
     source = [*reversed(asks), *reversed(before if refers or at else ())]
     if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
         names = next((ask.measures for ask in source if ask.measures), ())

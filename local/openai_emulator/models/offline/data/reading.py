@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
-from local.openai_emulator.models.offline.data.conditions import time_conditions
+from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import stem
@@ -32,7 +32,10 @@ _SIGNS = (
     (r"at most|up to|<=|until", "<="),
     (r"equal|=", "=="),
 )
-_BY = re.compile(r"\b(?:by|per|a(?= month| week| day| year)|for each|for every|of each|of every|in each|in every|across|among|each|every)\s+", re.I)
+_BY = re.compile(
+    r"\b(?:by|per|a(?= month| week| day| year)|for each|for every|of each|of every|in each|in every|across|among|each|every)\s+",
+    re.I,
+)
 _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", re.IGNORECASE)
 PERIODS = (
     (
@@ -50,6 +53,7 @@ PERIODS = (
     ("quarter", r"\bquarterly\b|\b(?:by|per|each|every|which|what) quarters?\b"),
     ("year", r"\byearly\b|\bannual(?:ly)?\b|\b(?:by|per|each|every|which|what) years?\b"),
 )
+_DAYS_OF = {"month": 45, "quarter": 100, "year": 400}  # a period must not be shorter than the steps between dates
 _CHARTS = (
     ("pie", r"\bpies?(?: charts?| graphs?)?\b"),
     ("line", r"\blines? (?:charts?|graphs?|plots?)\b"),
@@ -235,8 +239,14 @@ def _named_columns(clause: Clause) -> None:
 
 
 def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
-    figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in _inside(clause, m)}
-    free = [i for i in clause.free() if i not in figures_ and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)]
+    figures_ = {
+        i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in _inside(clause, m)
+    }
+    free = [
+        i
+        for i in clause.free()
+        if i not in figures_ and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
+    ]
     everywhere = [part for column in clause.table.columns for part in set(_parts(column))]
     for column in clause.table.columns:
         parts = _parts(column)
@@ -466,6 +476,10 @@ def _limits(clause: Clause) -> None:
                 Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
             )
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
+    units = {
+        i for i in clause.free() if stem(clause.word(i)) in UNIT_STEMS and re.fullmatch(r"[\d.,]+", clause.word(i - 1))
+    }
+    clause.used |= {i for i in units if i - 1 in clause.used}
     for i in clause.free():
         word = clause.word(i)
         if not re.fullmatch(r"\d+(?:\.\d+)?", word):
@@ -539,8 +553,12 @@ def _charts_and_periods(clause: Clause) -> None:
     for name, pattern in _CHARTS:
         if clause.claim_all(pattern) and not clause.chart:
             clause.chart = name
-    if clause.table.of_kind("date"):
+    dates = clause.table.of_kind("date")
+    if dates:
+        finest = days_apart(dates[0])
         for name, pattern in PERIODS:
+            if finest > _DAYS_OF.get(name, 6):
+                continue
             free = [m for m in re.finditer(pattern, clause.text, re.IGNORECASE) if not clause.period]
             for match in free[:1]:
                 tokens = {i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()}

@@ -76,7 +76,9 @@ def joins(tables: Sequence[Table]) -> list[Table]:
     for one in tables:
         for other in tables:
             mine = {column.name: column for column in one.columns}
-            keys = [c for c in other.columns if c.unique == other.rows and c.name in mine and c.kind == mine[c.name].kind]
+            keys = [
+                c for c in other.columns if c.unique == other.rows and c.name in mine and c.kind == mine[c.name].kind
+            ]
             shared = [c for c in other.columns if c.name in mine]
             if one is not other and len(keys) == len(shared) == 1:
                 added = tuple(c for c in other.columns if c.name not in mine)

@@ -22,6 +22,7 @@ column columns field fields row rows record records entry entries line lines val
 figure figures number numbers cell cells item items case cases thing things observation observations point points
 measurement measurements sample samples category group groups given following respective corresponding different
 individual overall exactly actually currently really ever there separately together available whole entire
+based located individuals coordinate coordinates
 recorded listed contained present observed
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.

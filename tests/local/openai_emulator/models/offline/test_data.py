@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from local.openai_emulator.agent.conversation import Ran
 from local.openai_emulator.agent.model import RunCode
-from local.openai_emulator.models.offline.data.profile import last_json
+from local.openai_emulator.models.offline.data.table import last_json
 from local.openai_emulator.sandbox import Sandbox, SandboxUnavailable, Session
 from tests.local.openai_emulator.models.offline.conversation import SAMPLES, Conversation
 

@@ -73,7 +73,9 @@ def ask_of(clause: Clause, kind: str, **fields: Any) -> Ask:
         hows=clause.hows or ("mean",),
         conditions=tuple(clause.conditions),
         chart=clause.chart,
-        ddof=0 if re.search(population, clause.whole) and not re.search(f"not the {population[4:]}", clause.whole) else 1,
+        ddof=0
+        if re.search(population, clause.whole) and not re.search(f"not the {population[4:]}", clause.whole)
+        else 1,
     )
     return replace(ask, **fields)
 
@@ -84,13 +86,15 @@ def with_chart(ask: Ask, usual: str) -> Ask:
 
 
 def measured(clause: Clause, *, keys: bool = False) -> tuple[Column, ...] | Refusal:
-    """The measures that a clause names, else the only one of the table."""
+    """The measures that a clause names, else those of an adjective, else the only one of the table."""
     named = [c for c in clause.measures() if c not in clause.by_numbers] or clause.measures()
     if named:
         odd = [c for c in named if is_year(c) or (is_key(c, clause.table) and not keys)]
         if odd and len(odd) == len(named) and not keys:
             return Refusal(reason=f"`{odd[0].name}` identifies rows, so a figure of it has no meaning.")
         return tuple(c for c in named if keys or c not in odd)
+    if meant := adjective(clause):
+        return tuple(meant[1][:1])
     usual = figures(clause.table)
     if len(usual) == 1 and all(c is clause.which for c in clause.texts()):
         return (usual[0],)
@@ -102,10 +106,18 @@ def number_groups(clause: Clause, measures: tuple[Column, ...]) -> tuple[str, ..
     return (*names(clause.by), *(c.name for c in clause.by_numbers if c not in measures and c.unique <= 50))
 
 
+def without_own_groups(clause: Clause, by: tuple[str, ...]) -> tuple[str, ...]:
+    """No groups for "the average a month" in a table with one row for each month."""
+    each = all((c := clause.table.column(name)) is not None and c.unique == clause.table.rows for name in by)
+    return () if by and each and clause.hows == ("mean",) and clause.says(r"\b(?:a|per|each|every)\b") else by
+
+
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
     """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
-    for i in clause.free():
-        if (meant := words.ADJECTIVES.get(clause.word(i))) is None:
+    for i in range(len(clause.tokens)):
+        word = clause.word(i)
+        word = f"{word[:-2]}est" if word.endswith("er") else word
+        if (meant := words.ADJECTIVES.get(word)) is None:
             continue
         low, hints = meant
         stems = set(map(stem, hints.split()))
@@ -119,7 +131,7 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
             clause.used.add(i)
             clause.claim_all(r"\bmost(?= expensive)|\bleast(?= expensive)")
             least = clause.says(r"\bleast expensive")
-            if named and clause.word(i) in ("fastest", "slowest") and "speed" in name_stems(named[0].name):
+            if named and word in ("fastest", "slowest") and "speed" in name_stems(named[0].name):
                 low = not low
             return low != least, named or columns
     return None

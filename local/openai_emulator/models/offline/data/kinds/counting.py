@@ -15,7 +15,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     reading_of,
     where_text,
 )
-from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured, with_chart
+from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured, with_chart, without_own_groups
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.reading import Clause, names
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
@@ -42,6 +42,7 @@ def complete(clause: Clause) -> Ask | Refusal:
         whole = measured(clause)
         if isinstance(whole, Refusal):
             return _rows(clause, by)
+        by = without_own_groups(clause, by)
         return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
         return ask_of(clause, "count", targets=names(targets[:1]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +21,13 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     reading_of,
     where_text,
 )
-from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured, number_groups, with_chart
+from local.openai_emulator.models.offline.data.kinds.completing import (
+    ask_of,
+    measured,
+    number_groups,
+    with_chart,
+    without_own_groups,
+)
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.reading import Clause, names
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
@@ -42,9 +47,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     by = number_groups(clause, measures)
     if not by and clause.which and clause.which.kind == "text":
         by = (clause.which.name,)
-    alone = [c for c in clause.by if c.unique == clause.table.rows]
-    if alone and len(by) == len(alone) and clause.hows == ("mean",):
-        by = ()  # "the average a month", of a table with one row for each month
+    by = without_own_groups(clause, by)
     empty = [name for name in by if (c := clause.table.column(name)) and c.missing > 0.2 * clause.table.rows]
     if empty:
         return Refusal(reason=f"`{empty[0]}` is empty in many rows, so its groups would be incomplete.")

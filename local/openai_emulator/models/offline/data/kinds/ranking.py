@@ -30,7 +30,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     with_chart,
 )
 from local.openai_emulator.models.offline.data.names import label, name_stems
-from local.openai_emulator.models.offline.data.reading import Clause, names
+from local.openai_emulator.models.offline.data.reading import Clause, is_key, names
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text, told_rows
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import stem
@@ -65,7 +65,13 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     meant = adjective(clause)
     low = meant[0] if meant else _low(clause)
     measures: tuple[Column, ...] | Refusal = measured(clause, keys=True) if not meant else tuple(meant[1][:1])
-    group = [*clause.by, *([clause.which] if clause.which and clause.which.kind == "text" else [])]
+    if not isinstance(measures, Refusal) and len(measures) > 1:
+        measures = tuple(c for c in measures if c is not clause.which) or measures
+    key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
+    group = [*clause.by, *([clause.which] if clause.which and (clause.which.kind == "text" or key) else [])]
+    joined = clause.table.joined
+    if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
+        group = [c for c in joined.columns if c.kind == "text" and c.unique == joined.rows][:1] or group
     group = list(dict.fromkeys(group or [c for c in clause.texts() if c.kind == "text"][:1]))
     if isinstance(measures, Refusal) or (
         not clause.measures() and not meant and group and clause.says(r"\b(?:most|fewest|least)\b")
