@@ -1,8 +1,8 @@
-"""How the built-in model answers questions about data: right, refused or wrong: `python -m bench.analyst [-v] [--json FILE]`.
+"""The built-in model on questions about tables: right, refused, wrong: `python -m bench.analyst [-v] [--json FILE]`.
 
-Two sets, read from `../shared/data`. `field`: small awkward tables, with the questions below. `dabench`: the dev set of
-InfiAgent-DABench (https://github.com/InfiAgent/InfiAgent, Apache-2.0), every second question of which (`unseen`) is only
-counted, never printed. The programs run in this process, without the sandbox.
+Two sets, read from `../shared/data`. `field`: small awkward tables, with the questions below. `dabench`: the dev set
+of InfiAgent-DABench (https://github.com/InfiAgent/InfiAgent, Apache-2.0), every second question of which (`unseen`) is
+only counted, never printed. The programs run in this process, without the sandbox.
 
 An answer is free text, so it counts as right when it contains every expected value: figures rounded as in the label,
 words verbatim. A refusal counts as refused, unless a refusal is expected; everything else is wrong.

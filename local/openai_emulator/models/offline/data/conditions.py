@@ -104,9 +104,8 @@ def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = 
     """Spans of days, weeks, months, quarters or years: the finest that the text names."""
     weeks = list(_WEEK.finditer(text)) if fine else []
     units: list[tuple[re.Match[str], datetime, datetime, str]] = []
-    for match in _DAY.finditer(text) if fine else ():
-        if day := _day(match, low, high):
-            units.append((match, day, day + timedelta(days=1), _date(day)))
+    days = [(match, _day(match, low, high)) for match in (_DAY.finditer(text) if fine else ())]
+    units += [(match, day, day + timedelta(days=1), _date(day)) for match, day in days if day]
     kind = "day"
     if not units and weeks:
         kind = "week"
@@ -129,6 +128,7 @@ def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = 
     word = before[1].lower() if before else ""
     begin = word_at - len(before[0]) if before else first.start()
     last = units[-1][0].end()
+    spans: tuple[tuple[datetime, datetime], ...]
     if word in ("between", "from") and len(units) == 2:
         spans, words = ((units[0][1], units[1][2]),), f"from {units[0][3]} to {units[1][3]}"
     elif word in ("since", "from", "starting"):

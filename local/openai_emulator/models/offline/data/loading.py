@@ -32,7 +32,7 @@ def read_sheets(path: str) -> dict[str, pd.DataFrame]:
     else:
         lines = ending != "json"
         records = pd.read_json(path, lines=lines, dtype=False, convert_dates=False)
-        table = pd.json_normalize(records.to_dict(orient="records"))
+        table = pd.json_normalize([{str(k): v for k, v in row.items()} for row in records.to_dict(orient="records")])
     head = pd.DataFrame([list(map(str, table.columns))])
     return {"": pd.concat([head, table.map(cell_text).set_axis(head.columns, axis=1)], ignore_index=True)}
 
@@ -131,7 +131,7 @@ def without_extra_rows(body: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict
     if len(body) > 2:
         numbers = body.apply(lambda cells: pd.to_numeric(cells, errors="coerce")).notna()
         rest = numbers.iloc[1:].all(axis=0)
-        if rest.sum() > 1 and not numbers.iloc[0].any() and (body.iloc[0] != "").all() and rest.all():
+        if rest.sum() > 1 and not numbers.iloc[0].any() and bool(body.iloc[0].ne("").all()) and rest.all():
             for name in body.columns:
                 notes.setdefault(str(name), {})["unit"] = str(body[name].iloc[0])
             body = body.iloc[1:].reset_index(drop=True)
@@ -176,7 +176,7 @@ def as_numbers(full: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
     comma = digits[digits.str.contains(",", regex=False)]
     both = comma[comma.str.contains(".", regex=False)]
     if not comma.empty:
-        last = (both.str.rfind(",") > both.str.rfind(".")).any()
+        last = bool(both.str.rfind(",").gt(both.str.rfind(".")).any())
         grouped = comma.str.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d*)?")
         if last or not grouped.all():  # a decimal comma
             digits = digits.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
@@ -212,7 +212,7 @@ def as_dates(full: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def look_at(path: str, words: list[str]) -> list[dict[str, Any]]:
-    """The profiles of a file's tables: `sheet`, `rows`, `columns`. Long columns show only values with one of `words`."""
+    """The profiles of a file's tables. Of many distinct values only those with one of `words` are listed."""
     import re
 
     found = []

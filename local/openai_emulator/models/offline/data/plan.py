@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, figures
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
-from local.openai_emulator.models.offline.data.reading import FIGURES, Clause, Mention, figures, read
+from local.openai_emulator.models.offline.data.reading import read
 from local.openai_emulator.models.offline.data.table import Table, joins
 from local.openai_emulator.models.offline.words import stem
 
@@ -19,19 +20,23 @@ _START = (
     "what|which|who|when|where|how|why|is there|are there|give|tell|report|generate|check|then"
 )
 _PIECES = re.compile(
-    rf"(?<=[\w)\"'%.])[.?!;:](?=\s)\s*|\n+|,\s+(?:and\s+|then\s+|also\s+)*(?=(?:at )?(?:{_START})\b)|\s+and\s+(?:then\s+|also\s+)?(?=(?:at )?(?:{_START})\b)",
+    rf"(?<=[\w)\"'%.])[.?!;:](?=\s)\s*|\n+|,\s+(?:and\s+|then\s+|also\s+)*(?=(?:at )?(?:{_START})\b)"
+    rf"|\s+and\s+(?:then\s+|also\s+)?(?=(?:at )?(?:{_START})\b)",
     re.IGNORECASE,
 )
 _NUMBERING = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*{])\s+")
 # The start of sentences that say how to compute, not what.
 _METHOD = re.compile(
     r"\W*(?:if|ignore|consider|assume|do not|don't|round|use|using|assess|report|return|note|otherwise|the null|your|"
-    r"outliers? (?:should|is|are)|any (?:data|value|observation)|an? (?:outlier|observation|data)|for (?:outlier|calculating)|"
-    r"handle|exclude|include|where|the (?:null|values?|results?|calculations?|mean|output|answer|strength|p-value)|perform)\b",
+    r"outliers? (?:should|is|are)|any (?:data|value|observation)|an? (?:outlier|observation|data)"
+    r"|for (?:outlier|calculating)|"
+    r"handle|exclude|include|where|the (?:null|values?|results?|calculations?|mean|output|answer"
+    r"|strength|p-value)|perform)\b",
     re.IGNORECASE,
 )
 _SUPERLATIVE = re.compile(
-    rf"\b(?:highest|lowest|most|least|fewest|largest|smallest|biggest|greatest|best|worst|{'|'.join(vocabulary.ADJECTIVES)})\b(?! (?:common|frequent|popular|often))",
+    rf"\b(?:highest|lowest|most|least|fewest|largest|smallest|biggest|greatest|best|worst"
+    rf"|{'|'.join(vocabulary.ADJECTIVES)})\b(?! (?:common|frequent|popular|often))",
     re.IGNORECASE,
 )
 _BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same)\b", re.IGNORECASE)
@@ -207,7 +212,7 @@ def _ask(
         return None if at or not alone else Refusal()
     clause.method = clause.method or name in ("normality", "correlate", "outliers", "distribution")
     kind = kind_named(name)
-    said = {word for word in kind.words.split()}
+    said = set(kind.words.split())
     clause.claim_all(kind.cues or r"$^")
     said |= set(vocabulary.HIGHEST | vocabulary.LOWEST) if name == "peak" else set()
     refers = bool(_BACK.search(clause.text))
@@ -246,9 +251,8 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
         and _SUPERLATIVE.search(clause.text)
         and not counted
         and not clause.conditions_of_limit()
-    ):
-        if not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
-            return "extreme"
+    ) and not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
+        return "extreme"
     if name == "describe" and (clause.mentions or clause.chart):
         name = ""
     if name:

@@ -14,40 +14,40 @@ either every for from get give given gives got had has have having he her here h
 just let like list many may me might more much must my need now of on one or our ours out over please put quick say
 she should show shows so some such take tell than that the their them then there these they this those thus to too us
 use used uses using very via want was we were what when where which while who whom whose will with within would you
-your yours they're it's what's who's i'd let's
-find calculate compute create make determine identify analyze analyse analysis check give report explore examine
-describe display investigate look see know name perform carry apply generate draw produce provide return state write
-help question answer result results data dataset datasets table tables file files csv excel xlsx json spreadsheet sheet
-column columns field fields row rows record records entry entries line lines value values variable variables feature
-figure figures number numbers cell cells item items case cases thing things observation observations point points
-measurement measurements sample samples category group groups given following respective corresponding different
-individual overall exactly actually currently really ever there separately together available whole entire
-based located individuals coordinate coordinates
-recorded listed contained present observed
+your yours they're it's what's who's i'd let's find calculate compute create make determine identify analyze analyse
+analysis check give report explore examine describe display investigate look see know name perform carry apply
+generate draw produce provide return state write help question answer result results data dataset datasets table
+tables file files csv excel xlsx json spreadsheet sheet column columns field fields row rows record records entry
+entries line lines value values variable variables feature figure figures number numbers cell cells item items case
+cases thing things observation observations point points measurement measurements sample samples category group groups
+given following respective corresponding different individual overall exactly actually currently really ever there
+separately together available whole entire based located individuals coordinate coordinates recorded listed contained
+present observed
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.
 _METHOD = """
-pearson coefficient coefficients strength direction linear linearly relationship relationships significance significant
-significantly alpha level p-value pvalue p two-tailed tailed tail test tests testing assess associated consider considered
-null hypothesis reject normal normally normality distribution distributed adheres follow follows method methods standard
-built python pandas numpy scipy function functions library libraries formula arithmetic statistical statistics
-mathematical decimal decimals place places round rounded rounding nearest digit digits integer floating format output
-ignore ignoring exclude excluding missing nan empty data directly prior without applying transformations modify modifying
-remove removing filters filter outlier outliers calculation calculations computed calculating computation calculated
-performed otherwise assume measures measure using r between else conclude indicates indicate less greater equal than
-include including available contains contain do not be should no if when their absolute fisher's definition unbiased
-bias type scale final whether two step hence therefore only non z iqr q1 q3 interquartile quartile range threshold
-score scores falls fall below above outside lies lie beyond whisker whiskers define defined values deemed data-point
-shapiro wilk kolmogorov smirnov true false
+pearson coefficient coefficients strength direction linear linearly relationship relationships significance
+significant significantly alpha level p-value pvalue p two-tailed tailed tail test tests testing assess associated
+consider considered null hypothesis reject normal normally normality distribution distributed adheres follow follows
+method methods standard built python pandas numpy scipy function functions library libraries formula arithmetic
+statistical statistics mathematical decimal decimals place places round rounded rounding nearest digit digits integer
+floating format output ignore ignoring exclude excluding missing nan empty data directly prior without applying
+transformations modify modifying remove removing filters filter outlier outliers calculation calculations computed
+calculating computation calculated performed otherwise assume measures measure using r between else conclude indicates
+indicate less greater equal than include including available contains contain do not be should no if when their
+absolute fisher's definition unbiased bias type scale final whether two step hence therefore only non z iqr q1 q3
+interquartile quartile range threshold score scores falls fall below above outside lies lie beyond whisker whiskers
+define defined values deemed data-point shapiro wilk kolmogorov smirnov true false
 """
 # In a sentence about the method: operations that no program here does.
 _OPERATIONS = """
 log logarithm logarithmic transform transformed transformation transformations regression predict predicted predicting
-prediction train training classifier classify cluster clusters clustering machine learning model accuracy rmse mse impute
-imputing imputation imputed fill filling filled normalize normalized normalization scaling scaled standardize standardized
-encode encoding ratio ratios subtract subtracting subtracted multiply multiplied divide divided weighted rolling moving
-cumulative spearman kendall anova chi bootstrap engineering derived lag bin bins binned duplicate duplicates drop dropping
-dropped replace replacing replaced random split preprocessing cleaning shift interpolate square squared root
+prediction train training classifier classify cluster clusters clustering machine learning model accuracy rmse mse
+impute imputing imputation imputed fill filling filled normalize normalized normalization scaling scaled standardize
+standardized encode encoding ratio ratios subtract subtracting subtracted multiply multiplied divide divided weighted
+rolling moving cumulative spearman kendall anova chi bootstrap engineering derived lag bin bins binned duplicate
+duplicates drop dropping dropped replace replacing replaced random split preprocessing cleaning shift interpolate
+square squared root
 """
 OPERATIONS = frozenset(_OPERATIONS.split())
 SILENT = frozenset(_SILENT.split())

@@ -11,8 +11,8 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.charts import FIGURES, WORDS_BEFORE_TIMES
+from local.openai_emulator.models.offline.data.clause import Clause
 from local.openai_emulator.models.offline.data.names import label, unit
-from local.openai_emulator.models.offline.data.reading import Clause
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import joined
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_year, names
 from local.openai_emulator.models.offline.data.names import name_stems
-from local.openai_emulator.models.offline.data.reading import Clause, figures, is_key, is_year, names
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 

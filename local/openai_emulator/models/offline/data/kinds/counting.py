@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -17,7 +18,6 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 )
 from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured, with_chart, without_own_groups
 from local.openai_emulator.models.offline.data.names import label
-from local.openai_emulator.models.offline.data.reading import Clause, names
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Table
 
@@ -25,7 +25,7 @@ _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|d
 
 
 def complete(clause: Clause) -> Ask | Refusal:
-    """The number of rows; the total of a measure that is counted (`how many tickets`); the number of different values."""
+    """The number of rows or of different values; the total of a measure that is counted (`how many tickets`)."""
     common = clause.claim_all(r"\bmost (?:common|frequent|popular)\b|\bmode\b|\bmost often\b")
     measures = clause.measures(conditioned=False)
     targets = clause.texts()
@@ -66,10 +66,7 @@ def count_rows(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     keys = group_keys(rows, ask)
     if not keys:
         return {}
-    if ask["targets"]:
-        counts = rows.groupby(keys)[ask["targets"][0]].nunique()
-    else:
-        counts = rows.groupby(keys).size()
+    counts = rows.groupby(keys)[ask["targets"][0]].nunique() if ask["targets"] else rows.groupby(keys).size()
     if not ask["period"]:
         counts = counts.sort_values(ascending=False, kind="stable")
     named = {key_text(key): int(n) for key, n in counts.items()}
@@ -121,7 +118,8 @@ COUNT = Kind(
         "What is the most common X?",
     ),
     cues=(
-        r"\bhow many\b|\bhow often\b|\bcounts?\b|\bnumber of\b(?! \w+ in\b.{0,20}column)|\bmost (?:common|frequent|popular)\b"
+        r"\bhow many\b|\bhow often\b|\bcounts?\b|\bnumber of\b(?! \w+ in\b.{0,20}column)"
+        r"|\bmost (?:common|frequent|popular)\b"
         r"|\bmode\b|\b(?:distinct|unique)\b"
     ),
     words="often times occur occurs appear appears happened distinct unique different",

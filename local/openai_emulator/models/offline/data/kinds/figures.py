@@ -8,6 +8,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.charts import FIGURES
+from local.openai_emulator.models.offline.data.clause import Clause, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -29,7 +30,6 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     without_own_groups,
 )
 from local.openai_emulator.models.offline.data.names import label
-from local.openai_emulator.models.offline.data.reading import Clause, names
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import joined
@@ -157,7 +157,8 @@ FIGURES_KIND = Kind(
         "How much do we make per group?",
     ),
     cues=(
-        r"\baverages?\b|\bmeans?\b|\bavg\b|\bmedians?\b|\btotals?\b|\bsum(?:med)?\b|\bstandard deviations?\b|\bstd\b|\bvariances?\b"
+        r"\baverages?\b|\bmeans?\b|\bavg\b|\bmedians?\b|\btotals?\b|\bsum(?:med)?\b"
+        r"|\bstandard deviations?\b|\bstd\b|\bvariances?\b"
         r"|\baltogether\b|\bin all\b|\bon average\b|\btypical(?:ly)?\b|\bhow much\b"
         r"|\bmin(?:imum)?\b.{0,40}\bmax(?:imum)?\b|\boverall\b|\bcombined\b"
     ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -18,7 +19,6 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 )
 from local.openai_emulator.models.offline.data.kinds.completing import ask_of
 from local.openai_emulator.models.offline.data.names import label
-from local.openai_emulator.models.offline.data.reading import Clause, names
 from local.openai_emulator.models.offline.data.rows import told_rows
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import joined
@@ -44,7 +44,7 @@ def look_up(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
 
 def sentence(ask: Ask, result: Result, table: Table) -> str:
     rows = result["found"]
-    told = [name for name in ask.targets] or [c.name for c in table.columns[:12]]
+    told = list(ask.targets) or [c.name for c in table.columns[:12]]
     if len(rows) == 1:
         cells = [f"{label(name)} **{number(rows[0][name], column_of(table, name))}**" for name in told]
         where = where_text(ask)

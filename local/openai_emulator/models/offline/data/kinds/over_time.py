@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, figures, is_year, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -20,7 +21,6 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 )
 from local.openai_emulator.models.offline.data.kinds.completing import additive, ask_of, measured
 from local.openai_emulator.models.offline.data.names import label, unit
-from local.openai_emulator.models.offline.data.reading import Clause, figures, is_year, names
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import joined
@@ -80,7 +80,10 @@ def peak_sentence(ask: Ask, result: Result, table: Table) -> str:
         if overall
         else ""
     )
-    other = f" The {'highest' if ask.lowest else 'lowest'} is {group_value(ask, ranked[-1][0])} with {number(ranked[-1][1], shown)}."
+    other = (
+        f" The {'highest' if ask.lowest else 'lowest'} is {group_value(ask, ranked[-1][0])} with "
+        f"{number(ranked[-1][1], shown)}."
+    )
     return f"{lead}{follow}.{times}{other}"
 
 

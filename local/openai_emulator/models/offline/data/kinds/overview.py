@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -18,7 +19,6 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 )
 from local.openai_emulator.models.offline.data.kinds.completing import ask_of
 from local.openai_emulator.models.offline.data.names import axis, label
-from local.openai_emulator.models.offline.data.reading import Clause, names
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import joined
 
@@ -77,7 +77,8 @@ MISSING = Kind(
     name="missing",
     examples=("Are there missing values?", "How many X have no Y recorded?", "Which columns have gaps?"),
     cues=(
-        r"\bmissing\b(?! values (?:should|are|were))|\bnulls?\b|\bnan\b|\bempty (?:values|cells)|\bno (?:\w+ )?(?:recorded|entered)\b"
+        r"\bmissing\b(?! values (?:should|are|were))|\bnulls?\b|\bnan\b|\bempty (?:values|cells)"
+        r"|\bno (?:\w+ )?(?:recorded|entered)\b"
         r"|\bwithout (?:a |any )?(?:value|entry|data)s?\b|\bincomplete\b"
     ),
     words="many without no recorded value values gaps any",
@@ -95,7 +96,10 @@ DESCRIBE = Kind(
         "Describe the file",
         "What columns are there?",
     ),
-    cues=r"\bsummar\w+|\bdescribe\b|\boverview\b|\banaly[sz]\w+|\bstatistics\b|\bwhat(?:'s| is| does)\b.{0,12}\b(?:in|contain)\b.{0,12}\b(?:file|data|table)|\b(?:which|what) columns\b",
+    cues=(
+        r"\bsummar\w+|\bdescribe\b|\boverview\b|\banaly[sz]\w+|\bstatistics\b|\bwhat(?:'s| is"
+        r"| does)\b.{0,12}\b(?:in|contain)\b.{0,12}\b(?:file|data|table)|\b(?:which|what) columns\b"
+    ),
     words="summary statistics in insights about columns contain",
     complete=complete_describe,
     program=describe,

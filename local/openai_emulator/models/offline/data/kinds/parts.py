@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, figures, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -30,7 +31,6 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
 from local.openai_emulator.models.offline.data.kinds.figures import compute_figures
 from local.openai_emulator.models.offline.data.kinds.figures import sentence as figures_sentence
 from local.openai_emulator.models.offline.data.names import label
-from local.openai_emulator.models.offline.data.reading import Clause, figures, names
 from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
 from local.openai_emulator.models.offline.data.table import Table
 
@@ -81,7 +81,10 @@ def share_sentence(ask: Ask, result: Result, table: Table) -> str:
     if "part" in result:
         what = f"all {label(ask.measures[0])}" if ask.measures else "rows"
         share = 100 * result["part"] / whole
-        return f"The share{where_text(ask)} is **{share:.2f} %** ({number(result['part'], column)} of {number(whole, column)} {what})."
+        return (
+            f"The share{where_text(ask)} is **{share:.2f} %** ({number(result['part'], column)} of "
+            f"{number(whole, column)} {what})."
+        )
     lines = [
         f"| {group_value(ask, key).replace('|', '/')} | {number(value, column)} | {100 * value / whole:.2f} % |"
         for key, value in list(result["shares"].items())[:MOST_ROWS]
@@ -127,7 +130,7 @@ def compare_groups(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     found = compute_figures(rows, ask)
     samples = [part[ask["measures"][0]].dropna() for _, part in rows.groupby(group_keys(rows, ask))]
     if len(samples) == 2 and min(map(len, samples)) > 1 and "mean" in ask["hows"]:
-        from scipy import stats
+        from scipy import stats  # type: ignore[import-untyped]
 
         test = stats.ttest_ind(*samples, equal_var=False)
         if test.pvalue == test.pvalue:
@@ -164,7 +167,10 @@ def reading_compare(ask: Ask) -> str:
 SHARE = Kind(
     name="share",
     examples=("What share of X has the group?", "What percentage of the rows are A?", "Show the parts of the whole"),
-    cues=r"\bshares? of\b|\bpercent(?:age)?s? of\b|\bwhat (?:percent(?:age)?|share|fraction|proportion)\b|\bproportions?\b|\bfractions?\b|\bpies?\b",
+    cues=(
+        r"\bshares? of\b|\bpercent(?:age)?s? of\b|\bwhat (?:percent(?:age)?|share|fraction"
+        r"|proportion)\b|\bproportions?\b|\bfractions?\b|\bpies?\b"
+    ),
     words="percent percentage share shares parts part total",
     complete=complete_share,
     program=compute_share,

@@ -9,6 +9,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, is_key, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -30,7 +31,6 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     with_chart,
 )
 from local.openai_emulator.models.offline.data.names import label, name_stems
-from local.openai_emulator.models.offline.data.reading import Clause, is_key, names
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text, told_rows
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import stem
@@ -111,7 +111,7 @@ def _low(clause: Clause) -> bool:
 
 
 def find_extreme(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
-    """`extreme` and the rows there; with groups, `ranked` figures, the winner, and the single extreme row as `single`."""
+    """`extreme` and the rows `there`; with groups, the `ranked` figures and the winner."""
     found: dict[str, Any] = {}
     measure = ask["measures"][0] if ask["measures"] else ""
     if measure:
@@ -125,10 +125,7 @@ def find_extreme(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     single = len(keys) == 1 and not ask["period"] and rows[ask["by"][0]].nunique() == rows[ask["by"][0]].count()
     if not keys or (single and measure):
         return found
-    if measure:
-        ranked = getattr(rows.groupby(keys)[measure], ask["hows"][0])().dropna()
-    else:
-        ranked = rows.groupby(keys).size()
+    ranked = getattr(rows.groupby(keys)[measure], ask["hows"][0])().dropna() if measure else rows.groupby(keys).size()
     ranked = ranked.sort_values(ascending=ask["lowest"], kind="stable")
     named = {key_text(key): value for key, value in ranked.head(50).items()}
     import pandas as pd
@@ -180,7 +177,10 @@ def extreme_sentence(ask: Ask, result: Result, table: Table) -> str:
     who = f"**{', '.join(ties[:5])}**{' each have' if len(ties) > 1 else ' has'}"
     text = f"{who} the {end} {what}: **{number(ranked[0][1], column)}**{others}."
     if name and ask.method != "named" and ask.hows[0] != "sum" and result["there"]:
-        text += f" The {end} single value is {number(result['extreme'], column)} ({row_text(ask, result['there'][0], table)})."
+        text += (
+            f" The {end} single value is {number(result['extreme'], column)} "
+            f"({row_text(ask, result['there'][0], table)})."
+        )
     return text
 
 
@@ -217,7 +217,8 @@ TOP = Kind(
     name="top",
     examples=("What are the top 3 X?", "Rank the groups by X", "List the five largest X", "Show the 10 worst X"),
     cues=(
-        r"\b(?:top|bottom)\b|\b(?:\d+|two|three|four|five|six|seven|eight|nine|ten) (?:\w+ ){0,2}(?:highest|lowest|largest|"
+        r"\b(?:top|bottom)\b|\b(?:\d+|two|three|four|five|six|seven|eight|nine"
+        r"|ten) (?:\w+ ){0,2}(?:highest|lowest|largest|"
         r"smallest|biggest|slowest|fastest|best|worst|most|least|oldest|youngest|cheapest|longest|shortest)\b|\brank(?:ed|ing)?\b"
     ),
     words="order sorted sort descending ascending " + " ".join(words.HIGHEST | words.LOWEST),

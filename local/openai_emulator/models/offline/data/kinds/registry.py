@@ -61,7 +61,7 @@ def nearest_kind(text: str) -> str:
     from local.openai_emulator.search.embeddings import embed
 
     kinds, vectors = _examples()
-    scores = vectors @ embed([text])[0]  # type: ignore[operator]
+    scores = vectors @ embed([text])[0]
     best: dict[str, float] = {}
     for name, score in zip(kinds, scores, strict=True):
         best[name] = max(best.get(name, -1.0), float(score))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -20,7 +21,6 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 )
 from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured
 from local.openai_emulator.models.offline.data.names import label
-from local.openai_emulator.models.offline.data.reading import Clause, names
 from local.openai_emulator.models.offline.data.rows import told_rows
 from local.openai_emulator.models.offline.data.table import Table
 
@@ -43,7 +43,7 @@ def complete_correlate(clause: Clause) -> Ask | Refusal:
 
 def correlate(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     """Pearson's r of each pair, the strongest first."""
-    from scipy import stats
+    from scipy import stats  # type: ignore[import-untyped]
 
     numbers = rows.select_dtypes("number")
     named = ask["measures"]
@@ -133,7 +133,7 @@ def complete_normality(clause: Clause) -> Ask | Refusal:
 
 def check_normality(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     """The statistic and the p-value of a test of normality."""
-    from scipy import stats
+    from scipy import stats  # type: ignore[import-untyped]
 
     values = rows[ask["measures"][0]].dropna().astype(float)
     if len(values) < 8:
@@ -154,9 +154,11 @@ def normality_sentence(ask: Ask, result: Result, table: Table) -> str:
     normal = facts["p"] >= 0.05
     verdict = "is **normally distributed** as far as the test can tell" if normal else "is **not normally distributed**"
     return (
-        f"{label(name)} {verdict}: {_TESTS[ask.method]} test, statistic {facts['statistic']:.4f}, p {p_value(facts['p'])} "
+        f"{label(name)} {verdict}: {_TESTS[ask.method]} test, statistic {facts['statistic']:.4f}, p "
+        f"{p_value(facts['p'])} "
         f"(skewness {facts['skewness']:.2f}, kurtosis {facts['kurtosis']:.2f}, mean "
-        f"{number(facts['mean'], column_of(table, name))}, standard deviation {number(facts['std'], column_of(table, name))})."
+        f"{number(facts['mean'], column_of(table, name))}, standard deviation "
+        f"{number(facts['std'], column_of(table, name))})."
     )
 
 
@@ -168,7 +170,8 @@ def complete_outliers(clause: Clause) -> Ask | Refusal:
         r"(?i)\biqr\b|interquartile", clause.whole
     )
     given = re.search(
-        r"(?:threshold of|threshold|more than|greater than|than|within|outside of)\s+(\d+(?:\.\d+)?)|(\d++(?:\.\d+)?)\s+standard dev",
+        r"(?:threshold of|threshold|more than|greater than|than|within|outside of)\s+(\d+(?:\.\d+)?)"
+        r"|(\d++(?:\.\d+)?)\s+standard dev",
         clause.whole,
         re.IGNORECASE,
     )
@@ -225,7 +228,10 @@ CORRELATE = Kind(
     name="correlate",
     examples=("Is there a correlation between X and Y?", "Does X depend on Y?", "Are X and Y related?"),
     cues=r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b|\brelationships?\b",
-    words="coefficient coefficients strongest magnitude sign positive negative pairs between related relation relationship correlated influence depends depend linear",
+    words=(
+        "coefficient coefficients strongest magnitude sign positive negative pairs between related "
+        "relation relationship correlated influence depends depend linear"
+    ),
     complete=complete_correlate,
     program=correlate,
     sentence=correlate_sentence,
@@ -255,7 +261,10 @@ OUTLIERS = Kind(
     name="outliers",
     examples=("Are there outliers in X?", "Find anomalies in X", "Which values of X are unusual?"),
     cues=r"\boutliers?\b|\banomal\w+|\bunusual\b|\bspikes?\b|\babnormal\b|\bodd values",
-    words="z detection detect yes remove removing removed removal after recalculate new mean standard deviation box plot iqr z-score score scores method interquartile range many how",
+    words=(
+        "z detection detect yes remove removing removed removal after recalculate new mean "
+        "standard deviation box plot iqr z-score score scores method interquartile range many how"
+    ),
     complete=complete_outliers,
     program=find_outliers,
     helpers=(told_rows,),

@@ -1,0 +1,155 @@
+"""Find the columns that a clause names, in full, in part or by other words; and what it groups by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
+from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.words import stem
+
+_FILLER = frozenset(map(stem, ("avg", "mean", "total", "number", "num", "the", "per", "of", "in", "and", "column")))
+_BY = re.compile(
+    r"\b(?:by|per|a(?= month| week| day| year)|for each|for every|of each|of every|in each|in every"
+    r"|across|among|each|every)\s+",
+    re.I,
+)
+_WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", re.IGNORECASE)
+
+
+def written_columns(clause: Clause) -> None:
+    """Columns whose whole name stands in the text; the longest first."""
+    for column in sorted(clause.table.columns, key=lambda c: -len(c.name)):
+        name = column.name
+        flags = re.IGNORECASE if len(name) > 1 else 0
+        quoted = r"[\"'`“‘]" if name.lower() in ("a", "i", "in", "on", "of", "and", "no", "to") else ""
+        for match in re.finditer(rf"(?<!\w){quoted}{re.escape(name)}{quoted}(?!\w)", clause.text, flags):
+            inside = [i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()]
+            if inside and not clause.used & set(inside):
+                clause.used |= set(inside)
+                clause.mentions.append(Mention(column=column, tokens=tuple(inside)))
+
+
+def _parts(column: Column) -> list[str]:
+    stems = name_stems(column.name)
+    core = [part for part in stems if part not in _FILLER and part not in UNIT_STEMS]
+    return core or [part for part in stems if part not in UNIT_STEMS] or stems
+
+
+def _alike(word: str, part: str) -> float:
+    """How well a word of a question fits a word of a column's name, 0 to 1."""
+    own = stem(word)
+    if own == part or word == part:
+        return 1.0
+    if min(len(own), len(part)) >= 4 and (own.startswith(part) or part.startswith(own)) and not part.isdigit():
+        return 0.9
+    return 0.7 if any(own in group and part in group for group in words.SAME) else 0.0
+
+
+def named_columns(clause: Clause) -> None:
+    """Columns that the words name in part, or by other words. What names two columns alike names none."""
+    while candidates := list(_candidates(clause)):
+        best = max(score for score, _, _ in candidates)
+        top = [(column, tokens) for score, column, tokens in candidates if score >= best - 1e-9]
+        taken = {tokens for _, tokens in top}
+        if len(top) > 1 and len(taken) == 1:
+            kinds = [entry for entry in top if entry[0].kind == "number"]
+            if len(kinds) != 1 or top[0][0].kind == "date":
+                names = " or ".join(f"`{column.name}`" for column, _ in top[:4])
+                said = " ".join(clause.tokens[i][0] for i in next(iter(taken)))
+                clause.ambiguous.append(f'"{said}" could be {names}.')
+                clause.used |= set(next(iter(taken)))
+                continue
+            top = kinds
+        column, tokens = min(top, key=lambda entry: entry[1])
+        clause.used |= set(tokens)
+        clause.mentions.append(Mention(column=column, tokens=tokens))
+    clause.mentions.sort(key=lambda mention: mention.tokens)
+
+
+def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
+    figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in clause.within(m)}
+    free = [
+        i
+        for i in clause.free()
+        if i not in figures_ and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
+    ]
+    everywhere = [part for column in clause.table.columns for part in set(_parts(column))]
+    for column in clause.table.columns:
+        parts = _parts(column)
+        for first in free:
+            if spelt := _spelt_out(clause, first, parts):
+                yield 0.9, column, spelt
+                continue
+            near = [i for i in free if first <= i <= first + len(parts) + 1]
+            hits: dict[str, tuple[float, int]] = {}
+            for part in parts:
+                fits = [(_alike(clause.word(i), part), -i) for i in near]
+                score, at = max(fits, default=(0.0, 0))
+                if score and -at not in [place for _, place in hits.values()]:
+                    hits[part] = (score, -at)
+            if not hits or first not in [place for _, place in hits.values()]:
+                joined = "".join(clause.word(i) for i in (first, first + 1))
+                if len(joined) > 5 and joined == re.sub(r"\W|_", "", column.name.lower()):
+                    yield 1.0, column, (first, first + 1)
+                continue
+            share = sum(score for score, _ in hits.values()) / len(set(parts))
+            places = tuple(sorted(place for _, place in hits.values()))
+            alone = all(clause.word(i) in words.SILENT for i in places)
+            sole = any(everywhere.count(part) == 1 and score == 1.0 for part, (score, _) in hits.items())
+            if (share >= 0.5 or sole) and not (alone and share < 0.9):
+                yield share + 0.01 * len(hits), column, places
+
+
+def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
+    """Words whose initials or beginnings are the parts of a name: "gross domestic product per capita", `gdpPercap`."""
+    at, found = first, 0
+    for part in parts:
+        count = len(part)
+        own = [clause.word(i) for i in range(at, at + count)]
+        if 3 <= count <= 5 and "".join(word[:1] for word in own) == part and clause.word(at) != part:
+            at, found = at + count, found + 1
+        elif found and (clause.word(at) + clause.word(at + 1)).startswith(part):
+            at = at + 2
+        elif found and part.isdigit():
+            years = [i for i in range(at, min(at + 5, len(clause.tokens))) if clause.word(i) == part]
+            if not years:
+                return ()
+            return (*range(first, at), years[0])
+        else:
+            return ()
+    return tuple(range(first, at)) if found else ()
+
+
+def groups(clause: Clause) -> None:
+    """The columns after "by", "per", "for each", and the one after "which"."""
+    starts = {mention.tokens[0]: mention.column for mention in clause.mentions}
+
+    def column_at(position: int) -> tuple[int, Column] | None:
+        place = next((i for i, token in enumerate(clause.tokens) if token.start() >= position), len(clause.tokens))
+        for i in range(place, min(place + 3, len(clause.tokens))):
+            if i in starts:
+                return i, starts[i]
+            if clause.word(i) not in words.SILENT:
+                break
+        return None
+
+    for match in _BY.finditer(clause.text):
+        found = column_at(match.end())
+        while found:
+            clause.claim(match.start(), match.end())
+            if found[1].kind == "number" and found[1] not in clause.by_numbers:
+                clause.by_numbers.append(found[1])
+            elif found[1].kind == "text" and found[1] not in clause.by:
+                clause.by.append(found[1])
+            elif found[1].kind == "date" and not clause.period:
+                clause.period = "day"
+            end = clause.tokens[found[0]].end()
+            more = re.match(r"\w*\s*(?:,|and|,\s*and)\s+", clause.text[end:])
+            found = column_at(end + more.end()) if more else None
+    for match in _WHICH.finditer(clause.text):
+        if (found := column_at(match.end())) and not clause.which:
+            clause.which = found[1]
