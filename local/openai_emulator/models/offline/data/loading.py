@@ -131,7 +131,12 @@ def without_extra_rows(body: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict
     if len(body) > 2:
         numbers = body.apply(lambda cells: pd.to_numeric(cells, errors="coerce")).notna()
         rest = numbers.iloc[1:].all(axis=0)
-        if rest.sum() > 1 and not numbers.iloc[0].any() and bool(body.iloc[0].ne("").all()) and rest.all():
+        if (
+            rest.sum() > 1
+            and not bool(numbers.iloc[[0]].any(axis=None))
+            and bool(body.iloc[0].ne("").all())
+            and rest.all()
+        ):
             for name in body.columns:
                 notes.setdefault(str(name), {})["unit"] = str(body[name].iloc[0])
             body = body.iloc[1:].reset_index(drop=True)

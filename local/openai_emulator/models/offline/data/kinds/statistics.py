@@ -133,7 +133,7 @@ def complete_normality(clause: Clause) -> Ask | Refusal:
 
 def check_normality(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     """The statistic and the p-value of a test of normality."""
-    from scipy import stats  # type: ignore[import-untyped]
+    from scipy import stats
 
     values = rows[ask["measures"][0]].dropna().astype(float)
     if len(values) < 8:
