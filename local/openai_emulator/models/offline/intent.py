@@ -126,7 +126,7 @@ def need_of(question: Question, prompt: Prompt) -> Need:
 def _documents_or_data(computes: bool, data: int) -> Need:
     if (data and (computes or data > 1)) or data > 1:
         return Need(data=True)
-    return Need(documents=True, data_as_fallback=computes or bool(data))
+    return Need(documents=True, data_as_fallback=True)
 
 
 def _filename_words(text: str, filenames: Sequence[str]) -> int:

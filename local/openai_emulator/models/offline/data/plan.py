@@ -162,7 +162,7 @@ def _conditions_of_method(clauses: list[Clause], asks: list[Ask]) -> list[Refusa
     }
     for clause in clauses:
         for condition in clause.conditions if clause.repeats else ():
-            if condition.test in ("==", "!=", "in", "spans") and condition.column not in known:
+            if condition.test in ("==", "!=", "in", "not in", "spans") and condition.column not in known:
                 return [Refusal(reason=f"It is not clear for which part {condition.words} is meant.")]
     return []
 

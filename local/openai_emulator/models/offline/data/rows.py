@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.DataFrame:
     """The rows that meet all conditions. A missing value meets none but `missing`.
 
-    A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in; spans (pairs of ISO dates, the end excluded);
+    A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; spans (pairs of ISO dates, the end excluded);
     weekdays (0 is Monday); hours (first, end excluded); missing; filled.
     """
     import operator
@@ -37,7 +37,7 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
         else:
             wanted = [value] if test in ("==", "!=") else list(value)
             fits = cells.isin(wanted)
-            fits = ~fits & cells.notna() if test == "!=" else fits
+            fits = ~fits & cells.notna() if test in ("!=", "not in") else fits
         table = table[fits.fillna(False).astype(bool)]
     return table
 

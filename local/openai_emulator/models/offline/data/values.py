@@ -53,12 +53,23 @@ def values_in(clause: Clause) -> None:
     for name, hits in chosen.items():
         values = tuple(dict.fromkeys(value for value, _ in hits))
         clause.used |= {place for _, at in hits for place in at}
-        negated = any(clause.word(min(at) - 1) in words.NOT for _, at in hits)
-        clause.used |= {min(at) - 1 for _, at in hits if clause.word(min(at) - 1) in words.NOT}
-        test = "in" if len(values) > 1 else "!=" if negated else "=="
+        denials = {i for _, at in hits if (i := _denial(clause, min(at))) is not None}
+        negated = bool(denials)
+        clause.used |= denials
+        test = ("not in" if negated else "in") if len(values) > 1 else "!=" if negated else "=="
         wanted: object = values if len(values) > 1 else values[0]
-        said_words = ("not " if test == "!=" else "") + " and ".join(sorted(values))
+        said_words = ("not " if negated else "") + " and ".join(sorted(values))
         clause.conditions.append(Condition(column=name, test=test, value=wanted, words=said_words))
+
+
+def _denial(clause: Clause, at: int) -> int | None:
+    """The "not" or "without" before a value, with at most two words of no meaning or of columns between."""
+    for i in range(at - 1, max(at - 4, -1), -1):
+        if clause.word(i) in words.NOT:
+            return i
+        if clause.word(i) not in words.SILENT and i not in {t for m in clause.mentions for t in m.tokens}:
+            return None
+    return None
 
 
 def _places(said: list[str], parts: list[str], clause: Clause, value: str, column: Column) -> Iterator[tuple[int, ...]]:

@@ -129,4 +129,6 @@ WOMEN = frozenset(["woman", "women", "female", "females", "girl", "girls", "lady
 MEN = frozenset(["man", "men", "male", "males", "boy", "boys", "gentleman", "gentlemen"])
 YES = frozenset(["yes", "y", "true", "t", "1"])
 NO = frozenset(["no", "n", "false", "f", "0"])
-NOT = frozenset(["not", "non", "no", "without", "never", "isn't", "aren't", "wasn't", "weren't", "didn't"])
+NOT = frozenset(
+    ["not", "non", "no", "without", "excluding", "except", "never", "isn't", "aren't", "wasn't", "weren't", "didn't"]
+)

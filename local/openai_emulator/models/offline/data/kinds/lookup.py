@@ -1,4 +1,4 @@
-"""Cells of rows that the question names: `What is the price of the cup?`"""
+"""Cells of rows that the question names: `Where does Anna live?`"""
 
 from __future__ import annotations
 
