@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.DataFrame:
     """The rows that meet all conditions. A missing value meets none but `missing`.
 
-    A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; spans (pairs of ISO dates, the end excluded);
+    A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; spans (pairs of ISO dates, the second
+    excluded);
     weekdays (0 is Monday); hours (first, end excluded); missing; filled.
     """
     import operator

@@ -1,4 +1,4 @@
-"""The offline model reads every word of a question about a table, or refuses. The programs run here, not in a sandbox."""
+"""The offline model reads every word of a question about a table, or refuses. The programs run in this process."""
 
 from __future__ import annotations
 
