@@ -175,7 +175,10 @@ def as_numbers(full: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
     plain = pd.to_numeric(full, errors="coerce")
     if plain.notna().all():
         return plain, ""
-    parts = full.str.extract(r"^([$€£]?)\s*(-?)\s*([$€£]?)\s*(\d[\d.,]*)\s*([^\d\s.,].{0,14})?$").fillna("")
+    parts = full.str.replace(r"\s+", " ", regex=True).str.extract(
+        r"^([$€£]?) ?(-?)([$€£]?) ?(\d[\d.,]*) ?([^\d\s.,].{0,14})?$"
+    )
+    parts = parts.fillna("")
     digits = parts[3]
     units = (parts[0] + parts[2] + parts[4])[digits != ""].unique()
     comma = digits[digits.str.contains(",", regex=False)]

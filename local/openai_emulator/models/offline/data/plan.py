@@ -20,11 +20,11 @@ _START = (
     "what|which|who|when|where|how|why|is there|are there|give|tell|report|generate|check|then"
 )
 _PIECES = re.compile(
-    rf"(?<=[\w)\"'%.])[.?!;:](?=\s)\s*|\n+|,\s+(?:and\s+|then\s+|also\s+)*(?=(?:at )?(?:{_START})\b)"
-    rf"|\s+and\s+(?:then\s+|also\s+)?(?=(?:at )?(?:{_START})\b)",
+    rf"(?<=[\w)\"'%.])[.?!;:](?=\s)\s*+|\n++|,\s++(?:(?:and|then|also)\s++)*+(?=(?:at )?(?:{_START})\b)"
+    rf"|(?<!\s)\s++and\s++(?:(?:then|also)\s++)?(?=(?:at )?(?:{_START})\b)",
     re.IGNORECASE,
 )
-_NUMBERING = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*{])\s+")
+_NUMBERING = re.compile(r"^\s*+(?:\d{1,2}[.)]|[-*{])\s+")
 # The start of sentences that say how to compute, not what.
 _METHOD = re.compile(
     r"\W*(?:if|ignore|consider|assume|do not|don't|round|use|using|assess|report|return|note|otherwise|the null|your|"
@@ -95,7 +95,7 @@ def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
 
 
 def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
-    question = re.sub(r"(?m)^\s*(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
+    question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     pieces = _pieces(question)
     clauses = [read(text, table, method=at > 0) for at, text in enumerate(pieces)]
     for clause in clauses:

@@ -41,7 +41,8 @@ _CHARTS = (
 )
 _METHOD_NUMBER = re.compile(
     r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|level|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
-    r"|(-?\d+(?:\.\d+)?)\s*(?:\*|times\b|x\b)?\s*(?:the )?(?:iqr\b|interquartile|standard dev|decimal|%? significance)",
+    r"|(?<![\d.])(-?\d++(?:\.\d++)?)\s*+(?:(?:\*|times\b|x\b)\s*+)?(?:the )?"
+    r"(?:iqr\b|interquartile|standard dev|decimal|%? significance)",
     re.IGNORECASE,
 )
 

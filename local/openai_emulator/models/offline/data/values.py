@@ -20,7 +20,8 @@ _LIMIT = re.compile(
     re.IGNORECASE,
 )
 _RANGE = re.compile(
-    r"\b(?:between|from)?\s*(?P<low>-?\d[\d,]*(?:\.\d+)?)\s+(?:and|to|-)\s+(?P<high>-?\d[\d,]*(?:\.\d+)?)\b", re.I
+    r"(?:\b(?:between|from)\s++)?(?<![\d,.])(?P<low>-?\d[\d,]*+(?:\.\d++)?)\s++(?:and|to|-)\s++(?P<high>-?\d[\d,]*(?:\.\d+)?)\b",
+    re.I,
 )
 _SIGNS = (
     (r"above|over|more|greater|higher|larger|older|longer|exceed|>$|after", ">"),

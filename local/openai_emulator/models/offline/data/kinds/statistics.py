@@ -171,7 +171,7 @@ def complete_outliers(clause: Clause) -> Ask | Refusal:
     )
     given = re.search(
         r"(?:threshold of|threshold|more than|greater than|than|within|outside of)\s+(\d+(?:\.\d+)?)"
-        r"|(\d++(?:\.\d+)?)\s+standard dev",
+        r"|(?<![\d.])(\d++(?:\.\d++)?)\s++standard dev",
         clause.whole,
         re.IGNORECASE,
     )
