@@ -175,8 +175,9 @@ def _contains(text: str, value: str) -> bool:
         return all(_contains(text, part.strip()) for part in value.split(","))
     number = value.replace(",", "")
     if not re.fullmatch(_NUMBER, number):
-        plain = text.lower().replace("-", " ").replace("not normally", "non normal not a normal not normal")
-        return re.search(rf"(?<!\w){re.escape(value.lower().replace('-', ' '))}", plain) is not None
+        if re.search(r"normal|^(?:true|false)$", value, re.IGNORECASE) and "normally distributed" in text:
+            return bool(re.search(r"\bnot|non|false", value, re.IGNORECASE)) == ("not normally" in text)
+        return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text, re.IGNORECASE) is not None
     places = len(number.partition(".")[2])
     tolerance = 0.5 * 10**-places + 1e-9
     return any(abs(float(found.replace(",", "")) - float(number)) <= tolerance for found in _NUMBER.findall(text))
