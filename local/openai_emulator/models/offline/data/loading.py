@@ -129,14 +129,9 @@ def without_extra_rows(body: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict
         body = body[~totals].reset_index(drop=True)
         notes[str(body.columns[0])] = {"totals": int(totals.sum())}
     if len(body) > 2:
-        numbers = body.apply(lambda cells: pd.to_numeric(cells, errors="coerce")).notna()
+        numbers = pd.DataFrame({name: pd.to_numeric(body[name], errors="coerce").notna() for name in body.columns})
         rest = numbers.iloc[1:].all(axis=0)
-        if (
-            rest.sum() > 1
-            and not bool(numbers.iloc[[0]].any(axis=None))
-            and bool(body.iloc[0].ne("").all())
-            and rest.all()
-        ):
+        if rest.sum() > 1 and not numbers.iloc[0].any() and bool(body.iloc[0].ne("").all()) and rest.all():
             for name in body.columns:
                 notes.setdefault(str(name), {})["unit"] = str(body[name].iloc[0])
             body = body.iloc[1:].reset_index(drop=True)

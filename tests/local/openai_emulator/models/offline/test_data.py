@@ -203,8 +203,8 @@ async def test_figures_written_as_text_are_read(sandbox: Sandbox, tmp_path: Path
     say = await Conversation(session=session, data=(path,)).ask("What is the total revenue by region?")
     await session.close()
 
-    assert "| North | 1,600 |" in say.text
-    assert "| South | 800 |" in say.text
+    assert "| North | $1,600 |" in say.text
+    assert "| South | $800 |" in say.text
 
 
 async def test_a_failed_program_is_retried_once_in_careful_mode(conversation: Conversation):

@@ -65,7 +65,7 @@ def number(value: Any, column: Column | str = "") -> str:
         text = f"{value:,.2f}"
     else:
         text = f"{value:.4f}" if abs(value) >= 0.00005 else f"{value:.2e}"
-    return text + of
+    return f"{of.strip()}{text}" if of.strip() in ("$", "€", "£") else text + of
 
 
 def p_value(value: float) -> str:
