@@ -68,6 +68,11 @@ def named_columns(clause: Clause) -> None:
         clause.used |= set(tokens)
         clause.mentions.append(Mention(column=column, tokens=tokens))
     clause.mentions.sort(key=lambda mention: mention.tokens)
+    starts = {mention.tokens[0] for mention in clause.mentions}
+    figure = re.compile("|".join(pattern for _, pattern in FIGURES), re.IGNORECASE)
+    clause.mentions = [  # "total fare" is a total, though there is a column `total`
+        m for m in clause.mentions if not (figure.fullmatch(m.column.name) and m.tokens[-1] + 1 in starts)
+    ]
 
 
 def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:

@@ -52,6 +52,8 @@ def values_in(clause: Clause) -> None:
         if not set(places) & others:
             chosen.setdefault(name, []).append((value, places))
     for name, hits in chosen.items():
+        if len(hits) == 2 and _from_to(clause, hits):
+            continue
         values = tuple(dict.fromkeys(value for value, _ in hits))
         clause.used |= {place for _, at in hits for place in at}
         denials = {i for _, at in hits if (i := _denial(clause, min(at))) is not None}
@@ -61,6 +63,20 @@ def values_in(clause: Clause) -> None:
         wanted: object = values if len(values) > 1 else values[0]
         said_words = ("not " if negated else "") + " and ".join(sorted(values))
         clause.conditions.append(Condition(column=name, test=test, value=wanted, words=said_words))
+
+
+def _from_to(clause: Clause, hits: list[tuple[str, tuple[int, ...]]]) -> bool:
+    """Whether two values are "from A to B". They are then one in each of two columns, or left when there are no two."""
+    (start, at), (end, to) = sorted(hits, key=lambda hit: hit[1])
+    if clause.word(min(at) - 1) != "from" or clause.word(min(to) - 1) != "to":
+        return False
+    columns = [c for c in clause.table.of_kind("text") if start in c.values and end in c.values]
+    if len(columns) == 2:
+        clause.used |= {*at, *to}
+        for column, value in zip(columns, (start, end), strict=True):
+            words_ = f"{label(column.name)} {value}"
+            clause.conditions.append(Condition(column=column.name, test="==", value=value, words=words_))
+    return True
 
 
 def _denial(clause: Clause, at: int) -> int | None:

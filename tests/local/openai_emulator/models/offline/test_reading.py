@@ -140,6 +140,19 @@ def test_two_tables_that_fit_alike_are_a_refusal(tmp_path: Path) -> None:
     assert isinstance(planned(tmp_path, "What is the total of the points in two.csv?"), Plan)
 
 
+def test_from_one_value_to_another_is_about_two_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("start,end,total,fare\nGraz,Linz,9,5\nLinz,Graz,8,4\nGraz,Graz,7,3\n")
+    assert "**1 row " in answered(tmp_path, "How many rows are there from Graz to Linz?")
+    (tmp_path / "a.csv").write_text("start,total,fare\nGraz,9,5\nLinz,8,4\n")
+    assert isinstance(planned(tmp_path, "How many rows are there from Graz to Linz?"), Refusal)
+    assert "The total of fare is **9**" in answered(tmp_path, "What is the total fare?")
+
+
+def test_the_busiest_time_needs_a_measure(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("at,cost,amount\n2026-01-05 10:00,3,5\n2026-01-05 11:00,4,4\n")
+    assert isinstance(planned(tmp_path, "What is the busiest hour of the day?"), Refusal)
+
+
 def test_an_identifier_is_no_measure(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,year,points\n1,2019,5\n2,2020,7\n")
     assert isinstance(planned(tmp_path, "What is the average id?"), Refusal)

@@ -20,11 +20,12 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     where_text,
 )
 from local.openai_emulator.models.offline.data.kinds.completing import additive, ask_of, measured
-from local.openai_emulator.models.offline.data.names import label, unit
+from local.openai_emulator.models.offline.data.names import label, name_stems, unit
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Table
-from local.openai_emulator.models.offline.words import joined
+from local.openai_emulator.models.offline.words import joined, stem
 
+_TRAFFIC = frozenset(map(stem, ("requests", "visits", "sessions", "hits", "traffic")))  # what makes a time busy
 NO_DATES = "The table has no column of dates."
 
 
@@ -34,7 +35,7 @@ def complete_peak(clause: Clause) -> Ask | Refusal:
         return Refusal(reason=NO_DATES)
     found = measured(clause)
     if isinstance(found, Refusal):
-        usual = [c for c in figures(clause.table) if additive(c.name)]
+        usual = [c for c in figures(clause.table) if _TRAFFIC & set(name_stems(c.name))]
         if not clause.claim_all(r"\b(?:usage|load|traffic|busiest|quietest)\b") or len(usual) != 1:
             return found
         found = (usual[0],)
