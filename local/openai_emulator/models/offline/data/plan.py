@@ -27,7 +27,8 @@ _PIECES = re.compile(
 _NUMBERING = re.compile(r"^\s*+(?:\d{1,2}[.)]|[-*{])\s+")
 # The start of sentences that say how to compute, not what.
 _METHOD = re.compile(
-    r"(?<!\W)\W*+(?:if|ignore|consider|assume|do not|don't|round|use|using|assess|report|return|note|otherwise|the null|your|"
+    r"(?<!\W)\W*+(?:if|ignore|consider|assume|do not|don't|round|use|using|assess|report|return|note|otherwise|"
+    r"the null|your|"
     r"outliers? (?:should|is|are)|any (?:data|value|observation)|an? (?:outlier|observation|data)"
     r"|for (?:outlier|calculating)|"
     r"handle|exclude|include|where|the (?:null|values?|results?|calculations?|mean|output|answer"
