@@ -14,11 +14,11 @@ from local.openai_emulator.agent.conversation import Cite, Event, Prompt, Ran, S
 from local.openai_emulator.agent.model import CallFunctions, RunCode, Say, Search, Show, Step
 from local.openai_emulator.models.offline import functions
 from local.openai_emulator.models.offline.comparison import compare
-from local.openai_emulator.models.offline.data import sentence
-from local.openai_emulator.models.offline.data.ask import Plan
+from local.openai_emulator.models.offline.data import answer
+from local.openai_emulator.models.offline.data.ask import Plan, Refusal
 from local.openai_emulator.models.offline.data.plan import plan
-from local.openai_emulator.models.offline.data.profile import is_data, last_json, profile_code, read_profile
 from local.openai_emulator.models.offline.data.program import analysis_code
+from local.openai_emulator.models.offline.data.table import last_json, profile_code, read_profile, to_read
 from local.openai_emulator.models.offline.documents import extract
 from local.openai_emulator.models.offline.intent import Need, Question, need_of, question_of
 from local.openai_emulator.models.offline.words import joined, terms
@@ -121,14 +121,16 @@ def _data_move(
     """Profile the files, run the analysis, run it once more in careful mode if it failed, then answer."""
     runs = [event for event in turn if isinstance(event, Ran)]
     if not runs:
-        names = [file.filename for file in prompt.tools.data_files if is_data(file.filename)]
-        return RunCode(code=profile_code(names))
+        names = to_read([file.filename for file in prompt.tools.data_files])
+        return RunCode(code=profile_code(names, question.text))
     tables = read_profile(runs[0].logs)
     what = plan(question.text, tables, earlier=question.earlier if question.is_follow_up else ())
     if what is None:
-        errors = [f"{table.filename}: {table.error}" for table in tables if table.error]
+        errors = [f"{table.shown}: {table.error}" for table in tables if table.error]
         reason = "; ".join(errors) or _last_line(runs[0].logs)
         return cut(_join(found, Say(text=f"The data files could not be read ({reason}).")), prompt.max_output_tokens)
+    if isinstance(what, Refusal):
+        return cut(_refused(what, question, found, turn), prompt.max_output_tokens)
     if len(runs) == 1:
         return RunCode(code=analysis_code(what))
     if len(runs) == 2 and last_json(runs[1].logs, "results") is None:
@@ -138,6 +140,15 @@ def _data_move(
         searched = [event for event in turn if isinstance(event, Searched)]
         found = _compared(what, runs[-1], best_passages(searched)) or found
     return cut(_join(found, say), prompt.max_output_tokens)
+
+
+def _refused(what: Refusal, question: Question, found: extract.Extract, turn: Sequence[Event]) -> Say:
+    """The answer from documents if there is one, else what of the question was not understood."""
+    if found.text:
+        return Say(text=found.text, citations=found.citations)
+    searched = [event for event in turn if isinstance(event, Searched)]
+    lead = f"{_say_documents(found, question, searched).text} " if searched and not what.understood else ""
+    return Say(text=lead + what.text())
 
 
 def _compared(what: Plan, ran: Ran, passages: Sequence[Passage]) -> extract.Extract | None:
@@ -153,17 +164,17 @@ def say_results(what: Plan, ran: Ran) -> Say:
     results = last_json(ran.logs, "results")
     if not isinstance(results, list) or len(results) != len(what.asks):
         return Say(text=f"The computation failed, so there is no answer: {_last_line(ran.logs)}.")
-    text, shows = "", list[Show]()
+    text, shows = f"{answer.readings(what)}\n\n", list[Show]()
     for ask, result in zip(what.asks, results, strict=True):
-        text += f"{sentence.paragraph(ask, result, what)}\n\n"
+        text += f"{answer.paragraph(ask, result, what)}\n\n"
         files = [file for file in ran.files if result and file.filename == result.get("chart")]
         for file in files[:1]:
-            title = sentence.chart_title(ask, result)
+            title = answer.chart_title(ask)
             start = len(text) + len(f"![{title}](")
             name = f"sandbox:/mnt/data/{file.filename}"
             text += f"![{title}]({name})\n\n"
             shows.append(Show(start=start, end=start + len(name), file=file))
-    text += f"*Computed from {what.table.filename} ({what.table.rows:,} rows).*"
+    text += f"*Computed from {what.table.shown} ({what.table.rows:,} rows).*"
     return Say(text=text, shows=tuple(shows))
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Plan
-from local.openai_emulator.models.offline.data.columns import axis, name_stems, unit
 from local.openai_emulator.models.offline.data.kinds.base import number
+from local.openai_emulator.models.offline.data.names import axis, name_stems, unit
 from local.openai_emulator.models.offline.documents.extract import Extract, Writer
 from local.openai_emulator.models.offline.documents.units import Unit, units_of
 from local.openai_emulator.models.offline.words import all_stems, stem
@@ -55,10 +55,10 @@ def observed(plan: Plan, results: Sequence[Mapping[str, Any]]) -> list[Observed]
     """The averages in the results; for groups, the highest one."""
     found: dict[str, Observed] = {}
     for ask, result in zip(plan.asks, results, strict=True):
-        if ask.how[0] not in ("mean", "median") or "trend" in result:
+        if ask.hows[0] not in ("mean", "median") or "trend" in result:
             continue
         for column, values in result.get("values", {}).items():
-            found[column] = Observed(column=column, value=float(values[ask.how[0]]))
+            found[column] = Observed(column=column, value=float(values[ask.hows[0]]))
         for key, values in result.get("groups", {}).items():
             for name, value in values.items():
                 column = name.rpartition("|")[0]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from local.openai_emulator.agent.conversation import Event, Prompt, Ran, Said, Searched
 from local.openai_emulator.models.offline.data.kinds.overview import DESCRIBE
 from local.openai_emulator.models.offline.data.kinds.registry import kind_of
-from local.openai_emulator.models.offline.data.profile import is_data
+from local.openai_emulator.models.offline.data.table import is_data
 from local.openai_emulator.models.offline.words import terms, words
 
 # Words that point to data files ...
@@ -126,7 +126,7 @@ def need_of(question: Question, prompt: Prompt) -> Need:
 def _documents_or_data(computes: bool, data: int) -> Need:
     if (data and (computes or data > 1)) or data > 1:
         return Need(data=True)
-    return Need(documents=True, data_as_fallback=computes or bool(data))
+    return Need(documents=True, data_as_fallback=True)
 
 
 def _filename_words(text: str, filenames: Sequence[str]) -> int:

@@ -1,1 +1,1 @@
-"""Answers questions about data files: profiles them, plans, writes pandas code, and puts its results into words."""
+"""Answers questions about data files: reads each question completely or refuses, and computes with pandas."""

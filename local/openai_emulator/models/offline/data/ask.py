@@ -1,32 +1,86 @@
-"""The plan of an analysis: a table, and a list of asks (what to compute)."""
+"""What is computed: an ask, its conditions; and the plan of an answer, or why there is none."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from local.openai_emulator.models.offline.data.filters import Filter
-from local.openai_emulator.models.offline.data.profile import Table
+from local.openai_emulator.models.offline.data.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A condition on rows: the arguments of `rows.keep`, and its words in an answer."""
+
+    column: str
+    test: str
+    value: Any = None
+    words: str
+
+    @property
+    def plain(self) -> tuple[str, str, Any]:
+        return (self.column, self.test, self.value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """One computation, and the chart of it."""
+    """One computation, and its chart."""
 
-    kind: str  # the name of a `QuestionKind`
+    kind: str  # the name of a `Kind`
     measures: tuple[str, ...] = ()
-    by: str = ""  # the column to group by
-    period: str = ""  # the period of the date column to group by: a key of `kinds.base.PERIOD_KEYS`
-    how: tuple[str, ...] = ("mean",)  # pandas names of the figures
-    count: int = 5  # of rows or groups, for the kind `top`
+    by: tuple[str, ...] = ()  # columns to group by
+    period: str = ""  # of the date column, to group by: a key of `rows.group_keys`
+    date: str = ""  # the date column
+    hows: tuple[str, ...] = ("mean",)  # pandas names of figures
+    count: int = 5  # of rows or groups, for `top`
     lowest: bool = False
-    filters: tuple[Filter, ...] = ()
-    chart: bool = False
-    only_best_group: bool = False  # only the rows of the group that the previous ask found
-    method: str = ""  # of outliers ("iqr", "z") or the normality test ("shapiro", "ks", "dagostino")
+    targets: tuple[str, ...] = ()  # columns whose cells are asked for
+    conditions: tuple[Condition, ...] = ()
+    parts: tuple[tuple[str, str, Any], ...] = ()  # of a share: the conditions on the rows that are the part
+    chart: str = ""  # line, bar, pie, histogram or scatter
+    of_winner: bool = False  # only the rows of the group that the ask before found
+    method: str = ""  # of outliers (iqr, z) or the test of normality (shapiro, ks, dagostino)
     limit: float = 0.0  # of outliers: multiples of the interquartile range, or standard deviations
+    ddof: int = 1  # of standard deviations: 0 for that of a population
+
+    def plain(self) -> Mapping[str, Any]:
+        """The ask as its program gets it."""
+        left_out = {"conditions", "kind", "of_winner"}
+        return {
+            name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if name not in left_out
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     table: Table
     asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why a question is not computed: what was understood, what was not, and a question that could be answered."""
+
+    understood: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    reason: str = ""
+    instead: str = ""
+    table: Table | None = field(default=None)
+
+    def text(self) -> str:
+        name = self.table.shown if self.table else "the data"
+        parts = [f"I cannot answer this from {name} without guessing."]
+        if self.understood:
+            parts.append(f"I understood: {', '.join(self.understood)}.")
+        if self.unknown:
+            quoted = ", ".join(f'"{word}"' for word in self.unknown[:6])
+            parts.append(f"I found nothing in {name} for {quoted}.")
+        if self.reason:
+            parts.append(self.reason)
+        if self.table:
+            names = ", ".join(f"`{column.name}`" for column in self.table.columns[:12])
+            parts.append(f"Its columns are {names}{', ...' if len(self.table.columns) > 12 else ''}.")
+        if self.instead:
+            parts.append(f'I could answer: "{self.instead}"')
+        return " ".join(parts)

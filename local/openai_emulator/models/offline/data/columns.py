@@ -1,201 +1,160 @@
-"""Find the columns that a text names or means, and the units of their figures."""
+"""Find the columns that a clause names, in full, in part or by other words; and what it groups by."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-from local.openai_emulator.models.offline.data.profile import Column, Table
-from local.openai_emulator.models.offline.words import all_stems, stem
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
+from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.words import stem
 
-# Last word of a column's name -> the unit, as written after a figure.
-_UNITS = {
-    "ms": " ms",
-    "milliseconds": " ms",
-    "s": " s",
-    "sec": " s",
-    "seconds": " s",
-    "minutes": " minutes",
-    "min": " min",
-    "hours": " h",
-    "days": " days",
-    "percent": " %",
-    "percentage": " %",
-    "pct": " %",
-    "bytes": " bytes",
-    "kb": " kB",
-    "mb": " MB",
-    "gb": " GB",
-    "eur": " EUR",
-    "usd": " USD",
-    "gbp": " GBP",
-    "kg": " kg",
-    "km": " km",
-    "kwh": " kWh",
-    "celsius": " °C",
-    "c": " °C",
-}
-_KEYS = frozenset(map(stem, ("id", "no", "index", "zip", "code", "year", "unnamed")))
-_FILLER = frozenset(["avg", "mean", "total", "sum", "number", "num", "count", "the", "per", "of", "in"])
-
-# Word of a question -> words in column names.
-_MEANT = {
-    "usage": "requests visits sessions hits usage traffic users calls consumption",
-    "traffic": "requests visits sessions hits traffic",
-    "busy": "requests visits sessions hits traffic cpu load",
-    "busiest": "requests visits sessions hits traffic orders",
-    "volume": "requests orders quantity volume count",
-    "load": "cpu load requests",
-    "processor": "cpu",
-    "ram": "memory",
-    "slow": "response latency duration time",
-    "slower": "response latency duration time",
-    "faster": "response latency duration time",
-    "slowest": "response latency duration time",
-    "fast": "response latency duration time",
-    "fastest": "response latency duration time",
-    "latency": "response latency duration",
-    "speed": "response latency speed",
-    "performance": "response latency score performance",
-    "errors": "error errors failures",
-    "failure": "error failures failed",
-    "unreliable": "error failures",
-    "reliable": "error availability",
-    "uptime": "availability uptime",
-    "outage": "downtime",
-    "sales": "sales revenue amount orders sold",
-    "revenue": "revenue sales turnover amount",
-    "income": "income salary revenue",
-    "earnings": "earnings income salary revenue",
-    "cost": "cost price expense amount",
-    "price": "price cost fare amount",
-    "expensive": "price cost fare",
-    "cheapest": "price cost fare",
-    "old": "age",
-    "oldest": "age",
-    "youngest": "age",
-    "heavy": "weight",
-    "heaviest": "weight",
-    "tall": "height",
-    "tallest": "height",
-    "machine": "server host machine",
-    "host": "server host",
-    "product": "product item article",
-    "country": "country nation",
-    "date": "date day timestamp time",
-}
-_BY_STEM = {stem(word): frozenset(map(stem, means.split())) for word, means in _MEANT.items()}
+_FILLER = frozenset(map(stem, ("avg", "mean", "total", "number", "num", "the", "per", "of", "in", "and", "column")))
+_BY = re.compile(
+    r"\b(?:by|per|a(?= month| week| day| year)|for each|for every|of each|of every|in each|in every"
+    r"|across|among|each|every)\s+",
+    re.I,
+)
+_WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", re.IGNORECASE)
 
 
-def name_stems(name: str) -> list[str]:
-    """The words a column's name is made of: `avgResponse_time_ms` -> avg, response, tim, ms."""
-    return all_stems(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-./]+", " ", name))
+def written_columns(clause: Clause) -> None:
+    """Columns whose whole name stands in the text; the longest first."""
+    for column in sorted(clause.table.columns, key=lambda c: -len(c.name)):
+        name = column.name
+        flags = re.IGNORECASE if len(name) > 1 else 0
+        quoted = r"[\"'`“‘]" if name.lower() in ("a", "i", "in", "on", "of", "and", "no", "to") else ""
+        for match in re.finditer(rf"(?<!\w){quoted}{re.escape(name)}{quoted}(?!\w)", clause.text, flags):
+            inside = [i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()]
+            if inside and not clause.used & set(inside):
+                clause.used |= set(inside)
+                clause.mentions.append(Mention(column=column, tokens=tuple(inside)))
 
 
-def unit(name: str) -> str:
-    """The unit at the end of a column's name, as written after a figure: ` ms`, ` %`, or empty."""
-    parts = re.split(r"[_\s(\[./-]+", name.strip(" )]"))
-    last = parts[-1].lower() if len(parts) > 1 else ""
-    if name.rstrip().endswith(("%", "(%)")):
-        return " %"
-    return _UNITS.get(last, "")
-
-
-def label(name: str) -> str:
-    """A column's name in words: `response_time_ms` -> response time."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_]+", " ", name).strip()
-    if unit(name):
-        last = re.split(r"[\s(\[./-]", words)[-1]
-        words = words[: len(words) - len(last)].rstrip(" \t\n([./-") or words
-    words = re.sub(r"^(?:avg|mean)\b", "average", words)
-    return re.sub(r"\bcpu\b", "CPU", words if words.isupper() else words[:1].lower() + words[1:])
-
-
-def axis(name: str) -> str:
-    """The title of an axis: `Response time (ms)`."""
-    title = label(name)
-    return f"{title[:1].upper()}{title[1:]}" + (f" ({unit(name).strip()})" if unit(name) else "")
-
-
-def matching(text: str, columns: Iterable[Column], *, least: float = 0.5) -> list[Column]:
-    """The columns that a text names or means, in the order of the text.
-
-    If the text quotes or contains full names of columns, only these are returned. Otherwise the names are compared word
-    by word; columns with a score of at least `least` (0 to 1) and close to the best score are returned.
-    """
-    columns = list(columns)
-    written = [column for column in columns if _written(column.name, text)]
-    if written:
-        longest = [c for c in written if not any(c is not o and _inside(c.name, o.name, text) for o in written)]
-        return sorted(longest, key=lambda column: text.lower().find(column.name.lower()))
-    said = all_stems(text)
-    scored = [
-        (score, -index, column) for index, column in enumerate(columns) if (score := _score(said, column.name)) >= least
-    ]
-    if not scored:
-        return []
-    best = max(score for score, _, _ in scored)
-    near = [(score, index, column) for score, index, column in scored if score >= best - 0.26]
-    spoken = {id(column): _position(said, column.name) for _, _, column in near}
-    return [column for _, _, column in sorted(near, key=lambda item: (spoken[id(item[2])], -item[0], -item[1]))]
-
-
-def _written(name: str, text: str) -> bool:
-    quoted = rf"[\"'`“‘]{re.escape(name)}[\"'`”’]"
-    if re.search(quoted, text, re.IGNORECASE):
-        return True
-    plain = (len(name) > 2 and not name.islower()) or "_" in name or " " in name
-    return bool(plain and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE if len(name) > 3 else 0))
-
-
-def _inside(name: str, other: str, text: str) -> bool:
-    """Whether a name occurs in the text only as a part of another name."""
-    lowered, name, other = text.lower(), name.lower(), other.lower()
-    return name in other and name != other and lowered.count(name) <= lowered.count(other)
-
-
-def _score(said: list[str], name: str) -> float:
-    parts = [part for part in name_stems(name) if part not in _FILLER]
-    units = {stem(word) for word in _UNITS}
-    core = [part for part in parts if part not in units] or parts
-    if not core:
-        return 0.0
-    meant = frozenset().union(*(_BY_STEM.get(word, frozenset()) for word in said))
-    hits = sum(1.0 if part in said else 0.7 if part in meant else 0.0 for part in core)
-    extra = 0.05 if any(part in said for part in parts if part not in core) else 0.0
-    joined = 1.0 if len(core) > 1 and "".join(core) in said else 0.0
-    return max(hits / len(core), joined) + extra
-
-
-def _position(said: list[str], name: str) -> int:
-    places = [said.index(part) for part in name_stems(name) if part in said]
-    return min(places, default=len(said))
-
-
-def figures(table: Table) -> list[Column]:
-    """The numeric columns that can be measured: not identifiers, years and the like."""
-    return [column for column in table.of_kind("number") if not is_key(column, table)]
-
-
-def is_key(column: Column, table: Table) -> bool:
-    """Whether a number identifies a row (an id, a code, a year): its mean has no meaning."""
+def _parts(column: Column) -> list[str]:
     stems = name_stems(column.name)
-    named = bool(_KEYS & set(stems))
-    return named or bool(column.whole and column.unique == table.rows > 50 and column.low in ("0", "1"))
+    core = [part for part in stems if part not in _FILLER and part not in UNIT_STEMS]
+    return core or [part for part in stems if part not in UNIT_STEMS] or stems
 
 
-def categories(table: Table, *, most: int = 50) -> list[Column]:
-    """Columns with 2 to `most` values, which divide the rows into groups."""
-    return [
-        column
-        for column in table.columns
-        if (column.kind in ("text", "bool") and 1 < column.unique <= most)
-        or (column.kind == "number" and column.whole and 1 < column.unique <= 12 and column.values)
+def _alike(word: str, part: str) -> float:
+    """How well a word of a question fits a word of a column's name, 0 to 1."""
+    own = stem(word)
+    if own == part or word == part:
+        return 1.0
+    if min(len(own), len(part)) >= 4 and (own.startswith(part) or part.startswith(own)) and not part.isdigit():
+        return 0.9
+    return 0.7 if any(own in group and part in group for group in words.SAME) else 0.0
+
+
+def named_columns(clause: Clause) -> None:
+    """Columns that the words name in part, or by other words. What names two columns alike names none."""
+    while candidates := list(_candidates(clause)):
+        best = max(score for score, _, _ in candidates)
+        top = [(column, tokens) for score, column, tokens in candidates if score >= best - 1e-9]
+        taken = {tokens for _, tokens in top}
+        if len(top) > 1 and len(taken) == 1:
+            kinds = [entry for entry in top if entry[0].kind == "number"]
+            if len(kinds) != 1 or top[0][0].kind == "date":
+                names = " or ".join(f"`{column.name}`" for column, _ in top[:4])
+                said = " ".join(clause.tokens[i][0] for i in next(iter(taken)))
+                clause.ambiguous.append(f'"{said}" could be {names}.')
+                clause.used |= set(next(iter(taken)))
+                continue
+            top = kinds
+        column, tokens = min(top, key=lambda entry: entry[1])
+        clause.used |= set(tokens)
+        clause.mentions.append(Mention(column=column, tokens=tokens))
+    clause.mentions.sort(key=lambda mention: mention.tokens)
+    starts = {mention.tokens[0] for mention in clause.mentions}
+    figure = re.compile("|".join(pattern for _, pattern in FIGURES), re.IGNORECASE)
+    clause.mentions = [  # "total fare" is a total, though there is a column `total`
+        m for m in clause.mentions if not (figure.fullmatch(m.column.name) and m.tokens[-1] + 1 in starts)
     ]
 
 
-def has_hours(table: Table) -> bool:
-    """Whether a date column holds times of day."""
-    return any(
-        not column.high.endswith("00:00:00") or not column.low.endswith("00:00:00") for column in table.of_kind("date")
-    )
+def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
+    figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in clause.within(m)}
+    free = [
+        i
+        for i in clause.free()
+        if i not in figures_ and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
+    ]
+    everywhere = [part for column in clause.table.columns for part in set(_parts(column))]
+    for column in clause.table.columns:
+        parts = _parts(column)
+        for first in free:
+            if spelt := _spelt_out(clause, first, parts):
+                yield 0.9, column, spelt
+                continue
+            near = [i for i in free if first <= i <= first + len(parts) + 1]
+            hits: dict[str, tuple[float, int]] = {}
+            for part in parts:
+                fits = [(_alike(clause.word(i), part), -i) for i in near]
+                score, at = max(fits, default=(0.0, 0))
+                if score and -at not in [place for _, place in hits.values()]:
+                    hits[part] = (score, -at)
+            if not hits or first not in [place for _, place in hits.values()]:
+                joined = "".join(clause.word(i) for i in (first, first + 1))
+                if len(joined) > 5 and joined == re.sub(r"\W|_", "", column.name.lower()):
+                    yield 1.0, column, (first, first + 1)
+                continue
+            share = sum(score for score, _ in hits.values()) / len(set(parts))
+            places = tuple(sorted(place for _, place in hits.values()))
+            alone = all(clause.word(i) in words.SILENT for i in places)
+            sole = any(everywhere.count(part) == 1 and score == 1.0 for part, (score, _) in hits.items())
+            if (share >= 0.5 or sole) and not (alone and share < 0.9):
+                yield share + 0.01 * len(hits), column, places
+
+
+def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
+    """Words whose initials or beginnings are the parts of a name: "gross domestic product per capita", `gdpPercap`."""
+    at, found = first, 0
+    for part in parts:
+        count = len(part)
+        own = [clause.word(i) for i in range(at, at + count)]
+        if 3 <= count <= 5 and "".join(word[:1] for word in own) == part and clause.word(at) != part:
+            at, found = at + count, found + 1
+        elif found and (clause.word(at) + clause.word(at + 1)).startswith(part):
+            at = at + 2
+        elif found and part.isdigit():
+            years = [i for i in range(at, min(at + 5, len(clause.tokens))) if clause.word(i) == part]
+            if not years:
+                return ()
+            return (*range(first, at), years[0])
+        else:
+            return ()
+    return tuple(range(first, at)) if found else ()
+
+
+def groups(clause: Clause) -> None:
+    """The columns after "by", "per", "for each", and the one after "which"."""
+    starts = {mention.tokens[0]: mention.column for mention in clause.mentions}
+
+    def column_at(position: int) -> tuple[int, Column] | None:
+        place = next((i for i, token in enumerate(clause.tokens) if token.start() >= position), len(clause.tokens))
+        for i in range(place, min(place + 3, len(clause.tokens))):
+            if i in starts:
+                return i, starts[i]
+            if clause.word(i) not in words.SILENT:
+                break
+        return None
+
+    for match in _BY.finditer(clause.text):
+        found = column_at(match.end())
+        while found:
+            clause.claim(match.start(), match.end())
+            if found[1].kind == "number" and found[1] not in clause.by_numbers:
+                clause.by_numbers.append(found[1])
+            elif found[1].kind == "text" and found[1] not in clause.by:
+                clause.by.append(found[1])
+            elif found[1].kind == "date" and not clause.period:
+                clause.period = "day"
+            end = clause.tokens[found[0]].end()
+            more = re.match(r"\w*\s*(?:,|and|,\s*and)\s+", clause.text[end:])
+            found = column_at(end + more.end()) if more else None
+    for match in _WHICH.finditer(clause.text):
+        if (found := column_at(match.end())) and not clause.which:
+            clause.which = found[1]

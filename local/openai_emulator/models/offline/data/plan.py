@@ -1,4 +1,4 @@
-"""Turn a question about data into a plan: a table, and asks with their columns, groups and rows."""
+"""Turn a question about data into a plan; or into a refusal when a word of it is not accounted for."""
 
 from __future__ import annotations
 
@@ -6,228 +6,314 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from local.openai_emulator.models.offline.data import columns as cols
-from local.openai_emulator.models.offline.data.ask import Ask, Plan
-from local.openai_emulator.models.offline.data.filters import filters_in
-from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of
-from local.openai_emulator.models.offline.data.phrases import (
-    BY,
-    CHART,
-    METHOD,
-    PERIODS,
-    PIECES,
-    WHICH,
-    average_or_total,
-    count_in,
-    is_low,
-)
-from local.openai_emulator.models.offline.data.profile import Column, Table
-from local.openai_emulator.models.offline.words import all_stems
+from local.openai_emulator.models.offline.data import vocabulary
+from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, figures
+from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
+from local.openai_emulator.models.offline.data.reading import read
+from local.openai_emulator.models.offline.data.table import Table, joins
+from local.openai_emulator.models.offline.words import stem
 
-_REFERS_BACK = re.compile(r"\b(?:it|its|that (?:one|\w+)|the same (?:one|\w+))\b", re.IGNORECASE)
+_START = (
+    "find|calculate|compute|create|make|plot|draw|show|determine|identify|analy[sz]e|describe|visuali[sz]e|compare|count|list|"
+    "what|which|who|when|where|how|why|is there|are there|give|tell|report|generate|check|then"
+)
+_PIECES = re.compile(
+    rf"(?<=[\w)\"'%.])[.?!;:](?=\s)\s*+|\n++|,\s++(?:(?:and|then|also)\s++)*+(?=(?:at )?(?:{_START})\b)"
+    rf"|(?<!\s)\s++and\s++(?:(?:then|also)\s++)?(?=(?:at )?(?:{_START})\b)",
+    re.IGNORECASE,
+)
+_NUMBERING = re.compile(r"^\s*+(?:\d{1,2}[.)]|[-*{])\s+")
+# The start of sentences that say how to compute, not what.
+_METHOD = re.compile(
+    r"(?<!\W)\W*+(?:if|ignore|consider|assume|do not|don't|round|use|using|assess|report|return|note|otherwise|"
+    r"the null|your|"
+    r"outliers? (?:should|is|are)|any (?:data|value|observation)|an? (?:outlier|observation|data)"
+    r"|for (?:outlier|calculating)|"
+    r"handle|exclude|include|where|the (?:null|values?|results?|calculations?|mean|output|answer"
+    r"|strength|p-value)|perform)\b",
+    re.IGNORECASE,
+)
+_SUPERLATIVE = re.compile(
+    rf"\b(?:highest|lowest|most|least|fewest|largest|smallest|biggest|greatest|best|worst"
+    rf"|{'|'.join(vocabulary.ADJECTIVES)})\b(?! (?:common|frequent|popular|often))",
+    re.IGNORECASE,
+)
+_BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same)\b", re.IGNORECASE)
+_SAME = re.compile(
+    r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
+    re.IGNORECASE,
+)
+_SAME_WORDS = r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|\band\b|\bonly\b|\bnow\b|\bone\b|\bshow\b"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Clause:
-    kind: str
-    text: str
+class _Attempt:
+    """A plan or refusal on one table; `fit` tells how well the table suits the question."""
+
+    outcome: Plan | Refusal
+    fit: float
 
 
-def plan(question: str, tables: Sequence[Table], *, earlier: Sequence[str] = ()) -> Plan | None:
-    """The plan for a question; None if no table is readable.
+def plan(question: str, tables: Sequence[Table], *, earlier: Sequence[str] = ()) -> Plan | Refusal | None:
+    """The plan for a question; a refusal when it is not understood completely; None if no table is readable.
 
     Args:
         question: The current question.
         tables: The profiles of the data files.
         earlier: Earlier questions of the thread, the newest last. A follow-up inherits measures and rows from them.
     """
-    table = _table_for([question, *reversed(earlier)], tables)
-    if table is None:
-        return None
-    inherited = _inherited(earlier, table)
-    if inherited and _SAME.search(question):
-        same = _same_for(question, inherited, table)
-        if same:
-            return Plan(table=table, asks=same)
-    asks = _asks(question, table, inherited)
-    return Plan(table=table, asks=tuple(asks))
-
-
-_SAME = re.compile(
-    r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^and\b(?!.*\b(?:which|when|where|what|how)\b)|\bonly\b",
-    re.IGNORECASE,
-)
-
-
-def _inherited(earlier: Sequence[str], table: Table) -> tuple[Ask, ...]:
-    """The asks of the last question about data in `earlier`, each question planned with those before it."""
-    asks: tuple[Ask, ...] = ()
-    for question in earlier:
-        same = _same_for(question, asks, table) if asks and _SAME.search(question) else ()
-        asks = same or (tuple(_asks(question, table, asks)) if kind_of(question) else asks)
-    return asks
-
-
-def _same_for(question: str, asks: Sequence[Ask], table: Table) -> tuple[Ask, ...]:
-    """The earlier asks with the measures and filters of this question; empty if it names neither."""
-    measures = _measures(question, table)
-    filters = filters_in(question, table, measures=measures)
-    wants_chart = bool(CHART.search(question) or re.search(r"\bshow\b", question, re.IGNORECASE))
-    if not measures and not filters:
-        return ()
-    kept = [ask for ask in asks if ask.kind != "describe"]
-    if measures and len(kept) > 1:  # "show the same" means the asks with a chart
-        kept = [ask for ask in kept if wants_chart and ask.chart] or kept
-    return tuple(
-        replace(
-            ask,
-            measures=tuple(c.name for c in measures) or ask.measures,
-            filters=filters or ask.filters,
-            by="" if any(f.column == ask.by and len(f.values) == 1 for f in filters) else ask.by,
-        )
-        for ask in kept
-    )
-
-
-def _table_for(texts: Sequence[str], tables: Sequence[Table]) -> Table | None:
-    """The table whose file name, columns and values match the texts best; the first text has the highest weight."""
     readable = [table for table in tables if table.columns and not table.error]
     if not readable:
         return None
+    attempts = [_attempt(question, table, earlier) for table in readable]
+    for table in joins(readable):
+        found = _attempt(question, table, earlier)
+        named = re.search(
+            rf"\b{re.escape(table.key.removesuffix('_id').removesuffix(' id').lower())}s?\b", question.lower()
+        )
+        attempts.append(replace(found, fit=found.fit + (0.5 if named else -0.5)))
+    attempts.sort(key=lambda attempt: (isinstance(attempt.outcome, Plan), attempt.fit), reverse=True)
+    best = attempts[0].outcome
+    equal = [a.outcome.table for a in attempts if isinstance(a.outcome, Plan) and a.fit >= attempts[0].fit]
+    if isinstance(best, Plan) and len(equal) > 1:
+        names = " or ".join(table.shown for table in equal[:4])
+        return Refusal(reason=f"It could be about {names}: name one of them.", instead=_instead(best.table, []))
+    return best
 
-    def fit(table: Table) -> float:
-        value = 0.0
-        for weight, text in zip((1.0, 0.5, 0.25), texts, strict=False):
-            said = set(all_stems(text))
-            value += weight * 1.5 * len(said & set(cols.name_stems(table.filename.rpartition(".")[0])))
-            value += weight * 3.0 * (table.filename.lower() in text.lower())
-            value += weight * len(cols.matching(text, table.columns))
-            value += weight * 2.0 * sum(bool(condition.values) for condition in filters_in(text, table))
-            value += weight * 1.5 * bool(_by(text, table)[0])
-            value += weight * (kind_of(text) == "peak" and cols.has_hours(table))
-        return value
 
-    return max(readable, key=lambda table: (fit(table), table.rows))
+def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
+    before: tuple[Ask, ...] = ()
+    for text in earlier:
+        found = _on_table(text, table, before)
+        before = found.outcome.asks if isinstance(found.outcome, Plan) else before
+    found = _on_table(question, table, before)
+    return replace(found, fit=found.fit + sum(0.5 * _on_table(text, table, ()).fit for text in earlier[-2:]))
 
 
-def _asks(question: str, table: Table, inherited: Sequence[Ask]) -> list[Ask]:
-    lead, clauses = _clauses(question, table)
-    asks: list[Ask] = []
-    if not clauses and _measures(question, table):  # the question names measures but no computation
-        clauses = [_Clause(kind="aggregate", text=question)]
+# ---- one table ---------------------------------------------------------------------------------------------------
+
+
+def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
+    question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
+    pieces = _pieces(question)
+    clauses = [read(text, table, method=at > 0) for at, text in enumerate(pieces)]
     for clause in clauses:
-        asks.append(_ask(clause, lead, table, before=asks, inherited=inherited))
-    if len(asks) > 1:
-        asks = [ask for ask in asks if ask.kind != "describe"] or asks[:1]
-    if CHART.search(question) and asks and not any(ask.chart for ask in asks):
-        asks[-1] = replace(asks[-1], chart=True)
-    return list(dict.fromkeys(asks)) or [Ask(kind="describe")]
+        clause.whole = question
+    fit = float(sum(len(c.mentions) + 2 * len(c.conditions) - len(c.left()) for c in clauses))
+    said = {stem(word) for word in re.findall(r"[a-z]+", question.lower())}
+    columns = {m.column.name for clause in clauses for m in clause.mentions}
+    fit -= 0.1 * sum(part not in said | UNIT_STEMS for name in columns for part in name_stems(name))
+    fit += 2 * sum(table.shown.lower() in text.lower() for text in pieces)
+    named = {part for part in re.findall(r"[a-z]+", table.shown.lower().rpartition(".")[0]) if len(part) > 2}
+    fit += 1.5 * len({stem(part) for part in named} & {stem(word) for word in re.findall(r"[a-z]+", question.lower())})
+    if before and (same := _same(clauses, before, question)):
+        return _Attempt(outcome=same, fit=fit)
+    asks: list[Ask] = []
+    refused: list[Refusal] = []
+    lead: Clause | None = None
+    for at, clause in enumerate(clauses):
+        found = _ask(clause, at, asks, before, lead, alone=len(clauses) == 1)
+        if isinstance(found, Refusal):
+            refused.append(found)
+        elif found and found.kind == "describe" and at == 0 and len(clauses) > 1 and not clause.ambiguous:
+            lead = clause
+        elif found and any(_within(found, ask) for ask in asks):
+            clause.repeats = True
+        elif found:
+            asks.append(found)
+        elif at == 0:
+            lead = clause
+    if not asks and lead is not None and not refused:
+        asks = [_describe(lead)] if kind_of(lead.text) == "describe" else []
+    asks = list(dict.fromkeys(asks))
+    refused += _conditions_of_method(clauses, asks)
+    quoted = {
+        c.name
+        for clause in clauses
+        for c in clause.table.columns
+        if re.search(f"[\"'`]{re.escape(c.name)}[\"'`]", clause.text)
+    }
+    for clause in clauses:
+        clause.used |= {i for i in clause.free() if _beside_quoted(clause, i, quoted)}
+    left = [word for clause in clauses for word in clause.left()]
+    unclear = [reason for clause in clauses for reason in clause.ambiguous]
+    if asks and not left and not unclear and not refused:
+        return _Attempt(outcome=Plan(table=table, asks=tuple(asks[:8])), fit=fit)
+    reason = " ".join([*unclear, *(r.reason for r in refused[:1] if r.reason)])
+    refusal = Refusal(understood=_understood(clauses), unknown=tuple(dict.fromkeys(left)), reason=reason, table=table)
+    return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)
 
 
-def _clauses(question: str, table: Table) -> tuple[str, list[_Clause]]:
-    """The text before the first clause, and the clauses of a question, one per ask."""
-    lead, clauses = "", list[_Clause]()
-    for piece in filter(None, (part.strip() for part in PIECES.split(_with_protected_ands(question, table)))):
-        kind = kind_of(piece)
-        if kind and clauses and METHOD.match(piece):
-            kind = ""
-        if not kind and not clauses:
-            lead = f"{lead} {piece}"
-        elif not kind:
-            clauses[-1] = replace(clauses[-1], text=f"{clauses[-1].text} and {piece}")
-        elif clauses and _continues(clauses[-1], piece, kind, table):
-            merged = f"{clauses[-1].text} and {piece}"
-            clauses[-1] = _Clause(
-                kind=kind if clauses[-1].kind in ("extreme", "describe") else clauses[-1].kind, text=merged
-            )
-        else:
-            clauses.append(_Clause(kind=kind, text=piece))
-    return lead, [replace(clause, text=clause.text.replace("\x00", "and")) for clause in clauses]
-
-
-def _with_protected_ands(question: str, table: Table) -> str:
-    """The question with "and" replaced by \\x00 where it does not separate clauses.
-
-    That is in `between 9:00 and 17:00`, and in the name of a column such as `price and tax`.
-    """
-    question = re.sub(r"\b(between\s+[\w\"'.:-]+(?:\s+\w+){0,3}?)\s+and\s+", "\\1 \x00 ", question, flags=re.IGNORECASE)
-    for column in table.columns:
-        if " and " in column.name:
-            question = question.replace(column.name, column.name.replace("and", "\x00"))
-    return question
-
-
-def _continues(before: _Clause, piece: str, kind: str, table: Table) -> bool:
-    """Whether a piece continues the previous clause: `the mean` + `standard deviation of the wage`."""
-    if re.match(
-        r"(?:what|which|when|where|how|who|find|create|make|draw|plot|show|then|calculate|is|are)\b",
-        piece,
-        re.IGNORECASE,
-    ):
-        bare = not _measures(before.text, table) and kind == before.kind == "aggregate"
-        return (before.kind == "compare" and kind == "aggregate" and not _measures(before.text, table)) or bare
-    if kind == before.kind and kind_named(kind).joins_itself:
-        return True
-    if not (kind_named(kind).joins_figures and kind_named(before.kind).joins_figures):
-        return False
-    return not _measures(before.text, table) or not _measures(piece, table)
-
-
-def _ask(clause: _Clause, lead: str, table: Table, *, before: Sequence[Ask], inherited: Sequence[Ask]) -> Ask:
-    text, kind = clause.text, clause.kind
-    measures = _measures(text, table)
-    by, period = _by(text, table)
-    filters = filters_in(f"{lead}. {text}", table, measures=measures)
-    refers = bool(_REFERS_BACK.search(text))
-    only_best_group = refers and bool(before) and before[-1].kind == "extreme" and bool(before[-1].by)
-    named = bool(measures)
-    if not measures and kind_named(kind).needs_measure:
-        names = next((ask.measures for ask in (*reversed(before), *reversed(inherited)) if ask.measures), ())
-        measures = [column for name in names if (column := table.column(name))]
-    if not filters and (refers or not named) and not only_best_group:
-        filters = next((ask.filters for ask in (*reversed(before), *reversed(inherited)) if ask.filters), ())
-    ask = Ask(
-        kind=kind,
-        measures=tuple(column.name for column in measures),
-        by=by,
-        period=period,
-        how=(average_or_total(text) or "mean",),
-        count=count_in(text),
-        lowest=is_low(text, measures),
-        filters=filters,
-        chart=bool(CHART.search(text)),
-        only_best_group=only_best_group,
+def _within(ask: Ask, other: Ask) -> bool:
+    """Whether an ask repeats a part of another one."""
+    same = ask.kind == other.kind and ask.of_winner == other.of_winner and set(ask.measures) <= set(other.measures)
+    return (
+        same
+        and set(ask.conditions) <= set(other.conditions)
+        and (set(ask.hows) <= set(other.hows) or ask.kind != "figures")
     )
-    return kind_named(kind).complete(ask, text, table)
 
 
-def _measures(text: str, table: Table) -> list[Column]:
-    numbers = table.of_kind("number", "bool")
-    found = cols.matching(text, numbers)
-    groups = {column for column in found if _by_column(text, table) is column}
-    return [column for column in found if column not in groups] or ([] if groups else found)
+def _conditions_of_method(clauses: list[Clause], asks: list[Ask]) -> list[Refusal]:
+    """A refusal when a sentence about the method names rows that no ask is about."""
+    known = {condition.column for ask in asks for condition in ask.conditions} | {
+        name for ask in asks for name in ask.by
+    }
+    for clause in clauses:
+        for condition in clause.conditions if clause.repeats else ():
+            if condition.test in ("==", "!=", "in", "not in", "spans") and condition.column not in known:
+                return [Refusal(reason=f"It is not clear for which part {condition.words} is meant.")]
+    return []
 
 
-def _by_column(text: str, table: Table) -> Column | None:
-    choices = cols.categories(table)
-    for match in BY.finditer(text):
-        what = re.split(r"\b(?:in|for|on|of|and|over|with|using|from|at|is|are|was|were|showing)\b", match["what"])[0]
-        if found := cols.matching(what, choices):
-            return found[0]
-    return None
+def _beside_quoted(clause: Clause, i: int, quoted: set[str]) -> bool:
+    """Whether a word stands beside a column whose name is quoted somewhere: the quote says which column is meant."""
+    return (
+        any(
+            mention.column.name in quoted and any(abs(i - token) <= 2 for token in mention.tokens)
+            for mention in clause.mentions
+        )
+        and clause.word(i) not in vocabulary.OPERATIONS | vocabulary.NOT
+    )
 
 
-def _by(text: str, table: Table) -> tuple[str, str]:
-    """The category column and the period that a clause groups by; each may be empty."""
-    column = _by_column(text, table)
-    period = ""
-    if table.of_kind("date"):
-        period = next((name for name, pattern in PERIODS if re.search(pattern, text, re.IGNORECASE)), "")
-    if column is None:
-        choices = [c for c in table.columns if c.kind in ("text", "bool") and c.unique > 1]
-        for match in WHICH.finditer(text):
-            what = re.split(r"\b(?:has|have|had|is|are|was|were|did|does|do|with|in|on|of)\b", match["what"])[0]
-            if found := cols.matching(what, choices):
-                column = found[0]
-                break
-    return (column.name if column else ""), period
+def _pieces(question: str) -> list[str]:
+    """The sentences and clauses of a question; one without a kind of its own belongs to the one before it."""
+    pieces: list[str] = []
+    for text in (_NUMBERING.sub("", part).strip(" \n\t{}") for part in _PIECES.split(question)):
+        if not re.search(r"\w", text):
+            continue
+        if (
+            pieces
+            and not kind_of(text)
+            and not re.search(r"\b(?:charts?|plot|graph)\b", text, re.I)
+            and not _METHOD.match(text)
+        ):
+            pieces[-1] = f"{pieces[-1]}, {text}"
+        else:
+            pieces.append(text)
+    return pieces or [question]
+
+
+def _describe(clause: Clause) -> Ask:
+    ask = kind_named("describe").complete(clause)
+    assert isinstance(ask, Ask)
+    return ask
+
+
+def _ask(
+    clause: Clause, at: int, asks: list[Ask], before: tuple[Ask, ...], lead: Clause | None, *, alone: bool
+) -> Ask | Refusal | None:
+    """The ask of a clause; None when it has none of its own."""
+    name = _kind(clause, first=at == 0, alone=alone)
+    if not name:
+        clause.repeats = bool(at) and bool(_METHOD.match(clause.text))
+        return None if at or not alone else Refusal()
+    clause.method = clause.method or name in ("normality", "correlate", "outliers", "distribution")
+    kind = kind_named(name)
+    said = set(kind.words.split())
+    clause.claim_all(kind.cues or r"$^")
+    said |= set(vocabulary.HIGHEST | vocabulary.LOWEST) if name == "peak" else set()
+    refers = bool(_BACK.search(clause.text))
+    if at and (
+        _METHOD.match(clause.text) or (not clause.mentions and not refers and any(a.kind == name for a in asks))
+    ):
+        clause.repeats = True
+        return None  # it repeats, or says how to compute
+    source = [*reversed(asks), *reversed(before if refers or at else ())]
+    if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
+        names = next((ask.measures for ask in source if ask.measures), ())
+        columns = [column for n in names if (column := clause.table.column(n))]
+        needs = not (name == "extreme" and any(clause.word(i) in vocabulary.ADJECTIVES for i in clause.free()))
+        if needs or not figures(clause.table):
+            clause.mentions += [Mention(column=column, tokens=(10_000,)) for column in columns]
+    of_winner = bool(asks) and refers and asks[-1].kind == "extreme" and bool(asks[-1].by)
+    if lead is not None and lead is not clause:
+        clause.conditions += [c for c in lead.conditions if c not in clause.conditions]
+    if not clause.conditions and refers and not of_winner:
+        clause.conditions += list(next((ask.conditions for ask in source if ask.conditions), ()))
+    if name not in ("missing", "describe", "lookup"):
+        clause.claim_all("|".join(pattern for _, pattern in FIGURES))
+    found = kind.complete(clause)
+    clause.used |= {i for i in clause.free() if clause.word(i) in said}
+    if isinstance(found, Refusal):
+        return found if not (at and not clause.mentions and asks) else None
+    return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
+
+
+def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
+    """The kind by its cues; else by what the clause names; else that of the nearest example."""
+    name = kind_of(clause.text)
+    counted = re.match(r"\W*how many\b", clause.text, re.IGNORECASE)
+    if (
+        name in ("figures", "count", "describe")
+        and _SUPERLATIVE.search(clause.text)
+        and not counted
+        and not clause.conditions_of_limit()
+    ) and not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
+        return "extreme"
+    if name == "describe" and (clause.mentions or clause.chart):
+        name = ""
+    if name:
+        return name
+    if clause.chart:
+        return {"histogram": "distribution", "scatter": "correlate", "pie": "share"}.get(clause.chart, "trend")
+    grouped = clause.by or clause.by_numbers or clause.period
+    if clause.measures(conditioned=False) and grouped:
+        return "figures"
+    if clause.conditions and any(c.test == "==" for c in clause.conditions) and not grouped:
+        return "lookup"
+    if (first or alone) and (clause.mentions or clause.conditions):
+        masked = clause.text
+        for mention in clause.mentions:
+            if max(mention.tokens) < len(clause.tokens):
+                masked = masked.replace(clause.tokens[mention.tokens[0]][0], "X")
+        return nearest_kind(masked)
+    return kind_of(clause.text)
+
+
+def _same(clauses: list[Clause], before: tuple[Ask, ...], question: str) -> Plan | None:
+    """The earlier asks with the measures and conditions of this question: "and for web-03 only?"."""
+    clause = clauses[0]
+    if len(clauses) > 1 or not _SAME.search(question):
+        return None
+    clause.claim_all(_SAME_WORDS)
+    kept = [ask for ask in before if ask.kind != "describe"]
+    measures = tuple(column.name for column in clause.measures(conditioned=False))
+    if not kept or clause.left() or clause.ambiguous or not (measures or clause.conditions):
+        return None
+    if measures and len(kept) > 1:  # "show the same" means the asks with a chart
+        kept = [ask for ask in kept if clause.chart and ask.chart] or kept
+    own = tuple(clause.conditions)
+    columns = {condition.column for condition in own}
+    asks = tuple(
+        replace(
+            ask,
+            measures=measures or ask.measures,
+            conditions=own + tuple(c for c in ask.conditions if c.column not in columns),
+            by=tuple(name for name in ask.by if not any(c.column == name and c.test == "==" for c in own)),
+        )
+        for ask in kept
+    )
+    return Plan(table=clause.table, asks=asks)
+
+
+# ---- refusals ----------------------------------------------------------------------------------------------------
+
+
+def _understood(clauses: list[Clause]) -> tuple[str, ...]:
+    names = [f"`{mention.column.name}`" for clause in clauses for mention in clause.mentions]
+    return tuple(dict.fromkeys([*names, *(condition.words for clause in clauses for condition in clause.conditions)]))
+
+
+def _instead(table: Table, clauses: list[Clause]) -> str:
+    """A question that the table answers, about what was understood if possible."""
+    named = [c for clause in clauses for c in clause.measures()]
+    measures = [c for c in named if c in figures(table)] or figures(table)
+    groups = [c for c in table.of_kind("text") if 1 < c.unique <= 20]
+    if not measures:
+        return f"How many rows are there by {label(groups[0].name)}?" if groups else "How many rows are there?"
+    by = f" by {label(groups[0].name)}" if groups else ""
+    return f"What is the average {label(measures[0].name)}{by}?"

@@ -1,94 +1,68 @@
-"""Write the Python program of a plan. It prints its figures as tables, and in the last line as JSON.
+"""Write the Python program of a plan. It prints its results as JSON in the last line.
 
 Names and values from files and questions are inserted only with `repr`, so that they cannot inject code.
 """
 
 from __future__ import annotations
 
-import re
-
-from local.openai_emulator.models.offline.data.ask import Ask, Plan
+from local.openai_emulator.models.offline.data import charts, loading, rows
+from local.openai_emulator.models.offline.data.ask import Plan
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named
-from local.openai_emulator.models.offline.data.profile import Table
-
-_END = '''\
-def plain(value):
-    """Convert numpy numbers to Python numbers, and dates to text."""
-    return value.item() if hasattr(value, "item") else str(value)
+from local.openai_emulator.models.offline.data.table import LOADING, Table, source
 
 
-print(json.dumps({"results": results}, default=plain))
-'''
+def _loading(plan: Plan) -> str:
+    """The lines that load the table, and join another one to it."""
+
+    def load(table: Table) -> str:
+        return f"load({f'/mnt/data/{table.filename}'!r}, {table.sheet!r})"
+
+    table = f"table = {load(plan.table)}"
+    if plan.table.joined is None:
+        return table
+    return f"{table}.merge({load(plan.table.joined)}, on={plan.table.key!r}, how='left')"
 
 
 def analysis_code(plan: Plan, *, careful: bool = False) -> str:
     """The program for a plan.
 
     Args:
-        careful: For the second attempt, after the first program failed: values that cannot be parsed as numbers or
-            dates become missing, and an ask that fails does not stop the others.
+        careful: For the second attempt, after the first program failed: an ask that fails does not stop the others.
     """
-    parts = [_opening(plan, careful=careful)]
-    for number, ask in enumerate(plan.asks, start=1):
-        body = "\n".join([*_rows(ask, plan.table), *kind_named(ask.kind).program(ask, plan.table)])
-        parts.append(f"# {number}. {_title(ask)}\n" + (_guarded(body) if careful else body) + "\n")
-    return "\n".join([*parts, _END])
-
-
-def _title(ask: Ask) -> str:
-    words = [ask.kind, "of " + ", ".join(ask.measures) if ask.measures else "", f"by {ask.by}" if ask.by else ""]
-    words += [f"by {ask.period}" if ask.period else "", *(f.words for f in ask.filters)]
-    return re.sub(r"[^\w ,.:;()%/-]", " ", " ".join(word for word in words if word))[:200]
-
-
-def _guarded(body: str) -> str:
-    inner = "\n".join(f"    {line}" if line else "" for line in body.split("\n"))
-    excuse = '    print(f"{type(error).__name__}: {error}")\n    results.append({})'
-    return f"try:\n{inner}\nexcept Exception as error:\n{excuse}"
-
-
-def _opening(plan: Plan, *, careful: bool) -> str:
-    imports = ["import json", ""]
-    if any(ask.chart or kind_named(ask.kind).always_charts for ask in plan.asks):
-        imports += ["import matplotlib.dates as mdates", "import matplotlib.pyplot as plt"]
-    imports.append("import pandas as pd")
-    if any(kind_named(ask.kind).uses_scipy for ask in plan.asks):
-        imports.append("from scipy import stats")
-    lines = [*imports, "", f"df = {_reading(plan.table)}"]
-    used = {name for ask in plan.asks for name in ask.measures}
-    for column in plan.table.columns:
-        name = repr(column.name)
-        if column.kind == "date":
-            extra = ', errors="coerce"' if careful or column.missing else ""
-            lines.append(f'df[{name}] = pd.to_datetime(df[{name}], format="mixed"{extra})')
-        elif column.as_text:
-            lines.append(
-                f'df[{name}] = pd.to_numeric(df[{name}].astype(str).str.replace(r"[$€£,%\\s]", "", '
-                f'regex=True), errors="coerce")'
+    kinds = [kind_named(ask.kind) for ask in plan.asks]
+    functions = [*LOADING, loading.load, rows.keep, rows.group_keys, rows.key_text, rows.told_rows]
+    functions += [charts.draw] if any(ask.chart for ask in plan.asks) else []
+    functions += [function for kind in kinds for function in (*kind.helpers, kind.program)]
+    lines = []
+    for ask, kind in zip(plan.asks, kinds, strict=True):
+        body = [f"rows = keep(table, {[c.plain for c in ask.conditions if c.plain not in ask.parts]!r})"]
+        if ask.of_winner:
+            body.append('rows = keep(rows, [(results[-1]["winner_of"], "==", results[-1]["winner"])])')
+        body.append(f"results.append({kind.program.__name__}(rows, {ask.plain()!r}) | {{'rows': len(rows)}})")
+        if ask.chart:
+            body.append(
+                f"results[-1]['chart'] = draw(results[-1].pop('series', None), {charts.request(ask, plan.table)!r})"
             )
-        elif careful and column.name in used:
-            lines.append(f'df[{name}] = pd.to_numeric(df[{name}], errors="coerce")')
-    return "\n".join([*lines, "results = []", ""])
+        else:
+            body.append("results[-1].pop('series', None)")
+        if careful:
+            body = ["try:", *(f"    {line}" for line in body), "except Exception as error:", "    print(repr(error))"]
+            body.append("    results.append({})")
+        lines.append("\n".join(body))
+    return f"""\
+from __future__ import annotations
+
+import json
+import warnings
+
+warnings.filterwarnings("ignore")
 
 
-def _reading(table: Table) -> str:
-    path = repr(f"/mnt/data/{table.filename}")
-    ending = table.filename.lower().rpartition(".")[2]
-    if ending in ("xlsx", "xlsm"):
-        return f"pd.read_excel({path})"
-    if ending in ("json", "jsonl", "ndjson"):
-        return f"pd.read_json({path}{'' if ending == 'json' else ', lines=True'})"
-    if ending == "parquet":
-        return f"pd.read_parquet({path})"
-    extras = [f"sep={table.separator!r}"] if table.separator != "," else []
-    extras += [f"encoding={table.encoding!r}"] if table.encoding != "utf-8-sig" else []
-    return f"pd.read_csv({', '.join([path, *extras])})"
+{source(functions)}
 
 
-def _rows(ask: Ask, table: Table) -> list[str]:
-    conditions = [
-        f"({f.expression})" if f.expression[0] != "(" or "|" in f.expression else f.expression for f in ask.filters
-    ]
-    if ask.only_best_group:
-        conditions.append("(df[winner_column] == winner)")
-    return [f"data = df[{' & '.join(conditions)}]" if conditions else "data = df"]
+{_loading(plan)}
+results = []
+{chr(10).join(lines)}
+print(json.dumps({{"results": results}}, default=lambda v: v.item() if hasattr(v, "item") else str(v)))
+"""

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from local.openai_emulator.agent.conversation import Ran
 from local.openai_emulator.agent.model import RunCode
-from local.openai_emulator.models.offline.data.profile import last_json
+from local.openai_emulator.models.offline.data.table import last_json
 from local.openai_emulator.sandbox import Sandbox, SandboxUnavailable, Session
 from tests.local.openai_emulator.models.offline.conversation import SAMPLES, Conversation
 
@@ -203,8 +203,8 @@ async def test_figures_written_as_text_are_read(sandbox: Sandbox, tmp_path: Path
     say = await Conversation(session=session, data=(path,)).ask("What is the total revenue by region?")
     await session.close()
 
-    assert "| North | 1,600 |" in say.text
-    assert "| South | 800 |" in say.text
+    assert "| North | $1,600 |" in say.text
+    assert "| South | $800 |" in say.text
 
 
 async def test_a_failed_program_is_retried_once_in_careful_mode(conversation: Conversation):

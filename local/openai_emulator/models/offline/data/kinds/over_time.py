@@ -4,196 +4,236 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
-from local.openai_emulator.models.offline.data import charts
-from local.openai_emulator.models.offline.data import columns as cols
-from local.openai_emulator.models.offline.data.ask import Ask
-from local.openai_emulator.models.offline.data.columns import label, unit
+from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, figures, is_year, names
 from local.openai_emulator.models.offline.data.kinds.base import (
-    QuestionKind,
+    Kind,
     Result,
-    date_column,
+    column_of,
+    columns_text,
     date_text,
-    filter_text,
-    group_key,
     group_value,
     number,
-    with_usual_measure,
+    reading_of,
+    where_text,
 )
-from local.openai_emulator.models.offline.data.phrases import additive
-from local.openai_emulator.models.offline.data.profile import Table
-from local.openai_emulator.models.offline.words import joined
+from local.openai_emulator.models.offline.data.kinds.completing import additive, ask_of, measured
+from local.openai_emulator.models.offline.data.names import label, name_stems, unit
+from local.openai_emulator.models.offline.data.rows import group_keys, key_text
+from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.words import joined, stem
+
+_TRAFFIC = frozenset(map(stem, ("requests", "visits", "sessions", "hits", "traffic")))  # what makes a time busy
+NO_DATES = "The table has no column of dates."
 
 
-def _without_dates(ask: Ask) -> Ask:
-    """Another kind for a table without dates."""
-    if ask.by:
-        return replace(ask, kind="aggregate")
-    return replace(ask, kind="distribution" if ask.chart and len(ask.measures) < 2 else "describe")
+def complete_peak(clause: Clause) -> Ask | Refusal:
+    dates = clause.table.of_kind("date")
+    if not dates:
+        return Refusal(reason=NO_DATES)
+    found = measured(clause)
+    if isinstance(found, Refusal):
+        usual = [c for c in figures(clause.table) if _TRAFFIC & set(name_stems(c.name))]
+        if not clause.claim_all(r"\b(?:usage|load|traffic|busiest|quietest)\b") or len(usual) != 1:
+            return found
+        found = (usual[0],)
+    clause.claim_all(r"\b(?:usage|load|traffic|busiest|quietest|rush)\b")
+    hours = any(not (c.high.endswith("00:00:00") or len(c.high) < 11) for c in dates)
+    period = clause.period or ("hour" if hours else "month")
+    low = clause.says(r"\bquietest\b")
+    return ask_of(clause, "peak", measures=names(found[:1]), period=period, by=(), lowest=low, hows=("mean",))
 
 
-def _complete_peak(ask: Ask, text: str, table: Table) -> Ask:
-    if not ask.measures:
-        usual = sorted(cols.figures(table), key=lambda column: not additive(column.name))
-        ask = replace(ask, measures=tuple(column.name for column in usual[:1]))
-    if not table.of_kind("date"):
-        return _without_dates(ask)
-    return ask if ask.period else replace(ask, period="hour" if cols.has_hours(table) else "month")
+def find_peak(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """The averages of all periods, the highest first."""
+    name = ask["measures"][0]
+    by_period = rows.groupby(group_keys(rows, ask))[name].mean().dropna()
+    ranked = by_period.sort_values(ascending=ask["lowest"])
+    named = {key_text(key): float(value) for key, value in ranked.items()}
+    import pandas as pd
+
+    series = pd.Series({key_text(key): value for key, value in by_period.items()}, dtype=float)
+    return {"ranked": named, "overall": float(rows[name].mean()), "series": series}
 
 
-def _complete_trend(ask: Ask, text: str, table: Table) -> Ask:
-    ask = replace(with_usual_measure(ask, text, table), chart=True)
-    if ask.period in ("hour", "weekday"):  # a chart of the typical day or week
-        return replace(ask, kind="aggregate")
-    few = [column for column in cols.categories(table, most=12) if column.kind == "text"]
-    if few and not ask.by and not any(len(f.values) == 1 for f in ask.filters):
-        ask = replace(ask, by=few[0].name)
-    return ask if table.of_kind("date") else _without_dates(ask)
-
-
-def _peak_program(ask: Ask, table: Table) -> list[str]:
-    measure, how = ask.measures[0], "mean"
-    lines = [
-        f"by_{ask.period} = data.groupby({group_key(ask, table)})[{measure!r}].{how}()",
-        f"print(by_{ask.period}.round(2).to_string())",
-        f"ranked = by_{ask.period}.sort_values(ascending=False)",
-        "groups = {str(key): value for key, value in ranked.items()}",
-        f'results.append({{"ranked": groups, "overall": data[{measure!r}].mean(), "rows": len(data)}})',
-    ]
-    return lines + (charts.bars(ask, table, f"by_{ask.period}", how=how) if ask.chart else [])
-
-
-def _peak_sentence(ask: Ask, result: Result, table: Table) -> str:
+def peak_sentence(ask: Ask, result: Result, table: Table) -> str:
     name = ask.measures[0]
+    column = table.column(name)
     ranked: list[tuple[str, float]] = list(result["ranked"].items())
-    per = _per(ask, table)
-    whole = bool((column := table.column(name)) and column.whole and ranked[0][1] >= 100)
+    if not ranked:
+        return f"There are no values of {label(name)}{where_text(ask)}."
+    whole = bool(column and column.whole and abs(ranked[0][1]) >= 100)
     ranked = [(key, round(value) if whole else value) for key, value in ranked]
     overall = round(result["overall"]) if whole else result["overall"]
-    best, least = ranked[0], ranked[-1]
-    what = (
-        label(name)
-        if unit(name)
-        else "usage"
-        if label(name) in ("requests", "visits", "sessions", "traffic")
-        else label(name)
-    )
+    shown = column_of(table, name)
+    end = "Lowest" if ask.lowest else "Peak"
+    on = "on" if ask.period in ("weekday", "day") else "at" if ask.period == "hour" else "in"
     lead = (
-        f"Peak {what}{filter_text(ask)} is "
-        f"{'on' if ask.period in ('weekday', 'day') else 'at' if ask.period == 'hour' else 'in'} "
-        f"**{group_value(ask, best[0])}** with on average "
-        f"**{number(best[1], name)}**{'' if unit(name) else ' ' + label(name)}{per}"
+        f"{end} {label(name)}{where_text(ask)} is {on} **{group_value(ask, ranked[0][0])}** with on average "
+        f"**{number(ranked[0][1], shown)}**{'' if unit(name) else ' ' + label(name)}{_per(ask, table)}"
     )
-    after = [f"{group_value(ask, key)} ({number(value, name)})" for key, value in ranked[1:3]]
+    after = [f"{group_value(ask, key)} ({number(value, shown)})" for key, value in ranked[1:3]]
     follow = f", followed by {joined(after)}" if after else ""
-    times = f" That is {best[1] / overall:.1f} times the overall average of {number(overall, name)}." if overall else ""
-    return f"{lead}{follow}.{times} The lowest is {group_value(ask, least[0])} with {number(least[1], name)}."
+    times = (
+        f" That is {ranked[0][1] / overall:.1f} times the overall average of {number(overall, shown)}."
+        if overall
+        else ""
+    )
+    other = (
+        f" The {'highest' if ask.lowest else 'lowest'} is {group_value(ask, ranked[-1][0])} with "
+        f"{number(ranked[-1][1], shown)}."
+    )
+    return f"{lead}{follow}.{times}{other}"
 
 
 def _per(ask: Ask, table: Table) -> str:
     """` per server`, if every time has one row for each server: then the average is that of one server."""
-    date = table.column(date_column(table))
+    date = table.column(ask.date)
     for column in table.of_kind("text"):
-        single = any(f.column == column.name and len(f.values) == 1 for f in ask.filters)
-        if (
-            date
-            and 1 < column.unique <= 50
-            and not single
-            and abs(date.unique * column.unique - table.rows) <= 0.02 * table.rows
-        ):
+        single = any(c.column == column.name and c.test == "==" for c in ask.conditions)
+        rows = date.unique * column.unique if date else 0
+        if 1 < column.unique <= 50 and not single and abs(rows - table.rows) <= 0.02 * table.rows:
             return f" per {label(column.name)}"
     return ""
 
 
-def _trend_program(ask: Ask, table: Table) -> list[str]:
-    date, measure = date_column(table), ask.measures[0]
-    how = "sum" if ask.how == ("sum",) else "mean"
-    grain = grain_of(ask, table)
-    split = f", columns={ask.by!r}" if ask.by else ""
-    lines = [f"# {charts.GRAINS[grain]} {how} over time"]
-    lines.append(
-        f"series = data.pivot_table(index=pd.Grouper(key={date!r}, freq={grain!r}){split}, "
-        f"values={measure!r}, aggfunc={how!r})"
-    )
-    lines += [
-        "if series.columns.nlevels > 1:",
-        "    series.columns = series.columns.get_level_values(-1)",
-        "print(series.round(2).to_string(max_rows=40))",
-        "changes = {}",
-        "for name in series.columns:",
-        "    values = series[name].dropna()",
-        "    edge = max(1, min(7, len(values) // 4))",
-        "    changes[str(name)] = {",
-        '        "start": values.iloc[:edge].mean(),',
-        '        "end": values.iloc[-edge:].mean(),',
-        '        "highest": values.max(),',
-        '        "highest_at": str(values.idxmax()),',
-        '        "lowest": values.min(),',
-        '        "lowest_at": str(values.idxmin()),',
-        '        "edge": edge,',
-        "    }",
-        f'results.append({{"trend": changes, "grain": {grain!r}, "rows": len(data)}})',
-    ]
-    return lines + charts.lines(ask, table, grain=grain, how=how)
+def complete_trend(clause: Clause) -> Ask | Refusal:
+    """A line over time; a typical day or week when that is named; years in a column of numbers count as time."""
+    measures = measured(clause)
+    if isinstance(measures, Refusal):
+        return measures
+    years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    chart = clause.chart if clause.chart not in ("", "any") else "line"
+    how = clause.hows or (("sum",) if additive(measures[0].name) else ("mean",))
+    clause.claim_all(r"\bgetting \w+er\b")
+    if not clause.table.of_kind("date"):
+        if len(years) == 1:
+            return ask_of(
+                clause,
+                "trend",
+                measures=names(measures[:1]),
+                date=years[0].name,
+                hows=how[:1],
+                chart=chart,
+                period="year",
+            )
+        if clause.by or clause.by_numbers or clause.which:
+            by = (*names(clause.by), *names(clause.by_numbers)) or names([clause.which] if clause.which else [])
+            style = clause.chart if clause.chart != "any" else "bar"
+            return ask_of(clause, "figures", measures=names(measures), by=by, hows=how, chart=style)
+        texts = clause.texts() or [c for c in clause.table.of_kind("text") if c.unique == clause.table.rows][:1]
+        if clause.says(r"\btrends?\b|\bover time\b|\bdevelop") or len(texts) != 1:
+            return Refusal(reason=NO_DATES)
+        style = clause.chart if clause.chart not in ("any", "") else "bar"
+        return ask_of(clause, "figures", measures=names(measures), by=names(texts), hows=("sum",), chart=style)
+    if clause.period in ("hour", "weekday") or clause.chart in ("bar", "pie", "histogram"):
+        style = "bar" if chart == "line" and clause.chart in ("any", "") else chart
+        if not clause.period and not clause.by:
+            return Refusal(reason="It does not say what the bars are to be.")
+        return ask_of(clause, "figures", measures=names(measures), hows=clause.hows or ("mean",), chart=style)
+    few = [c for c in clause.table.of_kind("text") if 1 < c.unique <= 12]
+    by = names(clause.by)
+    if few and not by and not any(c.test == "==" for c in clause.conditions):
+        by = (few[0].name,)
+    how = clause.hows or ("mean",)
+    return ask_of(clause, "trend", measures=names(measures[:1]), by=by, hows=how[:1], chart=chart)
 
 
-def grain_of(ask: Ask, table: Table) -> str:
-    """The period of one point of the line, as a pandas frequency."""
-    column = table.column(date_column(table))
-    if column is None:
-        return "D"
-    asked = {"hour": "h", "day": "D", "week": "W", "month": "MS", "year": "YS"}.get(ask.period)
-    days = (datetime.fromisoformat(column.high[:19]) - datetime.fromisoformat(column.low[:19])).days
-    if asked and (asked != "h" or days <= 7):
-        return asked
-    if days <= 4:
-        return "h"
-    if column.unique > 1 and days / (column.unique - 1) > 27:
-        return "MS"
-    return "D" if days <= 130 else "W" if days <= 800 else "MS"
+def follow_trend(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """By line: the start, the end, the highest and the lowest; and the lines."""
+    import pandas as pd
+
+    date, name, how = ask["date"], ask["measures"][0], "sum" if ask["hows"][0] == "sum" else ask["hows"][0]
+    if pd.api.types.is_numeric_dtype(rows[date]):
+        grain, index = "YS", rows[date].astype("Int64")
+    else:
+        times = rows[date].dropna()
+        days = (times.max() - times.min()).days if len(times) else 0
+        usual = {"hour": "h", "day": "D", "week": "W", "month": "MS", "quarter": "QS", "year": "YS"}.get(ask["period"])
+        sparse = times.nunique() > 1 and days / (times.nunique() - 1) > 27
+        grain = usual or (
+            "h" if days <= 4 else "MS" if sparse else "D" if days <= 130 else "W" if days <= 800 else "MS"
+        )
+        index = pd.Grouper(key=date, freq=grain)
+    lines = rows.pivot_table(index=index, columns=ask["by"] or None, values=name, aggfunc=how)
+    if lines.columns.nlevels > 1:
+        lines.columns = [" / ".join(map(str, key)) for key in lines.columns]
+    changes = {}
+    for column in lines.columns:
+        values = lines[column].dropna()
+        edge = max(1, min(7, len(values) // 4))
+        changes[str(column)] = {
+            "start": float(values.iloc[:edge].mean()),
+            "end": float(values.iloc[-edge:].mean()),
+            "highest": float(values.max()),
+            "highest_at": str(values.idxmax()),
+            "edge": edge,
+        }
+    return {"trend": changes, "grain": grain, "series": lines}
 
 
-def _trend_sentence(ask: Ask, result: Result, table: Table) -> str:
-    changes: Mapping[str, Mapping[str, Any]] = result["trend"]
+def trend_sentence(ask: Ask, result: Result, table: Table) -> str:
     name = ask.measures[0]
-    grain = {"h": "hours", "D": "days", "W": "weeks", "MS": "months", "YS": "years"}[result["grain"]]
+    column = column_of(table, name)
+    grains = {"h": "hours", "D": "days", "W": "weeks", "MS": "months", "QS": "quarters", "YS": "years"}
+    grain = grains[result["grain"]]
     lines = []
-    for key, change in changes.items():
-        percent = 100 * (change["end"] - change["start"]) / change["start"] if change["start"] else 0.0
+    for key, change in result["trend"].items():
+        percent = 100 * (change["end"] - change["start"]) / abs(change["start"]) if change["start"] else 0.0
         direction = "rose" if percent > 5 else "fell" if percent < -5 else "stayed level"
-        moved = f"{direction} from {number(change['start'], name)} to {number(change['end'], name)} ({percent:+.1f} %)"
+        moved = (
+            f"{direction} from {number(change['start'], column)} to {number(change['end'], column)} ({percent:+.1f} %)"
+        )
         who = f"**{key}** " if ask.by else f"{label(name)[:1].upper()}{label(name)[1:]} "
-        lines.append(f"- {who}{moved}; highest {number(change['highest'], name)} on {date_text(change['highest_at'])}.")
-    edge = max((change["edge"] for change in changes.values()), default=1)
+        at = date_text(change["highest_at"])
+        lines.append(
+            f"- {who}{moved}; highest {number(change['highest'], column)} {'in' if grain == 'years' else 'on'} {at}."
+        )
+    edge = max((change["edge"] for change in result["trend"].values()), default=1)
     span = (
         f"the first {edge} {grain} against the last {edge}"
         if edge > 1
         else f"the first of the {grain} against the last"
     )
-    return f"Trend of {label(name)}{filter_text(ask)} ({span}):\n\n" + "\n".join(lines)
+    return f"Trend of {label(name)}{where_text(ask)} ({span}):\n\n" + "\n".join(lines)
 
 
-PEAK = QuestionKind(
+def reading_peak(ask: Ask) -> str:
+    return reading_of(f"{'Lowest' if ask.lowest else 'Highest'} average of {columns_text(ask.measures)}", ask)
+
+
+def reading_trend(ask: Ask) -> str:
+    figure = {"sum": "total", "mean": "average"}.get(ask.hows[0], ask.hows[0])
+    return reading_of(f"The {figure} of {columns_text(ask.measures)} over time", replace(ask, period=""))
+
+
+_TREND_CUES = (
+    r"\btrends?\b|\bover time\b|\bover the (?:days?|weeks?|months?|years?)\b|\bdevelop(?:ed|s|ing|ment)?\b|\bevol\w+|"
+    r"\btime series\b|\bgetting \w+er\b|\b(?:increas|declin|decreas)(?:e|es|ed|ing)\b|\bgr(?:ow|owing|own|ew|owth)\b"
+)
+PEAK = Kind(
     name="peak",
-    phrases=(
-        r"\b(?:peak|busiest|quietest|rush)\b.{0,80}\b(?:hours?|times?|days?|usage|traffic|load|periods?)\b|\bpeak\b"
+    examples=("What are the peak hours?", "When is it busiest?", "Which day of the week has the most X?"),
+    cues=(
+        r"\bpeak\b|\b(?:busiest|quietest|rush) (?:\w+ )?(?:hours?|times?|days?|periods?|months?|weeks?)\b"
         r"|\b(?:what|which|at what) (?:hours?|time of day|day of (?:the )?week|weekday)\b|\btime of (?:the )?day\b"
     ),
-    complete=_complete_peak,
-    program=_peak_program,
-    sentence=_peak_sentence,
+    words="usage hours hour times time day worst highest most busiest peak",
+    complete=complete_peak,
+    program=find_peak,
+    helpers=(group_keys, key_text),
+    sentence=peak_sentence,
+    reading=reading_peak,
 )
-TREND = QuestionKind(
+TREND = Kind(
     name="trend",
-    phrases=(
-        r"\btrends?\b|\bover time\b|\bover the (?:days?|weeks?|months?|years?)\b|\bdevelop\w*\b|"
-        r"\bevol\w+|\btime series\b|\bgetting \w+er\b|"
-        r"\b(?:increas|decreas|grow|declin|improv)(?:e|es|ed|ing|s|n)?\b"
-    ),
-    weak_phrases=r"\b(?:charts?|plots?|graphs?|diagrams?|visuali[sz]\w+|draw)\b",
-    complete=_complete_trend,
-    program=_trend_program,
-    sentence=_trend_sentence,
+    examples=("How did X develop over time?", "Plot X", "Is X growing?", "Show the trend of X", "Draw a chart of X"),
+    cues=_TREND_CUES,
+    words="time show showing change changed changes going level",
+    complete=complete_trend,
+    program=follow_trend,
+    sentence=trend_sentence,
+    reading=reading_trend,
 )

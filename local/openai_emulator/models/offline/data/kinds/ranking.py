@@ -3,136 +3,251 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from local.openai_emulator.models.offline.data import charts
-from local.openai_emulator.models.offline.data.ask import Ask
-from local.openai_emulator.models.offline.data.columns import label
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, is_key, names
 from local.openai_emulator.models.offline.data.kinds.base import (
-    QuestionKind,
+    Kind,
     Result,
+    column_of,
+    columns_text,
     figure_name,
-    filter_text,
-    group_key,
     group_name,
     group_value,
     number,
+    reading_of,
     row_text,
-    with_total,
-    with_usual_measure,
+    where_text,
 )
-from local.openai_emulator.models.offline.data.profile import Table
+from local.openai_emulator.models.offline.data.kinds.completing import (
+    additive,
+    adjective,
+    ask_of,
+    measured,
+    with_chart,
+)
+from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.data.rows import group_keys, key_text, told_rows
+from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.words import stem
+
+_COUNT = re.compile(
+    r"\b(?:top|bottom|first|the)\s+(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten)\b"
+    r"|\b(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten)\s+(?=(?:\w+\s+){0,2}(?:highest|lowest|largest|smallest|"
+    r"biggest|slowest|fastest|worst|best|most|least|oldest|youngest|cheapest|longest|shortest)\b)",
+    re.IGNORECASE,
+)
+_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+_GOOD_HIGH = frozenset(
+    map(stem, ["availability", "score", "revenue", "sales", "profit", "rating", "points", "happiness"])
+)
 
 
-def _complete_top(ask: Ask, text: str, table: Table) -> Ask:
-    ask = with_usual_measure(with_total(ask, text), text, table)
-    if ask.period == "hour" and not re.search(r"\b(?:by|per|of the day|of day)\b", text, re.IGNORECASE):
-        return replace(ask, period="")  # "the slowest hours" are single hours of the data, not hours of the day
-    return ask
+def complete_top(clause: Clause) -> Ask | Refusal:
+    ask = complete_extreme(clause)
+    if isinstance(ask, Refusal):
+        return ask
+    count = 5
+    if match := _COUNT.search(clause.text):
+        word = (match[1] or match[2]).lower()
+        count = min(_WORDS.get(word) or int(word), 50)
+        clause.claim(match.start(), match.end())
+    period = "" if ask.period == "hour" and not clause.says(r"\b(?:by|per|of the day|of day)\b") else ask.period
+    return replace(ask, kind="top", count=count, period=period)
 
 
-def _complete_extreme(ask: Ask, text: str, table: Table) -> Ask:
-    return with_usual_measure(with_total(ask, text), text, table)
+def complete_extreme(clause: Clause) -> Ask | Refusal:
+    """The row or group at an end of a measure; without a measure, the group with the most rows."""
+    meant = adjective(clause)
+    low = meant[0] if meant else _low(clause)
+    measures: tuple[Column, ...] | Refusal = measured(clause, keys=True) if not meant else tuple(meant[1][:1])
+    if not isinstance(measures, Refusal) and len(measures) > 1:
+        measures = tuple(c for c in measures if c is not clause.which) or measures
+    key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
+    group = [*clause.by, *([clause.which] if clause.which and (clause.which.kind == "text" or key) else [])]
+    joined = clause.table.joined
+    if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
+        group = [c for c in joined.columns if c.kind == "text" and c.unique == joined.rows][:1] or group
+    group = list(dict.fromkeys(group or [c for c in clause.texts() if c.kind == "text"][:1]))
+    if isinstance(measures, Refusal) or (
+        not clause.measures() and not meant and group and clause.says(r"\b(?:most|fewest|least)\b")
+    ):
+        if group and clause.says(r"\b(?:most|fewest|least)\b"):
+            return with_chart(ask_of(clause, "extreme", by=names(group[:1]), lowest=low, hows=("count",)), "bar")
+        return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
+    how = next((h for h in clause.hows if h in ("sum", "mean", "median")), "")
+    if not how:
+        how = (
+            "sum"
+            if additive(measures[0].name) or (clause.says(r"\bmost\b(?! expensive)") and not _rate(measures[0]))
+            else "mean"
+        )
+    ask = ask_of(clause, "extreme", measures=names(measures[:1]), by=names(group[:1]), hows=(how,), lowest=low)
+    return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
 
 
-def _top_program(ask: Ask, table: Table) -> list[str]:
-    measure, how = ask.measures[0], ask.how[0]
-    key = group_key(ask, table)
-    if not key:
-        return [
-            f"rows = data.{'nsmallest' if ask.lowest else 'nlargest'}({ask.count}, {measure!r})",
-            "print(rows.to_string())",
-            'results.append({"top": json.loads(rows.to_json(orient="records", date_format="iso")), "rows": len(data)})',
-        ]
-    return [
-        f"ranked = data.groupby({key})[{measure!r}].{how}().sort_values(ascending={ask.lowest}).head({ask.count})",
-        "print(ranked.round(4).to_string())",
-        'results.append({"ranked": {str(key): value for key, value in ranked.items()}, "rows": len(data)})',
-        *(charts.bars(ask, table, "ranked", how=how) if ask.chart else []),
-    ]
+def _rate(column: Column) -> bool:
+    return bool(
+        {"percent", "rate", "avg", "averag", "time", "price", "score", "age", "temperatur"}
+        & set(name_stems(column.name))
+    )
 
 
-def _top_sentence(ask: Ask, result: Result, table: Table) -> str:
-    name = ask.measures[0]
+def _low(clause: Clause) -> bool:
+    """Whether low values are asked for. "Worst" and "best" depend on whether high values of the measure are good."""
+    measures = clause.measures()
+    good_high = bool(measures and _GOOD_HIGH & set(name_stems(measures[0].name)))
+    if clause.says(r"\bworst\b"):
+        return good_high
+    if clause.says(r"\bbest\b"):
+        return bool(measures) and not good_high and clause.says(r"time|error|latency|price|cost")
+    return any(clause.word(i) in words.LOWEST for i in range(len(clause.tokens))) and not clause.says(
+        r"\bhighest\b|\bmax"
+    )
+
+
+def find_extreme(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """`extreme` and the rows `there`; with groups, the `ranked` figures and the winner."""
+    found: dict[str, Any] = {}
+    measure = ask["measures"][0] if ask["measures"] else ""
+    if measure:
+        cells = rows[measure].dropna()
+        if cells.empty:
+            return {"extreme": None, "there": []}
+        extreme = cells.min() if ask["lowest"] else cells.max()
+        there = rows[rows[measure] == extreme]
+        found = {"extreme": extreme, "there": told_rows(there, 5), "ties": len(there)}
+    keys = group_keys(rows, ask)
+    single = len(keys) == 1 and not ask["period"] and rows[ask["by"][0]].nunique() == rows[ask["by"][0]].count()
+    if not keys or (single and measure):
+        return found
+    ranked = getattr(rows.groupby(keys)[measure], ask["hows"][0])().dropna() if measure else rows.groupby(keys).size()
+    ranked = ranked.sort_values(ascending=ask["lowest"], kind="stable")
+    named = {key_text(key): value for key, value in ranked.head(50).items()}
+    import pandas as pd
+
+    winner = ranked.index[0][0] if isinstance(ranked.index[0], tuple) else ranked.index[0]
+    found |= {"ranked": named, "series": pd.Series(named)}
+    return found | ({"winner_of": ask["by"][0], "winner": winner} if ask["by"] and not ask["period"] else {})
+
+
+def find_top(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """The first rows or groups."""
+    found = find_extreme(rows, ask)
+    if "ranked" in found:
+        found["ranked"] = dict(list(found["ranked"].items())[: ask["count"]])
+        found["series"] = found["series"].head(ask["count"])
+        return found
+    by = ask["measures"][0]
+    top = rows.nsmallest(ask["count"], by) if ask["lowest"] else rows.nlargest(ask["count"], by)
+    labels = top[ask["by"][0]].astype(str) if ask["by"] else top.index.astype(str)
+    return {"top": told_rows(top, ask["count"]), "series": top[by].set_axis(labels)}
+
+
+def top_sentence(ask: Ask, result: Result, table: Table) -> str:
     end = "lowest" if ask.lowest else "highest"
+    name = ask.measures[0] if ask.measures else ""
+    column = column_of(table, name)
+    what = figure_name(ask.hows[0], name) if name else "number of rows"
     if "ranked" in result:
-        lead = f"The {group_name(ask)}s with the {end} {figure_name(ask.how[0], name)}{filter_text(ask)}"
-        entries = [(f"**{group_value(ask, key)}**", number(value, name)) for key, value in result["ranked"].items()]
+        lead = f"The {len(result['ranked'])} values of {group_name(ask)} with the {end} {what}{where_text(ask)}"
+        entries = [(f"**{group_value(ask, key)}**", number(value, column)) for key, value in result["ranked"].items()]
     else:
-        lead = f"The {len(result['top'])} {end} values of {label(name)}{filter_text(ask)}"
-        entries = [(row_text(ask, row, table), f"**{number(row[name], name)}**") for row in result["top"]]
+        lead = f"The {len(result['top'])} {end} values of {label(name)}{where_text(ask)}"
+        entries = [(row_text(ask, row, table), f"**{number(row[name], column)}**") for row in result["top"]]
     lines = [f"{place}. {who}: {value}" for place, (who, value) in enumerate(entries, 1)]
     return f"{lead}:\n\n" + "\n".join(lines)
 
 
-def _extreme_program(ask: Ask, table: Table) -> list[str]:
-    measure, how = ask.measures[0], ask.how[0]
-    key = group_key(ask, table)
-    by = table.column(ask.by)
-    one_row_each = bool(by and by.unique >= table.rows - by.missing)
-    if not key or one_row_each:
-        return [
-            f"extreme = data[{measure!r}].{'min' if ask.lowest else 'max'}()",
-            f"rows = data[data[{measure!r}] == extreme].head(5)",
-            "print(rows.to_string())",
-            'found = json.loads(rows.to_json(orient="records", date_format="iso"))',
-            'results.append({"extreme": extreme, "rows_there": found, "rows": len(data)})',
-        ]
-    lines = [
-        f"ranked = data.groupby({key})[{measure!r}].{how}().sort_values(ascending={ask.lowest})",
-        "print(ranked.head(20).round(4).to_string())",
-        'results.append({"ranked": {str(key): value for key, value in ranked.head(20).items()}, "rows": len(data)})',
-    ]
-    if ask.by and not ask.period:
-        lines += [f"winner_column, winner = {ask.by!r}, ranked.index[0]"]
-    return lines + (charts.bars(ask, table, "ranked.head(20)", how=how) if ask.chart else [])
-
-
-def _extreme_sentence(ask: Ask, result: Result, table: Table) -> str:
-    name = ask.measures[0]
+def extreme_sentence(ask: Ask, result: Result, table: Table) -> str:
     end = "lowest" if ask.lowest else "highest"
+    name = ask.measures[0] if ask.measures else ""
+    column = column_of(table, name)
     if "ranked" not in result:
-        where = [row_text(ask, row, table) for row in result["rows_there"]]
-        other = [
-            f"{label(c.name)} {number(row[c.name], c.name)}"
-            for row in result["rows_there"][:1]
-            for c in table.of_kind("number")
-            if len(result["rows_there"]) == 1
-            and c.name != name
-            and len(table.columns) < 12
-            and row.get(c.name) is not None
-        ]
-        with_it = f" At that point: {', '.join(other)}." if other else ""
-        value = number(result["extreme"], name)
-        return f"The {end} {label(name)}{filter_text(ask)} is **{value}** ({'; '.join(where)}).{with_it}"
+        return _row(ask, result, table, end)
     ranked = list(result["ranked"].items())
-    rest = [f"{group_value(ask, key)} {number(value, name)}" for key, value in ranked[1:6]]
+    ties = [group_value(ask, key) for key, value in ranked if value == ranked[0][1]]
+    rest = [f"{group_value(ask, key)} {number(value, column)}" for key, value in ranked[len(ties) : len(ties) + 5]]
     others = f"; then {', '.join(rest)}" if rest else ""
-    key, value = ranked[0]
-    what = f"{figure_name(ask.how[0], name)}{filter_text(ask)}"
-    return f"**{group_value(ask, key)}** has the {end} {what}: **{number(value, name)}**{others}."
+    what = f"{figure_name(ask.hows[0], name)}{where_text(ask)}" if name else f"number of rows{where_text(ask)}"
+    who = f"**{', '.join(ties[:5])}**{' each have' if len(ties) > 1 else ' has'}"
+    text = f"{who} the {end} {what}: **{number(ranked[0][1], column)}**{others}."
+    if name and ask.method != "named" and ask.hows[0] != "sum" and result["there"]:
+        text += (
+            f" The {end} single value is {number(result['extreme'], column)} "
+            f"({row_text(ask, result['there'][0], table)})."
+        )
+    return text
 
 
-TOP = QuestionKind(
+def _row(ask: Ask, result: Result, table: Table, end: str) -> str:
+    name = ask.measures[0]
+    rows = result["there"]
+    if not rows:
+        return f"There is no value of {label(name)}{where_text(ask)}."
+    where = "; ".join(row_text(ask, row, table) for row in rows)
+    more = f"; and {result['ties'] - len(rows):,} more" if result["ties"] > len(rows) else ""
+    others = [
+        f"{label(c.name)} {number(rows[0][c.name], c)}"
+        for c in table.of_kind("number")
+        if len(rows) == 1 and c.name != name and len(table.columns) < 12 and rows[0].get(c.name) is not None
+    ]
+    with_it = f" At that point: {', '.join(others)}." if others else ""
+    value = number(result["extreme"], column_of(table, name))
+    return f"The {end} {label(name)}{where_text(ask)} is **{value}** ({where}{more}).{with_it}"
+
+
+def reading_extreme(ask: Ask) -> str:
+    end = "lowest" if ask.lowest else "highest"
+    if not ask.measures:
+        return reading_of(f"The {'fewest' if ask.lowest else 'most'} rows", ask)
+    of = f" {ask.hows[0].replace('mean', 'average').replace('sum', 'total')}" if ask.by or ask.period else ""
+    return reading_of(f"The {end}{of} of {columns_text(ask.measures)}", ask)
+
+
+def reading_top(ask: Ask) -> str:
+    return f"{reading_extreme(ask)} (the first {ask.count})"
+
+
+TOP = Kind(
     name="top",
-    phrases=(
-        r"\b(?:top|bottom)\b|\b\d+ (?:highest|lowest|largest|smallest|biggest|slowest|fastest|best|"
-        r"worst|most|least)\b|\brank"
+    examples=("What are the top 3 X?", "Rank the groups by X", "List the five largest X", "Show the 10 worst X"),
+    cues=(
+        r"\b(?:top|bottom)\b|\b(?:\d+|two|three|four|five|six|seven|eight|nine"
+        r"|ten) (?:\w+ ){0,2}(?:highest|lowest|largest|"
+        r"smallest|biggest|slowest|fastest|best|worst|most|least|oldest|youngest|cheapest|longest|shortest)\b|\brank(?:ed|ing)?\b"
     ),
-    complete=_complete_top,
-    program=_top_program,
-    sentence=_top_sentence,
+    words="order sorted sort descending ascending " + " ".join(words.HIGHEST | words.LOWEST),
+    complete=complete_top,
+    program=find_top,
+    helpers=(group_keys, key_text, told_rows, find_extreme),
+    sentence=top_sentence,
+    reading=reading_top,
 )
-EXTREME = QuestionKind(
+EXTREME = Kind(
     name="extreme",
-    phrases=(
-        r"\bhighest\b|\blowest\b|\bmax(?:imum)?\b|\bmin(?:imum)?\b|\bslowest\b|\bfastest\b|\bworst\b|"
-        r"\bbest\b|\bmost\b|\bleast\b"
-        r"|\blargest\b|\bsmallest\b|\bbiggest\b|\bbusiest\b|\bcheapest\b|\blongest\b|\bshortest\b|"
-        r"\bgreatest\b|\bmost expensive\b"
+    examples=(
+        "Which group has the highest X?",
+        "What was the lowest X?",
+        "Who is the best?",
+        "Which one is the cheapest?",
+        "When was X at its worst?",
+        "What is the biggest X?",
+        "Which of them leads in X?",
+        "Who spent the most?",
     ),
-    complete=_complete_extreme,
-    program=_extreme_program,
-    sentence=_extreme_sentence,
-    joins_figures=True,
+    cues=(
+        rf"\b(?:{'|'.join(sorted(words.ADJECTIVES))}|highest|lowest|max(?:imum)?|min(?:imum)?|worst|best|most|least|fewest"
+        r"|largest|smallest|biggest|greatest)\b"
+    ),
+    words="leads lead leading winner wins won " + " ".join(words.HIGHEST | words.LOWEST),
+    complete=complete_extreme,
+    program=find_extreme,
+    helpers=(group_keys, key_text, told_rows),
+    sentence=extreme_sentence,
+    reading=reading_extreme,
 )

@@ -1,0 +1,143 @@
+"""A clause of a question as it was read, and what its table can measure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.ask import Condition
+from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.words import stem
+
+TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)?")
+_KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
+FIGURES = (
+    ("mean", r"\baverages?\b|\bmeans?\b|\bavg\b|\btypical(?:ly)?\b|\bon average\b"),
+    ("median", r"\bmedians?\b"),
+    ("sum", r"\btotals?\b|\bsum(?:med)?\b|\baltogether\b|\bin all\b|\boverall\b|\bcombined\b"),
+    ("std", r"\bstandard deviations?\b|\bstd\b"),
+    ("var", r"\bvariances?\b"),
+    ("min", r"\bmin(?:imum)?\b|\blowest\b|\bsmallest\b"),
+    ("max", r"\bmax(?:imum)?\b|\bhighest\b|\blargest\b"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mention:
+    """A column, and the tokens that name it."""
+
+    column: Column
+    tokens: tuple[int, ...]
+
+
+@dataclass
+class Clause:
+    """A clause as it was read. `used` are the tokens that are accounted for."""
+
+    text: str
+    table: Table
+    method: bool = False  # it says how to compute, not what
+    tokens: list[re.Match[str]] = field(default_factory=list)
+    used: set[int] = field(default_factory=set)
+    mentions: list[Mention] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
+    by: list[Column] = field(default_factory=list)
+    by_numbers: list[Column] = field(default_factory=list)  # named after "by": a group, or what is ranked by
+    which: Column | None = None
+    period: str = ""
+    chart: str = ""
+    hows: tuple[str, ...] = ()
+    ambiguous: list[str] = field(default_factory=list)
+    repeats: bool = False  # it only says how to compute what another clause asks for
+    whole: str = ""  # the question that the clause is a part of
+
+    def claim(self, start: int, end: int) -> None:
+        """Account for the words between two positions."""
+        self.used |= {i for i, token in enumerate(self.tokens) if token.start() < end and start < token.end()}
+
+    def claim_all(self, pattern: str) -> bool:
+        """Account for the words that match; whether there are any."""
+        found = False
+        for match in re.finditer(pattern, self.text, re.IGNORECASE):
+            self.claim(match.start(), match.end())
+            found = found or bool(match[0])
+        return found
+
+    def within(self, match: re.Match[str]) -> set[int]:
+        """The tokens of a match in the text."""
+        return {i for i, t in enumerate(self.tokens) if t.start() < match.end() and match.start() < t.end()}
+
+    def says(self, pattern: str) -> bool:
+        return re.search(pattern, self.text, re.IGNORECASE) is not None
+
+    def word(self, index: int) -> str:
+        return self.tokens[index][0].lower().replace("’", "'") if 0 <= index < len(self.tokens) else ""
+
+    def free(self) -> list[int]:
+        return [i for i in range(len(self.tokens)) if i not in self.used]
+
+    def left(self) -> list[str]:
+        """The words that are not accounted for; in a sentence about the method, operations that no program does."""
+        if self.repeats:
+            denied = re.compile(r"\b(?:without|not|don't|no|any)\b(?:\s+\w+){0,3}\s*$", re.IGNORECASE)
+            found = [t for t in self.tokens if t[0].lower() in words.OPERATIONS]
+            return [t[0] for t in found if not denied.search(self.text[: t.start()])]
+        silent = words.SILENT | (words.METHOD if self.method else frozenset())
+        return [self.tokens[i][0] for i in self.free() if self.word(i) not in silent]
+
+    def measures(self, *, conditioned: bool = True) -> list[Column]:
+        """The named columns of figures that are not grouped by; those of conditions only if there are no others."""
+        found = list(dict.fromkeys(m.column for m in self.mentions if m.column.kind == "number"))
+        others = {condition.column for condition in self.conditions}
+        plain = [c for c in found if c.name not in others]
+        return plain or (found if conditioned else [])
+
+    def conditions_of_limit(self) -> bool:
+        return any(condition.test in ("<", "<=", ">", ">=") for condition in self.conditions)
+
+    def entity(self, column: Column) -> bool:
+        """Whether a column names the rows: each has a value of its own."""
+        return column.kind == "text" and column.unique == self.table.rows
+
+    def texts(self) -> list[Column]:
+        """The named columns of text and dates that are neither grouped by nor in a condition."""
+        grouped = {c.name for c in self.by} | {condition.column for condition in self.conditions}
+        return list(
+            dict.fromkeys(m.column for m in self.mentions if m.column.kind != "number" and m.column.name not in grouped)
+        )
+
+    def dates(self) -> str:
+        dates = self.table.of_kind("date")
+        return next((m.column.name for m in self.mentions if m.column.kind == "date"), dates[0].name if dates else "")
+
+
+def is_year(column: Column) -> bool:
+    """Whether a column of numbers holds years."""
+    try:
+        low, high = float(column.low), float(column.high)
+    except ValueError:
+        return False
+    return (
+        column.whole
+        and low >= 1500
+        and high <= 2200
+        and bool({"year", "jahr", "season", "yr"} & set(name_stems(column.name)))
+    )
+
+
+def is_key(column: Column, table: Table) -> bool:
+    """Whether a number identifies a row (an id, a code, a year): its figures have no meaning."""
+    named = bool(_KEYS & set(name_stems(column.name))) or column.name.startswith("column ")
+    return named or bool(column.whole and column.unique == table.rows > 20 and column.low in ("0", "1", "0.0", "1.0"))
+
+
+def figures(table: Table) -> list[Column]:
+    """The columns of numbers that can be measured: no identifiers, no years."""
+    return [c for c in table.of_kind("number") if not is_key(c, table) and not is_year(c)]
+
+
+def names(columns: Iterable[Column]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns)

@@ -1,0 +1,200 @@
+"""Conditions on dates: days, months, quarters, years, weeks, weekdays and hours that a text names."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from local.openai_emulator.models.offline.data.ask import Condition
+from local.openai_emulator.models.offline.data.table import Column
+
+_MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
+_MONTH = "|".join((*_MONTHS, *(name[:3] for name in _MONTHS), "sept"))
+_DAY = re.compile(
+    rf"\b(?:(?P<year>\d{{4}})-(?P<m>\d{{2}})-(?P<d>\d{{2}})"
+    rf"|(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<m1>{_MONTH})\b\.?(?:,?\s+(?P<y1>\d{{4}}))?"
+    rf"|(?P<m2>{_MONTH})\.?\s+(?P<d2>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\d)(?:,?\s+(?P<y2>\d{{4}}))?)",
+    re.IGNORECASE,
+)
+_WHOLE_MONTH = re.compile(
+    rf"\b(?P<m>{_MONTH})\b(?:\s+(?:of\s+)?(?P<y>\d{{4}}))?|\b(?P<y3>\d{{4}})-(?P<n>\d\d)\b", re.IGNORECASE
+)
+_QUARTER = re.compile(r"\bQ([1-4])(?:\s+(?:of\s+)?(\d{4}))?\b", re.IGNORECASE)
+_YEAR = re.compile(
+    r"\b(?:(?:in|of|for|during|since|from|after|before|until|year|between|and|to)\s+){1,3}+(?P<y>[12]\d{3})\b(?!-)",
+    re.IGNORECASE,
+)
+_WEEK = re.compile(r"\b(first|second|third|fourth|fifth|last|1st|2nd|3rd|4th|5th)\s+week\b", re.IGNORECASE)
+_WEEK_NUMBER = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
+_DAYS = re.compile(rf"\b({'|'.join(calendar.day_name)})s?\b", re.IGNORECASE)
+_PARTS = re.compile(r"\b(?:weekends?|weekdays?|working days?|business days?)\b(?! and| vs| versus)", re.IGNORECASE)
+_HOURS = re.compile(
+    r"\bbetween (\d{1,2})(?::00)?\s?(am|pm)? and (\d{1,2})(?::00)?\s?(am|pm)?(?!\d)(?=\s|\W|$)|\bat (\d{1,2}):00\b",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(r"\b(since|from|starting|after|before|until|between)\s+(?:the\s+)?(?:year\s+)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    condition: Condition
+    start: int  # of its words in the text
+    end: int
+
+
+def time_conditions(text: str, column: Column) -> list[Found]:
+    """The conditions on a date column in a text."""
+    if not column.low:
+        return []
+    low, high = datetime.fromisoformat(column.low[:19]), datetime.fromisoformat(column.high[:19])
+    if days_apart(column) > 20:  # months or years: no days, weeks or hours
+        return list(_spans(text, column.name, low, high, fine=False))
+    found = list(_spans(text, column.name, low, high))
+    taken = [(f.start, f.end) for f in found]
+    for match in _DAYS.finditer(text):
+        days = sorted({_weekday(m[1]) for m in _DAYS.finditer(text)})
+        names = " and ".join(f"{calendar.day_name[day]}s" for day in days)
+        found.append(_found(match, column.name, "weekdays", tuple(days), f"on {names}"))
+    for match in _PARTS.finditer(text):
+        if re.search(r"weekends?\b", text, re.I) and re.search(r"(?:week|working |business )days?\b", text, re.I):
+            break
+        weekend = match[0].lower().startswith("weekend")
+        days_in = (5, 6) if weekend else (0, 1, 2, 3, 4)
+        by = re.search(r"\b(?:by|per|each|which|what)\s+$", text[max(0, match.start() - 8) : match.start()])
+        if not by:
+            words = "at weekends" if weekend else "on weekdays"
+            found.append(_found(match, column.name, "weekdays", days_in, words))
+    hours = _HOURS.search(text)
+    if hours and not any(start < hours.end() and hours.start() < end for start, end in taken):
+        if hours[5]:
+            first, last, words = int(hours[5]), int(hours[5]) + 1, f"at {hours[5]}:00"
+        else:
+            first, last = _hour(hours[1], hours[2] or hours[4]), _hour(hours[3], hours[4])
+            words = f"between {first}:00 and {last}:00"
+        found.append(_found(hours, column.name, "hours", (first, last), words))
+    return found
+
+
+def days_apart(column: Column) -> float:
+    """How many days lie between two dates of a column, on average."""
+    if not column.low or column.unique < 2:
+        return 0.0
+    span = datetime.fromisoformat(column.high[:19]) - datetime.fromisoformat(column.low[:19])
+    return span.total_seconds() / 86400 / (column.unique - 1)
+
+
+def _found(match: re.Match[str], column: str, test: str, value: object, words: str) -> Found:
+    condition = Condition(column=column, test=test, value=value, words=words)
+    return Found(condition=condition, start=match.start(), end=match.end())
+
+
+def _weekday(name: str) -> int:
+    return [day.lower() for day in calendar.day_name].index(name.lower())
+
+
+def _hour(number: str, half: str | None) -> int:
+    hour = int(number) % 12 if half else int(number)
+    return hour + (12 if (half or "").lower() == "pm" else 0)
+
+
+def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = True) -> Iterator[Found]:
+    """Spans of days, weeks, months, quarters or years: the finest that the text names."""
+    weeks = list(_WEEK.finditer(text)) if fine else []
+    units: list[tuple[re.Match[str], datetime, datetime, str]] = []
+    days = [(match, _day(match, low, high)) for match in (_DAY.finditer(text) if fine else ())]
+    units += [(match, day, day + timedelta(days=1), _date(day)) for match, day in days if day]
+    kind = "day"
+    if not units and weeks:
+        kind = "week"
+        units = [(match, *_week(match[1].lower(), low, high)) for match in weeks]
+    if not units:
+        kind = "month"
+        quarters = [] if re.search(r"(?i)iqr|quartile", text) else _QUARTER.finditer(text)
+        for match in (*_WHOLE_MONTH.finditer(text), *quarters):
+            units += [(match, *span) for span in _month_span(match, low, high)]
+    if not units:
+        kind = "year"
+        for match in _YEAR.finditer(text):
+            year = int(match["y"])
+            units.append((match, datetime(year, 1, 1), datetime(year + 1, 1, 1), str(year)))
+    if not units:
+        return
+    first = units[0][0]
+    word_at = first.start("y") if kind == "year" else first.start()
+    before = _BEFORE.search(text[max(0, word_at - 40) : word_at])
+    word = before[1].lower() if before else ""
+    begin = word_at - len(before[0]) if before else first.start()
+    last = units[-1][0].end()
+    spans: tuple[tuple[datetime, datetime], ...]
+    if word in ("between", "from") and len(units) == 2:
+        spans, words = ((units[0][1], units[1][2]),), f"from {units[0][3]} to {units[1][3]}"
+    elif word in ("since", "from", "starting"):
+        spans, words = ((units[0][1], high + timedelta(days=1)),), f"since {units[0][3]}"
+    elif word == "after":
+        spans, words = ((units[0][2], high + timedelta(days=1)),), f"after {units[0][3]}"
+    elif word in ("before", "until"):
+        spans, words = ((low, units[0][1]),), f"before {units[0][3]}"
+    else:
+        spans = tuple((start, end) for _, start, end, _ in units)
+        words = ("on " if kind == "day" else "in ") + " and ".join(dict.fromkeys(unit[3] for unit in units))
+    value = tuple((f"{a:%Y-%m-%d}", f"{b:%Y-%m-%d}") for a, b in spans)
+    condition = Condition(column=name, test="spans", value=value, words=words)
+    yield Found(condition=condition, start=min(begin, first.start()), end=first.end())
+    for match, *_ in units[1:]:
+        yield Found(condition=condition, start=match.start(), end=min(match.end(), last))
+
+
+def _week(word: str, low: datetime, high: datetime) -> tuple[datetime, datetime, str]:
+    start = datetime(low.year, low.month, low.day)
+    if word == "last":
+        begin = datetime(high.year, high.month, high.day) - timedelta(days=6)
+    else:
+        begin = start + timedelta(days=7 * ((_WEEK_NUMBER.get(word) or int(word[0])) - 1))
+    return begin, begin + timedelta(days=7), f"the {word} week ({_date(begin)} to {_date(begin + timedelta(days=6))})"
+
+
+def _month_span(match: re.Match[str], low: datetime, high: datetime) -> Iterator[tuple[datetime, datetime, str]]:
+    """The span of a month or a quarter; without a year the latest that the data contain."""
+    if match.re is _QUARTER:
+        month, months, named = int(match[1]) * 3 - 2, 3, match[2]
+    elif match["n"]:
+        month, months, named = int(match["n"]), 1, match["y3"]
+    else:
+        if match["m"].lower() == "may" and not match["m"][0].isupper():
+            return
+        month, months, named = _month(match["m"]), 1, match["y"]
+    if not 1 <= month <= 12:
+        return
+    years = [int(named)] if named else [y for y in range(high.year, low.year - 1, -1) if datetime(y, month, 1) <= high]
+    for year in years[:1] or [high.year]:
+        start = datetime(year, month, 1)
+        end = start
+        for _ in range(months):
+            end = (end + timedelta(days=32)).replace(day=1)
+        yield start, end, f"{start:%B %Y}" if months == 1 else f"Q{month // 3 + 1} {year}"
+
+
+def _month(name: str) -> int:
+    return next(number for full, number in _MONTHS.items() if full.startswith(name.lower()[:3]))
+
+
+def _day(match: re.Match[str], low: datetime, high: datetime) -> datetime | None:
+    year = match["year"] or match["y1"] or match["y2"]
+    day = int(match["d"] or match["d1"] or match["d2"])
+    month = int(match["m"]) if match["m"] else _month(match["m1"] or match["m2"])
+    found = None
+    for candidate in [int(year)] if year else range(high.year, low.year - 1, -1):
+        try:
+            found = datetime(candidate, month, day)
+        except ValueError:
+            return None
+        if year or low - timedelta(days=1) < found <= high:
+            return found
+    return found
+
+
+def _date(day: datetime) -> str:
+    return f"{day.day} {day:%B %Y}"

@@ -1,0 +1,137 @@
+"""What the kinds share when they make an ask from a clause: measures, groups, totals."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_year, names
+from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.words import stem
+
+_ADDITIVE = frozenset(
+    map(
+        stem,
+        [
+            "requests",
+            "visits",
+            "orders",
+            "sales",
+            "revenue",
+            "amount",
+            "quantity",
+            "qty",
+            "count",
+            "downtime",
+            "incidents",
+            "sessions",
+            "hits",
+            "users",
+            "total",
+            "units",
+            "votes",
+            "sold",
+            "goals",
+            "points",
+            "tickets",
+            "bounces",
+            "profit",
+            "spending",
+            "cost",
+            "expenses",
+            "deaths",
+            "births",
+            "population",
+        ],
+    )
+)
+_AVERAGED = frozenset(
+    map(stem, ["avg", "average", "mean", "rate", "percent", "ratio", "median", "p95", "price", "score", "share", "per"])
+)
+NO_MEASURE = "It names no column of figures, and the table has more than one."
+
+
+def additive(name: str) -> bool:
+    """Whether the sum of a column has a meaning: requests yes, error rates no."""
+    stems = set(name_stems(name))
+    return bool(stems & _ADDITIVE) and not stems & _AVERAGED
+
+
+def ask_of(clause: Clause, kind: str, **fields: Any) -> Ask:
+    """An ask with the groups, conditions and chart of the clause."""
+    population = r"(?i)\bpopulation standard deviation"
+    clause.claim_all(r"\bpopulation(?= standard)|\bnot the (?:sample|population) standard deviation(?: formula)?")
+    ask = Ask(
+        kind=kind,
+        by=names(clause.by),
+        period=clause.period,
+        date=clause.dates(),
+        hows=clause.hows or ("mean",),
+        conditions=tuple(clause.conditions),
+        chart=clause.chart,
+        ddof=0
+        if re.search(population, clause.whole) and not re.search(f"not the {population[4:]}", clause.whole)
+        else 1,
+    )
+    return replace(ask, **fields)
+
+
+def with_chart(ask: Ask, usual: str) -> Ask:
+    """The kind's usual chart, when the question asks for any."""
+    return replace(ask, chart=usual) if ask.chart == "any" else ask
+
+
+def measured(clause: Clause, *, keys: bool = False) -> tuple[Column, ...] | Refusal:
+    """The measures that a clause names, else those of an adjective, else the only one of the table."""
+    named = [c for c in clause.measures() if c not in clause.by_numbers] or clause.measures()
+    if named:
+        odd = [c for c in named if is_year(c) or (is_key(c, clause.table) and not keys)]
+        if odd and len(odd) == len(named) and not keys:
+            return Refusal(reason=f"`{odd[0].name}` identifies rows, so a figure of it has no meaning.")
+        return tuple(c for c in named if keys or c not in odd)
+    if meant := adjective(clause):
+        return tuple(meant[1][:1])
+    usual = figures(clause.table)
+    if len(usual) == 1 and all(c is clause.which for c in clause.texts()):
+        return (usual[0],)
+    return Refusal(reason=NO_MEASURE if usual else "The table has no column of figures.")
+
+
+def number_groups(clause: Clause, measures: tuple[Column, ...]) -> tuple[str, ...]:
+    """The groups, with columns of few whole numbers that stand after "by" beside another measure."""
+    return (*names(clause.by), *(c.name for c in clause.by_numbers if c not in measures and c.unique <= 50))
+
+
+def without_own_groups(clause: Clause, by: tuple[str, ...]) -> tuple[str, ...]:
+    """No groups for "the average a month" in a table with one row for each month."""
+    each = all((c := clause.table.column(name)) is not None and c.unique == clause.table.rows for name in by)
+    return () if by and each and clause.hows == ("mean",) and clause.says(r"\b(?:a|per|each|every)\b") else by
+
+
+def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
+    """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
+    for i in range(len(clause.tokens)):
+        word = clause.word(i)
+        word = f"{word[:-2]}est" if word.endswith("er") else word
+        if (meant := words.ADJECTIVES.get(word)) is None:
+            continue
+        low, hints = meant
+        stems = set(map(stem, hints.split()))
+        columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name))]
+        named = clause.measures(conditioned=False)
+        if (
+            named
+            or len(columns) == 1
+            or (columns and len({tuple(sorted(stems & set(name_stems(c.name)))) for c in columns}) == 1)
+        ):
+            clause.used.add(i)
+            clause.claim_all(r"\bmost(?= expensive)|\bleast(?= expensive)")
+            least = clause.says(r"\bleast expensive")
+            if named and word in ("fastest", "slowest") and "speed" in name_stems(named[0].name):
+                low = not low
+            return low != least, named or columns
+    return None

@@ -1,0 +1,131 @@
+"""Numbers of rows, and of different values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.kinds.base import (
+    MOST_ROWS,
+    Kind,
+    Result,
+    group_name,
+    group_value,
+    reading_of,
+    where_text,
+)
+from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured, with_chart, without_own_groups
+from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.rows import group_keys, key_text
+from local.openai_emulator.models.offline.data.table import Table
+
+_COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
+
+
+def complete(clause: Clause) -> Ask | Refusal:
+    """The number of rows or of different values; the total of a measure that is counted (`how many tickets`)."""
+    common = clause.claim_all(r"\bmost (?:common|frequent|popular)\b|\bmode\b|\bmost often\b")
+    measures = clause.measures(conditioned=False)
+    targets = clause.texts()
+    by = (*names(clause.by), *names(c for c in clause.by_numbers))
+    if common:
+        wanted = [*targets, *([clause.which] if clause.which else []), *measures]
+        if not wanted and not by:
+            return Refusal(reason="It names no column whose values are to be counted.")
+        return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
+    if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
+        return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
+    summed = [c for c in measures if c not in clause.by_numbers]
+    if summed and clause.says(r"\bhow many\b|\bnumber of\b") and not clause.says(r"\b(?:rows|records|values)\b"):
+        whole = measured(clause)
+        if isinstance(whole, Refusal):
+            return _rows(clause, by)
+        by = without_own_groups(clause, by)
+        return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
+    if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
+        return ask_of(clause, "count", targets=names(targets[:1]))
+    return _rows(clause, by)
+
+
+def _rows(clause: Clause, by: tuple[str, ...]) -> Ask:
+    if clause.conditions:  # what is counted has any name: "how many houses have more than 3 bedrooms"
+        import re
+
+        for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE):
+            clause.claim(match.start(1), match.end(1))
+    return with_chart(ask_of(clause, "count", by=by), "bar")
+
+
+def count_rows(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """`counts` by group, the largest first; or `unique`, the number of different values; or only the rows."""
+    if ask["targets"] and not ask["by"]:
+        cells = rows[ask["targets"][0]].dropna()
+        return {"unique": int(cells.nunique()), "some": [str(value) for value in cells.unique()[:20]]}
+    keys = group_keys(rows, ask)
+    if not keys:
+        return {}
+    counts = rows.groupby(keys)[ask["targets"][0]].nunique() if ask["targets"] else rows.groupby(keys).size()
+    if not ask["period"]:
+        counts = counts.sort_values(ascending=False, kind="stable")
+    named = {key_text(key): int(n) for key, n in counts.items()}
+    import pandas as pd
+
+    return {"counts": named, "series": pd.Series(named)}
+
+
+def sentence(ask: Ask, result: Result, table: Table) -> str:
+    if "unique" in result:
+        some = f": {', '.join(result['some'])}" if result["unique"] <= 20 else ""
+        return f"There are **{result['unique']:,}** different values of {label(ask.targets[0])}{where_text(ask)}{some}."
+    lead = f"{result['rows']:,} row{'' if result['rows'] == 1 else 's'}{where_text(ask)}"
+    if table.rows != result["rows"]:
+        lead += f" of {table.rows:,} ({100 * result['rows'] / table.rows:.1f} %)"
+    counts: Mapping[str, int] = result.get("counts", {})
+    if not counts and not (ask.by or ask.period):
+        return f"There {'is' if result['rows'] == 1 else 'are'} **{lead}** in {table.shown}."
+    if ask.method == "mode":
+        most = max(counts.values(), default=0)
+        best = [group_value(ask, key) for key, n in counts.items() if n == most]
+        return (
+            f"The most common {group_name(ask)}{where_text(ask)} is **{', '.join(best[:5])}** ({most:,} rows)."
+            + _list(ask, counts)
+        )
+    return f"There are {lead}:{_list(ask, counts)}"
+
+
+def _list(ask: Ask, counts: Mapping[str, int]) -> str:
+    group = group_name(ask)
+    lines = [f"| {group_value(ask, key).replace('|', '/')} | {n:,} |" for key, n in list(counts.items())[:MOST_ROWS]]
+    head = "Rows" if not ask.targets else f"Different {label(ask.targets[0])}"
+    return f"\n\n| {group[:1].upper()}{group[1:]} | {head} |\n|---|---:|\n" + "\n".join(lines)
+
+
+def reading(ask: Ask) -> str:
+    what = f"different values of `{ask.targets[0]}`" if ask.targets else "rows"
+    return reading_of(f"Number of {what}", ask)
+
+
+COUNT = Kind(
+    name="count",
+    examples=(
+        "How many are there?",
+        "How many rows have X above 3?",
+        "Count the entries of each group",
+        "How often does it occur?",
+        "What is the number of different values?",
+        "What is the most common X?",
+    ),
+    cues=(
+        r"\bhow many\b|\bhow often\b|\bcounts?\b|\bnumber of\b(?! \w+ in\b.{0,20}column)"
+        r"|\bmost (?:common|frequent|popular)\b"
+        r"|\bmode\b|\b(?:distinct|unique)\b"
+    ),
+    words="often times occur occurs appear appears happened distinct unique different",
+    complete=complete,
+    program=count_rows,
+    helpers=(group_keys, key_text),
+    sentence=sentence,
+    reading=reading,
+)

@@ -1,0 +1,171 @@
+"""Averages, totals and other figures of columns, of all rows or by group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.charts import FIGURES
+from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.kinds.base import (
+    MOST_ROWS,
+    Kind,
+    Result,
+    column_of,
+    columns_text,
+    figure_name,
+    group_name,
+    group_value,
+    number,
+    reading_of,
+    where_text,
+)
+from local.openai_emulator.models.offline.data.kinds.completing import (
+    ask_of,
+    measured,
+    number_groups,
+    with_chart,
+    without_own_groups,
+)
+from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.rows import group_keys, key_text
+from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.words import joined
+
+
+def complete(clause: Clause) -> Ask | Refusal:
+    only_ends = bool(clause.hows) and set(clause.hows) <= {"min", "max"}
+    measures = measured(clause, keys=only_ends)
+    if isinstance(measures, Refusal):
+        return measures
+    texts = [c for c in clause.texts() if not clause.entity(c)]
+    if texts and not clause.by and not clause.which:
+        names_ = ", ".join(f"`{c.name}`" for c in texts)
+        return Refusal(reason=f"It is not clear what {names_} is to do with it.")
+    by = number_groups(clause, measures)
+    if not by and clause.which and clause.which.kind == "text":
+        by = (clause.which.name,)
+    by = without_own_groups(clause, by)
+    empty = [name for name in by if (c := clause.table.column(name)) and c.missing > 0.2 * clause.table.rows]
+    if empty:
+        return Refusal(reason=f"`{empty[0]}` is empty in many rows, so its groups would be incomplete.")
+    return with_chart(ask_of(clause, "figures", measures=names(measures), by=by), "bar")
+
+
+def compute_figures(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` by column and figure; or `groups`: by group, then `column|figure`."""
+    measures, hows = ask["measures"], ask["hows"]
+
+    def figure(cells: Any, how: str) -> Any:
+        value = getattr(cells, how)(ddof=ask["ddof"]) if how in ("std", "var") else getattr(cells, how)()
+        return None if value != value else value
+
+    keys = group_keys(rows, ask)
+    if not keys:
+        values = {name: {how: figure(rows[name], how) for how in hows} for name in measures}
+        return {"values": values, "counts": {name: int(rows[name].count()) for name in measures}}
+    groups = {}
+    for key, part in rows.groupby(keys):
+        groups[key_text(key)] = {f"{name}|{how}": figure(part[name], how) for name in measures for how in hows}
+    first = f"{measures[0]}|{hows[0]}"
+    if ask["period"] == "weekday" and len(keys) == 1:
+        week = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+        groups = {day: groups[day] for day in week if day in groups}
+    elif not ask["period"] and not all(key.lstrip("-").isdigit() for key in groups):
+        groups = dict(sorted(groups.items(), key=lambda item: -(item[1][first] or 0)))
+    import pandas as pd
+
+    series = pd.Series({key: values[first] for key, values in groups.items()}, dtype=float)
+    return {"groups": groups, "series": series}
+
+
+def sentence(ask: Ask, result: Result, table: Table) -> str:
+    if "values" in result:
+        return _values(ask, result, table)
+    groups: Mapping[str, Mapping[str, Any]] = result["groups"]
+    columns = list(next(iter(groups.values()), {}))
+    heads = [_head(column) for column in columns]
+    group = group_name(ask)
+    lines = [f"| {group[:1].upper()}{group[1:]} | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
+    for key, values in list(groups.items())[:MOST_ROWS]:
+        cells = [number(values[column], column_of(table, column.rpartition("|")[0])) for column in columns]
+        lines.append(f"| {group_value(ask, key).replace('|', '/')} | {' | '.join(cells)} |")
+    of = joined(label(name) for name in ask.measures[:3]) if len(ask.measures) < 4 else "figures"
+    single = figure_name(ask.hows[0], ask.measures[0])
+    what = single if len(columns) == 1 else f"{joined(FIGURES.get(h, h) for h in ask.hows)} of {of}"
+    lead = f"{what[:1].upper()}{what[1:]} by {group}{where_text(ask)}:"
+    more = f"\n\n({len(groups) - MOST_ROWS} more groups are not shown.)" if len(groups) > MOST_ROWS else ""
+    return lead + "\n\n" + "\n".join(lines) + more + _ends(ask, groups, columns, table)
+
+
+def _head(column: str) -> str:
+    name, _, how = column.rpartition("|")
+    text = figure_name(how, name)
+    return text[:1].upper() + text[1:]
+
+
+def _ends(ask: Ask, groups: Mapping[str, Mapping[str, Any]], columns: list[str], table: Table) -> str:
+    """A sentence about the groups with the highest and the lowest figure."""
+    ranked = (
+        [(values[columns[0]], key) for key, values in groups.items() if values[columns[0]] is not None]
+        if columns
+        else []
+    )
+    ranked = sorted((value, key) for value, key in ranked if math.isfinite(value))
+    if len(ranked) < 2 or len(columns) > 2:
+        return ""
+    column = column_of(table, columns[0].rpartition("|")[0])
+    (bottom, low), (top, high) = ranked[0], ranked[-1]
+    return (
+        f"\n\n{group_value(ask, high)} has the highest {_head(columns[0]).lower()} ({number(top, column)}), "
+        f"{group_value(ask, low)} the lowest ({number(bottom, column)})."
+    )
+
+
+def _values(ask: Ask, result: Result, table: Table) -> str:
+    found = [(name, how, value) for name, values in result["values"].items() for how, value in values.items()]
+    counts = result["counts"]
+    if len(found) == 1:
+        name, how, value = found[0]
+        what = (
+            f"total of {label(name)}"
+            if how == "sum" and not label(name).startswith("total")
+            else figure_name(how, name)
+        )
+        return f"The {what}{where_text(ask)} is **{number(value, column_of(table, name))}** ({counts[name]:,} values)."
+    lines = [f"- {_head(f'{name}|{how}')}: **{number(value, column_of(table, name))}**" for name, how, value in found]
+    return f"Over {result['rows']:,} rows{where_text(ask)}:\n\n" + "\n".join(lines)
+
+
+def reading(ask: Ask) -> str:
+    what = joined(FIGURES.get(how, how) for how in ask.hows)
+    return reading_of(f"{what[:1].upper()}{what[1:]} of {columns_text(ask.measures)}", ask)
+
+
+FIGURES_KIND = Kind(
+    name="figures",
+    examples=(
+        "What is the average X?",
+        "How much X is there altogether?",
+        "What do people usually pay?",
+        "What is the typical X in each group?",
+        "Add up all X",
+        "What is the sum of X?",
+        "Give me the median and the standard deviation of X",
+        "How much do we make per group?",
+    ),
+    cues=(
+        r"\baverages?\b|\bmeans?\b|\bavg\b|\bmedians?\b|\btotals?\b|\bsum(?:med)?\b"
+        r"|\bstandard deviations?\b|\bstd\b|\bvariances?\b"
+        r"|\baltogether\b|\bin all\b|\bon average\b|\btypical(?:ly)?\b|\bhow much\b"
+        r"|\bmin(?:imum)?\b.{0,40}\bmax(?:imum)?\b|\boverall\b|\bcombined\b"
+    ),
+    words="usual usually normally add up make earn spend spent planned sold",
+    complete=complete,
+    program=compute_figures,
+    helpers=(group_keys, key_text),
+    sentence=sentence,
+    reading=reading,
+)

@@ -1,0 +1,82 @@
+"""Cells of rows that the question names: `Where does Anna live?`"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.kinds.base import (
+    Kind,
+    Result,
+    column_of,
+    columns_text,
+    number,
+    reading_of,
+    row_text,
+    where_text,
+)
+from local.openai_emulator.models.offline.data.kinds.completing import ask_of
+from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.rows import told_rows
+from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.words import joined
+
+MOST = 10
+
+
+def complete(clause: Clause) -> Ask | Refusal:
+    if not clause.conditions:
+        return Refusal(reason="It names no row and no computation.")
+    chosen = {condition.column for condition in clause.conditions if condition.test == "=="}
+    targets = [m.column for m in clause.mentions if m.column.name not in chosen]
+    targets = list(
+        dict.fromkeys([*targets, *([clause.which] if clause.which and clause.which.name not in chosen else [])])
+    )
+    return ask_of(clause, "lookup", targets=names(targets), by=(), chart="")
+
+
+def look_up(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """The first matching rows."""
+    return {"found": told_rows(rows, 11)}
+
+
+def sentence(ask: Ask, result: Result, table: Table) -> str:
+    rows = result["found"]
+    told = list(ask.targets) or [c.name for c in table.columns[:12]]
+    if len(rows) == 1:
+        cells = [f"{label(name)} **{number(rows[0][name], column_of(table, name))}**" for name in told]
+        where = where_text(ask)
+        return f"{joined(cells)}{where if ask.targets else ''}.".replace("..", ".")
+    lines = []
+    for row in rows[:MOST]:
+        cells = [f"{label(name)} **{number(row[name], column_of(table, name))}**" for name in told]
+        lines.append(f"- {row_text(ask, row, table)}: {joined(cells)}" if ask.targets else f"- {joined(cells)}")
+    more = f"\n\n({result['rows'] - MOST:,} more rows are not shown.)" if result["rows"] > MOST else ""
+    return f"{result['rows']:,} rows{where_text(ask)}:\n\n" + "\n".join(lines) + more
+
+
+def reading(ask: Ask) -> str:
+    return reading_of(f"Value of {columns_text(ask.targets)}" if ask.targets else "Rows", ask)
+
+
+LOOKUP = Kind(
+    name="lookup",
+    examples=(
+        "What is the X of Smith?",
+        "Who is responsible for the garden?",
+        "What does the lamp cost?",
+        "Where does Anna live?",
+        "When was order 17 sent?",
+        "Tell me the phone number of the office",
+        "Which row is about the kitchen?",
+    ),
+    cues="",
+    words="belong belongs much",
+    complete=complete,
+    program=look_up,
+    helpers=(told_rows,),
+    sentence=sentence,
+    reading=reading,
+)

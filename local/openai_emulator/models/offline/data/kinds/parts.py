@@ -1,0 +1,191 @@
+"""Shares of a whole, and comparisons of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, figures, names
+from local.openai_emulator.models.offline.data.kinds.base import (
+    MOST_ROWS,
+    Kind,
+    Result,
+    column_of,
+    columns_text,
+    group_name,
+    group_value,
+    number,
+    p_value,
+    reading_of,
+    where_text,
+)
+from local.openai_emulator.models.offline.data.kinds.completing import (
+    NO_MEASURE,
+    additive,
+    ask_of,
+    measured,
+    number_groups,
+    with_chart,
+)
+from local.openai_emulator.models.offline.data.kinds.figures import compute_figures
+from local.openai_emulator.models.offline.data.kinds.figures import sentence as figures_sentence
+from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
+from local.openai_emulator.models.offline.data.table import Table
+
+
+def complete_share(clause: Clause) -> Ask | Refusal:
+    """Of the rows, or of a measure that adds up: the share of the rows that the clause names, or of each group."""
+    measures = [c for c in clause.measures(conditioned=False) if c not in clause.by_numbers]
+    table = clause.table
+    unique = [c for c in table.of_kind("text") if c.unique == table.rows]
+    usual = figures(table)
+    if not measures and len(usual) == 1 and (unique or len(table.columns) == 2):
+        measures = usual
+    by = [*clause.by, *clause.by_numbers]
+    if not by and not clause.conditions:
+        by = [*clause.texts(), *([clause.which] if clause.which else []), *unique][:1]
+        if not by:
+            return Refusal(reason="It does not say which share is asked for.")
+    parts = () if by else tuple(condition.plain for condition in clause.conditions)
+    kept = tuple(clause.conditions)
+    ask = ask_of(
+        clause, "share", measures=names(measures[:1]), by=names(by), parts=parts, conditions=kept, hows=("sum",)
+    )
+    return with_chart(ask, "pie")
+
+
+def compute_share(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """`part` and `whole`; or `shares` of groups, the largest first."""
+    name = ask["measures"][0] if ask["measures"] else ""
+    whole = float(rows[name].sum()) if name else len(rows)
+    if ask["parts"]:
+        few = keep(rows, ask["parts"])
+        part = float(few[name].sum()) if name else len(few)
+        return {"part": part, "whole": whole}
+    keys = group_keys(rows, ask)
+    grouped = rows.groupby(keys)
+    sizes = (grouped[name].sum() if name else grouped.size()).sort_values(ascending=False, kind="stable")
+    import pandas as pd
+
+    named = {key_text(key): float(value) for key, value in sizes.items()}
+    return {"shares": named, "whole": whole, "series": pd.Series(named)}
+
+
+def share_sentence(ask: Ask, result: Result, table: Table) -> str:
+    whole = result["whole"]
+    column = column_of(table, ask.measures[0]) if ask.measures else ""
+    if not whole:
+        return "The whole is 0, so there are no shares."
+    if "part" in result:
+        what = f"all {label(ask.measures[0])}" if ask.measures else "rows"
+        share = 100 * result["part"] / whole
+        return (
+            f"The share{where_text(ask)} is **{share:.2f} %** ({number(result['part'], column)} of "
+            f"{number(whole, column)} {what})."
+        )
+    lines = [
+        f"| {group_value(ask, key).replace('|', '/')} | {number(value, column)} | {100 * value / whole:.2f} % |"
+        for key, value in list(result["shares"].items())[:MOST_ROWS]
+    ]
+    group = group_name(ask)
+    what = label(ask.measures[0]) if ask.measures else "rows"
+    return (
+        f"Shares of {what} by {group}{where_text(ask)}:\n\n| {group} | {what} | Share |\n|---|---:|---:|\n"
+        + "\n".join(lines)
+    )
+
+
+def complete_compare(clause: Clause) -> Ask | Refusal:
+    """Compare the values, weeks, months or days that the clause names, or the groups of a column that it names."""
+    measures = measured(clause)
+    if isinstance(measures, Refusal):
+        return measures
+    how = clause.hows or (("sum",) if additive(measures[0].name) else ("mean",))
+    by, period = number_groups(clause, measures), clause.period
+    if not by and not period:
+        several = next((c for c in clause.conditions if c.test == "in"), None)
+        spans = next((c for c in clause.conditions if c.test == "spans" and len(c.value) > 1), None)
+        if several:
+            by = (several.column,)
+        elif spans and " week" in spans.words:
+            period = "nth week"
+        elif spans:
+            period = "month" if spans.words.startswith("in ") else "day"
+        elif texts := clause.texts():
+            by = names(texts[:1])
+        elif clause.which:
+            by = (clause.which.name,)
+        else:
+            return Refusal(reason=NO_MEASURE if not measures else "It does not say which groups are to be compared.")
+    if period == "weekend":
+        how = clause.hows or ("mean",)
+        clause.conditions = [c for c in clause.conditions if c.test != "weekdays"]
+    return with_chart(ask_of(clause, "compare", measures=names(measures), by=by, period=period, hows=how), "bar")
+
+
+def compare_groups(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures by group, and Welch's t-test of two groups."""
+    found = compute_figures(rows, ask)
+    samples = [part[ask["measures"][0]].dropna() for _, part in rows.groupby(group_keys(rows, ask))]
+    if len(samples) == 2 and min(map(len, samples)) > 1 and "mean" in ask["hows"]:
+        from scipy import stats  # type: ignore[import-untyped]
+
+        test = stats.ttest_ind(*samples, equal_var=False)
+        if test.pvalue == test.pvalue:
+            found["t_test"] = {"t": float(test.statistic), "p": float(test.pvalue)}
+    return found
+
+
+def compare_sentence(ask: Ask, result: Result, table: Table) -> str:
+    text = figures_sentence(ask, result, table)
+    groups = result.get("groups", {})
+    if len(groups) == 2 and len(ask.measures) == 1:
+        (a, first), (b, second) = groups.items()
+        x, y = next(iter(first.values())), next(iter(second.values()))
+        if x and y:
+            more = 100 * (x - y) / y
+            side = "above" if more > 0 else "below"
+            text += f" The difference is {number(abs(x - y), column_of(table, ask.measures[0]))}: "
+            text += f"{group_value(ask, a)} is {abs(more):.1f} % {side} {group_value(ask, b)}."
+    if test := result.get("t_test"):
+        verdict = "significant" if test["p"] < 0.05 else "not significant"
+        text += f" The difference is {verdict} (Welch's t-test, t = {test['t']:.4f}, p {p_value(test['p'])})."
+    return text
+
+
+def reading_share(ask: Ask) -> str:
+    return reading_of(f"Share of {columns_text(ask.measures) if ask.measures else 'the rows'}", ask)
+
+
+def reading_compare(ask: Ask) -> str:
+    figure = {"sum": "Total", "mean": "Average"}.get(ask.hows[0], ask.hows[0])
+    return reading_of(f"Comparison: {figure} of {columns_text(ask.measures)}", ask)
+
+
+SHARE = Kind(
+    name="share",
+    examples=("What share of X has the group?", "What percentage of the rows are A?", "Show the parts of the whole"),
+    cues=(
+        r"\bshares? of\b|\bpercent(?:age)?s? of\b|\bwhat (?:percent(?:age)?|share|fraction"
+        r"|proportion)\b|\bproportions?\b|\bfractions?\b|\bpies?\b"
+    ),
+    words="percent percentage share shares parts part total",
+    complete=complete_share,
+    program=compute_share,
+    helpers=(keep, group_keys, key_text),
+    sentence=share_sentence,
+    reading=reading_share,
+)
+COMPARE = Kind(
+    name="compare",
+    examples=("Compare A and B", "What is the difference between A and B in X?", "Is A better than B?", "A versus B"),
+    cues=r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
+    words="than more less better higher lower t-test difference differences significant significantly",
+    complete=complete_compare,
+    program=compare_groups,
+    helpers=(group_keys, key_text, compute_figures),
+    sentence=compare_sentence,
+    reading=reading_compare,
+)

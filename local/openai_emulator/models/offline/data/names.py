@@ -1,0 +1,61 @@
+"""The names of columns: their words, their units, how they are written in an answer."""
+
+from __future__ import annotations
+
+import re
+
+from local.openai_emulator.models.offline.words import all_stems
+
+# Last word of a column's name -> the unit that it states. Words that can mean something else (min, s, c) are no units.
+_UNITS = {
+    "ms": " ms",
+    "milliseconds": " ms",
+    "seconds": " s",
+    "minutes": " minutes",
+    "hours": " h",
+    "percent": " %",
+    "percentage": " %",
+    "pct": " %",
+    "bytes": " bytes",
+    "kb": " kB",
+    "mb": " MB",
+    "gb": " GB",
+    "eur": " EUR",
+    "usd": " USD",
+    "gbp": " GBP",
+    "kg": " kg",
+    "km": " km",
+    "kwh": " kWh",
+    "celsius": " °C",
+}
+UNIT_STEMS = frozenset(stem for name in _UNITS for stem in all_stems(name))
+
+
+def name_stems(name: str) -> list[str]:
+    """The words a column's name is made of: `avgResponse_time_ms` -> avg, respons, time, ms."""
+    return all_stems(re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\d)(?=[a-zA-Z]{2})|[_\-./#]", " ", name))
+
+
+def unit(name: str) -> str:
+    """The unit at the end of a column's name, as written after a figure: ` ms`, ` %`, or empty."""
+    parts = re.split(r"[_\s(\[./-]+", name.strip(" )]"))
+    last = parts[-1].lower() if len(parts) > 1 else ""
+    if name.rstrip().endswith(("%", "(%)")):
+        return " %"
+    return _UNITS.get(last, "")
+
+
+def label(name: str) -> str:
+    """A column's name in words: `response_time_ms` -> response time."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).strip()
+    if unit(name):
+        last = re.split(r"[\s(\[./-]", words)[-1]
+        words = words[: len(words) - len(last)].rstrip(" \t\n([./-") or words
+    words = re.sub(r"^(?:avg|mean)\b", "average", words)
+    return re.sub(r"\bcpu\b", "CPU", words if words.isupper() else words[:1].lower() + words[1:])
+
+
+def axis(name: str) -> str:
+    """The title of an axis: `Response time (ms)`."""
+    text = label(name)
+    return f"{text[:1].upper()}{text[1:]}" + (f" ({unit(name).strip()})" if unit(name) else "")

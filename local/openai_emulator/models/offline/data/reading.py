@@ -1,0 +1,95 @@
+"""Read one clause of a question against a table."""
+
+from __future__ import annotations
+
+import re
+
+from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause
+from local.openai_emulator.models.offline.data.columns import groups, named_columns, written_columns
+from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
+from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.data.values import flags_in, limits_in, values_in
+from local.openai_emulator.models.offline.words import stem
+
+PERIODS = (
+    (
+        "hour",
+        r"\b(?:peak )?hours? of (?:the )?day\b|\b(?:by|per|each|every|which|what) (?:the )?hours?\b"
+        r"|\bhourly\b|\b(?:peak|busiest) (?:\w+ )?hours?\b",
+    ),
+    ("weekday", r"\bdays? of (?:the )?week\b|\b(?:by|per|each|every|which|what) weekdays?\b"),
+    (
+        "weekend",
+        r"\bweekdays? (?:and|vs\.?|versus|with|to) (?:the )?weekends?\b|\bweekends? (?:and|vs\.?"
+        r"|versus|with|to) (?:the )?weekdays?\b",
+    ),
+    ("day", r"\bdaily\b(?! return)|\b(?:by|per|each|every|which|what) (?:day|date)s?\b"),
+    ("week", r"\bweekly\b|\b(?:by|per|each|every|which|what) weeks?\b"),
+    ("month", r"\bmonthly\b|\b(?:by|per|each|every|which|what|a) months?\b"),
+    ("quarter", r"\bquarterly\b|\b(?:by|per|each|every|which|what) quarters?\b"),
+    ("year", r"\byearly\b|\bannual(?:ly)?\b|\b(?:by|per|each|every|which|what) years?\b"),
+)
+_DAYS_OF = {"month": 45, "quarter": 100, "year": 400}  # a period must not be shorter than the steps between dates
+_CHARTS = (
+    ("pie", r"\bpies?(?: charts?| graphs?)?\b"),
+    ("line", r"\blines? (?:charts?|graphs?|plots?)\b"),
+    ("bar", r"\b(?:bars?|columns?) (?:charts?|graphs?|plots?)\b"),
+    ("histogram", r"\bhistograms?\b"),
+    ("scatter", r"\bscatter(?: ?plots?)?\b"),
+    ("any", r"\b(?:charts?|plot(?:s|ted)?|graphs?|diagrams?|visuali[sz]\w*|draw)\b"),
+)
+_METHOD_NUMBER = re.compile(
+    r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|level|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
+    r"|(?<![\d.])(-?\d++(?:\.\d++)?)\s*+(?:(?:\*|times\b|x\b)\s*+)?(?:the )?"
+    r"(?:iqr\b|interquartile|standard dev|decimal|%? significance)",
+    re.IGNORECASE,
+)
+
+
+def read(text: str, table: Table, *, method: bool = False) -> Clause:
+    """Read a clause; the kind of question is decided afterwards."""
+    clause = Clause(text=text, table=table, method=method, tokens=list(TOKEN.finditer(text)))
+    for match in _METHOD_NUMBER.finditer(text):
+        clause.claim(match.start(1 if match[1] else 2), match.end(1 if match[1] else 2))
+    written_columns(clause)
+    for column in table.of_kind("date")[:1]:
+        for found in time_conditions(text, column):
+            clause.claim(found.start, found.end)
+            if found.condition not in clause.conditions:
+                clause.conditions.append(found.condition)
+    _charts_and_periods(clause)
+    values_in(clause)
+    named_columns(clause)
+    flags_in(clause)
+    limits_in(clause)
+    groups(clause)
+    _file_words(clause)
+    clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
+    return clause
+
+
+def _charts_and_periods(clause: Clause) -> None:
+    for name, pattern in _CHARTS:
+        if clause.claim_all(pattern) and not clause.chart:
+            clause.chart = name
+    dates = clause.table.of_kind("date")
+    if dates:
+        finest = days_apart(dates[0])
+        for name, pattern in PERIODS:
+            if finest > _DAYS_OF.get(name, 6):
+                continue
+            free = [m for m in re.finditer(pattern, clause.text, re.IGNORECASE) if not clause.period]
+            for match in free[:1]:
+                tokens = {i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()}
+                if not tokens <= clause.used:
+                    clause.period = name
+                    clause.used |= tokens
+
+
+def _file_words(clause: Clause) -> None:
+    """Words of the file's name say which table is meant."""
+    for match in re.finditer(re.escape(clause.table.shown), clause.text, re.IGNORECASE):
+        clause.claim(match.start(), match.end())
+    named = set(name_stems(clause.table.shown.rpartition(".")[0]))
+    clause.used |= {i for i in clause.free() if stem(clause.word(i)) in named and not clause.word(i).isdigit()}

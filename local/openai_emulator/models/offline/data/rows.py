@@ -1,0 +1,81 @@
+"""Choose and group rows. These functions run in the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.DataFrame:
+    """The rows that meet all conditions. A missing value meets none but `missing`.
+
+    A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; spans (pairs of ISO dates, the second
+    excluded);
+    weekdays (0 is Monday); hours (first, end excluded); missing; filled.
+    """
+    import operator
+
+    import pandas as pd
+
+    signs = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+    for column, test, value in conditions:
+        cells = table[column]
+        if test in ("missing", "filled"):
+            fits = cells.isna() if test == "missing" else cells.notna()
+        elif test == "spans":
+            fits = pd.Series(False, index=cells.index)
+            for low, high in value:
+                fits |= (cells >= pd.Timestamp(low)) & (cells < pd.Timestamp(high))
+        elif test == "weekdays":
+            fits = cells.dt.day_of_week.isin(value)
+        elif test == "hours":
+            fits = (cells.dt.hour >= value[0]) & (cells.dt.hour < value[1])
+        elif test in signs:
+            fits = signs[test](cells, value)
+        else:
+            wanted = [value] if test in ("==", "!=") else list(value)
+            fits = cells.isin(wanted)
+            fits = ~fits & cells.notna() if test in ("!=", "not in") else fits
+        table = table[fits.fillna(False).astype(bool)]
+    return table
+
+
+def group_keys(rows: pd.DataFrame, ask: Mapping[str, Any]) -> list[pd.Series[Any]]:
+    """What an ask groups by: its period of the date column, and its columns. Missing values are no group."""
+    keys: list[pd.Series[Any]] = []
+    if ask["period"]:
+        date = rows[ask["date"]]
+        start = date.min().normalize() if len(date.dropna()) else date.min()
+        keys.append(
+            {
+                "hour": lambda: date.dt.hour,
+                "weekday": lambda: date.dt.day_name(),
+                "weekend": lambda: date.dt.day_of_week.ge(5).map({True: "weekend", False: "weekday"}),
+                "day": lambda: date.dt.strftime("%Y-%m-%d"),
+                "week": lambda: date.dt.to_period("W").dt.start_time.dt.strftime("%Y-%m-%d"),
+                "nth week": lambda: "week " + ((date - start).dt.days // 7 + 1).astype(str),
+                "month": lambda: date.dt.strftime("%Y-%m"),
+                "quarter": lambda: (
+                    date.dt.year.astype("Int64").astype(str) + " Q" + date.dt.quarter.astype("Int64").astype(str)
+                ),
+                "year": lambda: date.dt.year,
+            }[ask["period"]]().rename(ask["period"])
+        )
+    return keys + [rows[name] for name in ask["by"]]
+
+
+def key_text(key: Any) -> str:
+    """A group's key as text: `a / b` for two columns, whole numbers without a point."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return " / ".join(str(int(p)) if isinstance(p, float) and p.is_integer() else str(p) for p in parts)
+
+
+def told_rows(rows: pd.DataFrame, count: int) -> list[dict[str, Any]]:
+    """The first rows as plain values, with dates as ISO text."""
+    import json
+
+    found: list[dict[str, Any]] = json.loads(rows.head(count).to_json(orient="records", date_format="iso"))
+    return found

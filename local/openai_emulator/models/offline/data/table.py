@@ -1,0 +1,174 @@
+"""Profiles of data files: the program that makes them in the sandbox, and the parsed result."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from local.openai_emulator.models.offline.data import loading
+
+READABLE = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".parquet")
+MOST_FILES = 8
+_CLEAN = re.compile(r"\.clean(?:-\d+)?\.csv$")
+LOADING = (
+    loading.read_sheets,
+    loading.read_delimited,
+    loading.cell_text,
+    loading.tables_of,
+    loading.without_extra_rows,
+    loading.typed,
+    loading.as_numbers,
+    loading.as_dates,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """The profile of a column. `kind` is number, date or text; `low` and `high` are the range, as text."""
+
+    name: str
+    kind: str
+    unique: int
+    missing: int = 0
+    whole: bool = False  # only whole numbers
+    unit: str = ""  # that the cells state
+    odd: int = 0  # cells of another type, which are left out
+    low: str = ""
+    high: str = ""
+    values: tuple[str, ...] = ()  # the distinct values if there are at most 40, else those that the question could name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The profile of a table. `error` is the reason if it could not be read."""
+
+    filename: str
+    sheet: str = ""
+    rows: int = 0
+    columns: tuple[Column, ...] = ()
+    left_out: int = 0  # rows of totals
+    error: str = ""
+    joined: Table | None = None  # the other table of a join
+    key: str = ""  # the column that both have
+
+    @property
+    def shown(self) -> str:
+        """The name for an answer: that of the file, not of its clean copy."""
+        name = _CLEAN.sub("", self.filename)
+        name = name if "." in name else f"{name}.csv"
+        name = f"{name} ({self.sheet})" if self.sheet else name
+        return f"{name} with {self.joined.shown} by {self.key}" if self.joined else name
+
+    def of_kind(self, *kinds: str) -> list[Column]:
+        return [column for column in self.columns if column.kind in kinds]
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+def joins(tables: Sequence[Table]) -> list[Table]:
+    """Pairs of tables as one: each row of the first with the one row of the second that has the same key."""
+    found = []
+    for one in tables:
+        for other in tables:
+            mine = {column.name: column for column in one.columns}
+            keys = [
+                c for c in other.columns if c.unique == other.rows and c.name in mine and c.kind == mine[c.name].kind
+            ]
+            shared = [c for c in other.columns if c.name in mine]
+            if one is not other and len(keys) == len(shared) == 1:
+                added = tuple(c for c in other.columns if c.name not in mine)
+                found.append(replace(one, columns=(*one.columns, *added), joined=other, key=keys[0].name))
+    return found
+
+
+def is_data(filename: str) -> bool:
+    return filename.lower().endswith(READABLE)
+
+
+def to_read(filenames: Sequence[str]) -> list[str]:
+    """The data files to read: of a file and its clean copy (`x.clean.csv`, `x.csv.clean-2.csv`) only the copy."""
+    copied = {_CLEAN.sub("", name) for name in filenames if _CLEAN.search(name)}
+    return [
+        name
+        for name in filenames
+        if is_data(name) and (_CLEAN.search(name) or not copied & {name, name.rpartition(".")[0]})
+    ]
+
+
+def source(functions: Sequence[Any]) -> str:
+    """The source of functions, for a program that runs in the sandbox."""
+    return "\n\n\n".join(inspect.getsource(function).rstrip() for function in dict.fromkeys(functions))
+
+
+def profile_code(filenames: Sequence[str], question: str) -> str:
+    """A program that prints a summary line per file, and the profiles as JSON in the last line."""
+    words = sorted(set(re.findall(r"\w+", question.lower())))[:200]
+    words += [word[:-1] for word in words if word.endswith("s")]
+    return f"""\
+from __future__ import annotations
+
+import json
+import warnings
+
+warnings.filterwarnings("ignore")
+
+
+{source((*LOADING, loading.look_at))}
+
+
+profile = {{}}
+for name in {list(filenames[:MOST_FILES])!r}:
+    try:
+        profile[name] = look_at(f"/mnt/data/{{name}}", {words!r})
+        for table in profile[name]:
+            print(f"{{name}}: {{table['rows']:,}} rows, {{len(table['columns'])}} columns")
+    except Exception as error:
+        profile[name] = [{{"error": f"{{type(error).__name__}}: {{error}}"[:300]}}]
+print(json.dumps({{"profile": profile}}, separators=(",", ":"), ensure_ascii=False))
+"""
+
+
+def read_profile(logs: str) -> list[Table]:
+    """The tables from the output of `profile_code`; empty if it contains no profile."""
+    found = last_json(logs, "profile")
+    if not isinstance(found, dict):
+        return []
+    return [_table(str(name), entry) for name, entries in found.items() for entry in entries]
+
+
+def last_json(logs: str, key: str) -> Any:
+    """The value of `key` in the last line of JSON that starts with this key; None if there is none."""
+    for line in reversed(logs.splitlines()):
+        if line.startswith(f'{{"{key}"'):
+            try:
+                return json.loads(line)[key]
+            except (ValueError, KeyError):
+                return None
+    return None
+
+
+def _table(filename: str, entry: dict[str, Any]) -> Table:
+    if "error" in entry:
+        return Table(filename=filename, error=str(entry["error"]))
+    columns = tuple(
+        Column(
+            name=column["name"],
+            kind=column["kind"],
+            unique=column["unique"],
+            missing=column["missing"],
+            whole=column.get("whole", False),
+            unit=column.get("unit", ""),
+            odd=column.get("odd", 0),
+            low=column.get("min", ""),
+            high=column.get("max", ""),
+            values=tuple(column.get("values", ())),
+        )
+        for column in entry["columns"]
+    )
+    left_out = sum(column.get("totals", 0) for column in entry["columns"])
+    return Table(filename=filename, sheet=entry["sheet"], rows=entry["rows"], columns=columns, left_out=left_out)

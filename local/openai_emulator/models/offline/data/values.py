@@ -1,0 +1,261 @@
+"""Find the conditions that a clause names: values of text columns, columns of yes and no, limits, ranges, years."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.ask import Condition
+from local.openai_emulator.models.offline.data.clause import TOKEN, Clause, Mention, is_year
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
+from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.words import stem
+
+_LIMIT = re.compile(
+    r"(?P<words>\b(?:above|over|more than|greater than|higher than|larger than|older than|longer than"
+    r"|exceed(?:s|ed|ing)?"
+    r"|at least|below|under|less than|lower than|smaller than|younger than|shorter than|fewer than|at most|up to"
+    r"|equals?(?: to)?|since|after|before|until)\b|>=|<=|>|<|==?)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?)",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(
+    r"(?:\b(?:between|from)\s++)?(?<![\d,.])(?P<low>-?\d[\d,]*+(?:\.\d++)?)\s++(?:and|to|-)\s++(?P<high>-?\d[\d,]*(?:\.\d+)?)\b",
+    re.I,
+)
+_SIGNS = (
+    (r"above|over|more|greater|higher|larger|older|longer|exceed|>$|after", ">"),
+    (r"at least|>=|since", ">="),
+    (r"below|under|less|lower|smaller|younger|shorter|fewer|<$|before", "<"),
+    (r"at most|up to|<=|until", "<="),
+    (r"equal|=", "=="),
+)
+
+
+def _value_words(value: str) -> list[str]:
+    return [word.lower() for word in TOKEN.findall(value)]
+
+
+def values_in(clause: Clause) -> None:
+    """Values of text columns that the words name: `web-02`, "Sunday" for `Sun`, "women" for `Female`."""
+    said = [clause.word(i) for i in range(len(clause.tokens))]
+    found: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    for column in clause.table.of_kind("text"):
+        for value in column.values:
+            parts = _value_words(value)
+            for places in _places(said, parts, clause, value, column):
+                found.setdefault(column.name, []).append((value, places))
+    everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
+    chosen: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    for _, name, value, places in reversed(everything):
+        others = {place for hits in chosen.values() for _, at in hits for place in at}
+        if not set(places) & others:
+            chosen.setdefault(name, []).append((value, places))
+    for name, hits in chosen.items():
+        if len(hits) == 2 and _from_to(clause, hits):
+            continue
+        values = tuple(dict.fromkeys(value for value, _ in hits))
+        clause.used |= {place for _, at in hits for place in at}
+        denials = {i for _, at in hits if (i := _denial(clause, min(at))) is not None}
+        negated = bool(denials)
+        clause.used |= denials
+        test = ("not in" if negated else "in") if len(values) > 1 else "!=" if negated else "=="
+        wanted: object = values if len(values) > 1 else values[0]
+        said_words = ("not " if negated else "") + " and ".join(sorted(values))
+        clause.conditions.append(Condition(column=name, test=test, value=wanted, words=said_words))
+
+
+def _from_to(clause: Clause, hits: list[tuple[str, tuple[int, ...]]]) -> bool:
+    """Whether two values are "from A to B". They are then one in each of two columns, or left when there are no two."""
+    (start, at), (end, to) = sorted(hits, key=lambda hit: hit[1])
+    if clause.word(min(at) - 1) != "from" or clause.word(min(to) - 1) != "to":
+        return False
+    columns = [c for c in clause.table.of_kind("text") if start in c.values and end in c.values]
+    if len(columns) == 2:
+        clause.used |= {*at, *to}
+        for column, value in zip(columns, (start, end), strict=True):
+            words_ = f"{label(column.name)} {value}"
+            clause.conditions.append(Condition(column=column.name, test="==", value=value, words=words_))
+    return True
+
+
+def _denial(clause: Clause, at: int) -> int | None:
+    """The "not" or "without" before a value, with at most two words of no meaning or of columns between."""
+    for i in range(at - 1, max(at - 4, -1), -1):
+        if clause.word(i) in words.NOT:
+            return i
+        if clause.word(i) not in words.SILENT and i not in {t for m in clause.mentions for t in m.tokens}:
+            return None
+    return None
+
+
+def _places(said: list[str], parts: list[str], clause: Clause, value: str, column: Column) -> Iterator[tuple[int, ...]]:
+    """Where a value stands in the clause."""
+    if not parts or value.lower() in words.YES | words.NO:
+        return
+    size = len(parts)
+    for at in range(len(said) - size + 1):
+        places = tuple(range(at, at + size))
+        if clause.used & set(places):
+            continue
+        window = said[at : at + size]
+        if window == parts or (size == 1 and len(value) > 3 and stem(window[0]) == stem(parts[0])):
+            if len(value) == 1 and clause.tokens[at][0] != value:
+                continue
+            if all(word in words.SILENT for word in window) and not value[:1].isupper() and len(value) < 3:
+                continue
+            yield places
+        elif size == 1 and _means(window[0], parts[0], column):
+            yield places
+
+
+def _means(word: str, value: str, column: Column) -> bool:
+    """Whether a word means a value that is written otherwise: a weekday, a month, a gender."""
+    days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+    months = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ]
+    if (
+        len(value) >= 3
+        and value != word
+        and word.rstrip("s").startswith(value)
+        and word.rstrip("s") in (*days, *months)
+    ):
+        return True
+    short = {v.lower() for v in column.values}
+    if short <= {"f", "m", "female", "male", "woman", "man", "w", "women", "men"}:
+        return (word in words.WOMEN and value in ("f", "w", "female", "woman", "women")) or (
+            word in words.MEN and value in ("m", "male", "man", "men")
+        )
+    return False
+
+
+def flags_in(clause: Clause) -> None:
+    """A column of yes and no whose name stands for its yes: "smokers", "non-smokers", "who survived"."""
+    for mention in list(clause.mentions):
+        column = mention.column
+        values = {value.lower() for value in column.values}
+        yes = [v for v in column.values if v.lower() in words.YES]
+        no = [v for v in column.values if v.lower() in words.NO]
+        if len(values) != 2 or not yes or not no or any(c.column == column.name for c in clause.conditions):
+            continue
+        before = clause.word(mention.tokens[0] - 1)
+        if (
+            before in ("by", "per", "each", "which", "the", "of")
+            and clause.says(rf"\b{before}\s+{re.escape(clause.word(mention.tokens[0]))}")
+            and before != "the"
+            and before != "of"
+        ):
+            continue
+        if (
+            clause.word(mention.tokens[0]) == column.name.lower()
+            and column.kind == "number"
+            and clause.says(r"correlat|between")
+        ):
+            continue
+        negated = before in words.NOT or clause.word(mention.tokens[0] - 2) in words.NOT
+        value: object = (no if negated else yes)[0]
+        if column.kind == "number":
+            value = float(str(value)) if str(value).replace(".", "").isdigit() else 1.0
+        clause.used |= {i for i in (mention.tokens[0] - 1, mention.tokens[0] - 2) if clause.word(i) in words.NOT}
+        clause.mentions.remove(mention)
+        text = f"{'no' if negated else ''} {label(column.name)}".strip()
+        clause.conditions.append(
+            Condition(
+                column=column.name,
+                test="==",
+                value=value,
+                words=f"{text} ({column.name} = {(no if negated else yes)[0]})",
+            )
+        )
+
+
+# ---- limits ------------------------------------------------------------------------------------------------------
+
+
+def limits_in(clause: Clause) -> None:
+    """Limits and ranges of numbers, years in a column of whole numbers, and `8 cylinders` or `class 3`."""
+    for match in _RANGE.finditer(clause.text):
+        if _is_free(clause, match.start("low"), match.end("high")) and (
+            column := _near(clause, match.start(), match.end(), match["low"])
+        ):
+            low, high = _value(match["low"]), _value(match["high"])
+            clause.claim(match.start(), match.end())
+            words_ = f"`{column.name}` from {match['low']} to {match['high']}"
+            clause.conditions.append(Condition(column=column.name, test=">=", value=low, words=words_))
+            clause.conditions.append(Condition(column=column.name, test="<=", value=high, words=words_))
+    for match in _LIMIT.finditer(clause.text):
+        if _is_free(clause, match.start("number"), match.end("number")) and (
+            column := _near(clause, match.start(), match.end(), match["number"])
+        ):
+            sign = next(sign for pattern, sign in _SIGNS if re.search(pattern, match["words"].lower()))
+            clause.claim(match.start(), match.end())
+            text = f"{label(column.name)} {match['words'].lower()} {match['number']}"
+            clause.conditions.append(
+                Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
+            )
+    clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
+    units = {
+        i for i in clause.free() if stem(clause.word(i)) in UNIT_STEMS and re.fullmatch(r"[\d.,]+", clause.word(i - 1))
+    }
+    clause.used |= {i for i in units if i - 1 in clause.used}
+    for i in clause.free():
+        word = clause.word(i)
+        if not re.fullmatch(r"\d+(?:\.\d+)?", word):
+            continue
+        column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, i)), None)
+        years = [c for c in clause.table.of_kind("number") if is_year(c)]
+        if (
+            column is None
+            and len(word) == 4
+            and len(years) == 1
+            and clause.word(i - 1) in ("in", "of", "for", "year", "during")
+        ):
+            column = years[0]
+        if column and column.whole and clause.word(i - 1) not in ("top", "bottom"):
+            clause.used.add(i)
+            text = f"`{column.name}` = {word}"
+            clause.conditions.append(Condition(column=column.name, test="==", value=_value(word), words=text))
+
+
+def _beside(clause: Clause, mention: Mention, i: int) -> bool:
+    """Whether a number stands directly before or after a column: `8 cylinders`, `class 3`, `cylinders = 8`."""
+    last = mention.tokens[-1]
+    return (
+        i == mention.tokens[0] - 1
+        or i == last + 1
+        or (i == last + 2 and clause.word(last + 1) in ("is", "of", "equal"))
+    )
+
+
+def _is_free(clause: Clause, start: int, end: int) -> bool:
+    return not any(i in clause.used for i, t in enumerate(clause.tokens) if t.start() < end and start < t.end())
+
+
+def _value(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
+    """The column that a limit is about: the nearest one named before it, else the next one after it."""
+    numbers = [(clause.tokens[m.tokens[0]].start(), m.column) for m in clause.mentions if m.column.kind == "number"]
+    years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1:
+        return years[0]
+    before = [column for at, column in numbers if at < start]
+    after = [column for at, column in numbers if at >= end]
+    ages = [c for c in clause.table.of_kind("number") if "age" in name_stems(c.name)]
+    if clause.says(r"\b(?:older|younger|years old|aged?)\b") and len(ages) == 1:
+        clause.claim_all(r"\byears old\b|\baged?\b|\byears\b")
+        return ages[0]
+    return before[-1] if before else after[0] if after else None

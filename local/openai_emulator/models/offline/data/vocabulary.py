@@ -1,0 +1,134 @@
+"""Words in questions about tables: those that change nothing, those that mean a column, and adjectives.
+
+A word that stands nowhere here and is not found in the table makes the model refuse. So only words that can never be a
+condition or a measure belong in `SILENT`.
+"""
+
+from __future__ import annotations
+
+from local.openai_emulator.models.offline.words import stem
+
+_SILENT = """
+a about according all also am an and any are as at be been being both by can could did do does doing done during each
+either every for from get give given gives got had has have having he her here his how i if in into is it its itself
+just let like list many may me might more much must my need now of on one or our ours out over please put quick say
+she should show shows so some such take tell than that the their them then there these they this those thus to too us
+use used uses using very via want was we were what when where which while who whom whose will with within would you
+your yours they're it's what's who's i'd let's find calculate compute create make determine identify analyze analyse
+analysis check give report explore examine describe display investigate look see know name perform carry apply
+generate draw produce provide return state write help question answer result results data dataset datasets table
+tables file files csv excel xlsx json spreadsheet sheet column columns field fields row rows record records entry
+entries line lines value values variable variables feature figure figures number numbers cell cells item items case
+cases thing things observation observations point points measurement measurements sample samples category group groups
+given following respective corresponding different individual overall exactly actually currently really ever there
+separately together available whole entire based located individuals coordinate coordinates recorded listed contained
+present observed
+"""
+# The language of statistics: how something is computed, where that is what the programs do anyway.
+_METHOD = """
+pearson coefficient coefficients strength direction linear linearly relationship relationships significance
+significant significantly alpha level p-value pvalue p two-tailed tailed tail test tests testing assess associated
+consider considered null hypothesis reject normal normally normality distribution distributed adheres follow follows
+method methods standard built python pandas numpy scipy function functions library libraries formula arithmetic
+statistical statistics mathematical decimal decimals place places round rounded rounding nearest digit digits integer
+floating format output ignore ignoring exclude excluding missing nan empty data directly prior without applying
+transformations modify modifying remove removing filters filter outlier outliers calculation calculations computed
+calculating computation calculated performed otherwise assume measures measure using r between else conclude indicates
+indicate less greater equal than include including available contains contain do not be should no if when their
+absolute fisher's definition unbiased bias type scale final whether two step hence therefore only non z iqr q1 q3
+interquartile quartile range threshold score scores falls fall below above outside lies lie beyond whisker whiskers
+define defined values deemed data-point shapiro wilk kolmogorov smirnov true false
+"""
+# In a sentence about the method: operations that no program here does.
+_OPERATIONS = """
+log logarithm logarithmic transform transformed transformation transformations regression predict predicted predicting
+prediction train training classifier classify cluster clusters clustering machine learning model accuracy rmse mse
+impute imputing imputation imputed fill filling filled normalize normalized normalization scaling scaled standardize
+standardized encode encoding ratio ratios subtract subtracting subtracted multiply multiplied divide divided weighted
+rolling moving cumulative spearman kendall anova chi bootstrap engineering derived lag bin bins binned duplicate
+duplicates drop dropping dropped replace replacing replaced random split preprocessing cleaning shift interpolate
+square squared root
+"""
+OPERATIONS = frozenset(_OPERATIONS.split())
+SILENT = frozenset(_SILENT.split())
+METHOD = frozenset(_METHOD.split())
+
+# Each group of words means the same in a question as in a column's name.
+_SAME = (
+    "usage traffic requests visits sessions hits",
+    "busy busiest requests visits sessions orders traffic",
+    "processor cpu",
+    "ram memory",
+    "latency delay response",
+    "slow slower faster response latency",
+    "error failure failures errors",
+    "sales revenue turnover sold",
+    "salary wage pay income earnings",
+    "cost price fare fee charge",
+    "pay paid price cost fare bill",
+    "old age",
+    "weigh weight",
+    "tall height",
+    "machine server host",
+    "product item article",
+    "country nation",
+    "person people passenger passengers employee user",
+    "town city",
+    "gender sex",
+    "qty quantity amount count",
+    "temperature temp hot cold warm",
+    "rain rainfall precipitation",
+    "snow snowfall precipitation",
+    "date day timestamp time",
+    "owner responsible owned",
+    "gdp economy",
+    "trip ride journey",
+    "bill check",
+    "votes vote",
+    "revenue amount",
+    "score points rating mark grade",
+)
+SAME = tuple(frozenset(map(stem, group.split())) for group in _SAME)
+
+# Adjective -> (whether it means the lowest value, the words of the columns that it means).
+ADJECTIVES: dict[str, tuple[bool, str]] = {
+    "hottest": (False, "temperature temp"),
+    "warmest": (False, "temperature temp"),
+    "coldest": (True, "temperature temp"),
+    "coolest": (True, "temperature temp"),
+    "oldest": (False, "age"),
+    "youngest": (True, "age"),
+    "heaviest": (False, "weight mass"),
+    "lightest": (True, "weight mass"),
+    "tallest": (False, "height"),
+    "longest": (False, "length duration minutes hours time distance days"),
+    "shortest": (True, "length duration minutes hours time distance height days"),
+    "cheapest": (True, "price cost fare fee"),
+    "dearest": (False, "price cost fare fee"),
+    "expensive": (False, "price cost fare fee"),
+    "costliest": (False, "price cost fare fee"),
+    "richest": (False, "income wealth gdp salary"),
+    "poorest": (True, "income wealth gdp salary"),
+    "slowest": (False, "response latency duration time"),
+    "fastest": (True, "response latency duration time"),
+    "busiest": (False, "requests visits sessions orders traffic"),
+    "quietest": (True, "requests visits sessions orders traffic"),
+    "happiest": (False, "happiness"),
+    "wettest": (False, "rain rainfall precipitation"),
+    "driest": (True, "rain rainfall precipitation"),
+    "windiest": (False, "wind"),
+    "deepest": (False, "depth"),
+    "strongest": (False, "magnitude strength wind"),
+    "farthest": (False, "distance"),
+}
+HIGHEST = frozenset(
+    ["highest", "most", "max", "maximum", "largest", "biggest", "greatest", "top", "best", "peak", "worst"]
+)
+LOWEST = frozenset(["lowest", "least", "min", "minimum", "smallest", "fewest", "bottom"])
+WOMEN = frozenset(["woman", "women", "female", "females", "girl", "girls", "lady", "ladies"])
+MEN = frozenset(["man", "men", "male", "males", "boy", "boys", "gentleman", "gentlemen"])
+YES = frozenset(["yes", "y", "true", "t", "1"])
+NO = frozenset(["no", "n", "false", "f", "0"])
+NOT = frozenset(
+    ["not", "non", "no", "without", "excluding", "except", "never", "isn't", "aren't", "wasn't", "weren't", "didn't"]
+)
