@@ -102,11 +102,6 @@ class Turns:
         for tool in searches:
             self._stores.check_searchable(tool.vector_store_ids)
         workspace = self._workspace(tools, chain)
-        response_format = chat_format(asked.text.format if asked.text else None)
-        if response_format is not None and not takes_formats(self._model):
-            raise not_implemented(
-                f"text.format '{response_format['type']}' with the built-in model", param="text.format"
-            )
         response = self._response(asked, tools)
         if conversation_id is not None:
             response.conversation = Conversation(id=conversation_id)

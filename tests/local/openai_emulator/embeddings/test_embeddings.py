@@ -17,7 +17,7 @@ from tests.local.openai_emulator.client import client_of, create
 
 @pytest.fixture
 async def client(emulator: Starlette) -> AsyncIterator[AsyncOpenAI]:
-    async with client_of(emulator, checked=True) as client:
+    async with client_of(emulator, checked=True, strict=False) as client:  # its type of an embedding has no base64
         yield client
 
 
