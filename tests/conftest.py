@@ -1,8 +1,10 @@
 """Fixtures for all tests: Azurite and the local stack, each started once for the whole test run."""
 
+import inspect
 import os
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from hypothesis import settings
 
@@ -12,7 +14,9 @@ from local.stack.stack import Options, Stack
 NEVER = "0 0 0 1 1 *"  # the hourly reconcile pass would repair what tests damage
 SETTINGS_OF_THE_APP = ("OPENAI_", "EMULATOR_", "AZURE_", "AzureWebJobs")
 
-# No verdict depends on how fast the machine is.
+# No verdict depends on how fast the machine is: not on a deadline of an example, nor on the default timeout of 5 s.
+for phase in ("connect", "read", "write", "pool"):
+    setattr(inspect.signature(httpx2.request).parameters["timeout"].default, phase, 120.0)
 settings.register_profile("steady", parent=settings(), deadline=None, max_examples=40)
 settings.load_profile("steady")
 

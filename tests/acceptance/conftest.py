@@ -69,7 +69,7 @@ def drop(client: Client) -> Callable[..., dict[str, dict[str, object]]]:
 
     def dropped(files: dict[str, bytes]) -> dict[str, dict[str, object]]:
         etags = {path: client.drop_bytes(content, path) for path, content in files.items()}
-        final = client.wait_indexed(etags, on_final=lambda _: None)
+        final = client.wait_indexed(etags, on_final=lambda _: None, within_s=600)
         assert final.keys() == files.keys(), [d for d in client.documents() if d["path"] in files]
         return final
 

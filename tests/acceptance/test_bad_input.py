@@ -139,7 +139,7 @@ def test_unusable_documents_have_a_reason_and_do_not_affect_others(client: Clien
         "broken.docx": (docx_without_parts(), "unsupported", "unsupported_file"),
         "photo.png": (b"\x89PNG\r\n\x1a\n0000", "unsupported", "unsupported_file"),
         "archive.zip": (b"PK\x05\x06" + b"\0" * 18, "unsupported", "unsupported_file"),
-        "no-ending": (b"words", "unsupported", "unsupported_file"),
+        "no-ending": (b"\x7fELF\x02\x01" + bytes(range(256)), "unsupported", "unsupported_file"),
         "binary.csv": (b"\0\1\2\3" * 100, "unsupported", "binary_content"),
         "broken.xlsx": (b"PK\x03\x04 not a workbook", "failed", "damaged"),
     }
