@@ -119,7 +119,7 @@ def proxies_in_thread(*upstreams: int) -> Iterator[list[Proxy]]:
     thread.start()
 
     def run(coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(timeout=120)
 
     with ExitStack() as cleanup:
         cleanup.callback(loop.close)

@@ -60,7 +60,7 @@ class Caller:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._http = httpx2.Client(base_url=f"{stack.app_url}/api", timeout=10, trust_env=False)
+        self._http = httpx2.Client(base_url=f"{stack.app_url}/api", timeout=120, trust_env=False)
         self.ids: dict[str, str] = {}
 
     def post(self, key: str) -> None:

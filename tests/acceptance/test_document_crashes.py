@@ -156,7 +156,7 @@ class World:
     def _search(self, path: str) -> list[list[str]]:
         """For each passage of the document that search finds, the versions in its text."""
         body = {"query": f"On which shelf is {word(path)}?", "collection": collection_of(path), "limit": 50}
-        response = httpx2.post(f"{self._stack.app_url}/api/search", json=body, timeout=10, trust_env=False)
+        response = httpx2.post(f"{self._stack.app_url}/api/search", json=body, timeout=120, trust_env=False)
         assert response.status_code == 200, response.text
         return [
             sorted(set(VERSION.findall(hit["text"]))) for hit in response.json()["results"] if hit["document"] == path

@@ -250,5 +250,5 @@ def test_the_probe_uses_the_settings_of_the_templates(probe: Probe) -> None:
 def test_the_certificate_is_not_trusted_by_default(storage_urls: dict[str, str]) -> None:
     """Shows that the tests above pass because the certificate is trusted explicitly, not because it is not checked."""
     host, port = urlsplit(storage_urls["blob"]).netloc.split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as plain, pytest.raises(ssl.SSLCertVerificationError):
+    with socket.create_connection((host, int(port)), timeout=120) as plain, pytest.raises(ssl.SSLCertVerificationError):
         ssl.create_default_context().wrap_socket(plain, server_hostname=host)

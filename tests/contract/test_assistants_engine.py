@@ -60,7 +60,7 @@ async def test_the_waiting_run_of_a_thread_is_cancelled_by_the_next_start() -> N
         ask = ask_of(played, "Second?", previous=first)
         with pytest.raises(ServiceBusy):
             await played.engine.start(ask)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(180):
             while True:
                 try:
                     second = await played.engine.start(ask)

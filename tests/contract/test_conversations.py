@@ -131,7 +131,7 @@ async def test_what_no_record_names_is_deleted_by_its_place(died: str) -> None:
         assert place
         if died != "before the run":
             started = await played.engine.start(replace(ask, place=place))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(180):
                 if died == "running":
                     await begun.wait()
                 else:

@@ -24,7 +24,7 @@ import azure.functions as func
 app = func.FunctionApp()
 calls = []
 """
-DEADLINE_S = 15.0
+DEADLINE_S = 180.0
 ADMIN = {"x-functions-key": "key-of-this-start"}  # opens the admin endpoint
 
 

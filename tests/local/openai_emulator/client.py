@@ -89,7 +89,7 @@ def client_of(
     )
 
 
-async def until(condition: Callable[[], Awaitable[Any]], *, within_s: float = 20) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], *, within_s: float = 180) -> Any:
     """Wait until the condition is true; return its value."""
     async with asyncio.timeout(within_s):
         while not (value := await condition()):

@@ -242,7 +242,7 @@ async def test_the_process_prints_ready_and_ends_on_a_signal(tmp_path: Path) -> 
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
-    line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+    line = (await asyncio.wait_for(process.stdout.readline(), 180)).decode()
     port = (tmp_path / "port").read_text()
     assert line == f"ready http://127.0.0.1:{port}\n"
     async with httpx2.AsyncClient(base_url=line.split()[1]) as http:
@@ -254,7 +254,7 @@ async def test_the_process_prints_ready_and_ends_on_a_signal(tmp_path: Path) -> 
         assert await until(sandbox_is_settled, within_s=60)
     children = _children(process.pid)
     process.send_signal(signal.SIGTERM)
-    rest, errors = await asyncio.wait_for(process.communicate(), 30)
+    rest, errors = await asyncio.wait_for(process.communicate(), 180)
     assert (rest, process.returncode) == (b"", 0), errors.decode()
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
     assert (tmp_path / "data/emulator.db").exists()
@@ -282,7 +282,7 @@ async def test_the_process_refuses_bad_settings(arguments: list[str], environ: d
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, errors = await asyncio.wait_for(process.communicate(), 30)
+    out, errors = await asyncio.wait_for(process.communicate(), 180)
     assert (process.returncode, out) == (2, b"")
     assert told in errors.decode()
 

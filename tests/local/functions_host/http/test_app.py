@@ -160,7 +160,7 @@ async def test_sync_functions_run_in_a_thread_pool_and_async_functions_on_the_lo
         tmp_path / "app",
         """
         import threading
-        barrier = threading.Barrier(2, timeout=10)
+        barrier = threading.Barrier(2, timeout=120)
 
         @app.route(route="meet", auth_level="ANONYMOUS")
         def meet(req: func.HttpRequest) -> str:

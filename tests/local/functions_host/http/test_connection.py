@@ -33,7 +33,7 @@ APP = """
     async def header(req: func.HttpRequest) -> func.HttpResponse:
         return func.HttpResponse("body", headers={"X-A": "é"})
 """
-DEADLINE_S = 30
+DEADLINE_S = 180.0
 
 
 class Client:

@@ -307,7 +307,7 @@ async def test_a_session_that_runs_code_is_not_ended_and_others_wait(containers:
     ids = [(await containers.create(name=str(n))).id for n in range(4)]
     code = "import time\nwhile not __import__('os').path.exists('go'): time.sleep(0.01)\nprint('done')"
     running = [asyncio.create_task(containers.run(one, code)) for one in ids[:2]]
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while sum(await alive(containers, ids)) < 2:
             await asyncio.sleep(0.01)
     waiting = [asyncio.create_task(containers.run(one, "print('late')")) for one in ids[2:]]

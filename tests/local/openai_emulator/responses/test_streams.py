@@ -196,7 +196,7 @@ async def test_a_client_that_goes_away_costs_nothing(background: bool) -> None:
             model.go_on.set()
             assert (await ended(client, response_id)).output_text == "One two."
         else:
-            await asyncio.wait_for(model.stopped.wait(), 30)
+            await asyncio.wait_for(model.stopped.wait(), 180)
 
             async def is_cancelled() -> bool:
                 return (await client.responses.retrieve(response_id)).status == "cancelled"

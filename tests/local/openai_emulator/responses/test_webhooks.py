@@ -42,7 +42,7 @@ async def test_the_sdk_accepts_the_signature() -> None:
     async with receiver(200) as (url, received):
         sender = Webhooks(url=url, secret=SECRET)
         sender.announce("response.completed", "resp_1")
-        headers, body = await asyncio.wait_for(received.get(), 10)
+        headers, body = await asyncio.wait_for(received.get(), 180)
         await sender.close()
     client = AsyncOpenAI(api_key="test", webhook_secret=SECRET)
     event = client.webhooks.unwrap(body, headers)
@@ -57,7 +57,7 @@ async def test_a_refused_event_is_sent_again_under_the_same_id(monkeypatch: pyte
     async with receiver(503, 200) as (url, received):
         sender = Webhooks(url=url, secret=SECRET)
         sender.announce("response.failed", "resp_1")
-        (first, body), (second, again) = [await asyncio.wait_for(received.get(), 10) for _ in range(2)]
+        (first, body), (second, again) = [await asyncio.wait_for(received.get(), 180) for _ in range(2)]
         await sender.close()
     assert first["webhook-id"] == second["webhook-id"]
     assert body == again
