@@ -114,6 +114,9 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     refused: list[Refusal] = []
     lead: Clause | None = None
     for at, clause in enumerate(clauses):
+        if asks and _is_chart_of(asks[-1], clause):
+            asks[-1] = _with_chart(asks[-1], clause)
+            continue
         found = _ask(clause, at, asks, before, lead, alone=len(clauses) == 1)
         if isinstance(found, Refusal):
             refused.append(found)
@@ -144,6 +147,18 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     reason = " ".join([*unclear, *(r.reason for r in refused[:1] if r.reason)])
     refusal = Refusal(understood=_understood(clauses), unknown=tuple(dict.fromkeys(left)), reason=reason, table=table)
     return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)
+
+
+def _is_chart_of(ask: Ask, clause: Clause) -> bool:
+    """Whether a clause only asks for a chart of the ask before: "create a bar chart of it"."""
+    own = clause.mentions or clause.conditions or clause.period or clause.by or clause.by_numbers
+    return bool(ask.by or ask.period) and clause.chart in ("any", "bar", "line", "pie") and not own
+
+
+def _with_chart(ask: Ask, clause: Clause) -> Ask:
+    clause.claim_all(_BACK.pattern)
+    usual = ask.chart or ("line" if ask.period else "bar")
+    return replace(ask, chart=usual if clause.chart == "any" else clause.chart)
 
 
 def _within(ask: Ask, other: Ask) -> bool:

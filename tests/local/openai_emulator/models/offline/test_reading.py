@@ -227,3 +227,19 @@ def test_no_question_and_no_table_of_the_benchmarks_stands_in_the_code() -> None
         lines = (folder / "da-dev-questions.jsonl").read_text().splitlines()
         told += [json.loads(line)[key] for line in lines for key in ("question", "file_name")]
     assert [text for text in told if text.lower() in code] == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "chart"),
+    [("Create a bar chart of it.", "bar"), ("Draw it.", "bar"), ("Plot this as a pie chart.", "pie")],
+)
+def test_a_sentence_that_asks_for_a_chart_of_the_answer(shop: Path, request_: str, chart: str) -> None:
+    what = planned(shop, f"What is the average price by shop? {request_}")
+    assert isinstance(what, Plan)
+    assert [(ask.kind, ask.by, ask.chart) for ask in what.asks] == [("figures", ("shop",), chart)]
+
+
+def test_a_chart_of_something_unknown_is_refused(shop: Path) -> None:
+    what = planned(shop, "What is the average price by shop? Create a bar chart of unicorns.")
+    assert isinstance(what, Refusal)
+    assert what.unknown == ("unicorns",)
