@@ -3,7 +3,7 @@
 Environment variables:
     CRASH_KEY: The Idempotency-Key of the POST whose calls are counted, together with those of its run's looks. Without
         it, nothing is counted.
-    CRASH_AT: The number of the call at which the process ends, from 1.
+    CRASH_AT: The number of the call at which the process ends, from 1; or a part of its name and first argument.
     CRASH_WHEN: `before` or `after` the effect of that call.
     CRASH_LOG: The file that each crash is appended to, and `closed RUN` when the look that closed a run has returned.
 
@@ -65,7 +65,7 @@ async def before_call(name: str, *args: Any) -> None:
     is_first = current.started == 1
     await asyncio.sleep(0)  # let concurrent calls start, too
     is_concurrent_write = current.pending > 1 and name not in READING
-    if (is_first or is_concurrent_write) and is_crash("before"):
+    if (is_first or is_concurrent_write) and is_crash("before", name, *args):
         while current.pending > 1:
             await asyncio.sleep(0.001)
         crash(name, *args)
@@ -80,22 +80,26 @@ def after_call(name: str, *args: Any) -> None:
         current.is_closing = True
     if name == "write" and args[0].startswith(RUNS):
         counted_runs.add(args[0].removeprefix(RUNS).removesuffix(".json"))
-    if is_crash("after"):
+    if is_crash("after", name, *args):
         crash(name, *args)
 
 
-def is_crash(when: str) -> bool:
+def is_crash(when: str, name: str, *args: Any) -> bool:
     """Count the call, and say whether the process is to end at it."""
     global calls
     if os.environ.get("CRASH_WHEN") != when:
         return False
     calls += 1
-    return calls == int(os.environ["CRASH_AT"])
+    at = os.environ["CRASH_AT"]
+    return calls == int(at) if at.isdecimal() else at in called(name, *args)
+
+
+def called(name: str, *args: Any) -> str:
+    return f"{name} {args[0]}" if args and isinstance(args[0], str) else name
 
 
 def crash(name: str, *args: Any) -> None:
-    called = f"{name} {args[0]}" if args and isinstance(args[0], str) else name
-    record(f"{os.environ['CRASH_WHEN']} {called}")
+    record(f"{os.environ['CRASH_WHEN']} {called(name, *args)}")
     os._exit(1)
 
 
@@ -116,7 +120,7 @@ class Counting:
             return found
 
         @wraps(found)
-        async def called(*args: Any, **named: Any) -> Any:
+        async def counted_call(*args: Any, **named: Any) -> Any:
             await before_call(name, *args)
             try:
                 return await found(*args, **named)
@@ -130,7 +134,7 @@ class Counting:
             async for each in found(*args, **named):
                 yield each
 
-        return listed if name in LISTING else called
+        return listed if name in LISTING else counted_call
 
 
 def load() -> Any:
