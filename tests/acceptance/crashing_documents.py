@@ -58,7 +58,7 @@ def switch_on() -> None:
     storage.open_storage = lambda *args, **named: storage.Storage(
         **{name: Watched(adapter) for name, adapter in vars(open_storage(*args, **named)).items()}
     )
-    vector_stores.OpenAIVectorStores = lambda client: Watched(made(client))  # type: ignore[assignment, misc, return-value]
+    vector_stores.OpenAIVectorStores = lambda *args, **named: Watched(made(*args, **named))  # type: ignore[assignment, misc, return-value]
     Documents.index = watching(Documents.index, str)  # type: ignore[method-assign]
     Documents.remove = watching(Documents.remove, str)  # type: ignore[method-assign]
     Worker.do = watching(Worker.do, path_in)  # type: ignore[method-assign]

@@ -139,7 +139,7 @@ class Host:
         text = self._runtime.Datum
         request = {
             "method": text("POST" if body and method == "GET" else method, "string"),
-            "url": text(f"https://app.example/api/{path}?code=key", "string"),
+            "url": text(f"https://app.example/api/{path}{'&' if '?' in path else '?'}code=key", "string"),
             "headers": {"content-type": text("application/json", "string")},
             "params": {name: text(value, "string") for name, value in (params or {}).items()},
             "query": {"code": text("key", "string")},
@@ -210,13 +210,14 @@ async def call_the_others(host: Host, run: Mapping[str, Any]) -> dict[str, Any]:
 
     async def call(function: str, where: str, method: str, body: Any = b"", **params: str) -> Any:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        status, _, answer = await host.http(function, where, method=method, body=content, params=params)
+        status, headers, answer = await host.http(function, where, method=method, body=content, params=params)
         found[function] = status
-        return json.loads(answer) if answer else None
+        return json.loads(answer) if answer and "json" in headers["content-type"] else None
 
     here = {"id": run["id"]}
     outputs = {"tool_outputs": [{"call_id": "call_1", "output": "x"}]}
     await call("list_runs", "runs", "GET")
+    await call("get_events", f"runs/{run['id']}/events", "GET", **here)
     await call("cancel_run", f"runs/{run['id']}/cancel", "POST", **here)
     await call("hand_in_outputs", f"runs/{run['id']}/tool_outputs", "POST", outputs, **here)
     await call("delete_run", f"runs/{run['id']}", "DELETE", **here)
@@ -241,11 +242,14 @@ async def call_the_others(host: Host, run: Mapping[str, Any]) -> dict[str, Any]:
     await call("get_openapi", "openapi.json", "GET")
     await call("get_swagger", "swagger.json", "GET")
     await call("deep_health", "health/deep", "GET")
+    await call("get_page", "", "GET", file="app.js")
     return found
 
 
 async def call_those_of_documents(call: Callable[..., Awaitable[Any]], host: Host) -> None:
     await call("read_document", "documents/c/a.md", "GET", path="c/a.md")
+    await call("get_content", "documents/content?path=c/a.md", "GET")
+    await call("head_content", "documents/c/a.md/content", "HEAD", path="c/a.md/content")
     await call("create_upload", "documents/upload?path=c/b.md", "POST")
     await call("retry_document", "documents/c/a.md", "POST", path="c/a.md")
     await call("search", "search", "POST", {"query": "average", "collection": "ops"})

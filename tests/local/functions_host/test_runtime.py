@@ -41,12 +41,16 @@ FUNCTIONS = [
     "get_assistant",
     "get_chart",
     "get_collection",
+    "get_content",
+    "get_events",
     "get_openapi",
+    "get_page",
     "get_report",
     "get_run",
     "get_swagger",
     "get_thread",
     "hand_in_outputs",
+    "head_content",
     "health",
     "index_document",
     "list_assistants",
@@ -86,10 +90,14 @@ OTHERS = {  # function -> status
     "delete_thread": 204,
     "get_assistant": 200,
     "get_collection": 200,
+    "get_content": 200,
+    "get_events": 501,
     "get_openapi": 200,
+    "get_page": 200,
     "get_report": 202,
     "get_swagger": 200,
     "get_thread": 200,
+    "head_content": 200,
     "hand_in_outputs": 409,  # the run has ended
     "list_assistants": 200,
     "list_collections": 200,
@@ -135,7 +143,7 @@ async def driven(tmp_path: Path, plain_environ: dict[str, str]) -> AsyncIterator
                 *command, cwd=tmp_path, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
             )
             try:
-                async with asyncio.timeout(120):
+                async with asyncio.timeout(600):
                     out, err = await process.communicate()
             finally:
                 if process.returncode is None:
