@@ -94,7 +94,7 @@ async def test_json_is_data_when_it_is_a_table(world: World, content: bytes, kin
     [
         ("a.png", b"x", "unsupported", "unsupported_file"),
         ("a.xyz", b"x", "unsupported", "unsupported_file"),
-        ("noending", b"x", "unsupported", "unsupported_file"),
+        ("noending", b"\x7fELF" + bytes(range(256)), "unsupported", "unsupported_file"),
         ("a.md", b"", "failed", "empty_file"),
         ("a.md", b"x" * 1_000_001, "failed", "file_too_large"),
         ("a.csv", b"\n\n", "failed", "empty_file"),

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.formats import parquet as parquet_reader
 from shared.formats.base import UnusableFile
 from shared.formats.parquet import csv_of
 from tests.unit.formats.cards import card, column_of, size_of
@@ -79,10 +78,9 @@ def test_damaged_parquet_has_a_message(content: bytes) -> None:
         card("a.parquet", content)
 
 
-def test_parquet_that_is_too_much_as_csv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_reader, "CSV_MAX_BYTES", 10)
+def test_parquet_that_is_too_much_as_csv() -> None:
     with pytest.raises(UnusableFile, match="Split it"):
-        csv_of(io.BytesIO(parquet(SALES)))
+        csv_of(io.BytesIO(parquet(SALES)), max_bytes=10)
 
 
 def test_nested_parquet_is_refused() -> None:
