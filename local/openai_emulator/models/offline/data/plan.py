@@ -132,14 +132,7 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
         asks = [_describe(lead)] if kind_of(lead.text) == "describe" else []
     asks = list(dict.fromkeys(asks))
     refused += _conditions_of_method(clauses, asks)
-    quoted = {
-        c.name
-        for clause in clauses
-        for c in clause.table.columns
-        if re.search(f"[\"'`]{re.escape(c.name)}[\"'`]", clause.text)
-    }
-    for clause in clauses:
-        clause.used |= {i for i in clause.free() if _beside_quoted(clause, i, quoted)}
+    _claim_beside_quoted(clauses)
     left = [word for clause in clauses for word in clause.left()]
     unclear = [reason for clause in clauses for reason in clause.ambiguous]
     if asks and not left and not unclear and not refused:
@@ -181,6 +174,18 @@ def _conditions_of_method(clauses: list[Clause], asks: list[Ask]) -> list[Refusa
             if condition.test in ("==", "!=", "in", "not in", "spans") and condition.column not in known:
                 return [Refusal(reason=f"It is not clear for which part {condition.words} is meant.")]
     return []
+
+
+def _claim_beside_quoted(clauses: list[Clause]) -> None:
+    """Account for the words that stand beside a column whose name is quoted somewhere in the question."""
+    quoted = {
+        c.name
+        for clause in clauses
+        for c in clause.table.columns
+        if re.search(f"[\"'`]{re.escape(c.name)}[\"'`]", clause.text)
+    }
+    for clause in clauses:
+        clause.used |= {i for i in clause.free() if _beside_quoted(clause, i, quoted)}
 
 
 def _beside_quoted(clause: Clause, i: int, quoted: set[str]) -> bool:
