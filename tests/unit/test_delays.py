@@ -66,7 +66,7 @@ def test_each_function_without_a_caller_has_the_deadline() -> None:
     defined = ast.parse((ROOT / "function_app.py").read_text()).body
     found = [node for node in defined if isinstance(node, ast.AsyncFunctionDef)]
     [step] = [node for node in found if node.name == "step"]
-    assert "async with one_step():\n        yield" in ast.unparse(step)
+    assert "async with one_step():" in ast.unparse(step)
     functions = [node for node in found if "trigger" in ast.unparse(node.decorator_list[0])]
     steps = [node for node in functions if "poison" not in ast.unparse(node.decorator_list[0])]
     assert len(steps) >= 8
