@@ -17,7 +17,7 @@ SETTINGS_OF_THE_APP = ("OPENAI_", "EMULATOR_", "AZURE_", "AzureWebJobs")
 # No verdict depends on how fast the machine is: not on a deadline of an example, nor on the default timeout of 5 s.
 for phase in ("connect", "read", "write", "pool"):
     setattr(inspect.signature(httpx2.request).parameters["timeout"].default, phase, 120.0)
-settings.register_profile("steady", parent=settings(), deadline=None, max_examples=40)
+settings.register_profile("steady", parent=settings(), deadline=None)
 settings.load_profile("steady")
 
 

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 REF = "#/components/schemas/"
 TYPES = ("string", "integer", "number", "boolean", "null", "array", "object")
 SAME_EACH_TIME = settings(
-    derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), max_examples=12
+    derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), max_examples=30
 )
 WORDS = st.text("abc", max_size=3)
 VALUES = st.recursive(
@@ -163,7 +163,7 @@ def check_component(name: str, new: Json, old: Json) -> None:
     valid_by_both()
 
 
-@settings(SAME_EACH_TIME, max_examples=40)
+@settings(SAME_EACH_TIME, max_examples=120)
 @given(made_schemas(), VALUES)
 def check_made_schema(schema: Any, value: Any) -> None:
     assume(Draft202012Validator(schema).is_valid(value))

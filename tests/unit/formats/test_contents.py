@@ -165,7 +165,7 @@ def test_a_long_scan_is_detected_by_some_of_its_pages(monkeypatch: pytest.Monkey
     assert tried == [0, 3, 6]
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=200)
 @given(
     st.sampled_from([b"", b"%PDF-1.7\n", b"PK\3\4", OLE, b"PAR1", b"\xff\xfe", office(WORD), pdf("x")]),
     st.binary(max_size=600),

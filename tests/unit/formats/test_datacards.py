@@ -145,7 +145,7 @@ def test_files_without_a_table_have_a_message(name: str, content: bytes) -> None
 CELLS = st.text(alphabet=st.sampled_from("ab1.,;'\"| \n-é"), max_size=6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(2, 4).flatmap(lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=1, max_size=6)))
 def test_a_written_table_is_read_completely(rows: list[list[str]]) -> None:
     header = [f"column_{n}" for n in range(len(rows[0]))]
@@ -157,7 +157,7 @@ def test_a_written_table_is_read_completely(rows: list[list[str]]) -> None:
         assert column_of(markdown, name)[2] == str(sum(not row[n].strip() for row in rows))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(["a.csv", "a.tsv", "a.xlsx", "a.json"]))
 def test_any_bytes_are_a_table_or_raise_unusable_file(content: bytes, name: str) -> None:
     try:

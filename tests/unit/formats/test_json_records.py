@@ -36,7 +36,7 @@ def test_json_is_read_record_by_record() -> None:
     assert peak_bytes < 12_000_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.sampled_from(["[", "]", "{", "}", ",", ":", '"a"', '"b"', "1", "-2.5e3", "null", "true", '"\\ud800"', "\n"])

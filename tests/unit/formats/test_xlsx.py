@@ -85,7 +85,7 @@ def test_a_large_workbook_is_read_row_by_row_with_the_same_card(monkeypatch: pyt
         card("book.xlsx", content)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_large_workbook_that_is_damaged(data: st.DataObject) -> None:
     parts = {}

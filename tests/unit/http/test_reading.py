@@ -149,7 +149,7 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200) | FIELDS.map(lambda body: json.dumps(body).encode()))
 def test_any_body_gives_a_question_or_an_app_error(body: bytes) -> None:
     try:

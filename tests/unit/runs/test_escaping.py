@@ -143,7 +143,7 @@ SYNTAX = """` `` ``` ~~~ <img src=x> <b> < > [ ] ( ) ]( ]: ! ![a](http://e.x/i) 
 PIECES = st.sampled_from([*SYNTAX.split(), "\n", "\n\n", "    ", "\t", "> ", "- ", "1. ", " ", "\r", "\x02"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=30))
 @example(pieces=["`", "|", "<b>", "`"])
 def test_no_mix_of_syntax_acts(pieces: list[str]) -> None:

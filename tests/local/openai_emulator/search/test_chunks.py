@@ -22,7 +22,7 @@ def squeezed(text):
     return "".join(text.split())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sections=SECTIONS)
 @example(sections=[Section(text="a" * 30_000)])
 @example(sections=[Section(text="🎉" * 3_000)])
@@ -32,7 +32,7 @@ def test_chunks_without_overlap_contain_the_whole_text(sections):
     assert squeezed("".join(chunk.text for chunk in chunks)) == squeezed(whole)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sections=SECTIONS)
 def test_with_overlap_nothing_is_lost_and_no_chunk_is_too_long(sections):
     chunks = split(sections, max_tokens=100, overlap_tokens=50)

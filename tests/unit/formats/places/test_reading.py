@@ -220,7 +220,7 @@ def test_entities_that_grow_are_refused(doctype: str) -> None:
     assert (found.places, found.complete) == ((), False)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(st.sampled_from(["docx", "pptx"]), st.integers(0, 10**6), st.integers(0, 255))
 def test_a_damaged_office_file_raises_nothing(ending: str, at: int, byte: int) -> None:
     content = bytearray(WORD if ending == "docx" else SLIDES)
