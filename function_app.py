@@ -12,8 +12,9 @@ from azurefunctions.extensions.bindings import blob as bindings
 from shared import telemetry
 from shared.delays import one_step
 from shared.documents.messages import deleted_path
-from shared.http import about, assistants, collections, console, content, documents, hooks, runs, threads
+from shared.http import about, assistants, collections, console, content, documents, hooks, runs, text, threads
 from shared.http import reconcile as reconciling
+from shared.http.access import auth_level
 from shared.http.route import answer
 from shared.runs.messages import run_look
 from shared.services import Services, give_up
@@ -31,7 +32,7 @@ for chatty in ("aiohttp", "azure", "httpx", "httpx2", "openai", "urllib3"):
 
 telemetry.start()  # off, unless the setting TELEMETRY is set; nothing of OpenTelemetry is imported then
 
-app = func.FunctionApp()
+app = func.FunctionApp(http_auth_level=auth_level(os.environ))
 
 
 @cache
@@ -134,14 +135,21 @@ async def get_content(req: func.HttpRequest) -> func.HttpResponse:
     return await answer(services, req, content.get_content)
 
 
+@app.route(route="api/documents/text", methods=["GET"])
+async def get_text(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/documents/text?path=&page=`: get the text of a document, or of one of its pages."""
+    return await answer(services, req, text.get_text)
+
+
 # `{*path}` also matches an empty path (PUT and POST with `?path=`), `reconcile` and `upload`. The host tries functions
 # in the order of their names, whatever their templates, so the functions above need names that sort first:
-# `delete_below` < `delete_document`, `create_upload`, `reconcile` < `retry_document`, `get_content` < `read_document`.
+# `delete_below` < `delete_document`, `create_upload`, `reconcile` < `retry_document`, `get_content`,
+# `get_text` < `read_document`.
 
 
 @app.route(route="api/documents/{*path}", methods=["GET"])
 async def read_document(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/documents/{path}?wait=`: get a document with its attempts. `.../{path}/content`: get its bytes."""
+    """`GET /api/documents/{path}?wait=`: get a document with its attempts. `.../content`, `.../text`: what is in it."""
     return await answer(services, req, documents.read_document)
 
 
@@ -189,7 +197,7 @@ async def search(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="api/collections", methods=["GET"])
 async def list_collections(req: func.HttpRequest) -> func.HttpResponse:
-    """`GET /api/collections`: list collections with their size and cost."""
+    """`GET /api/collections?limit=&cursor=`: list collections with their size and cost."""
     return await answer(services, req, collections.list_collections)
 
 

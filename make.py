@@ -43,6 +43,7 @@ COMPILED = "numpy, pandas.plotting._matplotlib, matplotlib.pyplot, matplotlib.fi
 LINTED = ("ruff check --quiet", "ruff format --check --quiet", "mypy --no-error-summary")
 FAST = ["tests/unit", "tests/contract/test_storage.py", "tests/contract/test_engine.py"]
 FAST += ["-k", "not azurite and not emulator and not live", "-m", "not aside and not tools"]
+PARALLEL = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")  # most tests wait for other processes
 PLATFORMS = ("win32", "darwin")
 PORTABLE = ("function_app.py", "make.py", "shared", "local")
 LINUX_ONLY = "local/openai_emulator/sandbox/"  # of its parts, the emulator imports on each system what runs there
@@ -87,18 +88,7 @@ def test(options: dict[str, str]) -> int:
     if options.get("FAST"):
         return python("-m", "pytest", "-q", *FAST, check=False)
     set_up_tests(options)
-    log = LOCAL / "test-aside.log"
-    with log.open("wb") as output:  # slow tests of crashes and repairs, which mostly wait
-        aside = start([VENV_PYTHON, "-m", "pytest", "-q", "-m", "aside"], stdout=output, stderr=subprocess.STDOUT)
-        try:
-            code = python("-m", "pytest", "-q", "-m", "not aside", check=False)
-            aside_code = aside.wait()
-        finally:
-            aside.terminate()
-            aside.wait()
-    lines = log.read_text(encoding="utf-8", errors="replace")
-    say(lines if aside_code else lines.strip().rpartition("\n")[2])
-    return code or aside_code
+    return python("-m", "pytest", "-q", *PARALLEL, check=False)
 
 
 def chaos(options: dict[str, str]) -> int:
@@ -217,6 +207,7 @@ def say(text: str) -> None:
 
 def start(command: list[str | Path], **options: object) -> subprocess.Popen[bytes]:
     environ = {**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each of many processes would compile all that it imports
     return subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environ, **options)  # type: ignore[call-overload, no-any-return]
 
 
@@ -516,6 +507,10 @@ def install_openapi_tools(folder: Path) -> None:
     quietly([VENV_PYTHON, "-m", "tests.openapi.npm_tools"])
 
 
+def install_browser_tools(folder: Path) -> None:
+    quietly([VENV_PYTHON, "-m", "tests.local.browser.axe"])
+
+
 def install_kusto(folder: Path) -> None:
     quietly([VENV_PYTHON, "-m", "tests.infra.kusto"])
 
@@ -524,6 +519,11 @@ OPENAPI = ("tests/openapi/requirements.lock", "tests/openapi/npm/package-lock.js
 INFRA = ("tests/infra/requirements.lock", "tests/infra/installer.lock")
 TOOLS: dict[str, tuple[str, Callable[[Path], None], tuple[str, ...]]] = {
     "runtime": ("Microsoft's Functions runtime for the tests", install_runtime, ("tests/runtime.txt",)),
+    "browser-tools": (
+        "axe-core, which tests the page",
+        install_browser_tools,
+        ("tests/local/browser/npm/package-lock.json",),
+    ),
     "infra-tools": ("the tools that check infra/ (checkov, shellcheck)", install_infra_tools, INFRA),
     "kusto": ("Microsoft's language service for queries", install_kusto, ("tests/infra/npm/package-lock.json",)),
     "openapi-tools": ("the tools that check the API description", install_openapi_tools, OPENAPI),

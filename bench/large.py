@@ -80,19 +80,19 @@ def row(number: int, cells: list[str]) -> bytes:
     return f'<row r="{number}">{"".join(cells)}</row>'.encode()
 
 
-def write_lines(file: IO[bytes], megabytes: int, line: Callable[[int], str]) -> None:
+def write_lines(file: IO[bytes], megabytes: int, line: Callable[[int], str], *, encoding: str = "utf-8") -> None:
     """Write `line(1)`, `line(2)`, ... until the next chunk would exceed the size."""
     written = 0
-    for chunk in chunks(line):
+    for chunk in chunks(line, encoding):
         if written + len(chunk) > megabytes * MB:
             return
         written += file.write(chunk)
 
 
-def chunks(line: Callable[[int], str]) -> Iterator[bytes]:
+def chunks(line: Callable[[int], str], encoding: str) -> Iterator[bytes]:
     n = 1
     while True:
-        yield "".join(map(line, range(n, n + 2000))).encode()
+        yield "".join(map(line, range(n, n + 2000))).encode(encoding)
         n += 2000
 
 

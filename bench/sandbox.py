@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
+from unittest import mock
 
-from local.openai_emulator.sandbox import Sandbox, SandboxUnavailable
+from local.openai_emulator.sandbox import Sandbox, SandboxUnavailable, jail
+from local.openai_emulator.sandbox import sandbox as sandbox_module
+from local.openai_emulator.sandbox.tiers import Bubblewrap, Forking, Isolation, Landlock
 from local.openai_emulator.sandbox.watchdog import processes, proportional_bytes
 
 CHART = "import matplotlib.pyplot as plt\nplt.plot([1, 3, 2])\nplt.show()"
@@ -48,7 +52,7 @@ async def ready(sandbox: Sandbox) -> None:
 
 
 async def measure(tier: int, rounds: int, sessions: int) -> Found:
-    """The values by name: ms, one per round, and MiB.
+    """The values by name: ms, one per round, and MiB. Sessions are forked if the machine allows it.
 
     Raises:
         SandboxUnavailable: this machine has not got the tier.
@@ -69,15 +73,29 @@ async def measure(tier: int, rounds: int, sessions: int) -> Found:
 
 
 async def memory_mib(tier: int, sessions: int) -> float:
-    """The proportional memory of all processes of that many sessions that have drawn a chart."""
+    """The proportional memory of that many sessions that have drawn a chart, and of what they were forked from."""
     sandbox = Sandbox(tiers=(tier,), trusted=True)
     await sandbox.start()
     opened = [await sandbox.open() for _ in range(sessions)]
     for session in opened:
         await session.run(CHART)
-    size = sum(proportional_bytes(pid) for session in opened for pid in processes(session.init_pid))
+    pids = {pid for session in opened for pid in processes(session.init_pid)}
+    if isinstance(isolation := sandbox._isolation, Forking) and isolation.server:
+        pids |= set(processes(isolation.server.init_pid or isolation.server.server_pid))
+    size = sum(proportional_bytes(pid) for pid in pids)
     await sandbox.close()
     return size / MIB
+
+
+@contextlib.contextmanager
+def without_fork_server() -> Iterator[None]:
+    """Every session does its own imports."""
+
+    def alone(number: int) -> Iterator[Isolation]:
+        return iter([Landlock()]) if number == 2 else map(Bubblewrap, jail.bwraps())
+
+    with mock.patch.object(sandbox_module, "isolations", alone):
+        yield
 
 
 def plain(rounds: int) -> Found:
@@ -97,16 +115,23 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    print(f"{'ms':46}{'median':>10}{'min':>10}{'max':>10}")
+    print(f"{'ms':56}{'median':>10}{'min':>10}{'max':>10}")
     all_found = {"plain": plain(arguments.rounds)}
-    for tier in (1, 2):
+    ways: list[tuple[str, int, contextlib.AbstractContextManager[None]]] = [
+        ("tier 1", 1, contextlib.nullcontext()),
+        ("tier 1, not forked", 1, without_fork_server()),
+        ("tier 2", 2, contextlib.nullcontext()),
+        ("tier 2, not forked", 2, without_fork_server()),
+    ]
+    for name, tier, way in ways:
         try:
-            all_found[f"tier {tier}"] = asyncio.run(measure(tier, arguments.rounds, arguments.sessions))
+            with way:
+                all_found[name] = asyncio.run(measure(tier, arguments.rounds, arguments.sessions))
         except SandboxUnavailable as exc:
-            print(f"tier {tier}: {exc}")
+            print(f"{name}: {exc}")
     for where, found in all_found.items():
         for name, values in found.items():
-            print(f"{where + ': ' + name:46}{statistics.median(values):10.1f}{min(values):10.1f}{max(values):10.1f}")
+            print(f"{where + ': ' + name:56}{statistics.median(values):10.1f}{min(values):10.1f}{max(values):10.1f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(all_found, indent=2))
 

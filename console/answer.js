@@ -1,6 +1,6 @@
 // One run: its steps while it works, then its answer with citations, charts, cost.
 import { follow, get, request, send } from "./api.js";
-import { button, dialog, h, save, say, status, usd } from "./dom.js";
+import { button, dialog, h, save, say, scrolling, status, usd } from "./dom.js";
 import { rendered } from "./markdown.js";
 import * as threads from "./threads.js";
 import { open, place, proof } from "./viewer.js";
@@ -11,8 +11,8 @@ const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 function step(item) {
   const what = item.queries?.length ? item.queries.map((query) => `“${query}”`).join(", ") : item.name || "";
   const line = [STEPS[item.type] || item.type, what ? " " : "", h("span", { dir: "auto" }, what)];
-  const more = item.code ? h("details", {}, h("summary", {}, line, " – show the code"), h("pre", { tabindex: "0" }, item.code),
-    item.output ? [h("p", {}, "It printed:"), h("pre", { tabindex: "0", dir: "auto" }, item.output)] : null) : line;
+  const more = item.code ? h("details", {}, h("summary", {}, line, " – show the code"), h("pre", scrolling("Code"), item.code),
+    item.output ? [h("p", {}, "It printed:"), h("pre", { dir: "auto", ...scrolling("What the code printed") }, item.output)] : null) : line;
   return h("li", { class: item.status }, more);
 }
 
@@ -31,7 +31,7 @@ function action(run, sent) {
       } catch (error) { fault.textContent = error.message; }
     },
   }, h("p", {}, "The answer waits for you: give the results of these functions."),
-  fields.map(({ call, input }) => h("label", {}, h("code", { dir: "auto" }, `${call.name}(${call.arguments})`), input)), fault, h("button", {}, "Send the results"));
+  fields.map(({ call, input }) => h("label", {}, h("code", { dir: "auto", tabindex: "0" }, `${call.name}(${call.arguments})`), input)), fault, h("button", {}, "Send the results"));
 }
 
 function chart(run, item) {

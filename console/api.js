@@ -46,7 +46,7 @@ export async function request(path, options = {}) {
     const key = sessionStorage.getItem(KEY);
     let response;
     try {
-      response = await fetch(path, { ...options, headers: { ...options.headers, ...(key ? { "x-functions-key": key } : {}) }, credentials: "same-origin", cache: "no-store" });
+      response = await fetch(path, { ...options, headers: { ...options.headers, ...(key ? { "x-functions-key": key } : {}) }, credentials: "same-origin", cache: "no-store", redirect: "manual" }); // a redirect leads to a sign-in, never to an answer
       network(false);
     } catch (error) {
       if (options.signal?.aborted) throw error;
@@ -55,6 +55,7 @@ export async function request(path, options = {}) {
       await pause(Math.min(500 * 2 ** tries++, 5000));
       continue;
     }
+    if (response.type === "opaqueredirect") throw new Refused(401, { detail: "You are signed out. Reload the page to sign in." });
     if (response.status === 401 && refusals++ < 5) {
       find("key").hidden = false;
       await askForKey(Boolean(key));
@@ -119,6 +120,7 @@ function put(url, headers, file, onprogress) {
 }
 
 export const documentUrl = (path) => `api/documents?path=${encodeURIComponent(path)}`;
+export const textUrl = (path) => `api/documents/text?path=${encodeURIComponent(path)}`;
 export const contentUrl = (path) => `api/documents/content?path=${encodeURIComponent(path)}`;
 
 /** All pages of a listing, a page at a time. */

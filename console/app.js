@@ -1,7 +1,7 @@
 // Which view is shown: the part behind # in the address.
 import { askForKey } from "./api.js";
 import { show as ask } from "./ask.js";
-import { find, h } from "./dom.js";
+import { find, h, say } from "./dom.js";
 import { show as documents } from "./documents.js";
 import { collections, health, runs } from "./operations.js";
 
@@ -14,6 +14,7 @@ async function go() {
     if (link.hash === `#${chosen}`) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
   const view = h("main", { id: "view", tabindex: "-1", class: chosen });
+  say("");
   find("view").replaceWith(view); // a view that still loads writes into its own, old element
   document.title = `${chosen[0].toUpperCase()}${chosen.slice(1)} – Assistant Functions`;
   try {

@@ -12,7 +12,7 @@ export async function show(view, [id]) {
   const list = h("ul", { class: "threads" });
   const talk = h("div", { class: "talk" });
   const spent = h("p", { class: "quiet" });
-  const where = h("select", { "aria-label": "Collection" }, h("option", { value: "" }, "Default collection"));
+  const where = h("input", { list: "known", placeholder: "Default collection", "aria-label": "Collection", dir: "auto", autocomplete: "off" }), known = h("datalist", { id: "known" });
   const text = h("textarea", { rows: 2, placeholder: "Ask about your documents", "aria-label": "Question", dir: "auto", maxlength: 8000,
     onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); } } });
   const fault = h("p", { class: "error", role: "alert" });
@@ -45,7 +45,7 @@ export async function show(view, [id]) {
     fault.textContent = "";
     sender.disabled = true;
     try {
-      const run = await send("POST", "api/runs", { question, ...(current ? { thread_id: current } : where.value ? { collection: where.value } : {}) },
+      const run = await send("POST", "api/runs", { question, ...(current ? { thread_id: current } : where.value.trim() ? { collection: where.value.trim() } : {}) },
         { headers: { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) }, repeatable: true });
       current = run.thread_id;
       threads.remember(run);
@@ -58,7 +58,7 @@ export async function show(view, [id]) {
     } catch (error) { fault.textContent = error.message; } finally { sender.disabled = false; }
   };
   const form = h("form", { class: "question", onsubmit: (event) => { event.preventDefault(); if (text.value.trim()) ask(text.value.trim()); } },
-    id ? null : where, h("div", { class: "row" }, text, sender), fault, spent);
+    id ? null : [where, known], h("div", { class: "row" }, text, sender), fault, spent);
 
   view.replaceChildren(h("div", { class: "ask" }, h("aside", { "aria-label": "Threads" }, h("a", { class: "new", href: "#ask" }, "New thread"), list), h("div", { class: "main" }, h("h1", { class: "hidden" }, "Ask"), talk, form)));
   refresh();
@@ -70,7 +70,7 @@ export async function show(view, [id]) {
       return;
     }
     const { collections } = await get("api/collections");
-    where.append(...collections.filter((each) => each.name !== "default").map((each) => h("option", { value: each.name }, each.name)));
+    known.append(...collections.map((each) => h("option", { value: each.name })));
     if (!collections.some((each) => each.documents)) talk.append(empty());
   } catch (error) {
     talk.append(h("p", { class: "error", role: "alert" }, error.status === 404 ? "This thread was deleted." : error.message));

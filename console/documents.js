@@ -4,7 +4,7 @@ import { agreed, bytes, button, dialog, find, h, say, status, table, time } from
 import { addSamples } from "./samples.js";
 import { open } from "./viewer.js";
 
-const SHOWN = 200, UPLOADS_AT_ONCE = 3, FINAL = ["indexed", "failed", "unsupported"];
+const SHOWN = 100, UPLOADS_AT_ONCE = 3, LOOK_AGAIN_MS = 2000, FINAL = ["indexed", "failed", "unsupported"];
 const STATUSES = ["pending", "indexing", "indexed", "failed", "unsupported", "removing"];
 const queue = []; // {path, file, state, share}; it outlives a change of the view
 let running = 0, changed = () => {};
@@ -130,29 +130,33 @@ export async function show(view) {
     ondragover: (event) => { event.preventDefault(); zone.classList.add("over"); }, ondragleave: () => zone.classList.remove("over"),
     ondrop: async (event) => { event.preventDefault(); zone.classList.remove("over"); enqueue(await dropped(event.dataTransfer), into.value.trim()); } },
   h("p", {}, "Drop files or a folder here"), h("div", { class: "row" }, button("Choose files", () => files.click()), button("Choose a folder", () => folder.click()), into, files, folder));
-  const uploads = h("ul", { class: "uploads" });
+  const uploads = h("ul", { class: "uploads", tabindex: "0", "aria-label": "Uploads", hidden: !queue.length });
   const search = h("input", { type: "search", placeholder: "Search by name", "aria-label": "Search by name", oninput: () => { shown = SHOWN; draw(); } });
   const filter = h("select", { "aria-label": "Status", onchange: () => load() }, h("option", { value: "" }, "All"), STATUSES.map((each) => h("option", { value: each }, each)));
   const rows = h("tbody"), count = h("p", { class: "quiet" }), more = button("Show more", () => { shown += SHOWN; draw(); });
   const fault = h("p", { class: "error", role: "alert" });
-  let documents = [], shown = SHOWN, newest = 0, loading = false;
+  let documents = [], shown = SHOWN, newest = 0, loading = false, later = 0, seen = ""; // `seen`: the documents of the last rows, as JSON
 
+  const found = () => documents.filter((each) => each.path.toLowerCase().includes(search.value.trim().toLowerCase()));
+  const tally = () => {
+    const many = found().length;
+    count.textContent = `${many.toLocaleString()} documents${loading ? ", loading …" : ""}`;
+    more.hidden = many <= shown;
+  };
   const draw = () => {
-    const word = search.value.trim().toLowerCase();
-    const found = documents.filter((each) => each.path.toLowerCase().includes(word));
-    rows.replaceChildren(...found.slice(0, shown).map((each) => h("tr", { "data-path": each.path },
+    rows.replaceChildren(...found().slice(0, shown).map((each) => h("tr", { "data-path": each.path },
       h("td", {}, button(h("bdi", {}, each.path), () => open(each.path), { class: "link" }), each.reason ? h("p", { class: "quiet", dir: "auto" }, each.reason.message) : null, each.notice ? h("p", { class: "quiet", dir: "auto" }, each.notice.message) : null),
       h("td", {}, status(each.status)), h("td", {}, bytes(each.size_bytes)), h("td", {}, time(each.updated_at)),
       h("td", {}, h("div", { class: "row" }, ["failed", "unsupported"].includes(each.status) ? button("Retry", () => retry(each.path), { "aria-label": `Retry ${each.path}` }) : null,
         button("Delete", () => remove(each.path, load), { "aria-label": `Delete ${each.path}` }))))));
-    count.textContent = `${found.length.toLocaleString()} documents${loading ? ", loading …" : ""}`;
-    more.hidden = found.length <= shown;
+    tally();
   };
   const retry = async (path) => {
     try { await send("POST", documentUrl(path)); say(`${path} is indexed again.`); await load(); } catch (error) { fault.textContent = error.message; }
   };
   const load = async () => {
-    const mark = ++newest;
+    const mark = ++newest, begun_ms = Date.now();
+    clearTimeout(later);
     loading = true;
     fault.textContent = "";
     const fresh = [];
@@ -160,15 +164,23 @@ export async function show(view) {
       for await (const page of pages(`api/documents?limit=1000${filter.value ? `&status=${filter.value}` : ""}`, "documents")) {
         if (mark !== newest || view.current !== mine) return; // a later request shows more
         fresh.push(...page);
-        if (fresh.length > documents.length) { documents = fresh; draw(); }
+        if (fresh.length > documents.length) { documents = fresh; seen = ""; draw(); }
       }
-      documents = fresh;
       loading = false;
-      draw();
+      documents = fresh;
+      const text = JSON.stringify(fresh);
+      if (text === seen) tally(); else draw(); // rows that are drawn again lose the focus
+      seen = text;
       hint.hidden = documents.length > 0 || Boolean(filter.value) || queue.length > 0;
-    } catch (error) { fault.textContent = error.message; }
+    } catch (error) {
+      if (mark !== newest || view.current !== mine) return;
+      loading = false;
+      tally();
+      fault.textContent = error.message;
+    }
+    if (documents.some((each) => !FINAL.includes(each.status))) later = setTimeout(() => view.current === mine && load(), Math.max(LOOK_AGAIN_MS, 5 * (Date.now() - begun_ms)));
   };
-  const hint = h("p", { hidden: true, class: "row empty" }, "There is no document yet. ", button("Add the samples", async (event) => { event.target.disabled = true; await addSamples(); hint.hidden = true; for (let n = 0; n < 20 && view.current === mine; n += 1) { await load(); if (documents.length && documents.every((each) => FINAL.includes(each.status))) return; await pause(1000); } }));
+  const hint = h("p", { hidden: true, class: "row empty" }, "There is no document yet. ", button("Add the samples", async (event) => { event.target.disabled = true; await addSamples(); hint.hidden = true; do { await pause(1000); await load(); } while (!documents.length && view.current === mine); }));
   let drawn = 0;
   changed = (final) => {
     if (view.current !== mine) return;
@@ -176,8 +188,9 @@ export async function show(view) {
     if (drawn) return;
     drawn = setTimeout(() => { // a hundred files report progress at once
       drawn = 0;
+      uploads.hidden = !queue.length;
       uploads.replaceChildren(...queue.slice(-SHOWN).reverse().map((item) => h("li", {}, h("bdi", {}, item.path), " ", status(item.state),
-        item.state === "uploading" ? h("progress", { value: item.share, max: 1, "aria-label": `Upload of ${item.path}` }) : null,
+        item.state === "uploading" ? [h("progress", { value: item.share, max: 1, "aria-label": `Upload of ${item.path}` }), ` ${bytes(Math.round(item.share * item.file.size))} of ${bytes(item.file.size)}`] : null,
         item.state === "failed" ? button("Try again", () => { Object.assign(item, { state: "waiting", reason: "" }); work(); }) : null,
         item.reason ? h("span", { class: "quiet", dir: "auto" }, item.reason) : null)));
     }, 100);

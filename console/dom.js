@@ -13,6 +13,9 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** What makes a part that scrolls reachable by keyboard; `label` tells a screen reader what it is. */
+export const scrolling = (label) => ({ tabindex: "0", role: "region", "aria-label": label });
+
 export const find = (id) => document.getElementById(id);
 export const button = (text, onclick, more = {}) => h("button", { type: "button", onclick, ...more }, text);
 
@@ -49,7 +52,8 @@ export function save(blob, name) {
 
 export const bytes = (n) => n < 1000 ? `${n} B` : n < 1e6 ? `${(n / 1e3).toFixed(1)} kB` : n < 1e9 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e9).toFixed(2)} GB`;
 export const usd = (n) => n === null || n === undefined ? "–" : `${n < 0.01 ? n.toFixed(4) : n.toFixed(2)} USD`;
-export const time = (text) => text ? h("time", { datetime: text }, new Date(text).toLocaleString()) : "–";
+const shownTime = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" }); // making one is slow
+export const time = (text) => { const at = new Date(text ?? NaN); return isNaN(at) ? "–" : h("time", { datetime: text }, shownTime.format(at)); };
 export const status = (text) => h("span", { class: `status ${text}` }, text.replace("_", " "));
-export const table = (caption, heads, rows) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, h("table", {},
+export const table = (caption, heads, rows) => h("div", { class: "scroll", ...scrolling(caption) }, h("table", {},
   h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, rows)));

@@ -2,7 +2,7 @@
 // pictures as their words; what Markdown makes is reduced to a few tags without any attribute that acts, and only then it
 // is put into the page.
 import { marked } from "./vendor-marked.mjs";
-import { h } from "./dom.js";
+import { h, scrolling } from "./dom.js";
 
 const TAGS = ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "code", "pre", "blockquote", "ul", "ol", "li",
   "table", "thead", "tbody", "tr", "th", "td", "#text"];
@@ -28,7 +28,7 @@ export function marked_at(text, citations) {
 export function rendered(text, citations, cited) {
   if (text.length > LONGEST) {
     return h("div", { class: "answer" }, h("p", {}, `This answer has ${text.length.toLocaleString()} characters; its beginning is shown as it was written. Copy takes all of it.`),
-      h("pre", { dir: "auto" }, text.slice(0, LONGEST)));
+      h("pre", { dir: "auto", ...scrolling("Answer") }, text.slice(0, LONGEST)));
   }
   const html = marked.parse(marked_at(text, citations), { gfm: true, breaks: false });
   const fragment = window.DOMPurify.sanitize(html, { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ["start", "align"], ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false, RETURN_DOM_FRAGMENT: true });
@@ -40,6 +40,7 @@ export function rendered(text, citations, cited) {
     const parts = node.data.split(/\uE000(\d+)\uE001/);
     node.replaceWith(...parts.map((part, index) => index % 2 ? cited(Number(part)) : part.replaceAll(/[\uE000\uE001]/g, "")));
   }
-  for (const each of answer.querySelectorAll("table")) each.replaceWith(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" }, each.cloneNode(true)));
+  for (const each of answer.querySelectorAll("table")) each.replaceWith(h("div", { class: "scroll", ...scrolling("Table") }, each.cloneNode(true)));
+  for (const each of answer.querySelectorAll("pre")) for (const [name, value] of Object.entries(scrolling("Code"))) each.setAttribute(name, value);
   return answer;
 }

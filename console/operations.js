@@ -32,12 +32,29 @@ export async function runs(view) {
   await load(null);
 }
 
+const collection = (each) => h("tr", {},
+  h("td", { dir: "auto" }, each.name), h("td", {}, each.documents.toLocaleString()),
+  h("td", {}, Object.entries(each.statuses).map(([name, n]) => [status(name), ` ${n} `]), each.missing_stores.length ? h("p", { class: "error" }, "A vector store is gone; its documents are indexed again.") : null),
+  h("td", {}, bytes(each.size_bytes)), h("td", {}, bytes(each.usage_bytes)), h("td", {}, usd(each.cost_usd_per_day)));
+
 export async function collections(view) {
-  const { collections: found } = await get("api/collections");
-  view.replaceChildren(h("h1", {}, "Collections"), found.length ? table("Collections", ["Name", "Documents", "Status", "Size", "In vector stores", "Cost a day"], found.map((each) => h("tr", {},
-    h("td", { dir: "auto" }, each.name), h("td", {}, each.documents.toLocaleString()),
-    h("td", {}, Object.entries(each.statuses).map(([name, n]) => [status(name), ` ${n} `]), each.missing_stores.length ? h("p", { class: "error" }, "A vector store is gone; its documents are indexed again.") : null),
-    h("td", {}, bytes(each.size_bytes)), h("td", {}, bytes(each.usage_bytes)), h("td", {}, usd(each.cost_usd_per_day))))) : h("p", {}, "There is no collection yet. It begins with its first document."));
+  const list = table("Collections", ["Name", "Documents", "Status", "Size", "In vector stores", "Cost a day"], []), rows = list.querySelector("tbody");
+  const fault = h("p", { class: "error", role: "alert" }), more = button("More collections", () => load(), { hidden: true });
+  let cursor = null;
+  const load = async () => {
+    more.disabled = true;
+    try {
+      const page = await get(`api/collections?limit=50${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+      rows.append(...page.collections.map(collection));
+      cursor = page.cursor;
+      more.hidden = !cursor;
+      fault.textContent = "";
+    } catch (error) { fault.textContent = error.message; }
+    more.disabled = false;
+  };
+  view.replaceChildren(h("h1", {}, "Collections"), fault, list, more);
+  await load();
+  if (!rows.children.length && !fault.textContent) list.replaceWith(h("p", {}, "There is no collection yet. It begins with its first document."));
 }
 
 export async function health(view) {

@@ -47,6 +47,21 @@ param existingOpenAiName string = ''
 @description('Resource group of the existing account, in this subscription; empty: the resource group of this deployment.')
 param existingOpenAiResourceGroup string = ''
 
+@description('Name of an existing storage account to use; empty: a new one is created. Its settings stay as they are.')
+param existingStorageName string = ''
+
+@description('Resource group of the existing storage account, in this subscription; empty: the resource group of this deployment.')
+param existingStorageResourceGroup string = ''
+
+@description('Name of an existing Application Insights resource, with a workspace; empty: a new one is created.')
+param existingInsightsName string = ''
+
+@description('Resource group of the existing Application Insights, in this subscription; empty: the resource group of this deployment.')
+param existingInsightsResourceGroup string = ''
+
+@description('Resource id of an existing subnet, delegated to Microsoft.App/environments, for what the app sends; empty: none, or with privateNetwork a new one.')
+param existingSubnetId string = ''
+
 @description('Name of the model deployment. With an existing account it must exist there.')
 param modelDeployment string = 'gpt-5.4-mini'
 
@@ -95,7 +110,13 @@ param instanceMemoryMb int = 2048
 @maxValue(1000)
 param maximumInstances int = 40
 
-@description('Create a virtual network and private endpoints, and close storage and the model to the internet.')
+@description('Origins of other web pages that may call the API, such as https://intranet.example.com.')
+param corsOrigins array = []
+
+@description('Client id of an app registration: people then sign in with Entra, and no function key is needed. README.md says how. Empty: callers give a function key.')
+param entraClientId string = ''
+
+@description('Create a virtual network and private endpoints, and close storage and the model to the internet. With existingSubnetId, the network and its endpoints are yours.')
 param privateNetwork bool = false
 
 @description('With privateNetwork: IPv4 addresses that can still reach storage, such as your own.')
@@ -161,6 +182,7 @@ var tags = {
   'azd-env-name': environmentName
 }
 var groupName = empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
+var appName = 'func-${token}'
 var makesOpenAi = empty(existingOpenAiName)
 var secrets = {
   CALLBACK_SECRET: callbackSecret
@@ -170,6 +192,13 @@ var secrets = {
 }
 var hasSecrets = !empty('${callbackSecret}${eventGridTopicKey}${openAiKey}${openAiWebhookSecret}')
 var openAiName = makesOpenAi ? 'oai-${token}' : existingOpenAiName
+var makesStorage = empty(existingStorageName)
+var storageName = makesStorage ? 'st${token}' : existingStorageName
+var storageGroup = makesStorage || empty(existingStorageResourceGroup) ? groupName : existingStorageResourceGroup
+var makesInsights = empty(existingInsightsName)
+var insightsName = makesInsights ? 'appi-${token}' : existingInsightsName
+var insightsGroup = makesInsights || empty(existingInsightsResourceGroup) ? groupName : existingInsightsResourceGroup
+var makesNetwork = privateNetwork && empty(existingSubnetId)
 var openAiGroup = makesOpenAi || empty(existingOpenAiResourceGroup) ? groupName : existingOpenAiResourceGroup
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -187,11 +216,11 @@ module identity 'modules/identity.bicep' = {
   }
 }
 
-module monitoring 'modules/monitoring.bicep' = {
+module monitoring 'modules/monitoring.bicep' = if (makesInsights) {
   scope: group
   params: {
     workspaceName: 'log-${token}'
-    insightsName: 'appi-${token}'
+    insightsName: insightsName
     location: location
     tags: tags
     retentionDays: logRetentionDays
@@ -199,36 +228,60 @@ module monitoring 'modules/monitoring.bicep' = {
   }
 }
 
-module storage 'modules/storage.bicep' = {
+module insightsAccess 'modules/insights-access.bicep' = {
+  scope: resourceGroup(insightsGroup)
+  dependsOn: [
+    monitoring
+  ]
+  params: {
+    insightsName: insightsName
+    principalId: identity.outputs.principalId
+  }
+}
+
+module storage 'modules/storage.bicep' = if (makesStorage) {
   scope: group
   params: {
-    name: 'st${token}'
+    name: storageName
     location: location
     tags: tags
     sku: storageSku
     closed: privateNetwork
     allowedIps: allowedIps
     softDeleteDays: softDeleteDays
-    workspaceId: monitoring.outputs.workspaceId
+    corsOrigins: union(['https://${appName}.azurewebsites.net'], corsOrigins)
+    workspaceId: insightsAccess.outputs.workspaceId
+  }
+}
+
+module containers 'modules/containers.bicep' = {
+  scope: resourceGroup(storageGroup)
+  dependsOn: [
+    storage
+  ]
+  params: {
+    storageName: storageName
   }
 }
 
 module topic 'modules/topic.bicep' = {
-  scope: group
+  scope: resourceGroup(storageGroup)
   params: {
     name: empty(existingTopicName) ? 'evgt-${token}' : existingTopicName
     existing: !empty(existingTopicName)
-    location: location
+    location: containers.outputs.location
     tags: tags
-    storageId: storage.outputs.id
+    storageId: containers.outputs.id
   }
 }
 
 module roles 'modules/roles.bicep' = {
-  scope: group
+  scope: resourceGroup(storageGroup)
+  dependsOn: [
+    storage
+  ]
   params: {
-    storageName: storage.outputs.name
-    insightsName: monitoring.outputs.insightsName
+    storageName: storageName
     appPrincipalId: identity.outputs.principalId
     topicPrincipalId: topic.outputs.principalId
     deployerPrincipalId: principalId
@@ -237,14 +290,14 @@ module roles 'modules/roles.bicep' = {
 }
 
 module deletedEvents 'modules/deleted-events.bicep' = {
-  scope: group
+  scope: resourceGroup(storageGroup)
   // Event Grid checks when the subscription is created that the topic may write to its destinations.
   dependsOn: [
     roles
   ]
   params: {
     topicName: topic.outputs.name
-    storageId: storage.outputs.id
+    storageId: containers.outputs.id
   }
 }
 
@@ -260,7 +313,7 @@ module openAi 'modules/openai.bicep' = if (makesOpenAi) {
     deploymentSku: modelSku
     capacity: modelCapacity
     closed: privateNetwork
-    workspaceId: monitoring.outputs.workspaceId
+    workspaceId: insightsAccess.outputs.workspaceId
   }
 }
 
@@ -287,7 +340,7 @@ module vault 'modules/vault.bicep' = if (hasSecrets) {
   }
 }
 
-module network 'modules/network.bicep' = if (privateNetwork) {
+module network 'modules/network.bicep' = if (makesNetwork) {
   scope: group
   params: {
     name: 'vnet-${token}'
@@ -296,7 +349,7 @@ module network 'modules/network.bicep' = if (privateNetwork) {
     addressPrefix: networkPrefix
     appSubnetPrefix: appSubnetPrefix
     endpointSubnetPrefix: endpointSubnetPrefix
-    storageId: storage.outputs.id
+    storageId: containers.outputs.id
     openAiId: makesOpenAi ? openAi!.outputs.id : ''
   }
 }
@@ -308,16 +361,16 @@ module app 'modules/app.bicep' = {
     roles
   ]
   params: {
-    name: 'func-${token}'
+    name: appName
     planName: 'plan-${token}'
     location: location
     tags: tags
     identityId: identity.outputs.id
     identityClientId: identity.outputs.clientId
-    blobUrl: storage.outputs.blobUrl
-    queueUrl: storage.outputs.queueUrl
-    tableUrl: storage.outputs.tableUrl
-    insightsConnectionString: monitoring.outputs.connectionString
+    blobUrl: containers.outputs.blobUrl
+    queueUrl: containers.outputs.queueUrl
+    tableUrl: containers.outputs.tableUrl
+    insightsConnectionString: insightsAccess.outputs.connectionString
     openAiBaseUrl: openAiAccess.outputs.baseUrl
     openAiModel: modelDeployment
     openAiScope: openAiScope
@@ -328,8 +381,10 @@ module app 'modules/app.bicep' = {
     httpConcurrency: httpConcurrency
     instanceMemoryMb: instanceMemoryMb
     maximumInstances: maximumInstances
-    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
-    secretReferences: hasSecrets ? vault!.outputs.references : {}
+    subnetId: makesNetwork ? network!.outputs.appSubnetId : existingSubnetId
+    corsOrigins: corsOrigins
+    entraClientId: entraClientId
+    vaultReferences: hasSecrets ? vault!.outputs.references : {}
     overrides: appSettings
   }
 }
@@ -340,7 +395,7 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
     namePrefix: 'alert-${token}'
     location: location
     tags: tags
-    workspaceId: monitoring.outputs.workspaceId
+    workspaceId: insightsAccess.outputs.workspaceId
     topicId: topic.outputs.id
     email: alertEmail
   }
@@ -352,7 +407,7 @@ module workbook 'modules/workbook.bicep' = {
     name: guid(group.id, 'workbook')
     location: location
     tags: tags
-    workspaceId: monitoring.outputs.workspaceId
+    workspaceId: insightsAccess.outputs.workspaceId
   }
 }
 
@@ -365,10 +420,14 @@ module budget 'modules/budget.bicep' = if (budgetAmount > 0 && !empty(alertEmail
   }
 }
 
-module lifecycle 'modules/lifecycle.bicep' = if (answersDays > 0 || recordsDays > 0) {
+// A storage account has one policy: that of an existing account stays as it is.
+module lifecycle 'modules/lifecycle.bicep' = if (makesStorage && (answersDays > 0 || recordsDays > 0)) {
   scope: group
+  dependsOn: [
+    storage
+  ]
   params: {
-    storageName: storage.outputs.name
+    storageName: storageName
     answersDays: answersDays
     recordsDays: recordsDays
   }
@@ -378,9 +437,11 @@ module lifecycle 'modules/lifecycle.bicep' = if (answersDays > 0 || recordsDays 
 output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_FUNCTION_APP_NAME string = app.outputs.name
 output AZURE_FUNCTION_APP_URL string = app.outputs.url
-output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
-output AZURE_STORAGE_ACCOUNT_ID string = storage.outputs.id
-output AZURE_STORAGE_BLOB_URL string = storage.outputs.blobUrl
+output AZURE_SIGN_IN_CLIENT_ID string = entraClientId
+output AZURE_STORAGE_ACCOUNT_NAME string = storageName
+output AZURE_STORAGE_ACCOUNT_ID string = containers.outputs.id
+output AZURE_STORAGE_BLOB_URL string = containers.outputs.blobUrl
+output AZURE_STORAGE_RESOURCE_GROUP string = storageGroup
 output AZURE_EVENT_GRID_TOPIC_NAME string = topic.outputs.name
 output AZURE_OPENAI_NAME string = openAiName
 output OPENAI_BASE_URL string = openAiAccess.outputs.baseUrl

@@ -6,9 +6,16 @@ param location = readEnvironmentVariable('AZURE_LOCATION', 'swedencentral')
 param principalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param principalType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
 
-// An existing account and model.
+// Resources that you have.
 param existingOpenAiName = readEnvironmentVariable('EXISTING_OPENAI_NAME', '')
 param existingOpenAiResourceGroup = readEnvironmentVariable('EXISTING_OPENAI_RESOURCE_GROUP', '')
+param existingStorageName = readEnvironmentVariable('EXISTING_STORAGE_NAME', '')
+param existingStorageResourceGroup = readEnvironmentVariable('EXISTING_STORAGE_RESOURCE_GROUP', '')
+param existingInsightsName = readEnvironmentVariable('EXISTING_INSIGHTS_NAME', '')
+param existingInsightsResourceGroup = readEnvironmentVariable('EXISTING_INSIGHTS_RESOURCE_GROUP', '')
+param existingSubnetId = readEnvironmentVariable('EXISTING_SUBNET_ID', '')
+param existingTopicName = readEnvironmentVariable('EXISTING_TOPIC_NAME', '')
+
 param modelDeployment = readEnvironmentVariable('MODEL_DEPLOYMENT', 'gpt-5.4-mini')
 param modelName = readEnvironmentVariable('MODEL_NAME', 'gpt-5.4-mini')
 param modelVersion = readEnvironmentVariable('MODEL_VERSION', '2026-03-17')
@@ -25,8 +32,13 @@ param openAiScope = readEnvironmentVariable('OPENAI_SCOPE', 'https://ai.azure.co
 
 // A private network. Add your own address; otherwise nobody outside the network can upload a document.
 param privateNetwork = bool(readEnvironmentVariable('PRIVATE_NETWORK', 'false'))
-var ips = readEnvironmentVariable('ALLOWED_IPS', '')
-param allowedIps = empty(ips) ? [] : split(ips, ',')
+var ips = split(readEnvironmentVariable('ALLOWED_IPS', ''), ',')
+param allowedIps = filter(map(ips, ip => trim(ip)), ip => !empty(ip))
+
+// Who may call the app from a browser, and how people sign in.
+var origins = split(readEnvironmentVariable('CORS_ORIGINS', ''), ',')
+param corsOrigins = filter(map(origins, origin => trim(origin)), origin => !empty(origin))
+param entraClientId = readEnvironmentVariable('ENTRA_CLIENT_ID', '')
 
 param alertEmail = readEnvironmentVariable('ALERT_EMAIL', '')
 
@@ -34,8 +46,6 @@ param alertEmail = readEnvironmentVariable('ALERT_EMAIL', '')
 param budgetAmount = int(readEnvironmentVariable('BUDGET_AMOUNT', '0'))
 param answersDays = int(readEnvironmentVariable('ANSWERS_DAYS', '0'))
 param recordsDays = int(readEnvironmentVariable('RECORDS_DAYS', '0'))
-
-param existingTopicName = readEnvironmentVariable('EXISTING_TOPIC_NAME', '')
 
 // Secrets; set them with `azd env set-secret`. They are kept in Key Vault.
 param callbackSecret = readEnvironmentVariable('CALLBACK_SECRET', '')

@@ -1,27 +1,36 @@
-"""The command line: `python -m local up | demo | add | ask | chat | status | cleanup | doctor | trace | down`."""
+"""The command line: `python -m local COMMAND`; local/options.py names the commands and their options."""
 
 import argparse
+import json
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
-from local.errors import LocalError
+from local.errors import LocalError, as_problem
 from local.faults import os_fault
+from local.options import parser
 from local.paths import COMMAND, LOCAL, LOGS, shown
 from local.private import OTHERS, private_folder
 from local.stack.system import handle_end
 from local.terminal import Terminal
+
+if TYPE_CHECKING:
+    from local.commands.pictures import Charts
 
 LOOPBACK = "127.0.0.1,localhost"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 if it succeeded, 1 if it failed, 2 for wrong usage, 130 if interrupted."""
-    options = _parser().parse_args(arguments)
-    terminal = Terminal()
+    options = parser().parse_args(arguments)
+    as_json = getattr(options, "json", False)
+    terminal = Terminal(on=sys.stderr) if as_json else Terminal()
     bypass_proxy_for_loopback()
     os.umask(OTHERS)
     handle_end(signal.default_int_handler)  # SIGINT too: a shell script starts `command &` with SIGINT ignored
@@ -29,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run_command(options, terminal)
     except LocalError as exc:
         terminal.error(str(exc), exc.advice)
+        if as_json:
+            sys.stdout.write(json.dumps(as_problem(exc)) + "\n")
         return 1
     except KeyboardInterrupt:
         terminal.say("\nInterrupted.")
@@ -59,7 +70,7 @@ def _run_command(options: argparse.Namespace, terminal: Terminal) -> int:
         case "up":
             from local.up import up
 
-            return up(terminal, host=options.host)
+            return up(terminal, host=options.host, opens=options.open)
         case "demo":
             from local.demo import demo
 
@@ -73,7 +84,7 @@ def _run_command(options: argparse.Namespace, terminal: Terminal) -> int:
             from local.up import down
 
             return down(terminal)
-        case "add":
+        case "add" | "index":
             return _add(options, terminal)
         case "cleanup":
             return _cleanup(options, terminal)
@@ -83,47 +94,88 @@ def _run_command(options: argparse.Namespace, terminal: Terminal) -> int:
             return show(terminal, options.about, environ=os.environ)
         case "doctor":
             return _doctor(options, terminal)
-        case _:
+        case "ask" | "chat":
             return _ask_or_chat(options, terminal)
+        case _:
+            return _list(options, terminal)
 
 
 def _ask_or_chat(options: argparse.Namespace, terminal: Terminal) -> int:
-    from local.stack.record import running
+    from local.commands.target import client_of
 
-    found = running()
-    from local import chat  # after `running`: "no stack is running" is then said at once
-    from local.client import Client
+    handle_end(_leave)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with client_of(options) as client:  # before other imports: "no stack is running" is then said at once
+        from local.commands import asking
+        from local.commands.chat import chat
+        from local.commands.lines import Lines
 
-    with Client(found.app_url, storage=found.storage) as client:
+        charts = _charts(options)
         if options.command == "chat":
-            return chat.chat(terminal, client, collection=options.collection, thread_id=options.thread)
+            lines = Lines(LOCAL / "chat_history", is_quiet=options.json)
+            chosen = {"collection": options.collection, "thread_id": options.thread}
+            return chat(terminal, client, lines, **chosen, charts=charts, as_json=options.json)
         try:
-            run = chat.ask(
+            run = asking.ask(
                 terminal,
                 client,
                 options.question,
                 thread_id=options.thread,
                 collection=options.collection,
                 files=options.file,
+                charts=charts,
             )
-        except chat.Interrupted:
+        except asking.Interrupted as exc:
+            if options.json:
+                sys.stdout.write(json.dumps(exc.as_json()) + "\n")
             return 130
-    terminal.next_step(f'`{COMMAND} ask --thread {run["thread_id"]} "…"` asks another question in this thread.')
+    if options.json:
+        sys.stdout.write(json.dumps(run) + "\n")
+    else:
+        terminal.next_step(f'`{COMMAND} ask --thread {run["thread_id"]} "…"` asks another question in this thread.')
     return 0 if run["status"] == "completed" else 1
 
 
-def _add(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Add to the app at `--url`; without it, to the running stack."""
-    from local.add import add
-    from local.client import Client
-    from local.stack.record import running
+def _leave(number: int, _: FrameType | None) -> None:
+    """A signal that ends the process ends a chat, too; a question that runs is cancelled first."""
+    raise SystemExit(128 + number)
 
-    if options.url:
-        client = Client(options.url.rstrip("/"), storage=None, key=options.key or None)
-    else:
-        found = running()
-        client = Client(found.app_url, storage=found.storage)
-    with client:
+
+def _charts(options: argparse.Namespace) -> "Charts":
+    from local.commands import sixel
+    from local.commands.pictures import FOLDER, Charts, protocol
+
+    folder = Path(options.save or FOLDER)
+    if options.json or options.pictures == "off":
+        return Charts(folder)
+    if options.pictures != "auto":
+        return Charts(folder, options.pictures)
+    how = protocol(os.environ, is_terminal=sys.stdout.isatty())
+    if how or os.environ.get("TERM", "dumb") == "dumb":
+        return Charts(folder, how)
+    return Charts(folder, shows_sixels=cache(sixel.is_shown))
+
+
+def _list(options: argparse.Namespace, terminal: Terminal) -> int:
+    from local.commands import listings
+    from local.commands.target import client_of
+
+    with client_of(options) as client:
+        if options.command == "usage":
+            return listings.usage(terminal, client, days=options.days, as_json=options.json)
+        if options.command == "documents":
+            chosen = {"collection": options.collection, "status": options.status}
+            return listings.documents(terminal, client, **chosen, as_json=options.json)
+        if options.run:
+            return listings.one_run(terminal, client, options.run, charts=_charts(options), as_json=options.json)
+        return listings.runs(terminal, client, status=options.status, limit=options.limit, as_json=options.json)
+
+
+def _add(options: argparse.Namespace, terminal: Terminal) -> int:
+    from local.commands.add import add
+    from local.commands.target import client_of
+
+    with client_of(options) as client:
         paths = [Path(path) for path in options.path]
         return add(terminal, client, paths, collection=options.collection, watch=options.watch, as_json=options.json)
 
@@ -160,42 +212,6 @@ def bypass_proxy_for_loopback() -> None:
     """Add loopback to `NO_PROXY`, for this process and its children."""
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), LOOPBACK]))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m local", description="Runs Assistant Functions on this machine, without a cloud account."
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="start the stack and keep it running until Ctrl-C")
-    up.add_argument("--host", choices=("local", "func"), default="local", help="func: Azure Functions Core Tools")
-    commands.add_parser("demo", help="upload the samples, ask three questions, show the answers")
-    add = commands.add_parser("add", help="put files and folders into the app, and wait until they are indexed")
-    add.add_argument("path", nargs="+", metavar="PATH", help="a file, or a folder, which becomes a collection")
-    add.add_argument("--collection", help="the collection to put them into")
-    add.add_argument("--watch", action="store_true", help="then keep the app in step with them until Ctrl-C")
-    add.add_argument("--json", action="store_true", help="print the results as JSON")
-    add.add_argument("--url", metavar="URL", help="the app in Azure; without it, the running stack")
-    add.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="its function key; better set APP_KEY")
-    ask = commands.add_parser("ask", help="ask one question")
-    ask.add_argument("question")
-    ask.add_argument("--file", action="append", metavar="PATH", help="a data file in `documents`; may be repeated")
-    chat = commands.add_parser("chat", help="ask several questions in one thread; `quit` ends")
-    for command in (ask, chat):
-        command.add_argument("--collection", help="the collection to search")
-        command.add_argument("--thread", metavar="ID", help="continue this thread")
-    commands.add_parser("status", help="show the running stack and its health")
-    cleanup = commands.add_parser("cleanup", help="delete vector stores, files and containers that the app created")
-    cleanup.add_argument("--dry-run", action="store_true", help="only list them")
-    cleanup.add_argument("--all", action="store_true", help="also the app's vector stores that no record here names")
-    doctor = commands.add_parser("doctor", help="find problems, and the command that fixes each")
-    doctor.add_argument("--url", metavar="URL", help="check this deployment instead of the running stack")
-    doctor.add_argument("--key", default=os.environ.get("APP_KEY", ""), help="its function key; better set APP_KEY")
-    doctor.add_argument("--deep", action="store_true", help="also upload a document and ask about it (1 minute, 1 run)")
-    trace = commands.add_parser("trace", help="show the spans of one run or document; needs `TELEMETRY=file make up`")
-    trace.add_argument("about", metavar="ID", help="the id of a run, or the path of a document")
-    commands.add_parser("down", help="end the running stack")
-    return parser
 
 
 if __name__ == "__main__":

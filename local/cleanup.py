@@ -90,7 +90,7 @@ def read_records(state: ContainerClient) -> Resources:
         for key, value in fields(json.loads(state.download_blob(blob.name).readall())):
             if key in ("store_id", "stores"):
                 found.stores.add(value)
-            elif key in ("file_id", "data_file_id", "parts"):
+            elif key in ("file_id", "data_file_id", "clean_file_ids", "parts"):
                 found.files.add(value)
             elif key == "containers":
                 found.containers.add(value)

@@ -40,9 +40,12 @@ def demo(terminal: Terminal) -> int:
         shutil.rmtree(DEMO / folder, ignore_errors=True)
     with ExitStack() as ending:
         stack, ready_s = _stack(terminal, ending)
+        is_shown = show_sandbox(terminal, stack)
         client = ending.enter_context(Client(stack.app_url, storage=stack.storage))
         documents = list(_upload_samples(terminal, client))
         questions = list(_ask_questions(terminal, client))
+        if not is_shown:
+            show_sandbox(terminal, stack)
         missing = [*_missing_documents(documents), *_missing_answers(client, questions)]
         for number, question in enumerate(questions, start=1):
             _copy_answer(client, question["run_id"], DEMO / "answers" / str(number))
@@ -66,7 +69,6 @@ def _stack(terminal: Terminal, ending: ExitStack) -> tuple[Running, float | None
         terminal.say(f"  all healthy after {ready_s:.1f} s, with a fresh state")
     terminal.pair("app", stack.app_url)
     terminal.pair("model", stack.model.state())
-    show_sandbox(terminal, stack)
     return stack, ready_s
 
 

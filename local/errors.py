@@ -3,10 +3,9 @@
 LocalError
 ├── ProcessDied       a process of the stack ended or did not become ready
 ├── NotRunning        the command needs a stack and none is running
+├── NoAnswer          the app did not answer: it may be gone, or the network
 └── RequestFailed     the app answered with a problem document
 """
-
-from local.paths import COMMAND
 
 
 class LocalError(Exception):
@@ -28,10 +27,22 @@ class NotRunning(LocalError):
         super().__init__("No local stack is running.", "Start one in another terminal with `make up`.")
 
 
+class NoAnswer(LocalError):
+    """A request got no answer; whether the app has carried it out is unknown."""
+
+
 class RequestFailed(LocalError):
     """The app answered with status 400 or higher; `code` is the one in the problem document."""
 
-    def __init__(self, message: str, *, status: int, code: str) -> None:
-        super().__init__(message, f"`{COMMAND} status` shows whether everything is healthy." if status >= 500 else "")
+    def __init__(self, message: str, *, status: int, code: str, advice: str = "") -> None:
+        super().__init__(message, advice)
         self.status = status
         self.code = code
+
+
+def as_problem(error: LocalError) -> dict[str, dict[str, str | int]]:
+    """An error for programs, with the code of the app's problem document if it has one."""
+    problem: dict[str, str | int] = {"message": str(error), "advice": error.advice}
+    if isinstance(error, RequestFailed):
+        problem |= {"status": error.status, "code": error.code}
+    return {"error": problem}

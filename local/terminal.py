@@ -2,9 +2,10 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.markdown import Markdown
@@ -14,6 +15,7 @@ from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
 
+from local.paths import shown
 from local.plain import one_line, printable
 
 Json = dict[str, Any]
@@ -24,7 +26,13 @@ ACTIVITIES = {
     "file_search": "searching the documents",
     "code_interpreter": "running Python",
     "function": "calling a function",
+    "reasoning": "thinking",
+    "message": "writing",
 }
+ENDED = ("completed", "failed", "incomplete")
+QUERIES_SHOWN = 3
+MESSAGE_MAX_CHARS = 2_000  # of the messages of a thread that is taken up again
+MARKDOWN_MAX_CHARS = 100_000  # a longer answer takes minutes to lay out
 COUNTED = (
     ("file_search_calls", "file search", "file searches"),
     ("code_interpreter_calls", "code run", "code runs"),
@@ -34,8 +42,19 @@ COUNTED = (
 class Terminal:
     """Prints with colours and a spinner on a terminal, and the same text without control characters elsewhere."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or _console()
+    def __init__(self, console: Console | None = None, *, on: TextIO | None = None) -> None:
+        """`on`: where it prints, stdout unless told; a command whose stdout is for programs prints on stderr."""
+        self.console = console or _console(on or sys.stdout)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether people see what is printed."""
+        return self.console.is_terminal
+
+    def raw(self, sequences: Iterable[str]) -> None:
+        """Print control sequences that this program made. Nothing foreign may be in them as it is."""
+        self.console.file.writelines([*sequences, "\n"])
+        self.console.file.flush()
 
     def say(self, text: str = "", style: str = "") -> None:
         """Print a line or paragraph."""
@@ -75,6 +94,16 @@ class Terminal:
         reason = one_line((document.get("reason") or {}).get("message", ""))
         self._print(Text.assemble(f"  {one_line(document['path']):<34} ", (f"{status:<12}", style), took, reason))
 
+    def message(self, role: str, text: str) -> None:
+        """Print a message of a thread that is taken up again."""
+        who = "you › " if role == "user" else ""
+        self._print(Text.assemble((who, "bold green"), (text[:MESSAGE_MAX_CHARS], "dim")))
+
+    def code(self, code: str, output: str) -> None:
+        """Print code that was run, and below it what it printed."""
+        self._print(Padding(Text(code[:MARKDOWN_MAX_CHARS], style="cyan"), (0, 2, 1, 4)))
+        self._print(Padding(Text(output[:MARKDOWN_MAX_CHARS], style="dim"), (0, 2, 1, 4)))
+
     @contextmanager
     def watching(self) -> Iterator["Watch"]:
         """Show the steps of a run while the block runs."""
@@ -82,32 +111,45 @@ class Terminal:
         with watch.status:
             yield watch
 
-    def answer(self, run: Json, seconds: float | None = None) -> None:
-        """Print an answer with its sources, charts, tokens and cost; or the error if there is none."""
+    def answer(self, run: Json, seconds: float | None = None, *, saved: Mapping[int, Path] | None = None) -> None:
+        """Print an answer with its sources, charts, tokens and cost; or the error if there is none.
+
+        `saved`: the files of charts, by number; a chart without one is named by its blob.
+        """
         if run.get("answer"):
-            text = without_pictures(marked(run["answer"], run["citations"]))
-            self._print(Padding(Markdown(text, hyperlinks=False), (1, 2, 1, 2)))  # links show where they lead
+            self._print(Padding(self._text(run), (1, 2, 1, 2)))
         if run["status"] != "completed":
             error = run.get("error") or {}
             self.error(f"The run ended as {run['status']}: {error.get('message', 'no reason was given')}")
-        self._print(Group(*self._sources(run), *self._places(run)))
+        self._print(Group(*self._sources(run), *self._places(run, saved or {})))
         self.pair("tokens", tokens_line(run["usage"]))
         if cost := run.get("cost"):
             self.pair("cost", f"${cost['usd']:.4f}  ({cost['prices']})")
         if seconds is not None:
             self.pair("time", f"{seconds:.2f} s from question to answer")
 
+    def _text(self, run: Json) -> RenderableType:
+        if len(run["answer"]) > MARKDOWN_MAX_CHARS:
+            left_out = f"… {len(run['answer']) - MARKDOWN_MAX_CHARS:,} more characters; `--json` prints all of them."
+            return Text(f"{run['answer'][:MARKDOWN_MAX_CHARS]}\n\n{left_out}")
+        text = without_pictures(marked(run["answer"], run["citations"]))
+        return Markdown(text, hyperlinks=False)  # links show where they lead
+
     def _sources(self, run: Json) -> Iterator[Text]:
         for citation in run["citations"]:
-            page = f", page {citation['page']}" if citation.get("page") else ""
             quote = shortened(citation.get("quote") or "", self.console.width - 10)
+            found = "  (this quote was not found in the document)" if citation.get("verified") is False else ""
             yield Text.assemble(
-                (f"  [{citation['n']}] {one_line(citation['document'])}{page}", "bold"), (f"\n      “{quote}”", "dim")
+                (f"  [{citation['n']}] {one_line(citation['document'])}{place(citation)}", "bold"),
+                (f"\n      “{quote}”", "dim"),
+                (found, "yellow"),
             )
 
-    def _places(self, run: Json) -> Iterator[Text]:
+    def _places(self, run: Json, saved: Mapping[int, Path]) -> Iterator[Text]:
         for chart in run["charts"]:
-            yield Text.assemble(("  chart           ", "dim"), (f"answers/{one_line(chart['path'])}", "magenta"))
+            path = saved.get(chart.get("n", 0))
+            where = one_line(shown(path.resolve()) if path else f"answers/{chart['path']}")
+            yield Text.assemble(("  chart           ", "dim"), (where, "magenta"))
         for output in run.get("outputs", []):
             yield Text.assemble(("  file            ", "dim"), (f"answers/{one_line(output['path'])}", "magenta"))
         for note in run.get("notes", []):
@@ -135,18 +177,32 @@ class Watch:
         self.status = Status("thinking", console=console, spinner="dots")
 
     def update(self, run: Json) -> None:
-        """Show the steps that are new in this state of the run."""
+        """Show the steps that have ended since the last call; with the run's end, all of them."""
         steps = run.get("steps") or []
         for step in steps[self._seen :]:
+            if step["status"] not in ENDED and not run.get("finished_at"):
+                break
             self._console.print(Text(f"  · {activity(step)}", style="dim"))
-        self._seen = max(self._seen, len(steps))
-        running = [step for step in steps if step["status"] not in ("completed", "failed")]
-        self.status.update(activity(running[-1]) if running else "thinking")
+            self._seen += 1
+        self.status.update(Text(activity(steps[self._seen]) if len(steps) > self._seen else "thinking"))
 
 
 def activity(step: Json) -> str:
-    """What a step does, for people."""
-    return ACTIVITIES.get(step["type"], one_line(step["type"]))
+    """What a step does, for people: with what it searches for, or the name of the function."""
+    what = [f"“{shortened(one_line(query), 60)}”" for query in (step.get("queries") or [])[:QUERIES_SHOWN]]
+    if step.get("name"):
+        what.append(one_line(step["name"]))
+    failed = " (failed)" if step["status"] == "failed" else ""
+    done = ACTIVITIES.get(step["type"], one_line(step["type"]))
+    return f"{done}: {', '.join(what)}{failed}" if what else f"{done}{failed}"
+
+
+def place(citation: Json) -> str:
+    """Where in its document a quote stands, as the end of a line."""
+    for name in ("page", "slide"):
+        if citation.get(name):
+            return f", {name} {one_line(str(citation[name]))}"
+    return f", section “{one_line(citation['section'])}”" if citation.get("section") else ""
 
 
 def marked(answer: str, citations: list[Json]) -> str:
@@ -180,8 +236,9 @@ def shortened(text: str, width: int) -> str:
     return line if len(line) <= width else f"{line[: max(width - 1, 1)].rstrip()}…"
 
 
-def _console() -> Console:
-    if not sys.stdout.isatty():
-        return Console(width=PLAIN_WIDTH, color_system=None, markup=False, highlight=False, emoji=False)
-    console = Console(markup=False, highlight=False, emoji=False)
-    return console if console.width <= WIDEST else Console(width=WIDEST, markup=False, highlight=False, emoji=False)
+def _console(file: TextIO) -> Console:
+    plain: Json = {"file": file, "markup": False, "highlight": False, "emoji": False}
+    if not file.isatty():
+        return Console(width=PLAIN_WIDTH, color_system=None, **plain)
+    console = Console(**plain)
+    return console if console.width <= WIDEST else Console(width=WIDEST, **plain)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from local.browser import in_container, is_wanted, open_page
 from local.client import Client, Json
 from local.errors import LocalError
 from local.paths import AGAIN, COMMAND, LOCAL, LOGS, shown
@@ -27,8 +28,11 @@ COLLECTIONS_SHOWN = 8
 ACCESS_LINE = re.compile(r'^\S+ - - \[.*\] "')  # a request in Azurite's log; too many to show, most of them polls
 
 
-def up(terminal: Terminal, *, host: str) -> int:
-    """Run a stack on the usual ports, show its logs, and end it with Ctrl-C or SIGTERM."""
+def up(terminal: Terminal, *, host: str, opens: bool | None = None) -> int:
+    """Run a stack on the usual ports, show its logs, and end it with Ctrl-C or SIGTERM.
+
+    `opens`: whether the page is opened in a browser; None: where there is a desktop.
+    """
     environ = environ_with_dotenv()
     options = Options(data=DATA, keep=True, usual_ports=True, host=host, service=Service.from_environ(environ))
     with ExitStack() as ending:
@@ -39,6 +43,8 @@ def up(terminal: Terminal, *, host: str) -> int:
         ending.enter_context(stack)
         record.write(stack.running())
         _welcome(terminal, stack)
+        if is_wanted(opens, environ, is_terminal=terminal.is_terminal, in_container=in_container()):
+            open_page(f"{stack.app_url}/")
         try:
             _follow(terminal, stack, record)
         except KeyboardInterrupt:
@@ -73,19 +79,24 @@ def _welcome(terminal: Terminal, stack: Stack) -> None:
     )
 
 
-def show_sandbox(terminal: Terminal, found: Running) -> None:
-    """Say how the code of models is isolated, as the emulator reports it; nothing without the emulator."""
+def show_sandbox(terminal: Terminal, found: Running, *, within_s: float = SANDBOX_WITHIN_S) -> bool:
+    """Say how the code of models is isolated, as the emulator reports it; nothing without the emulator.
+
+    Returns:
+        Whether that is decided. On a slow machine, the sandbox may still be starting after `within_s`.
+    """
     if not (url := found.urls.get("emulator")):
-        return
+        return True
     try:
         with Client(url, storage=None) as emulator:
-            deadline_s = time.monotonic() + SANDBOX_WITHIN_S
+            deadline_s = time.monotonic() + within_s
             while is_starting(sandbox := emulator.get("/healthz").get("sandbox")) and time.monotonic() < deadline_s:
                 time.sleep(POLL_EVERY_S)
     except (LocalError, ValueError):  # another program has the port, or the emulator has ended
-        return
+        return True
     if line := sandbox_line(sandbox):
         terminal.pair("sandbox", line)
+    return not is_starting(sandbox)
 
 
 def is_starting(sandbox: object) -> bool:

@@ -22,7 +22,9 @@
         │   └── StoreLost       a collection's vector store is lost: index its documents again
         ├── ChainLost           the conversation is lost: send its history as text
         └── ServiceBusy         rate limit, outage or timeout: try again   503
-            └── ServiceDenied   the app's identity has no access, or not yet
+            └── ServiceBlocked  somebody may have to change the set-up: the last one is named in the end
+                ├── ServiceDenied          the app's identity has no access, or not yet
+                └── ServiceNotUnderstood   the response is no answer of a model service
 
 The adapter of a library turns the library's errors into these, with `raise ... from exc`.
 """
@@ -163,7 +165,20 @@ class ServiceBusy(ServiceError):
         self.unclear = unclear
 
 
-class ServiceDenied(ServiceBusy):
+class ServiceBlocked(ServiceBusy):
+    """It is tried again as the service may recover, and named when it does not before the deadline."""
+
+
+class ServiceNotUnderstood(ServiceBlocked):
+    """A gateway, a captive portal, or another program at the address has answered."""
+
+    code = "service_not_understood"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, unclear=True)
+
+
+class ServiceDenied(ServiceBlocked):
     """The service refuses the app's identity. A new role assignment takes minutes to arrive, so it is tried again."""
 
     code = "service_access_denied"

@@ -158,11 +158,12 @@ def _push(settings: Settings, storage: Storage) -> Push:
     if settings.topic_endpoint:
         from shared.push.eventgrid import Topic
 
-        topic = Topic(settings.topic_endpoint, key=settings.topic_key, client_id=settings.identity_client_id)
+        made = Topic(settings.topic_endpoint, key=settings.topic_key, client_id=settings.identity_client_id)
+        topic = traced(made, "topic")
     return Push(
         state=storage.state,
         queue=storage.callbacks,
-        sender=Sender(policy),
+        sender=traced(Sender(policy), "push"),
         policy=policy,
         secret=settings.callback_secret,
         topic=topic,

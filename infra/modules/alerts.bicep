@@ -110,6 +110,8 @@ resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   }
 ]
 
+// A newer version may be missing in the compiler that a deployer has.
+#disable-next-line use-recent-api-versions
 resource undelivered 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: '${namePrefix}-dead-letters'
   location: 'global'

@@ -40,8 +40,14 @@ param maximumInstances int
 @description('Subnet for outgoing traffic; empty: none.')
 param subnetId string
 
+@description('Origins of other web pages that may call the API.')
+param corsOrigins array
+
+@description('Client id of the app registration with which people sign in, in this tenant; empty: callers give a function key.')
+param entraClientId string
+
 @description('Setting -> reference to its secret in Key Vault.')
-param secretReferences object
+param vaultReferences object
 
 @description('Values for settings in settings.json, by name, instead of the defaults.')
 param overrides object
@@ -77,6 +83,7 @@ var settings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   AZURE_CLIENT_ID: identityClientId
   AzureWebJobsDisableHomepage: 'true'
+  ENTRA_CLIENT_ID: entraClientId
   OPENAI_BASE_URL: openAiBaseUrl
   OPENAI_MODEL: openAiModel
   OPENAI_SCOPE: openAiScope
@@ -152,12 +159,68 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       minTlsVersion: '1.2'
       http20Enabled: true
       remoteDebuggingEnabled: false
+      cors: {
+        allowedOrigins: corsOrigins
+      }
       appSettings: [
-        for setting in items(union(settings, defaults, secretReferences, overrides)): {
+        for setting in items(union(settings, defaults, vaultReferences, overrides)): {
           name: setting.key
           value: setting.value
         }
       ]
+    }
+  }
+}
+
+// Whoever is not signed in gets the sign-in page. The excluded paths are anonymous in the app, or want a key of their own.
+resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(entraClientId)) {
+  // checkov:skip=CKV_AZURE_13:This resource is the authentication, in the second version of its settings.
+  // checkov:skip=CKV_AZURE_63:The sign-in has no logs; Application Insights has a request for each call of the app.
+  // checkov:skip=CKV_AZURE_65:The sign-in has no error pages of its own; those of the app are not detailed.
+  // checkov:skip=CKV_AZURE_66:The sign-in traces no requests; Application Insights has those that failed.
+  // checkov:skip=CKV_AZURE_80:The app is in Python, and the sign-in has no framework to choose.
+  // checkov:skip=CKV_AZURE_88:The Flex Consumption plan has its package in a blob container, and no Azure Files.
+  // checkov:skip=CKV_AZURE_222:The app's own resource above says why the internet can reach it.
+  parent: app
+  name: 'authsettingsV2'
+  properties: {
+    platform: {
+      enabled: true
+    }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'RedirectToLoginPage'
+      redirectToProvider: 'azureactivedirectory'
+      excludedPaths: [
+        '/api/health'
+        '/api/openapi.json'
+        '/api/swagger.json'
+        '/api/webhooks/openai'
+        '/runtime/webhooks/blobs'
+      ]
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: entraClientId
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+        }
+        validation: {
+          allowedAudiences: [
+            entraClientId
+            'api://${entraClientId}'
+          ]
+        }
+      }
+    }
+    login: {
+      tokenStore: {
+        enabled: false
+      }
+    }
+    httpSettings: {
+      requireHttps: true
     }
   }
 }

@@ -11,6 +11,8 @@ param email string
 @description('First day of a month. A budget that exists keeps its own.')
 param startDate string = utcNow('yyyy-MM-01')
 
+// A newer version may be missing in the compiler that a deployer has.
+#disable-next-line use-recent-api-versions
 resource budget 'Microsoft.Consumption/budgets@2024-08-01' = {
   name: name
   properties: {

@@ -3,6 +3,7 @@ metadata description = 'Sends BlobCreated to the webhook of the blob trigger. sc
 param topicName string
 param storageId string
 param functionAppName string
+param functionAppResourceGroup string
 
 var names = loadJsonContent('../names.json')
 
@@ -11,6 +12,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
 }
 
 resource app 'Microsoft.Web/sites@2025-03-01' existing = {
+  scope: resourceGroup(functionAppResourceGroup)
   name: functionAppName
 }
 

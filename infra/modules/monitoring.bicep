@@ -1,4 +1,4 @@
-metadata description = 'Telemetry: Application Insights on a Log Analytics workspace; only identities can write.'
+metadata description = 'New resources for telemetry: Application Insights on a Log Analytics workspace; only identities can write.'
 
 param workspaceName string
 param insightsName string
@@ -40,7 +40,3 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
     DisableLocalAuth: true
   }
 }
-
-output workspaceId string = workspace.id
-output insightsName string = insights.name
-output connectionString string = insights.properties.ConnectionString

@@ -59,6 +59,8 @@ resource deployment 'Microsoft.CognitiveServices/accounts/deployments@2025-06-01
   }
 }
 
+// The stable versions of this type are of 2016 and before.
+#disable-next-line use-recent-api-versions
 resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: account
   name: 'audit'

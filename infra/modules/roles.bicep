@@ -1,7 +1,6 @@
-metadata description = 'All role assignments in the resource group; each role is the least that is enough.'
+metadata description = 'All role assignments on the storage account; each role is the least that is enough.'
 
 param storageName string
-param insightsName string
 
 @description('Principal id of the app identity.')
 param appPrincipalId string
@@ -25,9 +24,6 @@ var blobOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 // The host creates queues (the blob trigger's own, poison queues). Message Processor and Sender do not allow this.
 var queueContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 
-// Telemetry without an instrumentation key.
-var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
-
 // Event Grid sends BlobDeleted events to a queue.
 var queueMessageSender = 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
 
@@ -36,10 +32,6 @@ var blobContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource storage 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
   name: storageName
-}
-
-resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
-  name: insightsName
 }
 
 resource appBlobs 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
@@ -59,16 +51,6 @@ resource appQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueContributor)
-  }
-}
-
-resource appTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(insights.id, appPrincipalId, metricsPublisher)
-  scope: insights
-  properties: {
-    principalId: appPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', metricsPublisher)
   }
 }
 

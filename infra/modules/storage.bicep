@@ -1,4 +1,4 @@
-metadata description = 'The storage account: documents, answers and state in private containers, and the queues between the functions. No keys, no public blobs.'
+metadata description = 'A new storage account. No keys, no public blobs. containers.bicep says what is in it.'
 
 param name string
 param location string
@@ -21,9 +21,10 @@ param softDeleteDays int
 ])
 param sku string
 
-param workspaceId string
+@description('Origins of pages that may put a large document straight into storage, with an upload URL of the app.')
+param corsOrigins array
 
-var names = loadJsonContent('../names.json')
+param workspaceId string
 
 resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   // checkov:skip=CKV_AZURE_35:Denied with privateNetwork; otherwise people upload documents from anywhere, with a role and never a key.
@@ -71,31 +72,31 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
       enabled: true
       days: softDeleteDays
     }
-  }
-}
-
-resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = [
-  for item in items(names.containers): {
-    parent: blobs
-    name: item.value
-    properties: {
-      publicAccess: 'None'
+    // A page can only write, and only with a signed URL of one blob.
+    cors: {
+      corsRules: [
+        {
+          allowedOrigins: corsOrigins
+          allowedMethods: [
+            'PUT'
+          ]
+          allowedHeaders: [
+            'content-type'
+            'x-ms-blob-type'
+            'x-ms-meta-*'
+          ]
+          exposedHeaders: [
+            'etag'
+          ]
+          maxAgeInSeconds: 3600
+        }
+      ]
     }
   }
-]
-
-resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' = {
-  parent: account
-  name: 'default'
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = [
-  for queue in names.queues: {
-    parent: queueService
-    name: queue
-  }
-]
-
+// The stable versions of this type are of 2016 and before.
+#disable-next-line use-recent-api-versions
 resource deletions 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   scope: blobs
   name: 'deletions'
@@ -110,9 +111,3 @@ resource deletions 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = 
     ]
   }
 }
-
-output id string = account.id
-output name string = account.name
-output blobUrl string = account.properties.primaryEndpoints.blob
-output queueUrl string = account.properties.primaryEndpoints.queue
-output tableUrl string = account.properties.primaryEndpoints.table

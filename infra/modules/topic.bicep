@@ -5,7 +5,7 @@ param location string
 param tags object
 param storageId string
 
-@description('Use the topic of this name, which is in this resource group and has a system-assigned identity.')
+@description('Use the topic of this name, which is in the resource group of the storage account and has a system-assigned identity.')
 param existing bool
 
 resource made 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!existing) {

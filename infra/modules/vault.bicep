@@ -64,4 +64,8 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 var prefix = '@Microsoft.KeyVault(VaultName=${name};SecretName='
 
 // Without a version: the app gets a new value within a day.
-output references object = toObject(settings, setting => setting, setting => '${prefix}${toLower(replace(setting, '_', '-'))})')
+output references object = toObject(
+  settings,
+  setting => setting,
+  setting => '${prefix}${toLower(replace(setting, '_', '-'))})'
+)

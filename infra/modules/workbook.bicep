@@ -18,6 +18,11 @@ var tiles = [
     visualization: 'linechart'
   }
   {
+    title: 'Seconds by which looks at runs were late'
+    query: loadTextContent('../queries/lag.kql')
+    visualization: 'linechart'
+  }
+  {
     title: 'Documents by status'
     query: loadTextContent('../queries/documents.kql')
     visualization: 'barchart'

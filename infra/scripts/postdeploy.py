@@ -27,6 +27,10 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 SUBSCRIPTION = Path(__file__).resolve().parents[1] / "modules" / "created-events.bicep"
+ADVICE = {
+    "az": "Sign in: `az login`, then `az account set --subscription ...` with the subscription of the deployment.",
+    "azd": "Sign in: `azd auth login`, and select the environment: `azd env select`.",
+}
 FINAL = ("indexed", "failed", "unsupported")
 STORAGE_VERSION = "2021-12-02"
 
@@ -78,7 +82,7 @@ def run(program: str, *arguments: str) -> str:
     result = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode:
         lines = [line for line in result.stderr.splitlines() if line.strip()] or ["it gave no reason"]
-        raise Failed(f"`{program} {' '.join(arguments[:3])}` failed: {' '.join(lines[-3:])}")
+        raise Failed(f"`{program} {' '.join(arguments[:3])}` failed: {' '.join(lines[-3:])}", ADVICE[program])
     return result.stdout.strip()
 
 
@@ -130,11 +134,13 @@ def connect(environ: Mapping[str, str], patience: Patience) -> None:
 
 def subscribe(environ: Mapping[str, str]) -> bool:
     """Try once. The template reads the key itself; deploying it again changes nothing."""
-    arguments = ["deployment", "group", "create", "-g", needed(environ, "AZURE_RESOURCE_GROUP"), "-n", "created-events"]
+    group = needed(environ, "AZURE_STORAGE_RESOURCE_GROUP")
+    arguments = ["deployment", "group", "create", "-g", group, "-n", "created-events"]
     parameters = {
         "topicName": "AZURE_EVENT_GRID_TOPIC_NAME",
         "storageId": "AZURE_STORAGE_ACCOUNT_ID",
         "functionAppName": "AZURE_FUNCTION_APP_NAME",
+        "functionAppResourceGroup": "AZURE_RESOURCE_GROUP",
     }
     given = [f"{name}={needed(environ, variable)}" for name, variable in parameters.items()]
     run(
@@ -180,9 +186,12 @@ def send(method: str, url: str, headers: Mapping[str, str], body: bytes | None =
 class App:
     """The HTTP API."""
 
-    def __init__(self, url: str, *, key: str) -> None:
+    def __init__(self, url: str, *, key: str, token: str = "") -> None:
+        """`token`: of Entra, for an app at which people sign in."""
         self.url = url.rstrip("/")
         self._headers = {"x-functions-key": key} if key else {}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
 
     def health(self) -> bool:
         status, _, _ = send("GET", f"{self.url}/api/health", {})
@@ -338,10 +347,17 @@ def deployment(options: argparse.Namespace) -> tuple[App, Documents]:
         return App(options.url, key=options.key), Documents(options.documents, token=options.token)
     environ = environment()
     key = app_keys(environ, "functionKeys.default")
-    resource = ("--resource", "https://storage.azure.com/")
-    token = run("az", "account", "get-access-token", *resource, "--query", "accessToken", "-o", "tsv")
+    client_id = environ.get("AZURE_SIGN_IN_CLIENT_ID")
+    signed_in = access_token(f"api://{client_id}") if client_id else ""
+    app = App(needed(environ, "AZURE_FUNCTION_APP_URL"), key=key, token=signed_in)
     documents = needed(environ, "AZURE_STORAGE_BLOB_URL").rstrip("/") + "/documents"
-    return App(needed(environ, "AZURE_FUNCTION_APP_URL"), key=key), Documents(documents, token=token)
+    return app, Documents(documents, token=access_token("https://storage.azure.com/"))
+
+
+def access_token(resource: str) -> str:
+    """A token of the user of `az login`."""
+    query = ("--query", "accessToken", "-o", "tsv")
+    return run("az", "account", "get-access-token", "--resource", resource, *query)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Looks, before azd creates anything, for what would stop the deployment: addresses, quota, regions.
+"""Looks, before azd creates anything, for what would stop the deployment: values, addresses, topic, quota, regions.
 
 Uses only Python's standard library, and `az` to read. Exits with 1 and what to do when something is wrong.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 MAIN = Path(__file__).resolve().parents[1] / "main.bicep"
+PARAMETERS = MAIN.with_suffix(".bicepparam")
 USABLE_REGIONS = 3  # of those that are named when the chosen one does not do
 
 Az = Callable[..., Any]  # the parsed JSON of `az ARGUMENTS`; None when it fails
@@ -52,6 +53,34 @@ def check_addresses(text: str) -> None:
             raise Fault(f"ALLOWED_IPS has {item}, which is not public.", "Give the address that the internet sees.")
 
 
+def check_values(environ: Mapping[str, str], parameters: str) -> None:
+    """Numbers and switches, by the functions that convert them in main.bicepparam."""
+    for kind, name in re.findall(r"\b(int|bool)\(readEnvironmentVariable\('(\w+)'", parameters):
+        value = environ.get(name)
+        if value and kind == "int" and not re.fullmatch(r"\d{1,9}", value):
+            raise Fault(f"{name} is {value!r}, which is no whole number.", f"azd env set {name} NUMBER")
+        if value and kind == "bool" and value.lower() not in ("true", "false"):
+            raise Fault(f"{name} is {value!r}; it is true or false.", f"azd env set {name} true")
+
+
+def check_topic(environ: Mapping[str, str], az: Az) -> None:
+    """A storage account has one system topic: an existing account may have one, which has to be named."""
+    account, group = environ.get("EXISTING_STORAGE_NAME"), environ.get("EXISTING_STORAGE_RESOURCE_GROUP")
+    if not account or not group:
+        return
+    named = environ.get("EXISTING_TOPIC_NAME")
+    for topic in az("eventgrid", "system-topic", "list", "--resource-group", group) or ():
+        if not str(topic["source"]).lower().endswith(f"/storageaccounts/{account.lower()}"):
+            continue
+        own = (topic.get("tags") or {}).get("azd-env-name") == environ.get("AZURE_ENV_NAME")
+        if topic["name"] != named and not own:
+            advice = f"Use it: azd env set EXISTING_TOPIC_NAME {topic['name']}"
+            raise Fault(f"{account} has the Event Grid system topic {topic['name']} already, and can have one.", advice)
+        if "systemassigned" not in str((topic.get("identity") or {}).get("type")).lower():
+            give = f"az eventgrid system-topic update -g {group} -n {topic['name']} --identity systemassigned"
+            raise Fault(f"The system topic {topic['name']} has no identity of its own, which the roles need.", give)
+
+
 def check_days(environ: Mapping[str, str]) -> None:
     """A run may wait a week for its caller: its record must not be deleted before."""
     days = environ.get("RECORDS_DAYS") or "0"
@@ -66,6 +95,18 @@ def free_quota(usages: Iterable[Mapping[str, Any]], model: str, sku: str) -> flo
         if str(usage["name"]["value"]).lower() == wanted:
             return float(usage["limit"]) - float(usage["currentValue"])
     return None
+
+
+def deployed_quota(environ: Mapping[str, str], model: str, sku: str, az: Az) -> float:
+    """Thousands of tokens per minute that this environment's deployment has already: a repeated `azd up` keeps them."""
+    account, group = environ.get("AZURE_OPENAI_NAME"), environ.get("AZURE_RESOURCE_GROUP")
+    if not account or not group:
+        return 0
+    where = ("--name", account, "--resource-group", group)
+    for made in az("cognitiveservices", "account", "deployment", "list", *where) or ():
+        if made["name"] == environ.get("OPENAI_MODEL") and made["properties"]["model"]["name"] == model:
+            return float(made["sku"]["capacity"]) if made["sku"]["name"] == sku else 0
+    return 0
 
 
 def check_region(environ: Mapping[str, str], regions: Sequence[str], az: Az) -> None:
@@ -83,6 +124,8 @@ def check_region(environ: Mapping[str, str], regions: Sequence[str], az: Az) -> 
 
     own_model = bool(environ.get("EXISTING_OPENAI_NAME"))
     free = wanted if own_model else quota(region)
+    if free is not None and not own_model:
+        free += deployed_quota(environ, model, sku, az)
     if region in has_flex and free is not None and free >= wanted:
         return
     others: list[str] = []
@@ -118,8 +161,10 @@ def run_az(*arguments: str) -> Any:
 
 def main(environ: Mapping[str, str], az: Az = run_az) -> int:
     try:
+        check_values(environ, PARAMETERS.read_text(encoding="utf-8"))
         check_addresses(environ.get("ALLOWED_IPS", ""))
         check_days(environ)
+        check_topic(environ, az)
         check_region(environ, allowed_regions(MAIN.read_text(encoding="utf-8")), az)
     except Fault as exc:
         sys.stderr.write(f"\nFAILED: {exc}\n{exc.advice}\n")

@@ -1,4 +1,4 @@
-"""`python -m local.openai_emulator --port 8787 --data .local/openai`: serve until SIGINT or SIGTERM."""
+"""`openai-emulator --port 8787 --data DIR`, or `python -m local.openai_emulator`: serve until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
+def run() -> int:
+    """The installed command."""
+    return main(sys.argv[1:], os.environ)
+
+
 def configure_logging(level: str) -> None:
     """Send the log to standard error."""
     handler = logging.StreamHandler(sys.stderr)
@@ -40,9 +45,7 @@ def configure_logging(level: str) -> None:
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m local.openai_emulator", description="A local emulator of Azure OpenAI."
-    )
+    parser = argparse.ArgumentParser(prog="openai-emulator", description="A local emulator of Azure OpenAI.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8787, help="0 chooses a free port")
     parser.add_argument("--data", type=Path, help="folder for all data; without it, data is lost when the process ends")
@@ -65,9 +68,22 @@ async def _serve(settings: Settings, arguments: argparse.Namespace) -> None:
     async with serve(settings, host=arguments.host, port=arguments.port) as url:
         if arguments.port_file is not None:
             arguments.port_file.write_text(url.rpartition(":")[2])
-        sys.stdout.write(f"ready {url}\n")
+        sys.stdout.write(f"ready {url}\n{lines_to_copy(url, key_is_set=settings.api_key is not None)}")
         sys.stdout.flush()
         await stop.wait()
+
+
+def lines_to_copy(url: str, *, key_is_set: bool, windows: bool = sys.platform == "win32") -> str:
+    """What to set in the shell of a client of OpenAI or of Azure OpenAI. A key is never printed."""
+    key = ("%EMULATOR_API_KEY%" if windows else "$EMULATOR_API_KEY") if key_is_set else "any"
+    values = {
+        "OPENAI_BASE_URL": f"{url}/openai/v1/",
+        "OPENAI_API_KEY": key,
+        "AZURE_OPENAI_ENDPOINT": url,
+        "AZURE_OPENAI_API_KEY": key,
+        "OPENAI_API_VERSION": "2024-10-21",
+    }
+    return "".join(f"{'set' if windows else 'export'} {name}={value}\n" for name, value in values.items())
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -79,4 +95,4 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    sys.exit(run())

@@ -26,6 +26,7 @@ from local.openai_emulator.embeddings.embeddings import Embeddings
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.models.chat import ChatModel
 from local.openai_emulator.models.offline.builtin import BuiltinModel
+from local.openai_emulator.responses.attachments import Attachments
 from local.openai_emulator.responses.conversations import Conversations
 from local.openai_emulator.responses.items import Items
 from local.openai_emulator.responses.responses import Responses
@@ -125,8 +126,9 @@ class Emulator:
             clock=clock,
         )
         items = Items(store)
-        self._conversations = Conversations(store=store, items=items, clock=clock)
-        self.responses = self._responses(items, webhooks=webhooks, clock=clock)
+        attachments = Attachments(files=self.files, index=index, model=model)
+        self._conversations = Conversations(store=store, items=items, attachments=attachments, clock=clock)
+        self.responses = self._responses(items, attachments, webhooks=webhooks, clock=clock)
         calls = OwnCalls([*self.responses.routes(), *self._chat.routes(), *Embeddings().routes()])
         self._batches = Batches(store=store, folder=folder / "batches", files=self.files, call=calls, clock=clock)
         self.assistants_api = AssistantsApi(
@@ -139,10 +141,13 @@ class Emulator:
             clock=clock,
         )
 
-    def _responses(self, items: Items, *, webhooks: Webhooks, clock: Callable[[], float]) -> Responses:
+    def _responses(
+        self, items: Items, attachments: Attachments, *, webhooks: Webhooks, clock: Callable[[], float]
+    ) -> Responses:
         turns = Turns(
             store=self.store,
             items=items,
+            attachments=attachments,
             files=self.files,
             stores=self.vector_stores,
             containers=self.containers,
@@ -178,6 +183,7 @@ class Emulator:
         self.responses.fail_unfinished()
         self.assistants_api.runs.fail_unfinished()
         self.vector_store_files.resume()
+        self.files.drop_unrecorded()
         self._uploads.drop_unrecorded()
         self._batches.resume()
         self._tasks.start("sweep", self._sweep_for_ever)

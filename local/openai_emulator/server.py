@@ -8,7 +8,7 @@ import logging
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from openai.types import Model as ModelObject
@@ -25,8 +25,10 @@ from local.openai_emulator.agent.model import Model
 from local.openai_emulator.emulator import Emulator, open_emulator
 from local.openai_emulator.errors import ApiError, not_implemented
 from local.openai_emulator.http import wire
+from local.openai_emulator.http.azure import gateway_body, no_deployment
 from local.openai_emulator.http.faults import Faults, InjectFaults
 from local.openai_emulator.http.middleware import REQUEST_IDS, Credentials, OwnCallers, RequestIds
+from local.openai_emulator.http.snapshots import Gate, Snapshots
 from local.openai_emulator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -57,14 +59,24 @@ def create_app(
         warm: Start the sandbox and load the index now instead of on first use.
     """
     settings = settings or Settings()
-    faults = Faults()
+    faults, gate = Faults(), Gate()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with open_emulator(settings, model=model, clock=clock, warm=warm) as emulator:
-            app.state.emulator = emulator
-            app.router.routes[:] = _routes(emulator, faults)
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[None]:
+            async with open_emulator(settings, model=model, clock=clock, warm=warm) as emulator:
+                app.state.emulator = emulator
+                admin = [*faults.routes(), *snapshots.routes()]
+                app.router.routes[:] = _routes(emulator, admin, deployments=settings.deployments)
+                yield
+
+        snapshots = Snapshots(opened, data=settings.data, gate=gate)
+        await snapshots.start()
+        try:
             yield
+        finally:
+            await snapshots.close()
 
     return Starlette(
         lifespan=lifespan,
@@ -73,12 +85,13 @@ def create_app(
             Middleware(OwnCallers, settings=settings),
             Middleware(Credentials, settings=settings, clock=clock),
             Middleware(InjectFaults, faults=faults, prefixes=PREFIXES),
+            Middleware(gate.before),
         ],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _server_error},
     )
 
 
-def _routes(emulator: Emulator, faults: Faults) -> list[BaseRoute]:
+def _routes(emulator: Emulator, admin: Sequence[BaseRoute], *, deployments: Collection[str]) -> list[BaseRoute]:
     async def health(_: Request) -> JSONResponse:
         return JSONResponse(emulator.health())
 
@@ -103,16 +116,25 @@ def _routes(emulator: Emulator, faults: Faults) -> list[BaseRoute]:
         wire.route("GET", "/models", list_models),
         wire.route("GET", "/models/{model}", retrieve_model),
         wire.route("DELETE", "/models/{model}", delete_model),
-        *_at_deployments(emulator.routes()),
+        *_at_deployments(emulator.routes(), deployments),
         Route("/{path:path}", _nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
-    return [Route("/healthz", health), *faults.routes(), *(Mount(prefix, routes=routes) for prefix in PREFIXES)]
+    return [Route("/healthz", health), *admin, *(Mount(prefix, routes=routes) for prefix in PREFIXES)]
 
 
-def _at_deployments(routes: Sequence[BaseRoute]) -> list[BaseRoute]:
-    """The routes that Azure's dated API also has below the name of a deployment."""
+def _at_deployments(routes: Sequence[BaseRoute], names: Collection[str]) -> list[BaseRoute]:
+    """The routes that Azure's dated API also has below a deployment. `names`: the deployments; empty: any name."""
+
+    def known(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            if names and request.path_params["deployment"] not in names:
+                return JSONResponse(gateway_body(no_deployment(), request), status_code=404)
+            return await endpoint(request)
+
+        return answer
+
     return [
-        Route(f"/deployments/{{deployment}}{route.path}", route.endpoint, methods=["POST"])
+        Route(f"/deployments/{{deployment}}{route.path}", known(route.endpoint), methods=["POST"])
         for route in routes
         if isinstance(route, Route) and route.path in _AT_DEPLOYMENTS and "POST" in (route.methods or ())
     ]
@@ -126,7 +148,8 @@ async def _nothing_here(request: Request) -> Response:
     path: str = request.path_params["path"].strip("/")
     if REAL_API.match(path):
         raise not_implemented(f"{request.method} /{path}")
-    raise ApiError(404, f"Invalid URL ({request.method} {request.url.path})", code="not_found")
+    error = ApiError(404, f"Invalid URL ({request.method} {request.url.path})", code="not_found")
+    return JSONResponse(gateway_body(error, request), status_code=404)
 
 
 # ---- errors ------------------------------------------------------------------------------------------------------

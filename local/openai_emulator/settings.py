@@ -19,6 +19,7 @@ class Settings:
     model_url: str | None = None  # base URL of a chat-completions endpoint; None: the builtin offline model
     model: str | None = None  # name of the model at that endpoint
     model_key: str | None = None
+    deployments: frozenset[str] = frozenset()  # the names below `/deployments/`; empty: any name
     webhook_url: str | None = None  # gets an event for every background response that ends
     webhook_secret: str | None = None  # `whsec_...`, signs those events
     store_max_files: int = 10_000  # in one vector store
@@ -44,6 +45,7 @@ class Settings:
             model_url=environ.get("EMULATOR_MODEL_URL") or None,
             model=environ.get("EMULATOR_MODEL") or None,
             model_key=environ.get("EMULATOR_MODEL_KEY") or None,
+            deployments=frozenset(environ.get("EMULATOR_DEPLOYMENTS", "").replace(",", " ").split()),
             webhook_url=environ.get("EMULATOR_WEBHOOK_URL") or None,
             webhook_secret=environ.get("EMULATOR_WEBHOOK_SECRET") or None,
             store_max_files=_limit(environ, "EMULATOR_STORE_MAX_FILES", cls.store_max_files),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from asyncio import Lock
+from asyncio import Lock, gather
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -81,6 +81,12 @@ class Collections:
             stored = await self._records.read_named(blob.name)
             if stored:
                 yield stored.value
+
+    async def page(self, *, limit: int, cursor: str | None) -> tuple[list[Collection], str | None]:
+        """Some of the collections, and the cursor of the next ones; None: these are the last."""
+        blobs, more = await self._state.page(COLLECTIONS, limit=limit, cursor=cursor)
+        stored = await gather(*(self._records.read_named(blob.name) for blob in blobs))
+        return [each.value for each in stored if each], more
 
     async def place(self, name: str) -> str:
         """The store for the collection's next file; created when there is none, or all are full.

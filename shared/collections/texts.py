@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.collections.visibility import version_of
-from shared.errors import BlobMissing
 from shared.formats.places.base import Places
 from shared.formats.places.quotes import PlaceIndex
 from shared.storage.layout import TEXTS, text_name, texts_of
+from shared.storage.missing import or_none
 from shared.storage.records import pack, unpack
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ class Texts:
         if name in self._cached:
             self._cached.move_to_end(name)
             return self._cached[name]
-        try:
-            blob = await self._state.read(name)
-        except BlobMissing:
+        blob = await or_none(self._state.read(name))
+        if blob is None:
             return None
         index = await asyncio.to_thread(lambda: PlaceIndex(_unpacked(blob.content)))
         self._cached[name] = index

@@ -10,17 +10,19 @@ version replaces the old one for questions. A document with nothing to say has n
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from shared.engines.stores import all_of
-from shared.errors import BlobChanged, BlobMissing, ServiceBusy
+from shared.errors import BlobChanged, ServiceBusy
 from shared.models.documents import Document
 from shared.models.ids import made_at
 from shared.models.runs import DataFile
 from shared.storage.layout import ACTIVE, VISIBILITY, active_run_id, visibility_in, visibility_name
+from shared.storage.missing import or_none
 from shared.storage.records import UPDATE_TRIES, pack, unpack
 
 if TYPE_CHECKING:
@@ -43,7 +45,12 @@ class DocumentVisibility:
     excluded: tuple[str, ...] = ()
     all_excluded: bool = False  # more versions than fit here: no version of the document may be found
     data_file_id: str | None = None
+    clean_file_ids: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
+
+    @property
+    def data_file_ids(self) -> tuple[str, ...]:
+        return (*((self.data_file_id,) if self.data_file_id else ()), *self.clean_file_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +60,13 @@ class CollectionVisibility:
     files: dict[DataFile, tuple[str, ...]]
     excluded: tuple[str, ...]
     indexing: int  # documents with a version that is being indexed
+
+
+@dataclass(frozen=True)
+class Before:
+    """The etag of a visibility blob, read before this process wrote the document's record. None: there was no blob."""
+
+    etag: str | None
 
 
 class VisibilityBlobs:
@@ -89,45 +103,61 @@ class VisibilityBlobs:
 
     async def find(self, path: str) -> DocumentVisibility | None:
         """The published visibility of one document. None if unrestricted."""
-        try:
-            blob = await self._state.info(visibility_name(path))
-        except BlobMissing:
-            return None
-        return unpack(blob.metadata["entry"], DocumentVisibility)
+        blob = await or_none(self._state.info(visibility_name(path)))
+        return unpack(blob.metadata["entry"], DocumentVisibility) if blob else None
 
-    async def publish(self, path: str, read: Callable[[], Awaitable[Document | None]]) -> None:
+    async def before(self, path: str) -> Before:
+        """What `publish` needs to save two requests. Call it before the document's record is written."""
+        blob = await or_none(self._state.info(visibility_name(path)))
+        return Before(blob.etag if blob else None)
+
+    async def publish(
+        self,
+        path: str,
+        read: Callable[[], Awaitable[Document | None]],
+        *,
+        written: tuple[Before, Document] | None = None,
+    ) -> Before | None:
         """Publish a document's visibility; delete it when empty.
 
-        `read` reads the document's record. It is called after the blob's etag was read, and the write must match that
-        etag, so a slow writer cannot overwrite newer state.
+        The blob's etag is read before the record, and the write must match that etag, so a slow writer cannot overwrite
+        newer state.
+
+        Args:
+            read: Reads the document's record.
+            written: The record that this process has written, and the blob's etag from before; tried first.
+
+        Returns:
+            The etag for the next `written`. None if the record was read: it may not be the one of this process.
 
         Raises:
             BlobChanged: another process wrote the blob at each try.
         """
-        name = visibility_name(path)
+        if written:
+            before, document = written
+            if before.etag or visibility_of(document):  # else there is no request that could meet another etag
+                with suppress(BlobChanged):
+                    return await self._write(path, before, document)
         for _ in range(UPDATE_TRIES):
-            etag = await self._etag(name)
-            document = await read()
-            visibility = visibility_of(document) if document else None
-            try:
-                if visibility:
-                    metadata = {"entry": pack(visibility)}
-                    missing = None if etag else "*"
-                    await self._state.write(
-                        name, b"", media_type="text/plain", metadata=metadata, if_match=etag, if_none_match=missing
-                    )
-                elif etag:
-                    await self._state.delete(name, if_match=etag)
-            except BlobChanged:
-                continue
-            return
+            before = await self.before(path)
+            with suppress(BlobChanged):
+                await self._write(path, before, await read())
+                return None
         raise BlobChanged(f"The visibility of {path} was changed by others at each of {UPDATE_TRIES} tries.")
 
-    async def _etag(self, name: str) -> str | None:
-        try:
-            return (await self._state.info(name)).etag
-        except BlobMissing:
-            return None
+    async def _write(self, path: str, before: Before, document: Document | None) -> Before:
+        """Raises BlobChanged when the blob has another etag."""
+        name, etag = visibility_name(path), before.etag
+        if visibility := visibility_of(document) if document else None:
+            metadata = {"entry": pack(visibility)}
+            missing = None if etag else "*"
+            written = await self._state.write(
+                name, b"", media_type="text/plain", metadata=metadata, if_match=etag, if_none_match=missing
+            )
+            return Before(written)
+        if etag:
+            await self._state.delete(name, if_match=etag)
+        return Before(None)
 
     async def has_run_started_before(self, at: datetime) -> bool:
         """Whether a run is still active that started before `at`: it may search for the versions of that time."""
@@ -152,6 +182,7 @@ def visibility_of(document: Document) -> DocumentVisibility | None:
         excluded=tuple(versions) if len(versions) <= VERSIONS_MAX else (),
         all_excluded=len(versions) > VERSIONS_MAX,
         data_file_id=live.data_file_id if live else None,
+        clean_file_ids=live.clean_file_ids if live else (),
         terms=_shortened(live.terms) if live and live.data_file_id else (),
     )
     return None if visibility == DocumentVisibility(path=document.path) else visibility

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.documents.record import document_records, receipt_records, summary_in, summary_of
-from shared.errors import BadRequest, BlobMissing, NotFound
+from shared.errors import BadRequest, NotFound
 from shared.models.documents import Document, DocumentStatus, DocumentSummary, Receipt, collection_of
 from shared.storage.layout import document_name, documents_in, receipts_in, receipts_of
+from shared.storage.missing import or_none
 
 if TYPE_CHECKING:
     from shared.storage.blobs import BlobInfo, Blobs
@@ -44,7 +45,7 @@ class Catalogue:
             NotFound: there is neither record nor blob.
         """
         found = await self.find(path)
-        blob = await self._maybe(path)
+        blob = await or_none(self._blobs.info(path))
         if shown := as_of(found, blob):
             return shown
         raise NotFound(
@@ -106,7 +107,7 @@ class Catalogue:
 
     async def _pending(self, collection: str | None, *, limit: int, after: str) -> tuple[list[DocumentSummary], bool]:
         found = [name for name in await self.without_record(collection) if name > after]
-        infos = await asyncio.gather(*(self._maybe(name) for name in found[:limit]))
+        infos = await asyncio.gather(*(or_none(self._blobs.info(name)) for name in found[:limit]))
         return [summary_of(_pending_document(info)) for info in infos if info], len(found) > limit
 
     async def without_record(self, collection: str | None) -> list[str]:
@@ -116,18 +117,12 @@ class Catalogue:
 
     async def outdated(self, versions: Mapping[str, str]) -> dict[str, str]:
         """Of versions, path -> etag, those whose blob is another one now: path -> "replaced" or "deleted"."""
-        blobs = await asyncio.gather(*map(self._maybe, versions))
+        blobs = await asyncio.gather(*(or_none(self._blobs.info(path)) for path in versions))
         return {
             path: "replaced" if blob else "deleted"
             for (path, etag), blob in zip(versions.items(), blobs, strict=True)
             if blob is None or blob.etag != etag
         }
-
-    async def _maybe(self, path: str) -> BlobInfo | None:
-        try:
-            return await self._blobs.info(path)
-        except BlobMissing:
-            return None
 
     # ---- receipts ------------------------------------------------------------------------------------------------
 

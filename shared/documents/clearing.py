@@ -7,6 +7,7 @@ Until then, the document's record stays, excludes all its versions from answers,
 from __future__ import annotations
 
 import logging
+from asyncio import Semaphore, gather
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared.collections.texts import Texts
+from shared.collections.visibility import Before
 from shared.documents import lifecycle
 from shared.documents.follow_up import FollowUp
 from shared.documents.messages import LookAtDocument
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from shared.storage.blobs import Storage
 
 log = logging.getLogger(__name__)
+
+VERSIONS_AT_ONCE = 4
 
 
 @dataclass
@@ -65,21 +69,30 @@ class Clearing:
         self._records = document_records(storage.state)
         self._receipts = receipt_records(storage.state)
 
-    async def clear(self, stored: Stored[Document]) -> None:
-        """Publish and announce what the record says; delete what is retired, and a removed document's record."""
-        document = stored.value
-        if document.visibility_due:
-            await self._follow_up.publish_visibility(document.path)  # excludes what is to be deleted
+    async def clear(self, stored: Stored[Document], before: Before | None = None) -> None:
+        """Publish and announce what the record says; delete what is retired, and a removed document's record.
+
+        `before`: what `FollowUp.before` returned, if this process has written the record since.
+        """
+        document, publish = stored.value, self._follow_up.publish_visibility
+        if document.visibility_due:  # excludes what is to be deleted
+            before = await publish(document.path, written=document, before=before)
         read = await self._follow_up.still_read(document)
         cleaned = await self._clean(document, [v for v in document.retired if v not in read])
         after = lifecycle.cleared(document, cleaned.gone, tuple(cleaned.removed))
-        if cleaned.gone:
-            await self._follow_up.publish_visibility(document.path, without=tuple(cleaned.gone))
         unused = {v.etag for v in cleaned.gone} - {v.etag for v in lifecycle.versions(after)}
+
+        async def exclude_less() -> None:
+            if cleaned.gone:
+                await publish(document.path, without=tuple(cleaned.gone), written=document, before=before)
+
         if after.status == "removing" and not after.retired:
-            await self._complete(Stored(after, stored.etag))
+            receipt = lifecycle.receipt_of(after, (), self._now())
+            await gather(exclude_less(), self._close_receipt(receipt))
+            await self._end(Stored(after, stored.etag), receipt)
             await self._texts.drop(document.path, unused)
             return
+        await exclude_less()
         if document.notice_due:
             await self._follow_up.announce(document)
         if after.receipt_id and not after.retired:  # the document has returned
@@ -100,12 +113,19 @@ class Clearing:
     async def _clean(self, document: Document, versions: Sequence[Version]) -> Cleaned:
         """Delete the files of these retired versions, and find out which versions are gone."""
         cleaned = Cleaned()
-        for version in versions:
-            try:
-                things = await self._proof.delete(document, version)
-            except ServiceError as exc:  # also one that another try does not mend: nothing may be forgotten
-                cleaned.fault = exc if isinstance(exc, ServiceBusy) else ServiceBusy(exc.message, code=exc.code)
-                break
+        slots = Semaphore(VERSIONS_AT_ONCE)
+
+        async def delete(version: Version) -> Sequence[Removed] | None:
+            async with slots:
+                if cleaned.fault:
+                    return None
+                try:
+                    return await self._proof.delete(document, version)
+                except ServiceError as exc:  # also one that another try does not mend: nothing may be forgotten
+                    cleaned.fault = exc if isinstance(exc, ServiceBusy) else ServiceBusy(exc.message, code=exc.code)
+                    return None
+
+        for version, things in zip(versions, await gather(*map(delete, versions)), strict=True):
             if things is not None and all(thing.gone for thing in things):
                 cleaned.gone.append(version)
                 cleaned.removed += things
@@ -113,16 +133,14 @@ class Clearing:
                 cleaned.left += things or ()
         return cleaned
 
-    async def _complete(self, stored: Stored[Document]) -> None:
-        """Everything that was made of a document is gone: write its receipt, and delete its record.
+    async def _end(self, stored: Stored[Document], receipt: Receipt) -> None:
+        """Everything that was made of a document is gone, and its receipt is complete: delete its record.
 
         Until the record is deleted, the sweep finds the document, so that a crash leaves nothing undone.
 
         Raises:
             BlobChanged: the document was uploaded again meanwhile; its next step corrects the receipt.
         """
-        receipt = lifecycle.receipt_of(stored.value, (), self._now())
-        await self._close_receipt(receipt)
         if self._push.on:
             data = {"path": receipt.path, "collection": receipt.collection, "etag": receipt.etag, "receipt": receipt.id}
             await self._push.announce("document.removed", id=receipt.id, data=data)

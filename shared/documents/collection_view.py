@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from shared.errors import NotFound
 from shared.models.documents import Collection, DocumentStatus
 
 GIB = 1024**3
+AT_ONCE = 8  # collections whose documents and stores are listed at the same time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +44,16 @@ class CollectionViews:
         self._catalogue = catalogue
         self._usd_per_gib_day = usd_per_gib_day
 
-    async def all(self) -> list[CollectionView]:
-        return [await self._view(collection) async for collection in self._collections.all()]
+    async def page(self, *, limit: int, cursor: str | None) -> tuple[list[CollectionView], str | None]:
+        """Some of the collections, and the cursor of the next ones; None: these are the last."""
+        found, more = await self._collections.page(limit=limit, cursor=cursor)
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def view(collection: Collection) -> CollectionView:
+            async with slots:
+                return await self._view(collection)
+
+        return list(await asyncio.gather(*map(view, found))), more
 
     async def get(self, name: str) -> CollectionView:
         """Raises NotFound."""

@@ -13,17 +13,29 @@ from contextlib import asynccontextmanager
 from shared.errors import ServiceBusy
 from shared.formats.base import failed
 
+# How much longer than the document its clean copies may be: a workbook is packed, and UTF-8 can be longer than others.
+COPIES = {"xlsx": 8, "csv": 2, "tsv": 2, "txt": 2, "json": 2, "jsonl": 2, "ndjson": 2}
+COPIES_MIN_BYTES = 32 * 1024 * 1024
 SPOOL_BYTES = 4 * 1024 * 1024  # of a document held in memory; a larger one goes to a temporary file
 
 
 def needed_bytes(path: str, size_bytes: int, *, max_bytes: int) -> int:
     """What an upload may take on disk: the document, and its parts one after the other, which are no longer than it.
 
-    The CSV of a Parquet file can be many times longer than the file, so it gets all that there is.
+    The clean copies of a table can be longer than it, and the CSV of a Parquet file many times, so these get more, as
+    far as there is more.
     """
-    if path.lower().endswith(".parquet"):
+    ending = path.rsplit(".", 1)[-1].lower()
+    if ending == "parquet":
         return max(max_bytes, 2 * size_bytes)
-    return 0 if size_bytes <= SPOOL_BYTES else 2 * size_bytes
+    if size_bytes <= SPOOL_BYTES:
+        return 0
+    return max(min((1 + COPIES.get(ending, 1)) * size_bytes, max_bytes), 2 * size_bytes)
+
+
+def copies_max_bytes(path: str, size_bytes: int, *, max_bytes: int, taken_bytes: int = 0) -> int:
+    """How long the clean copies of a document may be, of which `taken_bytes` of the disk are taken already."""
+    return max(needed_bytes(path, size_bytes, max_bytes=max_bytes) - size_bytes - taken_bytes, COPIES_MIN_BYTES)
 
 
 class Disk:

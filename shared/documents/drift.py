@@ -95,7 +95,7 @@ def of_entries(name: str, records: Summaries, entries: Mapping[str, StoreEntry],
 def of_data_files(entries: Group[DocumentVisibility], files: Group[str]) -> Iterator[Drift]:
     """Compare the data files that questions are offered with the files at the service."""
     for entry in entries:
-        if entry.data_file_id and entry.data_file_id not in files and not entry.indexing:
+        if not entry.indexing and any(file_id not in files for file_id in entry.data_file_ids):
             yield _document(entry.path, "missing", "Its copy for code interpreter is gone.", "index it again")
 
 

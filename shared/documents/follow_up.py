@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.collections.visibility import VisibilityBlobs
+from shared.collections.visibility import Before, VisibilityBlobs
 from shared.documents.record import document_records
 from shared.models.documents import Document, Version
 
@@ -36,20 +36,39 @@ class FollowUp:
         self._filters = filters
         self._now = now
 
-    async def publish_visibility(self, path: str, *, without: tuple[Version, ...] = ()) -> None:
+    async def before(self, path: str) -> Before:
+        """What `publish_visibility` needs to save two requests. Call it before the record is written."""
+        return await self._visibility.before(path)
+
+    async def publish_visibility(
+        self,
+        path: str,
+        *,
+        without: tuple[Version, ...] = (),
+        written: Document | None = None,
+        before: Before | None = None,
+    ) -> Before | None:
         """Publish the document's visibility as its current record implies.
 
         Args:
+            path: Of the document.
             without: Retired versions whose files were deleted, which the record still lists.
+            written: The record, if this process has just written it, ...
+            before: ... and what `before` returned before that.
+
+        Returns:
+            The `before` of the next call with the same record, or with one that is written after this call.
         """
+
+        def left(document: Document) -> Document:
+            return replace(document, retired=tuple(v for v in document.retired if v not in without))
 
         async def read() -> Document | None:
             stored = await self._records.read(path)
-            if stored is None:
-                return None
-            return replace(stored.value, retired=tuple(v for v in stored.value.retired if v not in without))
+            return left(stored.value) if stored else None
 
-        await self._visibility.publish(path, read)
+        known = (before, left(written)) if before and written else None
+        return await self._visibility.publish(path, read, written=known)
 
     async def still_read(self, document: Document) -> tuple[Version, ...]:
         """The retired versions that an active run or search may still read."""

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared import telemetry
-from shared.collections.stores import Collections
+from shared.collections.visibility import Before
 from shared.delays import look_delay_s, retry_delay_s
 from shared.documents import lifecycle
 from shared.documents.claims import Claim, renewing
@@ -24,10 +24,11 @@ from shared.documents.clearing import Clearing
 from shared.documents.follow_up import FollowUp
 from shared.documents.lifecycle import NextStep
 from shared.documents.limits import Limits
-from shared.documents.messages import LookAtDocument, ReconcileCollection
+from shared.documents.lost_stores import LostStores
+from shared.documents.messages import LookAtDocument
 from shared.documents.record import document_records
+from shared.documents.sent import Sent
 from shared.documents.upload_rate import UploadRate
-from shared.documents.uploading import Sent, Uploader
 from shared.engines.stores import IndexState, VectorStores
 from shared.errors import (
     BlobChanged,
@@ -43,9 +44,11 @@ from shared.formats.base import UnusableFile
 from shared.formats.filetypes import classify
 from shared.logs import event
 from shared.models.documents import Document, DocumentStatus, Reason, Version
+from shared.storage.missing import or_none
 from shared.storage.records import Stored
 
 if TYPE_CHECKING:
+    from shared.documents.uploading import Uploader
     from shared.push.notices import Push
     from shared.storage.blobs import BlobInfo, Storage
 
@@ -54,6 +57,7 @@ log = logging.getLogger(__name__)
 WRITE_TRIES = 5
 GAVE_UP = "Indexing failed several times in a row; see the app's log. Upload the file again to retry."
 SOON_S = 2  # a first version that takes longer is published as being indexed
+INDEXED_MAX = 10_000
 CLAIMED_AGE_S = 60  # how often to look at a document that another process uploads: as if it were so old
 
 
@@ -62,8 +66,8 @@ class Documents:
         self,
         storage: Storage,
         stores: VectorStores,
-        collections: Collections,
-        uploader: Uploader,
+        lost_stores: LostStores,
+        uploader: Callable[[], Uploader],
         follow_up: FollowUp,
         upload_rate: UploadRate,
         clearing: Clearing,
@@ -74,34 +78,34 @@ class Documents:
         self._blobs = storage.documents
         self._queue = storage.indexing
         self._stores = stores
-        self._collections = collections
+        self._lost_stores = lost_stores
         self._follow_up = follow_up
         self._upload_rate = upload_rate
         self._clearing = clearing
         self._push = push
         self._limits = limits
         self._now = now
-        self._uploader = uploader
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._uploader, self._slots = uploader, asyncio.Semaphore(limits.concurrency)
+        self._indexed: dict[str, None] = {}  # the newest paths that have a record
         self._records = document_records(storage.state)
 
     # ---- events --------------------------------------------------------------------------------------------------
 
     async def index(self, path: str) -> None:
         """A blob was written: start indexing its current version, unless that was done before."""
-        if await self._begin_first(path):
+        if path not in self._indexed and await self._begin_first(path):
             return
         for _ in range(WRITE_TRIES):
             # Read the record before the blob: the blob is then at least as new, and a lost race fails at the write.
-            stored = await self._records.read(path)
-            info = await self._info(path)
+            stored, before = await asyncio.gather(self._records.read(path), self._follow_up.before(path))
+            info = await or_none(self._blobs.info(path))
             if info is None:
                 return  # deleted since: the deletion has its own event
             if stored and stored.value.etag == info.etag and stored.value.status != "removing":
                 await self._step(stored)  # the same event again: do what a crash may have left undone
                 return
             try:
-                await self._begin(path, info, stored, tries=1)
+                await self._begin(path, info, stored, tries=1, before=before)
             except BlobChanged:
                 continue
             return
@@ -109,7 +113,7 @@ class Documents:
 
     async def _begin_first(self, path: str) -> bool:
         """Create the record optimistically: most events are for new documents. False: there is a record."""
-        info = await self._info(path)
+        info = await or_none(self._blobs.info(path))
         try:
             if info:
                 await self._begin(path, info, None, tries=1)
@@ -124,7 +128,7 @@ class Documents:
             NotFound: there is no such blob.
             Busy: a process is uploading it.
         """
-        stored, info = await self._records.read(path), await self._info(path)
+        stored, info = await self._records.read(path), await or_none(self._blobs.info(path))
         if info is None:
             raise NotFound(f"There is no document {path!r} in the container 'documents'.", code="document_not_found")
         if stored and stored.value.claimed_until and stored.value.claimed_until > self._now():
@@ -152,50 +156,38 @@ class Documents:
     async def remove(self, path: str) -> None:
         """A blob was deleted: delete everything that was made of it."""
         for _ in range(WRITE_TRIES):
-            stored = await self._records.read(path)
+            stored, before = await asyncio.gather(self._records.read(path), self._follow_up.before(path))
             if stored is None:
                 await self._finish_removal(path)
                 return
-            if await self._info(path):
+            if await or_none(self._blobs.info(path)):
                 return  # the blob exists again: the event is old
             try:
                 stored = await self._write(stored, lifecycle.removing(stored.value, self._now()))
             except BlobChanged:
                 continue
-            await self._step(stored)
+            await self._step(stored, before=before)
             return
         raise BlobChanged(f"The record of {path} was changed by others at each of {WRITE_TRIES} tries.")
 
     async def give_up(self, path: str) -> None:
         """No more tries: the blob's current version is `failed`, and the live version stays."""
-        stored, info = await self._records.read(path), await self._info(path)
+        stored, info = await self._records.read(path), await or_none(self._blobs.info(path))
         if info and (stored is None or stored.value.etag != info.etag):  # no try got as far as the record
             stored = await self._take_up(path, info, stored, tries=1, claim=False)
         if stored and stored.value.status == "indexing":
             await self._settle(stored, "failed", Reason(code="gave_up", message=GAVE_UP, retryable=True))
 
-    async def check_stores(self, collection: str) -> bool:
-        """Whether the service has lost a vector store of this collection. Its documents are then indexed again."""
-        found = await self._collections.find(collection)
-        lost = [store_id for store_id in (found.stores if found else ()) if await self._collections.is_gone(store_id)]
-        for store_id in lost:
-            await self._lose_store(collection, store_id)
-        return bool(lost)
-
-    async def _info(self, path: str) -> BlobInfo | None:
-        try:
-            return await self._blobs.info(path)
-        except BlobMissing:
-            return None
-
     # ---- steps ---------------------------------------------------------------------------------------------------
 
-    async def _step(self, stored: Stored[Document], *, slot_reserved: bool = False) -> None:
-        """Do the document's next step."""
+    async def _step(
+        self, stored: Stored[Document], *, slot_reserved: bool = False, before: Before | None = None
+    ) -> None:
+        """Do the document's next step. `before`: as for `Clearing.clear`."""
         with telemetry.span("document.step", parent=stored.value.trace, path=stored.value.path):
-            await self._do_step(stored, slot_reserved=slot_reserved)
+            await self._do_step(stored, slot_reserved, before)
 
-    async def _do_step(self, stored: Stored[Document], *, slot_reserved: bool) -> None:
+    async def _do_step(self, stored: Stored[Document], slot_reserved: bool, before: Before | None) -> None:
         document = stored.value
         try:
             match lifecycle.next_step(document, self._now()):
@@ -216,7 +208,7 @@ class Documents:
                     else:
                         await self._check(stored)
                 case NextStep.CLEAR:
-                    await self._clearing.clear(stored)
+                    await self._clearing.clear(stored, before)
         except BlobChanged:
             await self._look_again(document.path)  # another process did a step: look what is left
         except ServiceBusy as exc:
@@ -228,8 +220,12 @@ class Documents:
         # At random, so that the delayed documents do not all come back at the same moment.
         return paused_s + random.randint(0, paused_s) if paused_s else 0  # noqa: S311
 
-    async def _begin(self, path: str, info: BlobInfo, stored: Stored[Document] | None, *, tries: int) -> None:
+    async def _begin(
+        self, path: str, info: BlobInfo, stored: Stored[Document] | None, *, tries: int, before: Before | None = None
+    ) -> None:
         """Make the blob's current version the incoming one, and upload it at once if an upload slot is free.
+
+        `before`: what `FollowUp.before` has returned, if that was called.
 
         Raises:
             BlobChanged: another process did so; nothing was done.
@@ -238,16 +234,17 @@ class Documents:
         refused = isinstance(kind, UnusableFile)
         delay_s = 0 if refused else await self._upload_rate.reserve_slot()
         taken = await self._take_up(path, info, stored, tries=tries, claim=not refused and not delay_s)
+        self._note_record(path)
         if refused:
             await self._step(taken)
             return
         try:
             if taken.value.incoming_published:  # before the upload: no question may find two versions
-                await self._follow_up.publish_visibility(path)
+                before = await self._follow_up.publish_visibility(path, written=taken.value, before=before)
             if delay_s:
                 await self._look_again(path, delay_s=delay_s, slot_reserved=True)
             else:
-                await self._send(taken)
+                await self._send(taken, before)
         except BlobChanged:
             await self._look_again(path)
         except ServiceBusy as exc:
@@ -275,14 +272,14 @@ class Documents:
         await self._follow_up.publish_visibility(claimed.value.path)
         await self._send(claimed)
 
-    async def _send(self, claimed: Stored[Document]) -> None:
+    async def _send(self, claimed: Stored[Document], before: Before | None = None) -> None:
         """Upload the incoming version, and renew the claim until that has ended."""
         assert claimed.value.incoming
         claim = Claim(self._records, claimed, now=self._now)
         sent = Sent(claimed.value.incoming)
         error = await renewing(claim, self._upload(claim, sent))
         if error is None:
-            await self._have_sent(claim, sent)
+            await self._have_sent(claim, sent, before)
             return
         path, left = claimed.value.path, sent.left(self._now())
         if isinstance(error, UnusableFile) and not left.may_exist:
@@ -297,7 +294,7 @@ class Documents:
             case UnusableFile(unsupported=unsupported, reason=reason):
                 await self._settle(given_up, "unsupported" if unsupported else "failed", reason)
             case StoreLost(collection=collection, store_id=store_id):
-                await self._lose_store(collection, store_id)
+                await self._lost_stores.lose(collection, store_id)
                 await self._look_again(path)
             case ServiceError() if not isinstance(error, ServiceBusy):
                 await self._refuse(given_up, error.code, error.message)
@@ -306,7 +303,8 @@ class Documents:
 
     async def _upload(self, claim: Claim, sent: Sent) -> None:
         async with self._slots:
-            await self._uploader.upload(claim, sent)
+            uploader = await asyncio.to_thread(self._uploader)  # the first call imports much
+            await uploader.upload(claim, sent)
 
     async def _record_left(self, claim: Claim, left: Version) -> Stored[Document]:
         """Write what a failed upload has left at the service. The claim ends.
@@ -325,7 +323,7 @@ class Documents:
         if await self._records.update(path, lambda document: lifecycle.told(document, sent)) is None and sent.may_exist:
             await self._records.create(path, lifecycle.remains(path, sent, self._now()))
 
-    async def _have_sent(self, claim: Claim, sent: Sent) -> None:
+    async def _have_sent(self, claim: Claim, sent: Sent, before: Before | None) -> None:
         """Record the upload. A small document may be indexed already, which saves all looks."""
         claimed, version = claim.stored, sent.complete(self._now())
         having = replace(claimed.value, incoming=version, faults=0)
@@ -339,7 +337,7 @@ class Documents:
             await self._look_again(having.path)
             return
         event(log, logging.INFO, f"document.{after.status}", path=after.path, etag=version.etag)
-        await self._clearing.clear(written)
+        await self._clearing.clear(written, before)
 
     def _seen(self, having: Document, sent: Version, state: IndexState) -> Document:
         """The record after a look at the only file of a version."""
@@ -390,18 +388,12 @@ class Documents:
         """The uploaded files are gone, with or without their store: upload again, or fail."""
         document = stored.value
         assert incoming.store_id
-        if not await self._collections.is_gone(incoming.store_id):
+        if not await self._lost_stores.is_gone(incoming.store_id):
             await self._refuse(stored, "vanished", "The file was lost while it was indexed. Upload it again.")
             return
         await self._write(stored, lifecycle.unsent(document, incoming))
-        await self._lose_store(document.collection, incoming.store_id)
+        await self._lost_stores.lose(document.collection, incoming.store_id)
         await self._look_again(document.path)
-
-    async def _lose_store(self, collection: str, store_id: str) -> None:
-        """A vector store is gone: a reconcile pass of the collection finds its documents and indexes them again."""
-        event(log, logging.WARNING, "collection.store_lost", collection=collection, store_id=store_id)
-        await self._collections.lose(collection, store_id)
-        await self._queue.send(ReconcileCollection(collection))
 
     async def _promote(self, stored: Stored[Document], incoming: Version) -> None:
         """Make the incoming version the live one, and then delete the old one."""
@@ -435,6 +427,12 @@ class Documents:
             await self._follow_up.publish_visibility(path)
         event(log, logging.INFO, "document.put_off", path=path, faults=waiting.faults, why=exc.message)
         await self._look_again(path, delay_s=retry_delay_s(waiting.faults, exc.retry_after_s))
+
+    def _note_record(self, path: str) -> None:
+        """The next event of this document reads its record first."""
+        self._indexed[path] = None
+        if len(self._indexed) > INDEXED_MAX:
+            del self._indexed[next(iter(self._indexed))]
 
     # ---- small things --------------------------------------------------------------------------------------------
 

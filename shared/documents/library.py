@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from shared.collections.search import Search
@@ -19,18 +20,19 @@ from shared.documents.disk import Disk
 from shared.documents.follow_up import FollowUp
 from shared.documents.indexer import Documents
 from shared.documents.limits import Limits
+from shared.documents.lost_stores import LostStores
 from shared.documents.proof import Proof
 from shared.documents.reconcile import Reconciliation
 from shared.documents.removal import Removal
 from shared.documents.sweep import DocumentSweep
 from shared.documents.upload_rate import UploadRate
-from shared.documents.uploading import Uploader
 from shared.documents.uploads import Uploads
 from shared.documents.worker import Worker
 from shared.engines.stores import VectorStores
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from shared.documents.uploading import Uploader
     from shared.push.notices import Push
     from shared.storage.blobs import Storage
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Library:
     documents: Documents
+    lost_stores: LostStores
     arrivals: Arrivals
     uploads: Uploads
     catalogue: Catalogue
@@ -77,11 +80,10 @@ class Library:
         removal = Removal(storage, proof, collections, follow_up, now)
         upload_rate = UploadRate(storage.state, uploads_per_s=settings.uploads_per_s, now=now)
         clearing = Clearing(storage, proof, follow_up, upload_rate, texts, push, now)
-        limits = Limits.from_settings(settings)
-        disk = Disk(limits.temp_max_bytes)
-        uploader = Uploader(storage.documents, stores, collections, texts, disk, max_tokens=limits.max_tokens, now=now)
+        limits, lost_stores = Limits.from_settings(settings), LostStores(storage, collections)
+        uploader = _uploader_of(storage, stores, collections, texts, limits, now)
         documents = Documents(
-            storage, stores, collections, uploader, follow_up, upload_rate, clearing, push, limits, now
+            storage, stores, lost_stores, uploader, follow_up, upload_rate, clearing, push, limits, now
         )
         arrivals = Arrivals(documents, storage.indexing, now=now)
         reconciliation = Reconciliation(
@@ -89,6 +91,7 @@ class Library:
         )
         return cls(
             documents=documents,
+            lost_stores=lost_stores,
             arrivals=arrivals,
             uploads=Uploads(storage.documents),
             catalogue=catalogue,
@@ -102,3 +105,23 @@ class Library:
             search=Search(collections=collections, stores=stores, visibility=visibility, texts=texts, now=now),
             collection_views=CollectionViews(collections, catalogue, usd_per_gib_day=settings.price_storage_usd),
         )
+
+
+def _uploader_of(
+    storage: Storage,
+    stores: VectorStores,
+    collections: Collections,
+    texts: Texts,
+    limits: Limits,
+    now: Callable[[], datetime],
+) -> Callable[[], Uploader]:
+    disk = Disk(limits.temp_max_bytes)
+
+    @cache
+    def uploader() -> Uploader:
+        """Imports the readers of files, so that only indexing pays for them."""
+        from shared.documents.uploading import Uploader
+
+        return Uploader(storage.documents, stores, collections, texts, disk, max_tokens=limits.max_tokens, now=now)
+
+    return uploader

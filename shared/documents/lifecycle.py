@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from shared.delays import retry_delay_s
-from shared.errors import ServiceBusy, ServiceDenied
+from shared.errors import ServiceBlocked, ServiceBusy
 from shared.formats.base import UnusableFile
 from shared.models.documents import (
     Attempt,
@@ -199,6 +199,7 @@ def _unsent(version: Version) -> Version:
         version,
         parts=(),
         data_file_id=None,
+        clean_file_ids=(),
         store_id=None,
         ready=0,
         sent_at=None,
@@ -287,7 +288,7 @@ def put_off(old: Document, why: ServiceBusy) -> Document:
     return replace(
         old,
         faults=old.faults + 1,
-        denied=why.message if isinstance(why, ServiceDenied) else None,
+        blocked=Reason(code=why.code, message=why.message, retryable=True) if isinstance(why, ServiceBlocked) else None,
         incoming_published=old.incoming is not None,
         attempts=tuple(replace(a, put_off=a.put_off + 1) if not a.ended_at else a for a in old.attempts),
     )
@@ -388,8 +389,8 @@ def refusal(code: str | None, message: str | None) -> tuple[DocumentStatus, Reas
 
 
 def too_late(document: Document) -> Reason:
-    if document.faults and document.denied:
-        return Reason(code=ServiceDenied.code, message=document.denied, retryable=True)
+    if document.faults and document.blocked:
+        return document.blocked
     if document.faults:
         message = "The service was busy or could not be reached for too long."
         return Reason(code="service_busy", message=message, retryable=True)

@@ -7,6 +7,7 @@ time, as the record said them before the upload. A file that another app may hav
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -83,14 +84,19 @@ class Proof:
 
     async def _looked_up(self, file: Held, *, fully: bool) -> list[Removed]:
         """Look up a deleted file: its entry, which may answer; the file too, if its deletion was not confirmed."""
-        removed = []
-        if file.kind != "code_interpreter_copy" and file.store_id:
-            gone = not await self._is_attached(file.store_id, file.file_id)
-            removed.append(Removed(kind="store_entry", id=f"{file.store_id}/{file.file_id}", gone=gone))
-        if fully or not removed:
-            gone = not await self._stores.has_file(file.file_id)
-            removed.append(Removed(kind=file.kind, id=file.file_id, gone=gone))
-        return removed
+        is_entry = file.kind != "code_interpreter_copy" and bool(file.store_id)
+        looks = [self._entry(file)] if is_entry else []
+        if fully or not is_entry:
+            looks.append(self._file(file))
+        return await gather(*looks)
+
+    async def _entry(self, file: Held) -> Removed:
+        assert file.store_id
+        gone = not await self._is_attached(file.store_id, file.file_id)
+        return Removed(kind="store_entry", id=f"{file.store_id}/{file.file_id}", gone=gone)
+
+    async def _file(self, file: Held) -> Removed:
+        return Removed(kind=file.kind, id=file.file_id, gone=not await self._stores.has_file(file.file_id))
 
     # ---- files whose ids are not known ---------------------------------------------------------------------------
 
@@ -176,6 +182,4 @@ class Proof:
 def _known(version: Version) -> list[Held]:
     kind: ThingKind = "data_card" if version.data_file_id else "file"
     held = [Held(file_id, version.store_id, kind) for file_id in version.parts]
-    if version.data_file_id:
-        held.append(Held(version.data_file_id, None, "code_interpreter_copy"))
-    return held
+    return held + [Held(file_id, None, "code_interpreter_copy") for file_id in version.data_file_ids]

@@ -346,7 +346,7 @@ class Reconciliation:
         The records are read after the list of files: an upload that began meanwhile is in its document's record.
         """
         files = [file async for file in self._stores.files_since(ALWAYS)]
-        data_files = {v.data_file_id async for v in self._visibility_blobs.list() if v.data_file_id}
+        data_files = {file_id async for v in self._visibility_blobs.list() for file_id in v.data_file_ids}
         loose = [file for file in files if file.id not in current.attached and file.id not in data_files]
         origins = await self._proof.origins(loose)
         await self._repair_all(

@@ -74,7 +74,9 @@ def summary_of(document: Document) -> DocumentSummary:
 
 def _short(document: Document) -> Reason | None:
     reason = document.reason
-    return replace(reason, message=reason.message[:REASON_MAX_CHARS]) if reason else None
+    if reason is None or len(reason.message) <= REASON_MAX_CHARS:
+        return reason
+    return replace(reason, message=reason.message[: REASON_MAX_CHARS - 1] + "…")
 
 
 def tags_of(document: Document) -> dict[str, str]:

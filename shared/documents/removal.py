@@ -17,13 +17,14 @@ from shared.documents.follow_up import FollowUp
 from shared.documents.messages import RemoveCollection, RemoveDocument, RemoveFolder
 from shared.documents.proof import Proof
 from shared.documents.record import document_records
-from shared.errors import BlobChanged, BlobMissing, Busy
+from shared.errors import BlobChanged, Busy
 from shared.logs import event
 from shared.models.documents import Document
 from shared.storage.layout import documents_in
+from shared.storage.missing import or_none
 
 if TYPE_CHECKING:
-    from shared.storage.blobs import BlobInfo, Storage
+    from shared.storage.blobs import Storage
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Removal:
             Outdated: the caller's condition does not hold; nothing was deleted.
             Busy: the blob was replaced at the same moment; it stays.
         """
-        info = await self._info(path)
+        info = await or_none(self._blobs.info(path))
         only_if.check(path, info.etag if info else None)
         try:
             # Only the version that was there when the request came: a late repeat must not delete a newer one.
@@ -72,19 +73,13 @@ class Removal:
 
     async def _removing(self, document: Document) -> Document:
         """The record of a document whose blob was deleted; unchanged when the blob was uploaded again since."""
-        if document.status == "removing" or await self._info(document.path):
+        if document.status == "removing" or await or_none(self._blobs.info(document.path)) is not None:
             return document
         return lifecycle.removing(document, self._now())
 
     async def begin_folder(self, folder: str) -> None:
         """Delete all blobs below a folder, which ends with a slash; the queue does it."""
         await self._queue.send(RemoveFolder(folder))
-
-    async def _info(self, path: str) -> BlobInfo | None:
-        try:
-            return await self._blobs.info(path)
-        except BlobMissing:
-            return None
 
     async def remove_folder(self, folder: str) -> None:
         """Delete a batch of the folder's blobs, and enqueue the rest."""

@@ -74,10 +74,11 @@ def overdue(
     blobs: Mapping[str, BlobInfo], records: Mapping[str, tuple[DocumentSummary, Waiting]], *, now: datetime
 ) -> Iterator[Message]:
     """The messages for documents whose own message is overdue. Pure."""
+    expected_at = _events_until(blobs, records, now)
     for path, blob in blobs.items():
-        is_fresh = now - blob.last_modified_at < EVENT_MAX_AGE
         summary, waiting = records.get(path, (None, Waiting()))
         if summary is None or summary.etag != blob.etag or summary.status == "removing":
+            is_fresh = expected_at - blob.last_modified_at < EVENT_MAX_AGE
             if not is_fresh and (summary is None or now - summary.updated_at > EVENT_MAX_AGE):
                 yield IndexDocument(path, first_at=now, attempt=1)
         elif _is_late(waiting.claimed_until, now, CLAIM_GRACE) or _is_late(waiting.due_at, now, STEP_MAX_AGE):
@@ -90,6 +91,25 @@ def overdue(
             is_late = _is_late(summary.updated_at, now, EVENT_MAX_AGE)
         if is_late:
             yield RemoveDocument(path)
+
+
+def _events_until(
+    blobs: Mapping[str, BlobInfo], records: Mapping[str, tuple[DocumentSummary, Waiting]], now: datetime
+) -> datetime:
+    """Events of blobs that were written before this moment should have come.
+
+    Events come about in the order of the writes. While documents finish, a backlog is worked off, and only blobs older
+    than the newest one that was taken up are late: a second message for each that waits would double the work.
+    """
+    taken_up = [
+        (blob.last_modified_at, summary)
+        for path, blob in blobs.items()
+        if path in records and (summary := records[path][0]).etag == blob.etag
+    ]
+    ended = [summary.updated_at for _, summary in taken_up if summary.status not in {"indexing", "removing"}]
+    if not ended or now - max(ended) > EVENT_MAX_AGE:
+        return now
+    return max(written_at for written_at, _ in taken_up)
 
 
 def _is_late(due_at: datetime | None, now: datetime, grace: timedelta) -> bool:

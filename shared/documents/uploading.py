@@ -18,43 +18,27 @@ from shared.collections.attributes import attributes_of
 from shared.collections.stores import Collections
 from shared.collections.texts import Texts
 from shared.documents.claims import Claim
-from shared.documents.disk import SPOOL_BYTES, Disk
-from shared.engines.stores import IndexState, VectorStores
+from shared.documents.disk import SPOOL_BYTES, Disk, copies_max_bytes
+from shared.documents.sent import Sent
+from shared.engines.stores import VectorStores
 from shared.errors import AppError, ServiceBusy, ServiceError, StoreLost
-from shared.formats.base import Part
+from shared.formats.base import FILE_MAX_BYTES, Part
 from shared.formats.contents import Contents, look_inside
-from shared.formats.datacards import Card, card_of
+from shared.formats.datacards import NOTICE_MAX_CHARS, read_data, with_notice
 from shared.formats.filetypes import service_name
-from shared.formats.parquet import CSV_MAX_BYTES, csv_of
+from shared.formats.parquet import csv_of
 from shared.formats.parts import parts_of
-from shared.formats.places.reading import of_card, places_of
-from shared.models.documents import Upload, Version
+from shared.formats.places.base import Reading
+from shared.formats.places.reading import of_card, reading_of
+from shared.formats.workbooks import xlsx_of
+from shared.models.documents import Reason, Upload
 
 if TYPE_CHECKING:
     from shared.storage.blobs import Blobs
 
 STORE_FULL = frozenset({"vector_store_full", "file_limit_exceeded"})
 STORE_GONE = frozenset({"service_object_missing", "vector_store_expired", "not_found"})
-
-
-class Sent:
-    """What is at the service so far of a version that is being uploaded."""
-
-    def __init__(self, version: Version) -> None:
-        self.version = version  # with the files that are known, also after an error
-        self.state = IndexState(status="in_progress")  # of the last part
-        self.unclear = False  # an upload got no answer: there may be a file more
-
-    def left(self, now: datetime) -> Version:
-        """The version as a failed upload leaves it."""
-        return replace(
-            self.version,
-            sent_at=self.version.sent_at if self.unclear or self.version.file_ids else None,
-            sending_until=now if self.unclear else None,
-        )
-
-    def complete(self, now: datetime) -> Version:
-        return replace(self.version, sending_until=None, sent_until=now, upload=None)
+TABLES_OF = {"parquet": (csv_of, "csv"), "xls": (xlsx_of, "xlsx"), "ods": (xlsx_of, "xlsx")}
 
 
 class Uploader:
@@ -105,36 +89,54 @@ class Uploader:
                 raise
 
     async def _send_data(self, claim: Claim, inside: Contents, content: IO[bytes], sent: Sent) -> None:
-        """Upload the file for code interpreter, and its data card for file search."""
+        """Upload the file and clean copies of its tables for code interpreter, and its data card for file search."""
         path = claim.stored.value.path
         name = service_name(path, "data", inside.ending)
         filename, ending = _named(path, inside), inside.ending
+        taken_bytes = 0
         with ExitStack() as copies:
-            if ending == "parquet":
+            if ending in TABLES_OF:
                 # The file is there twice meanwhile: its own copy, and that of the process that converts it.
                 left_bytes = self._disk.max_bytes - 2 * sent.version.size_bytes
-                csv = await asyncio.to_thread(csv_of, content, max_bytes=min(CSV_MAX_BYTES, left_bytes))
-                content, ending = copies.enter_context(csv), "csv"
-            card: Card = await asyncio.to_thread(card_of, filename, content, ending=ending)
+                convert, ending = TABLES_OF[ending]
+                table = await asyncio.to_thread(convert, content, max_bytes=min(FILE_MAX_BYTES, left_bytes))
+                content = copies.enter_context(table)
+                taken_bytes = content.seek(0, SEEK_END)
+            max_bytes = copies_max_bytes(
+                path, sent.version.size_bytes, max_bytes=self._disk.max_bytes, taken_bytes=taken_bytes
+            )
+            tables, card = await asyncio.to_thread(read_data, filename, ending, content, copies_max_bytes=max_bytes)
+            copies.enter_context(tables)
             await self._texts.keep(path, sent.version.etag, of_card(card.markdown))
-            sent.version = replace(sent.version, terms=card.terms)
+            sent.version = replace(sent.version, terms=card.terms, notice=with_notice(inside.notice, card.notice))
             data_file_id = await self._upload_file(claim, name, content, sent)
             sent.version = replace(sent.version, data_file_id=data_file_id)
-        with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as markdown:
-            markdown.write(card.markdown.encode())
+            for copy_name, copy in tables.copies(name):
+                clean_file_id = await self._upload_file(claim, copy_name, copy, sent)
+                sent.version = replace(sent.version, clean_file_ids=(*sent.version.clean_file_ids, clean_file_id))
+        with _file(card.markdown) as markdown:
             await self._attach(claim, f"{name}.md", Part(content=markdown), sent)
 
     async def _send_text(self, claim: Claim, inside: Contents, content: IO[bytes], sent: Sent) -> None:
-        """Upload the document, or its parts one after the other."""
-        places = await asyncio.to_thread(places_of, inside.ending, content)
-        await self._texts.keep(claim.stored.value.path, sent.version.etag, places)
-        name = service_name(claim.stored.value.path, "text", inside.ending)
-        async for part in _in_thread(inside.ending, content, max_tokens=self._max_tokens):
-            try:
-                await self._attach(claim, name, part, sent)
-            finally:
-                if part.content is not content:
-                    part.content.close()
+        """Upload the document, or its parts one after the other; then what its reader at the service may leave out."""
+        path = claim.stored.value.path
+        reading = await asyncio.to_thread(reading_of, inside.ending, content)
+        await self._texts.keep(path, sent.version.etag, reading.places)
+        sent.version = replace(sent.version, notice=_notice(inside.notice, reading))
+        name, ending = service_name(path, "text", inside.ending), inside.ending
+        with ExitStack() as files:
+            if reading.markdown is not None:
+                content, ending = files.enter_context(await asyncio.to_thread(_file, reading.markdown)), "md"
+                name = name if name.endswith(".md") else f"{name}.md"
+            async for part in _in_thread(ending, content, max_tokens=self._max_tokens):
+                try:
+                    await self._attach(claim, name, part, sent)
+                finally:
+                    if part.content is not content:
+                        part.content.close()
+            if beside := await asyncio.to_thread(lambda: reading.beside):
+                part = Part(content=files.enter_context(await asyncio.to_thread(_file, beside)))
+                await self._attach(claim, f"{name}.beside.md", part, sent)
         assert sent.version.store_id
         self._collections.placed(sent.version.store_id, len(sent.version.parts) - 1)
 
@@ -191,3 +193,19 @@ def _named(path: str, inside: Contents) -> str:
     """The file's own name, with the ending of its content."""
     name = path.rsplit("/", 1)[-1]
     return name if name.lower().endswith(f".{inside.ending}") else f"{name}.{inside.ending}"
+
+
+def _file(text: str) -> IO[bytes]:
+    """A temporary file that the caller closes."""
+    file = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
+    file.write(text.encode("utf-8", "replace"))
+    return file
+
+
+def _notice(first: Reason | None, reading: Reading) -> Reason | None:
+    """What the user should know. The app has decoded the text of what it turned into Markdown."""
+    if reading.markdown is not None and first and first.code == "not_utf8":
+        first = None
+    if not reading.lost:
+        return first
+    return with_notice(first, Reason(code="not_everything_read", message=" ".join(reading.lost)[:NOTICE_MAX_CHARS]))

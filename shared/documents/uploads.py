@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.documents.conditions import NO_CONDITION, Condition
-from shared.errors import BlobChanged, BlobMissing, Busy
+from shared.errors import BlobChanged, Busy
+from shared.storage.missing import or_none
 
 if TYPE_CHECKING:
     from shared.storage.blobs import Blobs
@@ -32,10 +33,8 @@ class Uploads:
             Outdated: the caller's condition does not hold; nothing was written.
             Busy: another upload of this document was first; nothing was written.
         """
-        try:
-            etag: str | None = (await self._blobs.info(path)).etag
-        except BlobMissing:
-            etag = None
+        blob = await or_none(self._blobs.info(path))
+        etag = blob.etag if blob else None
         only_if.check(path, etag)
         missing = None if etag else "*"
         try:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import openai
 from azure.core.exceptions import ClientAuthenticationError
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from shared.errors import ServiceBusy, ServiceDenied, ServiceError, ServiceMissing
+from shared.errors import ServiceBusy, ServiceDenied, ServiceError, ServiceMissing, ServiceNotUnderstood
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx2
 
 Client = AsyncOpenAI  # for the annotations of rooms that do not import openai
 TIMEOUT_S = 60.0
@@ -31,16 +35,32 @@ def open_client(settings: Settings) -> AsyncOpenAI:
 
     Source: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
     """
-    if settings.openai_api_key:
-        return AsyncOpenAI(
-            base_url=settings.openai_base_url, api_key=settings.openai_api_key, max_retries=0, timeout=TIMEOUT_S
-        )
+    http = DefaultAsyncHttpxClient(event_hooks={"response": [_refuse_strangers]})
+    url, key = settings.openai_base_url, settings.openai_api_key
+    if key:
+        return AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=TIMEOUT_S, http_client=http)
     from azure.identity.aio import DefaultAzureCredential, get_bearer_token_provider
 
     credential = DefaultAzureCredential(managed_identity_client_id=settings.identity_client_id)
     # A function, not a token: the client calls it for every request, and it renews an expired token.
     provider = get_bearer_token_provider(credential, settings.openai_scope)
-    return AsyncOpenAI(base_url=settings.openai_base_url, api_key=provider, max_retries=0, timeout=TIMEOUT_S)
+    return AsyncOpenAI(base_url=url, api_key=provider, max_retries=0, timeout=TIMEOUT_S, http_client=http)
+
+
+class _Stranger(Exception):
+    """The response is no answer of a model service."""
+
+
+async def _refuse_strangers(response: httpx2.Response) -> None:
+    """Refuse a page of a gateway, or of another program at the address: a 200 is no success, and a 404 no proof.
+
+    The API sends JSON, but for the content of files. What is tried again anyway is left to the SDK.
+    """
+    media_type, path = response.headers.get("content-type", ""), response.request.url.path
+    is_api = "json" in media_type or "event-stream" in media_type or response.headers.get("content-length") == "0"
+    is_final = response.status_code < 500 and response.status_code not in (401, 403, 408, 409, 429)
+    if is_final and not is_api and not (response.is_success and path.endswith("/content")):
+        raise _Stranger
 
 
 async def ping(client: AsyncOpenAI) -> None:
@@ -51,7 +71,7 @@ async def ping(client: AsyncOpenAI) -> None:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Translate the SDK's errors to ServiceMissing, ServiceBusy, ServiceDenied and ServiceError.
+    """Translate the SDK's errors to ServiceMissing, ServiceError, ServiceBusy and what stands below it.
 
     Args:
         what: The operation, such as "uploading a.pdf". The message begins with it.
@@ -74,13 +94,12 @@ def translated(what: str) -> Iterator[None]:
         raise ServiceError(f"{what}: {_message(exc)}", code=code, param=exc.param) from exc
     except openai.APIConnectionError as exc:  # a timeout too
         raise ServiceBusy(f"{what}: the model service cannot be reached.", unclear=True) from exc
+    except _Stranger as exc:
+        raise ServiceNotUnderstood(
+            f"{what}: the response is not from the API of a model service. Check OPENAI_BASE_URL."
+        ) from exc
     except ClientAuthenticationError as exc:
         raise ServiceDenied(f"{what}: could not get a token for the model service: {exc.message}") from exc
-    except AttributeError as exc:  # the SDK returns an HTML page as a string
-        raise ServiceError(
-            f"{what}: the response is not from the API of a model service. Check OPENAI_BASE_URL.",
-            code="service_not_understood",
-        ) from exc
     except openai.OpenAIError as exc:
         raise ServiceError(f"{what}: {exc}") from exc
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from shared.errors import AppError
 from shared.models.documents import Reason
@@ -15,6 +14,7 @@ BLOCK_BYTES = 256 * 1024
 PARTS_MAX = 500
 # A low estimate, because there is no tokenizer: English has about 4 bytes per token, code and Chinese 3, digits 2.
 BYTES_PER_TOKEN = 2
+FILE_MAX_BYTES = 512 * 1024 * 1024  # the service's limit for one file
 SPOOL_BYTES = 256 * 1024  # of a part that are held in memory; a longer part goes to disk
 
 
@@ -66,14 +66,3 @@ class Part:
 def part_file() -> IO[bytes]:
     """An empty temporary file for the content of a part."""
     return tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """One table of a file. `rows` can be read once; a row may have fewer or more cells than there are columns."""
-
-    name: str  # of the sheet; "" when the file is one table
-    columns: tuple[str, ...]
-    rows: Iterator[Sequence[Any]]
-    is_text: bool = False  # every cell is a string
-    note: str = ""  # for the reader of the data card, such as an assumed encoding

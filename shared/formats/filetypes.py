@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from shared.formats.base import UnusableFile, failed, unsupported
 from shared.formats.signatures import PICTURE
@@ -16,7 +17,9 @@ from shared.models.documents import Kind
 TEXT = frozenset(
     "c cs cpp doc docx html java json md pdf php pptx py rb tex txt css js sh ts".split()  # noqa: SIM905
 )
-DATA = frozenset({"csv", "tsv", "xlsx", "parquet"})
+# Turned into Markdown by the app, since services do not read them.
+CONVERTED = frozenset({"eml", "epub", "ipynb", "msg", "odp", "odt", "rtf", "srt", "vtt"})
+DATA = frozenset({"csv", "tsv", "xlsx", "parquet", "xls", "ods"})
 PICTURES = frozenset({"png", "jpg", "jpeg", "gif", "bmp", "tif", "tiff", "webp", "heic", "svg"})
 # Rejected by extension before the download: mostly large files, and never of a type that is read.
 NEVER_READ = frozenset(
@@ -32,10 +35,23 @@ DESCRIPTIONS = {
     "html": "HTML",
     "txt": "plain text",
     "csv": "a text table",
+    "eml": "a mail",
+    "epub": "an EPUB book",
+    "ipynb": "a notebook",
+    "msg": "an Outlook message",
+    "odp": "an OpenDocument presentation",
+    "ods": "an OpenDocument spreadsheet",
+    "odt": "an OpenDocument text",
+    "rtf": "rich text (RTF)",
+    "srt": "subtitles",
+    "vtt": "subtitles",
+    "xls": "an old Excel workbook",
 }
 TEXT_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 # Source: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/code-interpreter#supported-file-types
-SENT_AS = {"parquet": "csv", "tsv": "txt"}
+CLEAN_COPIES_MAX = 8  # of one document: one for each of its tables
+TABLE_NAME_MAX_CHARS = 40  # in the name of a clean copy
+SENT_AS = {"parquet": "csv", "tsv": "txt", "xls": "xlsx", "ods": "xlsx", **dict.fromkeys(CONVERTED, "md")}
 
 
 def classify(path: str, size_bytes: int, *, max_bytes: int) -> Kind | UnusableFile:
@@ -63,8 +79,8 @@ def classify(path: str, size_bytes: int, *, max_bytes: int) -> Kind | UnusableFi
 
 def not_read(ending: str) -> UnusableFile:
     """The error for an extension that is not read."""
-    known = " ".join(sorted(TEXT | DATA))
-    return unsupported(f"Files ending in .{ending} are not read. Convert it to one of: {known}.")
+    usual = "PDF, DOCX, PPTX, XLSX, CSV, HTML, Markdown or plain text"
+    return unsupported(f"Files ending in .{ending} are not read. Convert it to {usual}.")
 
 
 def bad_path(path: str) -> str | None:
@@ -108,8 +124,8 @@ def service_name(path: str, kind: Kind, ending: str | None = None) -> str:
 
     Args:
         ending: The extension that fits the content. The service decides by it, so it is appended when the path has
-            another one. Parquet is uploaded as `<name>.csv`, its CSV copy; TSV as `<name>.txt`, because code
-            interpreter does not list .tsv.
+            another one. Parquet is uploaded as `<name>.csv`, its CSV copy; XLS and ODS as `<name>.xlsx`; TSV as
+            `<name>.txt`, because code interpreter does not list .tsv; what the app turns into Markdown as `<name>.md`.
     """
     sent_as = SENT_AS.get(ending, ending) if ending else None
     suffix = f".{sent_as}" if sent_as and sent_as != ending_of(path) else ""
@@ -120,3 +136,38 @@ def service_name(path: str, kind: Kind, ending: str | None = None) -> str:
         digest = hashlib.sha256(path.encode()).hexdigest()[:8]
         return f"{name}-{digest}.{last}{suffix}" if dot else f"{last}-{digest}{suffix}"
     return path.replace("/", "__") + suffix
+
+
+def clean_names(name: str, tables: Sequence[str]) -> list[str]:
+    """The names of a data file's clean copies at the service: `a.csv.clean.csv`, `book.xlsx.Sheet2.clean.csv`.
+
+    Args:
+        name: The `service_name` of the document.
+        tables: The names of its tables; "" for the only one.
+    """
+    names: list[str] = []
+    for number, table in enumerate(tables, start=1):
+        words = re.sub(r"[^\w-]+", "_", table).strip("_")[:TABLE_NAME_MAX_CHARS]
+        wanted = f"{name}.{words}.clean.csv" if words else f"{name}.clean.csv"
+        names.append(wanted if wanted not in names else f"{name}.{words or 'table'}-{number}.clean.csv")
+    return names
+
+
+def own_name(text: str, path: str) -> tuple[tuple[int, int, str], ...]:
+    """Where a text names a file of a data document at the service, and the document's path to be put there."""
+    known = {service_name(path, "data"), service_name(path, "data", "csv"), service_name(path, "data", ending_of(path))}
+    names = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+    found = re.finditer(rf"(?:{names})(?:\.[\w-]{{1,60}})?\.clean\.csv|(?<![\w/.-])(?:{names})(?![\w-]|\.\w)", text)
+    return tuple((*match.span(), path) for match in found if match[0] != path)
+
+
+def made_name(text: str, path: str) -> tuple[tuple[int, int, str], ...]:
+    """Where a text names a Markdown file that the app has made of a document, and the document's path to be put there.
+
+    That is a data card, what the app turns into Markdown, or what a reader at the service may leave out.
+    """
+    name = path.rsplit("/", 1)[-1]
+    known = {service_name(path, "data"), name, service_name(path, "text", ending_of(path))}
+    stems = "|".join(re.escape(each.removesuffix(".md")) for each in sorted(known, key=len, reverse=True))
+    found = re.finditer(rf"(?<![\w/.-])(?:{stems})(?:\.beside)?\.md(?![\w-]|\.\w)", text)
+    return tuple((*match.span(), path) for match in found if match[0] not in (path, name))

@@ -27,7 +27,9 @@ MAIN_TYPES = {
     rb"spreadsheetml\.(sheet|template)\.main\+xml": "xlsx",
 }
 MAIN_PARTS = {"word/document.xml": "docx", "ppt/presentation.xml": "pptx", "xl/workbook.xml": "xlsx"}
-OPEN_DOCUMENT = {b"text": ".docx or PDF", b"spreadsheet": ".xlsx or CSV", b"presentation": ".pptx or PDF"}
+OPEN_DOCUMENT = {b"text": "odt", b"spreadsheet": "ods", b"presentation": "odp"}
+OUTLOOK = "__properties_version1.0"  # [MS-OXMSG] 2.4
+MANIFEST = "META-INF/manifest.xml"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
@@ -35,7 +37,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
 def zip_ending(content: IO[bytes]) -> str:
-    """The extension of an Office document: docx, pptx or xlsx.
+    """The extension of an Office document (docx, pptx, xlsx), an OpenDocument file (odt, odp, ods), or an EPUB.
 
     Raises:
         UnusableFile: it is another kind of zip, damaged, or a zip bomb by the sizes that its directory declares.
@@ -47,6 +49,7 @@ def zip_ending(content: IO[bytes]) -> str:
             entries = parts.infolist()
             types = _start_of(parts, "[Content_Types].xml", BLOCK_BYTES)
             mimetype = _start_of(parts, "mimetype", 100)
+            manifest = _start_of(parts, MANIFEST, BLOCK_BYTES) if b"opendocument" in mimetype else b""
             packed_bytes = content.seek(0, SEEK_END)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as exc:
         raise failed(
@@ -54,6 +57,8 @@ def zip_ending(content: IO[bytes]) -> str:
         ) from exc
     except ValueError as exc:
         raise failed("damaged", "The file is damaged: its list of parts cannot be read.") from exc
+    if b"encryption-data" in manifest:
+        raise failed("encrypted", "The document is protected by a password. Remove it and drop the file.")
     ending = _ending(types, {entry.filename for entry in entries}, mimetype)
     unpacked_bytes = sum(entry.file_size for entry in entries)
     is_bomb = unpacked_bytes > RATIO_FREE_BYTES and unpacked_bytes > RATIO_MAX * packed_bytes
@@ -109,17 +114,17 @@ def _ending(types: bytes, names: set[str], mimetype: bytes) -> str:
         if name in names:
             return ending
     if mimetype.startswith(b"application/epub"):
-        raise unsupported("An EPUB is not read. Convert it to PDF or HTML.")
+        return "epub"
     if found := re.match(rb"application/vnd\.oasis\.opendocument\.(text|spreadsheet|presentation)", mimetype):
-        raise unsupported(f"OpenDocument files are not read. Save it as {OPEN_DOCUMENT[found[1]]}.")
+        return OPEN_DOCUMENT[found[1]]
     raise unsupported(ARCHIVE)
 
 
 # ---- OLE ---------------------------------------------------------------------------------------------------------
 
 
-def ole_ending(head: bytes, content: IO[bytes]) -> str:
-    """`doc`, detected by the names of the streams in the OLE container.
+def ole_ending(named: str, head: bytes, content: IO[bytes]) -> str:
+    """`doc`, `xls` or `msg`, detected by the names of the streams in the OLE container.
 
     Raises:
         UnusableFile: it is another old Office type, or protected by a password. Office 2007 and later also write
@@ -127,19 +132,23 @@ def ole_ending(head: bytes, content: IO[bytes]) -> str:
     """
     streams = {
         name
-        for name in ("EncryptedPackage", "WordDocument", "PowerPoint Document", "Workbook", "Book")
+        for name in ("EncryptedPackage", "WordDocument", "PowerPoint Document", "Workbook", "Book", OUTLOOK)
         if _contains(content, name.encode("utf-16-le") + b"\0\0")
     }
+    if OUTLOOK in streams and named not in ("doc", "xls"):  # its attachments may be Office files
+        return "msg"
     # In the first sector of a Word file, bit 8 of the flags means encrypted: [MS-DOC] 2.5.2, FibBase.
     word_is_encrypted = head[512:514] == b"\xec\xa5" and len(head) > 523 and head[523] & 1
     if "EncryptedPackage" in streams or ("WordDocument" in streams and word_is_encrypted):
         raise failed("encrypted", "The document is protected by a password. Remove it and drop the file.")
+    if named == "xls" and streams & {"Workbook", "Book"}:
+        return "xls"  # also with a Word document in it
     if "WordDocument" in streams:
         return "doc"
     if "PowerPoint Document" in streams:
         raise unsupported("Old PowerPoint files are not read. Save it as .pptx.")
     if streams:
-        raise unsupported("Old Excel files are not read. Save it as .xlsx.")
+        return "xls"
     raise unsupported(BINARY, "binary_content")
 
 

@@ -1,84 +1,41 @@
 """Converts Parquet to CSV in a process of its own: a damaged file can abort the reader, which no `except` catches.
 
-`python -m shared.formats.parquet MAX_BYTES` reads Parquet from standard input and writes CSV to standard output. It
-exits with 0, or with `UNUSABLE` and the message for the user on standard error.
+`python -m shared.formats.parquet MAX_BYTES` is that process: see process.py.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from typing import IO, Any
 
-from shared.formats.base import UnusableFile, not_a_table
+from shared.formats.base import FILE_MAX_BYTES, UnusableFile, not_a_table
+from shared.formats.process import convert, serve
 
-CSV_MAX_BYTES = 512 * 1024 * 1024  # the service's limit for one file
-MEMORY_MAX_BYTES = 2 * 1024 * 1024 * 1024  # of address space, most of which is never used
 TIMEOUT_S = 240
-UNUSABLE = 3
 DAMAGED = "The Parquet file cannot be read: it is damaged or of a kind that is not known."
 
 
-def csv_of(content: IO[bytes], *, max_bytes: int = CSV_MAX_BYTES) -> IO[bytes]:
+def csv_of(content: IO[bytes], *, max_bytes: int = FILE_MAX_BYTES) -> IO[bytes]:
     """A Parquet file as CSV, in a temporary file that the caller closes.
 
     Raises:
         UnusableFile: `not_a_table`: it is damaged, has nested columns, or is more than `max_bytes` as CSV.
     """
-    content.seek(0)
-    target = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    try:
-        with tempfile.TemporaryFile() as source:
-            shutil.copyfileobj(content, source)
-            source.seek(0)
-            _convert(source, target, max_bytes)
-        target.seek(0)
-    except BaseException:
-        target.close()
-        raise
-    return target
-
-
-def _convert(source: IO[bytes], target: IO[bytes], max_bytes: int) -> None:
-    command = [sys.executable, "-m", "shared.formats.parquet", str(max_bytes)]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # the packages of this app
-    try:
-        done = subprocess.run(  # noqa: S603 - no part of the command comes from outside
-            command,
-            stdin=source,
-            stdout=target,
-            stderr=subprocess.PIPE,
-            env=environ,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise not_a_table(f"The Parquet file takes more than {TIMEOUT_S} s to read. Split it.") from exc
-    if done.returncode == UNUSABLE:
-        raise not_a_table(done.stderr.decode(errors="replace"))
-    if done.returncode:
-        raise not_a_table(DAMAGED)
+    too_slow = f"The Parquet file takes more than {TIMEOUT_S} s to read. Split it."
+    return convert(
+        "shared.formats.parquet",
+        content,
+        max_bytes=max_bytes,
+        timeout_s=TIMEOUT_S,
+        too_slow=too_slow,
+        damaged=DAMAGED,
+    )
 
 
 # ---- the process -------------------------------------------------------------------------------------------------
-
-
-def main() -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX_BYTES, MEMORY_MAX_BYTES))
-    try:
-        _write_csv(sys.stdin.buffer, sys.stdout.buffer, max_bytes=int(sys.argv[1]))
-    except UnusableFile as exc:
-        sys.stderr.write(exc.message)
-        sys.exit(UNUSABLE)
 
 
 def _write_csv(source: IO[bytes], target: IO[bytes], *, max_bytes: int) -> None:
@@ -137,4 +94,4 @@ class _Limited(io.RawIOBase):
 
 
 if __name__ == "__main__":
-    main()
+    serve(lambda source, target: _write_csv(source, target, max_bytes=int(sys.argv[1])))

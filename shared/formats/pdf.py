@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import SEEK_END
-from typing import IO
+from typing import IO, Any
 
 from shared.formats.base import BYTES_PER_TOKEN, PARTS_MAX, Part, failed, part_file, too_long, unsupported
 
 PAGES_TRIED = 200  # searched for text, spread over the document; a PDF without text on these counts as a scan
 PART_BYTES = 32 * 1024 * 1024  # the approximate size limit of a part, because PDFium holds a new document in memory
+
+CHARACTERS_TRIED = 40  # of a page, spread over it
+NOISE = 0.3  # the share of characters without a meaning, above which a page is noise
+MEANINGLESS = re.compile("[\x01-\x08\x0e-\x1f\ue000-\uf8ff\ufffd]").findall
 
 # PDFium is not thread-safe: every caller holds this lock.
 PDFIUM = threading.Lock()
@@ -34,12 +39,30 @@ def check_pdf(content: IO[bytes]) -> None:
             if not count:
                 raise failed("damaged", "The PDF has no pages.")
             step = max(1, -(-count // PAGES_TRIED))
-            if not any(page_text(document, number).strip() for number in range(0, count, step)):
-                raise unsupported(
-                    "The PDF has no text: its pages are pictures. Run OCR and drop the searchable PDF.", "no_text"
-                )
+            _check_text(document, range(0, count, step))
         finally:
             document.close()
+
+
+def _check_text(document: object, pages: range) -> None:
+    """Raises UnusableFile when none of the pages has text that can be read."""
+    import pypdfium2
+
+    assert isinstance(document, pypdfium2.PdfDocument)
+    noise = False
+    for number in pages:
+        if page_text(document, number).strip():
+            page = document[number]
+            try:
+                if not read_page(page)[1]:
+                    return
+                noise = True
+            finally:
+                page.close()
+    if noise:
+        message = "The text of the PDF cannot be read: its fonts do not say which letters they show."
+        raise unsupported(f"{message} Run OCR and drop the searchable PDF, or drop the original document.", "no_text")
+    raise unsupported("The PDF has no text: its pages are pictures. Run OCR and drop the searchable PDF.", "no_text")
 
 
 def page_text(document: object, number: int) -> str:
@@ -52,15 +75,65 @@ def page_text(document: object, number: int) -> str:
     except pypdfium2.PdfiumError:
         return ""
     try:
-        text = page.get_textpage()
-        try:
-            return str(text.get_text_range())
-        finally:
-            text.close()
-    except pypdfium2.PdfiumError:
-        return ""
+        return text_of(page)
     finally:
         page.close()
+
+
+@contextmanager
+def open_text(page: Any) -> Iterator[Any]:
+    """The text layer of a page; None when it cannot be read."""
+    import pypdfium2
+
+    try:
+        text = page.get_textpage()
+    except pypdfium2.PdfiumError:
+        yield None
+        return
+    try:
+        yield text
+    finally:
+        text.close()
+
+
+def text_of(page: Any) -> str:
+    """The text of an open page; "" when it cannot be read. The caller holds `PDFIUM`."""
+    with open_text(page) as text:
+        return _text_in(text)
+
+
+def read_page(page: Any) -> tuple[str, bool]:
+    """The text of an open page, and whether it is noise. The caller holds `PDFIUM`."""
+    with open_text(page) as text:
+        return read_text(text)
+
+
+def read_text(text: Any) -> tuple[str, bool]:
+    """As `read_page`, of an open text layer."""
+    found = _text_in(text)
+    return found, bool(found) and _is_noise(text, found)
+
+
+def _text_in(text: Any) -> str:
+    import pypdfium2
+
+    try:
+        return str(text.get_text_range()) if text is not None else ""
+    except pypdfium2.PdfiumError:
+        return ""
+
+
+def _is_noise(text: Any, found: str) -> bool:
+    """Whether the fonts of a page do not say which letters they show.
+
+    PDFium then gives the codes of the glyphs as text; or the fonts say it with characters that have no meaning.
+    """
+    import pypdfium2.raw as pdfium
+
+    count = text.count_chars()
+    tried = range(0, count, max(1, count // CHARACTERS_TRIED))
+    unmapped = sum(pdfium.FPDFText_HasUnicodeMapError(text, each) == 1 for each in tried)
+    return bool(unmapped > NOISE * len(tried)) or len(MEANINGLESS(found)) > NOISE * len(found)
 
 
 def pdf_parts(content: IO[bytes], max_tokens: int) -> Iterator[Part]:

@@ -36,6 +36,11 @@ def encoding_of(content: IO[bytes]) -> str | None:
         return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
+    return "utf-8-sig" if is_all_utf8(content) else None
+
+
+def is_all_utf8(content: IO[bytes]) -> bool:
+    """Whether the whole file is UTF-8. Reads it in blocks; its position afterwards is its start."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     content.seek(0)
     try:
@@ -43,8 +48,10 @@ def encoding_of(content: IO[bytes]) -> str | None:
             decoder.decode(block)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return None
-    return "utf-8-sig"
+        return False
+    finally:
+        content.seek(0)
+    return True
 
 
 def is_utf8(head: bytes) -> bool:

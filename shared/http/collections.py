@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from shared.documents.collection_view import CollectionView
-from shared.http.fields import CollectionName
-from shared.http.reading import collection_from
-from shared.http.route import UNRECEIVED, Operation, Parameter, Reply, json_response, read_body
+from shared.http.fields import BIG_PAGE_DEFAULT, BIG_PAGE_MAX, BigLimit, CollectionName, Cursor
+from shared.http.reading import asked, collection_from, cursor_from, limit_from
+from shared.http.route import UNRECEIVED, Operation, Parameter, Reply, json_response, query, read_body
 from shared.http.shapes.documents import CollectionBody, CollectionPage, Deleting
 
 if TYPE_CHECKING:
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 async def list_collections(services: Services, req: func.HttpRequest) -> func.HttpResponse:
-    return json_response(200, CollectionPage(collections=await services.library.collection_views.all()))
+    views, cursor = await services.library.collection_views.page(
+        limit=limit_from(asked(req, "limit"), default=BIG_PAGE_DEFAULT, most=BIG_PAGE_MAX),
+        cursor=cursor_from(asked(req, "cursor")),
+    )
+    return json_response(200, CollectionPage(collections=views, cursor=cursor))
 
 
 async def get_collection(services: Services, req: func.HttpRequest) -> func.HttpResponse:
@@ -50,7 +54,12 @@ COLLECTIONS = (
         handler="list_collections",
         summary="List collections",
         description="Returns the number of documents and the daily cost of the vector stores of each collection.",
-        replies=(Reply(status=200, type=CollectionPage, description="The collections."),),
+        parameters=(
+            query("limit", BigLimit, visibility="advanced"),
+            query("cursor", Cursor, visibility="advanced"),
+        ),
+        replies=(Reply(status=200, type=CollectionPage, description="A page of collections."),),
+        problems={400: ("invalid_limit", "invalid_cursor")},
     ),
     Operation(
         id="GetCollection",

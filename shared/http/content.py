@@ -19,10 +19,10 @@ from shared.errors import BlobChanged, BlobMissing, Busy, NotFound, RangeNotSati
 from shared.http.fields import DocumentPath
 from shared.http.paths import CONTENT, asked_path
 from shared.http.route import Operation, Parameter, Reply, problem
-from shared.storage.blobs import BlobInfo
 
 if TYPE_CHECKING:
     from shared.services import Services
+    from shared.storage.blobs import BlobInfo
 
 WHOLE_MAX_BYTES = 64 * 1024 * 1024  # the host holds an answer several times over in memory
 RANGE_MAX_BYTES = 8 * 1024 * 1024  # a longer range is answered with its beginning

@@ -41,6 +41,7 @@ from shared.http.paths import (
     UPLOAD,
     asked_path,
     asks_for_content,
+    asks_for_text,
     asks_for_upload,
     document_path_from,
     prefix_from,
@@ -67,6 +68,7 @@ from shared.http.shapes.documents import (
     Uploaded,
     UploadTarget,
 )
+from shared.http.text import TEXTS, get_text
 from shared.http.waiting import changed, wait_from
 from shared.models.documents import Document, collection_of
 
@@ -95,6 +97,8 @@ async def list_documents(services: Services, req: func.HttpRequest) -> func.Http
 async def read_document(services: Services, req: func.HttpRequest) -> func.HttpResponse:
     if asks_for_content(req):
         return await get_content(services, req)
+    if asks_for_text(req):
+        return await get_text(services, req)
     document = await _waited_for(services, asked_path(req, "path"), asked(req, "wait"))
     return json_response(200, document_view(document))
 
@@ -328,12 +332,14 @@ DOCUMENTS = (
         handler="read_document",
         summary="Get a document",
         description="Returns its status, the reason, and the result of each attempt to index it. With `wait`, the "
-        "answer comes when the status has changed, or after that time.",
+        "answer comes when the status has changed, or after that time. A path that ends in `/content` or `/text` asks "
+        "for what is in the document before it; name a document that ends so with `GET /documents?path=`.",
         parameters=(PATH, WAIT),
         replies=(Reply(status=200, type=DocumentView, description="The document."),),
-        problems={**NO_DOCUMENT, 400: (*BAD_PATH, "invalid_wait")},
+        problems={404: ("document_not_found", "text_not_found"), 400: (*BAD_PATH, "invalid_wait", "invalid_place")},
     ),
     *CONTENTS,
+    *TEXTS,
     PUT,
     replace(
         PUT,

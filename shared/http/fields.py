@@ -24,6 +24,8 @@ BIG_PAGE_MAX = 1_000  # in listings of documents and receipts
 BIG_PAGE_DEFAULT = 100
 RESULTS_MAX = 50
 RESULTS_DEFAULT = 10
+PLACE_NUMBER_MAX = 1_000_000
+SECTION_MAX_CHARS = 2_000
 FILTERS_MAX = 16  # filters in one `and` or `or`
 FILTERS_DEPTH_MAX = 4
 EXPIRY_MAX_DAYS = 365
@@ -73,6 +75,12 @@ DocumentPath = Annotated[
         "also encoded as %2F.",
         examples=["reports/guide.md"],
     ),
+]
+PlaceNumber = Annotated[
+    int, Meta(ge=1, le=PLACE_NUMBER_MAX, description="Only the page or slide with this number; the first one is 1.")
+]
+SectionName = Annotated[
+    str, Meta(min_length=1, max_length=SECTION_MAX_CHARS, description="Only the sections with this heading.")
 ]
 ChartNumber = Annotated[int, Meta(ge=1, description="The chart's number; the first chart is 1.", examples=[1])]
 Status = Annotated[RunStatus, Meta(description="Only runs with this status.")]

@@ -23,6 +23,7 @@ from shared.formats.filetypes import bad_path
 from shared.http.reading import ENCODED_SLASH, asked, collection_from
 from shared.models.documents import collection_of
 
+TEXT = "/text"  # at the end of the URL of a document: the request is for its text
 CONTENT = "/content"  # at the end of the URL of a document: the request is for its bytes
 UPLOAD = "/upload"  # at the end of the URL of a document: the request is for its upload URL
 
@@ -64,6 +65,11 @@ def asks_for_upload(req: func.HttpRequest) -> bool:
 def asks_for_content(req: func.HttpRequest) -> bool:
     """Whether the URL of a GET is `/api/documents/{path}/content`; see `asks_for_upload`."""
     return url_path(req).lower().endswith(CONTENT)
+
+
+def asks_for_text(req: func.HttpRequest) -> bool:
+    """Whether the URL of a GET is `/api/documents/{path}/text`; see `asks_for_upload`."""
+    return url_path(req).lower().endswith(TEXT)
 
 
 def document_path_from(path: str) -> str:

@@ -44,7 +44,8 @@ class Version:
     store_id: str | None = None  # the vector store that holds `parts`
     parts: tuple[str, ...] = ()  # file ids in the store: the document, its parts when it is long, or a data card
     ready: int = 0  # the first `ready` parts are indexed
-    data_file_id: str | None = None  # the copy for code interpreter, data files only
+    data_file_id: str | None = None  # the original for code interpreter, data files only
+    clean_file_ids: tuple[str, ...] = ()  # clean copies of its tables, beside the original
     terms: tuple[str, ...] = ()  # the words by which a question selects a data file
     notice: Reason | None = None  # a warning, such as a file name that does not fit the content
     sent_at: datetime | None = None  # its upload may have begun then
@@ -53,8 +54,13 @@ class Version:
     upload: Upload | None = None  # the upload that began last; None: of the whole blob, under its own name
 
     @property
+    def data_file_ids(self) -> tuple[str, ...]:
+        """The files for code interpreter."""
+        return (*((self.data_file_id,) if self.data_file_id else ()), *self.clean_file_ids)
+
+    @property
     def file_ids(self) -> tuple[str, ...]:
-        return (*self.parts, *((self.data_file_id,) if self.data_file_id else ()))
+        return (*self.parts, *self.data_file_ids)
 
     @property
     def may_exist(self) -> bool:
@@ -119,7 +125,7 @@ class Document:
     look_at: datetime | None = None  # a message for the next try to delete what is retired is due then
     faults: int = 0  # consecutive tries at which the service was busy or unreachable
     trace: str | None = None  # `traceparent` of the event of this version
-    denied: str | None = None  # the service's last answer, if it refused the app's identity
+    blocked: Reason | None = None  # the last fault, if somebody may have to change the set-up
     tries: int = 0  # how often indexing of this version was started
     attempts: tuple[Attempt, ...] = ()  # the last ten, oldest first
     incoming_published: bool = False  # the visibility blob lists `incoming`

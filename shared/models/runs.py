@@ -143,7 +143,7 @@ class Run:
     generation: int = 0
     looks: int = 0
     faults: int = 0  # looks in a row at which the service was busy or unreachable
-    denied: str | None = None  # the service's last answer, if it refused the app's identity
+    blocked: Failure | None = None  # the last fault, if somebody may have to change the set-up
     fetch_tries: int = 0  # looks at which a file of code interpreter could not be downloaded
     starting_at: datetime | None = None  # set while a process starts the run at the engine
     engine_runs: tuple[str, ...] = ()  # ids at the service, newest last: one more after each round of function calls

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
 from shared.engines.base import MadeFile
+from shared.formats.filetypes import made_name, own_name
 from shared.models.runs import Answer, Citation
 from shared.runs.escaping import edited, inert, label, plain
 
@@ -56,6 +57,24 @@ def link(text: str, paths: Mapping[str, str]) -> tuple[str, Callable[[int], int]
     matches = re.finditer(r"sandbox:/mnt/data/([^\s)\"'>\]]+)", text)
     found = ((match, paths.get(unquote(match[1]))) for match in matches)
     return edited(text, ((*match.span(), quote(path)) for match, path in found if path is not None))
+
+
+def with_own_names(text: str, paths: Iterable[str], *, found: Iterable[str] = ()) -> tuple[str, Callable[[int], int]]:
+    """The text in which files have the names of their documents, instead of those that they have at the service.
+
+    Args:
+        paths: The documents whose data files code interpreter had.
+        found: The documents that file search found.
+
+    Returns:
+        As `link`.
+    """
+    searched = set(found)
+    names = {path.rsplit("/", 1)[-1] for path in searched}
+    made = {edit for path in searched for edit in made_name(text, path) if text[edit[0] : edit[1]] not in names}
+    edits = sorted(made.union(edit for path in paths for edit in own_name(text, path)))
+    apart = [edit for n, edit in enumerate(edits) if not n or edit[0] >= edits[n - 1][1]]
+    return edited(text, apart)
 
 
 def own_links(answer: Answer) -> frozenset[str]:

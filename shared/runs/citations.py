@@ -9,13 +9,15 @@ from dataclasses import replace
 from functools import lru_cache
 
 from shared.collections.attributes import Source
-from shared.engines.base import Annotation
+from shared.engines.base import Annotation, Output
 from shared.engines.stores import Passage
 from shared.formats.places.quotes import PlaceIndex
 from shared.formats.places.sentences import sentences
-from shared.models.runs import Citation
+from shared.models.runs import Citation, Run
 
 QUOTE_MAX_CHARS = 600
+NOT_CITED = "This answer cites no document."
+NO_SOURCE = "This answer uses no document: none was searched or read for it."
 
 # ---- what is quoted ----------------------------------------------------------------------------------------------
 
@@ -121,6 +123,21 @@ def _pieces(text: str) -> tuple[Piece, ...]:
 
 def _words(text: str) -> set[str]:
     return set(re.findall(r"\w+(?:\.\d+)?", text.casefold()))
+
+
+# ---- answers without sources ---------------------------------------------------------------------------------------
+
+
+def note_on_sources(run: Run, output: Output, citations: Sequence[Citation]) -> tuple[str, ...]:
+    """A note for an answer in text that names no document and had no data file to compute from.
+
+    It is one neutral line, since nobody can tell a greeting from an invented figure by its words. Values that a
+    function returned are a source, too, which the steps of the answer show.
+    """
+    is_computed = run.files and output.usage.code_interpreter_calls
+    if citations or is_computed or run.answered or not output.text.strip():
+        return ()
+    return (NOT_CITED,) if output.usage.file_search_calls else (NO_SOURCE,)
 
 
 # ---- where it stands ---------------------------------------------------------------------------------------------

@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 
-from shared.formats.datacards import singular
+from shared.formats.words import singular
+from shared.models.runs import DataFile
 
 FEW_FILES = 3
 CHOSEN_MAX = 10
+# Source: https://platform.openai.com/docs/api-reference/assistants/createAssistant (tool_resources.code_interpreter)
+DATA_FILES_MAX = 20
 
 
 def choose(question: str, files: dict[str, Sequence[str]]) -> list[str]:
@@ -29,3 +32,12 @@ def choose(question: str, files: dict[str, Sequence[str]]) -> list[str]:
     files_with = Counter(chain.from_iterable(shared.values()))
     matching = [path for path, words in shared.items() if len(words) > 1 or any(files_with[w] == 1 for w in words)]
     return sorted(matching, key=lambda path: (-len(shared[path]), path))[:CHOSEN_MAX]
+
+
+def within_limit(documents: Sequence[Sequence[DataFile]]) -> tuple[DataFile, ...]:
+    """The files of the documents, best first, as far as one run takes them. A document comes with all of its files."""
+    kept: list[DataFile] = []
+    for files in documents:
+        if len(kept) + len(files) <= DATA_FILES_MAX:
+            kept += files
+    return tuple(kept)

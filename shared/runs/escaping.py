@@ -15,9 +15,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 Edit = tuple[int, int, str]  # start, end, replacement
 
@@ -159,5 +161,7 @@ def _code_flags(tokens: Sequence[Token]) -> Iterator[bool]:
 @cache
 def _parsers() -> tuple[MarkdownIt, ...]:
     """CommonMark with and without tables. The rest of the syntax does not decide what is code."""
+    from markdown_it import MarkdownIt  # on first use: only answers need it
+
     off = ["html_block", "reference", "emphasis", "link", "image", "autolink", "html_inline", "entity"]
     return MarkdownIt("commonmark").disable(off), MarkdownIt("commonmark").enable("table").disable(off)

@@ -20,9 +20,9 @@ from shared.collections.visibility import CollectionVisibility
 from shared.documents.library import Library
 from shared.engines.stores import VectorStores
 from shared.errors import BadRequest, Busy, NotFound, ServiceBusy, ServiceError
-from shared.models.documents import Collection, Document
+from shared.models.documents import Collection, Document, Version
 from shared.models.runs import DataFile, Failure, FileChange, Run, Thread
-from shared.runs.data_files import choose
+from shared.runs.data_files import choose, within_limit
 from shared.runs.threads import LOST, STALE, Threads
 
 
@@ -125,17 +125,16 @@ class Inputs:
         Files that earlier questions of the thread used are kept while they exist.
         """
         if run.named is not None:
-            return tuple([await self._named_file(path, run.gone) for path in run.named])
+            return tuple([file for path in run.named for file in await self._named_files(path, run.gone)])
         offers: dict[str, Sequence[str]] = {file.path: terms for file, terms in visibility.files.items()}
         kept = [path for path in (thread.files if thread else ()) if path in offers]
         paths = dict.fromkeys([*kept, *choose(run.question, offers)])
         # From the records, which know a new version a moment before the visibility blobs do.
-        files = []
-        for path, document in (await self._documents(paths)).items():
-            file_id = document.live.data_file_id if document and document.live else None
-            if file_id in _file_ids(document) and file_id not in run.gone:
-                files.append(DataFile(path=path, file_id=file_id))
-        return tuple(files)
+        documents = (await self._documents(paths)).items()
+        live = {path: version for path, document in documents if (version := _live(document))}
+        # Without a clean copy that the service has lost, figures would be wrong: then the document is not offered.
+        usable = {path: v.data_file_ids for path, v in live.items() if not set(v.data_file_ids) & set(run.gone)}
+        return within_limit([[DataFile(path=path, file_id=id) for id in ids] for path, ids in usable.items()])
 
     async def _are_usable_soon(self, paths: Iterable[str]) -> bool:
         documents = (await self._documents(paths)).values()
@@ -146,7 +145,7 @@ class Inputs:
         found: list[Document | None] = await asyncio.gather(*map(self._library.catalogue.find, paths))
         return dict(zip(paths, found, strict=True))
 
-    async def _named_file(self, path: str, gone: tuple[str, ...]) -> DataFile:
+    async def _named_files(self, path: str, gone: tuple[str, ...]) -> list[DataFile]:
         document = await self._library.catalogue.find(path)
         if document is None:
             raise NotFound(
@@ -163,11 +162,11 @@ class Inputs:
                 f"{len(document.live.parts)} parts. Leave it out of 'files'; file search finds it.",
                 code="file_in_parts",
             )
-        file_id = document.live.data_file_id or document.live.parts[0]
-        if file_id in gone:
+        file_ids = document.live.data_file_ids or document.live.parts
+        if set(file_ids) & set(gone):
             message = f"The model service has lost its file of {path!r}. It is being uploaded again; ask later."
             raise FileGone(message, retryable=True)
-        return DataFile(path=path, file_id=file_id)
+        return [DataFile(path=path, file_id=file_id) for file_id in file_ids]
 
     # ---- what has changed ----------------------------------------------------------------------------------------
 
@@ -191,10 +190,14 @@ class Inputs:
         )
 
 
+def _live(document: Document | None) -> Version | None:
+    return document.live if document and document.status != "removing" else None
+
+
 def _file_ids(document: Document | None) -> frozenset[str]:
     """Of the live version."""
-    live = document.live if document and document.status != "removing" else None
-    return frozenset((*live.parts, *([live.data_file_id] if live.data_file_id else []))) if live else frozenset()
+    live = _live(document)
+    return frozenset(live.file_ids) if live else frozenset()
 
 
 def _still_indexing(visibility: CollectionVisibility) -> tuple[str, ...]:

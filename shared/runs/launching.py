@@ -204,7 +204,7 @@ class Launcher:
             return (await self._inputs.gone(run, missing)).failure
         if not run.stores or not STORE_GONE.search(f"{failure.code} {failure.message}"):
             return failure
-        if not await self._library.documents.check_stores(run.collection):
+        if not await self._library.lost_stores.check(run.collection):
             return failure
         message = (
             f"The vector store of the collection {run.collection!r} was gone at the service; it is being rebuilt from "

@@ -17,6 +17,12 @@ figures with their units. Save every chart as a PNG in /mnt/data with a title, a
 is more than one series, a legend; show it in the answer.
 {GUARD}"""
 
+CLEAN_COPIES = """\
+A file whose name ends with .clean.csv is a clean copy of one table of the document whose name it begins with: UTF-8,
+header in row 1, ISO dates, decimal points, without rows of totals. Compute from the clean copies and not from their
+original; read them with pd.read_csv(..., keep_default_na=False, na_values=[""]), and columns that the data card calls
+identifiers as text. Name the document in the answer, never a clean copy."""
+
 
 def instructions_of(own: str, *, files: Sequence[DataFile], changes: Sequence[FileChange]) -> str:
     """The instructions of one question.
@@ -29,8 +35,13 @@ def instructions_of(own: str, *, files: Sequence[DataFile], changes: Sequence[Fi
     """
     parts = [own] if GUARD in own else [own, GUARD]
     if files:
-        listed = "; ".join(f"{_shown(file.path)} (file id {file.file_id})" for file in files)
+        ids: dict[str, list[str]] = {}
+        for file in files:
+            ids.setdefault(_shown(file.path), []).append(file.file_id)
+        listed = "; ".join(f"{path} (file id {_with_copies(some)})" for path, some in ids.items())
         parts.append(f"The data files of this question, in /mnt/data under their name or their file id: {listed}.")
+        if len(files) > len(ids):
+            parts.append(CLEAN_COPIES)
     if changes:
         parts.append(
             f"{told(changes)} since your last answer in this thread; earlier figures and statements from there may be "
@@ -38,6 +49,11 @@ def instructions_of(own: str, *, files: Sequence[DataFile], changes: Sequence[Fi
             "container are gone."
         )
     return "\n".join(parts)
+
+
+def _with_copies(file_ids: Sequence[str]) -> str:
+    original, *copies = file_ids
+    return f"{original}; clean copies: {', '.join(copies)}" if copies else original
 
 
 def told(changes: Iterable[FileChange]) -> str:

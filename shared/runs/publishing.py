@@ -28,9 +28,10 @@ from shared.runs.answers import (
     media_type_of,
     numbered,
     safe_filename,
+    with_own_names,
     without_active_content,
 )
-from shared.runs.citations import citations_of, numbered_citations, placed
+from shared.runs.citations import citations_of, note_on_sources, numbered_citations, placed
 from shared.runs.costs import Prices, cost_of
 
 if TYPE_CHECKING:
@@ -149,11 +150,16 @@ class Publisher:
         return replace(saved, outputs=(*saved.outputs, made))
 
     async def _compose(self, run: Run, output: Output, saved: _SavedFiles) -> Answer:
-        text, new_position = link(output.text, saved.paths())
         documents = await self._documents(run, output)
-        annotations = [replace(a, position=new_position(a.position)) for a in output.annotations]
+        named, position_named = with_own_names(
+            output.text, [file.path for file in run.files], found=[source.path for source in documents.values()]
+        )
+        text, new_position = link(named, saved.paths())
+        annotations = [replace(a, position=new_position(position_named(a.position))) for a in output.annotations]
         citations = await self._citations(text, annotations, output.passages, documents)
-        notes = (*run.notes, *saved.notes, *await self._notes_on_changes(run.collection, citations))
+        read = await self._notes_on_tables(run) if output.usage.code_interpreter_calls else ()
+        changed = await self._notes_on_changes(run.collection, citations)
+        notes = (*run.notes, *read, *saved.notes, *changed, *note_on_sources(run, output, citations))
         answer = replace(
             _answer_without_output(run),
             model=output.model,
@@ -189,6 +195,16 @@ class Publisher:
             )
 
         return await asyncio.to_thread(look_up)
+
+    async def _notes_on_tables(self, run: Run) -> tuple[str, ...]:
+        """How the data files of an answer were read, as far as that matters."""
+        notes = []
+        for path in dict.fromkeys(file.path for file in run.files):
+            document = await self._catalogue.find(path)
+            used = {file.file_id for file in run.files}
+            versions = [document.live, *document.retired] if document else []
+            notes += [f"{path}: {v.notice.message}" for v in versions if v and v.notice and used & set(v.data_file_ids)]
+        return tuple(notes)
 
     async def _notes_on_changes(self, collection: str, citations: Sequence[Citation]) -> tuple[str, ...]:
         """What has changed in the container, and the app has no record of yet: its events come later."""
@@ -239,7 +255,7 @@ def _answer_without_output(run: Run) -> Answer:
         started_at=run.started_at,
         finished_at=finished_at,
         assistant=run.assistant,
-        files=tuple(file.path for file in run.files),
+        files=tuple(dict.fromkeys(file.path for file in run.files)),
         metadata=run.metadata,
         steps=run.activity,
         notes=run.notes,

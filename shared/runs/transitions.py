@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.delays import look_delay_s
 from shared.engines.base import Look
-from shared.errors import ServiceBusy, ServiceDenied
+from shared.errors import ServiceBlocked, ServiceBusy
 from shared.models.runs import Failure, Run, RunStatus
 from shared.runs.record import CANCELLED, digest
 
@@ -123,7 +123,7 @@ def on_message(
 def on_look(run: Run, look: Look, now: datetime) -> PutBack | CallFunctions | Finish:
     """Decide what a look at the engine leads to. The failure of an ended run is the service's own."""
     if look.status in ("queued", "in_progress"):
-        return wait(replace(run, activity=look.activity, faults=0, denied=None, missed=0), now)
+        return wait(replace(run, activity=look.activity, faults=0, blocked=None, missed=0), now)
     if look.status == "requires_action":
         if run.cancelled_at:
             return Finish("cancelled", CANCELLED, cancel_engine=True)
@@ -162,7 +162,7 @@ def started(run: Run, engine_run: str, now: datetime) -> Run:
         waiting_at=None,
         started_at=run.started_at or now,
         faults=0,
-        denied=None,
+        blocked=None,
         missed=0,
     )
 
@@ -181,14 +181,15 @@ def calls_the_app(run: Run, look: Look) -> bool:
 
 def busy(run: Run, why: ServiceBusy) -> Run:
     """The run after a look at which the service could not be used."""
-    return replace(run, faults=run.faults + 1, denied=why.message if isinstance(why, ServiceDenied) else None)
+    blocked = Failure(code=why.code, message=why.message, retryable=True) if isinstance(why, ServiceBlocked) else None
+    return replace(run, faults=run.faults + 1, blocked=blocked)
 
 
 def expire(run: Run) -> Finish:
     max_s = (run.deadline_at - run.created_at).total_seconds()
     failure = Failure(code="expired", message=f"The run did not end within {max_s:.0f} s.", retryable=True)
-    if run.denied:  # a role that was missing for so long is not about to arrive
-        failure = Failure(code=ServiceDenied.code, message=f"{failure.message} {run.denied}", retryable=True)
+    if run.blocked:  # a role that was missing for so long is not about to arrive
+        failure = replace(run.blocked, message=f"{failure.message} {run.blocked.message}")
     return Finish("expired", failure, cancel_engine=True)
 
 

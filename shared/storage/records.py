@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
-from shared.errors import BlobChanged, BlobMissing
+from shared.errors import BlobChanged
+from shared.storage.missing import or_none
 
 if TYPE_CHECKING:
     from shared.storage.blobs import Blobs
@@ -49,11 +50,8 @@ class Records(Generic[T]):
 
     async def read_named(self, name: str) -> Stored[T] | None:
         """Read by the blob's name, as a listing returns it."""
-        try:
-            blob = await self._blobs.read(name)
-        except BlobMissing:
-            return None
-        return Stored(msgspec.json.decode(blob.content, type=self._type), blob.etag)
+        blob = await or_none(self._blobs.read(name))
+        return Stored(msgspec.json.decode(blob.content, type=self._type), blob.etag) if blob else None
 
     async def create(self, key: str, value: T) -> Stored[T]:
         """Write the first version.

@@ -14,7 +14,7 @@ from shared.telemetry import TRACE_PARENT, Value
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
     from opentelemetry.sdk.metrics.export import MetricReader
-    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+    from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
     from opentelemetry.trace import Span, SpanContext, Tracer
 
 # OpenTelemetry is imported in the functions: a check that imports every module then needs none of its packages.
@@ -97,16 +97,22 @@ def open_backend(environ: Mapping[str, str]) -> OpenTelemetry:
             return _azure(environ)
 
 
-def backend_of(processor: SpanProcessor, *readers: MetricReader) -> OpenTelemetry:
+def backend_of(
+    processor: SpanProcessor, *readers: MetricReader, provider: TracerProvider | None = None
+) -> OpenTelemetry:
     from opentelemetry.sdk.metrics import MeterProvider
+
+    tracing = provider or _provider()
+    tracing.add_span_processor(processor)
+    metering = MeterProvider(resource=tracing.resource, metric_readers=readers)
+    return OpenTelemetry(tracing.get_tracer(NAME), metering.get_meter(NAME))
+
+
+def _provider() -> TracerProvider:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
-    resource = Resource.create({"service.name": NAME})
-    tracing = TracerProvider(resource=resource)
-    tracing.add_span_processor(processor)
-    metering = MeterProvider(resource=resource, metric_readers=readers)
-    return OpenTelemetry(tracing.get_tracer(NAME), metering.get_meter(NAME))
+    return TracerProvider(resource=Resource.create({"service.name": NAME}))
 
 
 def _azure(environ: Mapping[str, str]) -> OpenTelemetry:
@@ -121,9 +127,9 @@ def _azure(environ: Mapping[str, str]) -> OpenTelemetry:
     options: dict[str, Any] = {"connection_string": environ["APPLICATIONINSIGHTS_CONNECTION_STRING"]}
     if client_id := environ.get("AZURE_CLIENT_ID"):
         options["credential"] = ManagedIdentityCredential(client_id=client_id)
-    return backend_of(
-        BatchSpanProcessor(AzureMonitorTraceExporter(**options)), _every(AzureMonitorMetricExporter(**options))
-    )
+    provider = _provider()
+    spans = AzureMonitorTraceExporter(tracer_provider=provider, **options)  # or it looks for a global one
+    return backend_of(BatchSpanProcessor(spans), _every(AzureMonitorMetricExporter(**options)), provider=provider)
 
 
 def _every(exporter: Any) -> MetricReader:

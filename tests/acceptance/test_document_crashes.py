@@ -119,10 +119,11 @@ class World:
         parts = {part for version in live for part in version["parts"]}
         stores = {store.id for store in self._service.vector_stores.list(limit=100)}
         entries = [f.id for store in stores for f in self._service.vector_stores.files.list(store, limit=100)]
+        data = {id_ for version in live for id_ in (version["data_file_id"], *version.get("clean_file_ids", ()))}
         files = {file.id for file in self._service.files.list()}
         queues = {queue.name: self.waiting(queue.name) for queue in self._queues.list_queues()}
         found = {
-            "files": sorted(files ^ (parts | {version["data_file_id"] for version in live})),
+            "files": sorted(files ^ (parts | data)),
             "stores": sorted(stores ^ {store_id for collection in collections for store_id in collection["stores"]}),
             "entries": sorted(parts ^ set(entries)) + [n for n, count in Counter(entries).items() if count > 1],
             "messages": {name: count for name, count in queues.items() if count},

@@ -1,7 +1,4 @@
-"""For five minutes the service throttles, fails and drops connections: no document is lost, and none is indexed twice.
-
-The faults begin before all other tests, and the result is checked after them: the other tests run meanwhile.
-"""
+"""For five minutes the service throttles, fails and drops connections: no document is lost or indexed twice."""
 
 from __future__ import annotations
 
@@ -18,6 +15,8 @@ import pytest
 from local.client import Client
 from local.stack.stack import Options, Stack
 from tests.acceptance import storage
+
+pytestmark = pytest.mark.aside
 
 EVERY_MINUTE = "0 * * * * *"
 
@@ -55,7 +54,7 @@ class Storm:
             return http.request(method, path, **more)  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def storm(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Storm]:
     folder = Path(tmp_path_factory.mktemp("storm"))
     environ = {**plain_environ, "RECONCILE_SCHEDULE": "*/20 * * * * *", "SWEEP_SCHEDULE": EVERY_MINUTE}
@@ -74,7 +73,6 @@ def text(n: int, version: int) -> bytes:
     return f"# Item {n}\n\nItem {n} stands in shelf {n * 7 + version}.\n".encode()
 
 
-@pytest.mark.storm("begins")
 def test_the_storm_begins(storm: Storm) -> None:
     before = {f"storm/{n}.md": storm.client.drop_bytes(text(n, 1), f"storm/{n}.md") for n in range(10)}
     assert len(storm.client.wait_indexed(before, on_final=lambda _: None)) == 10
@@ -87,7 +85,6 @@ def test_the_storm_begins(storm: Storm) -> None:
     storage.wait_until(lambda: any(d["status"] == "indexing" for d in storm.client.documents("storm")))
 
 
-@pytest.mark.storm("ends")
 def test_after_the_storm_each_document_is_indexed_once(storm: Storm) -> None:
     assert storm.ended.wait(STORM_S + 30)
     paths = {f"storm/{n}.md" for n in range(3, DOCUMENTS)}

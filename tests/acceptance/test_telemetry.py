@@ -15,6 +15,7 @@ from local.paths import ROOT
 from local.stack.stack import Options, Stack
 from local.trace import spans_in, trees_of
 from tests.acceptance.api import Api
+from tests.acceptance.storage import wait_until
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -33,6 +34,10 @@ def traced_stack(spans_file: Path, plain_environ: dict[str, str]) -> Iterator[St
         yield running
 
 
+def names_of(spans_file: Path, run_id: str) -> set[str]:
+    return {span.name for trace in trees_of(spans_in(spans_file.read_text()), run_id) for span in trace}
+
+
 def test_each_is_one_trace_over_two_processes(traced_stack: Stack, spans_file: Path) -> None:
     path = "traced/guide.md"
     with Client(traced_stack.app_url, storage=traced_stack.azurite.connection_string) as client:
@@ -47,6 +52,7 @@ def test_each_is_one_trace_over_two_processes(traced_stack: Stack, spans_file: P
         traced_stack.host.kill()
         traced_stack.start_again(traced_stack.host)
         api.until({"id": run_id}, "completed")
+    wait_until(lambda: "advance_run" in names_of(spans_file, run_id))  # the last one ends after the answer is there
     [run] = trees_of(spans_in(spans_file.read_text()), run_id)
     names = {span.name for span in run}
     assert run[0].trace == PARENT.split("-")[1]

@@ -212,7 +212,7 @@ def service(after: Aftermath, known_paths: Collection[str]) -> Iterator[Violatio
                 files[part] = path
                 parts[str((version or {})["store_id"]), part] = path
             if version and version.get("data_file_id"):
-                files[version["data_file_id"]] = path
+                files.update(dict.fromkeys((version["data_file_id"], *version.get("clean_file_ids", ())), path))
     paths: dict[Any, str] = {**files, **parts}
     kinds: list[tuple[str, Collection[object]]] = [
         ("lost_file", files.keys() - after.files.keys()),

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 from local.paths import ROOT
 from shared import telemetry
+from shared.http.access import auth_level
 from shared.settings import STORAGE_CONNECTION, Settings
 
 LIST_BINDINGS = """
@@ -18,15 +20,16 @@ print(json.dumps({f.get_function_name(): [json.loads(b) for b in f.get_raw_bindi
                   for f in function_app.app.get_functions()}))
 """
 
-# Settings that the app reads and that must not be set in Azure: keys, since Azure uses identities.
-LAPTOP_ONLY = {STORAGE_CONNECTION, "OPENAI_API_KEY", f"{STORAGE_CONNECTION}__accountName"}
+# Settings that the app reads and that must not be set in Azure: keys, since Azure uses identities, and what the
+# platform says of itself.
+NOT_IN_AZURE = {STORAGE_CONNECTION, "OPENAI_API_KEY", f"{STORAGE_CONNECTION}__accountName", "WEBSITE_AUTH_ENABLED"}
 
 
 @cache
 def triggers() -> dict[str, dict[str, Any]]:
     """Function name -> its trigger binding, as the Functions worker reports it to the host."""
     result = subprocess.run(
-        [sys.executable, "-c", LIST_BINDINGS], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", LIST_BINDINGS], cwd=ROOT, capture_output=True, text=True, check=True, timeout=600
     )
     functions = json.loads(result.stdout)
     return {name: bindings[0] for name, bindings in functions.items()}
@@ -61,6 +64,7 @@ def settings_read() -> set[str]:
     """The names of all settings that the app reads."""
     recorder = Recorder(IN_AZURE)
     Settings.from_environ(recorder)
+    auth_level(recorder)
     read = recorder.asked | {telemetry.SETTING}
     for path in [ROOT / "function_app.py", *(ROOT / "shared").rglob("*.py")]:
         read |= set(_environ_reads(ast.parse(path.read_text())))
@@ -90,3 +94,15 @@ def log_events() -> set[str]:
                 pieces = name.values if isinstance(name, ast.JoinedStr) else [name]
                 events.add("".join(str(p.value) if isinstance(p, ast.Constant) else "%s" for p in pieces))
     return events
+
+
+def metrics() -> set[str]:
+    """The names of the metrics that the app sends."""
+    names = set()
+    for path in (ROOT / "shared").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("count", "measure"):
+                named = node.args and isinstance(node.args[0], ast.Constant) and str(node.args[0].value)
+                if named and re.fullmatch(r"[a-z]+\.[a-z_]+", named):
+                    names.add(named)
+    return names

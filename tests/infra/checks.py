@@ -60,14 +60,15 @@ FLEX_REFUSED_PROPERTIES = {
     "vnetRouteAllEnabled",
     "windowsFxVersion",
 }
-# These have another default in Azure, where an instance has 0.8 GB of temporary disk.
-OTHER_IN_AZURE = {"DOCUMENT_MAX_BYTES", "TEMP_MAX_BYTES"}
+# These have another default in Azure: an instance has 0.8 GB of temporary disk, and few places for requests that wait.
+OTHER_IN_AZURE = {"DOCUMENT_MAX_BYTES", "TEMP_MAX_BYTES", "WAIT_MAX_S"}
 TEMP_DISK_BYTES = 800_000_000
+LONGEST_WAIT_S = 10
 
 ROLES = {  # all role assignments: (principal, role, scope)
     ("appPrincipalId", "Storage Blob Data Owner", "storage"),
     ("appPrincipalId", "Storage Queue Data Contributor", "storage"),
-    ("appPrincipalId", "Monitoring Metrics Publisher", "insights"),
+    ("principalId", "Monitoring Metrics Publisher", "insights"),
     ("topicPrincipalId", "Storage Queue Data Message Sender", "storage"),
     ("topicPrincipalId", "Storage Blob Data Contributor", "storage"),
     ("deployerPrincipalId", "Storage Blob Data Contributor", "storage"),
@@ -100,7 +101,7 @@ API_VERSIONS = {
     "Microsoft.EventGrid/topics": "2025-02-15",
     "Microsoft.Insights/actionGroups": "2023-01-01",
     "Microsoft.Insights/components": "2020-02-02",
-    "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",  # there is no other version
+    "Microsoft.Insights/diagnosticSettings": "2021-05-01-preview",  # the stable ones are of 2016 and before
     "Microsoft.Insights/metricAlerts": "2018-03-01",
     "Microsoft.Insights/scheduledQueryRules": "2026-03-01",
     "Microsoft.Logic/workflows": "2019-05-01",
@@ -120,6 +121,7 @@ API_VERSIONS = {
     "Microsoft.Storage/storageAccounts/queueServices/queues": "2025-01-01",
     "Microsoft.Web/serverfarms": "2025-03-01",
     "Microsoft.Web/sites": "2025-03-01",
+    "Microsoft.Web/sites/config": "2025-03-01",
     "Microsoft.Web/sites/basicPublishingCredentialsPolicies": "2025-03-01",
 }
 
@@ -200,9 +202,9 @@ def settings(templates: Templates) -> Iterator[str]:
     fixed = set(templates.trees["modules/app.bicep"]["variables"]["settings"]["value"])
     listed = templates.json("settings.json")
     read, made = app_facts.settings_read(), fixed | listed.keys()
-    yield from (f"the app reads {name}, which infra/ does not set" for name in read - made - app_facts.LAPTOP_ONLY)
+    yield from (f"the app reads {name}, which infra/ does not set" for name in read - made - app_facts.NOT_IN_AZURE)
     yield from (f"infra/ sets {name}, which neither app nor host reads" for name in made - read - HOST_SETTINGS)
-    yield from (f"{name} must not be set" for name in made & (app_facts.LAPTOP_ONLY | FLEX_REFUSES))
+    yield from (f"{name} must not be set" for name in made & (app_facts.NOT_IN_AZURE | FLEX_REFUSES))
     yield from (f"{name} is both fixed and listed" for name in fixed & listed.keys())
     for name, setting in listed.items():
         given = {**app_facts.IN_AZURE, name: setting["default"]}
@@ -245,20 +247,6 @@ def names(templates: Templates) -> Iterator[str]:
         yield f"no function reads the deletions in {given['deletedEventsQueue']}"
 
 
-# Metrics of the app, which queries name as well.
-METRICS: frozenset[str] = frozenset(
-    {
-        "runs.ended",
-        "runs.duration",
-        "runs.tokens",
-        "runs.cost",
-        "documents.ended",
-        "documents.backlog_age",
-        "service.refusals",
-    }
-)
-
-
 def alerts(templates: Templates) -> Iterator[str]:
     """The functions and log events in the queries of the alerts exist in the app."""
     quoted = _alert_words(templates)
@@ -277,7 +265,7 @@ def run_alerts(templates: Templates) -> Iterator[str]:
 def _alert_words(templates: Templates) -> set[str]:
     text = "".join(path.read_text() for path in sorted((templates.folder / "queries").glob("*.kql")))
     named = set(re.findall(r'"([a-z_]+\.?[a-z_]+)"', text))
-    return {name for name in named if "_" in name or "." in name} - METRICS
+    return {name for name in named if "_" in name or "." in name} - app_facts.metrics()
 
 
 def _never_logged(events: set[str]) -> Iterator[str]:
@@ -406,6 +394,8 @@ def flex(templates: Templates) -> Iterator[str]:
         yield "TEMP_MAX_BYTES is more than an instance has"
     if 2 * int(listed["DOCUMENT_MAX_BYTES"]["default"]) > int(listed["TEMP_MAX_BYTES"]["default"]):
         yield "a document of DOCUMENT_MAX_BYTES never fits into TEMP_MAX_BYTES"
+    if int(listed["WAIT_MAX_S"]["default"]) > LONGEST_WAIT_S:
+        yield f"a request waits for more than {LONGEST_WAIT_S} s, and holds a place of its instance"
 
 
 def secrets(templates: Templates) -> Iterator[str]:
@@ -421,7 +411,7 @@ def secrets(templates: Templates) -> Iterator[str]:
         declared = tree.get("parameters", {})
         for name in declared:
             before = templates.text(path).split(f"param {name} ")[0].split("\n\n")[-1]
-            if (name in stored.values() or re.search(r"secret(?!References)|key$|password", name, re.I)) and (
+            if (name in stored.values() or re.search(r"secret|key$|password", name, re.I)) and (
                 "@secure()" not in before
             ):
                 yield f"{path}: the parameter {name} is not secure"

@@ -1,11 +1,13 @@
 """Every query of infra/ and the documentation passes Microsoft's language service and asks for what the app sends."""
 
+import json
 import re
 
 import pytest
 
+from local.paths import ROOT
 from tests.infra import kusto
-from tests.infra.app_facts import log_events, triggers
+from tests.infra.app_facts import log_events, metrics, triggers
 from tests.infra.tools import INFRA
 
 QUERIES = kusto.queries()
@@ -59,3 +61,23 @@ def test_dead_notifications_are_counted() -> None:
     assert {"push.given_up", "push.refused"} <= set(
         re.findall(r'"([\w.]+)"', QUERIES["infra/queries/dead-callbacks.kql"])
     )
+
+
+def test_every_metric_of_the_app_is_shown_and_every_shown_one_is_sent() -> None:
+    shown = {
+        name
+        for query in QUERIES.values()
+        if "AppMetrics" in query
+        for name in re.findall(r'"([a-z]+\.[a-z_]+)"', query)
+    }
+    assert shown == metrics()
+
+
+def test_what_alerts_count_is_not_sampled() -> None:
+    """Sampling would thin out the records that alerts count. Their tables are named like the types of host.json."""
+    sampling = json.loads((ROOT / "host.json").read_text())["logging"]["applicationInsights"]["samplingSettings"]
+    whole = {f"App{type}s" for type in sampling["excludedTypes"].split(";")}
+    alerts = re.findall(r"queries/([\w-]+\.kql)", (INFRA / "modules" / "alerts.bicep").read_text())
+    read = {name for query in alerts for name in re.findall(r"\bApp[A-Z]\w+", QUERIES[f"infra/queries/{query}"])}
+    assert read
+    assert read <= whole

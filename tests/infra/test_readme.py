@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from local.paths import ROOT
+from tests.infra.azure_cli import undocumented
 from tests.infra.checks import ROLES
-from tests.infra.tools import INFRA
+from tests.infra.tools import INFRA, Templates
 
 README = (INFRA / "README.md").read_text()
 PAGES = [
@@ -139,3 +140,36 @@ def test_every_parameter_from_the_environment_is_explained() -> None:
 
 def test_every_role_is_explained() -> None:
     assert [role for _, role, _ in ROLES if role not in README] == []
+
+
+def az_commands(text: str) -> list[list[str]]:
+    """The words of every `az` command of a page, without values."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.S) + re.findall(r"`(az [^`]+)`", text)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    found = [re.split(r"(?:^|[ (\"])az ", re.sub(r"'[^']*'", "''", line))[1:] for line in lines]
+    return [re.split(r"[\"|&;)]", command)[0].split() for commands in found for command in commands]
+
+
+def test_every_az_command_is_one_of_the_azure_cli() -> None:
+    commands = az_commands(README)
+    assert len(commands) > 10
+    assert [fault for command in commands for fault in undocumented(command)] == []
+    assert list(undocumented(["functionapp", "keys", "show", "-g", "x"])) == ["az functionapp keys show"]
+    assert list(undocumented(["functionapp", "keys", "list", "--app", "x"])) == ["az functionapp keys list --app"]
+
+
+def test_every_resource_provider_of_the_templates_is_registered() -> None:
+    trees = {path: tree for path, tree in Templates(INFRA).bicep.items() if not path.startswith("samples/")}
+    used = {r["type"].split("/")[0] for tree in trees.values() for r in tree.get("resources", {}).values()}
+    always = {"Microsoft.Authorization", "Microsoft.Resources"}
+    listed = re.findall(r"for service in ([\w ]+?); do", README)[0].split()
+    assert used - always <= {f"Microsoft.{name}" for name in listed}
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", README)
+    assert len(named) > 30
+    files: dict[str, str] = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        files[path.name] = files.get(path.name, "") + path.read_text()
+    assert [f"{file}::{name}" for file, name in named if f"def {name}(" not in files.get(file, "")] == []

@@ -18,6 +18,7 @@ from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, gener
 
 from local.stack.azurite import ACCOUNT
 from local.stack.stack import Stack
+from tests.infra.azure_cli import undocumented
 from tests.infra.tools import INFRA, read_yaml, run
 
 SCRIPTS = INFRA / "scripts"
@@ -111,6 +112,7 @@ def test_connect_waits_for_the_key_and_retries_the_handshake(tmp_path: Path, app
         "AZ_FAILURES": str(tmp_path / "failures"),
         "AZ_KEY_READY": str(tmp_path / "ready"),
         "AZURE_RESOURCE_GROUP": "rg-test",
+        "AZURE_STORAGE_RESOURCE_GROUP": "rg-storage",
         "AZURE_FUNCTION_APP_NAME": "func-test",
         "AZURE_FUNCTION_APP_URL": app_url,
         "AZURE_EVENT_GRID_TOPIC_NAME": "evgt-test",
@@ -126,11 +128,14 @@ def test_connect_waits_for_the_key_and_retries_the_handshake(tmp_path: Path, app
         "topicName=evgt-test",
         "storageId=/subscriptions/1/storageAccounts/sttest",
         "functionAppName=func-test",
+        "functionAppResourceGroup=rg-test",
+        "-g rg-storage",
     ):
         assert given in tries[-1]
     template = tries[-1].split("--template-file ")[1].split()[0]
     assert Path(template).resolve() == INFRA / "modules" / "created-events.bicep"
     assert "code=" not in " ".join(asked)
+    assert [fault for line in asked for fault in undocumented(line.split())] == []
 
 
 def test_connect_names_the_output_that_is_missing(tmp_path: Path) -> None:
@@ -138,6 +143,20 @@ def test_connect_names_the_output_that_is_missing(tmp_path: Path) -> None:
     result = script("connect", environ=environ)
     assert result.returncode == 1
     assert "AZURE_FUNCTION_APP_URL is not in the azd environment" in result.stderr
+
+
+@pytest.mark.parametrize(("failing", "advice"), [("az", "`az login`"), ("azd", "`azd auth login`")])
+def test_a_command_that_fails_says_what_to_do(tmp_path: Path, failing: str, advice: str) -> None:
+    """The values of the deployment come from `azd`, its key from `az`."""
+    values = "AZURE_FUNCTION_APP_NAME=func-test\nAZURE_RESOURCE_GROUP=rg-test\n"
+    for name, said in (("azd", f"printf '{values}'"), ("az", "true")):
+        command = tmp_path / name
+        command.write_text("#!/bin/sh\n" + ("echo 'ERROR: not signed in' >&2; exit 1" if name == failing else said))
+        command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    result = script("prove", environ={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert result.returncode == 1
+    assert "ERROR: not signed in" in result.stderr
+    assert advice in result.stderr
 
 
 def test_the_templates_have_the_names_that_the_script_uses() -> None:
@@ -151,7 +170,7 @@ def test_the_templates_have_the_names_that_the_script_uses() -> None:
     assert read <= outputs
     template = (INFRA / "modules" / "created-events.bicep").read_text()
     parameters = {line.split()[1] for line in template.splitlines() if line.startswith("param ")}
-    assert parameters == {"topicName", "storageId", "functionAppName"}
+    assert parameters == {"topicName", "storageId", "functionAppName", "functionAppResourceGroup"}
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +188,26 @@ def test_an_answer_without_word_or_citation_is_rejected(postdeploy: ModuleType) 
         postdeploy.show(run, "1234")
     with pytest.raises(postdeploy.Failed, match="cites no document"):
         postdeploy.show({**run, "answer": "It is 1234.", "citations": []}, "1234")
+
+
+def test_an_app_with_a_sign_in_gets_a_token(postdeploy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postdeploy, "run", lambda *arguments: f"token of {arguments[4]}")
+    monkeypatch.setattr(postdeploy, "app_keys", lambda *_: "key")
+    names = ("AZURE_FUNCTION_APP_NAME", "AZURE_FUNCTION_APP_URL", "AZURE_STORAGE_BLOB_URL")
+    for name in names:
+        monkeypatch.setenv(name, f"https://{name}.example")
+    sent: list[str | None] = []
+
+    def send(method: str, url: str, headers: dict[str, str], body: object = None) -> tuple[int, object, bytes]:
+        sent.append(headers.get("Authorization"))
+        return 200, None, b'{"documents": []}'
+
+    monkeypatch.setattr(postdeploy, "send", send)
+    for client_id, expected in (("1234", "Bearer token of api://1234"), ("", None)):
+        monkeypatch.setenv("AZURE_SIGN_IN_CLIENT_ID", client_id)
+        app, _ = postdeploy.deployment(postdeploy.parse([]))
+        assert postdeploy.listed(app, "c") == []
+        assert sent[-1] == expected
 
 
 def test_the_key_is_sent_only_to_the_app(postdeploy: ModuleType) -> None:

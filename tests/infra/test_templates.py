@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.infra import checks
+from tests.infra.sign_in import sign_in
 from tests.infra.tools import INFRA, NotBicep, Templates, run
 
 Check = Callable[[Templates], Iterator[str]]
@@ -17,7 +18,7 @@ def templates() -> Templates:
     return Templates(INFRA)
 
 
-@pytest.mark.parametrize("check", checks.ALL, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", (*checks.ALL, sign_in), ids=lambda check: check.__name__)
 def test_the_templates_pass_the_checks(templates: Templates, check: Check) -> None:
     assert list(check(templates)) == []
 
@@ -36,13 +37,31 @@ FAULTS = [
     ("names.json", '"indexing-poison"', '"indexing-poisoned"', checks.names, "indexing-poison is not created"),
     ("names.json", '"documents": "documents"', '"documents": "docs"', checks.names, "container documents"),
     ("modules/roles.bicep", "principalId: topicPrincipalId", "principalId: appPrincipalId", checks.roles, "lacks"),
-    ("modules/roles.bicep", "'3913510d-", "'4913510d-", checks.roles, "Monitoring Metrics Publisher"),
+    ("modules/insights-access.bicep", "'3913510d-", "'4913510d-", checks.roles, "Monitoring Metrics Publisher"),
     ("modules/openai-access.bicep", "a001fd3d-188f-4b5d-821b-7da978bf7442", "5e0bd9bd", checks.roles, "OpenAI Contr"),
-    ("modules/storage.bicep", "publicAccess: 'None'", "publicAccess: 'Blob'", checks.locks, "publicAccess"),
+    ("modules/containers.bicep", "publicAccess: 'None'", "publicAccess: 'Blob'", checks.locks, "publicAccess"),
     ("modules/storage.bicep", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true", checks.locks, "Shared"),
     ("modules/storage.bicep", "bypass: 'AzureServices'", "bypass: 'None'", checks.locks, "bypass"),
     ("modules/app.bicep", "allow: false", "allow: true", checks.locks, "allow"),
     ("modules/app.bicep", "output id string = app.id", "output id string = listKeys(app.id, '1')", checks.locks, "key"),
+    (
+        "modules/app.bicep",
+        "requireAuthentication: true",
+        "requireAuthentication: false",
+        sign_in,
+        "not required",
+    ),
+    (
+        "modules/app.bicep",
+        "'/api/health'\n",
+        "'/api/health'\n        '/api/runs'\n",
+        sign_in,
+        "/api/runs needs no",
+    ),
+    ("modules/app.bicep", "        '/runtime/webhooks/blobs'\n", "", sign_in, "blobs needs a sign-in"),
+    ("modules/app.bicep", "            entraClientId\n", "            '*'\n", sign_in, "for other apps"),
+    ("modules/storage.bicep", "            'PUT'\n", "            'GET'\n", sign_in, "may do more"),
+    ("modules/storage.bicep", "allowedOrigins: corsOrigins", "allowedOrigins: ['*']", sign_in, "may do more"),
     ("modules/created-events.bicep", "'Microsoft.Storage.BlobCreated'", "", checks.events, "BlobCreated"),
     ("modules/created-events.bicep", "Host.Functions.${names", "${names", checks.events, "created calls"),
     ("modules/created-events.bicep", "documents}/blobs/'", "documents}'", checks.events, "end in /blobs/"),
@@ -60,6 +79,13 @@ FAULTS = [
     ("modules/app.bicep", "perInstanceConcurrency", "concurrency", checks.flex, "one HTTP request per instance"),
     ("names.json", '"advance_run"', '"advance_runs"', checks.flex, "runsFunction is no function"),
     ("settings.json", '"default": "629145600"', '"default": "900000000"', checks.flex, "more than an instance has"),
+    (
+        "settings.json",
+        '"WAIT_MAX_S": { "type": "whole", "default": "10"',
+        '"WAIT_MAX_S": { "type": "whole", "default": "30"',
+        checks.flex,
+        "waits for more",
+    ),
     ("settings.json", '"default": "268435456"', '"default": "536870912"', checks.flex, "never fits"),
     (
         "main.bicep",
@@ -98,8 +124,24 @@ def test_a_removed_role_is_found(tmp_path: Path) -> None:
     path = folder / "modules/roles.bicep"
     text = path.read_text()
     begin = text.index("resource appQueues")
-    path.write_text(text[:begin] + text[text.index("resource appTelemetry") :])
+    path.write_text(text[:begin] + text[text.index("resource topicQueues") :])
     assert "appPrincipalId lacks Storage Queue Data Contributor on storage" in list(checks.roles(Templates(folder)))
+
+
+def test_what_exists_is_not_set_up_again(templates: Templates) -> None:
+    """Modules that make an account or a network are left out where the parameters name an existing one."""
+    main = templates.text("main.bicep")
+    for module, condition in {
+        "storage": "makesStorage",
+        "lifecycle": "makesStorage &&",
+        "monitoring": "makesInsights",
+        "openai": "makesOpenAi",
+        "network": "makesNetwork",
+    }.items():
+        assert f"'modules/{module}.bicep' = if ({condition}" in main
+    for type in ("Storage/storageAccounts", "Insights/components", "CognitiveServices/accounts"):
+        made = {Path(path).stem for path, _, _ in templates.resources(f"Microsoft.{type}")}
+        assert made <= {"storage", "monitoring", "openai"}
 
 
 def test_a_syntax_error_is_found(tmp_path: Path) -> None:

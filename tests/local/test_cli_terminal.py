@@ -81,14 +81,44 @@ def test_citation_numbers_are_inserted_at_their_positions() -> None:
     assert marked(RUN["answer"], citations) == "Alert above 2 s. [1] Page above 5 s. [2] [3]"
 
 
-def test_each_step_is_written_once() -> None:
+def test_each_step_is_written_once_with_what_it_does() -> None:
     file = io.StringIO()
     watch = Watch(Console(file=file, width=80, color_system=None))
-    search = {"type": "file_search", "status": "completed"}
-    watch.update({"steps": [{**search, "status": "in_progress"}]})
-    watch.update({"steps": [search, {"type": "code_interpreter", "status": "in_progress"}]})
+    search = {"type": "file_search", "status": "completed", "queries": ["alert thresholds", "HTTP"]}
+    code = {"type": "code_interpreter", "status": "in_progress", "code": "1 / 0"}
+    called = {"type": "function", "status": "in_progress", "name": "get_weather"}
+    watch.update({"steps": [{"type": "file_search", "status": "in_progress"}]})
+    assert file.getvalue() == ""
+    watch.update({"steps": [search, code]})
     watch.update({"steps": None})
-    assert file.getvalue().split("\n") == ["  · searching the documents", "  · running Python", ""]
+    watch.update({"steps": [search, {**code, "status": "failed"}, called]})
+    watch.update({"steps": [search, {**code, "status": "failed"}, called], "finished_at": "2026-01-01T00:00:00Z"})
+    assert file.getvalue().splitlines() == [
+        "  · searching the documents: “alert thresholds”, “HTTP”",
+        "  · running Python (failed)",
+        "  · calling a function: get_weather",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ({"page": 3}, "[1] a.pdf, page 3"),
+        ({"slide": 4}, "[1] a.pdf, slide 4"),
+        ({"section": "2 Tea"}, "[1] a.pdf, section “2 Tea”"),
+        ({"verified": False}, "(this quote was not found in the document)"),
+    ],
+    ids=["page", "slide", "section", "not found"],
+)
+def test_a_source_says_where_its_quote_stands(where: dict[str, Any], said: str) -> None:
+    assert said in written({**RUN, "citations": [{"n": 1, "document": "a.pdf", "quote": "x", **where}]})
+
+
+def test_a_very_long_answer_is_cut() -> None:
+    """Its layout would take minutes."""
+    text = written({**RUN, "answer": "**x** " * 900_000, "citations": []})
+    assert len(text) < 200_000
+    assert "5,300,000 more characters" in text
 
 
 @pytest.mark.parametrize(
@@ -114,7 +144,7 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202etxt.exe\u200b"
 
 def test_no_answer_controls_the_terminal() -> None:
     """Neither its text nor a name in it; nor does Markdown make such a character of an entity."""
-    citation = {"n": 1, "document": f"a{HOSTILE}\n  [2] forged.pdf", "quote": HOSTILE}
+    citation = {"n": 1, "document": f"a{HOSTILE}\n  [2] forged.pdf", "quote": HOSTILE, "section": HOSTILE}
     run = {
         **RUN,
         "answer": f"{HOSTILE} &#8238; &#x200b; ![x{HOSTILE}](http://a/b)",
@@ -137,13 +167,16 @@ def test_no_name_or_log_line_controls_the_terminal() -> None:
     terminal = Terminal(Console(file=file, width=200, color_system=None, markup=False, highlight=False))
     document = {"path": HOSTILE, "status": "failed", "reason": {"message": HOSTILE}}
     watch = Watch(terminal.console)
-    watch.update({"steps": [{"type": HOSTILE, "status": "completed"}]})
+    watch.update({"steps": [{"type": HOSTILE, "status": "completed", "queries": [HOSTILE], "name": HOSTILE}]})
     for show in (terminal.say, terminal.heading, terminal.next_step, terminal.error):
         show(HOSTILE)
     terminal.error("x", HOSTILE)
     terminal.pair(HOSTILE, HOSTILE)
     terminal.log("host", HOSTILE)
     terminal.document(document)
+    terminal.message("user", HOSTILE)
+    terminal.message("assistant", HOSTILE)
+    terminal.code(HOSTILE, HOSTILE)
     text = file.getvalue()
     assert all(character.isprintable() or character == "\n" for character in text), repr(text)
 

@@ -28,21 +28,21 @@ def command(package: str, script: str) -> list[str]:
     return [toolchain().node, str(TOOLS / "node_modules" / package / script)]
 
 
-def install() -> None:
-    """Run `npm ci` in TOOLS.
+def install(package: Path = PACKAGE, tools: Path = TOOLS) -> None:
+    """Run `npm ci` in the folder `tools`, with the lock file of the folder `package`.
 
     Raises:
         LocalError: Node.js could not be installed.
         subprocess.CalledProcessError: npm failed; its messages are on the terminal.
     """
     node = toolchain()
-    shutil.rmtree(TOOLS, ignore_errors=True)
-    shutil.copytree(PACKAGE, TOOLS)
+    shutil.rmtree(tools, ignore_errors=True)
+    shutil.copytree(package, tools)
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
     path = os.pathsep.join([str(Path(node.node).parent), os.environ.get("PATH", "")])
     subprocess.run(
         [*node.npm, "ci", *quiet],
-        cwd=TOOLS,
+        cwd=tools,
         env={**os.environ, "PATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

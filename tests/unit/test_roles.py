@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import ServiceDenied
+from shared.errors import ServiceDenied, ServiceNotUnderstood
 from tests.unit.world import DEADLINE_S, RUN_DEFAULT_S, World
 
 NO_ROLE = ServiceDenied("starting the run: no. Assign the role 'Cognitive Services OpenAI Contributor'.")
@@ -26,7 +26,7 @@ async def test_a_run_outlives_four_minutes_without_its_role(world: World) -> Non
     run = await world.runs.find(run.id)
     assert (world.clock() - began).total_seconds() > FOUR_MINUTES_S / 2
     assert run.status == "completed"
-    assert run.denied is None
+    assert run.blocked is None
 
 
 async def test_a_run_that_never_gets_its_role_names_it(world: World) -> None:
@@ -58,3 +58,30 @@ async def test_a_document_that_never_gets_the_role_names_it(world: World) -> Non
     assert (document.status, document.reason.code) == ("failed", "service_access_denied")
     assert "Cognitive Services OpenAI Contributor" in document.reason.message
     assert DEADLINE_S <= (world.clock() - began).total_seconds() < DEADLINE_S + 600
+
+
+STRANGER = ServiceNotUnderstood("retrieving the run: not from the API. Check OPENAI_BASE_URL.")
+
+
+@pytest.mark.parametrize("call", ["engine.start", "engine.look"])
+async def test_a_run_outlives_the_answer_of_a_stranger(world: World, call: str) -> None:
+    world.outside.fail(call, STRANGER)
+    run = await world.ask()
+    await world.finish()
+    assert (await world.runs.find(run.id)).status == "completed"
+
+
+async def test_a_run_that_only_strangers_answer_says_so(world: World) -> None:
+    world.outside.fail("engine.look", *[STRANGER] * 1000)
+    run = await world.ask()
+    await world.finish()
+    error = (await world.runs.find(run.id)).error
+    assert error
+    assert (error.code, error.retryable) == ("service_not_understood", True)
+    assert "Check OPENAI_BASE_URL" in error.message
+
+
+async def test_a_document_outlives_the_answer_of_a_stranger(world: World) -> None:
+    world.outside.fail("stores.upload", STRANGER)
+    await world.drop("c/a.md")
+    assert (await world.document("c/a.md")).status == "indexed"

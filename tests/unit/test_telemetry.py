@@ -15,6 +15,7 @@ from shared.documents.messages import LookAtDocument, indexing_message
 from shared.engines.stores import IndexState
 from shared.errors import ServiceBusy
 from shared.logs import event
+from shared.push.outbound import Sender, UrlPolicy
 from shared.runs.messages import RunLook, run_look
 from shared.telemetry.traced import traced
 from tests.unit.world import World
@@ -148,6 +149,15 @@ async def test_refusals_of_the_service_are_counted_by_code(recorded: Recorded) -
     [failed] = [span for span in recorded.spans if span.name == "engine.start"]
     assert failed.attributes["error"] == "rate_limit_exceeded"
     assert "Slow down" not in str((failed.attributes, failed.events, failed.status.description))
+
+
+async def test_a_callback_has_a_span_without_its_url(recorded: Recorded) -> None:
+    sender = traced(Sender(UrlPolicy(hosts=("127.0.0.1",), allow_private=True)), "push")
+    with pytest.raises(ServiceBusy):
+        await sender.post("http://127.0.0.1:9/hook?sig=secret", b"An answer.", {"Authorization": "secret"})
+    [span] = recorded.spans
+    assert span.name == "push.post"
+    assert "secret" not in str([span.attributes, span.events, span.status.description])
 
 
 def test_off_nothing_of_it_is_in_a_message() -> None:

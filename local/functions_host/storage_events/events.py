@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
-from azure.storage.blob.aio import BlobServiceClient
+from azure.core.exceptions import AzureError
 
 from local.functions_host.access_log import Access
 from local.functions_host.storage import Storage, encode, send_raw
@@ -56,14 +55,13 @@ class EventQueue:
         return cls(container=container, queue=queue)
 
 
-def storage_event(access: Access, *, account: str, blob_url: str, etag: str = "") -> dict[str, Any]:
-    """A storage event in Event Grid's schema.
+def storage_event(access: Access, *, account: str, blob_url: str) -> dict[str, Any]:
+    """A storage event in Event Grid's schema, without the blob's etag, which the access log does not have.
 
     Args:
         access: The request that wrote or deleted the blob.
         account: Name of the storage account.
         blob_url: URL of its blob service.
-        etag: Of the blob, without quotes.
     """
     if access.blob_deleted:
         event_type, api = DELETED, "DeleteBlob"
@@ -78,7 +76,7 @@ def storage_event(access: Access, *, account: str, blob_url: str, etag: str = ""
         "data": {
             "api": api,
             "requestId": str(uuid.uuid4()),
-            "eTag": etag,
+            "eTag": "",
             "blobType": "BlockBlob",
             "url": f"{blob_url.rstrip('/')}/{access.area}/{quote(access.name)}",
             "sequencer": f"{access.at.timestamp():032.0f}",
@@ -131,15 +129,6 @@ def is_ip_address(text: str) -> bool:
     return True
 
 
-async def current_etag(service: BlobServiceClient, access: Access) -> str:
-    """The etag of a blob that was written, which the access log does not have; "" if it is gone."""
-    try:
-        properties = await service.get_blob_client(access.area, access.name).get_blob_properties()
-    except ResourceNotFoundError:
-        return ""
-    return str(properties.etag).strip('"')
-
-
 class EventGrid:
     """Delivers the events of a storage account."""
 
@@ -167,8 +156,7 @@ class EventGrid:
         if access.blob_written and self._triggers:
             for trigger in self._triggers.subscribed:
                 if trigger.path.filters(f"{access.area}/{access.name}"):
-                    etag = await current_etag(service, access)
-                    event = storage_event(access, account=str(service.account_name), blob_url=service.url, etag=etag)
+                    event = storage_event(access, account=str(service.account_name), blob_url=service.url)
                     await self._triggers.enqueue(blob_message(trigger.function.id, event))
                     delivered = True
         if access.blob_deleted:

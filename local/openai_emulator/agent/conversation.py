@@ -24,12 +24,30 @@ class Cite:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttachedFile:
+    """A document inside a message, as its text in parts that follow each other."""
+
+    filename: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttachedImage:
+    """An image inside a message. `url`: of the web, or with the content in it (`data:`)."""
+
+    url: str
+    detail: str  # "auto", "low", "high"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Said:
     """A message of the conversation. `citations`: those of the answer, if the message is one."""
 
     role: str  # "user" or "assistant"; "system" or "developer" if the caller sent such a message
     text: str
     citations: tuple[Cite, ...] = ()
+    files: tuple[AttachedFile, ...] = ()
+    images: tuple[AttachedImage, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,3 +125,4 @@ class Prompt:
     max_output_tokens: int | None = None
     parallel_tool_calls: bool = True
     response_format: Mapping[str, Any] | None = None  # as of chat completions; None: text
+    truncates: bool = False  # where the conversation is too long for the model, its oldest part is left out

@@ -223,7 +223,7 @@ def count(prompt: Prompt, step: Step) -> Usage:
 def event_texts(event: Event) -> list[str]:
     """The texts of an event that the model reads."""
     if isinstance(event, Said):
-        return [event.text]
+        return [event.text, *(text for file in event.files for text in file.texts)]
     if isinstance(event, Searched):
         return [*event.queries, *(passage.text for passage in event.passages)]
     if isinstance(event, Ran):

@@ -56,6 +56,7 @@ class Say:
     citations: tuple[Cite, ...] = ()
     shows: tuple[Show, ...] = ()
     cut_off: bool = False  # the output limit was reached: the response becomes `incomplete`
+    refused: bool = False  # the text says why there is no answer in the format that the caller wants
     filtered: bool = False  # the model's content filter stopped the answer: the response becomes `incomplete`
 
 
@@ -118,6 +119,6 @@ class StreamingModel(Protocol):
         ...
 
 
-def takes_formats(model: Model) -> bool:
-    """Whether a model can be told to answer with JSON. The built-in one only quotes and computes."""
+def takes_images(model: Model) -> bool:
+    """Whether images can be sent to a model; one at an endpoint may still refuse them."""
     return model.name != "builtin"

@@ -91,6 +91,24 @@ class Messages:
         message.run_id = run.id
         return message
 
+    def keep(self, message: Message, text: str) -> None:
+        """Save what a run has written so far of its message, which is in progress."""
+        part = {"type": "text", "text": {"value": text, "annotations": []}}
+        fields = {
+            **wire.dump(message),
+            "status": "in_progress",
+            "completed_at": None,
+            "content": [part] if text else [],
+        }
+        self._put(Message.model_validate(fields), [])
+
+    def interrupt(self, run: Run, reason: str | None) -> None:
+        """End the messages of a run that are in progress: the process that wrote them has ended."""
+        for body in self._store.all(KIND, parent=run.thread_id):
+            message = read_message(body)
+            if message.run_id == run.id and message.status == "in_progress":
+                self.say(message, wire.dump(message)["content"], [], reason=reason)
+
     def say(
         self, message: Message, content: Sequence[dict[str, Any]], events: Sequence[Event], *, reason: str | None
     ) -> Message:

@@ -42,6 +42,8 @@ class RunMessage:
         if self._message is None:
             self._begin(_NOTHING)
         self._text += text
+        assert self._message is not None
+        self._messages.keep(self._message, self._text)
         for word in _WORDS.findall(text):
             self._delta({"index": self._index, "type": "text", "text": {"value": word, "annotations": []}})
 
@@ -65,9 +67,17 @@ class RunMessage:
         if self._message is None:
             self._begin(usage)
         content = message_output.content(say, [*history, *done], done=done)
-        self._write_text(content[-1]["text"])
+        if say.refused and not self._text:
+            self._refuse(say.text)
+            content[-1] = {"type": "refusal", "refusal": say.text}
+        else:
+            self._write_text(content[-1]["text"])
         events = [*done, Said(role="assistant", text=say.text, citations=say.citations)]
         self._end(content, events, "content_filter" if say.filtered else "max_tokens" if cut_off else None)
+
+    def _refuse(self, text: str) -> None:
+        for word in _WORDS.findall(text):
+            self._delta({"index": self._index, "type": "refusal", "refusal": word})
 
     def _write_text(self, text: dict[str, Any]) -> None:
         """The events for what has not been written yet of the text, with its annotations."""

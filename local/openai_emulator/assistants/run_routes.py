@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 
-from local.openai_emulator.agent.model import Model, takes_formats
+from local.openai_emulator.agent.model import Model
 from local.openai_emulator.assistants import run_records, run_steps
 from local.openai_emulator.assistants.assistants import Assistants, changed_resources
 from local.openai_emulator.assistants.messages import Messages
@@ -25,7 +25,7 @@ from local.openai_emulator.assistants.run_input import (
 from local.openai_emulator.assistants.runs import Runs
 from local.openai_emulator.assistants.thread_routes import ThreadRoutes
 from local.openai_emulator.assistants.threads import Threads
-from local.openai_emulator.errors import invalid, not_implemented
+from local.openai_emulator.errors import invalid
 from local.openai_emulator.http import wire
 from local.openai_emulator.http.streams import EventStream
 
@@ -79,7 +79,7 @@ class RunRoutes:
         self._threads.get(thread_id)
         _include(request)
         asked = await wire.read_body(request, CreateRun)
-        self._check_format(asked)
+        asked.check()
         if (active := await self._runs.active(thread_id)) is not None:
             raise invalid(f"Thread {thread_id} already has an active run {active.id}.", code=None)
         assistant = self._assistants.get(asked.assistant_id)
@@ -92,19 +92,13 @@ class RunRoutes:
         run = self._runs.start(run, resources=wire.dump(assistant)["tool_resources"])
         return stream or run
 
-    def _check_format(self, asked: CreateRun | CreateThreadAndRun) -> None:
-        asked.check()
-        wants = isinstance(asked.response_format, dict) and asked.response_format["type"] != "text"
-        if wants and not takes_formats(self._model):
-            raise not_implemented("response_format other than text with the built-in model", param="response_format")
-
     def _stream(self, run: Run) -> EventStream:
         """The events of a run from now on. A client that goes away does not stop the run, as at the service."""
         return EventStream(self._runs.events.open(run.id).follow(), done="done")
 
     async def _create_with_thread(self, request: Request) -> wire.Answer:
         asked = await wire.read_body(request, CreateThreadAndRun)
-        self._check_format(asked)
+        asked.check()
         assistant = self._assistants.get(asked.assistant_id)
         self._resources.check(asked.tool_resources)
         resources = wire.dump(assistant)["tool_resources"]

@@ -219,7 +219,10 @@ class Runs:
             return
         if ended.move is not None:
             done = self.records.events(run)
-            self._message(run).answer(ended.move, turn.history, done, usage, cut_off=ended.cut_off)
+            say = ended.move
+            if turn.prompt.response_format is not None:
+                say = replace(say, citations=(), shows=())  # their markers would break the JSON
+            self._message(run).answer(say, turn.history, done, usage, cut_off=ended.cut_off)
         if isinstance(ended.move, Say) and ended.move.filtered:
             self._fail(run, "invalid_prompt", "The model's content filter stopped the answer.")
         elif ended.cut_off:
@@ -267,6 +270,8 @@ class Runs:
             return
         if (message := self._writing.pop(run.id, None)) is not None:
             message.stop(_REASONS.get(status))
+        else:
+            self._messages.interrupt(run, _REASONS.get(status, "run_failed"))
         if status != "incomplete":  # a run becomes incomplete only between two steps
             self.steps.end_in_progress(run.id, status, error=error)
         run = self.records.end(run, status, **fields)

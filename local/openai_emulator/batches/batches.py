@@ -71,7 +71,11 @@ class Batches:
         ]
 
     def resume(self) -> None:
-        """Go on with the batches that an earlier process left unfinished."""
+        """Go on with the batches that an earlier process left unfinished; of others it may have left outputs here."""
+        unfinished = {body["id"] for body in self._store.all(KIND, status=_RUNNING)}
+        for path in self._folder.iterdir():
+            if path.name.rpartition("_")[0] not in unfinished:
+                path.unlink()
         for body in self._store.all(KIND, status=_RUNNING):
             if body["status"] == "cancelling":
                 self._end(body, "cancelled")
@@ -177,12 +181,14 @@ class Batches:
 
     def _end(self, body: Body, status: str) -> None:
         fields: dict[str, Any] = {"status": status, f"{status}_at": int(self._clock())}
-        for name in ("output", "error"):
-            path = self._path(body["id"], name)
-            if path.exists():
+        written = {name: path for name in ("output", "error") if (path := self._path(body["id"], name)).exists()}
+        with self._store.together():  # a crash leaves the outputs here, or a batch that has ended
+            for name, path in written.items():
                 file = self._files.adopt(path, filename=path.name, purpose="batch_output", lives_s=None)
                 fields[f"{name}_file_id"] = file.id
-        self._change(body["id"], **fields)
+            self._change(body["id"], **fields)
+        for path in written.values():
+            path.unlink()
         logger.info("batch.ended", extra={"batch_id": body["id"], "status": status})
 
 

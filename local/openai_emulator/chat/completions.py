@@ -20,6 +20,7 @@ from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, 
 from local.openai_emulator.chat.requests import CreateCompletion, check, prompt_of
 from local.openai_emulator.errors import ApiError, not_found
 from local.openai_emulator.http import wire
+from local.openai_emulator.http.azure import chunks_with_filters, is_dated, with_filters
 from local.openai_emulator.http.streams import Event, EventStream
 from local.openai_emulator.responses.emitter import pieces
 from local.openai_emulator.store import Body, Store
@@ -66,15 +67,15 @@ class ChatCompletions:
         check(asked)
         body = asked.model_dump(mode="json", exclude_unset=True, by_alias=True)
         body.setdefault("model", request.path_params.get("deployment", self._model.name))
+        azures = is_dated(request)
         if asked.stream and isinstance(self._model, PassesOn):
-            chunks = self._model.pass_on_streamed(body)
-            return await _stream(chunks)
+            return await _stream(self._model.pass_on_streamed(body), azures=azures)
         completion = await self._completion(asked, body)
         if asked.store:
             self._keep(completion, asked)
         if asked.stream:
-            return await _stream(_chunks(completion, asked))
-        return JSONResponse(completion)
+            return await _stream(_chunks(completion, asked), azures=azures)
+        return JSONResponse(with_filters(completion) if azures else completion)
 
     async def _completion(self, asked: CreateCompletion, body: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(self._model, PassesOn):
@@ -151,7 +152,8 @@ def _choice(step: Step) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
     if isinstance(step.move, Say):
         reason = "length" if step.move.cut_off else "stop"
-        return {"message": {**message, "content": step.move.text}, "finish_reason": reason}
+        part = "refusal" if step.move.refused else "content"
+        return {"message": {**message, part: step.move.text}, "finish_reason": reason}
     if not isinstance(step.move, CallFunctions):
         raise ApiError(500, "The model called a tool that chat completions do not have.", type="server_error")
     calls = [
@@ -164,15 +166,20 @@ def _choice(step: Step) -> dict[str, Any]:
 # ---- streams -----------------------------------------------------------------------------------------------------
 
 
-async def _stream(chunks: AsyncIterator[dict[str, Any]]) -> EventStream:
-    """Waits for the first chunk, so that an error of the model is an HTTP error."""
+async def _stream(chunks: AsyncIterator[dict[str, Any]], *, azures: bool) -> EventStream:
+    """Waits for the first chunk, so that an error of the model is an HTTP error. `azures`: see `is_dated`."""
     first = await anext(chunks, None)
 
-    async def events() -> AsyncIterator[Event]:
+    async def all_chunks() -> AsyncIterator[dict[str, Any]]:
         async with aclosing(chunks) as rest:  # type: ignore[type-var]
             if first is not None:
-                yield "", first
+                yield first
             async for chunk in rest:
+                yield chunk
+
+    async def events() -> AsyncIterator[Event]:
+        async with aclosing(chunks_with_filters(all_chunks()) if azures else all_chunks()) as whole:  # type: ignore[type-var]
+            async for chunk in whole:
                 yield "", chunk
 
     return EventStream(events(), named=False, done="")
@@ -198,9 +205,10 @@ def _deltas(choice: dict[str, Any]) -> list[tuple[dict[str, Any], str | None]]:
     message = choice["message"]
     calls = message.get("tool_calls") or []
     deltas: list[tuple[dict[str, Any], str | None]] = [
-        ({"role": "assistant", "content": None if calls else "", "refusal": None}, None)
+        ({"role": "assistant", "content": None if message["content"] is None else "", "refusal": None}, None)
     ]
-    deltas += [({"content": piece}, None) for piece in pieces(message["content"] or "")]
+    for part in ("content", "refusal"):
+        deltas += [({part: piece}, None) for piece in pieces(message[part] or "")]
     for index, call in enumerate(calls):
         begun = {**call, "index": index, "function": {**call["function"], "arguments": ""}}
         deltas.append(({"tool_calls": [begun]}, None))

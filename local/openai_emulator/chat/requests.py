@@ -51,6 +51,7 @@ def check(asked: CreateCompletion) -> None:
         raise invalid(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
+    _check_format(asked)
     for number, message in enumerate(asked.messages):
         if message.get("role") not in ("system", "developer", "user", "assistant", "tool", "function"):
             raise invalid(f"Invalid value: '{message.get('role')}'.", param=f"messages[{number}].role")
@@ -60,11 +61,8 @@ def prompt_of(asked: CreateCompletion) -> Prompt:
     """The request as a prompt for a model without an endpoint of its own.
 
     Raises:
-        ApiError: 400 for a malformed conversation, 501 for images, audio and formats other than text.
+        ApiError: 400 for a malformed conversation, 501 for images and audio.
     """
-    kind = (asked.response_format or {}).get("type", "text")
-    if kind != "text":
-        raise not_implemented(f"response_format '{kind}' with the built-in model", param="response_format")
     events = events_of(asked.messages)
     starts_at = max((place for place, event in enumerate(events) if _is_user(event)), default=0)
     return Prompt(
@@ -76,7 +74,22 @@ def prompt_of(asked: CreateCompletion) -> Prompt:
         temperature=asked.temperature,
         max_output_tokens=asked.max_completion_tokens or asked.max_tokens,
         parallel_tool_calls=asked.parallel_tool_calls is not False,
+        response_format=None if _format_kind(asked) == "text" else asked.response_format,
     )
+
+
+def _format_kind(asked: CreateCompletion) -> str:
+    return str((asked.response_format or {}).get("type", "text"))
+
+
+def _check_format(asked: CreateCompletion) -> None:
+    kind = _format_kind(asked)
+    if kind not in ("text", "json_object", "json_schema"):
+        raise invalid(f"Invalid value: '{kind}'.", param="response_format.type")
+    named = (asked.response_format or {}).get("json_schema")
+    if kind == "json_schema" and not (isinstance(named, dict) and named.get("name")):
+        missing = "response_format.json_schema" if not isinstance(named, dict) else "response_format.json_schema.name"
+        raise invalid(f"Missing required parameter: '{missing}'.", param=missing, code="missing_required_parameter")
 
 
 def _is_user(event: Event) -> bool:
@@ -126,6 +139,9 @@ def text_of(content: Any, within: str) -> str:
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         raise invalid("Expected a string or a list of content parts.", param=f"{within}.content")
     for number, part in enumerate(content):
+        if part.get("type") == "image_url":
+            message = "Invalid content type. image_url is only supported by certain models."
+            raise invalid(message, param=f"{within}.content[{number}].type", code=None)
         if part.get("type") not in ("text", "refusal"):
             what = f"content of type '{part.get('type')}' with the built-in model"
             raise not_implemented(what, param=f"{within}.content[{number}].type")

@@ -6,6 +6,7 @@ Source: https://developers.openai.com/api/reference/resources/files
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -87,10 +88,20 @@ class Files:
         return self._record(file_id, filename=wire.safe_filename(filename), purpose="assistants_output")
 
     def adopt(self, source: Path, *, filename: str, purpose: Purpose, lives_s: int | None) -> FileObject:
-        """Move a file of this disk into a new file; `lives_s`: it expires after this time."""
+        """Make a new file of one on this disk, which the caller deletes; `lives_s`: it expires after this time."""
         file_id = _new_file_id(purpose)
-        source.replace(self.path(file_id))
+        try:
+            os.link(source, self.path(file_id))
+        except OSError:  # the disk has no hard links
+            shutil.copyfile(source, self.path(file_id))
         return self._record(file_id, filename=filename, purpose=purpose, lives_s=lives_s)
+
+    def drop_unrecorded(self) -> None:
+        """Delete the contents that have no record: the process ended while they were written."""
+        known = {body["id"] for body in self._store.all(KIND)}
+        for path in self._folder.iterdir():
+            if path.name not in known:
+                path.unlink()
 
     async def delete(self, file_id: str) -> None:
         self._store.delete(KIND, file_id)  # first, so that no store gets it meanwhile

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local.openai_emulator.errors import ApiError, not_found
 from local.openai_emulator.http import wire
+from local.openai_emulator.http.azure import CONTENT_FILTER, NO_DEPLOYMENT, gateway_body, is_dated
 
 _LONGEST_MS = 600_000
 
@@ -137,7 +138,7 @@ class InjectFaults:
         if rule.delay_ms:
             await asyncio.sleep(rule.delay_ms / 1000)
         if rule.status is not None:
-            await _error_response(rule)(scope, receive, send)
+            await _error_response(rule, Request(scope))(scope, receive, send)
         elif rule.drop == "before":
             await _cut(send)
         elif rule.drop == "after":
@@ -158,7 +159,7 @@ _DENIED = (
 _CODES = {401: "PermissionDenied", 403: "PermissionDenied", 429: "rate_limit_exceeded"}
 
 
-def _error_response(rule: FaultRule) -> JSONResponse:
+def _error_response(rule: FaultRule, request: Request) -> JSONResponse:
     assert rule.status is not None
     ours = "server_error" if rule.status >= 500 else "fault"
     type_ = {429: "too_many_requests"}.get(
@@ -166,13 +167,14 @@ def _error_response(rule: FaultRule) -> JSONResponse:
     )
     said = _DENIED if rule.status in (401, 403) else f"A fault rule answered this request with {rule.status}."
     error = ApiError(rule.status, rule.message or said, type=type_, code=rule.code or _CODES.get(rule.status, ours))
-    headers = {}
-    if rule.retry_after_ms is not None:
-        headers = {
-            "retry-after-ms": str(rule.retry_after_ms),
-            "retry-after": str(math.ceil(rule.retry_after_ms / 1000)),
-        }
-    return JSONResponse(error.body(), status_code=rule.status, headers=headers)
+    wait_ms = rule.retry_after_ms
+    if wait_ms is None and rule.status == 429 and is_dated(request):
+        wait_ms = 1000  # Azure's gateway always says how long
+    wait_s = math.ceil((wait_ms or 0) / 1000)
+    headers = {} if wait_ms is None else {"retry-after-ms": str(wait_ms), "retry-after": str(wait_s)}
+    own = rule.message is not None or (rule.code is not None and rule.code not in (CONTENT_FILTER, NO_DEPLOYMENT))
+    body = error.body() if own else gateway_body(error, request, retry_after_s=wait_s)
+    return JSONResponse(body, status_code=rule.status, headers=headers)
 
 
 async def _discard(_: Message) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local.callers import Callers, refusal_of_type
 from local.openai_emulator.errors import ApiError
+from local.openai_emulator.http.azure import gateway_body
 from local.openai_emulator.http.entra import token_fault
 from local.openai_emulator.settings import Settings
 
@@ -95,7 +96,7 @@ class Credentials:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != "/healthz" and (fault := self._fault(Request(scope))):
             error = ApiError(401, fault, code="invalid_api_key")
-            await JSONResponse(error.body(), status_code=401)(scope, receive, send)
+            await JSONResponse(gateway_body(error, Request(scope)), status_code=401)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

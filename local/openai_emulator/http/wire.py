@@ -24,6 +24,8 @@ from local.openai_emulator.store import Page, Paging
 
 MAX_FILE_BYTES = 512 * 1024 * 1024  # limit of both services for one file
 MAX_JSON_BYTES = 16 * 1024 * 1024
+MAX_JSON_DEPTH = 100
+TOO_DEEP = f"The JSON body of your request is nested more than {MAX_JSON_DEPTH} levels deep."
 _FORM_SLACK_BYTES = 64 * 1024  # for the form's boundaries and other fields
 
 Key = Annotated[str, Field(max_length=64)]
@@ -109,11 +111,28 @@ async def read_body(request: Request, model: type[BodyT]) -> BodyT:
         body = json.loads(raw or b"{}")
         # refuses NaN, infinity and lone surrogates, which cannot be sent back
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError) as exc:
+    except ValueError as exc:
         raise invalid("We could not parse the JSON body of your request.", code="invalid_json") from exc
+    except RecursionError as exc:
+        raise invalid(TOO_DEEP, code="invalid_json") from exc
+    if _is_too_deep(body):
+        raise invalid(TOO_DEEP, code="invalid_json")
     if not isinstance(body, dict):
         raise invalid("The body of your request must be a JSON object.", code="invalid_json")
     return parse(body, model)
+
+
+def _is_too_deep(body: object) -> bool:
+    level = [body]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [
+            child
+            for one in level
+            for child in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+        ]
+        if not level:
+            return False
+    return True
 
 
 def parse(body: object, model: type[BodyT], *, within: str = "") -> BodyT:

@@ -83,14 +83,14 @@ class ChatModel:
     # ---- asking ------------------------------------------------------------------------------------------------
 
     async def _ask(self, prompt: Prompt, **options: Any) -> Any:
-        """Ask; where the prompt is too long for the model, again with shorter tool results."""
+        """Ask; where the prompt is too long for the model, again with shorter tool results, or without old turns."""
         asked: dict[str, Any] = {"model": self.name, "messages": messages(prompt), **_options(prompt), **options}
         while True:
             asked["extra_body"] = {self._limit_name: max(prompt.max_output_tokens or MAX_TOKENS, 1)}
             try:
                 return await self._client.chat.completions.create(**asked)
             except openai.APIStatusError as exc:
-                if is_too_long(exc) and (less := shorter_messages(asked["messages"])) is not None:
+                if is_too_long(exc) and (less := _less(asked["messages"], prompt)) is not None:
                     asked["messages"] = less
                 elif self._limit_name == "max_tokens" and "max_completion_tokens" in exc.message:
                     self._limit_name = "max_completion_tokens"
@@ -180,6 +180,19 @@ def shortened(chat: list[dict[str, Any]], most_chars: int) -> list[dict[str, Any
 def shorter_messages(chat: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
     """The messages with shorter tool results; None if they are short already."""
     return next((less for most in _SHORTER_CHARS if (less := shortened(chat, most)) != chat), None)
+
+
+def without_oldest(chat: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """The messages without the older half of the turns, but with those of the system; None if there is one turn."""
+    turns = [place for place, one in enumerate(chat) if one["role"] == "user"]
+    if len(turns) < 2:
+        return None
+    first = turns[(len(turns) + 1) // 2]
+    return [one for place, one in enumerate(chat) if place >= first or one["role"] == "system"]
+
+
+def _less(chat: list[dict[str, Any]], prompt: Prompt) -> list[dict[str, Any]] | None:
+    return shorter_messages(chat) or (without_oldest(chat) if prompt.truncates else None)
 
 
 # ---- streams -----------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def messages(prompt: Prompt) -> list[dict[str, Any]]:
     for place, event in enumerate(prompt.events):
         if isinstance(event, Said):
             role = "system" if event.role == "developer" else event.role
-            chat.append({"role": role, "content": event.text})
+            chat.append({"role": role, "content": _content(event)})
         elif isinstance(event, Searched):
             arguments = {"queries": list(event.queries)}
             chat += _exchange(f"call_{place}", "file_search", json.dumps(arguments), _found(event, markers))
@@ -77,6 +77,16 @@ def messages(prompt: Prompt) -> list[dict[str, Any]]:
         else:
             chat += _exchange(event.call_id, event.name, event.arguments, event.output or "")
     return chat
+
+
+def _content(said: Said) -> str | list[dict[str, Any]]:
+    """A message with the texts of its files; in parts if there are images."""
+    files = [f"File {file.filename}:\n" + "\n".join(file.texts) for file in said.files]
+    text = "\n\n".join(part for part in (*files, said.text) if part)
+    if not said.images:
+        return text
+    images = [{"type": "image_url", "image_url": {"url": one.url, "detail": one.detail}} for one in said.images]
+    return [*([{"type": "text", "text": text}] if text else []), *images]
 
 
 def _instructions(prompt: Prompt) -> str:

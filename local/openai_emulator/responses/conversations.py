@@ -17,6 +17,8 @@ from starlette.routing import BaseRoute
 from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.http import wire
 from local.openai_emulator.responses import output
+from local.openai_emulator.responses.attachments import Attachments
+from local.openai_emulator.responses.compaction import events_of
 from local.openai_emulator.responses.input import Input, read_input
 from local.openai_emulator.responses.items import Items
 from local.openai_emulator.store import Body, Store
@@ -39,8 +41,9 @@ class CreateItems(wire.RequestBody):
 
 
 class Conversations:
-    def __init__(self, *, store: Store, items: Items, clock: Callable[[], float]) -> None:
+    def __init__(self, *, store: Store, items: Items, attachments: Attachments, clock: Callable[[], float]) -> None:
         self._store = store
+        self._attachments = attachments
         self._items = items
         self._clock = clock
 
@@ -61,7 +64,7 @@ class Conversations:
 
     async def _create(self, request: Request) -> Conversation:
         asked = await wire.read_body(request, CreateConversation)
-        given = self._read_items(asked.items or [], None)
+        given = await self._read_items(asked.items or [], None)
         body: Body = {
             "id": wire.new_id("conv_"),
             "object": "conversation",
@@ -98,14 +101,15 @@ class Conversations:
 
     # ---- items -------------------------------------------------------------------------------------------------
 
-    def _read_items(self, asked: list[dict[str, Any]], conversation_id: str | None) -> Input:
-        history = self._items.events(conversation_id) if conversation_id else []
-        return read_input(asked, history, find=self._items.find, may_wait=True)
+    async def _read_items(self, asked: list[dict[str, Any]], conversation_id: str | None) -> Input:
+        history = events_of(self._items.all(conversation_id)) if conversation_id else []
+        attached = await self._attachments.read(asked)
+        return read_input(asked, history, find=self._items.find, attached=attached, may_wait=True)
 
     async def _create_items(self, request: Request) -> JSONResponse:
         asked = await wire.read_body(request, CreateItems)
         conversation_id = self._get(request)["id"]
-        made = self._read_items(asked.items, conversation_id).made
+        made = (await self._read_items(asked.items, conversation_id)).made
         with self._store.together():
             self._items.add(conversation_id, made)
         ids = [item.body["id"] for item in made]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from openai.types.responses import (
@@ -98,8 +99,24 @@ class Emitter:
         for piece in pieces(text) if self.log is not None else ():
             self._delta("response.output_text.delta", **self._place_in_text(), delta=piece, logprobs=[])
 
+    def _refuse(self, message: ResponseOutputMessage) -> None:
+        """Write a message that is a refusal, with all its events."""
+        text = message.content[0].refusal  # type: ignore[union-attr]
+        self._message = message.model_copy(deep=True)
+        self._message.status, self._message.content[0].refusal = "in_progress", ""  # type: ignore[union-attr]
+        self._place(self._message)
+        for piece in pieces(text) if self.log is not None else ():
+            self._delta("response.refusal.delta", **self._place_in_text(), delta=piece)
+        self._add("response.refusal.done", **self._place_in_text(), refusal=text)
+        self._response.output.pop()
+        self._end_part(message)
+
     def answer(self, say: Say) -> None:
         """Write the rest of an answer and end it. What has been written of it already is kept."""
+        if say.refused and self._message is None:
+            self._refuse(output.message(say))
+            return
+        say = replace(say, refused=False)
         if self._message is None:
             self.say("")
         assert self._message is not None
@@ -134,6 +151,9 @@ class Emitter:
             self._place(item)
             self._finish(self._response.output.pop())
             return
+        if item.content[0].type == "refusal":
+            self._refuse(item)
+            return
         text, notes = item.content[0].text, item.content[0].annotations
         self._message = item.model_copy(deep=True)
         self._message.content[0].text, self._message.content[0].annotations = "", []  # type: ignore[union-attr]
@@ -145,7 +165,10 @@ class Emitter:
     def _end_text(self, message: ResponseOutputMessage) -> None:
         part: Any = message.content[0]
         self._add("response.output_text.done", **self._place_in_text(), text=part.text, logprobs=[])
-        self._add("response.content_part.done", **self._place_in_text(), part=wire.dump(part))
+        self._end_part(message)
+
+    def _end_part(self, message: ResponseOutputMessage) -> None:
+        self._add("response.content_part.done", **self._place_in_text(), part=wire.dump(message.content[0]))
         self._message = None
         self._finish(message)
 
@@ -189,8 +212,7 @@ class Emitter:
             done = {"arguments": item.arguments, "name": item.name}
             self._add("response.function_call_arguments.done", **place, **done)
         else:
-            part = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
-            self._add("response.content_part.added", **place, content_index=0, part=part)
+            self._add("response.content_part.added", **place, content_index=0, part=wire.dump(item.content[0]))
 
     def _finish(self, item: Any) -> None:
         """Put an item that has ended in its place, the last one."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from openai.types.responses import (
     ResponseCodeInterpreterToolCall,
+    ResponseCompactionItem,
     ResponseFileSearchToolCall,
     ResponseFunctionToolCallItem,
     ResponseFunctionToolCallOutputItem,
@@ -20,9 +21,20 @@ from openai.types.responses import (
 )
 from pydantic import BaseModel, Field
 
-from local.openai_emulator.agent.conversation import Called, Cite, Event, Ran, Said, Searched
+from local.openai_emulator.agent.conversation import (
+    AttachedFile,
+    AttachedImage,
+    Called,
+    Cite,
+    Event,
+    Ran,
+    Said,
+    Searched,
+)
 from local.openai_emulator.errors import ApiError, invalid, not_implemented
 from local.openai_emulator.http import wire
+from local.openai_emulator.responses.attachments import Attached
+from local.openai_emulator.responses.compaction import events_of
 from local.openai_emulator.responses.items import Item
 from local.openai_emulator.search.passage import Passage
 
@@ -133,6 +145,29 @@ class CountTokens(wire.RequestBody):
         )
 
 
+class CompactConversation(wire.RequestBody):
+    """The body of `POST /responses/compact`."""
+
+    model: Annotated[str, Field(min_length=1)]
+    input: str | list[dict[str, Any]] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    # without an effect
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    prompt_cache_options: Any = None
+    service_tier: str | None = None
+    image: Any = None
+
+    def as_response(self) -> CreateResponse:
+        return CreateResponse(
+            model=self.model,
+            input=self.input,
+            instructions=self.instructions,
+            previous_response_id=self.previous_response_id,
+        )
+
+
 def check(asked: CreateResponse) -> None:
     """Check the parameters.
 
@@ -186,6 +221,7 @@ def read_input(
     history: Sequence[Event],
     *,
     find: Callable[[str], Item | None] = lambda _: None,
+    attached: Attached | None = None,
     may_wait: bool = False,
 ) -> Input:
     """Parse the input items and convert them to events. A function's output is joined with its call.
@@ -194,6 +230,7 @@ def read_input(
         asked: The input of a request.
         history: The conversation so far.
         find: Returns a kept item by its id.
+        attached: The contents of the files and images in the items.
         may_wait: Whether the output of a call may come later.
 
     Raises:
@@ -205,7 +242,7 @@ def read_input(
     made: list[Item] = []
     waiting = {event.call_id: event for event in settled(history) if isinstance(event, Called) and event.output is None}
     for number, raw in enumerate(asked or ()):
-        item = _input_item(raw, f"input[{number}]", find)
+        item = _input_item(raw, f"input[{number}]", find, attached or {})
         if raw.get("type") == "function_call_output":
             call = waiting.pop(str(raw.get("call_id")), None)
             if call is None:
@@ -218,10 +255,10 @@ def read_input(
         made.append(item)
     if waiting and not may_wait:
         raise invalid(f"No tool output found for function call {next(iter(waiting))}.", param="input", code=None)
-    return Input(made=tuple(made), events=settled(item.event for item in made if item.event is not None))
+    return Input(made=tuple(made), events=settled(events_of(made)))
 
 
-def _input_item(raw: Mapping[str, Any], within: str, find: Callable[[str], Item | None]) -> Item:
+def _input_item(raw: Mapping[str, Any], within: str, find: Callable[[str], Item | None], attached: Attached) -> Item:
     """An item with its event. The kept item is used for a reference, and for a tool call sent back without results."""
     kept = find(raw["id"]) if isinstance(raw.get("id"), str) else None
     if raw.get("type") == "item_reference":
@@ -229,7 +266,7 @@ def _input_item(raw: Mapping[str, Any], within: str, find: Callable[[str], Item 
             raise invalid(f"Item with id '{raw.get('id')}' not found.", param=within, code=None)
         return kept
     item = _read_item(raw, within)
-    event = _event(item, within)
+    event = _event(item, within, attached)
     hides = isinstance(item, ResponseFileSearchToolCall | ResponseCodeInterpreterToolCall)
     return Item(body=wire.dump(item), event=kept.event if hides and event is None and kept is not None else event)
 
@@ -249,6 +286,7 @@ _ITEMS: Mapping[str, tuple[str, type[BaseModel]]] = {
     "file_search_call": ("fs_", ResponseFileSearchToolCall),
     "code_interpreter_call": ("ci_", ResponseCodeInterpreterToolCall),
     "reasoning": ("rs_", ResponseReasoningItem),
+    "compaction": ("cmp_", ResponseCompactionItem),
 }
 
 
@@ -279,6 +317,8 @@ def _read_message(raw: Mapping[str, Any], within: str) -> BaseModel:
 
 def _read_part(part: Mapping[str, Any], own: str, within: str) -> dict[str, Any]:
     kind = part.get("type", own)
+    if kind in ("input_file", "input_image") and own == "input_text":
+        return {**({"detail": "auto"} if kind == "input_image" else {}), **part}
     if kind not in ("input_text", "output_text", "text", "refusal"):
         raise not_implemented(f"input content of type '{kind}'", param=f"{within}.type")
     text = part.get("refusal" if kind == "refusal" else "text")
@@ -287,10 +327,16 @@ def _read_part(part: Mapping[str, Any], own: str, within: str) -> dict[str, Any]
     return {"type": own, "text": text, "annotations": part.get("annotations") or [], "logprobs": []}
 
 
-def _event(item: BaseModel, within: str) -> Event | None:
+def _event(item: BaseModel, within: str, attached: Attached) -> Event | None:
     """An item as an event; None for reasoning, which no model here can read, and for tool calls without results."""
     if isinstance(item, ResponseInputMessageItem):
-        return Said(role=item.role, text="".join(getattr(part, "text", "") for part in item.content))
+        inside = [attached.get(f"{within}.content[{number}]") for number in range(len(item.content))]
+        return Said(
+            role=item.role,
+            text="".join(getattr(part, "text", "") for part in item.content),
+            files=tuple(one for one in inside if isinstance(one, AttachedFile)),
+            images=tuple(one for one in inside if isinstance(one, AttachedImage)),
+        )
     if isinstance(item, ResponseOutputMessage):
         return _message_event(item)
     if isinstance(item, ResponseFileSearchToolCall) and item.results is not None:

@@ -40,8 +40,8 @@ class Items:
         body = self._store.get(KIND, item_id, parent=parent)
         return None if body is None else _read(body)
 
-    def events(self, parent: str) -> list[Event]:
-        return [item.event for item in map(_read, self._store.all(KIND, parent=parent)) if item.event is not None]
+    def all(self, parent: str) -> list[Item]:
+        return [_read(body) for body in self._store.all(KIND, parent=parent)]
 
     def page(self, parent: str, paging: Paging) -> Page:
         """The items on the wire."""

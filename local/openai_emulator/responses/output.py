@@ -103,7 +103,9 @@ def message(say: Say) -> ResponseOutputMessage:
         }
         for show in say.shows
     ]
-    text = {"type": "output_text", "text": say.text, "annotations": citations + shows, "logprobs": []}
+    text: dict[str, Any] = {"type": "output_text", "text": say.text, "annotations": citations + shows, "logprobs": []}
+    if say.refused:
+        text = {"type": "refusal", "refusal": say.text}
     return ResponseOutputMessage.model_validate(
         {
             "id": wire.new_id("msg_"),

@@ -22,13 +22,22 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import BaseRoute
 
 from local.openai_emulator.agent.conversation import Said
-from local.openai_emulator.agent.loop import Saying, ToolFinished, ToolStarted, TurnEnded, count, run_turn
+from local.openai_emulator.agent.loop import (
+    Saying,
+    ToolFinished,
+    ToolStarted,
+    TurnEnded,
+    count,
+    event_texts,
+    run_turn,
+)
 from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, Say, Search, Step
 from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.http import wire
 from local.openai_emulator.http.streams import Event, EventLog, EventStream
+from local.openai_emulator.responses import compaction
 from local.openai_emulator.responses import output as response_output
-from local.openai_emulator.responses.input import CountTokens, CreateResponse, check
+from local.openai_emulator.responses.input import CompactConversation, CountTokens, CreateResponse, check
 from local.openai_emulator.responses.items import Items
 from local.openai_emulator.responses.replay import ResponseEvents, replayed
 from local.openai_emulator.responses.turns import KIND, Turn, Turns
@@ -69,6 +78,7 @@ class Responses:
         return [
             wire.route("POST", "/responses", self._create),
             wire.route("POST", "/responses/input_tokens", self._count_tokens),
+            wire.route("POST", "/responses/compact", self._compact),
             wire.route("GET", "/responses/{response_id}", self._retrieve),
             wire.route("DELETE", "/responses/{response_id}", self._delete),
             wire.route("POST", "/responses/{response_id}/cancel", self._cancel),
@@ -92,7 +102,7 @@ class Responses:
     async def _create(self, request: Request) -> HttpResponse:
         asked = await wire.read_body(request, CreateResponse)
         check(asked)
-        turn = self._turns.prepare(asked)
+        turn = await self._turns.prepare(asked)
         response = turn.response
         log = turn.emitter.log
         stream = self._stream_of(turn, log) if log is not None else None
@@ -148,9 +158,27 @@ class Responses:
     async def _count_tokens(self, request: Request) -> InputTokenCountResponse:
         """The size of a prompt; nothing is kept of it."""
         asked = await wire.read_body(request, CountTokens)
-        prompt = self._turns.prepare(asked.as_response()).prompt
+        prompt = (await self._turns.prepare(asked.as_response())).prompt
         counted = await asyncio.to_thread(count, prompt, Step(move=Say(text="")))
         return InputTokenCountResponse(object="response.input_tokens", input_tokens=counted.input_tokens)
+
+    async def _compact(self, request: Request) -> JSONResponse:
+        """A conversation, made shorter; nothing is kept of it."""
+        asked = (await wire.read_body(request, CompactConversation)).as_response()
+        check(asked)
+        prompt = (await self._turns.prepare(asked)).prompt
+        kept = compaction.kept(prompt.events)
+        texts = "\n".join(text for event in kept for text in event_texts(event))
+        used = await asyncio.to_thread(count, prompt, Step(move=Say(text=texts)))
+        return JSONResponse(
+            {
+                "id": wire.new_id("resp_"),
+                "object": "response.compaction",
+                "created_at": int(self._clock()),
+                "output": compaction.compacted(kept),
+                "usage": wire.dump(response_output.usage(used)),
+            }
+        )
 
     async def _cancel(self, request: Request) -> JSONResponse:
         body = self._get(request)

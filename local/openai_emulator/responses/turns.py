@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from openai.types.responses import FileSearchTool, Response
 from openai.types.responses.response import Conversation
 from openai.types.responses.tool import CodeInterpreter
 
 from local.openai_emulator.agent.conversation import EVENTS, Event, Prompt
-from local.openai_emulator.agent.model import Model, takes_formats
+from local.openai_emulator.agent.model import Model
 from local.openai_emulator.containers.containers import Containers
 from local.openai_emulator.containers.workspace import Workspace
-from local.openai_emulator.errors import invalid, not_implemented
+from local.openai_emulator.errors import invalid
 from local.openai_emulator.files.files import Files
 from local.openai_emulator.http import wire
 from local.openai_emulator.http.streams import EventLog
+from local.openai_emulator.responses.attachments import Attachments
+from local.openai_emulator.responses.compaction import events_of
 from local.openai_emulator.responses.conversations import conversation_id_of
 from local.openai_emulator.responses.emitter import Emitter
-from local.openai_emulator.responses.input import CreateResponse, chat_format, previous_not_found, read_input, settled
+from local.openai_emulator.responses.input import (
+    CreateResponse,
+    chat_format,
+    previous_not_found,
+    read_input,
+    settled,
+)
 from local.openai_emulator.responses.items import Item, Items
 from local.openai_emulator.store import Body, Store
 from local.openai_emulator.tools.hosted import HostedTools
@@ -70,6 +77,7 @@ class Turns:
         *,
         store: Store,
         items: Items,
+        attachments: Attachments,
         files: Files,
         stores: VectorStores,
         containers: Containers,
@@ -78,24 +86,26 @@ class Turns:
     ) -> None:
         self._store = store
         self._items = items
+        self._attachments = attachments
         self._files = files
         self._stores = stores
         self._containers = containers
         self._model = model
         self._clock = clock
 
-    def prepare(self, asked: CreateResponse) -> Turn:
+    async def prepare(self, asked: CreateResponse) -> Turn:
         """Check the request and build the turn.
 
         Raises:
             ApiError: an object that the request names does not exist, or a feature is not implemented.
         """
+        attached = await self._attachments.read(asked.input)
         chain = self._chain(asked.previous_response_id)
         conversation_id = conversation_id_of(self._store, asked.conversation)
         history = [event for body in chain for event in EVENTS.validate_python(body["events"])]
         if conversation_id is not None:
-            history = self._items.events(conversation_id)
-        said = read_input(asked.input, history, find=self._items.find)
+            history = events_of(self._items.all(conversation_id))
+        said = read_input(asked.input, history, find=self._items.find, attached=attached)
         events = settled([*history, *said.events])
         tools = read_tools(asked.tools)
         searches = [tool for tool in tools if isinstance(tool, FileSearchTool)]
@@ -122,7 +132,8 @@ class Turns:
                 temperature=asked.temperature,
                 max_output_tokens=asked.max_output_tokens,
                 parallel_tool_calls=asked.parallel_tool_calls is not False,
-                response_format=self._format(asked),
+                response_format=chat_format(asked.text.format if asked.text else None),
+                truncates=asked.truncation == "auto",
             ),
             tools=HostedTools(stores=self._stores, searches=searches, workspace=workspace),
             events=list(said.events),
@@ -130,12 +141,6 @@ class Turns:
             include=asked.include or (),
             stored=asked.store is not False,
         )
-
-    def _format(self, asked: CreateResponse) -> dict[str, Any] | None:
-        wanted = chat_format(asked.text.format if asked.text else None)
-        if wanted is not None and not takes_formats(self._model):
-            raise not_implemented(f"text.format '{wanted['type']}' with the built-in model", param="text.format")
-        return wanted
 
     def _chain(self, response_id: str | None) -> list[Body]:
         """The records of the earlier responses, oldest first, back to the first deleted one."""

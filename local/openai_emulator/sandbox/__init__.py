@@ -20,9 +20,12 @@ The sandbox chooses the best tier that proves itself at start, by trying what it
 Outside models' code never runs in tier 3, unless `EMULATOR_UNSAFE_CODE=1`. What a run leaves behind is bounded by
 `containers/budget.py` in every tier.
 
-On this machine: `sandbox` (sessions) -> `tiers` -> `process`, `cage`, `plain` (start and kill) -> `jail`, `guard`,
-`seccomp`, `interpreter` (what is allowed); `session` runs cells, `folder` reads files, `watchdog` measures. Inside a
-session: `runner`, `cells`, `charts`.
+In tiers 1 and 2, sessions are forked from one process that has done the imports, into new namespaces or behind a guard:
+this is fast, and what they share is in memory once. Where that does not prove itself, each does its own imports.
+
+On this machine: `sandbox` (sessions) -> `tiers` -> `cage`, `plain` -> `forked` -> `process` (start and kill) -> `jail`,
+`guard`, `seccomp`, `interpreter` (what is allowed); `session` runs cells, `folder` reads files, `watchdog` measures.
+Inside a session: `runner`, `cells`, `charts`; what forks it: `forkserver`.
 """
 
 from local.openai_emulator.sandbox.errors import FileRefused, SandboxError, SandboxUnavailable, SessionEnded

@@ -11,7 +11,7 @@ import functools
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ SHOWN_CHARACTERS = 12
 missing: set[str] = set()  # characters that no font has, since the last report
 
 
-def set_up(folder: Path) -> None:
+def set_up(folder: Callable[[], Path]) -> None:
     """Import matplotlib and replace what shows and saves figures.
 
     Args:
-        folder: Where figures are saved.
+        folder: Returns where figures are saved; a session that is forked learns it late.
     """
     import matplotlib._text_helpers
     import matplotlib.figure
@@ -50,11 +50,11 @@ def set_up(folder: Path) -> None:
             self.set_fontfamily([*families, *fonts])
 
     matplotlib.figure.Figure.savefig = savefig_and_note  # type: ignore[method-assign]
-    matplotlib.figure.Figure.show = lambda self, warn=True: save_figure(self, folder)  # type: ignore[method-assign]
+    matplotlib.figure.Figure.show = lambda self, warn=True: save_figure(self, folder())  # type: ignore[method-assign]
     matplotlib.text.Text.set_text = set_text_with_fonts  # type: ignore[method-assign,assignment]
     helpers: Any = matplotlib._text_helpers
     helpers.warn_on_missing_glyph = lambda code, _: missing.add(chr(code))
-    plt.show = lambda *args, **kwargs: save_figures(folder)
+    plt.show = lambda *args, **kwargs: save_figures(folder())
 
 
 def save_figures(folder: Path) -> None:

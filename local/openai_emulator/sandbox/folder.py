@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import functools
 import os
 import shutil
 import stat
 import struct
+import subprocess
+import sys
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -29,6 +32,7 @@ RESOLVE = 0x01 | 0x02 | 0x04 | 0x08  # NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENE
 MAX_NAME_BYTES = 255
 MAX_DEPTH = 16
 CHUNK_BYTES = 1 << 20
+_REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # since it was listed
 
 
 class Stamp(NamedTuple):
@@ -58,6 +62,15 @@ def check_name(filename: str) -> str:
     if len(filename.encode()) > MAX_NAME_BYTES:
         raise FileRefused(f"The file name is longer than {MAX_NAME_BYTES} bytes.")
     return filename
+
+
+def delete_tree(folder: Path) -> None:
+    """Delete a folder of a session that has ended, whatever its code has left there; what cannot go stays."""
+    with contextlib.suppress(RecursionError):  # of a tree that is very deep
+        shutil.rmtree(folder, ignore_errors=True)
+    if sys.platform != "win32" and os.path.lexists(folder):  # very deep, or closed by its owner
+        for command in (("chmod", "-R", "u+rwx"), ("rm", "-rf")):
+            subprocess.run([*command, "--", str(folder)], capture_output=True, check=False)
 
 
 class Folder:
@@ -130,15 +143,18 @@ class Folder:
     def usage(self, enough: int) -> tuple[int, int]:
         """The number of files and folders below it and their allocated bytes; stops beyond `enough` files.
 
-        For a folder that is not a file system of its own. What lies too deep to be looked at counts as too much.
+        For a folder that is not a file system of its own. What cannot be looked at counts as too much: what lies too
+        deep, a path that is too long, a folder that its owner has closed.
         """
         count, size_bytes, folders = 0, 0, [(".", 0)]
         while folders and count <= enough:
             place, depth = folders.pop()
             try:
                 opened = self._open(place, os.O_RDONLY | os.O_DIRECTORY)
-            except OSError:
-                continue
+            except OSError as exc:
+                if exc.errno in _REPLACED:
+                    continue
+                return enough + 1, size_bytes
             try:
                 with os.scandir(opened) as entries:
                     for entry in entries:

@@ -1,9 +1,12 @@
-"""Starts a session where it shares the machine's namespaces (tier 2), as `python -I guard.py PLAN`.
+"""Holds a session where it shares the machine's namespaces (tier 2).
 
-This process never runs untrusted code. It starts the runner in a child that has first given up its user, its right to
-new privileges, all files but those of the plan (Landlock), and the system calls of the filter (seccomp). Then it waits:
-the session ends when the runner ends, and when the emulator closes the lifeline or dies. The child leads a process
-group that nothing can leave, since the filter refuses `setsid` and `setpgid`: so one signal ends all of it.
+The guard is a process that never runs untrusted code. It starts the runner in a child that has first given up its user,
+its right to new privileges, all files but those of the plan (Landlock), and the system calls of the filter (seccomp).
+Then it waits: the session ends when the runner ends, and when the emulator closes the lifeline or dies. The child leads
+a process group that nothing can leave, since the filter refuses `setsid` and `setpgid`: so one signal ends all of it.
+
+A guard is forked from the fork server (`forkserver.py`), whose imports the runner then has, or is a program of its own,
+`python -I guard.py PLAN`, whose runner does its own imports.
 
 Standard library only. Sources: https://docs.kernel.org/userspace-api/landlock.html, capabilities(7)
 """
@@ -19,9 +22,10 @@ import select
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from typing import Any
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER = 1, 8, 22, 36
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER = 1, 4, 8, 22, 36
 PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 38, 47, 2
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # system calls, on every machine
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEV = 1, 1 << 1, 1 << 2, 1 << 3, 1 << 14, 1 << 15
@@ -114,23 +118,64 @@ def checked(name: str, result: int) -> int:
     return result
 
 
-def start_runner(plan: dict[str, Any]) -> None:
-    """In the child: give everything up and become the runner."""
-    os.setpgid(0, 0)
-    checked("prctl", libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+def confine(plan: dict[str, Any], program: bytes) -> None:
+    """In the runner's process: give everything up that a session has not.
+
+    Args:
+        plan: `uid`, `through_closed_folders`, `readable` and `writable` paths.
+        program: The filter of system calls.
+    """
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:  # noqa: PTH123
         score.write("1000")  # if memory runs out, the kernel kills this first
-    with os.fdopen(plan["filter"], "rb") as file:
-        program = file.read()
     if plan["uid"] is not None:
         become(plan["uid"], through_closed_folders=plan["through_closed_folders"])
     else:
         set_capabilities(0)  # those of the root of a user namespace
+    checked("prctl", libc().prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))  # as after the start of a program: it is measured
     checked("prctl", libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     restrict_files(plan["readable"], plan["writable"])
     restrict_calls(program)
-    os.set_inheritable(plan["channel"], True)
-    os.execve(plan["command"][0], plan["command"], plan["environment"])  # noqa: S606
+
+
+def end_with(parent: int) -> None:
+    """Let the kernel end this process when its parent ends. Call it last: a change of the user undoes it."""
+    checked("prctl", libc().prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    if os.getppid() != parent:
+        os._exit(1)  # it has ended already
+
+
+def hold(run: Callable[[int], None], lifeline: int) -> int:
+    """Run a session in a child, in a process group of its own, until it ends or the lifeline is closed.
+
+    Args:
+        run: Called in the child with the number of this process; does not return.
+        lifeline: The only descriptor that is left open, and the first three are closed, too: the end of the output is
+            the end of the session.
+
+    Returns:
+        The exit status, or 128 + the number of a signal. Every process of the session has ended.
+    """
+    checked("prctl", libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    guard = os.getpid()
+    runner = os.fork()
+    if runner == 0:
+        try:
+            os.setpgid(0, 0)
+            run(guard)
+        except BaseException as exc:  # no return into the code of the parent
+            os.write(2, f"{exc}\n".encode())
+        os._exit(1)
+    with contextlib.suppress(OSError):
+        os.setpgid(runner, runner)  # whoever is first: the group must be there before it is ended
+    os.closerange(0, lifeline)
+    os.closerange(lifeline + 1, 4096)
+    status = wait_for_end(runner, lifeline)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(runner, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+    return status
 
 
 def wait_for_end(runner: int, lifeline: int) -> int:
@@ -152,25 +197,19 @@ def wait_for_end(runner: int, lifeline: int) -> int:
                     return code if code >= 0 else 128 - code
 
 
+def start_runner(plan: dict[str, Any], guard: int) -> None:
+    """In the child: become the runner, a program that does its own imports."""
+    with os.fdopen(plan["filter"], "rb") as file:
+        program = file.read()
+    confine(plan, program)
+    end_with(guard)
+    os.set_inheritable(plan["channel"], True)
+    os.execve(plan["command"][0], plan["command"], plan["environment"])  # noqa: S606
+
+
 def main() -> None:
     plan = json.loads(sys.argv[1])
-    checked("prctl", libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
-    runner = os.fork()
-    if runner == 0:
-        try:
-            start_runner(plan)
-        except BaseException as exc:  # no return into the code of the parent
-            os.write(2, f"{exc}\n".encode())
-        os._exit(1)
-    os.close(plan["channel"])
-    os.closerange(0, 3)  # the end of the output is the end of the session
-    status = wait_for_end(runner, plan["lifeline"])
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(runner, signal.SIGKILL)
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
-    os._exit(status)
+    os._exit(hold(lambda guard: start_runner(plan, guard), plan["lifeline"]))
 
 
 if __name__ == "__main__":

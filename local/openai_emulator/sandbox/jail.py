@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
 from local.openai_emulator.sandbox.interpreter import VENV, VERSION, Mount, is_below, this_interpreter
@@ -21,6 +22,9 @@ from local.openai_emulator.sandbox.limits import MIB, Limits
 RUNNER = Path(__file__).with_name("runner.py")
 BESIDE = [RUNNER, RUNNER.with_name("charts.py"), RUNNER.with_name("cells.py")]  # what runs inside
 RUNNER_INSIDE = "/sandbox/runner.py"
+FORK_SERVER = RUNNER.with_name("forkserver.py")
+FORK_SERVER_INSIDE = "/sandbox/forkserver.py"
+BESIDE_FORK_SERVER = [FORK_SERVER, RUNNER.with_name("guard.py")]
 DATA, TMP, SHM = "/mnt/data", "/tmp", "/dev/shm"  # noqa: S108  inside the session
 WRITABLE = (DATA, TMP, SHM)
 MATPLOTLIB = f"{TMP}/matplotlib"
@@ -38,6 +42,18 @@ ETC = (
     *("/etc/os-release", "/etc/lsb-release", "/etc/debian_version"),
 )
 USER = 1000
+NAMESPACES = {  # clone(2)
+    "--unshare-user": 0x10000000,
+    "--unshare-pid": 0x20000000,
+    "--unshare-net": 0x40000000,
+    "--unshare-ipc": 0x08000000,
+    "--unshare-uts": 0x04000000,
+    "--unshare-cgroup": 0x02000000,
+}
+TO_MAP_USERS = 1 << 6 | 1 << 7 | 1 << 31  # CAP_SETGID, CAP_SETUID, CAP_SETFCAP
+NEW_MOUNTS = 0x00020000
+PROC, PROC_READ_ONLY = ("--proc", "/proc"), ("--remount-ro", "/proc")
+COVERED = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")  # by bwrap, where it could write there
 
 ENVIRONMENT = {
     "PATH": f"{VENV}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -97,15 +113,11 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
         "--clearenv",
         *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
         *_system(),
-        *(
-            ("--proc", "/proc", "--remount-ro", "/proc") if with_proc else ("--dir", "/proc")
-        ),  # read-only: oom_score_adj
+        *((*PROC, *PROC_READ_ONLY) if with_proc else ("--dir", "/proc")),  # read-only: oom_score_adj
         *("--dev", "/dev", "--dev-bind", "/dev/full", "/dev/zero"),  # reads the same, but cannot be mapped
         # no terminals, of which the whole machine has a few thousand
         *("--perms", "0555", "--size", "4096", "--tmpfs", "/dev/pts", "--remount-ro", "/dev/pts"),
-        *_tmpfs(DATA, limits.data_bytes, "0777"),
-        *_tmpfs(TMP, limits.tmp_bytes, "1777"),
-        *_tmpfs(SHM, limits.tmp_bytes, "1777"),
+        *(word for folder in writable(limits) for word in _tmpfs(*folder)),
         *_python(),  # after /tmp, which it may lie in
         *("--perms", "0755", "--dir", "/sandbox"),
         *("--perms", "0777", "--dir", MATPLOTLIB),
@@ -117,6 +129,54 @@ def arguments(limits: Limits, *, as_root: bool, with_proc: bool, files: Sequence
 def command(limits: Limits, *, channel: int) -> tuple[str, ...]:
     """The command that bwrap starts: the runner, with this interpreter."""
     return (f"{VENV}/bin/python", "-I", RUNNER_INSIDE, str(channel), json.dumps(rlimits(limits)))
+
+
+def for_fork_server(words: Sequence[str], limits: Limits, *, as_root: bool) -> tuple[list[str], dict[str, Any]]:
+    """The arguments of bwrap for the jail of a fork server, and what it is told of each session.
+
+    A session is to get what these arguments say for a session of its own. The server needs a /proc that it can write
+    to, and as root the rights to uncover it (a new /proc can be mounted only where a whole one is seen) and to map
+    the session's users.
+
+    Args:
+        words: What `arguments` returns.
+        limits: Of each session.
+        as_root: The emulator runs as root.
+
+    Raises:
+        SandboxUnavailable: sessions could not be forked from this jail.
+    """
+    own = list(words)
+    at = next((n for n in range(len(own)) if tuple(own[n : n + 2]) == PROC_READ_ONLY), None)
+    if at is not None:
+        del own[at : at + 2]
+    if not any(tuple(own[n : n + 2]) == PROC for n in range(len(own))):
+        raise SandboxUnavailable("sessions have no /proc")
+    if below := [inside for _, inside in python_mounts() if is_below(inside, WRITABLE)]:
+        raise SandboxUnavailable(f"the interpreter is in a folder that each session has of its own ({below[0]})")
+    if as_root:
+        own += ["--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETFCAP"]
+    plan = {
+        "guarded": False,
+        "namespaces": NEW_MOUNTS | sum(NAMESPACES[word] for word in set(own) & set(NAMESPACES)),
+        "users": [0, USER] if as_root else [USER],
+        "writable": writable(limits),
+        "proc_read_only": at is not None,
+        "covers": COVERED if as_root else (),
+        "kept_capabilities": TO_MAP_USERS if as_root else 0,
+        "cache": MATPLOTLIB,
+        "limits": rlimits(limits),
+    }
+    return own, plan
+
+
+def fork_server_command(*, control: int, plan: int) -> tuple[str, ...]:
+    return (f"{VENV}/bin/python", "-I", FORK_SERVER_INSIDE, str(control), str(plan))
+
+
+def writable(limits: Limits) -> list[tuple[str, int, str]]:
+    """The file systems of a session: place, size in bytes, mode."""
+    return [(DATA, limits.data_bytes, "0777"), (TMP, limits.tmp_bytes, "1777"), (SHM, limits.tmp_bytes, "1777")]
 
 
 def rlimits(limits: Limits) -> dict[str, int]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from local.openai_emulator.sandbox import jail
 from local.openai_emulator.sandbox.cage import Home
 from local.openai_emulator.sandbox.errors import FileRefused, SandboxUnavailable
-from local.openai_emulator.sandbox.folder import Folder, Stamp, check_name
+from local.openai_emulator.sandbox.folder import Folder, Stamp, check_name, delete_tree
 from local.openai_emulator.sandbox.limits import Limits
 from local.openai_emulator.sandbox.output import FileOutput
 from local.openai_emulator.sandbox.process import Process
@@ -97,7 +97,7 @@ class Plain(Process):
 
     def close(self) -> None:
         super().close()
-        shutil.rmtree(Path(self.folders[jail.DATA]).parent, ignore_errors=True)
+        delete_tree(Path(self.folders[jail.DATA]).parent)
 
 
 def _start(

@@ -10,8 +10,10 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol, Self
 
 from local.openai_emulator.sandbox import jail, seccomp, watchdog
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
@@ -26,11 +28,26 @@ KILL_ALL_S = 30.0  # for what code left running, which may start more before it 
 NOBODY = 65534  # uid of sessions on the host if the emulator runs as root
 
 
+class Started(Protocol):
+    """What ends when a session has ended; a part of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int: ...
+
+    def kill(self) -> None: ...
+
+
 class Process:
     """The processes of a session, the channel to its runner, and its output. Each tier starts and kills its own way."""
 
-    def __init__(self, started: subprocess.Popen[bytes], channel: socket.socket, output: Output) -> None:
-        self.started = started  # ends when the session has ended
+    marks_first = True  # the kernel may end process `init_pid`, too, if memory runs out: all others then end
+
+    def __init__(self, started: Started, channel: socket.socket, output: Output) -> None:
+        self.started = started
         self.channel = channel  # non-blocking
         self.output = output
         self.init_pid = 0  # the ancestor of all processes of the session, as the host numbers it
@@ -40,7 +57,7 @@ class Process:
         self._runner: int | None = None  # its pidfd
 
     def arm(self) -> None:
-        """Call once the session is ready and before it runs untrusted code: note the runner, and mark all processes.
+        """Call once the session is ready and before it runs untrusted code: note the runner, and mark its processes.
 
         If memory runs out, the kernel kills the marked ones first. What they start is marked, too; a session cannot
         change the mark, since its /proc is read-only.
@@ -50,7 +67,7 @@ class Process:
             raise SandboxUnavailable("its processes can't be seen from outside")
         self._runner_pid = inside[0]
         self._runner = os.pidfd_open(self._runner_pid)
-        for pid in (self.init_pid, *inside):
+        for pid in (self.init_pid, *inside) if self.marks_first else inside:
             with contextlib.suppress(OSError):
                 Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
@@ -132,13 +149,13 @@ class Process:
 class Jailed(Process):
     """A session inside `bwrap`."""
 
-    def __init__(self, started: subprocess.Popen[bytes], channel: socket.socket, output: Output) -> None:
+    def __init__(self, started: Started, channel: socket.socket, output: Output) -> None:
         super().__init__(started, channel, output)
         self._killing = asyncio.Lock()
         self._init: int | None = None  # its pidfd: a process that reuses the number is never killed
 
     @classmethod
-    async def start(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]], bwrap: str) -> Jailed:
+    async def start(cls, limits: Limits, *, with_proc: bool, files: Sequence[tuple[bytes, str]], bwrap: str) -> Self:
         """Start the runner in its jail.
 
         Args:
@@ -156,22 +173,21 @@ class Jailed(Process):
                 info, info_in = socket_pair(host_ends, child_ends)
                 go, go_out = socket_pair(host_ends, child_ends)
                 output, output_in = output_pipe(limits, kept, child_ends)
-                own = [(path.read_bytes(), f"/sandbox/{path.name}") for path in jail.BESIDE]
+                own = [(path.read_bytes(), f"/sandbox/{path.name}") for path in cls.programs()]
                 files = [*files, *this_interpreter().environment_files(), *own]
                 copies = [(memory_file(child_ends, content), place) for content, place in files]
-                filter_fd = memory_file(child_ends, seccomp.program())
-                # not as arguments, which a session can read: they hold paths of this machine
                 words = jail.arguments(limits, as_root=is_root(), with_proc=with_proc, files=copies)
+                words, command, inherited = cls.plan(words, limits, inside.fileno(), child_ends)
+                # not as arguments, which a session can read: they hold paths of this machine
                 words_fd = memory_file(child_ends, b"".join(os.fsencode(word) + b"\0" for word in words))
                 started = spawn(
-                    *(bwrap, "--args", str(words_fd)),
-                    *("--seccomp", str(filter_fd), "--info-fd", str(info_in.fileno())),
+                    *(bwrap, "--args", str(words_fd), "--info-fd", str(info_in.fileno())),
                     *(("--userns-block-fd", str(go_out.fileno())) if is_root() else ()),
-                    *("--", *jail.command(limits, channel=inside.fileno())),
+                    *("--", *command),
                     output=output_in,
                     name="bwrap",
                     inherit=[s.fileno() for s in (inside, info_in, go_out)]
-                    + [filter_fd, words_fd, *(fd for fd, _ in copies)],
+                    + [words_fd, *inherited, *(fd for fd, _ in copies)],
                 )
                 process = cls(started, channel, output)
                 kept.push_async_callback(process.kill)
@@ -179,6 +195,19 @@ class Jailed(Process):
                 await process._begin(info, go)
             kept.pop_all()
         return process
+
+    @classmethod
+    def programs(cls) -> Sequence[Path]:
+        """What runs inside."""
+        return jail.BESIDE
+
+    @classmethod
+    def plan(
+        cls, words: list[str], limits: Limits, channel: int, files: contextlib.ExitStack
+    ) -> tuple[list[str], tuple[str, ...], list[int]]:
+        """The arguments of bwrap, the command that it starts, and descriptors that it inherits beside the channel."""
+        filter_fd = memory_file(files, seccomp.program())
+        return [*words, "--seccomp", str(filter_fd)], jail.command(limits, channel=channel), [filter_fd]
 
     async def _begin(self, info: socket.socket, go: socket.socket) -> None:
         """Read the pid of the session's process 1; as root, map the session's user."""
@@ -212,7 +241,13 @@ class Jailed(Process):
             return await self.wait()
 
 
-def spawn(*command: str, output: int, inherit: list[int], name: str | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    *command: str,
+    output: int,
+    inherit: list[int],
+    name: str | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.Popen[bytes]:
     """Start a process; blocks for a few ms. asyncio's own function can hang forever if it is cancelled.
 
     Args:
@@ -220,6 +255,7 @@ def spawn(*command: str, output: int, inherit: list[int], name: str | None = Non
         output: The descriptor of its output and errors.
         inherit: Descriptors that it keeps.
         name: What the program is told that it is called; None: its path.
+        environment: All of its environment.
     """
     try:
         return subprocess.Popen(
@@ -229,7 +265,7 @@ def spawn(*command: str, output: int, inherit: list[int], name: str | None = Non
             stdout=output,
             stderr=output,
             pass_fds=inherit,
-            env={},
+            env=environment,
             start_new_session=True,
         )
     except OSError as exc:

@@ -72,7 +72,7 @@ def warm_up() -> None:
 
     pd.set_option("display.width", 160)
     pd.set_option("io.excel.xlsx.reader", "openpyxl")  # otherwise pandas 3 warns on every read
-    charts.set_up(Path(FOLDERS["/mnt/data"]))
+    charts.set_up(lambda: Path(FOLDERS["/mnt/data"]))
 
 
 def run(code: str, cell: str, namespace: dict[str, Any]) -> bool:
@@ -184,10 +184,9 @@ def open_channel(argument: str) -> socket.socket:
     return channel
 
 
-def main() -> None:
-    channel = open_channel(sys.argv[1])
-    FOLDERS.update(json.loads(sys.argv[3]) if len(sys.argv) > 3 else {})
-    drop_privileges(json.loads(sys.argv[2]))
+def prepare(limits: dict[str, int]) -> dict[str, Any]:
+    """Give up all privileges and make the namespace of the notebook, in which cells run."""
+    drop_privileges(limits)
     os.environ["TZ"] = "UTC"
     if hasattr(time, "tzset"):  # not on Windows
         time.tzset()
@@ -199,9 +198,11 @@ def main() -> None:
     sys.argv = [""]
     sys.path.append(FOLDERS["/mnt/data"])
     os.chdir(FOLDERS["/mnt/data"])
-    global charts, cells
-    charts, cells = load("charts"), load("cells")
-    warm_up()
+    return notebook.__dict__
+
+
+def serve(channel: socket.socket, namespace: dict[str, Any]) -> None:
+    """Say that the session is ready, then run one cell after the other."""
     flush()
     with contextlib.suppress(AttributeError, OSError):
         os.nice(NICE)
@@ -211,7 +212,21 @@ def main() -> None:
         size = int.from_bytes(receive(channel, 4), "big")
         code = receive(channel, size).decode()
         count += 1
-        channel.sendall(FAILED if run(code, f"<cell {count}>", notebook.__dict__) else DONE)
+        channel.sendall(FAILED if run(code, f"<cell {count}>", namespace) else DONE)
+
+
+def load_parts() -> None:
+    global charts, cells
+    charts, cells = load("charts"), load("cells")
+
+
+def main() -> None:
+    channel = open_channel(sys.argv[1])
+    FOLDERS.update(json.loads(sys.argv[3]) if len(sys.argv) > 3 else {})
+    namespace = prepare(json.loads(sys.argv[2]))
+    load_parts()
+    warm_up()
+    serve(channel, namespace)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Sandbox:
         self._trusted = trusted
         self._tiers = tiers
         self._isolation: Isolation | None = None
+        self._slower_because = ""  # a sentence
         self._font_cache: Sequence[tuple[bytes, str]] = ()
         self._sessions: set[Session] = set()
         self._spare: asyncio.Task[Session] | None = None
@@ -67,6 +68,8 @@ class Sandbox:
                 continue
             self.reason = " ".join(reasons)
             self.remedy = remedy(self.reason) if reasons else ""
+            if self._slower_because:
+                self.reason = f"{self.reason} {self._slower_because}".strip()
             assert self.tier is not None
             logger.info("sandbox.started", extra={"tier": self.tier.number, "reason": self.reason})
             self._font_cache = await session.font_cache()
@@ -77,12 +80,15 @@ class Sandbox:
 
     async def _try(self, number: int) -> Session:
         """A checked session of this tier. Raises SandboxUnavailable."""
-        failures = []
+        self._slower_because = ""
+        failures: list[str] = []
         for isolation in isolations(number):
             self._isolation = isolation
             try:
                 session = await self._launch()
                 await self._check(session, isolation)
+                if failures and isolation.is_slow:
+                    self._slower_because = f"Every session does its own imports: {'; '.join(failures)}."
                 return session
             except SandboxUnavailable as exc:
                 failures.append(str(exc).rstrip("."))
@@ -96,7 +102,7 @@ class Sandbox:
         return " ".join(filter(None, sentences))
 
     async def open(self) -> Session:
-        """A new session for the caller: at once if the spare is ready, else after about a second.
+        """A new session for the caller: at once if the spare is ready, else once one has started.
 
         Raises:
             SandboxUnavailable: `start` was not called or failed, or a session could not be started.

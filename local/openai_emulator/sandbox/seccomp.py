@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
 
 # offsets in struct seccomp_data; the low half of an argument comes first on both (little-endian) machines
-NR, ARCH, ARG0, ARG1, ARG3 = 0, 4, 16, 24, 40
+NR, ARCH, ARG0, ARG1, ARG2, ARG3 = 0, 4, 16, 24, 32, 40
 
 LOAD, AND, JUMP_EQUAL, JUMP_GREATER_EQUAL, JUMP_SET, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 ALLOW, ERRNO, KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
@@ -32,6 +32,7 @@ F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETPIPE_SZ = 8, 10, 15, 1031
 PR_SET_DUMPABLE = 4  # would hide the process from the watchdog
 MAP_SHARED, MAP_ANONYMOUS, MAP_HUGETLB = 0x01, 0x20, 0x40000  # no process is charged for huge pages
 AF_UNIX, SOCK_STREAM = 1, 1
+SOCKET_BUFFERS = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF, and those by force: no process is charged for them
 X32_BIT = 0x40000000  # x86-64's second syscall table
 
 
@@ -67,6 +68,7 @@ X86_64 = SHARED | {
     "kill": 62, "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "prlimit64": 302,
     "setpriority": 141, "sched_setparam": 142, "sched_setscheduler": 144, "sched_setaffinity": 203,
     "ioprio_set": 251, "sched_setattr": 314, "connect": 42, "bind": 49, "listen": 50, "socketpair": 53,
+    "setsockopt": 54,
     "setpgid": 109, "setsid": 112, "truncate": 76, "semop": 65, "semctl": 66, "semtimedop": 220, "shmctl": 31,
     "msgsnd": 69, "msgrcv": 70, "msgctl": 71, "mq_open": 240, "mq_unlink": 241, "sync": 162, "syncfs": 306,
     "chmod": 90, "fchmod": 91, "fchmodat": 268, "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260,
@@ -86,6 +88,7 @@ AARCH64 = SHARED | {
     "kill": 129, "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "prlimit64": 261,
     "setpriority": 140, "sched_setparam": 118, "sched_setscheduler": 119, "sched_setaffinity": 122,
     "ioprio_set": 30, "sched_setattr": 274, "connect": 203, "bind": 200, "listen": 201, "socketpair": 199,
+    "setsockopt": 208,
     "setpgid": 154, "setsid": 157, "truncate": 45, "semop": 193, "semctl": 191, "semtimedop": 192, "shmctl": 195,
     "msgsnd": 189, "msgrcv": 188, "msgctl": 187, "mq_open": 180, "mq_unlink": 181, "sync": 81, "syncfs": 267,
     "fchmod": 52, "fchmodat": 53, "fchown": 55, "fchownat": 54, "utimensat": 88, "setxattr": 5, "lsetxattr": 6,
@@ -98,7 +101,17 @@ MACHINES = {
     "aarch64": Machine(arch=0xC00000B7, calls=AARCH64),
 }
 
-BY_ARGUMENT = {"clone", "socket", "ioctl", "fcntl", "mmap", "prctl", "prlimit64", "socketpair"}  # see _instructions
+BY_ARGUMENT = {
+    "clone",
+    "socket",
+    "ioctl",
+    "fcntl",
+    "mmap",
+    "prctl",
+    "prlimit64",
+    "socketpair",
+    "setsockopt",
+}  # see _instructions
 UNSUPPORTED = {"clone3", "memfd_create", "memfd_secret", "io_setup"}  # ENOSYS: libraries then use older calls
 WITHOUT_EFFECT = {"sync", "syncfs"}  # these return 0 and do nothing
 SIGNALS = {"kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal", "pidfd_open"}
@@ -168,6 +181,8 @@ def _checks(*, shared: bool) -> Iterator[tuple[str, int, list[Instruction]]]:
         yield "ioctl", ARG1, _when(JUMP_EQUAL, request, refuse)
     for command in (F_SETOWN, F_SETSIG, F_SETOWN_EX, F_SETPIPE_SZ):
         yield "fcntl", ARG1, _when(JUMP_EQUAL, command, refuse)
+    for option in SOCKET_BUFFERS:
+        yield "setsockopt", ARG2, _when(JUMP_EQUAL, option, refuse)
     if shared:
         yield "socket", ARG0, [(RETURN, 0, 0, ERRNO | errno.EACCES)]
         yield "socketpair", ARG1, [(AND, 0, 0, 0xF), *_unless(JUMP_EQUAL, SOCK_STREAM, ERRNO | errno.EACCES)]

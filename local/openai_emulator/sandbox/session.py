@@ -148,9 +148,8 @@ class Session:
             try:
                 self._process.resume()
                 failed, ending = await self._exchange(content, wall_s=wall_s or self._limits.wall_s)
-                if not ending and not await self._process.pause():
-                    await self._end()
-                    failed, ending = True, "It started processes that could not be ended."
+                if not ending and (ending := await self._settle()):
+                    failed = True
             except BaseException:
                 await self._end()
                 raise
@@ -189,6 +188,25 @@ class Session:
             await asyncio.wait_for(self._process.wait(), GRACE_S)
         status = await self._end()
         return True, self._exceeded_limit or _ending(status, self._limits)
+
+    async def _settle(self) -> str:
+        """Stop what still runs after a cell, and measure what is left; returns why the session ended, or nothing.
+
+        A cell may be over before the watchdog looks.
+        """
+        if not await self._process.pause():
+            await self._end()
+            return "It started processes that could not be ended."
+        if await self._is_over_a_limit():
+            await self._end()
+        return self._exceeded_limit or ""
+
+    async def _is_over_a_limit(self) -> bool:
+        excess = await asyncio.to_thread(self._process.excess, self._folders, self._limits)
+        if excess and not self._exceeded_limit:
+            logger.warning("sandbox.limit", extra={"limit": excess})
+            self._exceeded_limit = excess
+        return bool(excess)
 
     async def _answer(self) -> bytes:
         return await asyncio.get_running_loop().sock_recv(self._process.channel, 1)
@@ -240,10 +258,7 @@ class Session:
         """Check the session's use of resources and end it beyond a limit; also detects that the process has ended."""
         try:
             while self._process.started.poll() is None:
-                excess = await asyncio.to_thread(self._process.excess, self._folders, self._limits)
-                if excess:
-                    logger.warning("sandbox.limit", extra={"limit": excess})
-                    self._exceeded_limit = excess
+                if await self._is_over_a_limit():
                     break
                 await asyncio.sleep(CHECK_BUSY_S if self._busy.is_set() else 0)
                 with contextlib.suppress(TimeoutError):
@@ -254,7 +269,8 @@ class Session:
     async def _require_silence(self) -> None:
         """End a session that sent data between two runs: code has replied in the runner's place."""
         try:
-            self._process.channel.recv(1)
+            if not self._process.channel.recv(1):
+                return  # it has ended, which the next exchange finds
         except BlockingIOError:
             return
         await self._end()

@@ -9,15 +9,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from local.openai_emulator.sandbox import cage, check, jail
-from local.openai_emulator.sandbox.cage import Caged, Home
+from local.openai_emulator.sandbox.cage import Caged, CageServer, Home
 from local.openai_emulator.sandbox.errors import SandboxUnavailable
+from local.openai_emulator.sandbox.forked import ForkServer, JailedServer
 from local.openai_emulator.sandbox.limits import Limits
 from local.openai_emulator.sandbox.plain import Plain
 from local.openai_emulator.sandbox.process import Jailed, Process
@@ -46,6 +50,7 @@ class Isolation(Protocol):
     """Starts sessions of one tier."""
 
     tier: Tier
+    is_slow: bool  # there is a faster way to start sessions of this tier
 
     async def start(self, limits: Limits, files: Sequence[tuple[bytes, str]]) -> Process:
         """Raises SandboxUnavailable."""
@@ -64,6 +69,8 @@ class Isolation(Protocol):
 
 class Bubblewrap:
     """Tier 1."""
+
+    is_slow = True
 
     def __init__(self, program: str) -> None:
         self.tier = Tier(number=1, name="bubblewrap")
@@ -89,8 +96,67 @@ class Bubblewrap:
         return
 
 
+class Forking(ABC):
+    """A way to start sessions with the imports done once for all of them; a fork server that has ended is replaced."""
+
+    is_slow = False
+    server: ForkServer | None = None
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._starting = asyncio.Lock()
+
+    @abstractmethod
+    async def start_server(self, limits: Limits, files: Sequence[tuple[bytes, str]]) -> ForkServer:
+        """One whose imports are not yet done. Raises SandboxUnavailable."""
+
+    async def start(self, limits: Limits, files: Sequence[tuple[bytes, str]]) -> Process:
+        server = await self._running(limits, files)
+        try:
+            return await server.fork(limits)
+        except SandboxUnavailable:
+            if not server.has_ended():
+                raise
+        return await (await self._running(limits, files)).fork(limits)
+
+    async def _running(self, limits: Limits, files: Sequence[tuple[bytes, str]]) -> ForkServer:
+        async with self._starting:
+            if self.server is None or self.server.has_ended():
+                self._end_server()
+                server = await self.start_server(limits, files)
+                try:
+                    await server.warm(limits)
+                except BaseException:
+                    server.close_now()
+                    raise
+                self.server = server
+            return self.server
+
+    def _end_server(self) -> None:
+        if self.server is not None:
+            self.server.close_now()
+            self.server = None
+
+    def close(self) -> None:
+        self._end_server()
+        super().close()  # type: ignore[misc]  # of the tier
+
+
+class ForkedBubblewrap(Forking, Bubblewrap):
+    """Tier 1, forked."""
+
+    async def start_server(self, limits: Limits, files: Sequence[tuple[bytes, str]]) -> ForkServer:
+        return await JailedServer.start(limits, with_proc=True, files=files, bwrap=self._program)
+
+    def faults(self, answer: str, init_pid: int, limits: Limits) -> list[str]:
+        assert self.server is not None
+        return list(check.faults(answer, init_pid, limits, server_pid=self.server.server_pid))
+
+
 class Landlock:
     """Tier 2."""
+
+    is_slow = True
 
     def __init__(self) -> None:
         self.tier = Tier(
@@ -108,21 +174,44 @@ class Landlock:
     async def start(self, limits: Limits, files: Sequence[tuple[bytes, str]]) -> Process:
         return await Caged.start(limits, self._home, files=files)
 
+    def others(self) -> dict[str, int]:
+        """Processes that code may not reach: what they are, and their numbers."""
+        return {"the emulator": os.getpid()}
+
     def question(self, limits: Limits) -> str:
-        return check.shared_question(str(self._canary), limits)
+        return check.shared_question(str(self._canary), limits, self.others())
 
     def faults(self, answer: str, init_pid: int, limits: Limits) -> list[str]:
-        faults = list(check.shared_faults(answer, init_pid))
-        if self._canary.stat().st_mode & 0o777 != 0o644 or self._canary.read_text() != "secret":
+        faults = list(check.shared_faults(answer, init_pid, limits, self.others()))
+        if not self._is_untouched():
             faults.append("a file of this machine could be changed")
         return faults
+
+    def _is_untouched(self) -> bool:
+        try:
+            return self._canary.stat().st_mode & 0o777 == 0o644 and self._canary.read_text() == "secret"
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         self._home.close()
 
 
+class ForkedLandlock(Forking, Landlock):
+    """Tier 2, forked."""
+
+    async def start_server(self, limits: Limits, files: Sequence[tuple[bytes, str]]) -> ForkServer:
+        return await CageServer.start(limits, self._home, files=files)
+
+    def others(self) -> dict[str, int]:
+        assert self.server is not None
+        return super().others() | {"the fork server": self.server.server_pid}
+
+
 class Unprotected:
     """Tier 3."""
+
+    is_slow = False
 
     def __init__(self) -> None:
         self.tier = Tier(number=3, name="process", weaker="Nothing stops hostile code: only trusted code may run.")
@@ -152,9 +241,12 @@ def isolations(number: int) -> Iterator[Isolation]:
     elif sys.platform != "linux":
         raise SandboxUnavailable(f"this is {sys.platform}, not Linux")
     elif number == 2:
+        yield ForkedLandlock()
         yield Landlock()
     else:
-        yield from map(Bubblewrap, jail.bwraps())
+        for program in jail.bwraps():
+            yield ForkedBubblewrap(program)
+            yield Bubblewrap(program)
 
 
 def remedy(reason: str) -> str:

@@ -60,10 +60,10 @@ def excess(init_pid: int, folders: Sequence[Folder], limits: Limits, *, own_disk
     if len(living(init_pid)) > limits.processes + 2:  # and process 1
         return f"It started more than {limits.processes} processes."
     if own_disk:
-        return _too_many_files(limits) if any(folder.inodes() > limits.inodes for folder in folders) else None
+        return f"{_too_many_files(limits)}." if any(folder.inodes() > limits.inodes for folder in folders) else None
     usage = [folder.usage(limits.inodes) for folder in folders]
     if any(count > limits.inodes for count, _ in usage):
-        return _too_many_files(limits)
+        return f"{_too_many_files(limits)}, or folders that cannot be looked into."
     allowed_bytes = limits.data_bytes + limits.tmp_bytes
     if sum(size_bytes for _, size_bytes in usage) + unlinked_bytes(init_pid) > allowed_bytes:
         return f"It wrote more than {allowed_bytes // 2**20:,} MiB of files."
@@ -71,7 +71,7 @@ def excess(init_pid: int, folders: Sequence[Folder], limits: Limits, *, own_disk
 
 
 def _too_many_files(limits: Limits) -> str:
-    return f"It made more than {limits.inodes:,} files."
+    return f"It made more than {limits.inodes:,} files"
 
 
 def unlinked_bytes(init_pid: int) -> int:

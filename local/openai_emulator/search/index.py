@@ -128,6 +128,19 @@ class Index:
             addition.cancelled = True  # the threads can still be at work when this call is cancelled
             self._additions.discard(addition)
 
+    async def read(self, path: Path, filename: str) -> list[str]:
+        """The text of a file that is not indexed, in parts of a chunk's size that follow each other.
+
+        Raises:
+            ParseError: the file cannot be read.
+        """
+
+        def parts() -> list[str]:
+            sections = self._parsers.parse(path, filename)
+            return [chunk.text for chunk in split(sections, overlap_tokens=0, max_file_tokens=self._max_file_tokens)]
+
+        return await _in(self._adding, parts)
+
     async def remove(self, store_id: str, file_id: str) -> None:
         """Remove a file from a store; no error if it does not exist."""
         self._cancel(store_id, file_id)

@@ -64,10 +64,12 @@ class Uploads:
         """Expire the uploads whose time is over, and delete parts that an earlier process left without a record."""
         for body in self._store.all(KIND, status=["pending"]):
             if body["expires_at"] <= self._clock():
-                self._end(body, "expired")
+                self._drop_parts(self._record_end(body, "expired"))
 
     def drop_unrecorded(self) -> None:
         """Delete the contents of parts that have no record: the process ended while they were written."""
+        for body in self._store.all(KIND, status=["completed", "cancelled", "expired"]):
+            self._store.delete_children(PART_KIND, body["id"])
         known = {body["id"] for body in self._store.all(PART_KIND)}
         for path in self._folder.iterdir():
             if path.name not in known:
@@ -123,13 +125,16 @@ class Uploads:
             if asked.md5 is not None and asked.md5 != md5:
                 raise invalid(f"The MD5 of the parts is {md5}.", param="md5")
             body = self._pending(request)
-            file = self._files.adopt(whole, filename=body["filename"], purpose=body["purpose"], lives_s=body["lives_s"])
+            about = {"filename": body["filename"], "purpose": body["purpose"], "lives_s": body["lives_s"]}
+            with self._store.together():  # a crash leaves no file, or no upload that is pending
+                file = self._files.adopt(whole, **about)
+                body = self._record_end({**body, "file": wire.dump(file)}, "completed")
         finally:
             whole.unlink(missing_ok=True)
-        return self._end({**body, "file": wire.dump(file)}, "completed")
+        return self._drop_parts(body)
 
     async def _cancel(self, request: Request) -> Upload:
-        return self._end(self._pending(request), "cancelled")
+        return self._drop_parts(self._record_end(self._pending(request), "cancelled"))
 
     def _pending(self, request: Request) -> Body:
         upload_id = request.path_params["upload_id"]
@@ -143,12 +148,17 @@ class Uploads:
             )
         return body
 
-    def _end(self, body: Body, status: str) -> Upload:
+    def _record_end(self, body: Body, status: str) -> Body:
         body = {**body, "status": status}
         self._store.put(KIND, body["id"], body)
-        for part in self._store.all(PART_KIND, parent=body["id"]):
-            (self._folder / part["id"]).unlink(missing_ok=True)
+        return body
+
+    def _drop_parts(self, body: Body) -> Upload:
+        """Delete the parts of an upload that has ended; `drop_unrecorded` does it after a crash."""
+        parts = self._store.all(PART_KIND, parent=body["id"])
         self._store.delete_children(PART_KIND, body["id"])
+        for part in parts:
+            (self._folder / part["id"]).unlink(missing_ok=True)
         return _read(body)
 
 

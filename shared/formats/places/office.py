@@ -6,21 +6,19 @@ Source: https://ecma-international.org/publications-and-standards/standards/ecma
 
 from __future__ import annotations
 
-import lzma
 import posixpath
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import IO
 from xml.etree import ElementTree
 
+from shared.formats.packages import ANY, DAMAGED, attribute, elements, name_of, value_of
 from shared.formats.places.base import Place
+from shared.formats.places.charts import chart_tables
 
-PART_MAX_BYTES = 64 * 1024 * 1024  # of one part, unpacked
 NAME_MAX_CHARS = 200
 BODY_TEXT = 9  # the outline level of text that is no heading
-ANY = "{*}"  # namespaces differ between the transitional and the strict form, the names of elements do not
 # Parts of a DOCX beside the text itself, and how a person calls them.
 BESIDE = {
     "header": "Header",
@@ -29,32 +27,12 @@ BESIDE = {
     "endnotes": "Endnotes",
     "comments": "Comments",
 }
-DAMAGED = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    ElementTree.ParseError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    lzma.LZMAError,
-)
+# The relationships of a slide to parts with text, and what the text is called.
+SLIDE_PARTS = {"notesSlide": "Notes", "chart": "Chart", "diagramData": "Diagram", "comments": "Comments"}
 
 
 class UnreadableOffice(Exception):
     """The app cannot read the text of this file."""
-
-
-def unpacked_bytes(content: IO[bytes]) -> int:
-    """The size of all parts by the file's directory, beyond which no part can be read; 0 when it is damaged."""
-    try:
-        with zipfile.ZipFile(content) as parts:
-            return sum(entry.file_size for entry in parts.infolist() if entry.filename.endswith((".xml", ".rels")))
-    except DAMAGED:
-        return 0
 
 
 def docx_places(content: IO[bytes]) -> Iterator[Place]:
@@ -66,11 +44,18 @@ def docx_places(content: IO[bytes]) -> Iterator[Place]:
     try:
         with zipfile.ZipFile(content) as parts:
             yield from _sections(parts)
+            seen = set[tuple[str, str]]()  # many sections repeat their headers
             for name in sorted(parts.namelist()):
+                if re.fullmatch(r"word/charts/chart\d*\.xml", name):
+                    for text in chart_tables(parts, name):
+                        yield Place(kind="section", name="Charts", text=text, beside=True)
                 found = re.fullmatch(r"word/([a-z]+)\d*\.xml", name)
                 if found and found[1] in BESIDE:
-                    text = "\n".join(text for _, text in _word_paragraphs(parts, name))
-                    yield Place(kind="section", name=BESIDE[found[1]], text=text)
+                    text = "\n".join(text for _, text in _word_paragraphs(parts, name) if text.strip())
+                    if (found[1], text) in seen:
+                        continue
+                    seen.add((found[1], text))
+                    yield Place(kind="section", name=BESIDE[found[1]], text=text, beside=_has_words(text))
     except DAMAGED as exc:
         raise UnreadableOffice(str(exc)) from exc
 
@@ -91,23 +76,23 @@ def _heading_styles(parts: zipfile.ZipFile) -> set[str]:
     styles = set[str]()
     if "word/styles.xml" not in parts.namelist():
         return styles
-    for element in _elements(parts, "word/styles.xml", "style"):
-        title = _value(element.find(f"{ANY}name")).lower()
-        level = _value(element.find(f"{ANY}pPr/{ANY}outlineLvl"))
+    for element in elements(parts, "word/styles.xml", "style"):
+        title = value_of(element.find(f"{ANY}name")).lower()
+        level = value_of(element.find(f"{ANY}pPr/{ANY}outlineLvl"))
         if title.startswith(("heading", "title")) or (level.isdecimal() and int(level) < BODY_TEXT):
-            styles.add(_attribute(element, "styleId"))
+            styles.add(attribute(element, "styleId"))
     return styles
 
 
 def _word_paragraphs(parts: zipfile.ZipFile, part: str) -> Iterator[tuple[str, str]]:
     """The style id and the text of each paragraph, also of those in tables and text boxes."""
-    for paragraph in _elements(parts, part, "p"):
-        yield _value(paragraph.find(f"{ANY}pPr/{ANY}pStyle")), "".join(_word_text(paragraph))
+    for paragraph in elements(parts, part, "p"):
+        yield value_of(paragraph.find(f"{ANY}pPr/{ANY}pStyle")), "".join(_word_text(paragraph))
 
 
 def _word_text(paragraph: ElementTree.Element) -> Iterator[str]:
     for element in paragraph.iter():
-        match _name(element):
+        match name_of(element):
             case "t":
                 yield element.text or ""
             case "tab" | "br" | "cr":
@@ -117,7 +102,7 @@ def _word_text(paragraph: ElementTree.Element) -> Iterator[str]:
 
 
 def pptx_places(content: IO[bytes]) -> Iterator[Place]:
-    """Slides in the order of the presentation, each with its speaker notes.
+    """Slides in the order of the presentation, each with its speaker notes, comments, and the figures of its charts.
 
     Raises:
         UnreadableOffice: the text is damaged or too large.
@@ -126,18 +111,38 @@ def pptx_places(content: IO[bytes]) -> Iterator[Place]:
         with zipfile.ZipFile(content) as parts:
             for number, slide in enumerate(_slides(parts), start=1):
                 lines = [*_drawing_paragraphs(parts, slide)]
-                for notes in set(_related(parts, slide, "notesSlide").values()):
-                    lines += _drawing_paragraphs(parts, notes)
-                yield Place(kind="slide", number=number, name=_first_line(lines), text="\n".join(lines))
+                name = _first_line(lines)
+                yield Place(kind="slide", number=number, name=name, text="\n".join(lines))
+                beside = "\n\n".join(_beside(parts, slide))
+                yield Place(kind="slide", number=number, name=name, text=beside, beside=_has_words(beside))
     except DAMAGED as exc:
         raise UnreadableOffice(str(exc)) from exc
+
+
+def _beside(parts: zipfile.ZipFile, slide: str) -> Iterator[str]:
+    """What belongs to a slide and is in other parts of the file."""
+    names = set(parts.namelist())
+    for kind, title in SLIDE_PARTS.items():
+        for part in sorted(set(_related(parts, slide, kind).values()) & names):
+            if kind == "chart":
+                yield from chart_tables(parts, part)
+            elif lines := [text for text in _drawing_paragraphs(parts, part) if _has_words(text)]:
+                yield f"{title}:\n\n" + "\n".join(lines)
+            elif kind == "comments":  # in the form of before 2018, their text is in an element of its own
+                old = [element.text or "" for element in elements(parts, part, "text")]
+                yield from (f"{title}:\n\n" + "\n".join(old),) if any(old) else ()
+
+
+def _has_words(text: str) -> bool:
+    """Whether a text is more than page numbers and signs."""
+    return any(map(str.isalpha, text))
 
 
 def _slides(parts: zipfile.ZipFile) -> Iterator[str]:
     """The names of the slides' parts. Their numbers say nothing: the presentation lists the order."""
     main = "ppt/presentation.xml"
     slides, left = _related(parts, main, "slide"), set(parts.namelist())
-    for element in _elements(parts, main, "sldId"):
+    for element in elements(parts, main, "sldId"):
         relation = next((value for name, value in element.items() if name.endswith("}id")), "")
         if (part := slides.get(relation, "")) in left:
             left.remove(part)  # a presentation shows each of its slides once
@@ -152,68 +157,15 @@ def _related(parts: zipfile.ZipFile, part: str, kind: str) -> dict[str, str]:
         return {}
     return {
         element.get("Id") or "": posixpath.normpath(posixpath.join(folder, element.get("Target") or "")).lstrip("/")
-        for element in _elements(parts, relations, "Relationship")
+        for element in elements(parts, relations, "Relationship")
         if (element.get("Type") or "").endswith(f"/{kind}")
     }
 
 
 def _drawing_paragraphs(parts: zipfile.ZipFile, part: str) -> Iterator[str]:
-    for paragraph in _elements(parts, part, "p"):
-        yield "".join(element.text or "" for element in paragraph.iter() if _name(element) == "t")
+    for paragraph in elements(parts, part, "p"):
+        yield "".join(element.text or "" for element in paragraph.iter() if name_of(element) == "t")
 
 
 def _first_line(lines: list[str]) -> str:
     return next((" ".join(line.split())[:NAME_MAX_CHARS] for line in lines if line.strip()), "")
-
-
-def _name(element: ElementTree.Element) -> str:
-    """The name of an element without its namespace; "" for a comment."""
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
-
-
-def _attribute(element: ElementTree.Element | None, name: str) -> str:
-    """An attribute without its namespace; "" if there is none."""
-    items = element.items() if element is not None else ()
-    return next((value for key, value in items if key.rpartition("}")[2] == name), "")
-
-
-def _value(element: ElementTree.Element | None) -> str:
-    return _attribute(element, "val")
-
-
-def _elements(parts: zipfile.ZipFile, part: str, name: str) -> Iterator[ElementTree.Element]:
-    """The outermost elements with this name, one at a time.
-
-    Raises:
-        ValueError: the part is too large, or declares entities.
-    """
-    depth = 0
-    with parts.open(part) as source:
-        # Expat resolves no external entities and limits the growth of others: https://libexpat.github.io/doc/api/
-        for event, element in ElementTree.iterparse(_Checked(source), events=("start", "end")):  # noqa: S314
-            if _name(element) != name:
-                continue
-            depth += 1 if event == "start" else -1
-            if event == "end" and not depth:
-                yield element
-                element.clear()  # what was read takes no memory
-
-
-class _Checked:
-    """Reads a part up to the limit. A DOCTYPE is refused: it can declare entities, and Office writes none.
-
-    UTF-16, in which the word could hide, is refused, too: Office writes UTF-8.
-    """
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source = source
-        self._left_bytes = PART_MAX_BYTES
-        self._end = b""  # of the block before: the word may lie on the border
-
-    def read(self, size: int = -1) -> bytes:
-        block = self._source.read(size)
-        self._left_bytes -= len(block)
-        if self._left_bytes < 0 or b"<!DOCTYPE" in self._end + block or b"\0" in block:
-            raise ValueError("The part is too large, has a DOCTYPE, or is not UTF-8.")
-        self._end = block[-8:]
-        return block

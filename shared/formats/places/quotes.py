@@ -46,12 +46,12 @@ class PlaceIndex:
     def __init__(self, places: Places) -> None:
         self.complete = places.complete
         self.chars = sum(len(place.text) for place in places.places)
-        self._places = places.places
+        self.places = places.places
         self._starts_of_blocks: dict[int, list[tuple[int, int]]] = {}
 
     @cached_property
     def _texts(self) -> list[str]:
-        return [squeezed(place.text) for place in self._places]
+        return [squeezed(place.text) for place in self.places]
 
     @cached_property
     def _whole(self) -> str:
@@ -105,7 +105,7 @@ class PlaceIndex:
         ]
         _, number = max(shares, key=lambda share: (share[0], -share[1]))
         begin, text = self._starts[number], self._texts[number]
-        place = self._places[number]
+        place = self.places[number]
         first, last = max(start - begin, 0), min(end - begin, len(text))
         words = self._original(number, first, last)
         # Some scripts compose letters across what `_clusters` takes for borders: then the quote's own words.
@@ -113,7 +113,7 @@ class PlaceIndex:
 
     def _original(self, number: int, first: int, last: int) -> str:
         """The part of a place's text whose squeezed form has these positions, with single spaces."""
-        text, blocks = self._places[number].text, self._blocks(number)
+        text, blocks = self.places[number].text, self._blocks(number)
         starts = [squeezed_at for _, squeezed_at in blocks]
         begin, at = blocks[bisect_right(starts, first) - 1]
         after = bisect_right(starts, last)
@@ -123,7 +123,7 @@ class PlaceIndex:
     def _blocks(self, number: int) -> list[tuple[int, int]]:
         """Where blocks of a place's text begin, in the text and in its squeezed form: a search walks few of them."""
         if number not in self._starts_of_blocks:
-            text, blocks, at = self._places[number].text, [(0, 0)], 0
+            text, blocks, at = self.places[number].text, [(0, 0)], 0
             for begin, end in pairwise((0, *_block_ends(text))):
                 at += len(squeezed(text[begin:end]))
                 blocks.append((end, at))

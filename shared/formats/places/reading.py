@@ -3,57 +3,93 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
+from io import SEEK_END
 from typing import IO
 
-from shared.formats.places.apart import places_apart
-from shared.formats.places.base import TEXT_MAX_CHARS, UNREAD, Place, Places
-from shared.formats.places.office import docx_places, pptx_places, unpacked_bytes
+from shared.formats.base import HEAD_BYTES, UnusableFile, failed
+from shared.formats.filetypes import CONVERTED
+from shared.formats.packages import unpacked_bytes
+from shared.formats.places.apart import read_apart
+from shared.formats.places.base import TEXT_MAX_CHARS, UNREAD, Place, Places, Reading
+from shared.formats.places.office import docx_places, pptx_places
+from shared.formats.places.pdf import pdf_places
 from shared.formats.places.text import html_places, markdown_places, text_places
+from shared.formats.process import ReaderEnded
 from shared.formats.text import encoding_of
 from shared.logs import event
 
 log = logging.getLogger(__name__)
 
 OFFICE = frozenset({"docx", "pptx"})
+PACKED = OFFICE | {"odt", "odp", "epub"}
 OFFICE_AT_ONCE_BYTES = 1024 * 1024  # of XML: more is read in a process of its own
+AT_ONCE_BYTES = 4 * 1024  # the slowest page of this size takes about as long as starting a process
+LINEAR = frozenset({"ipynb", "srt", "vtt"})  # their readers take no longer than the size says
+LINEAR_AT_ONCE_BYTES = 1024 * 1024
 MARKDOWN = frozenset({"md"})
 
 
-def places_of(ending: str, content: IO[bytes]) -> Places:
-    """The places of a document that was found to be usable.
+def reading_of(ending: str, content: IO[bytes]) -> Reading:
+    """Read a document that was found to be usable.
 
     Args:
         ending: The file extension that fits the content, as `look_inside` finds it.
         content: Seekable; its position afterwards is undefined.
 
     Returns:
-        No places, and not complete, for what the app cannot read, or not in time. A document is not refused for that:
+        No places, and not complete, for what the app cannot read, or not in time. Such a document is sent as it is:
         its quotes are then not looked up.
+
+    Raises:
+        UnusableFile: only the app can read this kind of document, and it cannot read this one.
     """
     try:
-        if ending == "html" or (ending in OFFICE and unpacked_bytes(content) > OFFICE_AT_ONCE_BYTES):
-            return places_apart(ending, content)
-        return read_places(ending, content)
+        return (read_apart if _may_be_slow(ending, content) else read)(ending, content)
+    except UnusableFile:
+        raise
     except Exception as exc:
         event(log, logging.WARNING, "places.unreadable", ending=ending, why=str(exc)[:200])
-        return UNREAD
+        if ending in CONVERTED:
+            slow = isinstance(exc, ReaderEnded) and exc.too_slow
+            message = "It takes too long to read. Split it." if slow else "It is damaged or too large to be read."
+            raise failed("damaged", f"The document was not turned into text. {message}") from exc
+        return Reading(places=UNREAD)
 
 
-def read_places(ending: str, content: IO[bytes]) -> Places:
-    """As `places_of`, in this thread; raises what the readers raise."""
+def _may_be_slow(ending: str, content: IO[bytes]) -> bool:
+    size_bytes = content.seek(0, SEEK_END)
+    if ending in LINEAR:
+        return size_bytes > LINEAR_AT_ONCE_BYTES
+    if ending in PACKED:
+        slow = ending == "epub" and size_bytes > AT_ONCE_BYTES
+        return slow or unpacked_bytes(content) > OFFICE_AT_ONCE_BYTES
+    # A message can contain itself, so that its size says nothing.
+    return ending == "msg" or ((ending == "html" or ending in CONVERTED) and size_bytes > AT_ONCE_BYTES)
+
+
+def read(ending: str, content: IO[bytes]) -> Reading:
+    """As `reading_of`, in this thread; raises what the readers raise."""
+    if ending in CONVERTED:
+        from shared.formats.markdown.reading import converted  # not needed for most documents
+
+        found = converted(ending, content)
+        return Reading(places=_bounded(found.places), markdown=found.markdown, lost=found.lost)
+    lost: list[str] = []
     match ending:
         case "pdf":
-            return _bounded(_pdf_places(content))
+            return Reading(places=_bounded(pdf_places(content, lost)), lost=tuple(lost))
         case "pptx":
-            return _bounded(pptx_places(content))
+            return Reading(places=_bounded(pptx_places(content)))
         case "docx":
-            return _bounded(docx_places(content))
+            return Reading(places=_bounded(docx_places(content)))
         case "doc":
-            return UNREAD
+            return Reading(places=UNREAD)
+        case "html":
+            return _of_html(content)
         case _:
-            return _of_text(ending, content)
+            return Reading(places=_of_text(ending, content))
 
 
 def of_card(markdown: str) -> Places:
@@ -62,33 +98,31 @@ def of_card(markdown: str) -> Places:
 
 
 def _of_text(ending: str, content: IO[bytes]) -> Places:
-    encoding = encoding_of(content)
-    content.seek(0)
-    raw = content.read(4 * TEXT_MAX_CHARS)
-    text = raw.decode(encoding or "cp1252", "replace").replace("\r\n", "\n")
-    complete = not content.read(1)
-    if ending == "html":
-        places, shown = html_places(text)
-        return _bounded(places, complete=complete and shown)
+    text, complete = _decoded(content, encoding_of(content))
     return _bounded(markdown_places(text) if ending in MARKDOWN else text_places(text), complete=complete)
 
 
-def _pdf_places(content: IO[bytes]) -> Iterator[Place]:
-    import pypdfium2
+def _of_html(content: IO[bytes]) -> Reading:
+    """A page that hides text goes to the service as Markdown of what is visible."""
+    from shared.formats.markdown.html import declared_codec, html_markdown
 
-    from shared.formats.pdf import PDFIUM, page_text
-
+    encoding = encoding_of(content)
     content.seek(0)
-    with PDFIUM:
-        document = pypdfium2.PdfDocument(content)
-    try:
-        for number in range(len(document)):
-            with PDFIUM:  # released after each page, because other documents wait for it
-                text = page_text(document, number)
-            yield Place(kind="page", number=number + 1, text=text)
-    finally:
-        with PDFIUM:
-            document.close()
+    text, complete = _decoded(content, encoding or declared_codec(content.read(HEAD_BYTES)))
+    places, shown = html_places(text)
+    markdown, has_hidden = html_markdown(text) if complete else ("", False)
+    found = _bounded(places, complete=complete and shown)
+    if (encoding and not has_hidden) or not markdown.strip():
+        return Reading(places=found)
+    lost = ("Text that the page hides was left out.",) if has_hidden else ()
+    return Reading(places=found, markdown=markdown + "\n", lost=lost)
+
+
+def _decoded(content: IO[bytes], codec: str | None) -> tuple[str, bool]:
+    """The text, and whether that is all of it."""
+    content.seek(0)
+    raw = content.read(4 * TEXT_MAX_CHARS)
+    return raw.decode(codec or "cp1252", "replace").replace("\r\n", "\n"), not content.read(1)
 
 
 def _bounded(places: Iterable[Place], *, complete: bool = True) -> Places:

@@ -55,6 +55,24 @@ class DocumentPage(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None
 
 
+class PlaceText(msgspec.Struct, frozen=True, kw_only=True):
+    """The text of a page, a slide, a section or a data card. Which of them it is, is named as in a citation."""
+
+    page: int | None
+    slide: int | None
+    section: str | None
+    text: str
+
+
+class DocumentText(msgspec.Struct, frozen=True, kw_only=True):
+    """The text of a document, in its order. `complete` is false when some of it is not here."""
+
+    path: str
+    etag: str
+    places: list[PlaceText]
+    complete: bool
+
+
 class DocumentView(msgspec.Struct, frozen=True, kw_only=True):
     """A document with its attempts, the newest first. `metadata` is that of the blob."""
 
@@ -104,6 +122,7 @@ class SearchResults(msgspec.Struct, frozen=True, kw_only=True):
 
 class CollectionPage(msgspec.Struct, frozen=True, kw_only=True):
     collections: list[CollectionView]
+    cursor: str | None
 
 
 class DocumentNotice(msgspec.Struct, frozen=True, kw_only=True):

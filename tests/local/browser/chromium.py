@@ -120,6 +120,14 @@ class Page:
         object_id = found["result"]["objectId"]
         await self.call("DOM.setFileInputFiles", files=[str(file) for file in files], objectId=object_id)
 
+    async def drop(self, selector: str, paths: list[Path]) -> None:
+        """Drag files and folders from the desktop onto an element, and let them go."""
+        element = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        x, y = await self.run(f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({element})")
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            await self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
     async def size(self, width: int, height: int, *, phone: bool = False) -> None:
         await self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
@@ -132,6 +140,15 @@ class Page:
     async def offline(self, is_off: bool) -> None:
         await self.call(
             "Network.emulateNetworkConditions", offline=is_off, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
+
+    async def slow_upload(self, *, bytes_per_s: int) -> None:
+        await self.call(
+            "Network.emulateNetworkConditions",
+            offline=False,
+            latency=0,
+            downloadThroughput=-1,
+            uploadThroughput=bytes_per_s,
         )
 
     async def picture(self, path: Path) -> None:

@@ -74,8 +74,9 @@ async def test_the_main_job(app: str, page: Page) -> None:
     assert "800 ms" in await page.run("document.querySelector('article .answer').innerText")
     assert "page 4" in await page.run("document.querySelector('article .sources').innerText")
     await page.run("document.querySelector('article button.cite').click()")
-    assert (await page.until("document.querySelector('dialog iframe')?.src")).endswith("#page=4&navpanes=0")
+    assert (await page.until("document.querySelector('dialog iframe')?.src")).endswith("#page=4&view=FitH&navpanes=0")
     assert "✓ The quote stands" in await page.run("document.querySelector('dialog').innerText")
+    assert "800 ms" in await page.until("document.querySelector('dialog pre mark')?.textContent")
     await page.click("Close")
     await ask(page, "Plot the requests per month as a chart.")
     await page.until("document.querySelector('figure img')?.naturalWidth > 100")
@@ -90,6 +91,42 @@ async def test_the_main_job(app: str, page: Page) -> None:
     assert "not yet" not in receipt
     await page.click("Close")
     await page.until("document.querySelectorAll('main tbody tr').length === 1")
+
+
+LATE = """(() => { const real = window.fetch; let first = true; window.fetch = async (url, options) => {
+  const answer = await real(url, options);
+  if (!first || !String(url).includes("api/documents?limit")) return answer;
+  first = false;
+  const page = await answer.json();
+  page.documents.forEach((each) => { each.status = "removing"; });
+  return new Response(JSON.stringify(page), {status: 200});
+}; })()"""
+
+
+async def test_the_list_looks_again_while_something_is_under_way(app: str, page: Page, tmp_path: Path) -> None:
+    """The first answer says so; nothing is clicked after it."""
+    (tmp_path / "slow.md").write_text("# Slow\n\nSome words.\n")
+    await add(page, app, tmp_path / "slow.md")
+    row = "tr[data-path=\\'slow.md\\']"
+    await page.until(f"document.querySelector('{row} .indexed')")
+    await page.run(LATE)
+    await page.click("Refresh")
+    await page.until(f"document.querySelector('{row} .removing')")
+    await page.until(f"document.querySelector('{row} .indexed')")
+
+
+async def test_a_folder_and_a_file_are_dropped(app: str, page: Page, tmp_path: Path) -> None:
+    """The documents have the names that they have in the folder; what systems leave in folders is not uploaded."""
+    folder, beside = tmp_path / "dropped", tmp_path / "beside.md"
+    (folder / "deep").mkdir(parents=True)
+    for file in (folder / "a.md", folder / "deep" / "b.md", folder / "Thumbs.db", beside):
+        file.write_text("# Words\n\nSome words.\n")
+    await page.open(f"{app}/#documents")
+    await page.until("document.querySelector('.drop')")
+    await page.drop(".drop", [folder, beside])
+    await page.until("document.querySelectorAll('.uploads .indexed').length === 3")
+    names = await page.run("[...document.querySelectorAll('.uploads bdi')].map((e) => e.textContent)")
+    assert sorted(names) == ["beside.md", "dropped/a.md", "dropped/deep/b.md"]
 
 
 async def test_text_is_shown_with_the_quote_marked(app: str, page: Page, tmp_path: Path) -> None:
@@ -143,6 +180,22 @@ async def test_the_network_is_lost_and_comes_back(app: str, page: Page) -> None:
     page.problems.clear()  # the browser logs the failed requests
 
 
+async def test_a_run_outlives_the_network(app: str, page: Page) -> None:
+    """What was typed for a run stays, and the run goes on without a reload."""
+    async with httpx2.AsyncClient(base_url=app, trust_env=False) as http:
+        run = await waiting_run(http)
+    await page.open(f"{app}/#ask/{run['thread_id']}")
+    await page.type(".action textarea", '{"degrees": 21}')
+    await page.offline(True)
+    await page.until("!document.getElementById('network').hidden")
+    await page.offline(False)
+    await page.until("document.getElementById('network').hidden")
+    assert await page.run("document.querySelector('.action textarea').value") == '{"degrees": 21}'
+    await page.click("Send the results")
+    await page.until("document.querySelector('article[aria-busy=false] .answer')")
+    page.problems.clear()  # the browser logs the failed requests
+
+
 async def test_bad_files_are_refused_with_a_sentence(app: str, page: Page, tmp_path: Path) -> None:
     empty, large = tmp_path / "empty.md", tmp_path / "large.md"
     empty.write_bytes(b"")
@@ -169,6 +222,39 @@ async def test_a_large_file_goes_to_storage(app: str, page: Page, tmp_path: Path
     page.requested = [url for url in page.requested if url not in sent]
 
 
+async def test_an_upload_shows_its_bytes(app: str, page: Page, tmp_path: Path) -> None:
+    """Of each file, while it is sent: to the app, and to storage."""
+    small, large = tmp_path / "small.zip", tmp_path / "large.zip"
+    small.write_bytes(bytes(4 * 1024 * 1024))
+    large.write_bytes(bytes(12 * 1024 * 1024))
+    await page.open(f"{app}/#documents")
+    await page.until("document.querySelector('.drop')")
+    await page.run("""(() => { window.seen = {}; new MutationObserver(() => {
+        for (const each of document.querySelectorAll('.uploads progress'))
+            (seen[each.ariaLabel] ??= new Set()).add(each.value); })
+        .observe(document.body, {childList: true, subtree: true}); })()""")
+    await page.slow_upload(bytes_per_s=2_000_000)
+    await page.choose_files("input[type=file]", [small, large])
+    await page.until("document.querySelector('.uploads').innerText.includes(' of 12.6 MB')")
+    await page.until("document.querySelectorAll('.uploads .unsupported').length === 2")
+    for name in ("small.zip", "large.zip"):
+        values = await page.run(f"[...seen['Upload of {name}']]")
+        assert values == sorted(values)
+        assert [value for value in values if 0 < value < 1], values
+    page.requested = [url for url in page.requested if "sig=" not in url]
+
+
+async def test_a_sign_in_that_has_ended_is_said(app: str, page: Page) -> None:
+    """Behind Easy Auth: the platform answers with a redirect to its sign-in page, which the page does not follow."""
+    await page.open(f"{app}/#health")
+    await page.until("document.querySelector('table')")
+    await page.run("""(() => { window.fetch = (url, options) => options.redirect === 'manual' ?
+        Promise.resolve({type: 'opaqueredirect', status: 0, ok: false, headers: new Headers()})
+        : Promise.reject(new TypeError('cross-origin')); location.hash = 'collections'; })()""")
+    await page.until("document.querySelector('main .error')?.innerText.includes('You are signed out')")
+    assert await page.run("document.getElementById('network').hidden")
+
+
 FORGED = """
 async (evil, markdown) => {
   window.attacked = (how) => { (window.attacks ??= []).push(how); };
@@ -183,6 +269,7 @@ async (evil, markdown) => {
     reason: {message: evil, code: evil}, notice: {message: evil}}], runs: [{...run}], collections: [{name: evil,
     documents: 1, statuses: {failed: 1}, size_bytes: 1, usage_bytes: 1, missing_stores: [evil], cost_usd_per_day: 1}],
     receipts: [], checks: [{name: evil, ok: false, detail: evil, took_ms: 1}], status: "x", version: evil, cursor: null,
+    places: [{page: evil, section: evil, text: evil}],
     messages: [{role: "user", text: evil, run_id: run.id}], active_run_id: null};
   window.fetch = async (url, options) => String(url).includes("/charts/") ?
     new Response(evil, {headers: {"Content-Type": "image/svg+xml"}}) : String(url).includes("/content") ?
@@ -196,7 +283,9 @@ async (evil, markdown) => {
     location.hash = view;
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
-  await (await import("/viewer.js")).open("x.html", {quote: evil, document: evil, section: evil});
+  const viewer = await import("/viewer.js");
+  await viewer.open("x.html", {quote: evil, document: evil, section: evil});
+  await viewer.open("x.docx", {quote: "attacked", document: evil});
   document.body.append(made);
   await new Promise((resolve) => setTimeout(resolve, 300));
   const taken = ["href", "src", "action", "formaction", "srcdoc"];

@@ -249,6 +249,7 @@ async def call_the_others(host: Host, run: Mapping[str, Any]) -> dict[str, Any]:
 async def call_those_of_documents(call: Callable[..., Awaitable[Any]], host: Host) -> None:
     await call("read_document", "documents/c/a.md", "GET", path="c/a.md")
     await call("get_content", "documents/content?path=c/a.md", "GET")
+    await call("get_text", "documents/text?path=c/a.md", "GET")
     await call("head_content", "documents/c/a.md/content", "HEAD", path="c/a.md/content")
     await call("create_upload", "documents/upload?path=c/b.md", "POST")
     await call("retry_document", "documents/c/a.md", "POST", path="c/a.md")

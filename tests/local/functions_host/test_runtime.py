@@ -48,6 +48,7 @@ FUNCTIONS = [
     "get_report",
     "get_run",
     "get_swagger",
+    "get_text",
     "get_thread",
     "hand_in_outputs",
     "head_content",
@@ -96,6 +97,7 @@ OTHERS = {  # function -> status
     "get_page": 200,
     "get_report": 202,
     "get_swagger": 200,
+    "get_text": 404,  # the document is not indexed
     "get_thread": 200,
     "head_content": 200,
     "hand_in_outputs": 409,  # the run has ended

@@ -41,6 +41,7 @@ DROPPED = {
     "threads": "response_format",
     "assistants": "response_format",
     "chat": "moderation",
+    "containers": "skills",
 }
 CALL = CallFunctions(calls=(Called(call_id="call_1", name="f", arguments="{}"),))
 
@@ -71,9 +72,13 @@ class Objects:
         made: dict[str, Any] = answer.json()
         return made
 
-    async def file(self) -> str:
-        made = await self.post("/files", files={"file": ("a.txt", b"Hello.")}, data={"purpose": "assistants"})
+    async def file(self, *, content: bytes = b"Hello.", purpose: str = "assistants") -> str:
+        made = await self.post("/files", files={"file": ("a.txt", content)}, data={"purpose": purpose})
         return str(made["id"])
+
+    async def batch_input(self) -> str:
+        call = {"custom_id": "1", "method": "POST", "url": "/v1/responses", "body": {"model": "m", "input": "Hello?"}}
+        return await self.file(content=json.dumps(call).encode(), purpose="batch")
 
     async def store(self) -> str:
         return str((await self.post("/vector_stores"))["id"])
@@ -143,8 +148,14 @@ async def _upload(objects: Objects, _: dict[str, str], __: str) -> str:
     return str((await objects.post("/uploads", body))["id"])
 
 
+async def _batches(objects: Objects, _: dict[str, str], __: str) -> str:
+    body = {"completion_window": "24h", "endpoint": "/v1/responses", "input_file_id": await objects.batch_input()}
+    return str((await objects.post("/batches", body))["id"])
+
+
 async def _completion(objects: Objects, _: dict[str, str], __: str) -> str:
-    body = {"model": "m", "messages": [{"role": "user", "content": "Hello?"}], "store": True}
+    # the SDK's type of a stored message has no other role than this one
+    body = {"model": "m", "messages": [{"role": "assistant", "content": "Hello."}], "store": True}
     return str((await objects.post("/chat/completions", body))["id"])
 
 
@@ -180,6 +191,7 @@ MAKERS: dict[str, Maker] = {
     "containers/files": _container_file,
     "uploads": _upload,
     "chat/completions": _completion,
+    "batches": _batches,
     "models": _model,
 }
 NOT_IDS = {("threads", "runs"), ("responses", "input_tokens"), ("responses", "compact"), ("chat", "completions")}
@@ -215,7 +227,9 @@ async def mapped_body(objects: Objects, body: Any, family: str, known: dict[str,
 
 
 async def _value(objects: Objects, name: str, value: Any, known: dict[str, str]) -> Any:
-    if name in ("file_id", "input_file_id") and isinstance(value, str):
+    if name == "input_file_id":
+        return await objects.batch_input()
+    if name == "file_id" and isinstance(value, str):
         return await objects.file()
     if name == "file_ids" and isinstance(value, list):
         return [await objects.file() for _ in value]
@@ -248,6 +262,9 @@ def repaired(path: str, body: dict[str, Any]) -> dict[str, Any]:
         body = {name: value for name, value in body.items() if name == "files"}
     if isinstance(body.get("expires_after"), dict) and body["expires_after"].get("minutes") == 0:
         body["expires_after"]["minutes"] = 1
+    if path == "/responses/compact" and not body.get("previous_response_id"):
+        # the SDK's type of the result has no messages of the user
+        body = {"input": [{"role": "assistant", "content": "Hello."}], **body}
     if path == "/responses":
         body = {"model": "m", "input": "Hello?", **body}
     for one in (body, body.get("thread") or {}):
@@ -258,6 +275,8 @@ def repaired(path: str, body: dict[str, Any]) -> dict[str, Any]:
     for name, least in bounds.items():
         if isinstance(body.get(name), int):
             body[name] = max(body[name], least)
+    if not body.get("stream"):
+        body.pop("stream_options", None)
     if path == "/uploads":
         body["bytes"] = 5  # what a part of this module holds
     if path.endswith("/complete"):
@@ -283,9 +302,8 @@ def proxy(upstream: str) -> Starlette:
         answer = await http.request(request.method, path, params=query, content=content, headers=headers)
         if answer.status_code >= 400:
             sys.stderr.write(f"{request.method} {path} {content[:600]!r} {answer.status_code} {answer.text[:300]}\n")
-        kept = {
-            name: value for name, value in answer.headers.items() if name not in ("content-length", "content-encoding")
-        }
+        framing = ("content-length", "content-encoding", "transfer-encoding")
+        kept = {name: value for name, value in answer.headers.items() if name not in framing}
         return Response(answer.content, status_code=answer.status_code, headers=kept)
 
     return Starlette(routes=[Route("/{path:path}", forward, methods=["GET", "POST", "DELETE"])])

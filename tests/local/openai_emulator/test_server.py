@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
+from local.openai_emulator.__main__ import lines_to_copy
 from local.openai_emulator.agent.conversation import Prompt
 from local.openai_emulator.agent.model import Say
 from local.openai_emulator.server import PREFIXES, create_app, listen, serve
@@ -88,7 +89,6 @@ async def test_health(emulator_http: httpx2.AsyncClient) -> None:
     [
         ("POST", "/fine_tuning/jobs", 501, "not_implemented"),
         ("PUT", "/threads/thread_1/runs/run_1", 501, "not_implemented"),
-        ("POST", "/responses/compact", 501, "not_implemented"),
         ("GET", "/nonsense", 404, "not_found"),
         ("GET", "/filesystem", 404, "not_found"),
     ],
@@ -134,6 +134,16 @@ async def test_a_body_must_be_an_object(emulator_http: httpx2.AsyncClient, conte
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
 
 
+@pytest.mark.parametrize("levels", [101, 500, 5_000])
+async def test_a_body_that_is_nested_very_deeply_is_refused_by_this_name(
+    emulator_http: httpx2.AsyncClient, levels: int
+) -> None:
+    content = b'{"input": ' + b"[" * levels + b"]" * levels + b"}"
+    answer = await emulator_http.post("/v1/chat/completions", content=content, headers=JSON)
+    assert answer.status_code == 400
+    assert "more than 100 levels" in answer.json()["error"]["message"]
+
+
 async def test_an_invalid_form_is_refused(emulator_http: httpx2.AsyncClient) -> None:
     answer = await emulator_http.post("/v1/files", json={"purpose": "assistants"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_content_type")
@@ -169,6 +179,22 @@ async def test_a_set_key_is_the_only_one(headers: Any, status: int) -> None:
         async with http:
             answer = await http.get("/v1/models", headers=headers)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("status", "headers", "path"), [(401, {}, "/files"), (404, {"api-key": "x"}, "/nonsense")])
+async def test_the_gateway_of_azure_answers_at_dated_paths(
+    emulator: Starlette, status: int, headers: dict[str, str], path: str
+) -> None:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(emulator), base_url="http://e") as http:
+        dated = await http.get(f"/openai{path}?api-version=2024-10-21", headers=headers)
+        others = [
+            await http.get(url, headers=headers)
+            for url in (f"/openai{path}", f"/openai/v1{path}?api-version=preview", f"/v1{path}?api-version=1")
+        ]
+    assert (dated.status_code, set(dated.json()["error"])) == (status, {"code", "message"})
+    assert dated.json()["error"]["code"] == str(status)
+    for other in others:
+        assert (other.status_code, set(other.json()["error"])) == (status, {"message", "type", "param", "code"})
 
 
 async def test_without_a_key_the_sdk_says_so(emulator: Starlette) -> None:
@@ -255,7 +281,8 @@ async def test_the_process_prints_ready_and_ends_on_a_signal(tmp_path: Path) -> 
     children = _children(process.pid)
     process.send_signal(signal.SIGTERM)
     rest, errors = await asyncio.wait_for(process.communicate(), 180)
-    assert (rest, process.returncode) == (b"", 0), errors.decode()
+    assert process.returncode == 0, errors.decode()
+    assert rest.decode() == lines_to_copy(f"http://127.0.0.1:{port}", key_is_set=False)
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
     assert (tmp_path / "data/emulator.db").exists()
 

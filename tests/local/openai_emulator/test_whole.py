@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import openai
 import pytest
 from openai import AsyncOpenAI
 
@@ -48,14 +47,6 @@ async def test_a_document_is_asked_and_a_table_is_drawn() -> None:
         (note,) = chart.output[-1].content[0].annotations
         png = await client.containers.files.content.retrieve(note.file_id, container_id=note.container_id)
         assert png.read().startswith(b"\x89PNG")
-
-
-async def test_the_builtin_model_refuses_formats_it_cannot_write() -> None:
-    async with serve() as url, AsyncOpenAI(api_key="x", base_url=f"{url}/v1/") as client:
-        schema: Any = {"type": "json_schema", "name": "a", "schema": {"type": "object", "properties": {}}}
-        with pytest.raises(openai.APIStatusError, match="built-in model") as caught:
-            await create(client, input="Hello?", text={"format": schema})
-        assert caught.value.status_code == 501
 
 
 def test_the_settings_choose_the_model() -> None:

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from shared.collections.visibility import EXCLUDED_MAX, VERSIONS_MAX, DocumentVisibility, version_of, visibility_of
+from shared.collections.visibility import (
+    EXCLUDED_MAX,
+    VERSIONS_MAX,
+    DocumentVisibility,
+    VisibilityBlobs,
+    version_of,
+    visibility_of,
+)
 from shared.documents import lifecycle
 from shared.documents.record import document_records
 from shared.engines.searching import filters_of
@@ -16,6 +23,7 @@ from shared.engines.stores import IndexState, Within, all_of
 from shared.errors import NotFound, ServiceBusy
 from shared.models.documents import Document, Version
 from shared.models.runs import Run
+from shared.runs.citations import NO_SOURCE
 from shared.storage.records import pack
 from tests.unit.world import World
 
@@ -83,6 +91,7 @@ async def test_search_says_how_many_are_still_to_come(world: World) -> None:
     await world.finish()
     assert world.answer(run.id).notes == (
         "One document was still being indexed in this collection when the question was asked.",
+        NO_SOURCE,
     )
 
 
@@ -124,11 +133,12 @@ async def test_an_answer_without_a_source_says_what_was_not_taken_up(world: Worl
     await world.finish()
     assert world.answer(run.id).notes == (
         "One document was not yet registered in this collection when the question was answered.",
+        NO_SOURCE,
     )
     await world.documents.index("c/b.md")
     run = await world.ask(collection="c")
     await world.finish()
-    assert world.answer(run.id).notes == ()
+    assert world.answer(run.id).notes == (NO_SOURCE,)
 
 
 # ---- what is excluded --------------------------------------------------------------------------------------------
@@ -182,6 +192,59 @@ def document(**more: Any) -> Document:
 def test_every_other_version_that_may_exist_is_excluded(record: Document, excluded: list[int]) -> None:
     found = visibility_of(record)
     assert list(found.excluded if found else ()) == [version_of("c/a.md", f"0x{number}") for number in excluded]
+
+
+def calls_of(world: World, begun: int, what: str) -> int:
+    return sum(call.startswith(what) for call in world.outside.calls[begun:])
+
+
+async def test_a_writer_of_the_record_publishes_without_reading_it_again(world: World) -> None:
+    await world.drop("c/a.md", b"gate 1")
+    world.blobs.put("c/a.md", b"gate 2")
+    begun = len(world.outside.calls)
+    await world.documents.index("c/a.md")
+    replaced = {what: calls_of(world, begun, f"state.{what}") for what in ("info visibility", "read index")}
+    assert replaced == {"info visibility": 1, "read index": 1}
+    assert calls_of(world, begun, "state.write visibility") == 1
+    world.blobs.take_away("c/a.md")
+    begun = len(world.outside.calls)
+    await world.documents.remove("c/a.md")
+    removed = {what: calls_of(world, begun, f"state.{what}") for what in ("info visibility", "read index")}
+    assert removed == {"info visibility": 1, "read index": 1}
+    assert (await world.listing(), world.state.names("visibility/")) == ({}, [])
+
+
+@pytest.mark.parametrize("ends", ["replaced", "removed"])
+@pytest.mark.parametrize("when", ["state.write visibility", "state.write index", "state.delete visibility"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_writer_whose_record_was_replaced_meanwhile_publishes_the_newest(
+    world: World, ends: str, when: str, after: bool
+) -> None:
+    """Another instance takes up a newer version at this moment, and publishes it."""
+    await world.drop("c/a.md", b"gate 1")
+    other = world.instance().library.documents
+
+    async def replace_again() -> None:
+        world.blobs.put("c/a.md", b"gate 3")
+        await other.index("c/a.md")
+
+    world.outside.meanwhile(replace_again, **{"after" if after else "before": when})
+    if ends == "replaced":
+        world.blobs.put("c/a.md", b"gate 2")
+        await world.documents.index("c/a.md")
+    else:
+        world.blobs.take_away("c/a.md")
+        await world.documents.remove("c/a.md")
+    for _ in range(3):
+        await world.settle()
+        world.clock.forward(60)
+    stored = await document_records(world.state).read("c/a.md")
+    reached = world.blobs.names() and world.blobs.content("c/a.md") == b"gate 3"
+    assert reached or when == "state.delete visibility"
+    published = await VisibilityBlobs(world.state).find("c/a.md")
+    assert published == (visibility_of(stored.value) if stored else None)
+    live = [world.blobs.content("c/a.md")] if world.blobs.names() else []
+    assert await seen(world, await world.ask(collection="c")) == [text.decode() for text in live]
 
 
 async def test_too_many_versions_for_the_blob_hide_the_document(world: World) -> None:

@@ -13,7 +13,7 @@ from tests.nasty import nasty_files
 from tests.unit.world import World
 
 FORMATS = str(Path(shared.formats.__file__).parent)
-# These see the name and the size of a document, or make its reason.
+# These see the name and the size of a document, make its reason, or close its copies.
 FROM_THE_NAME = {
     "classify",
     "service_name",
@@ -23,6 +23,11 @@ FROM_THE_NAME = {
     "unsupported",
     "failed",
     "of_card",
+    "with_notice",
+    "copies",
+    "clean_names",
+    "__enter__",
+    "__exit__",
     "__init__",
 }
 

@@ -20,7 +20,7 @@ from shared.models.documents import Drift, Receipt
 from tests.fakes import Crash, Fault
 from tests.unit.world import World
 
-TEXT, TABLE = "c/a.md", "c/a.csv"
+TEXT, TABLE, MESSY = "c/a.md", "c/a.csv", "c/messy.csv"  # the last one has a clean copy
 SWEEP = timedelta(seconds=60)
 RETRY = timedelta(seconds=30)
 CALM = timedelta(minutes=3)  # a document has waited for nothing for so long
@@ -42,7 +42,8 @@ class Life:
 
     async def put(self) -> None:
         number = len(self.numbers) + 1
-        content = b"gate,v%d\n1,2\n" % number if self.path == TABLE else b"gate v%d" % number
+        contents = {TEXT: b"gate v%d", TABLE: b"gate,v%d\n1,2\n", MESSY: b"gate;v%d\n1;2,5\n"}
+        content = contents[self.path] % number
         self.numbers[self.world.blobs.put(self.path, content)] = number
         await self.step(self.world.app.library.arrivals.written(self.path))
 
@@ -205,7 +206,7 @@ KINDS: dict[str, tuple[Fault, bool]] = {
 }
 
 
-@pytest.mark.parametrize("path", [TEXT, TABLE])
+@pytest.mark.parametrize("path", [TEXT, TABLE, MESSY])
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_fault_at_any_call(path: str, kind: str) -> None:
     fault, after = KINDS[kind]
@@ -214,7 +215,7 @@ async def test_a_fault_at_any_call(path: str, kind: str) -> None:
     for n, call in calls if path == TEXT else calls[list(KINDS).index(kind) % 3 :: 3]:
         if fault(call) is None:
             continue
-        life = Life(path, slow=path == TABLE)
+        life = Life(path, slow=path != TEXT)
         life.world.outside.fail_at(n, fault, after=after)
         try:
             await live(life)
@@ -224,7 +225,7 @@ async def test_a_fault_at_any_call(path: str, kind: str) -> None:
 
 
 async def calls_of_a_life(path: str) -> list[str]:
-    life = Life(path, slow=path == TABLE)
+    life = Life(path, slow=path != TEXT)
     await live(life)
     calls = list(life.world.outside.calls)
     await life.check_end()

@@ -37,6 +37,7 @@ def found(report: Report) -> list[tuple[str, str, str]]:
 async def full(world: World) -> None:
     await world.drop("c/a.md", b"Alpha.")
     await world.drop("c/t.csv", CSV)
+    await world.drop("c/messy.csv", b"Sales\n\nmonth;euros\njan;1,5\nfeb;2,5\n")
     await world.drop("other.md", b"Other.")
     world.clock.forward(LATER)
 
@@ -78,6 +79,12 @@ async def lose_data_file(world: World) -> None:
     live = (await world.document("c/t.csv")).live
     assert live
     await world.stores.discard(None, live.data_file_id or "")
+
+
+async def lose_clean_copy(world: World) -> None:
+    live = (await world.document("c/messy.csv")).live
+    assert live
+    await world.stores.discard(None, live.clean_file_ids[0])
 
 
 async def lose_store(world: World) -> None:
@@ -152,6 +159,7 @@ Damage = Callable[[World], Awaitable[None]]
         (attach_foreign, {("orphaned", "store_entry")}),
         (detach, {("missing", "document")}),
         (lose_data_file, {("missing", "document")}),
+        (lose_clean_copy, {("missing", "document")}),
         (lose_store, {("missing", "vector_store"), ("missing", "document")}),
         (let_store_expire, {("missing", "vector_store"), ("missing", "document")}),
         (lose_message, {("stuck", "document")}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -59,6 +60,33 @@ def test_which_documents_are_overdue(
     blobs = {"c/a.md": found} if found else {}
     records = {"c/a.md": (summary, Waiting(claimed_until=claimed_until))} if summary else {}
     assert list(overdue(blobs, records, now=NOW)) == ([message] if message else [])
+
+
+def at(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("written_s", "taken_up", "is_overdue"),
+    [
+        (40, {"taken.md": (50, "indexed", 2)}, False),  # older ones are indexed right now: its turn comes
+        (40, {"taken.md": (50, "indexed", 30)}, True),  # none has been indexed for a while
+        (40, {"taken.md": (5, "indexed", 2)}, True),  # a much newer one was taken up
+        (40, {"taken.md": (30, "indexed", 2)}, False),  # events come only about in order
+        (40, {"taken.md": (50, "indexing", 2)}, True),  # a long upload is no sign that events come
+        (40, {"taken.md": (50, "indexed", 2), "other.md": (5, "indexing", 4)}, True),
+    ],
+)
+def test_a_backlog_of_events_is_not_lost(
+    written_s: float, taken_up: dict[str, tuple[float, DocumentStatus, float]], is_overdue: bool
+) -> None:
+    """`taken_up`: how long ago each was written, its status, and how long ago its record was."""
+    blobs = {"c/a.md": blob(at=at(written_s))}
+    records = {}
+    for path, (s, status, updated_s) in taken_up.items():
+        blobs[path] = replace(blob(at=at(s)), name=path)
+        records[path] = (replace(record(status=status, at=at(updated_s)), path=path), Waiting())
+    assert list(overdue(blobs, records, now=NOW)) == ([INDEX] if is_overdue else [])
 
 
 async def test_a_deleted_blob_without_its_event(world: World) -> None:

@@ -107,6 +107,8 @@ def test_an_unknown_extension_is_text_until_the_content_is_read(path: str) -> No
         ("a/app.log", "text", "txt", "app.log.txt"),
         ("a/b.parquet", "data", "parquet", "a__b.parquet.csv"),
         ("a/b.tsv", "data", "tsv", "a__b.tsv.txt"),
+        ("a/b.ods", "data", "ods", "a__b.ods.xlsx"),
+        ("a/b.eml", "text", "eml", "b.eml.md"),
         ("a/b.csv", "data", "xlsx", "a__b.csv.xlsx"),
         ("a/b", "data", "xlsx", "a__b.xlsx"),
     ],

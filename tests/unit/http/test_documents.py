@@ -34,6 +34,7 @@ from shared.services import Services
 from tests.unit.world import CALLBACK, World
 
 URL = "https://app.azurewebsites.net/api/documents"
+COLLECTIONS_URL = "https://app.azurewebsites.net/api/collections"
 TEAM = {"type": "eq", "key": "team", "value": "hr"}
 
 
@@ -184,6 +185,21 @@ async def test_collections(world: World, ask: Ask) -> None:
     assert (await ask(delete_collection, name="c"))[:2] == (202, {"deleting": "c"})
     await world.settle()
     assert (await ask(get_collection, name="c"))[:1] == (404,)
+
+
+async def test_collections_come_in_pages(world: World, ask: Ask) -> None:
+    for name in "abcde":
+        await world.drop(f"{name}/x.md")
+    found: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        url = f"{COLLECTIONS_URL}?limit=2{f'&cursor={cursor}' if cursor else ''}"
+        _, page, _ = await ask(list_collections, url=url)
+        assert len(page["collections"]) <= 2
+        found += [each["name"] for each in page["collections"]]
+        cursor = page["cursor"]
+    assert found == list("abcde")
+    assert (await ask(list_collections, url=f"{COLLECTIONS_URL}?limit=0"))[1]["code"] == "invalid_limit"
 
 
 async def test_notifications_match_their_description(world: World) -> None:

@@ -72,7 +72,8 @@ async def test_a_function_of_the_app_is_called_and_the_run_continues(world: Worl
     await world.finish()
     assert registry == ["lamp"]
     assert handed_over(world) == [{"call_s": '{"lamp":3}'}]
-    assert world.answer(run.id).status == "completed"
+    answer = world.answer(run.id)
+    assert (answer.status, answer.notes) == ("completed", ()), "a function is a source"
     record = await world.runs.find(run.id)
     assert (record.engine_runs, record.calls) == (("resp_1", "resp_2"), ())
     assert [function.name for function in world.engine.asks["resp_2"].functions] == ["stock", "weather", "room"]

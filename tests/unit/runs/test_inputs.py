@@ -10,6 +10,7 @@ from shared.engines.base import Annotation, Ask, Call, Look, Output
 from shared.engines.stores import Passage
 from shared.errors import Busy, ServiceBusy
 from shared.models.runs import Failure, FileChange, Function, Run
+from shared.runs.citations import NO_SOURCE
 from shared.runs.prompts import GUARD, INSTRUCTIONS, instructions_of
 from shared.runs.threads import HELD_MAX
 from tests.unit.world import World
@@ -77,7 +78,7 @@ async def test_a_thread_leaves_the_container_that_holds_an_old_data_file(world: 
     await world.finish()
     assert last_ask(world).previous == (await world.runs.find(second.id)).engine_run, "the new container is current"
     assert "since your last answer" not in last_ask(world).instructions
-    assert world.answer(third.id).notes == ()
+    assert world.answer(third.id).notes == (NO_SOURCE,)
 
 
 async def test_the_record_of_a_document_is_newer_than_what_is_published(world: World) -> None:

@@ -7,6 +7,8 @@ import pytest
 from shared.engines.base import Annotation, Output
 from shared.engines.stores import Passage
 from shared.errors import ServiceError, ServiceMissing
+from shared.models.runs import Usage
+from shared.runs.citations import NO_SOURCE, NOT_CITED
 from shared.runs.publishing import FETCH_TRIES
 from tests.unit.runs.test_runs import BUSY, with_files
 from tests.unit.world import World
@@ -39,7 +41,7 @@ async def test_a_chart_that_is_denied_once_is_downloaded(world: World) -> None:
     world.outside.fail("engine.download", ServiceMissing("Not found."))
     run = await world.ask()
     await world.finish()
-    assert (len(world.answer(run.id).charts), world.answer(run.id).notes) == (1, ())
+    assert (len(world.answer(run.id).charts), world.answer(run.id).notes) == (1, (NO_SOURCE,))
 
 
 @pytest.mark.parametrize("error", [ServiceMissing("The container has expired."), ServiceError("No.")])
@@ -51,7 +53,7 @@ async def test_a_chart_that_cannot_be_downloaded_is_named(world: World, error: S
     await world.finish()
     answer = world.answer(run.id)
     assert (answer.status, answer.charts, len(answer.outputs)) == ("completed", (), 1)
-    [note] = answer.notes
+    note, _ = answer.notes
     assert "trend.png" in note
     assert note in world.markdown(run.id)
 
@@ -73,7 +75,7 @@ async def test_chart_downloads_are_not_retried_forever(world: World) -> None:
     await world.finish()
     answer = world.answer(run.id)
     assert (answer.status, answer.charts) == ("completed", ())
-    assert len(answer.notes) == 2
+    assert len(answer.notes) == 3
 
 
 async def test_busy_looks_do_not_use_up_the_tries_for_a_chart(world: World) -> None:
@@ -133,3 +135,34 @@ async def test_a_cited_document_that_has_just_changed_is_named(
     await world.finish()
     notes = world.answer(run.id).notes
     assert notes == ((f"guide.md was {how} meanwhile: this answer cites the old version.",) if how else ())
+
+
+@pytest.mark.parametrize(
+    ("text", "searches", "codes", "notes"),
+    [
+        ("Hello! What would you like to know?", 0, 0, (NO_SOURCE,)),
+        ("The mayor of Berlin is Ada.", 0, 0, (NO_SOURCE,)),
+        ("The documents do not say.", 2, 0, (NOT_CITED,)),
+        ("It is 4.", 0, 1, (NO_SOURCE,)),  # computed without a file
+        (" ", 0, 0, ()),  # there is no statement that could have a source
+    ],
+)
+async def test_an_answer_without_a_source_says_so(
+    world: World, text: str, searches: int, codes: int, notes: tuple[str, ...]
+) -> None:
+    usage = Usage(file_search_calls=searches, code_interpreter_calls=codes)
+    world.engine.output = Output(text=text, usage=usage, model="fake")
+    run = await world.ask()
+    await world.finish()
+    assert (world.answer(run.id).answer, world.answer(run.id).notes) == (text, notes)
+    assert all(f"\n> {note}\n" in world.markdown(run.id) for note in notes)
+
+
+@pytest.mark.parametrize("code_calls", [0, 1])
+async def test_an_answer_from_a_data_file_has_a_source_once_code_has_run(world: World, code_calls: int) -> None:
+    await world.drop("sales.csv", b"day,total\n1,840\n2,20\n")
+    world.engine.output = Output(text="860.", usage=Usage(code_interpreter_calls=code_calls), model="fake")
+    run = await world.ask("What is the total of the sales?")
+    await world.finish()
+    assert world.answer(run.id).files == ("sales.csv",)
+    assert world.answer(run.id).notes == (() if code_calls else (NO_SOURCE,))

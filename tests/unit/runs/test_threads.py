@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import Busy, ChainLost, NotFound, ServiceBusy
+from shared.runs.citations import NO_SOURCE
 from shared.runs.threads import HISTORY_MAX_CHARS
 from tests.unit.world import World
 
@@ -21,12 +22,12 @@ async def test_after_a_lost_chain_the_history_is_sent_as_text(world: World) -> N
     assert (ask.previous, ask.history, ask.question) == (None, SAID, "Two?")
     answer = world.answer(second.id)
     assert answer.status == "completed"
-    [note] = answer.notes
+    note, _ = answer.notes
     assert "messages were sent again as text" in note
     third = await world.ask("Three?", thread_id=first.thread_id)
     assert third.previous == (await world.runs.find(second.id)).engine_run
     await world.finish()
-    assert world.answer(third.id).notes == ()
+    assert world.answer(third.id).notes == (NO_SOURCE,)
 
 
 async def test_a_lost_chain_and_then_a_busy_service(world: World) -> None:
@@ -38,7 +39,7 @@ async def test_a_lost_chain_and_then_a_busy_service(world: World) -> None:
     await world.finish()
     [ask] = world.engine.asks.values()
     assert (ask.previous, ask.history) == (None, SAID)
-    assert len(world.answer(second.id).notes) == 1
+    assert len(world.answer(second.id).notes) == 2
 
 
 async def test_after_its_last_run_is_deleted_the_history_is_sent_as_text(world: World) -> None:
@@ -51,7 +52,7 @@ async def test_after_its_last_run_is_deleted_the_history_is_sent_as_text(world: 
     await world.finish()
     ask = list(world.engine.asks.values())[-1]
     assert (ask.previous, ask.history, ask.question) == (None, SAID, "Three?")
-    assert len(world.answer(third.id).notes) == 1
+    assert len(world.answer(third.id).notes) == 2
 
 
 async def test_the_history_is_limited_to_the_latest_messages(world: World) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from local.openai_emulator.agent.conversation import Cite, Event, Prompt, Ran, Searched, Toolbox
+from local.openai_emulator.agent.conversation import Cite, Event, Prompt, Ran, Said, Searched, Toolbox
 from local.openai_emulator.agent.model import CallFunctions, RunCode, Say, Search, Show, Step
 from local.openai_emulator.models.offline import functions
 from local.openai_emulator.models.offline.comparison import compare
@@ -20,11 +20,14 @@ from local.openai_emulator.models.offline.data.plan import plan
 from local.openai_emulator.models.offline.data.program import analysis_code
 from local.openai_emulator.models.offline.data.table import last_json, profile_code, read_profile, to_read
 from local.openai_emulator.models.offline.documents import extract
+from local.openai_emulator.models.offline.documents.question import QuestionTerms, spelt
 from local.openai_emulator.models.offline.intent import Need, Question, need_of, question_of
+from local.openai_emulator.models.offline.structured.answers import in_json, query_of
 from local.openai_emulator.models.offline.words import joined, terms
 from local.openai_emulator.search.passage import Passage
 
 ABOUT = {"answered_by": "builtin: the offline extractive model (rules and pandas code, not a language model)"}
+MOST_ATTACHED = 20  # parts of files inside messages that are read closely
 CHARS_PER_TOKEN = 4  # a low estimate, for max_output_tokens
 NO_TOOLS = (
     "I am the built-in offline model: I answer from documents and data files, and this question came with neither. "
@@ -44,24 +47,43 @@ class BuiltinModel:
 
 
 def next_move(prompt: Prompt) -> Search | RunCode | CallFunctions | Say:
-    """The next move of a turn: call a function, search, run code, or answer."""
+    """The next move of a turn: call a function, search, run code, or answer, in the format that the caller wants."""
     question = question_of(prompt)
+    turn = prompt.events[prompt.turn_starts_at :]
+    searched = [event for event in turn if isinstance(event, Searched)]
+    passages = [*best_passages(searched), *attached_passages(question, prompt.events)]
+    move, answered = _free_move(question, prompt, passages, searches=len(searched))
+    if isinstance(move, Search) and prompt.response_format is not None:
+        return Search(queries=tuple(query for query in (*move.queries, query_of(prompt.response_format)) if query))
+    if not isinstance(move, Say):
+        return move
+    if prompt.response_format is not None:
+        move = in_json(move, prompt, question.text, passages, answered=answered)
+    return cut(move, prompt.max_output_tokens)
+
+
+def _free_move(
+    question: Question, prompt: Prompt, passages: Sequence[Passage], *, searches: int
+) -> tuple[Search | RunCode | CallFunctions | Say, bool]:
+    """The next move, and whether it answers the question with something quoted or computed."""
     turn = prompt.events[prompt.turn_starts_at :]
     calls = functions.next_calls(question.text, prompt.tools.functions, turn)
     if calls:
-        return CallFunctions(calls=calls)
+        return CallFunctions(calls=calls), False
     if said := functions.answer(question.text, prompt.tools.functions, turn):
-        return cut(Say(text=said), prompt.max_output_tokens)
+        return Say(text=said), functions.has_outputs(turn)
     need = need_of(question, prompt)
-    if not need.documents and not need.data:
-        return cut(Say(text=NO_TOOLS), prompt.max_output_tokens)
-    searched = [event for event in turn if isinstance(event, Searched)]
-    if need.documents and not searched:
-        return Search(queries=queries(question))
-    found = _from_documents(question, searched, prompt.tools)
+    if not need.documents and not need.data and not passages:
+        return Say(text=NO_TOOLS), False
+    if need.documents and not searches:
+        return Search(queries=queries(question)), False
+    meant = replace(question, text=spelt(question.text, passages))
+    if searches == 1 and meant != question:
+        return Search(queries=queries(meant)), False
+    found = _from_documents(meant, passages, prompt.tools)
     if need.data or (need.data_as_fallback and not found.text):
         return _data_move(question, found, replace(need, data=True), prompt, turn)
-    return cut(_say_documents(found, question, searched), prompt.max_output_tokens)
+    return _say_documents(found, question, passages), bool(found.text)
 
 
 # ---- documents ---------------------------------------------------------------------------------------------------
@@ -71,7 +93,7 @@ def queries(question: Question) -> tuple[str, ...]:
     """One to three search queries: the question (a follow-up with its context), its keywords, and its parts."""
     text = " ".join(question.resolved.split())[:400]
     keywords = " ".join(terms_in_full(question.resolved))
-    parts = extract.QuestionTerms.of(text).parts()
+    parts = QuestionTerms.of(text).parts()
     wanted = [f"{text} {question.context[:300]}".strip() if question.is_follow_up else text, keywords]
     wanted += [part.text for part in parts[:2]] if len(parts) > 1 else []
     return tuple(list(dict.fromkeys(query for query in wanted if query.strip()))[:3]) or (text or "overview",)
@@ -82,11 +104,25 @@ def terms_in_full(text: str) -> list[str]:
     return [word for word in text.replace("?", " ").split() if terms(word)][:16]
 
 
-def _from_documents(question: Question, searched: Sequence[Searched], tools: Toolbox) -> extract.Extract:
+def attached_passages(question: Question, events: Sequence[Event]) -> list[Passage]:
+    """The parts of the files inside messages that share most words with the question, in reading order."""
+    asked = set(terms(f"{question.resolved} {question.context}"))
+    parts = [
+        Passage(file_id="", filename=file.filename, text=text, score=len(asked & set(terms(text))) / max(len(asked), 1))
+        for event in events
+        if isinstance(event, Said)
+        for file in event.files
+        for text in file.texts
+    ]
+    best = sorted(range(len(parts)), key=lambda place: -parts[place].score)[:MOST_ATTACHED]
+    return [parts[place] for place in sorted(best)]
+
+
+def _from_documents(question: Question, found: Sequence[Passage], tools: Toolbox) -> extract.Extract:
     """An answer quoted from documents. Data cards of the available data files are skipped."""
     data = [file.filename for file in tools.data_files] if tools.code_interpreter else []
-    passages = [p for p in best_passages(searched) if not any(p.filename.startswith(name) for name in data)]
-    return extract.answer(extract.QuestionTerms.of(question.resolved, context=question.context), passages)
+    passages = [p for p in found if not any(p.filename.startswith(name) for name in data)]
+    return extract.answer(QuestionTerms.of(question.resolved, context=question.context), passages)
 
 
 def best_passages(searched: Sequence[Searched]) -> list[Passage]:
@@ -99,11 +135,17 @@ def best_passages(searched: Sequence[Searched]) -> list[Passage]:
     return sorted(kept.values(), key=lambda passage: -passage.score)
 
 
-def _say_documents(found: extract.Extract, question: Question, searched: Sequence[Searched]) -> Say:
+def _say_documents(found: extract.Extract, question: Question, passages: Sequence[Passage]) -> Say:
     if found.text:
         return Say(text=found.text, citations=found.citations)
-    files = list(dict.fromkeys(passage.filename for passage in best_passages(searched)))
+    files = list(dict.fromkeys(passage.filename for passage in passages))
     what = " ".join(terms_in_full(question.text)) or question.text
+    if found.sections:
+        ask = joined([f'"{heading}"' for heading in found.sections[:5]], last="or")
+        return Say(
+            text=f"I cannot answer this without guessing: {len(found.sections)} sections say about equally much on "
+            f'"{what.strip()}". Ask about one thing in them, such as {ask}.'
+        )
     where = (
         f" The closest passages, in {joined(files[:4])}, do not answer it."
         if files
@@ -117,29 +159,29 @@ def _say_documents(found: extract.Extract, question: Question, searched: Sequenc
 
 def _data_move(
     question: Question, found: extract.Extract, need: Need, prompt: Prompt, turn: Sequence[Event]
-) -> RunCode | Say:
+) -> tuple[RunCode | Say, bool]:
     """Profile the files, run the analysis, run it once more in careful mode if it failed, then answer."""
     runs = [event for event in turn if isinstance(event, Ran)]
     if not runs:
         names = to_read([file.filename for file in prompt.tools.data_files])
-        return RunCode(code=profile_code(names, question.text))
+        return RunCode(code=profile_code(names, question.text)), False
     tables = read_profile(runs[0].logs)
     what = plan(question.text, tables, earlier=question.earlier if question.is_follow_up else ())
     if what is None:
         errors = [f"{table.shown}: {table.error}" for table in tables if table.error]
         reason = "; ".join(errors) or _last_line(runs[0].logs)
-        return cut(_join(found, Say(text=f"The data files could not be read ({reason}).")), prompt.max_output_tokens)
+        return _join(found, Say(text=f"The data files could not be read ({reason}).")), bool(found.text)
     if isinstance(what, Refusal):
-        return cut(_refused(what, question, found, turn), prompt.max_output_tokens)
+        return _refused(what, question, found, turn), bool(found.text)
     if len(runs) == 1:
-        return RunCode(code=analysis_code(what))
+        return RunCode(code=analysis_code(what)), False
     if len(runs) == 2 and last_json(runs[1].logs, "results") is None:
-        return RunCode(code=analysis_code(what, careful=True))
+        return RunCode(code=analysis_code(what, careful=True)), False
     say = say_results(what, runs[-1])
     if need.documents and need.data and not need.data_as_fallback:
         searched = [event for event in turn if isinstance(event, Searched)]
         found = _compared(what, runs[-1], best_passages(searched)) or found
-    return cut(_join(found, say), prompt.max_output_tokens)
+    return _join(found, say), bool(found.text) or last_json(runs[-1].logs, "results") is not None
 
 
 def _refused(what: Refusal, question: Question, found: extract.Extract, turn: Sequence[Event]) -> Say:
@@ -147,8 +189,9 @@ def _refused(what: Refusal, question: Question, found: extract.Extract, turn: Se
     if found.text:
         return Say(text=found.text, citations=found.citations)
     searched = [event for event in turn if isinstance(event, Searched)]
-    lead = f"{_say_documents(found, question, searched).text} " if searched and not what.understood else ""
-    return Say(text=lead + what.text())
+    if not searched or what.understood:
+        return Say(text=what.text())
+    return Say(text=f"{_say_documents(found, question, best_passages(searched)).text} {what.text()}")
 
 
 def _compared(what: Plan, ran: Ran, passages: Sequence[Passage]) -> extract.Extract | None:

@@ -9,8 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from local.openai_emulator.agent.conversation import Called, Event
+from local.openai_emulator.models.offline.structured.schema import Field, SchemaTooLarge, read_schema
 from local.openai_emulator.models.offline.words import all_stems, joined, terms
 
+_UNWANTED = re.compile(
+    r"(?:\b(?:no|not|without|except|never|instead of|other than)|n't)\s(?:(?!but\b)\w+\s){0,2}$", re.IGNORECASE
+)
 MIN_SCORE = 2.0  # of `_score`: a function with a lower score is not called
 MIN_SCORE_TO_ASK = 3.0  # of `_score`: below it, missing arguments are not asked for
 _QUOTED = re.compile(r"[\"“'`]([^\"”'`]+)[\"”'`]")
@@ -52,6 +56,11 @@ def answer(question: str, offered: Sequence[Function], turn: Sequence[Event]) ->
     return f"To call `{function['name']}` I need to know: {names}. Please name {'it' if len(missing) == 1 else 'them'}."
 
 
+def has_outputs(turn: Sequence[Event]) -> bool:
+    """Whether a function of this turn has answered."""
+    return any(isinstance(event, Called) and event.output is not None for event in turn)
+
+
 def matching_function(question: str, offered: Sequence[Function], *, least: float = MIN_SCORE) -> Function | None:
     """The function with the highest score; None if it is below `least`."""
     said = set(terms(question))
@@ -70,41 +79,51 @@ def _score(said: set[str], function: Function) -> float:
 
 def arguments_of(function: Function, question: str) -> tuple[dict[str, Any], list[str]]:
     """The arguments found in a question, and the names of the required ones that are missing."""
-    schema = function.get("parameters") or {}
-    properties: Mapping[str, Mapping[str, Any]] = schema.get("properties") or {}
-    required = list(schema.get("required") or [])
+    try:
+        schema = read_schema(function.get("parameters"))
+    except SchemaTooLarge:
+        return {}, ["its parameters, of which there are too many"]
+    found, missing = _object(schema, question, set(), strict=bool(function.get("strict")))
+    return found, [name for name in missing if name]
+
+
+def _object(wanted: Field, question: str, taken: set[str], *, strict: bool) -> tuple[dict[str, Any], list[str]]:
     found: dict[str, Any] = {}
-    taken: set[str] = set()
-    for name, kind in properties.items():
-        value = _value(name, kind, question, taken, wanted=name in required)
+    for field in wanted.fields:
+        value = _value(field, question, taken, strict=strict)
         if value is not None:
-            found[name] = value
+            found[field.name] = value
             taken.add(str(value))
-        elif function.get("strict") and _may_be_null(kind):
-            found[name] = None
-    return found, [name for name in required if name not in found]
+        elif strict and field.nullable:
+            found[field.name] = None
+    return found, [field.name for field in wanted.fields if field.required and field.name not in found]
 
 
-def _may_be_null(kind: Mapping[str, Any]) -> bool:
-    return isinstance(kind.get("type"), list) and "null" in kind["type"]
-
-
-def _value(name: str, kind: Mapping[str, Any], question: str, taken: set[str], *, wanted: bool) -> Any:
-    said = kind.get("type")
-    types: list[Any] = said if isinstance(said, list) else [said]
-    if kind.get("enum"):
-        return next(
-            (value for value in kind["enum"] if re.search(rf"(?<!\w){re.escape(str(value))}(?!\w)", question, re.I)),
-            None,
-        )
-    if "number" in types or "integer" in types:
-        return _number(name, question, taken, whole="number" not in types)
-    if "boolean" in types:
+def _value(field: Field, question: str, taken: set[str], *, strict: bool) -> Any:
+    name = field.name
+    if field.kind == "enum":
+        constant = field.options[0] if "const" in field.rules else None
+        return next((value for value in field.options if _is_named(str(value), question)), constant)
+    if field.kind in ("number", "integer"):
+        return _number(name, question, taken, whole=field.kind == "integer")
+    if field.kind == "boolean":
         return True if set(terms(name.replace("_", " "))) & set(all_stems(question)) else None
-    if "array" in types and isinstance(kind.get("items"), Mapping):
-        one = _value(name, kind["items"], question, taken, wanted=wanted)
+    if field.kind == "array" and field.item is not None:
+        one = _value(field.item, question, taken, strict=strict)
         return None if one is None else [one]
-    return _text(name, kind, question, taken, wanted=wanted) if "string" in types else None
+    if field.kind == "object":
+        parts, missing = _object(field, question, taken, strict=strict)
+        return None if missing or not any(part is not None for part in parts.values()) else parts
+    if field.kind == "choice":
+        tried = (_value(one, question, taken, strict=strict) for one in field.choices)
+        return next((value for value in tried if value is not None), None)
+    return _text(name, field.rules, question, taken, wanted=field.required) if field.kind == "string" else None
+
+
+def _is_named(option: str, question: str) -> bool:
+    """Whether a question names an option, and not only to say that it is not wanted."""
+    found = re.finditer(rf"(?<!\w){re.escape(option)}(?!\w)", question, re.IGNORECASE)
+    return any(not _UNWANTED.search(question[max(0, match.start() - 40) : match.start()]) for match in found)
 
 
 def _number(name: str, question: str, taken: set[str], *, whole: bool) -> float | int | None:

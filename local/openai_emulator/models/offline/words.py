@@ -1,4 +1,4 @@
-"""The words of questions and texts: tokens, stems, stop words and synonyms."""
+"""The words of questions and texts: tokens, stems and stop words."""
 
 from __future__ import annotations
 
@@ -20,44 +20,9 @@ long last lasts lasted many may me might more most much must my need name no nor
 our out please question quick regarding s say says shall summarize summarise summary overview she should show so
 some such t tell than that the their them then there these they this those to too under up us use used using very
 via want was we were what when where which while who whom whose why will with within would you your one's please
+happen happened happens role type types
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
-
-# Groups of words that are equivalent in questions. A synonym has a lower weight than the word itself (`extract`).
-_SYNONYMS = (
-    "outage downtime incident unavailable",
-    "cause reason why",
-    "certificate tls ssl cert",
-    "database db",
-    "latency delay slow response",
-    "limit threshold maximum",
-    "maximum most longest highest",
-    "minimum least lowest",
-    "length duration lasts hours",
-    "react reaction respond",
-    "average mean",
-    "website web http url",
-    "cost price fee charge copay copayment",
-    "staff employee worker",
-    "doctor provider physician",
-    "salary pay compensation wage",
-    "holiday vacation leave",
-    "lesson learned learnt",
-    "fix resolve solve repair",
-    "owner responsible owned",
-    "retention kept keep stored retained",
-    "contact email phone",
-    "frequency often interval every",
-    "notify inform call announce page",
-    "begin start",
-    "memory ram",
-    "error failure fail",
-    "expire expiry expiration",
-    "cpu processor",
-    "increase raise rise grow",
-    "quarter q4 q3 q2 q1",
-)
-
 
 _stemmer = snowballstemmer.stemmer("english")
 
@@ -82,13 +47,6 @@ def terms(text: str) -> list[str]:
 def all_stems(text: str) -> list[str]:
     """The stems of all words, in order."""
     return [stem(word) for word in words(text)]
-
-
-@cache
-def synonyms(term: str) -> frozenset[str]:
-    """The stems of a stem's synonyms, without the stem itself."""
-    groups = (frozenset(map(stem, group.split())) for group in _SYNONYMS)
-    return frozenset().union(*(group for group in groups if term in group)) - {term}
 
 
 def joined(items: Iterable[str], *, last: str = "and") -> str:

@@ -91,8 +91,8 @@ async def test_completions_are_kept_on_demand(client: AsyncOpenAI, emulator: Sta
         ({"messages": [{"role": "tool", "tool_call_id": "x", "content": "a"}]}, 400, "tool_calls"),
         ({"extra_body": {"colour": "red"}}, 400, "Unknown parameter: 'colour'"),
         ({"temperature": 3}, 400, "temperature"),
-        ({"response_format": {"type": "json_object"}}, 501, "json_object"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, 501, "image"),
+        ({"response_format": {"type": "xml"}}, 400, "xml"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, 400, "image"),
     ],
 )
 async def test_what_cannot_be_done_is_refused(

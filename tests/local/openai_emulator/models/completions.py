@@ -83,8 +83,10 @@ class Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def running_completions() -> AsyncIterator[tuple[Completions, ChatModel]]:
-    completions = Completions()
+async def running_completions(
+    completions: Completions | None = None,
+) -> AsyncIterator[tuple[Completions, ChatModel]]:
+    completions = completions or Completions()
     app = Starlette(routes=[Route("/v1/chat/completions", completions.complete, methods=["POST"])])
     server = Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
     with socket.socket() as bound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -217,6 +218,28 @@ async def test_a_prompt_too_long_in_every_way_is_not_retryable(chat: Chat) -> No
         with pytest.raises(ModelError) as caught:
             await model.step(prompt(*events))
         assert (caught.value.code, len(server.requests)) == ("invalid_prompt", requests)
+
+
+async def test_old_turns_are_left_out_where_the_caller_allows_it(chat: Chat) -> None:
+    server, model, _ = chat
+    said = [Said(role="system", text="Be kind.")]
+    for number in range(4):
+        said += [Said(role="user", text=f"{number}?"), Said(role="assistant", text=f"{number}.")]
+    thread = Prompt(model="m", instructions="", events=tuple(said[:-1]), turn_starts_at=7, tools=Toolbox())
+    for _ in range(2):
+        server.refuse(400, "context_length_exceeded", "The context length is exceeded.")
+    server.say("Yes.")
+    assert (await model.step(replace(thread, truncates=True))).move == Say(text="Yes.")
+    sent = [[one["content"] for one in request["messages"]] for request in server.requests]
+    assert sent == [
+        ["Be kind.", "0?", "0.", "1?", "1.", "2?", "2.", "3?"],
+        ["Be kind.", "2?", "2.", "3?"],
+        ["Be kind.", "3?"],
+    ]
+    server.refuse(400, "context_length_exceeded", "The context length is exceeded.")
+    with pytest.raises(ModelError) as caught:
+        await model.step(thread)
+    assert caught.value.code == "invalid_prompt"
 
 
 def test_short_results_stay_as_they_are() -> None:

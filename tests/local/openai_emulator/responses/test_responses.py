@@ -233,9 +233,9 @@ async def test_metadata_of_the_caller_comes_first(openai_client: AsyncOpenAI, em
         pytest.param({"text": {"format": {"type": "json_schema"}}}, 400, "text.format.name", id="no schema"),
         pytest.param(
             {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]},
-            501,
-            "input[0].content[0].type",
-            id="images",
+            400,
+            "input[0].content[0].image_url",
+            id="an image that is no image",
         ),
     ],
 )

@@ -10,40 +10,49 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from local.openai_emulator.sandbox import FileRefused, Limits, Session, SessionEnded, folder, jail, watchdog
-from local.openai_emulator.sandbox.process import Jailed
+from local.openai_emulator.sandbox import FileRefused, Limits, Session, SessionEnded, folder, guard, jail, watchdog
+from local.openai_emulator.sandbox.tiers import Bubblewrap, ForkedBubblewrap, Isolation, Landlock
 from tests.local.openai_emulator.sandbox.attacks.prelude import PRELUDE
+from tests.local.openai_emulator.sandbox.conftest import LANDLOCKS
 
 MIB = 1024 * 1024
 LIMITS = Limits(wall_s=120, memory_bytes=200 * MIB, data_bytes=16 * MIB, tmp_bytes=4 * MIB, inodes=500, descriptors=600)
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
-@pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Sessions import nothing before they run code, which these attacks do not need."""
-    runner = tmp_path / "runner.py"
-    runner.write_text(jail.RUNNER.read_text().replace("    warm_up()\n", ""))
-    monkeypatch.setattr(jail, "BESIDE", [runner, *jail.BESIDE[1:]])
+pytestmark = pytest.mark.usefixtures("bare")
 
 
 @asynccontextmanager
-async def a_session(limits: Limits = LIMITS) -> AsyncIterator[Session]:
-    """One that nobody has checked."""
-
-    async def start() -> Jailed:
-        return await Jailed.start(limits, with_proc=True, files=(), bwrap=jail.bwraps()[-1])
-
-    session = await Session.launch(limits, start)
-    try:
-        await session.run(PRELUDE)
+async def a_session(limits: Limits = LIMITS, kind: type[Bubblewrap] = Bubblewrap) -> AsyncIterator[Session]:
+    """One of tier 1 that nobody has checked."""
+    async with session_of(kind(jail.bwraps()[-1]), limits) as session:
         yield session
+
+
+@asynccontextmanager
+async def session_of(isolation: Isolation, limits: Limits) -> AsyncIterator[Session]:
+    try:
+        session = await Session.launch(limits, partial(isolation.start, limits, ()))
+        try:
+            await session.run(PRELUDE)
+            yield session
+        finally:
+            await session.close()
     finally:
-        await session.close()
+        isolation.close()
+
+
+@pytest.fixture(params=[Bubblewrap, ForkedBubblewrap])
+def kind(request: pytest.FixtureRequest) -> type[Bubblewrap]:
+    """How the session starts."""
+    started: type[Bubblewrap] = request.param
+    return started
 
 
 def without(*words: str) -> Patch:
@@ -82,8 +91,12 @@ def unlimited(place: str) -> Patch:
     """A file system without a size of its own."""
 
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        whole = jail._tmpfs
-        monkeypatch.setattr(jail, "_tmpfs", lambda p, size, mode: whole(p, 512 * MIB if p == place else size, mode))
+        whole = jail.writable
+
+        def larger(limits: Limits) -> list[tuple[str, int, str]]:
+            return [(p, 512 * MIB if p == place else size, mode) for p, size, mode in whole(limits)]
+
+        monkeypatch.setattr(jail, "writable", larger)
 
     return patch
 
@@ -132,12 +145,14 @@ DEFENCES: dict[str, tuple[Patch, str]] = {
 
 
 @pytest.mark.parametrize("defence", DEFENCES)
-async def test_without_it_the_attack_gets_through(monkeypatch: pytest.MonkeyPatch, defence: str) -> None:
+async def test_without_it_the_attack_gets_through(
+    monkeypatch: pytest.MonkeyPatch, defence: str, kind: type[Bubblewrap]
+) -> None:
     take_away, attack = DEFENCES[defence]
     if defence in BROAD and not has_room(BROAD[defence]):
         pytest.skip("this machine's own limit is as low")
     take_away(monkeypatch)
-    async with a_session() as session:
+    async with a_session(kind=kind) as session:
         outcome = await session.run(f"{attack}\nprint('GOT IN')")
     assert "GOT IN" in outcome.logs, outcome.logs
 
@@ -155,8 +170,38 @@ def has_room(limit: tuple[str, int]) -> bool:
     return hard == resource.RLIM_INFINITY or hard >= limit[1]
 
 
-async def test_with_all_of_them_none_gets_through() -> None:
-    async with a_session(replace(LIMITS, descriptors=100_000)) as session:
+# in tier 2 the filter refuses message queues in any case
+LIMITED = [name for name in DEFENCES if name.startswith("the limit of") and name != "the limit of queues"]
+
+
+@asynccontextmanager
+async def a_caged_session(kind: type[Landlock], limits: Limits = LIMITS) -> AsyncIterator[Session]:
+    """One of tier 2 that nobody has checked."""
+    if guard.landlock_version() == 0:
+        pytest.skip("this kernel has no Landlock")
+    async with session_of(kind(), limits) as session:
+        yield session
+
+
+@pytest.mark.parametrize("caged", LANDLOCKS)
+@pytest.mark.parametrize("defence", LIMITED)
+async def test_in_tier_2_without_it_the_attack_gets_through(
+    monkeypatch: pytest.MonkeyPatch, defence: str, caged: type[Landlock]
+) -> None:
+    take_away, attack = DEFENCES[defence]
+    if defence in BROAD and not has_room(BROAD[defence]):
+        pytest.skip("this machine's own limit is as low")
+    async with a_caged_session(caged, replace(LIMITS, descriptors=100_000)) as session:
+        outcome = await session.run(f"{attack}\nprint('GOT IN')")
+        assert "GOT IN" not in outcome.logs.splitlines()
+    take_away(monkeypatch)
+    async with a_caged_session(caged, replace(LIMITS, descriptors=100_000)) as session:
+        outcome = await session.run(f"{attack}\nprint('GOT IN')")
+    assert "GOT IN" in outcome.logs, outcome.logs
+
+
+async def test_with_all_of_them_none_gets_through(kind: type[Bubblewrap]) -> None:
+    async with a_session(replace(LIMITS, descriptors=100_000), kind) as session:
         for attack in (attack for _, attack in DEFENCES.values()):
             outcome = await session.run(f"{attack}\nprint('GOT IN')")
             assert outcome.failed, f"{attack}: {outcome.logs}"

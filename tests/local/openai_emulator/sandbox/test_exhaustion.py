@@ -175,8 +175,10 @@ BACKGROUND: dict[str, str] = {
         "import os, time\nif os.fork() == 0:\n    while True:\n        try:\n            if os.fork() == 0: os._exit(0)\n            os.wait()\n"
         "        except OSError: pass"
     ),
-    "a thread": "import threading\nt = threading.Thread(target=lambda: [0 for _ in iter(int, 1)], daemon=True); t.start()",
-    "a timer": "import signal\nsignal.signal(14, lambda *a: [0 for _ in range(10**9)]); _ = signal.setitimer(0, 0.001, 0.001)",
+    "a thread": (
+        "import threading\ndef spin():\n    while True: pass\nt = threading.Thread(target=spin, daemon=True); t.start()"
+    ),
+    "a timer": "import signal\nsignal.signal(14, lambda *a: sum(range(10**7))); _ = signal.setitimer(0, 0.001, 0.5)",
 }  # fmt: skip
 
 

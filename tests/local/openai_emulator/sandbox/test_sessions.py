@@ -347,8 +347,8 @@ async def test_the_sandbox_does_not_start_without_a_filter(monkeypatch: pytest.M
 
 
 async def test_the_sandbox_does_not_start_when_the_process_limit_does_not_bind(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = jail.command
-    monkeypatch.setattr(jail, "command", lambda limits, **kwargs: whole(replace(limits, processes=200), **kwargs))
+    whole = jail.rlimits
+    monkeypatch.setattr(jail, "rlimits", lambda limits: whole(replace(limits, processes=200)))
     await assert_refuses_to_start("64 processes")
 
 

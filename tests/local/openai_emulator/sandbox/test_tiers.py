@@ -14,15 +14,26 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import pytest_asyncio
 
-from local.openai_emulator.sandbox import Limits, Sandbox, SandboxUnavailable, Session, cage, guard, jail, seccomp
+from local.openai_emulator.sandbox import (
+    Limits,
+    Sandbox,
+    SandboxUnavailable,
+    Session,
+    cage,
+    guard,
+    jail,
+    seccomp,
+    tiers,
+)
 from local.openai_emulator.sandbox import check as checks
 from local.openai_emulator.sandbox.watchdog import living
 from local.paths import ROOT
+from tests.local.openai_emulator.sandbox.conftest import LANDLOCKS, start_with
 
 MIB = 1024 * 1024
 in_module_loop = pytest.mark.asyncio(loop_scope="module")
@@ -123,15 +134,21 @@ WITHOUT = {
         "import signal\nfor name in ('resource', 'fcntl', 'termios', 'pwd'): sys.modules[name] = None\n"
         "for name in ('pidfd_open', 'memfd_create', 'killpg', 'fork', 'getuid', 'geteuid', 'setgroups', 'chown', 'nice',"
         " 'setsid'): delattr(os, name)\n"
-        "for name in ('SIGXCPU', 'SIGSTOP', 'SIGCONT', 'pidfd_send_signal'): delattr(signal, name)"
+        "for name in ('SIGXCPU', 'SIGSTOP', 'SIGCONT', 'pidfd_send_signal'): delattr(signal, name)\n"
+        "import types; sys.modules['msvcrt'] = types.SimpleNamespace(LK_NBLCK=2, locking=lambda *_: None)"
     ),
 }
 
 
 @pytest.mark.parametrize("platform", WITHOUT)
-def test_on_another_system_trusted_code_runs_and_no_other(platform: str) -> None:
-    """The system is simulated by its name and by what Python lacks there."""
-    before = f"import asyncio, sys; sys.platform = {platform!r}\n{WITHOUT[platform]}"
+def test_on_another_system_trusted_code_runs_and_no_other(platform: str, tmp_path: Path) -> None:
+    """The system is simulated by its name and by what Python lacks there.
+
+    It has a folder for temporary files of its own: its locks are no real ones, so it would delete the folders of other
+    emulators, and they would delete its own.
+    """
+    before = f"import asyncio, sys, tempfile; sys.platform = {platform!r}; tempfile.tempdir = {str(tmp_path)!r}\n"
+    before += WITHOUT[platform]
     found = outcome(before=before, trusted=True)
     assert (found["tier"], found["made"]) == (3, MADE)
     assert f"this is {platform}, not Linux" in found["reason"]
@@ -177,12 +194,10 @@ LIMITS = Limits(memory_bytes=500 * MIB, data_bytes=16 * MIB, tmp_bytes=MIB, inod
 EMULATOR = os.getpid()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[Sandbox]:
-    if guard.landlock_version() == 0:
-        pytest.skip("this kernel has no Landlock")
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=LANDLOCKS)
+async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     sandbox = Sandbox(tiers=(2,), limits=LIMITS)
-    await sandbox.start()
+    await start_with(sandbox, request.param)
     yield sandbox
     await sandbox.close()
 
@@ -200,6 +215,8 @@ ATTACKS = {
     "write to /usr": "open('/usr/x', 'w'); print('GOT IN')",
     "write to site-packages": "import numpy; open(numpy.__file__, 'a'); print('GOT IN')",
     "signal the emulator": "import os; os.kill({pid}, 0); print('GOT IN')",
+    "signal its parent": "import os; os.kill(os.getppid(), 0); print('GOT IN')",
+    "read the memory of its parent": "import os; open(f'/proc/{{os.getppid()}}/mem', 'rb').read(1); print('GOT IN')",
     "signal a thread of the emulator": CALL.format("libc.syscall({tgkill}, {pid}, {pid}, 0)"),
     "limit the emulator": "import resource; resource.prlimit({pid}, 7, (9, 9)); print('GOT IN')",
     "slow the emulator down": "import os; os.setpriority(0, {pid}, 19); print('GOT IN')",
@@ -257,6 +274,11 @@ TOO_MUCH = {
         "    kept[-1].write(bytes(1 << 20)); time.sleep(0.03)",
         "17 MiB of files",
     ),
+    "files below a path that is too long to be opened": (
+        "import os\nfor n in range(17): os.mkdir('d' * 250); os.chdir('d' * 250)\n"
+        "for n in range(1500): os.mkdir('d'); os.chdir('d')\nopen('f', 'w').close()",
+        "folders that cannot be looked into",
+    ),
     "memory": ("import time\nx = []\nwhile True: x.append(bytearray(b'1') * (8 << 20)); time.sleep(0.01)", "500 MiB of memory"),
     "sockets": (
         "import socket, os, time\nkept = []\nfor n in range(4):\n    if os.fork() == 0:\n"
@@ -290,6 +312,13 @@ async def test_background_processes_end_with_the_cell_and_with_the_session(sandb
     await session.close()
 
 
+class More(dict[str, str]):
+    """An environment that has one variable more than it says."""
+
+    def __or__(self, other: dict[str, str]) -> dict[str, str]:  # type: ignore[override]
+        return {**self, **other, "A_SECRET": "x"}
+
+
 # What is taken away, and what the check must then say.
 HOLES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "no filter": (
@@ -301,7 +330,7 @@ HOLES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
         "code can read a file; code can list a folder",
     ),
     "a secret in the environment": (
-        lambda patch: patch.setattr(cage.Home, "environment", lambda self, folders: {"A_SECRET": "x"}),
+        lambda patch: patch.setattr(jail, "ENVIRONMENT", More(jail.ENVIRONMENT)),
         "A_SECRET",
     ),
     "no Landlock": (lambda patch: patch.setattr(guard, "landlock_version", lambda: 0), "no Landlock"),
@@ -310,11 +339,16 @@ HOLES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
 
 @in_module_loop
 @needs_landlock
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize("kind", LANDLOCKS)
 @pytest.mark.parametrize("hole", HOLES)
-async def test_tier_2_does_not_start_with_a_hole(monkeypatch: pytest.MonkeyPatch, hole: str) -> None:
+async def test_tier_2_does_not_start_with_a_hole(
+    monkeypatch: pytest.MonkeyPatch, hole: str, kind: type[tiers.Landlock]
+) -> None:
     make, fault = HOLES[hole]
     make(monkeypatch)
     sandbox = Sandbox(tiers=(2,))
+    monkeypatch.setattr("local.openai_emulator.sandbox.sandbox.isolations", lambda _: (one() for one in [kind]))
     with pytest.raises(SandboxUnavailable, match=fault):
         await sandbox.start()
 
@@ -339,11 +373,40 @@ def test_the_folders_of_a_killed_emulator_are_deleted(tmp_path: Path, monkeypatc
     live = cage.Home(with_environment=False)
     killed = cage.Home(with_environment=False)
     killed.session_folders(uid=None)
-    assert killed._lock is not None
     killed._lock.close()  # as the kernel does
     foreign = tmp_path / "sandbox-of-somebody-else"
     foreign.mkdir()
+    with monkeypatch.context() as another_user:
+        another_user.setattr("os.getuid", lambda: 12345)
+        cage.remove_stale()
+    assert killed.folder.exists()
     cage.remove_stale()
     assert (live.folder.exists(), killed.folder.exists(), foreign.exists()) == (True, False, True)
     live.close()
     assert not live.folder.exists()
+
+
+def test_a_folder_that_another_process_takes_for_stale_before_it_is_locked_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process deletes it before this one opens the lock, or just before it has it; the third one stays."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    lock, seen = cage._lock, []
+
+    def late(folder: Path) -> IO[bytes] | None:
+        seen.append(folder)
+        if len(seen) == 1:
+            shutil.rmtree(folder)
+        held = lock(folder)
+        if len(seen) == 2:
+            shutil.rmtree(folder)
+        return held
+
+    monkeypatch.setattr(cage, "_lock", late)
+    home = cage.Home(with_environment=False)
+    assert home.folder == seen[2]
+    assert lock(home.folder) is None
+    home.close()
+    monkeypatch.setattr(cage, "_lock", lambda folder: None)
+    with pytest.raises(SandboxUnavailable, match="can be locked"):
+        cage.Home(with_environment=False)

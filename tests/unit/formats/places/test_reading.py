@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import zipfile
+from typing import IO
 
 import docx
 import pptx
@@ -15,7 +16,11 @@ from hypothesis import strategies as st
 
 from shared.formats.places import base
 from shared.formats.places.base import Place
-from shared.formats.places.reading import of_card, places_of
+from shared.formats.places.reading import of_card, reading_of
+
+
+def places_of(ending: str, content: IO[bytes]) -> base.Places:
+    return reading_of(ending, content).places
 
 
 def places(ending: str, content: bytes) -> list[tuple[str | int | None, str]]:
@@ -78,17 +83,19 @@ def saved(deck: pptx.presentation.Presentation) -> bytes:
 
 
 def test_a_slide_has_its_notes() -> None:
-    first, second = places("pptx", saved(slides()))
-    assert (first[0], second[0]) == (1, 2)
-    assert first[1].startswith("Plan")
-    assert "Say more of the budget." in second[1]
+    assert places("pptx", saved(slides())) == [
+        (1, "Plan"),
+        (1, "Notes: Say more of the plan."),
+        (2, "Budget"),
+        (2, "Notes: Say more of the budget."),
+    ]
 
 
 def test_slides_come_in_the_order_of_the_presentation() -> None:
     deck = slides()
     order = deck.slides._sldIdLst
     order.append(order[0])  # the first slide moves to the end; its part keeps its name
-    assert [text.split()[0] for _, text in places("pptx", saved(deck))] == ["Budget", "Plan"]
+    assert [text.split()[0] for _, text in places("pptx", saved(deck))] == ["Budget", "Notes:", "Plan", "Notes:"]
 
 
 MARKDOWN = """\
@@ -151,7 +158,7 @@ def test_html_that_hides_the_rest_is_not_complete(html: str) -> None:
 
 def test_a_document_that_takes_too_long_is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.formats.places.apart.TIMEOUT_S", 0)
-    assert places_of("html", io.BytesIO(b"<p>Words.")) == base.UNREAD
+    assert places_of("html", io.BytesIO(b"<p>Words." * 1000)) == base.UNREAD
 
 
 def test_the_strict_form_of_office_is_read() -> None:
@@ -169,7 +176,7 @@ def test_a_slide_that_is_listed_often_is_read_once() -> None:
     order = deck.slides._sldIdLst
     for _ in range(3_000):
         order.append(copy.deepcopy(order[0]))
-    assert [number for number, _ in places("pptx", saved(deck))] == [1, 2]
+    assert [number for number, _ in places("pptx", saved(deck))] == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("comments", [b'<?xml version="1.0" encoding="foo"?><a/>', b"\xff\xfe<\0", b"<a"])

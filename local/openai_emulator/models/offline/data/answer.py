@@ -7,6 +7,20 @@ from local.openai_emulator.models.offline.data.ask import Ask, Plan
 from local.openai_emulator.models.offline.data.kinds.base import Result, where_text
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named
 
+_WAYS = {  # how a derived column is computed
+    "fill": "its gaps filled with the {filled}",
+    "change": "the change of `{0}` from the row before, in %",
+    "centre": "`{0}` minus its mean",
+    "z": "`{0}` minus its mean, by its standard deviation",
+    "scale": "`{0}` scaled to 0 to 1",
+    "log": "the natural logarithm of `{0}`",
+    "root": "the square root of `{0}`",
+    "ratio": "the ratio of `{0}` to `{1}`",
+    "difference": "`{0}` minus `{1}`",
+    "sum": "`{0}` plus `{1}`",
+    "product": "`{0}` times `{1}`",
+}
+
 
 def readings(plan: Plan) -> str:
     """How the question was read, in one line."""
@@ -21,6 +35,7 @@ def readings(plan: Plan) -> str:
         if plan.table.left_out
         else []
     )
+    rows += [f"`{d.name}`: {_WAYS[d.how].format(*d.of, filled=d.filled)}" for d in plan.table.derived]
     notes = f" ({'; '.join([*odd, *rows])})" if odd or rows else ""
     return f"*Read as: {text}{notes}.*"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from local.openai_emulator.models.offline.data.stated import Rule
 from local.openai_emulator.models.offline.data.table import Table
 
 
@@ -42,11 +43,13 @@ class Ask:
     of_winner: bool = False  # only the rows of the group that the ask before found
     method: str = ""  # of outliers (iqr, z) or the test of normality (shapiro, ks, dagostino)
     limit: float = 0.0  # of outliers: multiples of the interquartile range, or standard deviations
+    level: float = 0.05  # of significance
+    rules: tuple[Rule, ...] = ()  # for a verdict, as the question states them
     ddof: int = 1  # of standard deviations: 0 for that of a population
 
     def plain(self) -> Mapping[str, Any]:
         """The ask as its program gets it."""
-        left_out = {"conditions", "kind", "of_winner"}
+        left_out = {"conditions", "kind", "of_winner", "rules"}
         return {
             name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items() if name not in left_out
         }

@@ -69,6 +69,9 @@ def draw(series: Any, how: Mapping[str, Any]) -> str | None:
         ax.set_xlabel(how["x"])
         ax.set_ylabel(how["y"])
         ax.grid(alpha=0.3)
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")  # no "1e6" beside the axis
+        if how["style"] in ("histogram", "scatter"):
+            ax.xaxis.set_major_formatter(lambda value, _: f"{value:.10g}")
     fig.tight_layout()
     fig.savefig(f"/mnt/data/{how['file']}", dpi=120)
     plt.close(fig)

@@ -14,6 +14,7 @@ from local.openai_emulator.models.offline.words import stem
 
 TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)?")
 _KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
+_PARTS_OF_DATES = {"month": 12, "day": 31, "hour": 24, "weekday": 7, "week": 53, "quarter": 4}  # and the last number
 FIGURES = (
     ("mean", r"\baverages?\b|\bmeans?\b|\bavg\b|\btypical(?:ly)?\b|\bon average\b"),
     ("median", r"\bmedians?\b"),
@@ -52,6 +53,7 @@ class Clause:
     hows: tuple[str, ...] = ()
     ambiguous: list[str] = field(default_factory=list)
     repeats: bool = False  # it only says how to compute what another clause asks for
+    kind: str = ""  # the name of its `Kind`
     whole: str = ""  # the question that the clause is a part of
 
     def claim(self, start: int, end: int) -> None:
@@ -105,6 +107,7 @@ class Clause:
     def texts(self) -> list[Column]:
         """The named columns of text and dates that are neither grouped by nor in a condition."""
         grouped = {c.name for c in self.by} | {condition.column for condition in self.conditions}
+        grouped |= {c.name for c in self.table.of_kind("date")} if self.period else set()
         return list(
             dict.fromkeys(m.column for m in self.mentions if m.column.kind != "number" and m.column.name not in grouped)
         )
@@ -128,10 +131,23 @@ def is_year(column: Column) -> bool:
     )
 
 
+def is_part_of_date(column: Column) -> bool:
+    """Whether a column of whole numbers holds months, days, hours or weekdays."""
+    last = next((last for part, last in _PARTS_OF_DATES.items() if part in name_stems(column.name)), 0)
+    try:
+        return bool(last) and column.whole and float(column.low) >= 0 and float(column.high) <= last
+    except ValueError:
+        return False
+
+
 def is_key(column: Column, table: Table) -> bool:
     """Whether a number identifies a row (an id, a code, a year): its figures have no meaning."""
     named = bool(_KEYS & set(name_stems(column.name))) or column.name.startswith("column ")
-    return named or bool(column.whole and column.unique == table.rows > 20 and column.low in ("0", "1", "0.0", "1.0"))
+    return (
+        named
+        or is_part_of_date(column)
+        or bool(column.whole and column.unique == table.rows > 20 and column.low in ("0", "1", "0.0", "1.0"))
+    )
 
 
 def figures(table: Table) -> list[Column]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import combinations, pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention
+from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
@@ -46,7 +48,19 @@ def _alike(word: str, part: str) -> float:
         return 1.0
     if min(len(own), len(part)) >= 4 and (own.startswith(part) or part.startswith(own)) and not part.isdigit():
         return 0.9
+    if _consonants(word, part):
+        return 0.8
     return 0.7 if any(own in group and part in group for group in words.SAME) else 0.0
+
+
+def _consonants(word: str, part: str) -> bool:
+    """Whether a part of a name is a word without its vowels, or only some of its consonants: `hwy`, `cty`, `wt`."""
+    part = re.sub("i$", "y", part)  # the stem of `hwy` is hwi
+    if len(part) < 2 or re.search(r"[aeiou\d]", part) or len(word) <= len(part) or word[0] != part[0]:
+        return False
+    letters = iter(word[1:])
+    ends = len(part) > 2 or word.endswith(part[-1])
+    return ends and all(letter in letters for letter in part[1:])
 
 
 def named_columns(clause: Clause) -> None:
@@ -96,6 +110,11 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
                 score, at = max(fits, default=(0.0, 0))
                 if score and -at not in [place for _, place in hits.values()]:
                     hits[part] = (score, -at)
+            sure = any(score >= 0.9 for score, _ in hits.values())
+            for part in [part for part in parts if sure and len(part) == 3 and part not in hits]:  # `UrbanPop`
+                taken = {place for _, place in hits.values()}
+                begun = [i for i in near if i not in taken and clause.word(i).startswith(part)]
+                hits |= {part: (0.8, begun[0])} if begun else {}
             if not hits or first not in [place for _, place in hits.values()]:
                 joined = "".join(clause.word(i) for i in (first, first + 1))
                 if len(joined) > 5 and joined == re.sub(r"\W|_", "", column.name.lower()):
@@ -111,6 +130,8 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
 
 def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
     """Words whose initials or beginnings are the parts of a name: "gross domestic product per capita", `gdpPercap`."""
+    if len(parts) == 1 and (begun := _begun(clause, first, parts[0])):
+        return begun
     at, found = first, 0
     for part in parts:
         count = len(part)
@@ -127,6 +148,25 @@ def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
         else:
             return ()
     return tuple(range(first, at)) if found else ()
+
+
+def _begun(clause: Clause, first: int, name: str) -> tuple[int, ...]:
+    """Two or three words whose beginnings make up a name: `Pclass` for "passenger class"."""
+    places = [i for i in range(first, min(first + 4, len(clause.tokens))) if clause.word(i) not in ("or", "and", "of")]
+    if len(name) < 5 or first not in places:
+        return ()
+    for count in (2, 3):
+        taken = places[:count]
+        own = [clause.word(i) for i in taken]
+        if len(own) < count or "".join(own) == name:
+            continue
+        for cuts in combinations(range(1, len(name)), count - 1):
+            pieces = [name[a:b] for a, b in pairwise((0, *cuts, len(name)))]
+            pairs = list(zip(own, pieces, strict=True))
+            fits = all(word.startswith(piece) or _consonants(word, piece) for word, piece in pairs)
+            if fits and (all(len(piece) > 1 for piece in pieces) or (pieces[-1] == own[-1] and len(own[-1]) > 3)):
+                return tuple(range(first, taken[-1] + 1))
+    return ()
 
 
 def groups(clause: Clause) -> None:
@@ -151,10 +191,17 @@ def groups(clause: Clause) -> None:
             elif found[1].kind == "text" and found[1] not in clause.by:
                 clause.by.append(found[1])
             elif found[1].kind == "date" and not clause.period:
-                clause.period = "day"
+                clause.period = _period(found[1])
             end = clause.tokens[found[0]].end()
             more = re.match(r"\w*\s*(?:,|and|,\s*and)\s+", clause.text[end:])
             found = column_at(end + more.end()) if more else None
     for match in _WHICH.finditer(clause.text):
         if (found := column_at(match.end())) and not clause.which:
             clause.which = found[1]
+
+
+def _period(column: Column) -> str:
+    """The period of a date column after "by": what its name says, else the steps of its dates."""
+    named = next((p for p in ("month", "quarter", "year", "week") if p in name_stems(column.name)), "")
+    apart = days_apart(column)
+    return named or ("year" if apart > 350 else "month" if apart > 26 else "day")

@@ -109,8 +109,10 @@ def tables_of(path: str) -> dict[str, tuple[pd.DataFrame, list[dict[str, Any]]]]
             name if name not in names[:n] else f"{name} ({names[:n].count(name) + 1})" for n, name in enumerate(names)
         ]
         body = cells.iloc[at + 1 :].set_axis(names, axis=1).reset_index(drop=True)
-        body, notes = without_extra_rows(body)
-        columns = {name: typed(body[name], name) for name in names}
+        # In a clean copy, also a row "Total" and a cell "NA" are data, and only a blank cell is missing.
+        is_clean = path.endswith(".clean.csv")
+        body, notes = (body, {}) if is_clean else without_extra_rows(body)
+        columns = {name: typed(body[name], name, is_clean=is_clean) for name in names}
         facts = [{"name": name, **fact, **notes.get(name, {})} for name, (_, fact) in columns.items()]
         import pandas as pd
 
@@ -138,13 +140,13 @@ def without_extra_rows(body: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, dict
     return body, notes
 
 
-def typed(cells: pd.Series[Any], name: str) -> tuple[pd.Series[Any], dict[str, Any]]:
+def typed(cells: pd.Series[Any], name: str, *, is_clean: bool = False) -> tuple[pd.Series[Any], dict[str, Any]]:
     """A column with its type: numbers, dates, or text; and the facts `kind`, `unit`, `odd` (cells of another type)."""
     import pandas as pd
 
     text = cells.astype(str).str.strip()
     none = ["", "n/a", "na", "nan", "null", "none", "nil", "-", "--", "?", "#n/a", "n.a.", "<na>", "nat"]
-    text = text.mask(text.str.lower().isin(none))
+    text = text.mask(text.str.lower().isin(none[:1] if is_clean else none))
     full = text.dropna()
     if full.empty:
         return text, {"kind": "text"}

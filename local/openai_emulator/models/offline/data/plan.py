@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
-from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, figures
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, figures, is_key
+from local.openai_emulator.models.offline.data.derived import with_derived
+from local.openai_emulator.models.offline.data.kinds.completing import additive
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.reading import read
+from local.openai_emulator.models.offline.data.stated import with_places
 from local.openai_emulator.models.offline.data.table import Table, joins
+from local.openai_emulator.models.offline.data.wording import without_glosses
 from local.openai_emulator.models.offline.words import stem
 
 _START = (
@@ -45,6 +49,7 @@ _SAME = re.compile(
     r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
     re.IGNORECASE,
 )
+_TESTS = ("correlate", "normality", "regression")  # kinds with a verdict, of which "is it positive?" asks nothing new
 _SAME_WORDS = r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|\band\b|\bonly\b|\bnow\b|\bone\b|\bshow\b"
 
 
@@ -97,6 +102,8 @@ def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
 
 def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
+    question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
+    question, table = with_derived(without_glosses(question, table), with_places(question, table))
     pieces = _pieces(question)
     clauses = [read(text, table, method=at > 0) for at, text in enumerate(pieces)]
     for clause in clauses:
@@ -133,13 +140,38 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     asks = list(dict.fromkeys(asks))
     refused += _conditions_of_method(clauses, asks)
     _claim_beside_quoted(clauses)
-    left = [word for clause in clauses for word in clause.left()]
+    left = _left(clauses, asks)
     unclear = [reason for clause in clauses for reason in clause.ambiguous]
     if asks and not left and not unclear and not refused:
         return _Attempt(outcome=Plan(table=table, asks=tuple(asks[:8])), fit=fit)
     reason = " ".join([*unclear, *(r.reason for r in refused[:1] if r.reason)])
     refusal = Refusal(understood=_understood(clauses), unknown=tuple(dict.fromkeys(left)), reason=reason, table=table)
     return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)
+
+
+def _left(clauses: list[Clause], asks: list[Ask]) -> list[str]:
+    """The words that are not accounted for. Where a question asks the same twice, its precise wording counts."""
+    said = {word for ask in asks for word in kind_named(ask.kind).words.split()}
+    said |= vocabulary.DERIVING if any(clause.table.derived for clause in clauses) else set()
+    left: list[str] = []
+    for at, clause in enumerate(clauses):
+        own = [word for word in clause.left() if not (clause.repeats and word.lower() in said)]
+        measures = _real_measures(clause)
+        again = any(
+            other.kind == clause.kind
+            and measures
+            and measures == _real_measures(other)
+            and not other.left()
+            and not other.ambiguous
+            for other in clauses[at + 1 :]
+        )
+        plain = all(word.islower() and word.isalpha() and word not in vocabulary.NOT for word in own)
+        left += [] if again and plain else own
+    return left
+
+
+def _real_measures(clause: Clause) -> set[str]:
+    return {c.name for c in clause.measures(conditioned=False) if not is_key(c, clause.table)}
 
 
 def _is_chart_of(ask: Ask, clause: Clause) -> bool:
@@ -227,7 +259,7 @@ def _ask(
     clause: Clause, at: int, asks: list[Ask], before: tuple[Ask, ...], lead: Clause | None, *, alone: bool
 ) -> Ask | Refusal | None:
     """The ask of a clause; None when it has none of its own."""
-    name = _kind(clause, first=at == 0, alone=alone)
+    name = clause.kind = _kind(clause, first=at == 0, alone=alone)
     if not name:
         clause.repeats = bool(at) and bool(_METHOD.match(clause.text))
         return None if at or not alone else Refusal()
@@ -238,7 +270,8 @@ def _ask(
     said |= set(vocabulary.HIGHEST | vocabulary.LOWEST) if name == "peak" else set()
     refers = bool(_BACK.search(clause.text))
     if at and (
-        _METHOD.match(clause.text) or (not clause.mentions and not refers and any(a.kind == name for a in asks))
+        _METHOD.match(clause.text)
+        or (not clause.mentions and any(a.kind == name for a in asks) and (not refers or name in _TESTS))
     ):
         clause.repeats = True
         return None  # it repeats, or says how to compute
@@ -281,10 +314,14 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
     if clause.chart:
         return {"histogram": "distribution", "scatter": "correlate", "pie": "share"}.get(clause.chart, "trend")
     grouped = clause.by or clause.by_numbers or clause.period
-    if clause.measures(conditioned=False) and grouped:
+    measures = clause.measures(conditioned=False)
+    if measures and grouped:
         return "figures"
     if clause.conditions and any(c.test == "==" for c in clause.conditions) and not grouped:
         return "lookup"
+    if measures and any(c.test == "spans" for c in clause.conditions):  # "the revenue in October"
+        clause.hows = ("sum" if additive(measures[0].name) else "mean",)
+        return "figures"
     if (first or alone) and (clause.mentions or clause.conditions):
         masked = clause.text
         for mention in clause.mentions:

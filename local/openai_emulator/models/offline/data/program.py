@@ -5,7 +5,7 @@ Names and values from files and questions are inserted only with `repr`, so that
 
 from __future__ import annotations
 
-from local.openai_emulator.models.offline.data import charts, loading, rows
+from local.openai_emulator.models.offline.data import charts, derived, loading, rows
 from local.openai_emulator.models.offline.data.ask import Plan
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named
 from local.openai_emulator.models.offline.data.table import LOADING, Table, source
@@ -18,9 +18,11 @@ def _loading(plan: Plan) -> str:
         return f"load({f'/mnt/data/{table.filename}'!r}, {table.sheet!r})"
 
     table = f"table = {load(plan.table)}"
-    if plan.table.joined is None:
-        return table
-    return f"{table}.merge({load(plan.table.joined)}, on={plan.table.key!r}, how='left')"
+    if plan.table.joined is not None:
+        table += f".merge({load(plan.table.joined)}, on={plan.table.key!r}, how='left')"
+    if plan.table.derived:
+        table += f"\ntable = derive(table, {[(d.name, d.how, d.of, d.filled) for d in plan.table.derived]!r})"
+    return table
 
 
 def analysis_code(plan: Plan, *, careful: bool = False) -> str:
@@ -31,6 +33,7 @@ def analysis_code(plan: Plan, *, careful: bool = False) -> str:
     """
     kinds = [kind_named(ask.kind) for ask in plan.asks]
     functions = [*LOADING, loading.load, rows.keep, rows.group_keys, rows.key_text, rows.told_rows]
+    functions += [derived.derive] if plan.table.derived else []
     functions += [charts.draw] if any(ask.chart for ask in plan.asks) else []
     functions += [function for kind in kinds for function in (*kind.helpers, kind.program)]
     lines = []

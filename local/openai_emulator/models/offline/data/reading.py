@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause, is_key
 from local.openai_emulator.models.offline.data.columns import groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
+from local.openai_emulator.models.offline.data.entities import words_for_rows
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.data.values import flags_in, limits_in, values_in
@@ -65,6 +67,8 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     limits_in(clause)
     groups(clause)
     _file_words(clause)
+    _words_of_classes(clause)
+    words_for_rows(clause)
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     return clause
 
@@ -85,6 +89,29 @@ def _charts_and_periods(clause: Clause) -> None:
                 if not tokens <= clause.used:
                     clause.period = name
                     clause.used |= tokens
+
+
+def _words_of_classes(clause: Clause) -> None:
+    """`educational background`: the second word adds nothing to the column; nor does what an identifier counts."""
+    for mention in clause.mentions:
+        after = mention.tokens[-1] + 1
+        more = words.CLASSES if mention.column.kind == "text" else words.MEASURES
+        if clause.word(after) in more:
+            clause.used.add(after)
+    for condition in clause.conditions:
+        value = re.search(re.escape(str(condition.value)), clause.text)
+        if value and condition.test == "==":
+            places = [i for i, token in enumerate(clause.tokens) if value.end() <= token.start() <= value.end() + 12]
+            column = set(name_stems(condition.column))
+            for i in places[:2]:
+                if clause.word(i) in words.CLASSES or stem(clause.word(i)) in column:
+                    clause.used.add(i)
+    keys = {part for c in clause.table.columns if is_key(c, clause.table) for part in name_stems(c.name)}
+    clause.used |= {
+        i
+        for i in clause.free()
+        if any(len(k) > 3 and (stem(clause.word(i)) == k or clause.word(i).startswith(k)) for k in keys)
+    }
 
 
 def _file_words(clause: Clause) -> None:

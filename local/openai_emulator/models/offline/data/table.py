@@ -14,6 +14,7 @@ from local.openai_emulator.models.offline.data import loading
 READABLE = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".parquet")
 MOST_FILES = 8
 _CLEAN = re.compile(r"\.clean(?:-\d+)?\.csv$")
+_SHEET_OF = re.compile(rf"(.+(?:{'|'.join(map(re.escape, READABLE))}))\.(.+)", re.IGNORECASE)
 LOADING = (
     loading.read_sheets,
     loading.read_delimited,
@@ -37,9 +38,20 @@ class Column:
     whole: bool = False  # only whole numbers
     unit: str = ""  # that the cells state
     odd: int = 0  # cells of another type, which are left out
+    places: int = 2  # decimal places of figures in an answer
     low: str = ""
     high: str = ""
     values: tuple[str, ...] = ()  # the distinct values if there are at most 40, else those that the question could name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derived:
+    """A column that is computed from others; see `derived.derive`."""
+
+    name: str
+    how: str
+    of: tuple[str, ...]
+    filled: str = ""  # mean, median, mode or zero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +66,16 @@ class Table:
     error: str = ""
     joined: Table | None = None  # the other table of a join
     key: str = ""  # the column that both have
+    derived: tuple[Derived, ...] = ()  # columns that the question defines
 
     @property
     def shown(self) -> str:
         """The name for an answer: that of the file, not of its clean copy."""
-        name = _CLEAN.sub("", self.filename)
-        name = name if "." in name else f"{name}.csv"
-        name = f"{name} ({self.sheet})" if self.sheet else name
+        name, sheet = self.filename, self.sheet
+        if stem := _copied(name):
+            of_sheet = _SHEET_OF.fullmatch(stem)
+            name, sheet = of_sheet.groups() if of_sheet else (stem if "." in stem else f"{stem}.csv", "")
+        name = f"{name} ({sheet})" if sheet else name
         return f"{name} with {self.joined.shown} by {self.key}" if self.joined else name
 
     def of_kind(self, *kinds: str) -> list[Column]:
@@ -91,13 +106,18 @@ def is_data(filename: str) -> bool:
 
 
 def to_read(filenames: Sequence[str]) -> list[str]:
-    """The data files to read: of a file and its clean copy (`x.clean.csv`, `x.csv.clean-2.csv`) only the copy."""
-    copied = {_CLEAN.sub("", name) for name in filenames if _CLEAN.search(name)}
+    """The data files to read: of a file with clean copies (`x.csv.clean.csv`, `x.xlsx.Sheet2.clean.csv`) only these."""
+    copied = {stem for name in filenames if (stem := _copied(name))}
+    copied |= {of_sheet[1] for stem in copied if (of_sheet := _SHEET_OF.fullmatch(stem))}
     return [
-        name
-        for name in filenames
-        if is_data(name) and (_CLEAN.search(name) or not copied & {name, name.rpartition(".")[0]})
+        name for name in filenames if is_data(name) and (_copied(name) or not copied & {name, name.rpartition(".")[0]})
     ]
+
+
+def _copied(filename: str) -> str:
+    """The name of what a clean copy was made of; "" for another file."""
+    stem = _CLEAN.sub("", filename)
+    return stem if stem != filename else ""
 
 
 def source(functions: Sequence[Any]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Iterator
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
-from local.openai_emulator.models.offline.data.clause import TOKEN, Clause, Mention, is_year
+from local.openai_emulator.models.offline.data.clause import TOKEN, Clause, Mention, is_part_of_date, is_year
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
@@ -99,7 +100,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if clause.used & set(places):
             continue
         window = said[at : at + size]
-        if window == parts or (size == 1 and len(value) > 3 and stem(window[0]) == stem(parts[0])):
+        if window == parts or (size == 1 and _plural(window[0], parts[0], value)):
             if len(value) == 1 and clause.tokens[at][0] != value:
                 continue
             if all(word in words.SILENT for word in window) and not value[:1].isupper() and len(value) < 3:
@@ -109,28 +110,15 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places
 
 
+def _plural(word: str, part: str, value: str) -> bool:
+    """Whether a word is a value in another form: `herbivore`, "herbivores"; `suv`, "SUVs"."""
+    return (len(value) > 3 and stem(word) == stem(part)) or (len(value) == 3 and word == f"{part}s")
+
+
 def _means(word: str, value: str, column: Column) -> bool:
     """Whether a word means a value that is written otherwise: a weekday, a month, a gender."""
-    days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-    months = [
-        "january",
-        "february",
-        "march",
-        "april",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-    ]
-    if (
-        len(value) >= 3
-        and value != word
-        and word.rstrip("s").startswith(value)
-        and word.rstrip("s") in (*days, *months)
-    ):
+    named = {name.lower() for name in (*calendar.day_name, *calendar.month_name) if name}
+    if len(value) >= 3 and value != word and word.rstrip("s").startswith(value) and word.rstrip("s") in named:
         return True
     short = {v.lower() for v in column.values}
     if short <= {"f", "m", "female", "male", "woman", "man", "w", "women", "men"}:
@@ -185,6 +173,8 @@ def flags_in(clause: Clause) -> None:
 
 def limits_in(clause: Clause) -> None:
     """Limits and ranges of numbers, years in a column of whole numbers, and `8 cylinders` or `class 3`."""
+    _months_in(clause)
+    _years_in(clause)
     for match in _RANGE.finditer(clause.text):
         if _is_free(clause, match.start("low"), match.end("high")) and (
             column := _near(clause, match.start(), match.end(), match["low"])
@@ -226,6 +216,35 @@ def limits_in(clause: Clause) -> None:
             clause.used.add(i)
             text = f"`{column.name}` = {word}"
             clause.conditions.append(Condition(column=column.name, test="==", value=_value(word), words=text))
+
+
+def _months_in(clause: Clause) -> None:
+    """`in July` in a table with a column of month numbers."""
+    months = [c for c in clause.table.of_kind("number") if is_part_of_date(c) and "month" in name_stems(c.name)]
+    if len(months) != 1 or clause.table.of_kind("date"):
+        return
+    named = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
+    found = {named[clause.word(i)]: i for i in clause.free() if clause.word(i) in named}
+    if found:
+        clause.used |= set(found.values())
+        name = months[0].name
+        value: object = tuple(map(float, found)) if len(found) > 1 else float(next(iter(found)))
+        text = " and ".join(calendar.month_name[number] for number in found)
+        test = "in" if len(found) > 1 else "=="
+        clause.conditions.append(Condition(column=name, test=test, value=value, words=f"in {text}"))
+
+
+def _years_in(clause: Clause) -> None:
+    """`1999 and 2008` beside a column of years: both, not what is between them."""
+    years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    match = re.search(
+        r"(?<!between )(?<!from )(?<![\d.,-])([12]\d{3}),? (?:and|or|vs\.?|versus|with|to) ([12]\d{3})\b", clause.text
+    )
+    if match and len(years) == 1 and _is_free(clause, match.start(), match.end()) and " to " not in match[0]:
+        clause.claim(match.start(), match.end())
+        both = (float(match[1]), float(match[2]))
+        text = f"`{years[0].name}` {match[1]} and {match[2]}"
+        clause.conditions.append(Condition(column=years[0].name, test="in", value=both, words=text))
 
 
 def _beside(clause: Clause, mention: Mention, i: int) -> bool:

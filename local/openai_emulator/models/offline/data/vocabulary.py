@@ -22,7 +22,7 @@ entries line lines value values variable variables feature figure figures number
 cases thing things observation observations point points measurement measurements sample samples category group groups
 given following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
-present observed
+present observed made went goes took came comes part
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.
 _METHOD = """
@@ -47,9 +47,23 @@ impute imputing imputation imputed fill filling filled normalize normalized norm
 standardized encode encoding ratio ratios subtract subtracting subtracted multiply multiplied divide divided weighted
 rolling moving cumulative spearman kendall anova chi bootstrap engineering derived lag bin bins binned duplicate
 duplicates drop dropping dropped replace replacing replaced random split preprocessing cleaning shift interpolate
-square squared root
+square squared root logistic forest tree trees svm knn neighbors neighbours cross-validation ridge lasso polynomial
+boosting neural hot
 """
+# After the name of a column of numbers, these mean its figures: "murder rate" for `Murder`.
+MEASURES = frozenset(["rate", "rates", "level", "levels", "size", "sizes", "reading", "readings", "rating", "ratings"])
+# After the name of a column of text, these mean its values: "educational background", "customer type".
+CLASSES = frozenset(
+    ["background", "backgrounds", "status", "type", "types", "kind", "kinds", "level", "levels", "class", "classes"]
+)
 OPERATIONS = frozenset(_OPERATIONS.split())
+# What a sentence about a derived column may say of it
+_DERIVING = """
+log logarithm logarithmic transform transformed transformation ratio ratios subtract subtracted impute imputing
+imputation imputed fill filling filled engineering derived normalize normalized normalization scaling scaled
+standardize standardized divide divided multiply multiplied replace replacing replaced
+"""
+DERIVING = frozenset(_DERIVING.split())
 SILENT = frozenset(_SILENT.split())
 METHOD = frozenset(_METHOD.split())
 
@@ -127,6 +141,24 @@ HIGHEST = frozenset(
 LOWEST = frozenset(["lowest", "least", "min", "minimum", "smallest", "fewest", "bottom"])
 WOMEN = frozenset(["woman", "women", "female", "females", "girl", "girls", "lady", "ladies"])
 MEN = frozenset(["man", "men", "male", "males", "boy", "boys", "gentleman", "gentlemen"])
+# Nouns for what the rows are; `entities` checks that the table fits.
+_PEOPLE = """
+people persons individuals employees workers staff customers clients users members students pupils patients
+participants respondents passengers players athletes voters applicants borrowers subjects professors teachers children
+adults
+"""
+PEOPLE = frozenset(_PEOPLE.split())
+_ROW_NOUNS = """
+cars vehicles automobiles models animals species countries nations states cities towns regions districts counties
+provinces houses homes properties apartments flats buildings hotels restaurants shops stores products items books
+movies films songs albums games matches teams clubs flights airports planes trips rides journeys orders sales
+purchases transactions payments invoices loans accounts stocks shares companies firms businesses banks jobs projects
+tasks departments schools universities courses hospitals tests exams experiments plants flowers trees wines beers
+foods meals recipes days weeks months years hours earthquakes storms accidents crimes events incidents tickets calls
+emails messages posts tweets articles sites pages devices servers machines sensors stations measurements
+birds dogs cats
+"""
+ROW_NOUNS = frozenset(_ROW_NOUNS.split())
 YES = frozenset(["yes", "y", "true", "t", "1"])
 NO = frozenset(["no", "n", "false", "f", "0"])
 NOT = frozenset(

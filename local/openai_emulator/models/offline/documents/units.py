@@ -23,6 +23,7 @@ _VALUE = re.compile(
     r"[$€£]?\d[\d,.:]*(?:\s?(?:%|°C)|\s(?:points?\s)?(?:per|or)\s[a-z]+|\sto\s\d[\d:]*|"
     r"\s?[A-Za-zµ]{1,8}\b)?(?:\s(?:late|per \w+))?"
 )
+_SHORT_SHARE = 0.6  # of the longest line: a line of less ends its paragraph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,8 @@ def units_of(text: str, *, passage: int) -> list[Unit]:
 
 def _without_page_headers(lines: Sequence[str]) -> list[str]:
     """The lines without page headers, page numbers and tables of contents."""
+    # A heading that stands twice in a row is a chapter's and its first section's, no page header.
+    lines = [line for at, line in enumerate(lines) if not at or line.strip() != lines[at - 1].strip() or "|" in line]
     times = Counter(line.strip() for line in lines if len(line.strip()) > 12)
     contents = [_is_contents_entry(line.strip()) for line in lines]
     return [
@@ -235,7 +238,7 @@ def _is_heading(lines: Sequence[str], at: int) -> bool:
         return False
     if (
         len(line) > 80
-        or line[-1] in ".,;:!?"
+        or line[-1] in ".,;:!"
         or len(line.split()) > 10
         or (not line[0].isupper() and not line[0].isdigit())
     ):
@@ -245,6 +248,8 @@ def _is_heading(lines: Sequence[str], at: int) -> bool:
     before = lines[at - 1].strip() if at else ""
     after = lines[at + 1].strip() if at + 1 < len(lines) else ""
     starts_new = not before or before[-1] in ".:!?" or len(before) < 60
+    if line[-1] == "?" and before and before[-1] not in ".:!?":
+        return False  # the end of a question in the text
     return starts_new and not re.search(r"\d", line) and (not after or after[0].isupper() or after[0] in "-•*")
 
 
@@ -256,5 +261,7 @@ def _paragraph_length(lines: Sequence[str], at: int) -> int:
             break
         if lines[end - 1].strip()[-1:] in ".!?:" and _is_heading(lines, end):
             break
+        if line[0].isupper() and len(lines[end - 1].strip()) < _SHORT_SHARE * max(map(len, lines)):
+            break  # the words that follow would have fitted into the line before
         end += 1
     return end - at

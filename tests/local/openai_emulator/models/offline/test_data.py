@@ -247,3 +247,24 @@ async def _next(conversation: Conversation, events):
     files = tuple(DataFile(filename=path.name, size_bytes=1) for path in conversation.data)
     tools = Toolbox(code_interpreter=True, data_files=files)
     return next_move(Prompt(model="m", instructions="", events=tuple(events), turn_starts_at=0, tools=tools))
+
+
+async def test_figures_come_from_the_clean_copy(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The original would be read wrongly; the answer names it, and not its copy."""
+    original, clean = tmp_path / "sales.csv", tmp_path / "sales.csv.clean.csv"
+    original.write_text("Sales 2025\n\nCity;Code;Revenue\nBonn;007;1.234,50\nNA;010;2.000,00\nTotal;;3.234,50\n")
+    clean.write_text("City,Code,Revenue\nBonn,007,1234.50\nNA,010,2000.00\n")
+    session = await sandbox.open()
+    for path in (original, clean):
+        await session.put(path.name, path)
+    conversation = Conversation(session=session, data=(original, clean))
+    total = await conversation.ask("What is the total revenue?")
+    count = await conversation.ask("How many rows have code 007?")
+    cities = await conversation.ask("What is the total revenue by city?")
+    await session.close()
+    assert "3,234.5" in total.text
+    assert "**1" in count.text
+    assert "NA" in cities.text
+    for said in (total, count, cities):
+        assert "sales.csv" in said.text
+        assert ".clean" not in said.text

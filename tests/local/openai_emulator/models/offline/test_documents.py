@@ -6,7 +6,11 @@ import pytest
 import pytest_asyncio
 
 from local.openai_emulator.agent.model import Search
+from local.openai_emulator.models.offline.documents import extract
+from local.openai_emulator.models.offline.documents.question import QuestionTerms
+from local.openai_emulator.models.offline.documents.units import units_of
 from local.openai_emulator.search.index import Index
+from local.openai_emulator.search.passage import Passage
 from tests.local.openai_emulator.models.offline.conversation import SAMPLES, Conversation
 
 # A question and the texts that its answer must contain; None if the documents do not answer it. ">": a follow-up.
@@ -65,7 +69,7 @@ QUESTIONS: tuple[tuple[str, tuple[str, ...] | None], ...] = (
     (">How long did it last?", ("35",)),
     ("Summarize the incidents of Q4", ("INC-2025-041",)),
 )
-MIN_SHARE = 0.9  # of right answers; 49 of 53 were right when this was written
+MIN_SHARE = 0.94  # of right answers; 51 of 53 were right when this was written
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -143,3 +147,74 @@ async def test_two_questions_in_one_message_are_both_answered(index: Index):
 
     assert "10 seconds" in say.text
     assert "2 years" in say.text
+
+
+# Two manuals that differ in a few words, lines wrapped as in a PDF, headings that stand twice.
+MANUAL = """KETTLE {model}
+
+Descaling
+Descaling
+Limescale is a white deposit that hard water leaves on the heater. It makes the kettle
+louder. Descale the kettle every {weeks} weeks. Use vinegar:
+* one litre of water
+* 100 ml of vinegar
+Rinse the kettle three times afterwards, and boil it once with fresh water before use.
+
+Warranty
+Warranty
+The warranty lasts {years} years. Claims are paid back in cash by the shop where the kettle
+was bought.
+"""
+STATUTES = """Fees
+A member who has not paid after two reminders loses the right to vote in the meeting.
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def manuals(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Index]:
+    index, folder = Index(None), tmp_path_factory.mktemp("manuals")
+    texts = {
+        "Kettle_200.txt": MANUAL.format(model=200, weeks="eight", years="two"),
+        "Kettle_400.txt": MANUAL.format(model=400, weeks="twelve", years="five"),
+        "Statutes.txt": STATUTES,
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
+        await index.add("vs", f"file-{name}", path=folder / name, filename=name, attributes={})
+    yield index
+    await index.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("question", "said", "not_said"),
+    [
+        pytest.param("How often do I descale the Kettle 400?", "twelve weeks", "eight", id="sibling"),
+        pytest.param("How often shuold I decsale the Kettle 200?", "eight weeks", "twelve", id="misspelt"),
+        pytest.param("What happens if a member does not pay?", "right to vote", "vinegar", id="irregular-form"),
+        pytest.param("How often do I rinse the Kettle 200?", "three times", "100 ml", id="sentence-after-a-list"),
+    ],
+)
+async def test_other_wording_and_siblings(manuals: Index, question: str, said: str, not_said: str):
+    say = await Conversation(index=manuals).ask(question)
+
+    assert said in say.text
+    assert not_said not in say.text
+
+
+def test_too_many_equal_sections_are_no_answer():
+    chapters = [f"# Chapter {name}\n\nThe pump of plant {name} needs care.\n" for name in "ABCDEFGHIJKL"]
+    passages = [Passage(file_id="f", filename="plants.md", text=text, score=0.8) for text in chapters]
+
+    found = extract.answer(QuestionTerms.of("What care does the pump need?"), passages)
+    narrow = extract.answer(QuestionTerms.of("What care does the pump of plant C need?"), passages[:3])
+
+    assert found.text == ""
+    assert set(found.sections) == {f"Chapter {name}" for name in "ABCDEFGHIJKL"}
+    assert "plant C" in narrow.text
+
+
+def test_a_heading_that_stands_twice_is_a_heading():
+    units = units_of("Descaling\nDescaling\nUse vinegar. It is cheap.\n", passage=0)
+
+    assert [unit.context for unit in units] == ["Descaling", "Descaling"]

@@ -131,6 +131,33 @@ def test_a_word_that_could_mean_two_columns_is_a_refusal(tmp_path: Path) -> None
     assert "`price_net` or `price_gross`" in what.text()
 
 
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [("min_price,price,max_price", "**3**"), ("min_price,max_price,size", "`min_price` or `max_price`")],
+)
+def test_an_adjective_takes_the_column_that_is_named_like_it_or_none(
+    tmp_path: Path, columns: str, expected: str
+) -> None:
+    (tmp_path / "a.csv").write_text(f"name,{columns}\nx,1,2,5\ny,2,3,4\nz,0,1,9\n")
+    question = "Which name is the most expensive?"
+    what = planned(tmp_path, question)
+    told = what.text() if isinstance(what, Refusal) else answered(tmp_path, question)
+    assert expected in told
+
+
+def test_a_number_before_any_superlative_says_how_many(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("name,weight\n" + "".join(f"n{i},{i}\n" for i in range(9)))
+    told = answered(tmp_path, "What are the names with the three heaviest weights? List the three heaviest names.")
+    assert "n8" in told
+    assert "n6" in told
+    assert "n5" not in told
+
+
+def test_forty_years_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("year,rain\n" + "".join(f"{1970 + i},{i}\n{1970 + i},{i}\n" for i in range(40)))
+    assert "| 2009 |" in answered(tmp_path, "Show the average rain by year")
+
+
 def test_two_tables_that_fit_alike_are_a_refusal(tmp_path: Path) -> None:
     for name in ("one.csv", "two.csv"):
         (tmp_path / name).write_text("name,points\nx,1\ny,3\n")
@@ -167,6 +194,10 @@ def test_a_clean_copy_is_read_and_the_file_is_named(tmp_path: Path) -> None:
     assert what.table.filename == "a.csv.clean.csv"
     assert what.table.shown == "a.csv"
     assert to_read(["b.xlsx", "b.clean.csv", "c.csv"]) == ["b.clean.csv", "c.csv"]
+    names = ["a.csv", "a.csv.clean.csv", "book.xlsx", "book.xlsx.Sheet_2.clean.csv", "b.csv", "notes.pdf"]
+    assert to_read(names) == ["a.csv.clean.csv", "book.xlsx.Sheet_2.clean.csv", "b.csv"]
+    shown = [Table(filename=name).shown for name in to_read(names)]
+    assert shown == ["a.csv", "book.xlsx (Sheet_2)", "b.csv"]
 
 
 def test_tables_are_joined_on_their_key(tmp_path: Path) -> None:

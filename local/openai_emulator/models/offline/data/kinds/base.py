@@ -12,12 +12,14 @@ from typing import Any
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.charts import FIGURES, WORDS_BEFORE_TIMES
 from local.openai_emulator.models.offline.data.clause import Clause
+from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.names import label, unit
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import joined
 
 Result = Mapping[str, Any]  # the entry of one ask in the JSON that the program prints
-MOST_ROWS = 31  # of a table in an answer
+DAYS_OF_MONTHS, DAYS_OF_YEARS = 26, 350  # dates farther apart are those of months, of years
+MOST_ROWS = 60  # of a table in an answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,35 +54,39 @@ class Kind:
 def number(value: Any, column: Column | str = "") -> str:
     """A figure with the unit of its column: `352.81 ms`, `1,870,515`, `0.0042`."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        return "none" if value is None else date_text(str(value))
+        return "none" if value is None else date_text(str(value), column)
     if isinstance(value, float) and not math.isfinite(value):
         return "not defined"
     of = unit(column) if isinstance(column, str) else f" {column.unit}" if column.unit else unit(column.name)
     if of == " h:mm:ss":
         seconds = round(value)
         return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    places = 2 if isinstance(column, str) else column.places
     if float(value).is_integer() and abs(value) < 1e15:
         text = f"{int(value):,}"
     elif abs(value) >= 0.1:
-        text = f"{value:,.2f}"
+        text = f"{value:,.{places}f}"
     else:
-        text = f"{value:.4f}" if abs(value) >= 0.00005 else f"{value:.2e}"
+        text = f"{value:.{max(places, 4)}f}" if abs(value) >= 0.00005 else f"{value:.2e}"
     return f"{of.strip()}{text}" if of.strip() in ("$", "€", "£") else text + of
 
 
 def p_value(value: float) -> str:
-    """`= 0.0312`, or `< 0.0001`."""
-    return "< 0.0001" if value < 0.0001 else f"= {value:.4f}"
+    """`= 0.0312`, `= 2.1e-12`, or `< 1e-300`."""
+    return f"= {value:.4f}" if value >= 0.0001 else f"= {value:.1e}" if value >= 1e-300 else "< 1e-300"
 
 
-def date_text(text: str) -> str:
-    """An ISO date as `14 February 2026, 14:00`; any other text unchanged."""
+def date_text(text: str, column: Column | str = "") -> str:
+    """An ISO date as `14 February 2026, 14:00`, of a column of months `February 2026`; any other text unchanged."""
     if not re.match(r"\d{4}-\d{2}-\d{2}(?:[T ]|$)", text):
         return text
     try:
         at = datetime.fromisoformat(text.replace("Z", "+00:00")[:26])
     except ValueError:
         return text
+    apart = 0.0 if isinstance(column, str) else days_apart(column)
+    if apart > DAYS_OF_MONTHS:
+        return f"{at:%Y}" if apart > DAYS_OF_YEARS else f"{at:%B %Y}"
     date = f"{at.day} {at:%B %Y}"
     return date if not (at.hour or at.minute) else f"{date}, {at:%H:%M}"
 
@@ -92,10 +98,14 @@ def where_text(ask: Ask) -> str:
     return "".join(f" {words}" for words in times) + (f" for {joined(others)}" if others else "")
 
 
-def figure_name(how: str, name: str) -> str:
-    """`average response time`; a column that is named `average ...` gets no second "average"."""
+def figure_name(how: str, name: str, *, single: bool = False) -> str:
+    """`average response time`; a column that is named `average ...` gets no second one, nor does a single value."""
     word = FIGURES.get(how, how)
-    return label(name) if label(name).startswith(word) else f"{word} {label(name)}"
+    return (
+        label(name)
+        if label(name).startswith(word) or (single and how in ("mean", "median", "sum"))
+        else f"{word} {label(name)}"
+    )
 
 
 def group_value(ask: Ask, key: str) -> str:
@@ -122,7 +132,7 @@ def row_text(ask: Ask, row: Mapping[str, Any], table: Table) -> str:
         told = [c for c in (table.columns[0],) if c.name not in ask.measures] + told[:3]
     told.sort(key=lambda c: c.name != (table.of_kind("date") or [c])[0].name)
     parts = [
-        date_text(str(row[c.name])) if c.kind != "number" else f"{label(c.name)} {number(row[c.name], c)}"
+        date_text(str(row[c.name]), c) if c.kind != "number" else f"{label(c.name)} {number(row[c.name], c)}"
         for c in told
         if row.get(c.name) is not None
     ]

@@ -10,45 +10,15 @@ from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_year, names
 from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.stated import level_of
 from local.openai_emulator.models.offline.data.table import Column
-from local.openai_emulator.models.offline.words import stem
+from local.openai_emulator.models.offline.words import joined, stem
 
-_ADDITIVE = frozenset(
-    map(
-        stem,
-        [
-            "requests",
-            "visits",
-            "orders",
-            "sales",
-            "revenue",
-            "amount",
-            "quantity",
-            "qty",
-            "count",
-            "downtime",
-            "incidents",
-            "sessions",
-            "hits",
-            "users",
-            "total",
-            "units",
-            "votes",
-            "sold",
-            "goals",
-            "points",
-            "tickets",
-            "bounces",
-            "profit",
-            "spending",
-            "cost",
-            "expenses",
-            "deaths",
-            "births",
-            "population",
-        ],
-    )
-)
+_ADDED = """
+requests visits orders sales revenue amount quantity qty count downtime incidents sessions hits users total units
+votes sold goals points tickets bounces profit spending cost expenses deaths births population
+"""
+_ADDITIVE = frozenset(map(stem, _ADDED.split()))
 _AVERAGED = frozenset(
     map(stem, ["avg", "average", "mean", "rate", "percent", "ratio", "median", "p95", "price", "score", "share", "per"])
 )
@@ -73,6 +43,7 @@ def ask_of(clause: Clause, kind: str, **fields: Any) -> Ask:
         hows=clause.hows or ("mean",),
         conditions=tuple(clause.conditions),
         chart=clause.chart,
+        level=level_of(clause.whole),
         ddof=0
         if re.search(population, clause.whole) and not re.search(f"not the {population[4:]}", clause.whole)
         else 1,
@@ -122,12 +93,19 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
         low, hints = meant
         stems = set(map(stem, hints.split()))
         columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name))]
-        named = clause.measures(conditioned=False)
-        if (
-            named
-            or len(columns) == 1
-            or (columns and len({tuple(sorted(stems & set(name_stems(c.name)))) for c in columns}) == 1)
-        ):
+        named = [c for c in clause.measures(conditioned=False) if not is_key(c, clause.table)]
+        said = {stem(clause.word(j)): j for j in clause.free() if j != i}
+        closer = [c for c in columns if (set(name_stems(c.name)) - stems) & set(said)]
+        if len(closer) == 1 and not named:
+            columns = closer
+            clause.used |= {said[part] for part in name_stems(closer[0].name) if part in said}
+        if not named and (exact := [c for c in columns if set(name_stems(c.name)) <= stems]):
+            columns = exact  # of `Min.Price` and `Price`, the one without further words
+        alike = len({frozenset(stems & set(name_stems(c.name))) for c in columns}) == 1
+        if alike and len(columns) > 1 and not named:
+            several = joined((f"`{c.name}`" for c in columns[:4]), last="or")
+            clause.ambiguous.append(f'"{clause.word(i)}" could be {several}.')
+        if named or alike:
             clause.used.add(i)
             clause.claim_all(r"\bmost(?= expensive)|\bleast(?= expensive)")
             least = clause.says(r"\bleast expensive")

@@ -9,6 +9,7 @@ from typing import Any
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.charts import FIGURES
 from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -34,6 +35,8 @@ from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import joined
 
+_DAYS_OF = {"day": 0.9, "month": 26, "quarter": 85, "year": 350}  # the least days between the rows of a period
+
 
 def complete(clause: Clause) -> Ask | Refusal:
     only_ends = bool(clause.hows) and set(clause.hows) <= {"min", "max"}
@@ -47,11 +50,26 @@ def complete(clause: Clause) -> Ask | Refusal:
     by = number_groups(clause, measures)
     if not by and clause.which and clause.which.kind == "text":
         by = (clause.which.name,)
-    by = without_own_groups(clause, by)
+    several = next((c.column for c in clause.conditions if c.test == "in"), "")
+    by = without_own_groups(clause, by) or ((several,) if several else ())  # "of men and women": of each
+    period = "" if _once_each(clause) else clause.period
     empty = [name for name in by if (c := clause.table.column(name)) and c.missing > 0.2 * clause.table.rows]
     if empty:
         return Refusal(reason=f"`{empty[0]}` is empty in many rows, so its groups would be incomplete.")
-    return with_chart(ask_of(clause, "figures", measures=names(measures), by=by), "bar")
+    return with_chart(ask_of(clause, "figures", measures=names(measures), by=by, period=period), "bar")
+
+
+def _once_each(clause: Clause) -> bool:
+    """Whether "the average a month" is asked of a table with one row a month: then it is the average of all rows."""
+    dates = clause.table.of_kind("date")[:1]
+    per = clause.period in ("month", "quarter", "year", "day") and clause.says(rf"\b(?:a|per)\s+{clause.period}\b")
+    return bool(
+        per
+        and clause.hows == ("mean",)
+        and dates
+        and dates[0].unique == clause.table.rows
+        and days_apart(dates[0]) > _DAYS_OF[clause.period]
+    )
 
 
 def compute_figures(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,6 +85,7 @@ def compute_figures(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
         values = {name: {how: figure(rows[name], how) for how in hows} for name in measures}
         return {"values": values, "counts": {name: int(rows[name].count()) for name in measures}}
     groups = {}
+    single = rows.groupby(keys).size().max() == 1  # each group is one row
     for key, part in rows.groupby(keys):
         groups[key_text(key)] = {f"{name}|{how}": figure(part[name], how) for name in measures for how in hows}
     first = f"{measures[0]}|{hows[0]}"
@@ -78,7 +97,7 @@ def compute_figures(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     import pandas as pd
 
     series = pd.Series({key: values[first] for key, values in groups.items()}, dtype=float)
-    return {"groups": groups, "series": series}
+    return {"groups": groups, "series": series, "single": bool(single)}
 
 
 def sentence(ask: Ask, result: Result, table: Table) -> str:
@@ -86,28 +105,30 @@ def sentence(ask: Ask, result: Result, table: Table) -> str:
         return _values(ask, result, table)
     groups: Mapping[str, Mapping[str, Any]] = result["groups"]
     columns = list(next(iter(groups.values()), {}))
-    heads = [_head(column) for column in columns]
+    one = bool(result.get("single"))
+    heads = [_head(column, single=one) for column in columns]
     group = group_name(ask)
     lines = [f"| {group[:1].upper()}{group[1:]} | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for key, values in list(groups.items())[:MOST_ROWS]:
         cells = [number(values[column], column_of(table, column.rpartition("|")[0])) for column in columns]
         lines.append(f"| {group_value(ask, key).replace('|', '/')} | {' | '.join(cells)} |")
     of = joined(label(name) for name in ask.measures[:3]) if len(ask.measures) < 4 else "figures"
-    single = figure_name(ask.hows[0], ask.measures[0])
+    single = figure_name(ask.hows[0], ask.measures[0], single=one)
     what = single if len(columns) == 1 else f"{joined(FIGURES.get(h, h) for h in ask.hows)} of {of}"
     lead = f"{what[:1].upper()}{what[1:]} by {group}{where_text(ask)}:"
     more = f"\n\n({len(groups) - MOST_ROWS} more groups are not shown.)" if len(groups) > MOST_ROWS else ""
-    return lead + "\n\n" + "\n".join(lines) + more + _ends(ask, groups, columns, table)
+    return lead + "\n\n" + "\n".join(lines) + more + _ends(ask, result, columns, table)
 
 
-def _head(column: str) -> str:
+def _head(column: str, *, single: bool = False) -> str:
     name, _, how = column.rpartition("|")
-    text = figure_name(how, name)
+    text = figure_name(how, name, single=single)
     return text[:1].upper() + text[1:]
 
 
-def _ends(ask: Ask, groups: Mapping[str, Mapping[str, Any]], columns: list[str], table: Table) -> str:
+def _ends(ask: Ask, result: Result, columns: list[str], table: Table) -> str:
     """A sentence about the groups with the highest and the lowest figure."""
+    groups: Mapping[str, Mapping[str, Any]] = result["groups"]
     ranked = (
         [(values[columns[0]], key) for key, values in groups.items() if values[columns[0]] is not None]
         if columns
@@ -118,8 +139,9 @@ def _ends(ask: Ask, groups: Mapping[str, Mapping[str, Any]], columns: list[str],
         return ""
     column = column_of(table, columns[0].rpartition("|")[0])
     (bottom, low), (top, high) = ranked[0], ranked[-1]
+    head = _head(columns[0], single=bool(result.get("single"))).lower()
     return (
-        f"\n\n{group_value(ask, high)} has the highest {_head(columns[0]).lower()} ({number(top, column)}), "
+        f"\n\n{group_value(ask, high)} has the highest {head} ({number(top, column)}), "
         f"{group_value(ask, low)} the lowest ({number(bottom, column)})."
     )
 
@@ -129,12 +151,12 @@ def _values(ask: Ask, result: Result, table: Table) -> str:
     counts = result["counts"]
     if len(found) == 1:
         name, how, value = found[0]
-        what = (
-            f"total of {label(name)}"
-            if how == "sum" and not label(name).startswith("total")
-            else figure_name(how, name)
-        )
-        return f"The {what}{where_text(ask)} is **{number(value, column_of(table, name))}** ({counts[name]:,} values)."
+        text = number(value, column_of(table, name))
+        if counts[name] == 1 and how in ("mean", "median", "sum"):
+            return f"The {label(name)}{where_text(ask)} is **{text}**."
+        total = how == "sum" and not label(name).startswith("total")
+        what = f"total of {label(name)}" if total else figure_name(how, name)
+        return f"The {what}{where_text(ask)} is **{text}** ({counts[name]:,} values)."
     lines = [f"- {_head(f'{name}|{how}')}: **{number(value, column_of(table, name))}**" for name, how, value in found]
     return f"Over {result['rows']:,} rows{where_text(ask)}:\n\n" + "\n".join(lines)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
@@ -187,10 +189,8 @@ def trend_sentence(ask: Ask, result: Result, table: Table) -> str:
             f"{direction} from {number(change['start'], column)} to {number(change['end'], column)} ({percent:+.1f} %)"
         )
         who = f"**{key}** " if ask.by else f"{label(name)[:1].upper()}{label(name)[1:]} "
-        at = date_text(change["highest_at"])
-        lines.append(
-            f"- {who}{moved}; highest {number(change['highest'], column)} {'in' if grain == 'years' else 'on'} {at}."
-        )
+        at = _when(change["highest_at"], grain)
+        lines.append(f"- {who}{moved}; highest {number(change['highest'], column)} {at}.")
     edge = max((change["edge"] for change in result["trend"].values()), default=1)
     span = (
         f"the first {edge} {grain} against the last {edge}"
@@ -198,6 +198,18 @@ def trend_sentence(ask: Ask, result: Result, table: Table) -> str:
         else f"the first of the {grain} against the last"
     )
     return f"Trend of {label(name)}{where_text(ask)} ({span}):\n\n" + "\n".join(lines)
+
+
+def _when(text: str, grain: str) -> str:
+    """`on 3 May 2025`, `in May 2025`: as fine as the steps of the trend."""
+    if grain in ("hours", "days") or not re.match(r"\d{4}-\d\d-\d\d", text):
+        return f"{'in' if grain == 'years' else 'on'} {date_text(text)}"
+    at = datetime.fromisoformat(text[:10])
+    if grain == "quarters":
+        return f"in Q{(at.month + 2) // 3} {at.year}"
+    if grain == "weeks":
+        return f"in the week to {date_text(text[:10])}"
+    return f"in {at:%Y}" if grain == "years" else f"in {at:%B %Y}"
 
 
 def reading_peak(ask: Ask) -> str:

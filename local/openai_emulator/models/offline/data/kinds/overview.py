@@ -65,7 +65,7 @@ def describe_sentence(ask: Ask, result: Result, table: Table) -> str:
     ]
     text = f"{table.shown} has {table.rows:,} rows and {len(table.columns)} columns"
     if dates := table.of_kind("date"):
-        text += f", from {date_text(dates[0].low)} to {date_text(dates[0].high)}"
+        text += f", from {date_text(dates[0].low, dates[0])} to {date_text(dates[0].high, dates[0])}"
     groups = [f"{label(c.name)} ({', '.join(c.values[:8])})" for c in table.of_kind("text") if 0 < c.unique <= 12]
     text += f". Groups: {'; '.join(groups)}." if groups else "."
     return text + (
@@ -77,11 +77,11 @@ MISSING = Kind(
     name="missing",
     examples=("Are there missing values?", "How many X have no Y recorded?", "Which columns have gaps?"),
     cues=(
-        r"\bmissing\b(?! values (?:should|are|were))|\bnulls?\b|\bnan\b|\bempty (?:values|cells)"
-        r"|\bno (?:\w+ )?(?:recorded|entered)\b"
+        r"\bmissing\b(?! values (?:should|are|were))|(?<!non-)(?<!non )\bnulls?\b|\bnan\b|\bempty (?:values|cells)"
+        r"|\bno (?:\w+ ){0,3}(?:recorded|entered|known|values?|data|measurements?|information)\b"
         r"|\bwithout (?:a |any )?(?:value|entry|data)s?\b|\bincomplete\b"
     ),
-    words="many without no recorded value values gaps any",
+    words="many without no recorded entered known value values gaps any information measurement measurements",
     complete=complete_missing,
     program=find_missing,
     sentence=missing_sentence,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, figures, names
 from local.openai_emulator.models.offline.data.kinds.base import (
@@ -102,7 +104,8 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     measures = measured(clause)
     if isinstance(measures, Refusal):
         return measures
-    how = clause.hows or (("sum",) if additive(measures[0].name) else ("mean",))
+    tested = clause.says(r"\bsignifican|\bt-?\s?tests?\b")
+    how = clause.hows or (("sum",) if additive(measures[0].name) and not tested else ("mean",))
     by, period = number_groups(clause, measures), clause.period
     if not by and not period:
         several = next((c for c in clause.conditions if c.test == "in"), None)
@@ -122,17 +125,22 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     if period == "weekend":
         how = clause.hows or ("mean",)
         clause.conditions = [c for c in clause.conditions if c.test != "weekdays"]
-    return with_chart(ask_of(clause, "compare", measures=names(measures), by=by, period=period, hows=how), "bar")
+    student = re.search(r"\bt-?\s?tests?\b", clause.whole, re.I) and not re.search(
+        r"\bwelch|equal_var|unequal", clause.whole, re.I
+    )
+    method = "student" if student else ""
+    ask = ask_of(clause, "compare", measures=names(measures), by=by, period=period, hows=how, method=method)
+    return with_chart(ask, "bar")
 
 
 def compare_groups(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures by group, and Welch's t-test of two groups."""
+    """The figures by group, and a t-test of two groups: Student's if the ask says so, else Welch's."""
     found = compute_figures(rows, ask)
     samples = [part[ask["measures"][0]].dropna() for _, part in rows.groupby(group_keys(rows, ask))]
     if len(samples) == 2 and min(map(len, samples)) > 1 and "mean" in ask["hows"]:
         from scipy import stats  # type: ignore[import-untyped]
 
-        test = stats.ttest_ind(*samples, equal_var=False)
+        test = stats.ttest_ind(*samples, equal_var=ask["method"] == "student")
         if test.pvalue == test.pvalue:
             found["t_test"] = {"t": float(test.statistic), "p": float(test.pvalue)}
     return found
@@ -150,8 +158,9 @@ def compare_sentence(ask: Ask, result: Result, table: Table) -> str:
             text += f" The difference is {number(abs(x - y), column_of(table, ask.measures[0]))}: "
             text += f"{group_value(ask, a)} is {abs(more):.1f} % {side} {group_value(ask, b)}."
     if test := result.get("t_test"):
-        verdict = "significant" if test["p"] < 0.05 else "not significant"
-        text += f" The difference is {verdict} (Welch's t-test, t = {test['t']:.4f}, p {p_value(test['p'])})."
+        named = "Student's" if ask.method == "student" else "Welch's"
+        verdict = "significant" if test["p"] < ask.level else "not significant"
+        text += f" The difference is {verdict} ({named} t-test, t = {test['t']:.4f}, p {p_value(test['p'])})."
     return text
 
 
@@ -178,11 +187,15 @@ SHARE = Kind(
     sentence=share_sentence,
     reading=reading_share,
 )
+# "heavier" for "heaviest"
+COMPARATIVES = "|".join(f"{word[:-3]}er" for word in vocabulary.ADJECTIVES if word.endswith("est"))
 COMPARE = Kind(
     name="compare",
     examples=("Compare A and B", "What is the difference between A and B in X?", "Is A better than B?", "A versus B"),
-    cues=r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
-    words="than more less better higher lower t-test difference differences significant significantly",
+    cues=rf"\b(?:{COMPARATIVES}|more|less|higher|lower)\b(?:\s+\w+){{0,4}}?\s+than\b(?!\s+[-$€£]?\d)|"
+    r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
+    words="how much do does did are is was were earn earns than more less "
+    "better higher lower t test tests difference differences significant significantly",
     complete=complete_compare,
     program=compare_groups,
     helpers=(group_keys, key_text, compute_figures),

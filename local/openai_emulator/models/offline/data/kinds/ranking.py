@@ -35,13 +35,11 @@ from local.openai_emulator.models.offline.data.rows import group_keys, key_text,
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import stem
 
-_COUNT = re.compile(
-    r"\b(?:top|bottom|first|the)\s+(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten)\b"
-    r"|\b(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten)\s+(?=(?:\w+\s+){0,2}(?:highest|lowest|largest|smallest|"
-    r"biggest|slowest|fastest|worst|best|most|least|oldest|youngest|cheapest|longest|shortest)\b)",
-    re.IGNORECASE,
-)
-_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+_NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+_NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
+# "The five heaviest", "the 3 most expensive", with a few words between.
+_SUPERLATIVE = rf"(?:\w+\s+){{0,4}}?(?:{'|'.join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))})\b"
+_COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})", re.IGNORECASE)
 _GOOD_HIGH = frozenset(
     map(stem, ["availability", "score", "revenue", "sales", "profit", "rating", "points", "happiness"])
 )
@@ -54,7 +52,7 @@ def complete_top(clause: Clause) -> Ask | Refusal:
     count = 5
     if match := _COUNT.search(clause.text):
         word = (match[1] or match[2]).lower()
-        count = min(_WORDS.get(word) or int(word), 50)
+        count = min(_NUMBERS.get(word) or int(word), 50)
         clause.claim(match.start(), match.end())
     period = "" if ask.period == "hour" and not clause.says(r"\b(?:by|per|of the day|of day)\b") else ask.period
     return replace(ask, kind="top", count=count, period=period)
@@ -216,11 +214,7 @@ def reading_top(ask: Ask) -> str:
 TOP = Kind(
     name="top",
     examples=("What are the top 3 X?", "Rank the groups by X", "List the five largest X", "Show the 10 worst X"),
-    cues=(
-        r"\b(?:top|bottom)\b|\b(?:\d+|two|three|four|five|six|seven|eight|nine"
-        r"|ten) (?:\w+ ){0,2}(?:highest|lowest|largest|"
-        r"smallest|biggest|slowest|fastest|best|worst|most|least|oldest|youngest|cheapest|longest|shortest)\b|\brank(?:ed|ing)?\b"
-    ),
+    cues=(rf"\b(?:top|bottom)\b|\b(?:{_NUMBER}) {_SUPERLATIVE}|\brank(?:ed|ing)?\b"),
     words="order sorted sort descending ascending " + " ".join(words.HIGHEST | words.LOWEST),
     complete=complete_top,
     program=find_top,

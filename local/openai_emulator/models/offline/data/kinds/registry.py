@@ -13,11 +13,13 @@ from local.openai_emulator.models.offline.data.kinds.over_time import PEAK, TREN
 from local.openai_emulator.models.offline.data.kinds.overview import DESCRIBE, MISSING
 from local.openai_emulator.models.offline.data.kinds.parts import COMPARE, SHARE
 from local.openai_emulator.models.offline.data.kinds.ranking import EXTREME, TOP
+from local.openai_emulator.models.offline.data.kinds.regression import REGRESSION
 from local.openai_emulator.models.offline.data.kinds.statistics import CORRELATE, DISTRIBUTION, NORMALITY, OUTLIERS
 
 # In the order in which their cues are tried.
 KINDS = (
     MISSING,
+    REGRESSION,
     NORMALITY,
     CORRELATE,
     OUTLIERS,

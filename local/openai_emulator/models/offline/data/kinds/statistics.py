@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.clause import Clause, is_key, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -19,9 +19,10 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     row_text,
     where_text,
 )
-from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured
+from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured, number_groups
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import told_rows
+from local.openai_emulator.models.offline.data.stated import rules_of, verdict_of
 from local.openai_emulator.models.offline.data.table import Table
 
 _TESTS = {"ks": "Kolmogorov-Smirnov", "dagostino": "D'Agostino-Pearson", "shapiro": "Shapiro-Wilk"}
@@ -33,12 +34,15 @@ def complete_correlate(clause: Clause) -> Ask | Refusal:
     if texts:
         return Refusal(reason=f"`{texts[0].name}` is no column of numbers, so it has no correlation.")
     measures = list(dict.fromkeys(c for c in named if c.kind == "number"))
+    real = [c for c in measures if not is_key(c, clause.table)]
+    measures = real if len(real) > 1 else measures
     everything = clause.says(r"\b(?:all|other|any|which|strongest)\b")
     clause.claim_all(r"\bother\b|\bstrong(?:est|ly)?\b|\bhighest\b|\bmost\b|\bnumeric(?:al)?\b|\bpairs?\b")
     if len(measures) < 2 and not (everything or not measures):
         return Refusal(reason="A correlation needs two columns of numbers.")
     chart = "scatter" if clause.chart in ("any", "scatter") else ""
-    return ask_of(clause, "correlate", measures=names(measures), by=(), period="", chart=chart)
+    rules = rules_of(clause.whole)
+    return ask_of(clause, "correlate", measures=names(measures), by=(), period="", chart=chart, rules=rules)
 
 
 def correlate(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +74,7 @@ def correlate_sentence(ask: Ask, result: Result, table: Table) -> str:
             "strong" if size >= 0.7 else "moderate" if size >= 0.4 else "weak" if size >= 0.1 else "practically no"
         )
         sign = "" if size < 0.1 else " positive" if pair["r"] > 0 else " negative"
-        sure = "" if pair["p"] < 0.05 else ", not significant"
+        sure = "" if pair["p"] < ask.level else ", not significant"
         lines.append(
             f"{label(pair['a'])} and {label(pair['b'])}: r = **{pair['r']:.3f}** ({strength}{sign} linear correlation"
             f"{sure}, p {p_value(pair['p'])}, n = {pair['n']:,})"
@@ -78,7 +82,10 @@ def correlate_sentence(ask: Ask, result: Result, table: Table) -> str:
     if not lines:
         return "There are not enough figures for a correlation."
     if len(lines) == 1:
-        return f"Pearson correlation{where_text(ask)} of {lines[0]}."
+        first = result["pairs"][0]
+        verdict = verdict_of(ask.rules, {"p": first["p"], "r": first["r"], "|r|": abs(first["r"])})
+        ruled = f" By the rule in the question the relationship is: **{verdict}**." if verdict else ""
+        return f"Pearson correlation{where_text(ask)} of {lines[0]}.{ruled}"
     return f"Pearson correlations{where_text(ask)}, the strongest first:\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
@@ -86,8 +93,12 @@ def complete_distribution(clause: Clause) -> Ask | Refusal:
     measures = measured(clause)
     if isinstance(measures, Refusal):
         return measures
-    if clause.by or clause.which or clause.by_numbers:
-        return Refusal(reason="A distribution by group is not among the computations.")
+    by = number_groups(clause, measures) or names([clause.which] if clause.which else clause.texts()[:1])
+    if by and not clause.says(r"\b(?:skew|kurt)"):
+        hows = ("mean", "median", "std", "min", "max")
+        return ask_of(clause, "figures", measures=names(measures[:1]), by=by, hows=hows, chart="")
+    if by:
+        return Refusal(reason="The skewness by group is not among the computations.")
     return ask_of(clause, "distribution", measures=names(measures[:1]), period="", chart="histogram")
 
 
@@ -151,7 +162,7 @@ def normality_sentence(ask: Ask, result: Result, table: Table) -> str:
     if "few" in result:
         return f"There are only {result['few']} values, too few for a test of normality."
     facts, name = result["facts"], ask.measures[0]
-    normal = facts["p"] >= 0.05
+    normal = facts["p"] >= ask.level
     verdict = "is **normally distributed** as far as the test can tell" if normal else "is **not normally distributed**"
     return (
         f"{label(name)} {verdict}: {_TESTS[ask.method]} test, statistic {facts['statistic']:.4f}, p "
@@ -227,10 +238,12 @@ def outliers_sentence(ask: Ask, result: Result, table: Table) -> str:
 CORRELATE = Kind(
     name="correlate",
     examples=("Is there a correlation between X and Y?", "Does X depend on Y?", "Are X and Y related?"),
-    cues=r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b|\brelationships?\b",
+    cues=r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b|\b(?:affects?|influences?|impacts?)\b"
+    r"|\brelationships?\b",
     words=(
         "coefficient coefficients strongest magnitude sign positive negative pairs between related "
-        "relation relationship correlated influence depends depend linear"
+        "affect affects influences impact impacts relation relationship correlated "
+        "influence depends depend linear pattern patterns analysis"
     ),
     complete=complete_correlate,
     program=correlate,

@@ -1,0 +1,45 @@
+"""Words for what the rows of a table are: "cars" of a table of makes and engines, "people" of one with ages."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.clause import Clause
+from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.words import stem
+
+NEAR = 0.14  # cosine of a word and the table's names; below it the word could be about something else
+_PERSONAL = frozenset(map(stem, ("age", "sex", "gender", "salary", "income", "wage", "married", "surname")))
+_NOUNS = frozenset(map(stem, words.ROW_NOUNS))
+_PEOPLE = frozenset(map(stem, words.PEOPLE))
+
+
+def words_for_rows(clause: Clause) -> None:
+    """Account for a noun that says what the rows are, if only one stands in the clause and the table fits it."""
+    found = {stem(clause.word(i)): i for i in clause.free() if stem(clause.word(i)) in _NOUNS | _PEOPLE}
+    if len(found) != 1:
+        return
+    noun = next(iter(found))
+    if (noun in _PEOPLE and _of_people(clause.table)) or _near(clause.word(found[noun]), _text(clause.table)):
+        clause.used |= {i for i in clause.free() if stem(clause.word(i)) == noun}
+
+
+def _of_people(table: Table) -> bool:
+    return any(_PERSONAL & set(name_stems(column.name)) for column in table.columns)
+
+
+def _text(table: Table) -> str:
+    """The names of the file and of its columns, with a few values."""
+    parts = [table.shown.rpartition(".")[0], *(label(column.name).replace(".", " ") for column in table.columns[:20])]
+    parts += [value[:30] for column in table.of_kind("text") for value in column.values[:4]]
+    return " ".join(parts)[:600]
+
+
+@cache
+def _near(word: str, text: str) -> bool:
+    from local.openai_emulator.search.embeddings import embed
+
+    one, other = embed([word, text])
+    return float(one @ other) >= NEAR

@@ -1,0 +1,37 @@
+"""Wordings that a question explains itself: `siblings aboard (SibSp)` says what "siblings aboard" means."""
+
+from __future__ import annotations
+
+import re
+
+from local.openai_emulator.models.offline.data import vocabulary
+from local.openai_emulator.models.offline.data.table import Table
+
+_STOPS = frozenset(["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average"])
+
+
+def without_glosses(question: str, table: Table) -> str:
+    """The question with the name of a column in place of the words that it explains by that name in brackets."""
+    for column in table.columns:
+        name = re.escape(column.name)
+        for match in list(re.finditer(rf"(?<!\s)\s*+\(\s*+[\"'`]?{name}[\"'`]?(?: column)?\s*+\)", question)):
+            words = _phrase(question[: match.start()])
+            if not words:
+                continue
+            explained = question[: match.start()]
+            question = f"{explained[: len(explained) - len(words)]}{column.name}{question[match.end() :]}"
+            question = re.sub(rf"(?<!\w){re.escape(words)}(?!\w)", column.name, question)
+            break
+    return question
+
+
+def _phrase(text: str) -> str:
+    """The last words of a text, back to one that starts a phrase; at most four."""
+    words = re.findall(r"[^\s(),.;:?]+|[(),.;:?]", text)
+    kept: list[str] = []
+    for word in reversed(words):
+        if len(kept) == 4 or word.lower() in _STOPS | vocabulary.NOT or not re.match(r"[\w\"']", word):
+            break
+        kept.insert(0, word)
+    phrase = " ".join(kept)
+    return phrase if text.endswith(phrase) else ""

@@ -1,0 +1,107 @@
+"""What a question about documents asks: its terms, spelt as the documents spell them, and the documents it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+from local.openai_emulator.models.offline.words import STOP_WORDS, stem, terms, words
+from local.openai_emulator.search.passage import Passage
+
+NAMED_SHARE = 0.5  # of the words of a file's name; a question with this share of them names the file
+SHORTEST_SPELT = 4  # letters; shorter words have too many neighbours
+
+_QUESTION_PARTS = re.compile(
+    r"[?;]\s+|(?:,|(?<!\s))\s++and\s+(?=(?:what|who|when|where|how|which|why|is|are|does|do|did|was|were)\b)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionTerms:
+    """The terms (stems) of a question, and those that it inherits from earlier questions of the thread.
+
+    `naming` are the terms that say which document is meant. `not_meant` are the files of which a sibling is meant.
+    """
+
+    text: str
+    own: tuple[str, ...]
+    inherited: tuple[str, ...] = ()
+    naming: frozenset[str] = frozenset()
+    not_meant: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, question: str, *, context: str = "") -> QuestionTerms:
+        own = terms(question)
+        return cls(text=question, own=tuple(own), inherited=tuple(t for t in terms(context) if t not in own))
+
+    def about(self, passages: Sequence[Passage]) -> QuestionTerms:
+        """The question with the documents that it names, by the names of the passages' files."""
+        asked = {*self.own}
+        names = {passage.filename: frozenset(_name_terms(passage.filename)) for passage in passages}
+        named = [name for name in names.values() if name and len(name & asked) >= NAMED_SHARE * len(name)]
+        return replace(
+            self,
+            naming=frozenset().union(*named),
+            not_meant=frozenset(
+                other
+                for (_, name), (other, others) in permutations(names.items(), 2)
+                if _means_the_first(asked, name, others)
+            ),
+        )
+
+    def parts(self) -> list[QuestionTerms]:
+        """The questions that the text consists of; the later ones inherit the terms of the first."""
+        texts = [part for part in _QUESTION_PARTS.split(self.text.strip()) if terms(part)]
+        if len(texts) < 2:
+            return [self]
+        first = terms(texts[0])
+        return [
+            replace(
+                self,
+                text=text,
+                own=tuple(terms(text)),
+                inherited=tuple(t for t in (*(first if index else ()), *self.inherited) if t not in terms(text)),
+            )
+            for index, text in enumerate(texts)
+        ]
+
+
+def spelt(question: str, passages: Sequence[Passage]) -> str:
+    """The question, with each word that no passage has replaced by the one known word that is one edit away."""
+    known = {word for passage in passages for word in words(passage.text)}
+    stems = {stem(word) for word in known}
+
+    def replacement(match: re.Match[str]) -> str:
+        word = match[0].lower()
+        if len(word) < SHORTEST_SPELT or word in known or word in STOP_WORDS or stem(word) in stems:
+            return match[0]
+        near = {stem(other): other for other in sorted(known | STOP_WORDS) if _one_edit(word, other)}
+        return next(iter(near.values())) if len(near) == 1 else match[0]
+
+    return re.sub(r"[A-Za-z]+", replacement, question)
+
+
+def _name_terms(filename: str) -> list[str]:
+    return terms(re.sub(r"[-_.]", " ", filename))
+
+
+def _means_the_first(asked: Collection[str], name: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether the question has the words that distinguish the first of two similar names, and none of the second's."""
+    return bool(name & other & set(asked) and name - other and name - other <= set(asked)) and not (
+        (other - name) & set(asked)
+    )
+
+
+def _one_edit(word: str, other: str) -> bool:
+    """Whether, after the first letter, one letter is missing, or, in a longer word, another edit was made.
+
+    The other edits: a letter too many, a wrong letter, two neighbours swapped.
+    """
+    same = next((at for at, (x, y) in enumerate(zip(word, other, strict=False)) if x != y), min(len(word), len(other)))
+    a, b = word[same:], other[same:]
+    if not same or a == b[1:]:
+        return bool(same)
+    return len(word) > SHORTEST_SPELT and (a[1:] in (b, b[1:]) or (a[:2] == b[1::-1] and a[2:] == b[2:]))
