@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from local.paths import ROOT
 
 WITHIN_S = 300
+LOOK_S = 0.01
 START = (  # the pseudo-terminal becomes the one of the process, so that Ctrl-C in it is a signal
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.executable, sys.argv[1:])"
 )
@@ -32,12 +34,24 @@ class Typed:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C once the command sleeps.
+
+        Python's line editor does not see a signal that arrives after it has shown its prompt and before it waits
+        for a key. A user presses Ctrl-C once more; a test would not know whether the first one still comes.
+        """
+        deadline_s = time.monotonic() + WITHIN_S
+        while not _sleeps(self.process.pid):
+            assert time.monotonic() < deadline_s, "it never waited for anything"
+            time.sleep(LOOK_S)
+        self.type("\x03")
+
     def until(self, text: str) -> str:
         """Wait until this was shown after what an earlier call has found; return all between."""
         deadline_s = time.monotonic() + WITHIN_S
         while (at := self.shown.find(text, self._seen)) < 0:
             assert time.monotonic() < deadline_s, f"{text!r} was not shown:\n{self.shown[self._seen :]}"
-            assert self._read(), f"it ended before it showed {text!r}:\n{self.shown[self._seen :]}"
+            assert self._read(), f"nothing came, or it ended, before it showed {text!r}:\n{self.shown[self._seen :]}"
         between = self.shown[self._seen : at + len(text)]
         self._seen = at + len(text)
         return between
@@ -76,3 +90,9 @@ def command(*arguments: str, environ: Mapping[str, str]) -> Iterator[Typed]:
         process.kill()
         process.wait()
         os.close(master)
+
+
+def _sleeps(pid: int) -> bool:
+    """Whether the first thread of a process waits for something; True where the system does not tell."""
+    stat = Path(f"/proc/{pid}/task/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "S"
