@@ -16,7 +16,8 @@ from shared.storage.layout import document_name, documents_in, receipts_in, rece
 from shared.storage.missing import or_none
 
 if TYPE_CHECKING:
-    from shared.storage.blobs import BlobInfo, Blobs
+    from shared.storage.blobs import Blobs
+    from shared.storage.listings import BlobInfo
 
 
 PAGES_MAX = 20  # read at most, to find documents that match a filter

@@ -16,7 +16,7 @@ from shared.formats.filetypes import service_name
 from shared.models.documents import Document, DocumentSummary, Drift, DriftKind, Version, collection_of
 
 if TYPE_CHECKING:
-    from shared.storage.blobs import BlobInfo
+    from shared.storage.listings import BlobInfo
 
 EVENT_DELAY = timedelta(seconds=5)  # events take a moment, and the service's timestamps are whole seconds of its clock
 STUCK = timedelta(minutes=10)  # a document in progress whose record is older is stuck

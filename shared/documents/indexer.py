@@ -50,7 +50,8 @@ from shared.storage.records import Stored
 if TYPE_CHECKING:
     from shared.documents.uploading import Uploader
     from shared.push.notices import Push
-    from shared.storage.blobs import BlobInfo, Storage
+    from shared.storage.blobs import Storage
+    from shared.storage.listings import BlobInfo
 
 log = logging.getLogger(__name__)
 

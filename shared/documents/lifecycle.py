@@ -28,7 +28,7 @@ from shared.models.ids import made_at, new_id
 from shared.storage.layout import document_name
 
 if TYPE_CHECKING:
-    from shared.storage.blobs import BlobInfo
+    from shared.storage.listings import BlobInfo
 
 READERS_LOOK_S = 5  # how often to look whether a replaced version is still read, at first
 READERS_LOOK_MAX_S = 60

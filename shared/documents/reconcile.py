@@ -35,7 +35,8 @@ from shared.storage.layout import DOCUMENTS, TIMER_REPORT, documents_in, receipt
 from shared.storage.records import Records
 
 if TYPE_CHECKING:
-    from shared.storage.blobs import BlobInfo, Storage
+    from shared.storage.blobs import Storage
+    from shared.storage.listings import BlobInfo
 
 log = logging.getLogger(__name__)
 

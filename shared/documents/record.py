@@ -12,7 +12,8 @@ from shared.storage.layout import document_name
 from shared.storage.records import Records, pack, unpack
 
 if TYPE_CHECKING:
-    from shared.storage.blobs import BlobInfo, Blobs
+    from shared.storage.blobs import Blobs
+    from shared.storage.listings import BlobInfo
 
 
 REASON_MAX_CHARS = 200  # of a reason in listings: blob metadata takes 8 KiB

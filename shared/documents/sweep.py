@@ -23,13 +23,16 @@ from shared.models.documents import DocumentSummary
 from shared.storage.layout import DOCUMENTS
 
 if TYPE_CHECKING:
-    from shared.storage.blobs import BlobInfo, Storage
+    from shared.storage.blobs import Storage
+    from shared.storage.listings import BlobInfo
 
 log = logging.getLogger(__name__)
 
 EVENT_MAX_AGE = timedelta(seconds=20)  # an event or message that is later than this is lost or hidden
 STEP_MAX_AGE = timedelta(seconds=60)  # a try to delete files that is later than this is lost or hidden
 CLAIM_GRACE = timedelta(seconds=5)  # for clocks that differ
+REST = 20  # a sweep takes at most one part in so many of the time: on a laptop, one is due every ten seconds
+REST_MAX = timedelta(seconds=50)  # less than a minute: in Azure, each one that is due is done
 SUSPECTS_MAX = 10
 MESSAGES_MAX = 200  # of one sweep: the next one finds the rest
 
@@ -42,9 +45,22 @@ class DocumentSweep:
         self._state = storage.state
         self._queue = storage.indexing
         self._now = now
+        self._ended_at, self._rest = now(), timedelta()
 
     async def run(self) -> int:
-        """Enqueue a message for each document that waits for a lost one. Returns their number."""
+        """Enqueue a message for each document that waits for a lost one. Returns their number.
+
+        0 without a look when the last sweep has ended a moment ago: with many documents, a listing takes seconds.
+        """
+        begun_at = self._now()
+        if timedelta() <= begun_at - self._ended_at < self._rest:
+            return 0
+        sent = await self._sweep()
+        self._ended_at = self._now()
+        self._rest = min(REST * (self._ended_at - begun_at), REST_MAX)
+        return sent
+
+    async def _sweep(self) -> int:
         records: dict[str, tuple[DocumentSummary, Waiting]] = {}
         async for record in self._state.list(DOCUMENTS):
             summary = summary_in(record)

@@ -22,7 +22,7 @@ from shared.http.route import Operation, Parameter, Reply, problem
 
 if TYPE_CHECKING:
     from shared.services import Services
-    from shared.storage.blobs import BlobInfo
+    from shared.storage.listings import BlobInfo
 
 WHOLE_MAX_BYTES = 64 * 1024 * 1024  # the host holds an answer several times over in memory
 RANGE_MAX_BYTES = 8 * 1024 * 1024  # a longer range is answered with its beginning

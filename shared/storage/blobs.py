@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import unquote
 from urllib.request import getproxies
@@ -29,6 +28,7 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.errors import BlobChanged, BlobMissing, ListingFailed, StorageError
 from shared.settings import StorageAccount
+from shared.storage.listings import WRITE_ID, BlobInfo, blobs_in
 
 # The SDK's own retries of up to a minute would carry out a request long after its caller was told that it failed. The
 # callers and the queues retry anyway.
@@ -44,26 +44,16 @@ ASSIGN_ROLES = (
     "(The app's identity needs the roles 'Storage Blob Data Owner' and 'Storage Queue Data Contributor' there, which "
     "arrive some minutes after they are assigned, and the account's firewall has to let the app in.)"
 )
-WRITE_ID = "write_id"  # metadata of a conditional write, by which the writer recognizes it
-# Storage encodes a name that XML cannot carry. The SDK decodes it in `list_blobs`, but not in `list_blob_names`.
+# Storage encodes a name that XML cannot carry, which the SDK does not decode in `list_blob_names`.
 # Source: https://learn.microsoft.com/rest/api/storageservices/list-blobs#response-body
 ENCODED_NAME = re.compile(rb'<Name Encoded="true">([^<]*)</Name>')
-LIST_PAGE = 1_000  # blobs a request: the SDK needs about 30 kB of memory for each
+LIST_PAGE = 1_000  # blobs a request: reading them holds the event loop for 40 ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blob:
     content: bytes
     etag: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class BlobInfo:
-    name: str
-    etag: str
-    size_bytes: int
-    last_modified_at: datetime
-    metadata: Mapping[str, str]
 
 
 class Blobs(Protocol):
@@ -247,12 +237,13 @@ class AzureBlobs:
         return True
 
     async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
-        with _listing(self._container.container_name, prefix):
-            pages = self._container.list_blobs(
-                name_starts_with=prefix, include=["metadata"], results_per_page=LIST_PAGE
-            )
-            async for blob in pages:
-                yield _info(blob)
+        cursor: str | None = None
+        while True:
+            page, cursor = await self.page(prefix, limit=LIST_PAGE, cursor=cursor)
+            for info in page:
+                yield info
+            if not cursor:
+                return
 
     async def list_names(self, prefix: str = "") -> AsyncIterator[str]:
         encoded: set[str] = set()
@@ -266,12 +257,20 @@ class AzureBlobs:
                 yield unquote(name) if name in encoded else name
 
     async def page(self, prefix: str, *, limit: int, cursor: str | None) -> tuple[Sequence[BlobInfo], str | None]:
-        listing = self._container.list_blobs(name_starts_with=prefix, include=["metadata"], results_per_page=limit)
+        content = b""
+
+        def keep(response: Any) -> None:
+            nonlocal content
+            content = response.http_response.body()
+
+        # Of the SDK's two listings, this one does not read the properties of the blobs: `blobs_in` is ten times faster.
+        listing = self._container.list_blob_names(
+            name_starts_with=prefix, include=["metadata"], results_per_page=limit, raw_response_hook=keep
+        )
         pages: Any = listing.by_page(cursor)
         with _listing(self._container.container_name, prefix):
-            async for page in pages:
-                return [_info(blob) async for blob in page], pages.continuation_token or None
-        return [], None
+            await anext(pages)
+        return blobs_in(content), pages.continuation_token or None
 
     async def exists(self, name: str) -> bool:
         with _translated(name):

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from shared.errors import BlobChanged, BlobMissing, ListingFailed
-from shared.storage.blobs import Blob, BlobInfo
+from shared.storage.blobs import Blob
+from shared.storage.listings import BlobInfo
 from tests.fakes.outside import Clock, Outside, outside
 
 UNLISTABLE = re.compile(

@@ -5,6 +5,7 @@ Source: https://learn.microsoft.com/azure/azure-functions/functions-bindings-tim
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -50,15 +51,17 @@ class Crontab:
         day = at.date()
         while day - at.date() < LONGEST_GAP:
             if day.month in self.months and day.day in self.days and day.isoweekday() % 7 in self.weekdays:
-                for moment in self._times():
+                for moment in self._times(at.hour if day == at.date() else 0):
                     candidate = datetime.combine(day, moment, tzinfo=at.tzinfo)
                     if candidate > at:
                         return candidate
             day += timedelta(days=1)
         return None
 
-    def _times(self) -> list[time]:
-        return [time(hour, minute, second) for hour in self.hours for minute in self.minutes for second in self.seconds]
+    def _times(self, first_hour: int) -> Iterator[time]:
+        for hour in self.hours:
+            if hour >= first_hour:
+                yield from (time(hour, minute, second) for minute in self.minutes for second in self.seconds)
 
 
 Schedule = Every | Crontab

@@ -61,10 +61,12 @@ def docx_places(content: IO[bytes]) -> Iterator[Place]:
 
 
 def _sections(parts: zipfile.ZipFile) -> Iterator[Place]:
-    headings = _heading_styles(parts)
+    headings: set[str] | None = None
     name, lines = "", list[str]()
     for style, text in _word_paragraphs(parts, "word/document.xml"):
-        if style in headings and text.strip():
+        if style and headings is None:  # many documents use no styles, and the part that defines them is large
+            headings = _heading_styles(parts)
+        if headings and style in headings and text.strip():
             yield Place(kind="section", name=name, text="\n".join(lines))
             name, lines = " ".join(text.split())[:NAME_MAX_CHARS], []
         lines.append(text)

@@ -13,7 +13,7 @@ from shared.documents.record import Waiting
 from shared.documents.sweep import EVENT_MAX_AGE, MESSAGES_MAX, STEP_MAX_AGE, overdue
 from shared.errors import ServiceBusy
 from shared.models.documents import DocumentStatus, DocumentSummary
-from shared.storage.blobs import BlobInfo
+from shared.storage.listings import BlobInfo
 from tests.fakes import Crash
 from tests.unit.world import World
 
@@ -172,3 +172,21 @@ async def test_a_sweep_sends_no_flood(world: World) -> None:
         world.blobs.put(f"c/{n}.md", b"x")
     world.clock.forward(LATE)
     assert await world.app.library.sweep.run() == MESSAGES_MAX
+
+
+@pytest.mark.parametrize(
+    ("took_s", "later_s", "looks"),
+    [(0.2, 3, False), (0.2, 5, True), (30, 49, False), (30, 51, True), (30, -3600, True)],
+)
+async def test_a_long_sweep_is_followed_by_a_rest(world: World, took_s: float, later_s: float, looks: bool) -> None:
+    """Of less than a minute, and of none when the clock is set back."""
+
+    async def time_passes() -> None:
+        world.clock.forward(took_s)
+
+    world.outside.meanwhile(time_passes, before="documents.list")
+    await world.app.library.sweep.run()
+    world.clock.forward(later_s)
+    before = len(world.outside.calls)
+    await world.app.library.sweep.run()
+    assert (len(world.outside.calls) > before) is looks
