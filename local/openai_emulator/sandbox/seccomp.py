@@ -68,7 +68,7 @@ X86_64 = SHARED | {
     "kill": 62, "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "prlimit64": 302,
     "setpriority": 141, "sched_setparam": 142, "sched_setscheduler": 144, "sched_setaffinity": 203,
     "ioprio_set": 251, "sched_setattr": 314, "connect": 42, "bind": 49, "listen": 50, "socketpair": 53,
-    "setsockopt": 54,
+    "setsockopt": 54, "sendmsg": 46, "sendmmsg": 307,
     "setpgid": 109, "setsid": 112, "truncate": 76, "semop": 65, "semctl": 66, "semtimedop": 220, "shmctl": 31,
     "msgsnd": 69, "msgrcv": 70, "msgctl": 71, "mq_open": 240, "mq_unlink": 241, "sync": 162, "syncfs": 306,
     "chmod": 90, "fchmod": 91, "fchmodat": 268, "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260,
@@ -88,7 +88,7 @@ AARCH64 = SHARED | {
     "kill": 129, "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "prlimit64": 261,
     "setpriority": 140, "sched_setparam": 118, "sched_setscheduler": 119, "sched_setaffinity": 122,
     "ioprio_set": 30, "sched_setattr": 274, "connect": 203, "bind": 200, "listen": 201, "socketpair": 199,
-    "setsockopt": 208,
+    "setsockopt": 208, "sendmsg": 211, "sendmmsg": 269,
     "setpgid": 154, "setsid": 157, "truncate": 45, "semop": 193, "semctl": 191, "semtimedop": 192, "shmctl": 195,
     "msgsnd": 189, "msgrcv": 188, "msgctl": 187, "mq_open": 180, "mq_unlink": 181, "sync": 81, "syncfs": 267,
     "fchmod": 52, "fchmodat": 53, "fchown": 55, "fchownat": 54, "utimensat": 88, "setxattr": 5, "lsetxattr": 6,
@@ -125,6 +125,7 @@ SHARED_MACHINE = ATTRIBUTES | {
     *("setpriority", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "sched_setattr", "ioprio_set"),
     *("connect", "bind", "listen", "setpgid", "setsid", "truncate", "semop", "semctl", "semtimedop", "shmctl"),
     *("msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink"),
+    *("sendmsg", "sendmmsg"),  # a deleted file whose descriptor is under way in a socket is in no process's list
 }
 
 

@@ -114,6 +114,15 @@ async def test_a_session_has_its_own_channel_and_nothing_else(session: Session) 
     assert [is_socket for _, is_socket in found] == ["False", "False", "False", "True"]
 
 
+async def test_no_descriptor_travels_in_a_socket(session: Session) -> None:
+    """A deleted file that only such a descriptor keeps is in no process's list: its size would not be counted."""
+    code = (
+        "import os, socket\na, b = socket.socketpair()\nwith open('hidden', 'wb') as f:\n    os.remove('hidden')\n"
+        "    f.write(bytes(1 << 20))\n    socket.send_fds(a, [b'x'], [f.fileno()])"
+    )
+    assert "PermissionError" in (await session.run(code)).logs
+
+
 @only_forked
 async def test_the_memory_of_a_session_holds_nothing_of_the_emulator_nor_of_another(
     sandbox: Sandbox, another: Session
