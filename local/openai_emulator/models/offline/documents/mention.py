@@ -47,9 +47,8 @@ class Topic:
         own = [term for term in question.own if term not in question.naming | _DEGREES]
         text = question.text
         said = [match[1] for match in _NAME.finditer(text)]
-        names = {
-            term for name in said if not _ACRONYM.fullmatch(name) and not _DATES & {*terms(name)} for term in terms(name)
-        }
+        proper = [name for name in said if not _ACRONYM.fullmatch(name) and not _DATES & {*terms(name)}]
+        names = {term for name in proper for term in terms(name)}
         nouns = {term for match in _OBJECT.finditer(text) for term in _phrase(text[match.end() :])[-1:]}
         nouns |= {term for match in _SUBJECT.finditer(text) for term in _phrase(text[match.end() :])[:1]}
         return cls(
@@ -86,7 +85,7 @@ def held(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pass
     everything = set().union(*blocks.values())
     forms = {stem(word): word for word in words(question.text)}
     means = {term: _means(forms.get(term, term), everything, related=term not in topic.names) for term in wanted}
-    missing = [forms.get(term, term) for term in question.own if term in wanted - topic.every and not means[term]]
+    missing = [forms.get(term, term) for term in question.own if term in topic.names | topic.nouns and not means[term]]
 
     def holds(unit: Unit) -> bool:
         block = blocks[unit.passage, unit.block]
