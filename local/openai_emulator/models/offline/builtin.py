@@ -151,6 +151,9 @@ def _say_documents(found: extract.Extract, question: Question, passages: Sequenc
         if files
         else " The search found no passage."
     )
+    if found.missing:
+        words = joined([f'"{word}"' for word in found.missing], last="or")
+        return Say(text=f"The documents do not say anything about this: they do not mention {words}.{where}")
     return Say(text=f'The documents do not say anything about this. I searched them for "{what.strip()}".{where}')
 
 

@@ -20,7 +20,7 @@ long last lasts lasted many may me might more most much must my need name no nor
 our out please question quick regarding s say says shall summarize summarise summary overview she should show so
 some such t tell than that the their them then there these they this those to too under up us use used using very
 via want was we were what when where which while who whom whose why will with within would you your one's please
-happen happened happens role type types
+happen happened happens role type types often
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 

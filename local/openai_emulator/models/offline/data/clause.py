@@ -51,6 +51,7 @@ class Clause:
     period: str = ""
     chart: str = ""
     hows: tuple[str, ...] = ()
+    places: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)  # the tokens of values, by column
     ambiguous: list[str] = field(default_factory=list)
     repeats: bool = False  # it only says how to compute what another clause asks for
     kind: str = ""  # the name of its `Kind`

@@ -8,7 +8,9 @@ from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause, is_key
 from local.openai_emulator.models.offline.data.columns import groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
+from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import words_for_rows
+from local.openai_emulator.models.offline.data.kinds.overview import MISSING
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.data.values import flags_in, limits_in, values_in
@@ -64,7 +66,10 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     values_in(clause)
     named_columns(clause)
     flags_in(clause)
+    alternatives(clause, clause.places)
     limits_in(clause)
+    if not re.search(MISSING.cues, text, re.IGNORECASE):
+        gaps_in(clause)
     groups(clause)
     _file_words(clause)
     _words_of_classes(clause)

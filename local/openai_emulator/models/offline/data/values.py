@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import TOKEN, Clause, Mention, is_part_of_date, is_year
+from local.openai_emulator.models.offline.data.denials import denial, denied
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
@@ -17,7 +18,8 @@ _LIMIT = re.compile(
     r"(?P<words>\b(?:above|over|more than|greater than|higher than|larger than|older than|longer than"
     r"|exceed(?:s|ed|ing)?"
     r"|at least|below|under|less than|lower than|smaller than|younger than|shorter than|fewer than|at most|up to"
-    r"|equals?(?: to)?|since|after|before|until)\b|>=|<=|>|<|==?)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?)",
+    r"|equals?(?: to)?|since|after|before|until)\b|>=|<=|>|<|==?)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?"
+    rf"|(?:{'|'.join(words.NUMBERS)})\b(?! (?:standard|times)))",
     re.IGNORECASE,
 )
 _RANGE = re.compile(
@@ -55,15 +57,23 @@ def values_in(clause: Clause) -> None:
     for name, hits in chosen.items():
         if len(hits) == 2 and _from_to(clause, hits):
             continue
-        values = tuple(dict.fromkeys(value for value, _ in hits))
-        clause.used |= {place for _, at in hits for place in at}
-        denials = {i for _, at in hits if (i := _denial(clause, min(at))) is not None}
-        negated = bool(denials)
-        clause.used |= denials
-        test = ("not in" if negated else "in") if len(values) > 1 else "!=" if negated else "=="
-        wanted: object = values if len(values) > 1 else values[0]
-        said_words = ("not " if negated else "") + " and ".join(sorted(values))
-        clause.conditions.append(Condition(column=name, test=test, value=wanted, words=said_words))
+        column_ = next(c for c in clause.table.columns if c.name == name)
+        not_these = denied(clause, hits, column_)
+        clause.used |= {place for _, at in hits for place in at} | {i for at in not_these.values() for i in at}
+        clause.places += [(name, at) for _, at in hits]
+        plain = tuple(dict.fromkeys(value for value, _ in hits if value not in not_these))
+        _condition(clause, name, plain, "")
+        _condition(clause, name, tuple(not_these), "not ")
+
+
+def _condition(clause: Clause, name: str, values: tuple[str, ...], negation: str) -> None:
+    """Add the condition that a column is one of some values, or none of them."""
+    if not values:
+        return
+    test = ("not in" if negation else "in") if len(values) > 1 else "!=" if negation else "=="
+    wanted: object = values if len(values) > 1 else values[0]
+    text = negation + (" or " if negation else " and ").join(sorted(values))
+    clause.conditions.append(Condition(column=name, test=test, value=wanted, words=text))
 
 
 def _from_to(clause: Clause, hits: list[tuple[str, tuple[int, ...]]]) -> bool:
@@ -78,16 +88,6 @@ def _from_to(clause: Clause, hits: list[tuple[str, tuple[int, ...]]]) -> bool:
             words_ = f"{label(column.name)} {value}"
             clause.conditions.append(Condition(column=column.name, test="==", value=value, words=words_))
     return True
-
-
-def _denial(clause: Clause, at: int) -> int | None:
-    """The "not" or "without" before a value, with at most two words of no meaning or of columns between."""
-    for i in range(at - 1, max(at - 4, -1), -1):
-        if clause.word(i) in words.NOT:
-            return i
-        if clause.word(i) not in words.SILENT and i not in {t for m in clause.mentions for t in m.tokens}:
-            return None
-    return None
 
 
 def _places(said: list[str], parts: list[str], clause: Clause, value: str, column: Column) -> Iterator[tuple[int, ...]]:
@@ -151,11 +151,13 @@ def flags_in(clause: Clause) -> None:
             and clause.says(r"correlat|between")
         ):
             continue
-        negated = before in words.NOT or clause.word(mention.tokens[0] - 2) in words.NOT
+        denying = denial(clause, mention.tokens[0], column)
+        negated = bool(denying)
         value: object = (no if negated else yes)[0]
         if column.kind == "number":
             value = float(str(value)) if str(value).replace(".", "").isdigit() else 1.0
-        clause.used |= {i for i in (mention.tokens[0] - 1, mention.tokens[0] - 2) if clause.word(i) in words.NOT}
+        clause.used |= set(denying)
+        clause.places.append((column.name, mention.tokens))
         clause.mentions.remove(mention)
         text = f"{'no' if negated else ''} {label(column.name)}".strip()
         clause.conditions.append(
@@ -200,8 +202,8 @@ def limits_in(clause: Clause) -> None:
     }
     clause.used |= {i for i in units if i - 1 in clause.used}
     for i in clause.free():
-        word = clause.word(i)
-        if not re.fullmatch(r"\d+(?:\.\d+)?", word):
+        word = str(words.NUMBERS.get(clause.word(i), clause.word(i)))
+        if not re.fullmatch(r"\d+(?:\.\d+)?", word) or (word == "1" and not clause.word(i).isdigit()):
             continue
         column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, i)), None)
         years = [c for c in clause.table.of_kind("number") if is_year(c)]
@@ -262,7 +264,7 @@ def _is_free(clause: Clause, start: int, end: int) -> bool:
 
 
 def _value(text: str) -> float:
-    return float(text.replace(",", ""))
+    return float(words.NUMBERS.get(text.lower(), text.replace(",", "")))
 
 
 def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:

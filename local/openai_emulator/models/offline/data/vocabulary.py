@@ -161,6 +161,9 @@ birds dogs cats
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
 YES = frozenset(["yes", "y", "true", "t", "1"])
 NO = frozenset(["no", "n", "false", "f", "0"])
-NOT = frozenset(
-    ["not", "non", "no", "without", "excluding", "except", "never", "isn't", "aren't", "wasn't", "weren't", "didn't"]
-)
+_NOT = """
+not non no without excluding except never neither nor outside isn't aren't wasn't weren't didn't don't doesn't
+"""
+NOT = frozenset(_NOT.split())
+_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
+NUMBERS = {word: number for number, word in enumerate(_NUMBERS.split())}

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local.openai_emulator.agent.conversation import Cite
+from local.openai_emulator.models.offline.documents.mention import held
 from local.openai_emulator.models.offline.documents.question import QuestionTerms
 from local.openai_emulator.models.offline.documents.scoring import Scored, score, section_of
 from local.openai_emulator.models.offline.documents.units import Unit, units_of
@@ -29,12 +30,14 @@ SAME_SECTION_PENALTY = 0.1  # for each unit of the section that was chosen befor
 class Extract:
     """An answer from documents. `text` is empty when the documents do not answer the question.
 
-    `sections` are the headings of the sections that say about equally much, if these are too many.
+    `sections` are the headings of the sections that say about equally much, if these are too many; `missing` are the
+    words that say what the question is about and that no passage holds.
     """
 
     text: str = ""
     citations: tuple[Cite, ...] = ()
     sections: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
@@ -48,14 +51,20 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
         return Extract()
     chosen: list[Unit] = []
     broad: list[str] = []
+    missing: list[str] = []
     for part in question.parts():
-        near = near_best(score(part, units, passages))
+        holds, unnamed = held(part, units, passages)
+        missing += unnamed
+        scored = score(part, units, passages)
+        near = [] if unnamed else near_best([one for one, holding in zip(scored, holds, strict=True) if holding])
         sections = dict.fromkeys(section_of(item.unit, passages) for item in near)
         if len(sections) > MOST_SECTIONS:
             broad += [heading.rpartition(" / ")[2] for _, heading in sections if heading]
         else:
             chosen += [unit for unit in _chosen(near, units, passages) if unit not in chosen]
-    return write_answer(chosen, passages) if chosen else Extract(sections=tuple(dict.fromkeys(broad)))
+    if chosen:
+        return write_answer(chosen, passages)
+    return Extract(sections=tuple(dict.fromkeys(broad)), missing=tuple(dict.fromkeys(missing)))
 
 
 def near_best(scored: Sequence[Scored]) -> list[Scored]:

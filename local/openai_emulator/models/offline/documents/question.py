@@ -52,6 +52,16 @@ class QuestionTerms:
             ),
         )
 
+    def content(self) -> list[str]:
+        """The terms that do more than name the document; all of them if no word is left."""
+        kept = [term for term in self.own if term not in self.naming]
+        return kept if any(term.isalpha() for term in kept) else list(self.own)
+
+    def without_names(self) -> str:
+        """The question without the words that only name the document."""
+        drop = set(self.own) - set(self.content())
+        return " ".join(word for word in self.text.split() if not set(terms(word)) & drop)
+
     def parts(self) -> list[QuestionTerms]:
         """The questions that the text consists of; the later ones inherit the terms of the first."""
         texts = [part for part in _QUESTION_PARTS.split(self.text.strip()) if terms(part)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -58,17 +58,18 @@ def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pas
         sections[section_of(unit, passages)].update(own)
     seen = Counter(term for own, around in zip(stems, contexts, strict=True) for term in {*own, *around})
     weights = _weights(question, seen, len(units))
+    content = question.content()
     akin = _akin(weights, question.text, {word for unit in units for word in words(f"{unit.text} {unit.context}")})
     total = sum(weights.values()) or 1.0
     scored = []
-    nearness = embed([unit.text[:400] for unit in units]) @ embed([question.text])[0]
+    nearness = embed([unit.text[:400] for unit in units]) @ embed([question.without_names()])[0]
     for unit, own, around, near in zip(units, stems, contexts, nearness, strict=True):
         section = sections[section_of(unit, passages)]
         found = {term: _found(term, akin[term], set(own), around, section) for term in weights}
         value = sum(weights[term] * share for term, share in found.items()) / total
         if seen.keys() & set(question.own) and question.inherited and not any(found[term] for term in question.own):
             value *= 0.3  # it matches only the earlier questions
-        value += _bonus(question, unit, own) + 0.08 * passages[unit.passage].score
+        value += _bonus(question, unit, own, content, akin) + 0.08 * passages[unit.passage].score
         value += NEARNESS_WEIGHT * (float(near) - UNRELATED)
         scored.append(Scored(unit=unit, score=value * _fitness(unit)))
     return scored
@@ -106,7 +107,9 @@ def _found(term: str, akin: set[str], own: set[str], around: set[str], section: 
     )
 
 
-def _bonus(question: QuestionTerms, unit: Unit, stems: list[str]) -> float:
+def _bonus(
+    question: QuestionTerms, unit: Unit, stems: list[str], content: Sequence[str], akin: Mapping[str, set[str]]
+) -> float:
     """Added for what is asked for (figures, reasons, a definition), a table's title, and adjacent words in common."""
     bonus = 0.0
     if _ASKS_FIGURE.search(question.text.lower()) and re.search(r"\d", unit.text):
@@ -114,12 +117,13 @@ def _bonus(question: QuestionTerms, unit: Unit, stems: list[str]) -> float:
     if _ASKS_REASON.search(question.text) and _REASON.search(unit.text):
         bonus += 0.08
     if _ASKS_MEANING.search(question.text) and (subject := _SUBJECT.match(unit.text)):
-        told = set(terms(subject[1]))
-        bonus += 0.15 if told and told <= set(question.own) and not told <= question.naming else 0.0
+        told = set(terms(subject[1])) - question.naming
+        meant = {term for term in content if term in told or akin.get(term, set()) & told}
+        bonus += 0.15 if meant and told <= {*content, *(t for c in meant for t in akin.get(c, ()))} else 0.0
     if unit.kind == "row" and (title := terms(unit.title)):
         hits = sum(term in question.own or term in question.inherited for term in title) / len(title)
         bonus += 0.2 if hits > 0.6 and len(title) > 1 and any(t in question.own for t in title) else 0.0
-    pairs = set(pairwise(question.own))
+    pairs = set(pairwise(content))
     together = pairs & set(pairwise(stems))
     return bonus + (0.12 * len(together) / len(pairs) if pairs else 0.0)
 

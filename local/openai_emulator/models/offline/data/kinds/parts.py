@@ -192,7 +192,8 @@ COMPARATIVES = "|".join(f"{word[:-3]}er" for word in vocabulary.ADJECTIVES if wo
 COMPARE = Kind(
     name="compare",
     examples=("Compare A and B", "What is the difference between A and B in X?", "Is A better than B?", "A versus B"),
-    cues=rf"\b(?:{COMPARATIVES}|more|less|higher|lower)\b(?:\s+\w+){{0,4}}?\s+than\b(?!\s+[-$€£]?\d)|"
+    cues=rf"\b(?:{COMPARATIVES}|more|less|higher|lower)\b(?:\s+\w+){{0,4}}?\s+than\b"
+    rf"(?!\s+(?:[-$€£]?\d|(?:{'|'.join(vocabulary.NUMBERS)})\b))|"
     r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
     words="how much do does did are is was were earn earns than more less "
     "better higher lower t test tests difference differences significant significantly",

@@ -1,0 +1,114 @@
+"""What of a question the documents have to name, so that a sibling is not quoted as if it were the answer.
+
+"How long is the warranty of the grinder?" is not answered by the warranty of the drill. The words that say what a
+question is about are its names and numbers, the nouns after a preposition ("of the grinder", "in Graz"), and the
+subject ("does the library"). The bundled embeddings tell siblings (grinder and drill: about 0) from words that mean
+about the same (cost and price: 0.67).
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from local.openai_emulator.models.offline.documents.question import QuestionTerms
+from local.openai_emulator.models.offline.documents.scoring import section_of
+from local.openai_emulator.models.offline.documents.units import Unit
+from local.openai_emulator.models.offline.words import STOP_WORDS, all_stems, stem, terms, words
+from local.openai_emulator.search.embeddings import embed
+from local.openai_emulator.search.passage import Passage
+
+RELATED = 0.4  # the cosine from which on a word may stand for another one
+HEAD_WORDS = 3  # at the beginning of a unit; they say what it is about
+FEW_TERMS = 2  # a question with so few terms needs all of them in what is quoted
+LONGEST_NOUN_PHRASE = 3  # words
+
+_DATES = frozenset(stem(name) for name in (*calendar.month_name, *calendar.day_name) if name)  # "Black Friday"
+_NAME = re.compile(r"(?<![.?!:]\s)(?<!^)(?<=\s)[\"'(]?([A-Z][\w’'-]*+(?: [A-Z][\w’'-]*+)*+|\w*\d[\w.:,-]*)")
+_DEGREES = frozenset(map(stem, ("often", "soon", "far", "fast", "big", "large", "high", "low", "old", "tall", "wide")))
+_ACRONYM = re.compile(r"[A-Z]{2,5}s?")  # a word like any other: SLO, TLS
+_OBJECT = re.compile(r"\b(?:of|in|at|for|from|on|with|without)\s+(?:(?:the|a|an|my|our|your|this|that)\s+)?", re.I)
+_SUBJECT = re.compile(r"\b(?:does|do|did|is|are|was|were)\s+(?:the|a|an|my|our)\s+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """The stems that an answer has to hold: `names` in themselves, `nouns` also by a word that means about the same."""
+
+    names: frozenset[str]
+    nouns: frozenset[str]
+    every: frozenset[str]  # all terms, if there are few
+
+    @classmethod
+    def of(cls, question: QuestionTerms) -> Topic:
+        own = [term for term in question.own if term not in question.naming | _DEGREES]
+        text = question.text
+        said = [match[1] for match in _NAME.finditer(text)]
+        proper = [name for name in said if not _ACRONYM.fullmatch(name) and not _DATES & {*terms(name)}]
+        names = {term for name in proper for term in terms(name)}
+        nouns = {term for match in _OBJECT.finditer(text) for term in _phrase(text[match.end() :])[-1:]}
+        nouns |= {term for match in _SUBJECT.finditer(text) for term in _phrase(text[match.end() :])[:1]}
+        return cls(
+            names=frozenset(names & set(own)),
+            nouns=frozenset(nouns & set(own) - names),
+            every=frozenset(own if 1 < len(own) <= FEW_TERMS else ()),
+        )
+
+
+def _phrase(text: str) -> list[str]:
+    """The stems of the words at the beginning of a text, up to a stop word or a mark."""
+    found: list[str] = []
+    for match in re.finditer(r"([\w’'-]+)([^\w\s]*)", text[:80]):
+        if match[1].lower() in STOP_WORDS or len(found) == LONGEST_NOUN_PHRASE:
+            break
+        found += terms(match[1])
+        if match[2]:
+            break
+    return found
+
+
+def held(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Passage]) -> tuple[list[bool], list[str]]:
+    """For each unit whether it holds what the question is about; and the words of it that no unit holds."""
+    topic = Topic.of(question)
+    wanted = topic.names | topic.nouns | topic.every
+    if not wanted:
+        return [True] * len(units), []
+    blocks: dict[tuple[int, int], set[str]] = defaultdict(set)
+    sections: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for unit in units:
+        near = all_stems(f"{unit.context} {unit.title} {passages[unit.passage].filename}")
+        blocks[unit.passage, unit.block].update((*all_stems(unit.text), *near))
+        sections[section_of(unit, passages)] |= blocks[unit.passage, unit.block]
+    everything = set().union(*blocks.values())
+    forms = {stem(word): word for word in words(question.text)}
+    means = {term: _means(forms.get(term, term), everything, related=term not in topic.names) for term in wanted}
+    missing = [forms.get(term, term) for term in question.own if term in topic.names | topic.nouns and not means[term]]
+
+    def holds(unit: Unit) -> bool:
+        block = blocks[unit.passage, unit.block]
+        section = sections[section_of(unit, passages)] if unit.context and len(topic.names) == 1 else block
+        head = set(all_stems(" ".join(unit.text.split()[:HEAD_WORDS])))
+        told = any(means[name] & head for name in topic.names)  # it is about the name: "WordStar (1978): ..."
+        return all(means[name] & section for name in topic.names) and (
+            told or all(means[term] & block for term in topic.every)
+        )
+
+    return [holds(unit) for unit in units], missing
+
+
+def _means(word: str, known: Collection[str], *, related: bool) -> set[str]:
+    """The known stems that may stand for a word: its own, one that it begins or that begins it, a related one."""
+    own = stem(word)
+    found = {other for other in known if other == own or _begins(other, own) or _begins(own, other)}
+    if related and not found:
+        others = sorted(other for other in known if other.isalpha() and other not in STOP_WORDS)
+        cosines = embed([word])[0] @ embed(others).T
+        found = {others[at] for at in (cosines >= RELATED).nonzero()[0]}
+    return found
+
+
+def _begins(start: str, word: str) -> bool:
+    return len(start) >= 3 and not start.isdigit() and word.startswith(start) and len(start) >= len(word) / 2
