@@ -8,7 +8,7 @@ import pytest
 from local.openai_emulator.search import tokens
 from local.openai_emulator.search.index import Index
 from local.openai_emulator.search.parsers import ParseError
-from local.openai_emulator.search.vectors import Block, VectorCache
+from local.openai_emulator.search.entries import Entries, StoreCache
 
 TEXTS = {
     "gateway.md": "# Gateway\n\nThe gateway restarts when the watchdog timer expires after ninety seconds.",
@@ -201,11 +201,10 @@ async def test_remove_leaves_nothing(tmp_path):
     assert await names(index, "gateway", ["vs_a", "vs_b"]) == []
     await index.close()
     database = sqlite3.connect(file)
-    counts = [
-        database.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("stores", "files", "chunks", "keywords")
-    ]
+    tables = ("stores", "files", "chunks", "entries", "segments", "postings")
+    counts = [database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
     database.close()
-    assert counts == [0, 0, 0, 0]
+    assert counts == [0] * 6
 
 
 async def test_the_index_is_complete_after_reopening(tmp_path):
@@ -278,15 +277,15 @@ async def test_a_file_added_again_while_its_removal_waits_stays(index, add, held
 async def test_a_search_does_not_find_the_chunk_that_follows_a_removed_one(index, add, monkeypatch):
     """Between its two steps a search holds ids of chunks, which another store's file must not get."""
     await add("vs_a", "gateway.md")
-    similarities = Block.similarities
+    cosines = Entries.cosines
     at_barrier, go = threading.Event(), threading.Event()
 
-    def held(block, targets):
+    def held(entries, target):
         at_barrier.set()
         assert go.wait(60)
-        return similarities(block, targets)
+        return cosines(entries, target)
 
-    monkeypatch.setattr(Block, "similarities", held)
+    monkeypatch.setattr(Entries, "cosines", held)
     searching = asyncio.create_task(names(index, "gateway watchdog"))
     assert await asyncio.to_thread(at_barrier.wait, 60)
     await index.remove("vs_a", "file-gateway.md")
@@ -329,12 +328,12 @@ async def test_usage_bytes_grow_with_the_text(index, add):
 
 
 async def test_stores_dropped_from_the_cache_are_loaded_again(index, add):
-    index._vectors = VectorCache(max_bytes=1)
+    index._cache = StoreCache(max_bytes=1)
     for n in range(4):
         await add(f"vs_{n}", f"{n}.txt", f"Machine number {n} stands here.")
     for n in (0, 1, 2, 3, 0, 2):
         assert await names(index, f"machine {n}", [f"vs_{n}"]) == [f"{n}.txt"]
-    assert len(index._vectors._stores) == 1
+    assert len(index._cache._stores) == 1
 
 
 async def test_the_index_serves_a_second_event_loop(index, add):
