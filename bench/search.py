@@ -26,14 +26,14 @@ from rich.table import Table
 
 from bench.common.processes import memory_mb
 from local.openai_emulator.search.chunks import Chunk
-from local.openai_emulator.search.embeddings import DIMENSIONS
+from local.openai_emulator.search.embeddings import DIMENSIONS, Vectors
 from local.openai_emulator.search.index import Index, _Addition, _Prepared
 
 STORE = "vs_bench"
 DOCUMENTS = 100
 CHUNKS = (12_000, 100_000)
 CHUNK_WORDS, WINDOWS, FILE_CHUNKS = 600, 4, 20
-WORDS, TOPICS, TOPIC_WORDS = 200_000, 500, 300
+WORDS, TOPICS, TOPIC_WORDS = 50_000, 500, 300
 QUESTIONS = 60
 TARGETS_MS = {DOCUMENTS: 5, 12_000: 20, 100_000: 30}  # the median
 TARGET_MB = 400
@@ -77,9 +77,10 @@ class Words:
     def question(self, topic: int) -> str:
         return self.some(4, topic) + " " + " ".join(self._words[self._random.choice(self._topics[topic], 4)])
 
-    def vectors(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def vectors(self) -> Vectors:
         found = self._random.standard_normal((WINDOWS, DIMENSIONS)).astype(np.float32)
-        return found / np.linalg.norm(found, axis=1, keepdims=True)
+        unit: Vectors = found / np.linalg.norm(found, axis=1, keepdims=True)
+        return unit
 
 
 def write(path: Path, n_chunks: int) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from local.openai_emulator.search.embeddings import DIMENSIONS, Vectors
-from local.openai_emulator.search.keywords import Postings, Vocabulary
+from local.openai_emulator.search.keywords import TIMES_BITS, Postings, Vocabulary
 
 MAX_CACHED_BYTES = 256 * 1024 * 1024
 SIGNATURE_BYTES = DIMENSIONS // 8
@@ -94,11 +94,12 @@ class Entries:
 
     def times(self, postings: Postings) -> NDArray[np.float64]:
         """How often each chunk has a word. Postings of chunks that are not here count nothing."""
-        places = postings["chunk"].astype(np.int64) - self._first_id
+        places = (postings >> TIMES_BITS).astype(np.int64) - self._first_id
         known = (places >= 0) & (places < len(self._row_of))
-        rows, times = self._row_of[places[known]], postings["times"][known]
+        rows, times = self._row_of[places[known]], (postings & (2**TIMES_BITS - 1))[known]
         here = rows >= 0
-        return np.bincount(rows[here], weights=times[here], minlength=len(self.chunk_ids))
+        # bincount gives integers if there is nothing to count
+        return np.bincount(rows[here], weights=times[here], minlength=len(self.chunk_ids)).astype(np.float64)
 
     @cached_property
     def _first_id(self) -> int:

@@ -324,17 +324,13 @@ class Index:
         self, entries: Entries, rows: Rows, shares: list[Floats], targets: Vectors, limit: int
     ) -> list[Passage]:
         """The best of these rows that still exist, by their exact cosines."""
-        order = np.argsort(entries.chunk_ids[rows])
-        rows = rows[order]
-        vectors = self._tables.vectors_by_id(entries.chunk_ids[rows].tolist())
-        if not vectors:
+        existing, counts, vectors = self._tables.vectors_by_id(entries.chunk_ids[rows].tolist())
+        if not existing:
             return []
-        exist = np.isin(entries.chunk_ids[rows], list(vectors))
-        rows = rows[exist]
-        starts = np.cumsum([0, *(len(part) for part in vectors.values())])[:-1]
-        cosines = np.maximum.reduceat(np.concatenate(list(vectors.values())) @ targets.T, starts, axis=0)
-        exact = [values(share[order][exist], cosines[:, number]) for number, share in enumerate(shares)]
-        ids, file_keys = entries.chunk_ids[rows], entries.file_keys[rows]
+        here = np.isin(entries.chunk_ids[rows], existing)
+        ids, file_keys = entries.chunk_ids[rows][here], entries.file_keys[rows][here]
+        cosines = np.maximum.reduceat(vectors @ targets.T, np.cumsum([0, *counts[:-1]]), axis=0)
+        exact = [values(share[here], cosines[:, number]) for number, share in enumerate(shares)]
         best = pick(np.max(exact, axis=0), ids, file_keys, limit=limit)
         chunks = self._tables.chunks_by_id([int(ids[place]) for place, _ in best])
         files = self._tables.files_by_key({int(file_keys[place]) for place, _ in best})
@@ -346,13 +342,13 @@ async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
 
 
 def _best(estimates: Floats, entries: Entries, only: Collection[int] | None) -> Rows:
-    """The rows with the highest values, in no order; `only` are the keys of the files to search."""
+    """The rows with the highest values, by chunk id; `only` are the keys of the files to search."""
     rows = np.arange(len(estimates))
     if only is not None:
         rows = np.flatnonzero(np.isin(entries.file_keys, list(only)))
     if len(rows) > CANDIDATES:
         rows = rows[np.argpartition(-estimates[rows], CANDIDATES)[:CANDIDATES]]
-    return rows
+    return rows[np.argsort(entries.chunk_ids[rows])]
 
 
 def _passage(file: StoredFile, chunk: Chunk, score: float) -> Passage:

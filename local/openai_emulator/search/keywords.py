@@ -7,6 +7,7 @@ never rewrites what is stored, and a search reads only the rows of its own words
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 
 from local.openai_emulator.search.words import shortened
 
-POSTING = np.dtype([("chunk", "<u4"), ("times", "u1")])  # a chunk's id, and how often it has the word (at most 255)
-Postings = NDArray[np.void]  # of POSTING
+Postings = NDArray[np.uint64]  # a chunk's id, and in the last TIMES_BITS how often it has the word
+TIMES_BITS = 16  # a chunk has at most 4,096 tokens
 _MIN_BEGINNING = 3  # letters; a shorter word, or a number, would be the beginning of too many others
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -43,23 +44,22 @@ class Vocabulary:
     """The postings of the chunks that are in no segment yet, by word."""
 
     def __init__(self) -> None:
-        self._postings: dict[str, bytearray] = {}
+        self._postings: dict[str, array[int]] = {}
         self._sorted: list[str] = []
 
     def add(self, chunk_id: int, words: str) -> None:
         """Add a chunk; `words` is the result of `words.indexable`."""
-        chunk = chunk_id.to_bytes(4, "little")
+        postings, chunk = self._postings, chunk_id << TIMES_BITS
         for word, times in Counter(words.split()).items():
-            postings = self._postings.get(word)
-            if postings is None:
-                postings = self._postings[word] = bytearray()
-            postings += chunk
-            postings.append(min(times, 255))
+            if word in postings:
+                postings[word].append(chunk | times)
+            else:
+                postings[word] = array("Q", (chunk | times,))
 
     def find(self, term: Term) -> bytes:
         """The postings of a term, as bytes. A removed chunk still has some."""
         if term.first == term.last:
-            return bytes(self._postings.get(term.first, b""))
+            return self._postings.get(term.first, array("Q")).tobytes()
         words = self._in_order()
         found = []
         for place in range(bisect_left(words, term.first), len(words)):
@@ -70,7 +70,7 @@ class Vocabulary:
 
     def rows(self) -> Iterator[tuple[str, bytes]]:
         """Each word with its postings, in order."""
-        return ((word, bytes(self._postings[word])) for word in self._in_order())
+        return ((word, self._postings[word].tobytes()) for word in self._in_order())
 
     def _in_order(self) -> list[str]:
         if len(self._sorted) < len(self._postings):  # words are only added, and a dictionary keeps their order
@@ -79,4 +79,4 @@ class Vocabulary:
 
 
 def postings(data: bytes) -> Postings:
-    return np.frombuffer(data, dtype=POSTING)
+    return np.frombuffer(data, dtype=np.uint64)

@@ -18,7 +18,8 @@ from local.openai_emulator.search.filters import Attributes
 from local.openai_emulator.search.keywords import Term, Vocabulary
 from local.openai_emulator.search.words import indexable
 
-SEGMENT_CHUNKS = 1000  # so many chunks, or more, get a segment together; see `keywords`
+_VECTOR_BYTES = 4 * DIMENSIONS
+SEGMENT_CHUNKS = 500  # so many chunks, or more, get a segment together; see `keywords`
 
 # AUTOINCREMENT: the key of a deleted chunk or file is not used again, so that a search that holds it finds nothing.
 # `entries` repeats what a search holds in memory, so that loading a store does not read its texts and vectors. Its
@@ -39,7 +40,7 @@ CREATE TABLE IF NOT EXISTS entries (
     segment INTEGER, words TEXT, PRIMARY KEY (store_key, chunk_id)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entries_without_segment ON entries (store_key, chunk_id) WHERE segment IS NULL;
 CREATE TABLE IF NOT EXISTS segments (
-    key INTEGER PRIMARY KEY AUTOINCREMENT, store_key INTEGER NOT NULL, chunks INTEGER NOT NULL, removed INTEGER NOT NULL);
+    key INTEGER PRIMARY KEY, store_key INTEGER NOT NULL, chunks INTEGER NOT NULL, removed INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS segments_by_store ON segments (store_key);
 CREATE TABLE IF NOT EXISTS postings (
     segment INTEGER, word TEXT, postings BLOB NOT NULL, PRIMARY KEY (segment, word)) WITHOUT ROWID;
@@ -187,12 +188,13 @@ class Tables:
         )
         return {key: Chunk(text=text, tokens=tokens, page=page) for key, text, tokens, page in rows}
 
-    def vectors_by_id(self, ids: Sequence[int]) -> dict[int, Vectors]:
-        """The vectors of the chunks that exist, by chunk id, ascending."""
+    def vectors_by_id(self, ids: Sequence[int]) -> tuple[list[int], list[int], Vectors]:
+        """The chunks that still exist, the number of windows of each, and the vectors of all, one after the other."""
         rows = self._db.execute(
-            "SELECT c.id, c.vectors FROM json_each(?) j JOIN chunks c ON c.id = j.value", (json.dumps(sorted(ids)),)
-        )
-        return {key: np.frombuffer(blob, dtype=np.float32).reshape(-1, DIMENSIONS) for key, blob in rows}
+            "SELECT c.id, c.vectors FROM json_each(?) j CROSS JOIN chunks c ON c.id = j.value", (json.dumps(ids),)
+        ).fetchall()
+        vectors = np.frombuffer(b"".join(blob for _, blob in rows), dtype=np.float32).reshape(-1, DIMENSIONS)
+        return [key for key, _ in rows], [len(blob) // _VECTOR_BYTES for _, blob in rows], vectors
 
     # ---- keywords --------------------------------------------------------------------------------------------
 
