@@ -1,8 +1,8 @@
 """What a search holds in memory: for each chunk a few numbers, for each window of its text 32 bytes.
 
 The signature of a vector has one bit per dimension: whether that number is above 0. The more bits two signatures have
-in common, the smaller is the angle between the vectors. That estimates which chunks are worth reading from the
-database, where the vectors are.
+in common, the smaller is the angle between the vectors. From that, `cosines` estimates the cosines of all chunks, and
+`closer_cosines` those of the best of them. Only the very best are read from the database, where the vectors are.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from local.openai_emulator.search.keywords import TIMES_BITS, Postings, Vocabula
 
 MAX_CACHED_BYTES = 256 * 1024 * 1024
 SIGNATURE_BYTES = DIMENSIONS // 8
+# of a unit vector's numbers, which are about normally distributed: their mean size is sqrt(2 / (pi * DIMENSIONS))
+_COSINE_OF_SIGNS = np.float32(np.sqrt(np.pi / 2 / DIMENSIONS))
 _COSINE_OF_BITS = np.cos(np.pi * np.arange(DIMENSIONS + 1) / DIMENSIONS).astype(np.float32)  # by differing bits
 
 
@@ -91,6 +93,16 @@ class Entries:
             differing += np.bitwise_count(bits ^ wanted)
         nearest: Vectors = _COSINE_OF_BITS[np.minimum.reduceat(differing, self.starts)]
         return nearest
+
+    def closer_cosines(self, rows: NDArray[np.int64], targets: Vectors) -> Vectors:
+        """Better estimates for some chunks (rows) and all targets (columns): from the targets' numbers."""
+        n_windows = np.diff(self.starts, append=self.signatures.shape[1])[rows]
+        first = np.cumsum([0, *n_windows[:-1]])
+        columns = np.repeat(self.starts[rows] - first, n_windows) + np.arange(n_windows.sum())
+        bits = np.unpackbits(np.ascontiguousarray(self.signatures[:, columns].T).view(np.uint8), axis=1)
+        signs = bits.astype(np.float32) * 2 - 1
+        cosines = np.maximum.reduceat(signs @ targets.T, first, axis=0)
+        return np.asarray(cosines * _COSINE_OF_SIGNS, dtype=np.float32)
 
     def times(self, postings: Postings) -> NDArray[np.float64]:
         """How often each chunk has a word. Postings of chunks that are not here count nothing."""

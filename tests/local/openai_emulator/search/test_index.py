@@ -5,10 +5,11 @@ import threading
 
 import pytest
 
-from local.openai_emulator.search import tokens
+from local.openai_emulator.search import index as index_module
+from local.openai_emulator.search import tables, tokens
+from local.openai_emulator.search.entries import Entries, StoreCache
 from local.openai_emulator.search.index import Index
 from local.openai_emulator.search.parsers import ParseError
-from local.openai_emulator.search.entries import Entries, StoreCache
 
 TEXTS = {
     "gateway.md": "# Gateway\n\nThe gateway restarts when the watchdog timer expires after ninety seconds.",
@@ -345,3 +346,71 @@ async def test_the_index_serves_a_second_event_loop(index, add):
 async def test_json_is_searchable(index, add):
     await add("vs_a", "limits.json", json.dumps({"limits": [{"name": "cpu", "alert_percent": 85}] * 50}))
     assert await names(index, "cpu alert percent") != []
+
+
+async def added(index, folder, numbers, *, store="vs_a"):
+    for number in numbers:
+        path = folder / f"{number}.txt"
+        path.write_text(f"Machine number {number} of type{number}x stands in hall {number % 7}.")
+        await index.add(store, f"file-{number}", path=path, filename=path.name, attributes={})
+
+
+@pytest.mark.parametrize("searched_before", [False, True])
+async def test_segments_change_nothing_that_is_found(tmp_path, monkeypatch, searched_before):
+    """Each file is found, and no removed one, whether its words are in a segment, wait for one, or wait again."""
+    monkeypatch.setattr(tables, "SEGMENT_CHUNKS", 5)
+    index = Index(tmp_path / "index.sqlite")
+    left = set(range(23))
+    await added(index, tmp_path, left)
+    await added(index, tmp_path, [1, 2, 3], store="vs_b")
+    if searched_before:
+        await names(index, "machine")
+    for removed in (4, 0, 1, 2, 3, 22, 9, 5, 21):
+        await index.remove("vs_a", f"file-{removed}")
+        left.discard(removed)
+        if searched_before:
+            assert set(await names(index, "machine", limit=50)) == {f"{number}.txt" for number in left}
+    await added(index, tmp_path, [4, 30, 31])
+    left |= {4, 30, 31}
+    for again in range(2):
+        assert set(await names(index, "machine", limit=50)) == {f"{number}.txt" for number in left}
+        for number in left:
+            assert (await names(index, f"type{number}x"))[0] == f"{number}.txt"
+        assert set(await names(index, "machine", ["vs_b"])) == {"1.txt", "2.txt", "3.txt"}
+        await index.close()
+        if not again:
+            index = Index(tmp_path / "index.sqlite")
+
+
+async def test_a_large_store_finds_the_one_chunk_that_is_meant(tmp_path, monkeypatch):
+    """Estimates choose which chunks are ranked exactly."""
+    monkeypatch.setattr(index_module, "ESTIMATED", 20)
+    monkeypatch.setattr(index_module, "CANDIDATES", 5)
+    index = Index(None)
+    await added(index, tmp_path, range(60))
+    for number in (0, 17, 59):
+        passages = await index.search(["vs_a"], [f"type{number}x machine"], limit=50)
+        assert passages[0].filename == f"{number}.txt"
+        assert len(passages) == 5
+    only = {"type": "eq", "key": "team", "value": "ops"}
+    await index.update_attributes("vs_a", "file-8", {"team": "ops"})
+    assert await names(index, "machine", filters=only) == ["8.txt"]
+    await index.close()
+
+
+async def test_an_index_of_an_earlier_version_is_found_whole(tmp_path):
+    file = tmp_path / "index.sqlite"
+    index = Index(file)
+    await added(index, tmp_path, range(3))
+    before = await index.search(["vs_a"], ["machine type2x"])
+    await index.close()
+    database = sqlite3.connect(file)
+    database.executescript("CREATE VIRTUAL TABLE keywords USING fts5 (store, text, tokenize = 'porter unicode61')")
+    database.execute("INSERT INTO keywords (rowid, store, text) SELECT chunk_id, 's1', words FROM entries")
+    database.executescript("DROP TABLE entries; DROP TABLE segments; DROP TABLE postings")
+    database.commit()
+    database.close()
+    for _ in range(2):
+        index = Index(file)
+        assert await index.search(["vs_a"], ["machine type2x"]) == before
+        await index.close()
