@@ -27,7 +27,6 @@ SEGMENT_CHUNKS = 500  # so many chunks, or more, get a segment together; see `ke
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
-PRAGMA cache_size = -16000;
 CREATE TABLE IF NOT EXISTS stores (key INTEGER PRIMARY KEY, store_id TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS files (
     key INTEGER PRIMARY KEY AUTOINCREMENT, store_key INTEGER NOT NULL, file_id TEXT NOT NULL, filename TEXT NOT NULL,
