@@ -17,6 +17,7 @@ from local.openai_emulator.assistants.resources import CreateResources, ModifyRe
 from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.http import wire
 from local.openai_emulator.store import Body, Store
+from local.openai_emulator.tools.strict_schemas import check_format_schema, check_function_schema
 
 KIND = "assistant"
 
@@ -117,6 +118,7 @@ class Assistants:
     async def _create(self, request: Request) -> Assistant:
         asked = await wire.read_body(request, CreateAssistant)
         check_format(asked.response_format)
+        check_functions(asked.tools)
         self._resources.check(asked.tool_resources)
         resources, made = self._resources.make(asked.tool_resources, days=None)
         return self._put(
@@ -149,6 +151,7 @@ class Assistants:
         self.get(assistant_id)
         asked = await wire.read_body(request, ModifyAssistant)
         check_format(asked.response_format)
+        check_functions(asked.tools)
         self._resources.check(asked.tool_resources)
         body = self._body(assistant_id)
         return self._put({**body["assistant"], **_changes(asked, body["assistant"]["tool_resources"])}, body["made"])
@@ -214,3 +217,13 @@ def check_format(asked: ResponseFormat | None) -> None:
                 param="response_format.json_schema",
                 code="missing_required_parameter",
             )
+        if schema.get("strict") is True:
+            check_format_schema(schema["name"], schema.get("schema"), param="response_format", code=None)
+
+
+def check_functions(tools: ToolParams | None) -> None:
+    """Raises ApiError 400 for a strict function with a schema that the service does not take."""
+    for number, tool in enumerate(tools or ()):
+        if isinstance(tool, FunctionParam) and tool.function.strict:
+            function, within = tool.function, f"tools[{number}].function.parameters"
+            check_function_schema(function.name, function.parameters, param=within)

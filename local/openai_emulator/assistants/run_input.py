@@ -19,6 +19,7 @@ from local.openai_emulator.assistants.assistants import (
     ToolParams,
     TopP,
     check_format,
+    check_functions,
     dump_tools,
 )
 from local.openai_emulator.assistants.messages import CreateMessage
@@ -62,8 +63,9 @@ class _AskedRun(wire.RequestBody):
     reasoning_effort: ReasoningEffort | None = None
 
     def check(self) -> None:
-        """Raises ApiError 501 for what this emulator does not implement."""
+        """Raises ApiError 400 for a format or a function that the service does not take."""
         check_format(self.response_format)
+        check_functions(self.tools)
 
 
 class CreateRun(_AskedRun):

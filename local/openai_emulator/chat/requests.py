@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 from local.openai_emulator.agent.conversation import Called, Event, Prompt, Said, Toolbox
 from local.openai_emulator.errors import invalid, not_implemented
 from local.openai_emulator.http import wire
+from local.openai_emulator.tools.strict_schemas import check_format_schema, check_function_schema
 
 KNOWN = {*CompletionCreateParamsBase.__annotations__, "stream"}  # other names are refused, as by the service
 
@@ -90,6 +91,8 @@ def _check_format(asked: CreateCompletion) -> None:
     if kind == "json_schema" and not (isinstance(named, dict) and named.get("name")):
         missing = "response_format.json_schema" if not isinstance(named, dict) else "response_format.json_schema.name"
         raise invalid(f"Missing required parameter: '{missing}'.", param=missing, code="missing_required_parameter")
+    if isinstance(named, dict) and named.get("strict") is True:
+        check_format_schema(str(named["name"]), named.get("schema"), param="response_format", code=None)
 
 
 def _is_user(event: Event) -> bool:
@@ -102,6 +105,9 @@ def functions_of(tools: Sequence[Mapping[str, Any]] | None) -> tuple[Mapping[str
         function = tool.get("function")
         if tool.get("type") != "function" or not isinstance(function, dict) or not function.get("name"):
             raise invalid("Expected a function with a name.", param=f"tools[{number}]")
+        if function.get("strict") is True:
+            within = f"tools[{number}].function.parameters"
+            check_function_schema(str(function["name"]), function.get("parameters"), param=within)
         defaults = {"description": "", "parameters": {"type": "object", "properties": {}}, "strict": None}
         functions.append({**defaults, **{key: one for key, one in function.items() if one is not None}})
     return tuple(functions)

@@ -3,17 +3,20 @@
 Other errors of the service behind the gateway have OpenAI's format there, too.
 Sources: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/troubleshoot-errors
 https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter-annotations
+https://github.com/Azure/azure-rest-api-specs/pull/42141 (responses)
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from starlette.requests import Request
 
 from local.openai_emulator.errors import ApiError
+from local.openai_emulator.http.streams import Event
 
 CONTENT_FILTER, NO_DEPLOYMENT = "content_filter", "DeploymentNotFound"
 _ACCESS_DENIED = (
@@ -109,3 +112,39 @@ async def chunks_with_filters(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIte
             for choice in chunk["choices"]
         ]
         yield {**chunk, "choices": choices}
+
+
+def response_with_filters(response: Mapping[str, Any]) -> dict[str, Any]:
+    """A response with what the content filter found: nothing; null while the response is not completed.
+
+    The offsets count characters. The service's prompt has more of them, because it includes what the service adds.
+    """
+    if response["status"] != "completed":
+        return {**response, "content_filters": None}
+    contents = [content for item in response["output"] if item["type"] == "message" for content in item["content"]]
+    n_answered = sum(len(content.get("text") or "") for content in contents)
+    jailbreak = {"jailbreak": {"filtered": False, "detected": False}}
+    return {
+        **response,
+        "content_filters": [
+            _found_of("prompt", {**_nothing_found(), **jailbreak}, len(response.get("instructions") or "")),
+            _found_of("completion", _nothing_found(), n_answered),
+        ],
+    }
+
+
+def _found_of(source: str, results: Mapping[str, Any], n_characters: int) -> dict[str, Any]:
+    return {
+        "blocked": False,
+        "source_type": source,
+        "content_filter_raw": [],
+        "content_filter_results": results,
+        "content_filter_offsets": {"start_offset": 0, "end_offset": n_characters, "check_offset": 0},
+    }
+
+
+async def events_with_filters(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    """The same for the responses in the events of a stream."""
+    async with aclosing(events) as all_events:  # type: ignore[type-var]
+        async for name, data in all_events:
+            yield name, {**data, "response": response_with_filters(data["response"])} if "response" in data else data

@@ -37,6 +37,7 @@ from local.openai_emulator.responses.attachments import Attached
 from local.openai_emulator.responses.compaction import events_of
 from local.openai_emulator.responses.items import Item
 from local.openai_emulator.search.passage import Passage
+from local.openai_emulator.tools.strict_schemas import check_format_schema, check_function_schema
 
 _NOT_IMPLEMENTED = (
     "prompt",
@@ -179,6 +180,9 @@ def check(asked: CreateResponse) -> None:
             raise not_implemented(f"the parameter '{name}' of responses", param=name)
     if asked.text and asked.text.format:
         check_format(asked.text.format)
+    for number, tool in enumerate(asked.tools or ()):
+        if tool.get("type") == "function" and tool.get("strict") is True:
+            check_function_schema(str(tool.get("name")), tool.get("parameters"), param=f"tools[{number}].parameters")
     if asked.background and asked.store is False:
         raise invalid("Background mode requires 'store' to be true.", param="store")
     if asked.conversation is not None and asked.previous_response_id is not None:
@@ -195,6 +199,8 @@ def check_format(asked: TextFormat) -> None:
     if asked.type == "json_schema" and (not asked.name or asked.schema_ is None):
         missing = "text.format.schema" if asked.name else "text.format.name"
         raise invalid(f"Missing required parameter: '{missing}'.", param=missing, code="missing_required_parameter")
+    if asked.type == "json_schema" and asked.strict:
+        check_format_schema(str(asked.name), asked.schema_, param="text.format.schema", code="invalid_json_schema")
 
 
 def chat_format(asked: TextFormat | None) -> dict[str, Any] | None:

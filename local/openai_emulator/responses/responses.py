@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing
 from typing import Literal, get_args
 
@@ -34,6 +34,7 @@ from local.openai_emulator.agent.loop import (
 from local.openai_emulator.agent.model import CallFunctions, Model, ModelError, Say, Search, Step
 from local.openai_emulator.errors import invalid, not_found
 from local.openai_emulator.http import wire
+from local.openai_emulator.http.azure import events_with_filters, is_azure, response_with_filters
 from local.openai_emulator.http.streams import Event, EventLog, EventStream
 from local.openai_emulator.responses import compaction
 from local.openai_emulator.responses import output as response_output
@@ -105,7 +106,7 @@ class Responses:
         turn = await self._turns.prepare(asked)
         response = turn.response
         log = turn.emitter.log
-        stream = self._stream_of(turn, log) if log is not None else None
+        stream = self._stream_of(request, turn, log) if log is not None else None
         with self._store.together():
             self._begin(turn)
         self._tasks.start(response.id, self._run, turn)
@@ -113,7 +114,7 @@ class Responses:
             return stream
         if not response.background:
             await self._tasks.wait([response.id])
-        return JSONResponse(response_output.visible(wire.dump(response), turn.include))
+        return _answer(request, wire.dump(response), turn.include)
 
     def _begin(self, turn: Turn) -> None:
         response = turn.response
@@ -125,7 +126,7 @@ class Responses:
         for item in turn.inputs if turn.stored else ():
             self._store.put(ITEM_KIND, item.body["id"], item.body, parent=response.id)
 
-    def _stream_of(self, turn: Turn, log: EventLog) -> EventStream:
+    def _stream_of(self, request: Request, turn: Turn, log: EventLog) -> EventStream:
         """A client that goes away ends its response, as at the service, unless it runs in the background."""
 
         async def stop() -> None:
@@ -134,14 +135,14 @@ class Responses:
                 _interrupt(turn.response, "cancelled")
                 self._save(turn)
 
-        return EventStream(log.follow(), gone=None if turn.response.background else stop)
+        return EventStream(_events(request, log.follow()), gone=None if turn.response.background else stop)
 
     async def _retrieve(self, request: Request) -> HttpResponse:
         body = self._get(request)
         include = {*body["include"], *wire.query_list(request, "include")}
         if request.query_params.get("stream", "false") not in ("false", "0"):
-            return EventStream(await self._replay(request, include))
-        return JSONResponse(response_output.visible(body["response"], include))
+            return EventStream(_events(request, await self._replay(request, include)))
+        return _answer(request, body["response"], include)
 
     async def _replay(self, request: Request, include: set[str]) -> AsyncIterator[Event]:
         """The events after `starting_after`, also those that are still to come."""
@@ -191,7 +192,7 @@ class Responses:
             _interrupt(response, "cancelled")
             body = self._put(response, body)
             self._announce(response)
-        return JSONResponse(response_output.visible(body["response"], body["include"]))
+        return _answer(request, body["response"], body["include"])
 
     async def _delete(self, request: Request) -> wire.Deleted:
         response_id = self._get(request)["response"]["id"]
@@ -332,3 +333,12 @@ def _interrupt(response: Response, status: Literal["cancelled", "failed"]) -> No
     for item in response.output:
         if getattr(item, "status", None) in ("in_progress", "searching", "interpreting"):
             item.status = "incomplete"  # type: ignore[union-attr]
+
+
+def _answer(request: Request, response: Body, include: Collection[str]) -> JSONResponse:
+    body = response_output.visible(response, include)
+    return JSONResponse(response_with_filters(body) if is_azure(request) else body)
+
+
+def _events(request: Request, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    return events_with_filters(events) if is_azure(request) else events

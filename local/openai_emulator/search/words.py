@@ -10,8 +10,8 @@ from itertools import pairwise
 MAX_QUERY_WORDS = 64
 _WORD = re.compile(r"[^\W_]+")
 _ACCENTS = re.compile("[\u0300-\u036f]")
-# Scripts written without spaces are split into overlapping pairs of characters, because FTS5 would treat a whole
-# sentence as one word.
+# Scripts written without spaces are split into overlapping pairs of characters, because a whole sentence
+# would be one word.
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f\U00020000-\U0003134f]+")
 _ENDING = re.compile(r"(?:ations?|ments?|ings?|ions?|ies|ers?|ed|es|ly|s|y|e)$")
 _STOP_WORDS = """
@@ -26,12 +26,10 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 def indexable(text: str) -> str:
-    """The words of a text in lower case and without accents, a space before each.
-
-    FTS5 indexes this text, and the ranking counts words in it.
-    """
+    """The words of a text in lower case and without accents, a space before each."""
     spaced = _UNSPACED.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", _folded(text))
-    return "".join(f" {word}" for word in _WORD.findall(spaced))
+    words = _WORD.findall(spaced)
+    return " " + " ".join(words) if words else ""
 
 
 def _folded(text: str) -> str:
@@ -50,9 +48,9 @@ def query_words(query: str) -> list[str]:
 
 def shortened(word: str) -> str:
     """The first letters of an English word, roughly those that its forms share."""
-    # Not a Snowball stem: the ranking counts these letters in the unstemmed text, and "repli", the stem of "replies",
-    # does not occur in "reply". Snowball stems of query and text were measured with bench/retrieval.py: Contoso pages
-    # held @3 fall from 0.52 to 0.49, and a search takes 40 ms instead of 8 ms.
+    # Not a Snowball stem: these letters are looked up as the beginning of words, and "repli", the stem of "replies", is
+    # not that of "reply". Snowball stems of query and text were measured with bench/retrieval.py: Contoso pages held
+    # @3 fall from 0.52 to 0.49.
     return _ENDING.sub("", word) if len(word) > 4 else word
 
 

@@ -14,6 +14,7 @@ from local.openai_emulator.agent.model import Say
 from local.openai_emulator.server import create_app
 from local.openai_emulator.settings import Settings
 from tests.local.openai_emulator.client import ScriptedModel
+from tests.local.openai_emulator.openapi import events_of
 
 VERSION = "2024-10-21"
 HELLO: Any = [{"role": "user", "content": "Hello?"}]
@@ -133,3 +134,28 @@ async def test_elsewhere_nothing_of_it_is_there(transport: httpx2.ASGITransport)
         made = (await http.post("/openai/v1/chat/completions", json={"model": "m", "messages": HELLO})).json()
         assert "prompt_filter_results" not in made
         assert (await http.get("/openai/v1/files")).json()["error"]["code"] == "rate_limit_exceeded"
+
+
+async def test_responses_say_what_the_content_filter_found(transport: httpx2.ASGITransport) -> None:
+    headers = {"api-key": "key"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://e", headers=headers) as http:
+        made = (await http.post("/openai/v1/responses", json={"model": "m", "input": "Hello?"})).json()
+        prompt, completion = made["content_filters"]
+        assert (prompt["source_type"], completion["source_type"]) == ("prompt", "completion")
+        assert not prompt["blocked"]
+        assert not completion["blocked"]
+        assert prompt["content_filter_results"].keys() == {*CATEGORIES, "jailbreak"}
+        assert completion["content_filter_results"].keys() == CATEGORIES
+        assert completion["content_filter_offsets"]["end_offset"] == len("Hi there, all.")
+        again = (await http.get(f"/openai/v1/responses/{made['id']}")).json()
+        assert again["content_filters"] == made["content_filters"]
+        assert "content_filters" not in (await http.get(f"/v1/responses/{made['id']}")).json()
+
+
+async def test_a_streamed_response_has_them_at_its_end(transport: httpx2.ASGITransport) -> None:
+    async with httpx2.AsyncClient(transport=transport, base_url="http://e", headers={"api-key": "key"}) as http:
+        asked = {"model": "m", "input": "Hello?", "stream": True}
+        text = (await http.post("/openai/v1/responses", json=asked)).text
+        found = {data["type"]: data["response"]["content_filters"] for _, data in events_of(text) if "response" in data}
+        assert found["response.created"] is None
+        assert len(found["response.completed"]) == 2

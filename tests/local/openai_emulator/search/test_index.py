@@ -5,10 +5,11 @@ import threading
 
 import pytest
 
-from local.openai_emulator.search import tokens
+from local.openai_emulator.search import index as index_module
+from local.openai_emulator.search import tables, tokens
+from local.openai_emulator.search.entries import Entries, StoreCache
 from local.openai_emulator.search.index import Index
 from local.openai_emulator.search.parsers import ParseError
-from local.openai_emulator.search.vectors import Block, VectorCache
 
 TEXTS = {
     "gateway.md": "# Gateway\n\nThe gateway restarts when the watchdog timer expires after ninety seconds.",
@@ -201,11 +202,10 @@ async def test_remove_leaves_nothing(tmp_path):
     assert await names(index, "gateway", ["vs_a", "vs_b"]) == []
     await index.close()
     database = sqlite3.connect(file)
-    counts = [
-        database.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("stores", "files", "chunks", "keywords")
-    ]
+    tables = ("stores", "files", "chunks", "entries", "segments", "postings")
+    counts = [database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
     database.close()
-    assert counts == [0, 0, 0, 0]
+    assert counts == [0] * 6
 
 
 async def test_the_index_is_complete_after_reopening(tmp_path):
@@ -278,15 +278,15 @@ async def test_a_file_added_again_while_its_removal_waits_stays(index, add, held
 async def test_a_search_does_not_find_the_chunk_that_follows_a_removed_one(index, add, monkeypatch):
     """Between its two steps a search holds ids of chunks, which another store's file must not get."""
     await add("vs_a", "gateway.md")
-    similarities = Block.similarities
+    cosines = Entries.cosines
     at_barrier, go = threading.Event(), threading.Event()
 
-    def held(block, targets):
+    def held(entries, target):
         at_barrier.set()
         assert go.wait(60)
-        return similarities(block, targets)
+        return cosines(entries, target)
 
-    monkeypatch.setattr(Block, "similarities", held)
+    monkeypatch.setattr(Entries, "cosines", held)
     searching = asyncio.create_task(names(index, "gateway watchdog"))
     assert await asyncio.to_thread(at_barrier.wait, 60)
     await index.remove("vs_a", "file-gateway.md")
@@ -329,12 +329,12 @@ async def test_usage_bytes_grow_with_the_text(index, add):
 
 
 async def test_stores_dropped_from_the_cache_are_loaded_again(index, add):
-    index._vectors = VectorCache(max_bytes=1)
+    index._cache = StoreCache(max_bytes=1)
     for n in range(4):
         await add(f"vs_{n}", f"{n}.txt", f"Machine number {n} stands here.")
     for n in (0, 1, 2, 3, 0, 2):
         assert await names(index, f"machine {n}", [f"vs_{n}"]) == [f"{n}.txt"]
-    assert len(index._vectors._stores) == 1
+    assert len(index._cache._stores) == 1
 
 
 async def test_the_index_serves_a_second_event_loop(index, add):
@@ -346,3 +346,71 @@ async def test_the_index_serves_a_second_event_loop(index, add):
 async def test_json_is_searchable(index, add):
     await add("vs_a", "limits.json", json.dumps({"limits": [{"name": "cpu", "alert_percent": 85}] * 50}))
     assert await names(index, "cpu alert percent") != []
+
+
+async def added(index, folder, numbers, *, store="vs_a"):
+    for number in numbers:
+        path = folder / f"{number}.txt"
+        path.write_text(f"Machine number {number} of type{number}x stands in hall {number % 7}.")
+        await index.add(store, f"file-{number}", path=path, filename=path.name, attributes={})
+
+
+@pytest.mark.parametrize("searched_before", [False, True])
+async def test_segments_change_nothing_that_is_found(tmp_path, monkeypatch, searched_before):
+    """Each file is found, and no removed one, whether its words are in a segment, wait for one, or wait again."""
+    monkeypatch.setattr(tables, "SEGMENT_CHUNKS", 5)
+    index = Index(tmp_path / "index.sqlite")
+    left = set(range(23))
+    await added(index, tmp_path, left)
+    await added(index, tmp_path, [1, 2, 3], store="vs_b")
+    if searched_before:
+        await names(index, "machine")
+    for removed in (4, 0, 1, 2, 3, 22, 9, 5, 21):
+        await index.remove("vs_a", f"file-{removed}")
+        left.discard(removed)
+        if searched_before:
+            assert set(await names(index, "machine", limit=50)) == {f"{number}.txt" for number in left}
+    await added(index, tmp_path, [4, 30, 31])
+    left |= {4, 30, 31}
+    for again in range(2):
+        assert set(await names(index, "machine", limit=50)) == {f"{number}.txt" for number in left}
+        for number in left:
+            assert (await names(index, f"type{number}x"))[0] == f"{number}.txt"
+        assert set(await names(index, "machine", ["vs_b"])) == {"1.txt", "2.txt", "3.txt"}
+        await index.close()
+        if not again:
+            index = Index(tmp_path / "index.sqlite")
+
+
+async def test_a_large_store_finds_the_one_chunk_that_is_meant(tmp_path, monkeypatch):
+    """Estimates choose which chunks are ranked exactly."""
+    monkeypatch.setattr(index_module, "ESTIMATED", 20)
+    monkeypatch.setattr(index_module, "CANDIDATES", 5)
+    index = Index(None)
+    await added(index, tmp_path, range(60))
+    for number in (0, 17, 59):
+        passages = await index.search(["vs_a"], [f"type{number}x machine"], limit=50)
+        assert passages[0].filename == f"{number}.txt"
+        assert len(passages) == 5
+    only = {"type": "eq", "key": "team", "value": "ops"}
+    await index.update_attributes("vs_a", "file-8", {"team": "ops"})
+    assert await names(index, "machine", filters=only) == ["8.txt"]
+    await index.close()
+
+
+async def test_an_index_of_an_earlier_version_is_found_whole(tmp_path):
+    file = tmp_path / "index.sqlite"
+    index = Index(file)
+    await added(index, tmp_path, range(3))
+    before = await index.search(["vs_a"], ["machine type2x"])
+    await index.close()
+    database = sqlite3.connect(file)
+    database.executescript("CREATE VIRTUAL TABLE keywords USING fts5 (store, text, tokenize = 'porter unicode61')")
+    database.execute("INSERT INTO keywords (rowid, store, text) SELECT chunk_id, 's1', words FROM entries")
+    database.executescript("DROP TABLE entries; DROP TABLE segments; DROP TABLE postings")
+    database.commit()
+    database.close()
+    for _ in range(2):
+        index = Index(file)
+        assert await index.search(["vs_a"], ["machine type2x"]) == before
+        await index.close()
