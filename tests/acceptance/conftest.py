@@ -13,6 +13,7 @@ from local.stack.stack import Options, Stack
 from tests.acceptance.api import Api
 from tests.acceptance.chat_server import ChatServer
 from tests.acceptance.host import URL, Host, other_host
+from tests.forked import forked
 
 counter = itertools.count(1)
 prefix = f"test-{secrets.token_hex(3)}"  # another host may hold the documents of earlier tests
@@ -98,7 +99,7 @@ def slow_stack(
         "CALLBACK_SECRET": CALLBACK_SECRET,
         "OPENAI_WEBHOOK_SECRET": WEBHOOK_SECRET,
     }
-    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ) as running:
+    with forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ)) as running:
         yield running
 
 

@@ -22,6 +22,7 @@ from shared.models.documents import collection_of
 from shared.storage.layout import document_name, receipts_of, visibility_name
 from shared.storage.records import unpack
 from tests.acceptance import storage
+from tests.forked import forked
 
 pytestmark = pytest.mark.aside
 
@@ -49,7 +50,7 @@ def crashing(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, 
     folder = Path(tmp_path_factory.mktemp("crashing"))
     (folder / "crashes.txt").touch()
     environ = {**plain_environ, "CRASH_LOG": str(folder / "crashes.txt")}
-    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ) as stack:
+    with forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ)) as stack:
         yield stack
 
 
