@@ -12,6 +12,12 @@ from local.stack import stack as stack_module
 from local.stack.azurite import Azurite
 from local.stack.stack import Options, Stack
 from tests.forked import forked
+from tests.scheduling import (  # noqa: F401  hooks of pytest
+    pytest_collection_modifyitems,
+    pytest_runtest_logreport,
+    pytest_sessionfinish,
+    pytest_xdist_make_scheduler,
+)
 
 NEVER = "0 0 0 1 1 *"  # the hourly reconcile pass would repair what tests damage
 SETTINGS_OF_THE_APP = ("OPENAI_", "EMULATOR_", "AZURE_", "AzureWebJobs")
@@ -24,12 +30,6 @@ assert Azurite.wait_ready.__kwdefaults__
 Azurite.wait_ready.__kwdefaults__["within_s"] = stack_module.READY_WITHIN_S = 600.0
 settings.register_profile("steady", parent=settings(), deadline=None)
 settings.load_profile("steady")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest."""
-    slow = {item.path for item in items if item.get_closest_marker("aside")}
-    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
