@@ -42,16 +42,8 @@ C_SOURCES = (".c", ".cpp", ".pyx")
 COMPILED = "numpy, pandas.plotting._matplotlib, matplotlib.pyplot, matplotlib.figure, matplotlib.backends.backend_agg"
 LINTED = ("ruff check --quiet", "ruff format --check --quiet", "mypy --no-error-summary")
 FAST = ["tests/unit", "tests/contract/test_storage.py", "tests/contract/test_engine.py"]
-FAST += [
-    "-n",
-    "2",
-    "--dist",
-    "loadfile",
-    "-k",
-    "not azurite and not emulator and not live",
-    "-m",
-    "not aside and not tools",
-]
+FAST += ["-k", "not azurite and not emulator and not live", "-m", "not aside and not tools"]
+FAST += ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 PARALLEL = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")  # more than cores: the slowest tests wait
 PLATFORMS = ("win32", "darwin")
 PORTABLE = ("function_app.py", "make.py", "shared", "local")

@@ -1,18 +1,21 @@
 """Starts `python -m MODULE` in a copy of a process that has imported what it needs: most of a start is imports.
 
 For tests that start a process of the stack again and again. What runs then is the same: `__main__` of the module, in
-a process group of its own, with its output in the log.
+a process group of its own, with its output in the log. Variables that Python itself reads at its start have no effect.
 """
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from typing import cast
 
@@ -33,6 +36,7 @@ IMPORTED = (  # by the emulator, by the host, and by the app at its first reques
     "uvicorn",
     "uvloop",
 )
+PR_SET_PDEATHSIG = 1
 
 
 class Forked(Process):
@@ -45,7 +49,7 @@ class Forked(Process):
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__, *IMPORTED])
         arguments = (self.command[2], self.command[3:], dict(self.environ or os.environ), str(self.log), str(self.cwd))
-        process = context.Process(target=run, args=arguments)
+        process = context.Process(target=run, args=arguments, daemon=True)  # ends with this process at the latest
         process.start()
         self._popen = cast("subprocess.Popen[bytes]", Copy(process))
 
@@ -57,8 +61,9 @@ class Copy:
         self._process = process
         assert process.pid is not None
         self.pid = process.pid
-        while process.is_alive() and os.getpgid(self.pid) != self.pid:  # from then on, it can be stopped as a group
-            time.sleep(0.001)
+        with suppress(ProcessLookupError):  # it has ended
+            while process.is_alive() and os.getpgid(self.pid) != self.pid:  # then it can be stopped as a group
+                time.sleep(0.001)
 
     def poll(self) -> int | None:
         return self._process.exitcode
@@ -73,6 +78,7 @@ class Copy:
 def run(module: str, arguments: Sequence[str], environ: dict[str, str], log: str, folder: str) -> None:
     """Become the process."""
     os.setsid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # as `tied.py` does
     os.umask(OTHERS)
     os.chdir(folder)
     output = os.open(log, os.O_WRONLY | os.O_APPEND)
