@@ -1,4 +1,7 @@
-"""Tests on real processes. Each test uses its own collection (a folder in `documents`)."""
+"""Tests on real processes. Each test uses its own collection (a folder in `documents`).
+
+A stack that waits for work costs processor time. So each ends when its test process goes on to another folder.
+"""
 
 import base64
 import itertools
@@ -33,7 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(f"It needs the processes of the local stack, and {URL} is set."))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Stack]:
+    """As the one in `tests/conftest.py`."""
+    folder = Path(tmp_path_factory.mktemp("stack"))
+    with forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=plain_environ)) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
 def host(request: pytest.FixtureRequest) -> Host:
     """The host that `TEST_HOST_URL` names, else that of the local stack."""
     if elsewhere := other_host():
@@ -83,7 +94,7 @@ def chat_server() -> Iterator[ChatServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def slow_stack(
     tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str], chat_server: ChatServer
 ) -> Iterator[Stack]:
