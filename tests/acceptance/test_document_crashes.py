@@ -239,7 +239,10 @@ def wait_until_consistent(world: World, paths: list[str]) -> None:
     def is_consistent() -> bool:
         problems.clear()
         problems.update({path: world.read(document_name(path)) for path in paths if not world.is_settled(path)})
-        problems.update(world.differences())
+        try:
+            problems.update(world.differences())
+        except openai.NotFoundError as exc:  # reconcile has deleted a vector store that was listed just before
+            problems["stores"] = str(exc)
         return not problems
 
     try:
