@@ -43,7 +43,8 @@ COMPILED = "numpy, pandas.plotting._matplotlib, matplotlib.pyplot, matplotlib.fi
 LINTED = ("ruff check --quiet", "ruff format --check --quiet", "mypy --no-error-summary")
 FAST = ["tests/unit", "tests/contract/test_storage.py", "tests/contract/test_engine.py"]
 FAST += ["-k", "not azurite and not emulator and not live", "-m", "not aside and not tools"]
-PARALLEL = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")  # most tests wait for other processes
+FAST += ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+PARALLEL = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")  # more than cores: the slowest tests wait
 PLATFORMS = ("win32", "darwin")
 PORTABLE = ("function_app.py", "make.py", "shared", "local")
 LINUX_ONLY = "local/openai_emulator/sandbox/"  # of its parts, the emulator imports on each system what runs there
@@ -83,11 +84,13 @@ def down(options: dict[str, str]) -> int:
 
 
 def test(options: dict[str, str]) -> int:
-    """check and test everything (FAST=1: style, types, unit tests and contracts on fakes)"""
+    """check and test everything (FAST=1: style, types, unit tests, contracts on fakes; RECORD=1: note what is slow)"""
     lint(options)
     if options.get("FAST"):
         return python("-m", "pytest", "-q", *FAST, check=False)
     set_up_tests(options)
+    if options.get("RECORD"):
+        os.environ["RECORD_SECONDS"] = "1"
     return python("-m", "pytest", "-q", *PARALLEL, check=False)
 
 

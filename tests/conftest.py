@@ -8,23 +8,28 @@ import httpx2
 import pytest
 from hypothesis import settings
 
+from local.stack import stack as stack_module
 from local.stack.azurite import Azurite
 from local.stack.stack import Options, Stack
+from tests.forked import forked
+from tests.scheduling import (  # noqa: F401  hooks of pytest
+    pytest_collection_modifyitems,
+    pytest_runtest_logreport,
+    pytest_sessionfinish,
+    pytest_xdist_make_scheduler,
+)
 
 NEVER = "0 0 0 1 1 *"  # the hourly reconcile pass would repair what tests damage
 SETTINGS_OF_THE_APP = ("OPENAI_", "EMULATOR_", "AZURE_", "AzureWebJobs")
 
-# No verdict depends on how fast the machine is: not on a deadline of an example, nor on the default timeout of 5 s.
+# No verdict depends on how fast the machine is: not on a deadline of an example, nor on the default timeout of 5 s,
+# nor on how long a stack may take to start: many start at the same time.
 for phase in ("connect", "read", "write", "pool"):
     setattr(inspect.signature(httpx2.request).parameters["timeout"].default, phase, 120.0)
+assert Azurite.wait_ready.__kwdefaults__
+Azurite.wait_ready.__kwdefaults__["within_s"] = stack_module.READY_WITHIN_S = 600.0
 settings.register_profile("steady", parent=settings(), deadline=None)
 settings.load_profile("steady")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest."""
-    slow = {item.path for item in items if item.get_closest_marker("aside")}
-    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +50,10 @@ def plain_environ() -> dict[str, str]:
 def stack(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Stack]:
     """The three processes of the local stack on free ports. All tests share them: a test uses its own collection.
 
+    Host and emulator are copies of a process, see `forked.py`.
+
     A test can kill a process with `stack.host.kill()`; it must then call `stack.start_again(stack.host)`.
     """
     folder = tmp_path_factory.mktemp("stack")
-    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=plain_environ) as running:
+    with forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=plain_environ)) as running:
         yield running

@@ -17,6 +17,7 @@ import make
 from local.faults import clock_fault, installer_fault, os_fault
 from local.paths import ROOT
 from local.stack.stack import USUAL_PORTS
+from tests import scheduling
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 ODD_NAME = "Päckchen für Jürgen & Söhne"
@@ -292,3 +293,7 @@ def test_the_dev_container_opens_the_usual_ports() -> None:
     assert ":3.12" in container["image"]
     assert container["postCreateCommand"] == "python3 make.py setup"
     assert set(container["forwardPorts"]) == set(USUAL_PORTS.values())
+
+
+def test_the_recorded_files_exist() -> None:
+    assert [path for path in scheduling.SECONDS if not (ROOT / path).exists()] == []

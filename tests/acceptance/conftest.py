@@ -1,4 +1,7 @@
-"""Tests on real processes. Each test uses its own collection (a folder in `documents`)."""
+"""Tests on real processes. Each test uses its own collection (a folder in `documents`).
+
+A stack that waits for work costs processor time. So each ends when its test process goes on to another folder.
+"""
 
 import base64
 import itertools
@@ -13,6 +16,7 @@ from local.stack.stack import Options, Stack
 from tests.acceptance.api import Api
 from tests.acceptance.chat_server import ChatServer
 from tests.acceptance.host import URL, Host, other_host
+from tests.forked import forked
 
 counter = itertools.count(1)
 prefix = f"test-{secrets.token_hex(3)}"  # another host may hold the documents of earlier tests
@@ -32,7 +36,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(f"It needs the processes of the local stack, and {URL} is set."))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Stack]:
+    """As the one in `tests/conftest.py`."""
+    folder = Path(tmp_path_factory.mktemp("stack"))
+    with forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=plain_environ)) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
 def host(request: pytest.FixtureRequest) -> Host:
     """The host that `TEST_HOST_URL` names, else that of the local stack."""
     if elsewhere := other_host():
@@ -82,7 +94,7 @@ def chat_server() -> Iterator[ChatServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def slow_stack(
     tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str], chat_server: ChatServer
 ) -> Iterator[Stack]:
@@ -98,7 +110,7 @@ def slow_stack(
         "CALLBACK_SECRET": CALLBACK_SECRET,
         "OPENAI_WEBHOOK_SECRET": WEBHOOK_SECRET,
     }
-    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ) as running:
+    with forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ)) as running:
         yield running
 
 

@@ -40,7 +40,9 @@ def send(stack: Stack, queue: str, message: Json) -> None:
 
 
 def wait_until(condition: Callable[[], bool], *, within_s: float = 180) -> None:
-    deadline_s = time.monotonic() + within_s
+    """Look again and again, less often with time: each look makes the processes slower that it waits for."""
+    deadline_s, pause_s = time.monotonic() + within_s, 0.05
     while not condition():
         assert time.monotonic() < deadline_s, "the condition was not met in time"
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.2, 0.4)

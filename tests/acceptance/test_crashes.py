@@ -15,6 +15,7 @@ from local.paths import ROOT
 from local.stack.stack import Options, Stack
 from tests.acceptance import storage
 from tests.acceptance.chat_server import ChatServer
+from tests.forked import forked
 
 pytestmark = pytest.mark.aside
 
@@ -51,7 +52,7 @@ def crashing(
     assert stack.emulator
     assert stack.emulator.environ
     del stack.emulator.environ["EMULATOR_WEBHOOK_URL"]  # type: ignore[attr-defined]  # without webhooks, only scheduled looks
-    with stack:
+    with forked(stack):
         yield stack
 
 

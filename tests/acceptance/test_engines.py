@@ -15,6 +15,7 @@ from local.stack.stack import Options, Stack
 from tests.acceptance import storage
 from tests.acceptance.api import Api
 from tests.acceptance.service import service
+from tests.forked import forked
 
 SAMPLES = ROOT / "samples"
 COLLECTION = "both-engines"
@@ -53,7 +54,8 @@ def comparable(run: storage.Json) -> storage.Json:
 @pytest.fixture(scope="module")
 def assistants_stack(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Stack:
     folder = Path(tmp_path_factory.mktemp("assistants"))
-    return Stack(Options(data=folder / "data", logs=folder / "logs"), environ={**plain_environ, "ENGINE": "assistants"})
+    environ = {**plain_environ, "ENGINE": "assistants"}
+    return forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ))
 
 
 def test_both_engines_give_the_same_answers(stack: Stack, assistants_stack: Stack) -> None:

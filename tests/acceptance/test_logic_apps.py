@@ -23,6 +23,7 @@ from shared.http.shapes.runs import RunAccepted, RunEnded, RunFinished
 from tests.acceptance import storage
 from tests.acceptance.chat_server import ChatServer
 from tests.acceptance.logic_apps import Callbacks, Connector, DurableClient, Json, LogicApp, WorkflowFailed, evaluated
+from tests.forked import forked
 
 KEY = "the-key/of+the=app"
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -96,7 +97,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, s
     }
     stack = Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ)
     stack.host.command.append("--auth")
-    with stack, Client(stack.app_url, storage=stack.azurite.connection_string) as client:
+    with forked(stack), Client(stack.app_url, storage=stack.azurite.connection_string) as client:
         names = ("monitoring-guide.pdf", "server-metrics-february.csv")
         for name in names:
             client.drop(SAMPLES / name, name)

@@ -17,6 +17,7 @@ from bench.fuzz import fuzz
 from local.paths import INSTALLED, ROOT
 from local.stack.stack import Options, Stack
 from tests.acceptance.host import Host
+from tests.forked import forked
 from tests.openapi import npm_tools
 
 TOOLS = INSTALLED / "openapi-tools" / "bin"
@@ -29,7 +30,7 @@ EXAMPLES = 6  # per operation, in addition to those that schemathesis makes for 
 def own_stack(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Stack]:
     """A separate stack: the requests create runs, documents and assistants, which would disturb other tests."""
     folder = tmp_path_factory.mktemp("fuzz")
-    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=plain_environ) as running:
+    with forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=plain_environ)) as running:
         yield running
 
 

@@ -10,6 +10,7 @@ import pytest
 from local.paths import ROOT
 from local.stack.stack import Options, Stack
 from tests.acceptance.host import KEY, URL
+from tests.forked import forked
 
 FUNCTION_KEY = "acceptance-key-of-another-host"
 MAIN_FILES = ("test_main_job.py", "test_bad_input.py", "test_resources.py", "test_documents.py", "test_lifecycle.py")
@@ -25,7 +26,7 @@ def test_the_acceptance_tests_run_by_url_and_key(
         Options(data=folder / "data", logs=folder / "logs"), environ={**plain_environ, "FUNCTIONS_KEY": FUNCTION_KEY}
     )
     stack.host.command.append("--auth")
-    with stack:
+    with forked(stack):
         printed = run_acceptance_tests(stack.app_url, key=FUNCTION_KEY)
         assert re.search(r"\d+ failed|\d+ error", printed) is None, printed
         assert int(re.findall(r"(\d+) passed", printed)[0]) >= 50, printed

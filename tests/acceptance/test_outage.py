@@ -12,6 +12,7 @@ import pytest
 from local.client import Client
 from local.stack.stack import Options, Stack
 from tests.acceptance import storage
+from tests.forked import forked
 from tests.storage_proxy import Proxy, proxies_in_thread
 
 FILES = 50
@@ -39,7 +40,7 @@ def proxied(
     )
     with proxies_in_thread(stack.ports["blobs"], stack.ports["queues"]) as proxies:
         stack.behind(*proxies)
-        with stack:
+        with forked(stack):
             yield stack, proxies
 
 

@@ -15,6 +15,7 @@ import pytest
 from local.client import Client
 from local.stack.stack import Options, Stack
 from tests.acceptance import storage
+from tests.forked import forked
 
 pytestmark = pytest.mark.aside
 
@@ -59,7 +60,7 @@ def storm(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str
     folder = Path(tmp_path_factory.mktemp("storm"))
     environ = {**plain_environ, "RECONCILE_SCHEDULE": "*/20 * * * * *", "SWEEP_SCHEDULE": EVERY_MINUTE}
     with (
-        Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ) as stack,
+        forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ)) as stack,
         Client(stack.app_url, storage=stack.azurite.connection_string) as client,
     ):
         running = Storm(stack, client, threading.Event())

@@ -16,6 +16,7 @@ from local.stack.stack import Options, Stack
 from local.trace import spans_in, trees_of
 from tests.acceptance.api import Api
 from tests.acceptance.storage import wait_until
+from tests.forked import forked
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -30,7 +31,7 @@ def spans_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def traced_stack(spans_file: Path, plain_environ: dict[str, str]) -> Iterator[Stack]:
     folder = spans_file.parent
     environ = {**plain_environ, "TELEMETRY": f"file:{spans_file}", "SWEEP_SCHEDULE": "*/5 * * * * *"}
-    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ) as running:
+    with forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ)) as running:
         yield running
 
 

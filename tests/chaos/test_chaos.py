@@ -26,6 +26,7 @@ from tests.chaos.clients import Client, Site, api_client
 from tests.chaos.history import History
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.writer import Watcher, Writer
+from tests.forked import forked
 
 pytestmark = [pytest.mark.aside, pytest.mark.acceptance]
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def world(tmp_path: Path, plain_environ: dict[str, str]) -> Iterator[World]:
     stack = Stack(Options(data=tmp_path / "data", logs=tmp_path / "logs", keep=True), environ=environ)
     stack.host.command[stack.host.command.index("local.functions_host")] = "tests.chaos.host"
     answers = [503 if n % 10 == SEED % 10 else 200 for n in range(10_000)]  # never two refusals in a row
-    with Receiver(answers=answers) as receiver, stack:
+    with Receiver(answers=answers) as receiver, forked(stack):
         with api_client(stack.app_url) as http:
             hook = {"callback_url": f"{receiver.url}{aftermath.HOOK}", "events": ["document.removed"]}
             http.post("/hooks", json=hook).raise_for_status()

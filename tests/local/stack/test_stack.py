@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,14 @@ from local.stack.provision import provision
 from local.stack.stack import Options, Stack, answers_200
 
 OWN = Service(base_url="https://mine.openai.azure.com/openai/v1/", api_key="secret", model="gpt-4.1-mini")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]) -> Iterator[Stack]:
+    """Started as users start it, unlike the one that other tests share."""
+    folder = tmp_path_factory.mktemp("stack")
+    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=plain_environ) as running:
+        yield running
 
 
 @pytest.mark.acceptance
