@@ -72,14 +72,8 @@ class Pass:
             self.found.append(replace(difference, done=not self.report.dry_run))
 
     def summary(self) -> Report:
-        return replace(
-            self.report,
-            counts=dict(self.counts),
-            drift=tuple(self.found),
-            documents=self.documents,
-            collections=self.collections,
-            unseen=tuple(self.unseen),
-        )
+        found = replace(self.report, counts=dict(self.counts), drift=tuple(self.found), unseen=tuple(self.unseen))
+        return replace(found, documents=self.documents, collections=self.collections)
 
 
 class Reconciliation:
