@@ -153,8 +153,8 @@ class Survey:
             files = index.execute("SELECT s.store_id, f.file_id FROM files f LEFT JOIN stores s ON s.key = f.store_key")
             entries = frozenset(files)
             chunks = "SELECT count(*) FROM chunks WHERE file_key NOT IN (SELECT key FROM files)"
-            words = "SELECT count(*) FROM keywords WHERE rowid NOT IN (SELECT id FROM chunks)"
-            lone = sum(index.execute(sql).fetchone()[0] for sql in (chunks, words))
+            found = "SELECT count(*) FROM entries WHERE chunk_id NOT IN (SELECT id FROM chunks)"
+            lone = sum(index.execute(sql).fetchone()[0] for sql in (chunks, found))
         return entries, lone
 
     def _found(self) -> dict[str, set[int]]:

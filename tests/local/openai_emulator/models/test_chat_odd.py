@@ -312,7 +312,8 @@ async def test_a_streamed_answer_is_the_same_as_a_whole_one(chat: Chat) -> None:
 
 async def test_formats_and_choices_reach_the_model(chat: Chat) -> None:
     server, _, client = chat
-    schema = {"type": "object", "properties": {"fee": {"type": "integer"}}, "required": ["fee"]}
+    fee = {"fee": {"type": "integer"}}
+    schema = {"type": "object", "properties": fee, "required": ["fee"], "additionalProperties": False}
     server.call(("a", "file_search", '{"queries": ["fee"]}'))
     server.say('{"fee": 40}')
     response = await ask(

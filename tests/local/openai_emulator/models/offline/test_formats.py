@@ -9,7 +9,7 @@ from typing import Any, Literal
 import openai
 import pytest
 from openai import AsyncOpenAI
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from local.openai_emulator.models.offline.builtin import BuiltinModel
 from tests.local.openai_emulator.client import client_of, running_app, until
@@ -19,14 +19,18 @@ NOTHING = "Extract the ticket.\nTitle: Router is down"
 STORED = b"# Retention\n\nThe retention of logs is 90 days. The owner is Maria Lopez.\n"
 
 
-class Ticket(BaseModel):
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Ticket(Strict):
     title: str
     priority: Literal["low", "high"]
     affected_users: int
     assignee: str | None
 
 
-class Retention(BaseModel):
+class Retention(Strict):
     log_retention_days: int
     owner: str
 
