@@ -39,6 +39,10 @@ class Receiver:
     def at(self, path: str) -> list[Received]:
         return [received for received in self.received if received.path == path]
 
+    def ids(self, path: str) -> set[str]:
+        """The ids of what was sent to a path. Delivery is at least once: what comes twice has the same id."""
+        return {received.headers["webhook-id"] for received in self.at(path)}
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

@@ -269,7 +269,7 @@ def unwrapped(received: Any) -> Json:
 def test_a_callback_is_delivered_and_signed(api: Api, receiver: Receiver, slow_stack: Stack) -> None:
     url = f"{receiver.url}/one?sig=do-not-tell"
     run = api.ask("Tell me later?", callback_url=url, metadata={"team": "a"})
-    storage.wait_until(lambda: len(receiver.at("/one")) == 1)
+    storage.wait_until(lambda: len(receiver.ids("/one")) == 1)
     event = unwrapped(receiver.at("/one")[0])
     assert event["type"] == "run.finished"
     assert event["data"] == {
@@ -285,8 +285,8 @@ def test_a_callback_is_delivered_and_signed(api: Api, receiver: Receiver, slow_s
 def test_a_callback_is_retried_after_an_error(api: Api, receiver: Receiver) -> None:
     receiver.answers.append(503)
     api.ask("Tell me later?", callback_url=f"{receiver.url}/two")
-    storage.wait_until(lambda: len(receiver.at("/two")) == 2)
-    one, two = receiver.at("/two")
+    storage.wait_until(lambda: len(receiver.at("/two")) >= 2)
+    one, two, *_ = receiver.at("/two")
     assert one.headers["webhook-id"] == two.headers["webhook-id"]
     assert unwrapped(two)["type"] == "run.finished"
 
@@ -304,12 +304,12 @@ def test_a_hook_from_subscribe_to_unsubscribe(api: Api, receiver: Receiver) -> N
     where = response.headers["location"]
     assert where.endswith(response.json()["id"])
     run = api.ask("Who is told?")
-    storage.wait_until(lambda: len(receiver.at("/hook")) == 1)
+    storage.wait_until(lambda: len(receiver.ids("/hook")) == 1)
     assert unwrapped(receiver.at("/hook")[0])["data"]["id"] == run["id"]
     assert api.http.delete(where).status_code == 204
     api.until(api.ask("And now?", callback_url=f"{receiver.url}/after"), "completed")
-    storage.wait_until(lambda: len(receiver.at("/after")) == 1)
-    assert len(receiver.at("/hook")) == 1
+    storage.wait_until(lambda: len(receiver.ids("/after")) == 1)
+    assert len(receiver.ids("/hook")) == 1
 
 
 # ---- the webhook of the model service --------------------------------------------------------------------------------
