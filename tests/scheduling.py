@@ -1,6 +1,6 @@
 """Which worker of `make test` gets which file when: those that take longest first.
 
-`seconds.json` has what the slow files took; `make test RECORD=1` writes it anew. It decides nothing but the order.
+`seconds.json` has about what slow files take; `make test RECORD=1` writes it anew. It decides nothing but the order.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _NAME = re.compile(r"(?<![.?!:]\s)(?<!^)(?<=\s)[\"'(]?([A-Z][\w’'-]*+(?: [A-Z]
 _DEGREES = frozenset(map(stem, ("often", "soon", "far", "fast", "big", "large", "high", "low", "old", "tall", "wide")))
 _ACRONYM = re.compile(r"[A-Z]{2,5}s?")  # a word like any other: SLO, TLS
 _OBJECT = re.compile(r"\b(?:of|in|at|for|from|on|with|without)\s+(?:(?:the|a|an|my|our|your|this|that)\s+)?", re.I)
-_SUBJECT_ASKED = re.compile(r"\b(?:does|do|did|is|are|was|were)\s+(?:the|a|an|my|our)\s+", re.IGNORECASE)
+_ASKED_SUBJECT = re.compile(r"\b(?:does|do|did|is|are|was|were)\s+(?:the|a|an|my|our)\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Topic:
         proper = [name for name in said if not _ACRONYM.fullmatch(name) and not _DATES & {*terms(name)}]
         names = {term for name in proper for term in terms(name)}
         nouns = {term for match in _OBJECT.finditer(text) for term in _phrase(text[match.end() :])[-1:]}
-        nouns |= {term for match in _SUBJECT_ASKED.finditer(text) for term in _phrase(text[match.end() :])[:1]}
+        nouns |= {term for match in _ASKED_SUBJECT.finditer(text) for term in _phrase(text[match.end() :])[:1]}
         return cls(
             names=frozenset(names & set(own)),
             nouns=frozenset(nouns & set(own) - names),
