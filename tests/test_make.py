@@ -16,7 +16,7 @@ import pytest
 import make
 from local.faults import clock_fault, installer_fault, os_fault
 from local.paths import ROOT
-from local.stack.stack import USUAL_PORTS
+from local.stack.ports import USUAL_PORTS
 from tests import scheduling
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -4,7 +4,6 @@ import http.client
 import os
 import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -21,10 +20,10 @@ from local.private import private_folder
 from local.settings import Service, app_settings, webhook_settings
 from local.stack.azurite import Azurite
 from local.stack.model import Model, given_in_shell
+from local.stack.ports import Ports
 from local.stack.process import Process
 from local.stack.record import Running
 
-USUAL_PORTS = {"blobs": 10000, "queues": 10001, "tables": 10002, "emulator": 8787, "host": 7071}
 HOST_ADMIN = "FUNCTIONS_MASTER_KEY"
 READY_WITHIN_S = 60.0
 POLL_EVERY_S = 0.02
@@ -38,7 +37,7 @@ class Options:
         data: Folder for the emulator's data and, with `keep`, Azurite's.
         logs: Folder for the logs.
         keep: Keep the data of the last start; else it is deleted, and Azurite keeps its data in memory.
-        usual_ports: Use the ports of `USUAL_PORTS` if they are free; else any free ports.
+        usual_ports: Use the ports of `ports.USUAL_PORTS` if they are free; else any free ports.
         host: "local" or "func" (Azure Functions Core Tools).
         service: The model service; None is the emulator.
     """
@@ -55,7 +54,7 @@ class Stack:
     """Three processes, started and stopped together by `with Stack(options) as stack`, in the main thread.
 
     Attributes:
-        ports: Name -> port, with the names of `USUAL_PORTS`.
+        ports: Name -> port, with the names of `ports.USUAL_PORTS`.
         moved: Names whose usual port was in use.
         ready_s: Seconds from the start until all processes were healthy.
         admin_key: Opens the admin paths of the host and of the emulator; new for each start.
@@ -65,7 +64,8 @@ class Stack:
         self.options = options
         self.admin_key = secrets.token_urlsafe(32)
         self._origins = _origins(environ)
-        self.ports, self.moved = choose_ports(usual=options.usual_ports)
+        self._ports = Ports.choose(usual=options.usual_ports)
+        self.ports, self.moved = self._ports.numbers, self._ports.moved
         self.ready_s = 0.0
         self.started_at = datetime.now(UTC)
         self.azurite = Azurite(
@@ -218,23 +218,6 @@ def _origins(environ: Mapping[str, str]) -> frozenset[str]:
         return cors_origins(environ)
     except ValueError as exc:
         raise LocalError(str(exc), "A page of any site could act as you, so `*` is not accepted.") from exc
-
-
-def choose_ports(*, usual: bool) -> tuple[dict[str, int], list[str]]:
-    """Choose a free port for each name of `USUAL_PORTS`; also return the names whose usual port is in use."""
-    ports, moved = {}, []
-    with ExitStack() as sockets:  # all are open at the same time, so all ports are different
-        for name, port in USUAL_PORTS.items():
-            listener = sockets.enter_context(socket.socket())
-            if os.name == "posix":  # on Windows, it would give a port that is in use
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port if usual else 0))
-            except OSError:
-                moved.append(name)
-                listener.bind(("127.0.0.1", 0))
-            ports[name] = listener.getsockname()[1]
-    return ports, moved
 
 
 def answers_200(address: str, path: str) -> bool:

@@ -1,7 +1,6 @@
 """Other commands find the running stack, and ignore the record of one that died."""
 
 import dataclasses
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ from local.paths import ROOT
 from local.settings import Service
 from local.stack.model import Model
 from local.stack.record import Record, Running, ask_to_stop, is_held, running
-from local.stack.stack import USUAL_PORTS, choose_ports
 
 RUNNING = Running(
     pid=1,
@@ -108,19 +106,3 @@ def test_without_a_record_no_stack_runs(tmp_path: Path) -> None:
     with pytest.raises(NotRunning) as caught:
         running(tmp_path / "missing" / "stack.json")
     assert "make up" in caught.value.advice
-
-
-def test_ports_are_unique_and_a_port_in_use_is_replaced() -> None:
-    free, _ = choose_ports(usual=False)
-    assert len(set(free.values())) == len(USUAL_PORTS)
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", USUAL_PORTS["tables"]))
-            taken.listen()
-        except OSError:  # another program uses it, which is just as good
-            pass
-        ports, moved = choose_ports(usual=True)
-    assert "tables" in moved
-    assert ports["tables"] != USUAL_PORTS["tables"]
-    assert all(ports[name] == USUAL_PORTS[name] for name in USUAL_PORTS if name not in moved)
