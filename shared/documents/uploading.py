@@ -107,8 +107,9 @@ class Uploader:
             )
             tables, card = await asyncio.to_thread(read_data, filename, ending, content, copies_max_bytes=max_bytes)
             copies.enter_context(tables)
-            await self._texts.keep(path, sent.version.etag, of_card(card.markdown))
-            sent.version = replace(sent.version, terms=card.terms, notice=with_notice(inside.notice, card.notice))
+            text = await self._texts.keep(path, sent.version.etag, of_card(card.markdown))
+            notice = with_notice(inside.notice, card.notice)
+            sent.version = replace(sent.version, text=text, terms=card.terms, notice=notice)
             data_file_id = await self._upload_file(claim, name, content, sent)
             sent.version = replace(sent.version, data_file_id=data_file_id)
             for copy_name, copy in tables.copies(name):
@@ -121,8 +122,8 @@ class Uploader:
         """Upload the document, or its parts one after the other; then what its reader at the service may leave out."""
         path = claim.stored.value.path
         reading = await asyncio.to_thread(reading_of, inside.ending, content)
-        await self._texts.keep(path, sent.version.etag, reading.places)
-        sent.version = replace(sent.version, notice=_notice(inside.notice, reading))
+        text = await self._texts.keep(path, sent.version.etag, reading.places)
+        sent.version = replace(sent.version, text=text, notice=_notice(inside.notice, reading))
         name, ending = service_name(path, "text", inside.ending), inside.ending
         with ExitStack() as files:
             if reading.markdown is not None:

@@ -48,6 +48,7 @@ class Version:
     clean_file_ids: tuple[str, ...] = ()  # clean copies of its tables, beside the original
     terms: tuple[str, ...] = ()  # the words by which a question selects a data file
     notice: Reason | None = None  # a warning, such as a file name that does not fit the content
+    text: bytes | None = None  # its text for `collections/texts.py`, if that is short; a long one has a blob
     sent_at: datetime | None = None  # its upload may have begun then
     sending_until: datetime | None = None  # until then it may be uploaded: files without a record here may exist
     sent_until: datetime | None = None  # when its upload had ended

@@ -20,6 +20,8 @@ from shared.models.documents import Drift, Receipt
 from tests.fakes import Crash, Fault
 from tests.unit.world import World
 
+pytestmark = pytest.mark.usefixtures("every_text_is_long")
+
 TEXT, TABLE, MESSY = "c/a.md", "c/a.csv", "c/messy.csv"  # the last one has a clean copy
 SWEEP = timedelta(seconds=60)
 RETRY = timedelta(seconds=30)

@@ -18,6 +18,8 @@ from shared.storage.layout import document_name
 from tests.fakes import Crash
 from tests.unit.world import World
 
+pytestmark = pytest.mark.usefixtures("every_text_is_long")
+
 CSV = b"month,visits\njan,1\nfeb,2\n"
 LATER = 3600.0
 

@@ -15,6 +15,8 @@ from shared.http.route import Route, answer
 from shared.http.text import get_text, within
 from tests.unit.world import World
 
+pytestmark = pytest.mark.usefixtures("every_text_is_long")
+
 URL = "https://app.example/api/documents"
 NOTES = b"""Before all.
 
