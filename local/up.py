@@ -123,17 +123,17 @@ def _follow(terminal: Terminal, stack: Stack, record: Record) -> None:
     """
     logs = {process.name: new_lines(process.log) for process in stack.processes}
     storage = storage_urls(stack.azurite.connection_string)
-    watch = Watch({"storage": lambda: not silent(storage), "the model's server": stack.model.reached})
-    while not record.stop_asked:
-        for line in watch.news():
-            terminal.say(line, style="yellow")
-        for name, lines in logs.items():
-            for line in next(lines):
-                if not ACCESS_LINE.match(line):
-                    terminal.log(name, line)
-        if ended := stack.ended_process():
-            raise ended.died()
-        time.sleep(POLL_EVERY_S)
+    with Watch({"storage": lambda: not silent(storage), "the model's server": stack.model.reached}) as watch:
+        while not record.stop_asked:
+            for line in watch.news():
+                terminal.say(line, style="yellow")
+            for name, lines in logs.items():
+                for line in next(lines):
+                    if not ACCESS_LINE.match(line):
+                        terminal.log(name, line)
+            if ended := stack.ended_process():
+                raise ended.died()
+            time.sleep(POLL_EVERY_S)
 
 
 def new_lines(log: Path) -> Iterator[list[str]]:

@@ -3,12 +3,13 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from typing import Self
 
 EVERY_S = 3.0
 
 
 class Watch:
-    """Asks each part again and again, in a thread: an answer can take seconds.
+    """Asks each part again and again, in a thread, until the `with` block ends: an answer can take seconds.
 
     Args:
         parts: Name -> whether it answers.
@@ -19,7 +20,14 @@ class Watch:
         self._parts = parts
         self._every_s = every_s
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
         threading.Thread(target=self._watch, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
 
     def news(self) -> Iterator[str]:
         """Lines about parts that stopped or began to answer since the last call."""
@@ -28,13 +36,13 @@ class Watch:
 
     def _watch(self) -> None:
         answering = dict.fromkeys(self._parts, True)
-        while True:
+        while not self._ended.is_set():
             for name, answers in self._parts.items():
                 now = answers()
                 if now != answering[name]:
                     self._news.put(changed(name, answers=now))
                 answering[name] = now
-            threading.Event().wait(self._every_s)
+            self._ended.wait(self._every_s)
 
 
 def changed(name: str, *, answers: bool) -> str:

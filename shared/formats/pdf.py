@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import SEEK_END
 from typing import IO, Any
 
@@ -142,9 +142,24 @@ def pdf_parts(content: IO[bytes], max_tokens: int) -> Iterator[Part]:
     Raises:
         UnusableFile: it would be too many parts, or pages are damaged.
     """
+
+    # No document stays open between two parts: one whose consumer has gone would be closed by the garbage collector,
+    # which can run in a thread that holds the lock.
+    size_bytes = content.seek(0, SEEK_END)
+    tokens = _tokens_of_pages(content)
+    if sum(tokens) <= max_tokens:
+        yield Part(content=content)
+        return
+    ranges = _page_ranges(tokens, max_tokens=max_tokens, max_pages=max(1, PART_BYTES * len(tokens) // size_bytes))
+    if len(ranges) > PARTS_MAX:
+        raise too_long()
+    for pages in ranges:
+        yield Part(content=_copy(content, pages), first_page=pages[0] + 1, last_page=pages[-1] + 1)
+
+
+def _tokens_of_pages(content: IO[bytes]) -> list[int]:
     import pypdfium2
 
-    size_bytes = content.seek(0, SEEK_END)
     content.seek(0)
     with PDFIUM:
         document = pypdfium2.PdfDocument(content)
@@ -153,14 +168,7 @@ def pdf_parts(content: IO[bytes], max_tokens: int) -> Iterator[Part]:
         for number in range(len(document)):
             with PDFIUM:  # released after each page, because other documents wait for it
                 tokens.append(len(page_text(document, number).encode("utf-8", "replace")) // BYTES_PER_TOKEN)
-        if sum(tokens) <= max_tokens:
-            yield Part(content=content)
-            return
-        ranges = _page_ranges(tokens, max_tokens=max_tokens, max_pages=max(1, PART_BYTES * len(tokens) // size_bytes))
-        if len(ranges) > PARTS_MAX:
-            raise too_long()
-        for pages in ranges:
-            yield Part(content=_copy(document, pages), first_page=pages[0] + 1, last_page=pages[-1] + 1)
+        return tokens
     finally:
         with PDFIUM:
             document.close()
@@ -181,19 +189,15 @@ def _page_ranges(tokens: Sequence[int], *, max_tokens: int, max_pages: int) -> l
     return [*ranges, range(first, len(tokens))]
 
 
-def _copy(document: object, pages: range) -> IO[bytes]:
+def _copy(content: IO[bytes], pages: range) -> IO[bytes]:
     import pypdfium2
 
-    assert isinstance(document, pypdfium2.PdfDocument)
     file = part_file()
     try:
-        with PDFIUM:
-            copy = pypdfium2.PdfDocument.new()
-            try:
-                copy.import_pages(document, list(pages))
-                copy.save(file)
-            finally:
-                copy.close()
+        content.seek(0)
+        with PDFIUM, closing(pypdfium2.PdfDocument(content)) as document, closing(pypdfium2.PdfDocument.new()) as copy:
+            copy.import_pages(document, list(pages))
+            copy.save(file)
     except pypdfium2.PdfiumError as exc:
         file.close()
         message = f"The PDF is damaged: its pages {pages[0] + 1} to {pages[-1] + 1} cannot be read."

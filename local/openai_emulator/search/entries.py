@@ -25,6 +25,10 @@ _COSINE_OF_SIGNS = np.float32(np.sqrt(np.pi / 2 / DIMENSIONS))
 _COSINE_OF_BITS = np.cos(np.pi * np.arange(DIMENSIONS + 1) / DIMENSIONS).astype(np.float32)  # by differing bits
 
 
+_PLACES = np.arange(SIGNATURE_BYTES)
+_SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One chunk. `length` is the number of characters of its words, `signatures` has SIGNATURE_BYTES per window."""
@@ -99,9 +103,9 @@ class Entries:
         n_windows = np.diff(self.starts, append=self.signatures.shape[1])[rows]
         first = np.cumsum([0, *n_windows[:-1]])
         columns = np.repeat(self.starts[rows] - first, n_windows) + np.arange(n_windows.sum())
-        bits = np.unpackbits(np.ascontiguousarray(self.signatures[:, columns].T).view(np.uint8), axis=1)
-        signs = bits.astype(np.float32) * 2 - 1
-        cosines = np.maximum.reduceat(signs @ targets.T, first, axis=0)
+        found = np.ascontiguousarray(self.signatures[:, columns].T).view(np.uint8)
+        sums = np.stack([_sums_of_bytes(target)[_PLACES, found].sum(axis=1) for target in targets], axis=1)
+        cosines = np.maximum.reduceat(sums, first, axis=0)
         return np.asarray(cosines * _COSINE_OF_SIGNS, dtype=np.float32)
 
     def times(self, postings: Postings) -> NDArray[np.float64]:
@@ -125,6 +129,12 @@ class Entries:
         rows = np.full(int(self.chunk_ids.max()) - self._first_id + 1, -1, dtype=np.int32)
         rows[self.chunk_ids - self._first_id] = np.arange(len(self.chunk_ids), dtype=np.int32)
         return rows
+
+
+def _sums_of_bytes(target: Vectors) -> Vectors:
+    """For each byte of a signature (rows) and each value of it: the sum of the target's numbers with these signs."""
+    sums: Vectors = target.reshape(SIGNATURE_BYTES, 8) @ _SIGNS_OF_BYTE.T
+    return sums
 
 
 def signatures(vectors: Vectors) -> bytes:

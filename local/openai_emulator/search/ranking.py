@@ -36,11 +36,10 @@ def keyword_shares(times_of_terms: Iterable[Floats], lengths: NDArray[np.int64])
     damping = _K1 * (1 - _B + _B * lengths / max(1.0, float(lengths.mean()))) if n_chunks else lengths.astype(float)
     shares, total = np.zeros(n_chunks), 0.0
     for times in times_of_terms:
-        n_with = int(np.count_nonzero(times))
-        weight = math.log(1 + (n_chunks + _BACKGROUND_CHUNKS - n_with + 0.5) / (n_with + 0.5))
+        having = np.flatnonzero(times)  # often few
+        weight = math.log(1 + (n_chunks + _BACKGROUND_CHUNKS - len(having) + 0.5) / (len(having) + 0.5))
         total += weight
-        if n_with:
-            shares += weight * times / (times + damping)
+        shares[having] += weight * times[having] / (times[having] + damping[having])
     return shares / total if total else shares
 
 

@@ -19,7 +19,7 @@ from local.openai_emulator.search.keywords import Term, Vocabulary
 from local.openai_emulator.search.words import indexable
 
 _VECTOR_BYTES = 4 * DIMENSIONS
-SEGMENT_CHUNKS = 500  # so many chunks, or more, get a segment together; see `keywords`
+SEGMENT_CHUNKS = 2000  # so many chunks, or more, get a segment together; see `keywords`
 
 # AUTOINCREMENT: the key of a deleted chunk or file is not used again, so that a search that holds it finds nothing.
 # `entries` repeats what a search holds in memory, so that loading a store does not read its texts and vectors. Its

@@ -7,7 +7,7 @@ reader at the service may keep the order of the file, and quotes of both orders 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO, Any
 
 from shared.formats.pdf import PDFIUM, open_text, read_text
@@ -22,8 +22,11 @@ HIDDEN = 2  # the flag of annotations that no viewer shows: ISO 32000-1, 12.5.3
 PASSWORD = 1 << 13  # the flag of text fields: ISO 32000-1, 12.7.4.3
 
 
-def pdf_places(content: IO[bytes], lost: list[str]) -> Iterator[Place]:
-    """The pages. `lost` gets sentences on what cannot be read."""
+def pdf_places(content: IO[bytes], lost: list[str]) -> Generator[Place]:
+    """The pages. `lost` gets sentences on what cannot be read.
+
+    The consumer closes it: that takes `PDFIUM`, which the thread in which the garbage collector runs may hold.
+    """
     import pypdfium2
     import pypdfium2.raw as pdfium
 

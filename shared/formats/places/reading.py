@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import replace
 from io import SEEK_END
 from typing import IO
@@ -74,12 +75,14 @@ def read(ending: str, content: IO[bytes]) -> Reading:
     if ending in CONVERTED:
         from shared.formats.markdown.reading import converted  # not needed for most documents
 
-        found = converted(ending, content)
-        return Reading(places=_bounded(found.places), markdown=found.markdown, lost=found.lost)
+        made = converted(ending, content)
+        return Reading(places=_bounded(made.places), markdown=made.markdown, lost=made.lost)
     lost: list[str] = []
     match ending:
         case "pdf":
-            return Reading(places=_bounded(pdf_places(content, lost)), lost=tuple(lost))
+            with closing(pdf_places(content, lost)) as places:  # not by the garbage collector: see `pdf_places`
+                found = _bounded(places)
+            return Reading(places=found, lost=tuple(lost))
         case "pptx":
             return Reading(places=_bounded(pptx_places(content)))
         case "docx":

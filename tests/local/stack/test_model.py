@@ -70,7 +70,7 @@ def test_a_part_that_stops_answering_is_told_once() -> None:
             return True
         return state
 
-    watch = Watch({"storage": storage}, every_s=0)
-    assert done.wait(60)
-    lines = list(watch.news())
+    with Watch({"storage": storage}, every_s=0) as watch:
+        assert done.wait(60)
+        lines = list(watch.news())
     assert [line.strip().split(".")[0] for line in lines] == ["storage does not answer", "storage answers again"]

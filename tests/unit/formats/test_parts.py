@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import tempfile
+import threading
 
 import fpdf
 import pypdfium2
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from shared.formats import parts
 from shared.formats.base import BYTES_PER_TOKEN, UnusableFile
 from shared.formats.parts import parts_of
+from shared.formats.pdf import PDFIUM
 
 
 def pdf(pages: int) -> bytes:
@@ -105,3 +108,21 @@ def test_a_document_of_too_many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(UnusableFile) as caught:
             pieces(content, 10, ending)
         assert caught.value.reason.code == "too_long"
+
+
+def test_parts_that_nobody_asks_for_any_more_wait_for_nothing() -> None:
+    """After an error, the garbage collector can end the iteration, in a thread that reads another PDF."""
+    parts = parts_of("pdf", io.BytesIO(pdf(7)), max_tokens=250)
+    next(parts).content.close()
+    ended = threading.Event()
+
+    def read_another() -> None:
+        with PDFIUM:
+            abandoned.clear()
+            gc.collect()
+        ended.set()
+
+    abandoned = [parts]
+    del parts
+    threading.Thread(target=read_another, daemon=True).start()
+    assert ended.wait(60)
