@@ -114,8 +114,8 @@ class Entries:
         known = (places >= 0) & (places < len(self._row_of))
         rows, times = self._row_of[places[known]], (postings & (2**TIMES_BITS - 1))[known]
         here = rows >= 0
-        # bincount gives integers if there is nothing to count
-        return np.bincount(rows[here], weights=times[here], minlength=len(self.chunk_ids)).astype(np.float64)
+        found = np.bincount(rows[here], weights=times[here], minlength=len(self.chunk_ids))
+        return found.astype(np.float64, copy=False)  # bincount gives integers if there is nothing to count
 
     @cached_property
     def _first_id(self) -> int:

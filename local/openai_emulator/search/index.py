@@ -86,6 +86,7 @@ class Index:
         self._adding = ThreadPoolExecutor(workers, thread_name_prefix="index-add")
         self._changes = ThreadPoolExecutor(1, thread_name_prefix="index-change")  # one thread: first in, first out
         self._reading = ThreadPoolExecutor(2, thread_name_prefix="index-read")
+        self._computing = ThreadPoolExecutor(2, thread_name_prefix="index-compute")  # while the words are looked up
 
     async def warm(self) -> None:
         """Load the embedding model and start a parser before the first file arrives (about 0.5 s). Optional."""
@@ -204,6 +205,7 @@ class Index:
         await asyncio.to_thread(self._adding.shutdown, cancel_futures=True)
         await asyncio.to_thread(self._changes.shutdown)
         await asyncio.to_thread(self._reading.shutdown)
+        self._computing.shutdown()
         await asyncio.to_thread(self._parsers.close)
         self._tables.close()
 
@@ -311,13 +313,14 @@ class Index:
             if not stores or (only is not None and not only):
                 return []
             entries = Entries.joined([store.entries for _, store in stores])
+            cosines = [self._computing.submit(entries.cosines, target) for target in targets]
             found = {
                 term: b"".join(self._tables.postings(key, term) + store.vocabulary.find(term) for key, store in stores)
                 for term in {term for one in terms for term in one}
             }
         # This takes a while for many chunks, so it is done outside the lock.
         shares = [keyword_shares((entries.times(postings(found[t])) for t in one), entries.lengths) for one in terms]
-        estimates = [values(share, entries.cosines(target)) for share, target in zip(shares, targets, strict=True)]
+        estimates = [values(share, cosine.result()) for share, cosine in zip(shares, cosines, strict=True)]
         rows = np.arange(len(entries.chunk_ids))
         if only is not None:
             rows = np.flatnonzero(np.isin(entries.file_keys, list(only)))
