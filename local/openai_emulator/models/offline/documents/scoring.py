@@ -39,6 +39,7 @@ _SUBJECT = re.compile(r"((?:[\w'’-]+(?: \([^)]*\))? ){1,6})(?:is|are|means?|re
 class Scored:
     unit: Unit
     score: float
+    holds: Mapping[str, float]  # the terms in the unit itself, and their share of the question's weights
 
 
 def section_of(unit: Unit, passages: Sequence[Passage]) -> tuple[str, str]:
@@ -69,9 +70,12 @@ def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pas
         value = sum(weights[term] * share for term, share in found.items()) / total
         if seen.keys() & set(question.own) and question.inherited and not any(found[term] for term in question.own):
             value *= 0.3  # it matches only the earlier questions
+        if not any(found[term] for term in content):
+            value *= 0.3  # it matches only the words that name the document
         value += _bonus(question, unit, own, content, akin) + 0.08 * passages[unit.passage].score
         value += NEARNESS_WEIGHT * (float(near) - UNRELATED)
-        scored.append(Scored(unit=unit, score=value * _fitness(unit)))
+        holds = {term: weights[term] / total for term in weights if term in own or akin[term] & set(own)}
+        scored.append(Scored(unit=unit, score=value * _fitness(unit), holds=holds))
     return scored
 
 
