@@ -11,15 +11,15 @@ from local.openai_emulator.models.offline.words import words
 
 _NUMBER = (
     r"\d|\b(?:none|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|half|twice|double|"
-    r"hundreds?|thousands?|millions?|no|all|every|full|free|unlimited)\b"
+    r"hundreds?|thousands?|millions?|no|free|unlimited)\b"
 )
 _DATE = (
     r"\d|\b(?:january|february|march|april|june|july|august|september|october|november|december|century|today)\b|"
     r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 )
 _TIME = (
-    rf"{_NUMBER}|\b(?:year|month|week|day|daily|hour|minute|quarter|annual|regular|permanent|continu)|"
-    r"\b(?:once|each|until|always|never|often|forever)\b"
+    rf"{_NUMBER}|\b(?:year|month|week|day|daily|night|hour|minute|quarter|annual|regular|permanent|continu)|"
+    r"\b(?:once|each|every|until|always|seldom|rarely|never|often|forever)\b"
 )
 
 # What a question says, and what an answer then holds; the first that fits counts.

@@ -57,13 +57,14 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
     for part in question.parts():
         holds, unnamed = held(part, units, passages)
         missing += unnamed
-        holds = [holding and can_answer(part.text, unit.text) for unit, holding in zip(units, holds, strict=True)]
         scored = score(part, units, passages)
-        near = [] if unnamed else near_best([one for one, holding in zip(scored, holds, strict=True) if holding])
+        about = [] if unnamed else [one for one, holding in zip(scored, holds, strict=True) if holding]
+        near = near_best(about)
         sections = dict.fromkeys(section_of(item.unit, passages) for item in near)
         if len(sections) > MOST_SECTIONS:
             broad += [heading.rpartition(" / ")[2] for _, heading in sections if heading]
         else:
+            near = near_best([one for one in about if can_answer(part.text, one.unit.text)])
             chosen += [unit for unit in _chosen(near, units, passages) if unit not in chosen]
     if chosen:
         return write_answer(chosen, passages)
@@ -90,7 +91,7 @@ def _chosen(near: Sequence[Scored], units: Sequence[Unit], passages: Sequence[Pa
 
     def worth(one: Scored) -> float:
         new = sum(share for term, share in one.holds.items() if term not in told)
-        return one.score - SAME_SECTION_PENALTY * taken[section_of(one.unit, passages)] + NEW_WORDS_WEIGHT * new
+        return one.score + NEW_WORDS_WEIGHT * new - SAME_SECTION_PENALTY * taken[section_of(one.unit, passages)]
 
     while waiting and len(chosen) < MOST_UNITS:
         best = max(waiting, key=worth)
