@@ -14,7 +14,7 @@ _VOWEL = re.compile(r"[aeiouy]")
 
 _STOP_WORDS = """
 a about according after all also am an and any are as at be been before being between but by can could define did
-describe do does documentation document documents doing during each either every explain file files find for from
+describe do does documentation document documents doing during each either every explain file files find for found from
 get give given had has have having he her here his how i if in into is it its itself just kind know let like list
 long last lasts lasted many may me might more most much must my need name no nor not now of off on one only or other
 our out please question quick regarding s say says shall summarize summarise summary overview she should show so
@@ -30,7 +30,8 @@ _stemmer = snowballstemmer.stemmer("english")
 @cache
 def stem(word: str) -> str:
     """The stem of an English word (Snowball): `expires`, `expired`, `expiration` -> `expir`."""
-    return str(_stemmer.stemWord(word.lower()))
+    word = word.lower()
+    return "find" if word == "found" else str(_stemmer.stemWord(word))  # not `founded`'s
 
 
 def words(text: str) -> list[str]:

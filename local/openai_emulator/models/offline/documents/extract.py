@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local.openai_emulator.agent.conversation import Cite
+from local.openai_emulator.models.offline.documents.asked import can_answer
 from local.openai_emulator.models.offline.documents.mention import held
 from local.openai_emulator.models.offline.documents.question import QuestionTerms
 from local.openai_emulator.models.offline.documents.scoring import Scored, score, section_of
@@ -23,6 +24,7 @@ NEAR_BEST_SHARE = 0.78  # other units are quoted too if they reach this share of
 NEAR_ROW_SHARE = 0.95  # a table whose best row reaches this share of the best score is quoted as a table
 MOST_UNITS = 4
 MOST_SECTIONS = 10  # with units near the best; if there are more, the question is too broad
+NEW_WORDS_WEIGHT = 0.5  # of the share of the question's words that no unit chosen before has
 SAME_SECTION_PENALTY = 0.1  # for each unit of the section that was chosen before: other sections say something else
 
 
@@ -56,11 +58,13 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
         holds, unnamed = held(part, units, passages)
         missing += unnamed
         scored = score(part, units, passages)
-        near = [] if unnamed else near_best([one for one, holding in zip(scored, holds, strict=True) if holding])
+        about = [] if unnamed else [one for one, holding in zip(scored, holds, strict=True) if holding]
+        near = near_best(about)
         sections = dict.fromkeys(section_of(item.unit, passages) for item in near)
         if len(sections) > MOST_SECTIONS:
             broad += [heading.rpartition(" / ")[2] for _, heading in sections if heading]
         else:
+            near = near_best([one for one in about if can_answer(part.text, one.unit.text)])
             chosen += [unit for unit in _chosen(near, units, passages) if unit not in chosen]
     if chosen:
         return write_answer(chosen, passages)
@@ -83,11 +87,18 @@ def _chosen(near: Sequence[Scored], units: Sequence[Unit], passages: Sequence[Pa
         return sorted(same_table, key=units.index)
     waiting, chosen = list(near), list[Unit]()
     taken: Counter[tuple[str, str]] = Counter()
+    told: set[str] = set()
+
+    def worth(one: Scored) -> float:
+        new = sum(share for term, share in one.holds.items() if term not in told)
+        return one.score + NEW_WORDS_WEIGHT * new - SAME_SECTION_PENALTY * taken[section_of(one.unit, passages)]
+
     while waiting and len(chosen) < MOST_UNITS:
-        best = max(waiting, key=lambda one: one.score - SAME_SECTION_PENALTY * taken[section_of(one.unit, passages)])
+        best = max(waiting, key=worth)
         waiting.remove(best)
         chosen.append(best.unit)
         taken[section_of(best.unit, passages)] += 1
+        told |= best.holds.keys()
     return sorted(chosen, key=lambda unit: (unit.passage, units.index(unit)))
 
 

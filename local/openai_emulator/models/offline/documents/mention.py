@@ -52,7 +52,7 @@ class Topic:
         nouns = {term for match in _OBJECT.finditer(text) for term in _phrase(text[match.end() :])[-1:]}
         nouns |= {term for match in _ASKED_SUBJECT.finditer(text) for term in _phrase(text[match.end() :])[:1]}
         return cls(
-            names=frozenset(names & set(own)),
+            names=frozenset(names & {*own, *question.whole}),  # "PerksPlus" is said of PerksPlus.pdf
             nouns=frozenset(nouns & set(own) - names),
             every=frozenset(own if 1 < len(own) <= FEW_TERMS else ()),
         )

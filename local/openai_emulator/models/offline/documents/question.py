@@ -23,13 +23,15 @@ _QUESTION_PARTS = re.compile(
 class QuestionTerms:
     """The terms (stems) of a question, and those that it inherits from earlier questions of the thread.
 
-    `naming` are the terms that say which document is meant. `not_meant` are the files of which a sibling is meant.
+    `naming` are the terms that say which document is meant, `whole` those of file names that are said in full.
+    `not_meant` are the files of which a sibling is meant.
     """
 
     text: str
     own: tuple[str, ...]
     inherited: tuple[str, ...] = ()
     naming: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
     not_meant: frozenset[str] = frozenset()
 
     @classmethod
@@ -45,6 +47,7 @@ class QuestionTerms:
         return replace(
             self,
             naming=frozenset().union(*named),
+            whole=frozenset().union(*(bare for name in names if (bare := _bare(name)) <= asked)),
             not_meant=frozenset(
                 other
                 for (_, name), (other, others) in permutations(names.items(), 2)
@@ -96,6 +99,11 @@ def spelt(question: str, passages: Sequence[Passage]) -> str:
 
 def _name_terms(filename: str) -> list[str]:
     return terms(re.sub(r"[-_.]", " ", filename))
+
+
+def _bare(filename: str) -> set[str]:
+    """The terms of a file's name without its extension."""
+    return {*_name_terms(filename.rpartition(".")[0])}
 
 
 def _means_the_first(asked: Collection[str], name: frozenset[str], other: frozenset[str]) -> bool:

@@ -23,6 +23,7 @@ NAMING_WEIGHT = 0.5  # of a word that names the document
 INHERITED_WEIGHT = 0.5
 NEARNESS_WEIGHT = 0.4  # of the cosine of question and unit, above that of unrelated texts
 UNRELATED = 0.35
+BACK_SHARE = 0.8  # of the score of a sentence that points to others: "By following these tips, ..."
 
 _ASKS_FIGURE = re.compile(
     r"\bhow (?:many|much|long|often|high|low|fast|soon|far|old|big|large)\b|percent|\brate\b|\bwhen\b"
@@ -32,6 +33,11 @@ _REASON = re.compile(r"\b(?:because|since|due to|caused?|root cause|as a result|
 _ASKS_MEANING = re.compile(
     r"\bwhat(?: is|'s| are| does)\b|\b(?:explain|define|meaning|means?|role of)\b", re.IGNORECASE
 )
+_BACK = re.compile(
+    r"\b(?:outlined|mentioned|described|listed|tips|steps|information) (?:above|below)\b|\bfollowing these\b|"
+    r"^if you have (?:any |further )*questions\b",
+    re.IGNORECASE,
+)
 _SUBJECT = re.compile(r"((?:[\w'’-]+(?: \([^)]*\))? ){1,6})(?:is|are|means?|refers?)\b")  # of a definition
 
 
@@ -39,6 +45,7 @@ _SUBJECT = re.compile(r"((?:[\w'’-]+(?: \([^)]*\))? ){1,6})(?:is|are|means?|re
 class Scored:
     unit: Unit
     score: float
+    holds: Mapping[str, float]  # the terms in the unit itself, and their share of the question's weights
 
 
 def section_of(unit: Unit, passages: Sequence[Passage]) -> tuple[str, str]:
@@ -69,9 +76,12 @@ def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pas
         value = sum(weights[term] * share for term, share in found.items()) / total
         if seen.keys() & set(question.own) and question.inherited and not any(found[term] for term in question.own):
             value *= 0.3  # it matches only the earlier questions
+        if not any(found[term] for term in content):
+            value *= 0.3  # it matches only the words that name the document
         value += _bonus(question, unit, own, content, akin) + 0.08 * passages[unit.passage].score
         value += NEARNESS_WEIGHT * (float(near) - UNRELATED)
-        scored.append(Scored(unit=unit, score=value * _fitness(unit)))
+        holds = {term: weights[term] / total for term in weights if term in own or akin[term] & set(own)}
+        scored.append(Scored(unit=unit, score=value * _fitness(unit), holds=holds))
     return scored
 
 
@@ -129,8 +139,8 @@ def _bonus(
 
 
 def _fitness(unit: Unit) -> float:
-    """A factor below 1 for fragments and for very long sentences."""
+    """A factor below 1 for fragments, for very long sentences, and for sentences that only point to others."""
     length = len(unit.text)
     if unit.kind != "row" and length < 25:
         return 0.7
-    return 1.0 if length < 400 else 0.85
+    return (BACK_SHARE if _BACK.search(unit.text) else 1.0) * (1.0 if length < 400 else 0.85)

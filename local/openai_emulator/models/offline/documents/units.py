@@ -15,7 +15,7 @@ _HEADING = re.compile(r"^#{1,6}\s+")
 _NUMBERED = re.compile(r"^\d{1,2}(?:\.\d{1,2})*\.?\s+[A-Z][^.!?]{2,70}$")
 _CAPTION = re.compile(r"^Table\s+\d+[.:]?\s*", re.IGNORECASE)
 _RULE = re.compile(r"^[\s|:\-=_+]*$")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]?\s+(?=[A-Z0-9\"'(*•])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])(?:[\"')\]”’]|(?:\[\d+\])++)?\s+(?=[A-Z0-9\"'(*•“])")  # "[12]": a footnote
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|approx|vs|Dr|Mr|Mrs|Ms|No|Inc|St)\.$")
 _VALUE = re.compile(
     r"\b(?:once|twice) (?:a|per) \w+|\bimmediately\b|\bnone(?: allowed)?\b|(?:(?:below|above|under|"

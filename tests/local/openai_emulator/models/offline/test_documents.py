@@ -214,6 +214,46 @@ def test_too_many_equal_sections_are_no_answer():
     assert "plant C" in narrow.text
 
 
+@pytest.mark.parametrize(
+    ("question", "said", "not_said"),
+    [
+        pytest.param("When was Acorn founded?", "1931", "success", id="date"),
+        pytest.param("How often are the scales checked?", "every spring", "brass", id="how-often"),
+        pytest.param("When was Bramble founded?", "", "2005", id="found-is-not-founded"),
+        pytest.param("How much does FitFund pay?", "400 euros", "80 euros", id="document-by-its-name"),
+        pytest.param("What is the process of calibration?", "two weights", "outlined above", id="points-elsewhere"),
+    ],
+)
+def test_a_quote_holds_what_is_asked_for(question: str, said: str, not_said: str):
+    texts = {
+        "history.md": "Acorn was founded in 1931.[4] The firm found success with scales.\n\n"
+        "Acorn was founded by three brothers.\n\nAcorn found a buyer for its mills: Bramble, in 2005.\n",
+        "scales.md": "The scales are checked every spring.\n\nThe scales are made of brass, and checked in Graz.\n\n"
+        "The process of calibration needs two weights.\n\n"
+        "By following the process of calibration outlined above, you save time.\n",
+        "FitFund.md": "The fund pays up to 400 euros.\n",
+        "wages.md": "A night shift pays 80 euros.\n",
+    }
+    passages = [Passage(file_id=name, filename=name, text=text, score=0.8) for name, text in texts.items()]
+
+    found = extract.answer(QuestionTerms.of(question), passages)
+
+    assert said in found.text
+    assert bool(found.text) == bool(said)
+    assert not_said not in found.text
+
+
+def test_a_footnote_mark_ends_a_sentence():
+    units = units_of("It was sold in 2005.[12] The buyer paid well.[13][14] “It was cheap.” They agreed.\n", passage=0)
+
+    assert [unit.text for unit in units] == [
+        "It was sold in 2005.",
+        "The buyer paid well.",
+        "“It was cheap.",
+        "They agreed.",
+    ]
+
+
 def test_a_heading_that_stands_twice_is_a_heading():
     units = units_of("Descaling\nDescaling\nUse vinegar. It is cheap.\n", passage=0)
 
