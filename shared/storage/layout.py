@@ -12,7 +12,7 @@ receipts/<collection>/<path>/<id>.json   the receipt of a removal
 reconcile/timer.json               the last report that the timer ordered
 reports/<id>.json                  a reconcile report
 runs/<id>.json                     a run
-text/<collection>/<path>/<version>  the text of a version, by pages or sections
+text/<collection>/<path>/<version>  a long text of a version, by pages or sections; a short one is in the record
 threads/<id>.json                  a thread
 upload-rate/documents.json         when the next upload may start
 visibility/<collection>/<path>     what questions may use of a document
