@@ -28,7 +28,7 @@ from local.functions_host.http.gate import ADMIN_KEY, Gate
 from local.functions_host.http.keys import Keys
 from local.functions_host.http.webhooks import Webhooks
 from local.functions_host.settings import STORAGE, HostSettings
-from local.functions_host.storage import Storage, create_queue, end_without
+from local.functions_host.storage import Storage, create_queue_at_start, end_without
 from local.functions_host.storage_events.events import EventGrid, EventQueue
 from local.functions_host.storage_events.feed import Feed, position_file
 from local.functions_host.triggers.blobs import LIST_EVERY_S, POISON_QUEUE, BlobTrigger, BlobTriggers
@@ -246,7 +246,7 @@ class Host:
             await storage.wait_until_up(connection)
         for queue in created:
             try:
-                await create_queue(storage.queues().get_queue_client(queue))
+                await create_queue_at_start(storage.queues().get_queue_client(queue))
             except AzureError as exc:
                 raise HostError(f"The queue {queue!r} cannot be created: {exc}") from exc
 

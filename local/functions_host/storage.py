@@ -12,7 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import (
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
@@ -143,6 +148,23 @@ async def create_queue(client: QueueClient) -> None:
         await client.create_queue()
     except ResourceExistsError:
         return
+
+
+async def create_queue_at_start(client: QueueClient, *, within_s: float = START_DEADLINE_S) -> None:
+    """Create a queue if it does not exist, while storage may still be starting.
+
+    The port of a container is open before its program listens: connections are accepted there, and closed.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            await create_queue(client)
+        except (ServiceRequestError, ServiceResponseError):
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(POLL_EVERY_S)
+        else:
+            return
 
 
 async def listens(url: str) -> bool:

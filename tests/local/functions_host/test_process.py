@@ -25,6 +25,7 @@ from local.functions_host.storage import Storage, end_without
 from local.paths import ROOT
 from local.stack.azurite import Azurite
 from tests.local.functions_host.apps import calls, client, host, unique, until, write_app
+from tests.storage_proxy import proxies_in_thread
 
 APP = """
     @app.route(route="page", auth_level="ANONYMOUS")
@@ -34,6 +35,8 @@ APP = """
     @app.queue_trigger(arg_name="msg", queue_name="nobody-sends", connection="AzureWebJobsStorage")
     async def note(msg: func.QueueMessage) -> None: ...
 """
+
+SDK_TRIES = 6  # of one call at most: three by `storage.options`, each of them twice by aiohttp
 
 
 @contextmanager
@@ -154,6 +157,21 @@ def test_it_waits_for_storage_and_ends_on_a_signal_meanwhile(tmp_path: Path) -> 
         process.terminate()
         out, _ = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, "")
+
+
+async def test_it_waits_for_storage_whose_port_is_open_before_it_answers(azurite: Azurite, tmp_path: Path) -> None:
+    """As with a container: connections are accepted and closed."""
+    with proxies_in_thread(azurite.ports[1]) as [queues]:
+        queues.outage = "cut"
+        storage = queues.connection_string(azurite.connection_string)
+        log = str(azurite.access_log)
+        arguments = ("--access-log", log, "--event-queue", f"{unique('c')}={unique('q')}")
+        with started(write_app(tmp_path / "app", APP), *arguments, storage=storage) as process:
+            assert process.stdout
+            await until(lambda: sum(request.startswith("PUT") for request in queues.requests) > SDK_TRIES)
+            queues.outage = None
+            word, _ = process.stdout.readline().split()
+            assert word == "ready"
 
 
 def test_a_rejected_app_is_reported_in_one_line(tmp_path: Path) -> None:
