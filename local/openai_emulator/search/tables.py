@@ -24,11 +24,9 @@ SEGMENT_CHUNKS = 2000  # so many chunks, or more, get a segment together; see `k
 # AUTOINCREMENT: the key of a deleted chunk or file is not used again, so that a search that holds it finds nothing.
 # `entries` repeats what a search holds in memory, so that loading a store does not read its texts and vectors. Its
 # `words` are there until the chunk is in a segment. A removed chunk keeps its postings until its segment is emptied.
-# A search reads a few hundred rows all over the file: mapped into memory, that takes half the time.
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
-PRAGMA mmap_size = 2147418112;
 CREATE TABLE IF NOT EXISTS stores (key INTEGER PRIMARY KEY, store_id TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS files (
     key INTEGER PRIMARY KEY AUTOINCREMENT, store_key INTEGER NOT NULL, file_id TEXT NOT NULL, filename TEXT NOT NULL,
