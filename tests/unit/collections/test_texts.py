@@ -13,6 +13,7 @@ from shared.documents.record import document_records
 from shared.formats.places.base import Place, Places
 from shared.models.documents import Document, Version
 from tests.fakes.storage import InMemoryBlobs
+from tests.unit.world import World
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
@@ -97,3 +98,14 @@ async def test_a_text_that_compresses_badly_is_a_blob() -> None:
     text = "".join(chr(random.Random(number).randrange(0x4E00, 0x9FFF)) for number in range(4_000))
     assert await Texts(state).keep("c/a.md", "one", one_page(text)) is None
     assert await page_of(Texts(state), "c/a.md", "one", text[100:200]) == 7
+
+
+async def test_a_small_document_needs_no_blob_for_its_text(world: World) -> None:
+    await world.drop("c/a.md", b"A few words.")
+    await world.settle()
+    live = (await world.document("c/a.md")).live
+    assert live
+    assert world.state.names("text/") == []
+    index = await world.app.library.texts.of("c/a.md", live.etag)
+    assert index
+    assert index.find("A few words.")

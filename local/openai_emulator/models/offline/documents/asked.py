@@ -10,16 +10,19 @@ import re
 from local.openai_emulator.models.offline.words import words
 
 _NUMBER = (
-    r"\d|\b(?:none|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|half|twice|double|"
-    r"hundreds?|thousands?|millions?|no|free|unlimited)\b"
+    r"\d|\b(?:none|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w{3,6}teen|twenty|thirty|forty|"
+    r"fifty|sixty|seventy|eighty|ninety|dozens?|hundreds?|thousands?|millions?|billions?|half|single|both|pair|couple|"
+    r"several|twice|double|no|free|unlimited)\b"
 )
 _DATE = (
-    r"\d|\b(?:january|february|march|april|june|july|august|september|october|november|december|century|today)\b|"
+    r"\d|\b(?:january|february|march|april|june|july|august|september|october|november|december|century|today|"
+    r"yesterday|tomorrow|spring|summer|autumn|winter)\b|\b(?:in|of|since|until|early|late|last) may\b|"
     r"\b(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 )
 _TIME = (
-    rf"{_NUMBER}|\b(?:year|month|week|day|daily|night|hour|minute|quarter|annual|regular|permanent|continu)|"
-    r"\b(?:once|each|every|until|always|seldom|rarely|never|often|forever)\b"
+    rf"{_NUMBER}|\b(?:bi|semi)?(?:year|month|week|day|daily|night|hour|minute|quarter|annual|seconds\b)|"
+    r"\b(?:regular|frequent|occasional|permanent|continu|immediate|instant|prompt|lifetime|lifelong|indefinite)|"
+    r"\b(?:once|each|every|until|always|seldom|rarely|never|often|forever|soon)\b"
 )
 
 # What a question says, and what an answer then holds; the first that fits counts.

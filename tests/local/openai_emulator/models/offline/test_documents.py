@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from local.openai_emulator.agent.model import Search
 from local.openai_emulator.models.offline.documents import extract
+from local.openai_emulator.models.offline.documents.asked import can_answer
 from local.openai_emulator.models.offline.documents.question import QuestionTerms
 from local.openai_emulator.models.offline.documents.units import units_of
 from local.openai_emulator.search.index import Index
@@ -258,3 +259,23 @@ def test_a_heading_that_stands_twice_is_a_heading():
     units = units_of("Descaling\nDescaling\nUse vinegar. It is cheap.\n", passage=0)
 
     assert [unit.context for unit in units] == ["Descaling", "Descaling"]
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "holds"),
+    [
+        ("How soon is a claim answered?", "A claim is answered immediately.", True),
+        ("How soon is a claim answered?", "A claim is answered by the office.", False),
+        ("How often does it meet?", "The board meets biweekly.", True),
+        ("How long is the warranty?", "It has a lifetime warranty.", True),
+        ("How many steps are there?", "There are fifteen steps.", True),
+        ("How many steps are there?", "The steps are steep.", False),
+        ("When was the bridge opened?", "The bridge was opened in May.", True),
+        ("When was the bridge opened?", "The bridge was opened by the mayor.", False),
+        ("When was the bridge opened?", "The bridge may have been opened by the mayor.", False),
+        ("How soon is a claim answered?", "A claim is answered by the second office.", False),
+        ("Why was the bridge opened?", "The bridge was opened by the mayor.", True),
+    ],
+)
+def test_a_text_can_hold_what_is_asked_for(question: str, text: str, holds: bool):
+    assert can_answer(question, text) is holds
