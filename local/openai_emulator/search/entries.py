@@ -23,8 +23,6 @@ SIGNATURE_BYTES = DIMENSIONS // 8
 # of a unit vector's numbers, which are about normally distributed: their mean size is sqrt(2 / (pi * DIMENSIONS))
 _COSINE_OF_SIGNS = np.float32(np.sqrt(np.pi / 2 / DIMENSIONS))
 _COSINE_OF_BITS = np.cos(np.pi * np.arange(DIMENSIONS + 1) / DIMENSIONS).astype(np.float32)  # by differing bits
-
-
 _PLACES = np.arange(SIGNATURE_BYTES)
 _SIGNS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) * 2 - 1
 

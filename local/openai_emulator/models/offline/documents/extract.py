@@ -90,7 +90,7 @@ def _chosen(near: Sequence[Scored], units: Sequence[Unit], passages: Sequence[Pa
     told: set[str] = set()
 
     def worth(one: Scored) -> float:
-        new = sum(share for term, share in one.holds.items() if term not in told)
+        new = sum(share for term, share in one.shares.items() if term not in told)
         return one.score + NEW_WORDS_WEIGHT * new - SAME_SECTION_PENALTY * taken[section_of(one.unit, passages)]
 
     while waiting and len(chosen) < MOST_UNITS:
@@ -98,7 +98,7 @@ def _chosen(near: Sequence[Scored], units: Sequence[Unit], passages: Sequence[Pa
         waiting.remove(best)
         chosen.append(best.unit)
         taken[section_of(best.unit, passages)] += 1
-        told |= best.holds.keys()
+        told |= best.shares.keys()
     return sorted(chosen, key=lambda unit: (unit.passage, units.index(unit)))
 
 

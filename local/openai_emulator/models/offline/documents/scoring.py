@@ -45,7 +45,7 @@ _SUBJECT = re.compile(r"((?:[\w'’-]+(?: \([^)]*\))? ){1,6})(?:is|are|means?|re
 class Scored:
     unit: Unit
     score: float
-    holds: Mapping[str, float]  # the terms in the unit itself, and their share of the question's weights
+    shares: Mapping[str, float]  # the terms in the unit itself, and their share of the question's weights
 
 
 def section_of(unit: Unit, passages: Sequence[Passage]) -> tuple[str, str]:
@@ -80,8 +80,8 @@ def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pas
             value *= 0.3  # it matches only the words that name the document
         value += _bonus(question, unit, own, content, akin) + 0.08 * passages[unit.passage].score
         value += NEARNESS_WEIGHT * (float(near) - UNRELATED)
-        holds = {term: weights[term] / total for term in weights if term in own or akin[term] & set(own)}
-        scored.append(Scored(unit=unit, score=value * _fitness(unit), holds=holds))
+        shares = {term: weights[term] / total for term in weights if term in own or akin[term] & set(own)}
+        scored.append(Scored(unit=unit, score=value * _fitness(unit), shares=shares))
     return scored
 
 
