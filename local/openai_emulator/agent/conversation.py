@@ -119,10 +119,31 @@ class Prompt:
     model: str  # the name that the caller requested
     instructions: str
     events: tuple[Event, ...]  # the whole conversation with earlier responses, oldest first
-    turn_starts_at: int  # index in `events` of the first new input of this turn
+    turn_starts_at: int  # index in `events` of the first message of this turn; see `turn_start`
     tools: Toolbox
     temperature: float | None = None
     max_output_tokens: int | None = None
     parallel_tool_calls: bool = True
     response_format: Mapping[str, Any] | None = None  # as of chat completions; None: text
     truncates: bool = False  # where the conversation is too long for the model, its oldest part is left out
+
+
+def turn_start(events: Sequence[Event], first_new: int) -> int:
+    """The index at which the turn begins: that of the question which is to be answered.
+
+    What a caller sends can repeat the conversation, with earlier questions and their answers. The user's last message
+    and the messages directly before it, up to an answer, are the question.
+
+    Args:
+        events: The whole conversation.
+        first_new: The index of the first event that the caller has sent now.
+    """
+    asked = (place for place in range(first_new, len(events)) if _is_said(events[place], by=("user",)))
+    start = max(asked, default=first_new)
+    while start > first_new and _is_said(events[start - 1], by=("user", "system", "developer")):
+        start -= 1
+    return start
+
+
+def _is_said(event: Event, *, by: Sequence[str]) -> bool:
+    return isinstance(event, Said) and event.role in by

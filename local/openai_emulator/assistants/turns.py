@@ -11,7 +11,7 @@ from openai.types.beta.threads import Run
 from openai.types.responses import FileSearchTool
 from openai.types.responses.tool import CodeInterpreter
 
-from local.openai_emulator.agent.conversation import Event, OutputFile, Prompt, Ran
+from local.openai_emulator.agent.conversation import Event, OutputFile, Prompt, Ran, turn_start
 from local.openai_emulator.agent.loop import event_texts
 from local.openai_emulator.agent.tools import ToolBroken
 from local.openai_emulator.assistants.messages import Messages
@@ -111,7 +111,7 @@ class AssistantTurns:
                 model=run.model,
                 instructions=run.instructions,
                 events=(*history, *self._records.events(run)),
-                turn_starts_at=turn_starts_at,
+                turn_starts_at=turn_start(history, turn_starts_at),
                 tools=toolbox(tools, _choice(run), workspace.data_files if workspace else ()),
                 temperature=run.temperature,
                 max_output_tokens=left,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 from pydantic import ConfigDict, Field
 
-from local.openai_emulator.agent.conversation import Called, Event, Prompt, Said, Toolbox
+from local.openai_emulator.agent.conversation import Called, Event, Prompt, Said, Toolbox, turn_start
 from local.openai_emulator.errors import invalid, not_implemented
 from local.openai_emulator.http import wire
 from local.openai_emulator.tools.strict_schemas import check_format_schema, check_function_schema
@@ -65,12 +65,11 @@ def prompt_of(asked: CreateCompletion) -> Prompt:
         ApiError: 400 for a malformed conversation, 501 for images and audio.
     """
     events = events_of(asked.messages)
-    starts_at = max((place for place, event in enumerate(events) if _is_user(event)), default=0)
     return Prompt(
         model=asked.model or "",
         instructions="",
         events=tuple(events),
-        turn_starts_at=starts_at,
+        turn_starts_at=turn_start(events, 0),
         tools=Toolbox(functions=functions_of(asked.tools) if asked.tool_choice != "none" else ()),
         temperature=asked.temperature,
         max_output_tokens=asked.max_completion_tokens or asked.max_tokens,
@@ -93,10 +92,6 @@ def _check_format(asked: CreateCompletion) -> None:
         raise invalid(f"Missing required parameter: '{missing}'.", param=missing, code="missing_required_parameter")
     if isinstance(named, dict) and named.get("strict") is True:
         check_format_schema(str(named["name"]), named.get("schema"), param="response_format", code=None)
-
-
-def _is_user(event: Event) -> bool:
-    return isinstance(event, Said) and event.role == "user"
 
 
 def functions_of(tools: Sequence[Mapping[str, Any]] | None) -> tuple[Mapping[str, Any], ...]:

@@ -9,7 +9,7 @@ from openai.types.responses import FileSearchTool, Response
 from openai.types.responses.response import Conversation
 from openai.types.responses.tool import CodeInterpreter
 
-from local.openai_emulator.agent.conversation import EVENTS, Event, Prompt
+from local.openai_emulator.agent.conversation import EVENTS, Event, Prompt, turn_start
 from local.openai_emulator.agent.model import Model
 from local.openai_emulator.containers.containers import Containers
 from local.openai_emulator.containers.workspace import Workspace
@@ -127,7 +127,7 @@ class Turns:
                 model=asked.model,
                 instructions=asked.instructions or "",
                 events=events,
-                turn_starts_at=len(events) - len(said.events),
+                turn_starts_at=turn_start(events, len(events) - len(said.events)),
                 tools=toolbox(tools, asked.tool_choice, workspace.data_files if workspace else ()),
                 temperature=asked.temperature,
                 max_output_tokens=asked.max_output_tokens,

@@ -21,7 +21,7 @@ from local.openai_emulator.server import serve
 from local.openai_emulator.settings import Settings
 from local.paths import ROOT
 from tests.local.openai_emulator.client import ScriptedModel, client_of, create, ended, running_app, until
-from tests.local.openai_emulator.openapi import check_events, events_of
+from tests.local.openai_emulator.openapi import check, events_of
 
 RECORDED = ROOT / "../shared/data/recorded_openai"
 FUNCTION = {"type": "function", "name": "f", "parameters": {}, "strict": False}
@@ -221,7 +221,7 @@ async def post(app: Starlette, body: dict[str, Any]) -> list[tuple[str, Any]]:
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://emulator") as http:
         answer = await http.post("/v1/responses", json=body, headers={"api-key": "x"}, timeout=60)
         assert answer.headers["content-type"].startswith("text/event-stream")
-        check_events("/v1/responses", events_of(answer.text))
+        check(answer)
         return events_of(answer.text)
 
 
