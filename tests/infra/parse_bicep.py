@@ -1,4 +1,4 @@
-"""Parse every Bicep file of a folder and print `{path: syntax tree}` as JSON. Runs in `.local/infra-tools`.
+"""Parse Bicep files and print the list of their syntax trees as JSON. Runs in `.local/infra-tools`.
 
 A `.bicepparam` file is parsed as Bicep after a small change: its `param` lines become `var` lines, which also assign.
 """
@@ -12,14 +12,14 @@ from lark.exceptions import LarkError
 from pycep import BicepParser
 
 
-def main(folder: Path) -> int:
-    trees, parser = {}, BicepParser()
-    for path in sorted([*folder.rglob("*.bicep"), *folder.rglob("*.bicepparam")]):
+def main(paths: list[Path]) -> int:
+    trees, parser = [], BicepParser()
+    for path in paths:
         text = path.read_text()
         if path.suffix == ".bicepparam":
             text = re.sub(r"^param ", "var ", re.sub(r"^using .*$", "", text, flags=re.M), flags=re.M)
         try:
-            trees[str(path.relative_to(folder))] = parser.parse(text=text)
+            trees.append(parser.parse(text=text))
         except LarkError as exc:
             sys.stderr.write(f"{path}: {str(exc).splitlines()[0]}\n")
             return 1
@@ -28,4 +28,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main([Path(path) for path in sys.argv[1:]]))

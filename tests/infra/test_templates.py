@@ -161,7 +161,7 @@ def test_checkov_reports_only_reviewed_exceptions() -> None:
 
 def test_checkov_finds_an_inserted_fault(tmp_path: Path) -> None:
     folder = with_fault(tmp_path, "modules/storage.bicep", "minimumTlsVersion: 'TLS1_2'", "minimumTlsVersion: 'TLS1_0'")
-    result = run(*CHECKOV, "--directory", folder)
+    result = run(*CHECKOV, "--file", folder / "modules/storage.bicep")
     assert "CKV_AZURE_44" in result.stdout, result.stdout + result.stderr
     assert result.returncode == 1
 

@@ -32,6 +32,9 @@ def read_yaml(text: str) -> Json:
     return content
 
 
+_parsed: dict[tuple[str, str], Json] = {}  # (suffix, text) -> syntax tree; a parse takes most of a test's time
+
+
 class NotBicep(Exception):
     """A file that cannot be parsed. The message has the place."""
 
@@ -44,12 +47,15 @@ class Templates:
 
     @cached_property
     def trees(self) -> dict[str, Json]:
-        """Path in the folder -> syntax tree of pycep."""
-        result = run("python", Path(__file__).with_name("parse_bicep.py"), self.folder)
-        if result.returncode:
-            raise NotBicep(result.stderr)
-        trees: dict[str, Json] = json.loads(result.stdout)
-        return trees
+        """Path in the folder -> syntax tree of pycep. A tree must not be changed: other copies of the file share it."""
+        files = sorted([*self.folder.rglob("*.bicep"), *self.folder.rglob("*.bicepparam")])
+        texts = {path: (path.suffix, path.read_text()) for path in files}
+        if new := [path for path, text in texts.items() if text not in _parsed]:
+            result = run("python", Path(__file__).with_name("parse_bicep.py"), *new)
+            if result.returncode:
+                raise NotBicep(result.stderr)
+            _parsed.update({texts[path]: tree for path, tree in zip(new, json.loads(result.stdout), strict=True)})
+        return {str(path.relative_to(self.folder)): _parsed[text] for path, text in texts.items()}
 
     @property
     def bicep(self) -> dict[str, Json]:
