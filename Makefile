@@ -3,6 +3,7 @@
 HOST = local
 ONLY =
 FAST =
+ALL =
 RECORD =
 SEED =
 SECONDS =
@@ -10,7 +11,7 @@ EXTRAS =
 PYTHON =
 FOUND := $(firstword $(foreach name,$(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python,$(shell command -v $(name) 2>/dev/null)))
 RUN = @$(or $(FOUND),$(error This needs Python 3.11 to 3.14, and there is no Python on PATH)) make.py $@ \
-	HOST='$(HOST)' ONLY='$(ONLY)' FAST='$(FAST)' RECORD='$(RECORD)' EXTRAS='$(EXTRAS)' PYTHON='$(PYTHON)' SEED='$(SEED)' SECONDS='$(SECONDS)'
+	HOST='$(HOST)' ONLY='$(ONLY)' FAST='$(FAST)' ALL='$(ALL)' RECORD='$(RECORD)' EXTRAS='$(EXTRAS)' PYTHON='$(PYTHON)' SEED='$(SEED)' SECONDS='$(SECONDS)'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test chaos lint format bench setup lock clean

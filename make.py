@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from local.faults import Fault, installer_fault, os_fault
@@ -36,15 +36,19 @@ EXTRAS = "requirements-extras.lock"
 TEST = (*UP, "requirements-dev.lock")
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 INSTALL = (*PIP, "install", "--require-hashes", "--no-deps", "--no-compile", "--progress-bar=off")
+PIPS = 2  # processes that install packages
+LOOKED_AT = ("Collecting ", "Processing ", "Requirement already", "Ignoring ")  # lines of pip, one per package
+WENT_WELL = ("Downloading ", "Using cached ", "Installing collected", "Successfully installed")
 SETUPTOOLS = ("setuptools", "setuptools-*", "pkg_resources", "_distutils_hack", "distutils-precedence.pth")
 C_SOURCES = (".c", ".cpp", ".pyx")
 # What the sandbox imports in each session: it cannot write compiled code itself.
 COMPILED = "numpy, pandas.plotting._matplotlib, matplotlib.pyplot, matplotlib.figure, matplotlib.backends.backend_agg"
 LINTED = ("ruff check --quiet", "ruff format --check --quiet", "mypy --no-error-summary")
+NO_LONG = ["-m", "not long"]
 FAST = ["tests/unit", "tests/contract/test_storage.py", "tests/contract/test_engine.py"]
-FAST += ["-k", "not azurite and not emulator and not live", "-m", "not aside and not tools"]
+FAST += ["-k", "not azurite and not emulator", "-m", "not aside and not tools and not long"]
 FAST += ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
-PARALLEL = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")  # more than cores: the slowest tests wait
+PARALLEL = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")  # more than cores: the slowest tests wait
 PLATFORMS = ("win32", "darwin")
 PORTABLE = ("function_app.py", "make.py", "shared", "local")
 LINUX_ONLY = "local/openai_emulator/sandbox/"  # of its parts, the emulator imports on each system what runs there
@@ -84,14 +88,14 @@ def down(options: dict[str, str]) -> int:
 
 
 def test(options: dict[str, str]) -> int:
-    """check and test everything (FAST=1: style, types, unit tests, contracts on fakes; RECORD=1: note what is slow)"""
+    """check and test (FAST=1: without processes; ALL=1: also what takes long; RECORD=1: note what is slow)"""
     lint(options)
     if options.get("FAST"):
         return python("-m", "pytest", "-q", *FAST, check=False)
     set_up_tests(options)
     if options.get("RECORD"):
         os.environ["RECORD_SECONDS"] = "1"
-    return python("-m", "pytest", "-q", *PARALLEL, check=False)
+    return python("-m", "pytest", "-q", *PARALLEL, *([] if options.get("ALL") else NO_LONG), check=False)
 
 
 def chaos(options: dict[str, str]) -> int:
@@ -388,18 +392,9 @@ def install_packages(names: list[str], installed: dict[str, str]) -> None:
     """Install lock files. Packages that an interrupted installation may have left incomplete are installed again."""
     again = ["--ignore-installed"] if UNFINISHED.exists() else []
     UNFINISHED.touch()
-    requirements = [part for name in names for part in ("--requirement", name)]
-    total = sum(" --hash" not in line and "==" in line for name in names for line in lines_of(ROOT / name))
-    say(f"Installing {total} Python packages into .venv (about a minute)")
-    process = start([VENV_PYTHON, *INSTALL, *again, *requirements], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        output = follow_pip(process, total)
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    if process.wait():
-        raise failed(output)
+    packages = [block for name in names for block in blocks(ROOT / name)]
+    say(f"Installing {len(packages)} Python packages into .venv (about a minute)")
+    install_side_by_side(packages, again)
     if "requirements.lock" in names:
         prune(site_packages())
         quietly([VENV_PYTHON, "-c", f"import {COMPILED}"])
@@ -408,20 +403,43 @@ def install_packages(names: list[str], installed: dict[str, str]) -> None:
     UNFINISHED.unlink()
 
 
-def follow_pip(process: subprocess.Popen[bytes], total: int) -> str:
-    """Show how many packages pip has looked at; return its output when it ends."""
-    assert process.stdout is not None
+def install_side_by_side(packages: list[str], options: list[str]) -> None:
+    """Install each share of the requirements with a pip of its own: while one waits for a download, another unpacks."""
+    reading, writing = os.pipe()
+    processes: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryDirectory(dir=LOCAL) as folder, os.fdopen(reading, "rb") as output:
+        try:
+            for number in range(min(PIPS, len(packages))):
+                share = Path(folder, f"{number}.txt")
+                share.write_text("".join(packages[number::PIPS]), encoding="utf-8")
+                command: list[str | Path] = [VENV_PYTHON, *INSTALL, *options, "--requirement", share]
+                processes.append(start(command, stdout=writing, stderr=subprocess.STDOUT))
+            os.close(writing)
+            said = follow_pip(output, len(packages))
+            failures = [process for process in processes if process.wait()]
+        except BaseException:
+            for process in processes:
+                process.terminate()
+                process.wait()
+            raise
+    if failures:
+        raise failed(said)
+
+
+def follow_pip(output: Iterable[bytes], total: int) -> str:
+    """Show how many packages pip has looked at; return what else it wrote when it ends."""
     lines, seen, shown = [], 0, 0
-    for line in process.stdout:
+    for line in output:
         text = line.decode(errors="replace")
-        lines.append(text)
-        seen += text.startswith(("Collecting ", "Processing ", "Requirement already", "Ignoring "))
+        seen += text.startswith(LOOKED_AT)
+        if not text.strip().startswith((*LOOKED_AT, *WENT_WELL)):
+            lines.append(text)
         if sys.stdout.isatty():
             print(f"\r  {min(seen, total)} of {total}", end="", flush=True)
         elif seen * 4 // total > shown:
             shown = seen * 4 // total
             say(f"  {min(seen, total)} of {total}")
-        if text.startswith("Installing collected"):
+        if text.startswith("Installing collected") and seen >= total:
             say(f"{chr(13) if sys.stdout.isatty() else ''}  all are here; unpacking them")
     return "".join(lines)
 

@@ -274,6 +274,7 @@ def slow_texts(found: Found) -> list[str]:
     return [ascii(text(20)) for text in islice(hostile(found.pattern), TEXTS) if is_slow(found, text)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("folder", sorted({str(path.parent.relative_to(ROOT)) for path in sources()}))
 def test_the_patterns_of_a_folder_are_linear(folder: str) -> None:
     found = [found for found in patterns() if str(Path(found.where).parent) == folder]
@@ -289,6 +290,7 @@ ATTACKS = [
 SHORT_LENGTHS = ((128, 512, 8.0),)  # four times the length: 4 for a linear pattern, at least 16 for these
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("pattern", "anywhere"), ATTACKS, ids=[pattern for pattern, _ in ATTACKS])
 def test_the_test_finds_patterns_that_are_not(pattern: str, anywhere: bool) -> None:
     found = Found("here", re.compile(pattern, re.MULTILINE), anywhere)

@@ -17,7 +17,7 @@ from tests.acceptance import storage
 from tests.acceptance.chat_server import ChatServer
 from tests.forked import forked
 
-pytestmark = pytest.mark.aside
+pytestmark = pytest.mark.long
 
 CALLS_MAX = 90
 CRASHES = {  # calls that must be among those at which the process ended

@@ -24,7 +24,7 @@ from shared.storage.records import unpack
 from tests.acceptance import storage
 from tests.forked import forked
 
-pytestmark = pytest.mark.aside
+pytestmark = pytest.mark.long
 
 PLACES_MAX = 26
 CRASHES = {  # calls that must be among those at which a process died, for each journey

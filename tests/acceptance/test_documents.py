@@ -55,6 +55,7 @@ class Sample:
     sources: list[Json]
 
 
+@pytest.mark.long
 def test_while_a_document_is_replaced_each_answer_uses_one_version(
     api: Api, client: Client, collection: str, drop: Drop, stack: Stack
 ) -> None:

@@ -173,6 +173,7 @@ def dry_run_that_finds(api: Api, collection: str, expected: set[tuple[str, str]]
     return dry
 
 
+@pytest.mark.long
 def test_reconcile_indexes_a_container_without_records(api: Api, stack: Stack, collection: str, drop: Drop) -> None:
     """All records are lost; each document is indexed again, once."""
     paths = {f"{collection}/{n:03}.md": f"Number {n}.".encode() for n in range(120)}

@@ -58,6 +58,7 @@ def assistants_stack(tmp_path_factory: pytest.TempPathFactory, plain_environ: di
     return forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=environ))
 
 
+@pytest.mark.long
 def test_both_engines_give_the_same_answers(stack: Stack, assistants_stack: Stack) -> None:
     by_responses = answered(stack)
     with assistants_stack:
@@ -67,6 +68,7 @@ def test_both_engines_give_the_same_answers(stack: Stack, assistants_stack: Stac
     assert [len(run["charts"]) > 0 for run in by_assistants] == [False, True, False]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["responses", "assistants"])
 def test_a_thread_never_computes_from_an_old_data_file(
     engine: str, stack: Stack, assistants_stack: Stack, collection: str

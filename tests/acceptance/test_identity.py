@@ -223,6 +223,7 @@ async def test_a_token_with_a_wrong_scope_is_rejected_by_the_model(probe: Probe)
     assert found["blobs"] == "ok"
 
 
+@pytest.mark.long
 async def test_a_token_for_another_audience_is_rejected_everywhere(probe: Probe, identity: Identity) -> None:
     identity.wrong_audience = "https://vault.azure.net"
     found = await probe.run()
@@ -232,6 +233,7 @@ async def test_a_token_for_another_audience_is_rejected_everywhere(probe: Probe,
     assert "ok" not in found.values()
 
 
+@pytest.mark.long
 async def test_an_expired_token_is_rejected_everywhere(probe: Probe, identity: Identity) -> None:
     identity.age_s = 2 * HOUR_S
     found = await probe.run()

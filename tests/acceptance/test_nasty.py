@@ -5,7 +5,7 @@ import pytest
 from local.client import Client
 from tests.nasty import WORDS, nasty_files
 
-pytestmark = pytest.mark.aside
+pytestmark = pytest.mark.long
 
 
 def test_each_nasty_file_gets_the_right_status(client: Client, collection: str) -> None:

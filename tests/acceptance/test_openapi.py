@@ -18,6 +18,7 @@ from local.paths import INSTALLED, ROOT
 from local.stack.stack import Options, Stack
 from tests.acceptance.host import Host
 from tests.forked import forked
+from tests.long import long_but
 from tests.openapi import npm_tools
 
 TOOLS = INSTALLED / "openapi-tools" / "bin"
@@ -34,7 +35,7 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str,
         yield running
 
 
-@pytest.mark.aside
+@pytest.mark.long
 def test_hostile_requests_get_described_responses(own_stack: Stack, tmp_path: Path) -> None:
     report, printed = fuzz(own_stack.app_url, tmp_path, "--max-examples", str(EXAMPLES), "--generation-deterministic")
     assert report["exit_code"] == 0, printed
@@ -47,7 +48,7 @@ def test_hostile_requests_get_described_responses(own_stack: Stack, tmp_path: Pa
         assert sum(rate["accepted"] for rate in rates) >= 3, operation  # enough requests were valid
 
 
-@pytest.mark.aside
+@pytest.mark.long
 def test_hostile_strings_get_no_5xx(own_stack: Stack, tmp_path: Path) -> None:
     """Each request has one, in its path, query, headers or body, and is valid otherwise."""
     log = tmp_path / "sent.jsonl"
@@ -132,7 +133,7 @@ def python_client(description: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("form", ["url", "query"])
+@pytest.mark.parametrize("form", long_but(["url", "query"], "url"))
 @pytest.mark.parametrize("folder", ["", "Jahresberichte 2024/Über uns/"], ids=["no folder", "folders"])
 def test_the_generated_python_client_does_the_main_job(host: Host, python_client: Path, folder: str, form: str) -> None:
     """The answer cites the document, also when spaces, umlauts and slashes are in its path.
@@ -163,6 +164,7 @@ def test_the_generated_typescript_compiles_and_has_the_types_of_the_answers(desc
     compile_typescript(use, types)
 
 
+@pytest.mark.long
 def test_the_typescript_of_3_1_compiles(host: Host, description: Path) -> None:
     types = description.with_name("api31.d.ts")
     url = f"{host.url}/api/openapi.json?version=3.1"

@@ -17,7 +17,7 @@ MAIN_FILES = ("test_main_job.py", "test_bad_input.py", "test_resources.py", "tes
 WITHIN_S = 1_800
 
 
-@pytest.mark.aside
+@pytest.mark.long
 def test_the_acceptance_tests_run_by_url_and_key(
     tmp_path_factory: pytest.TempPathFactory, plain_environ: dict[str, str]
 ) -> None:

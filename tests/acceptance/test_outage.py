@@ -13,6 +13,7 @@ from local.client import Client
 from local.stack.stack import Options, Stack
 from tests.acceptance import storage
 from tests.forked import forked
+from tests.long import long_but
 from tests.storage_proxy import Proxy, proxies_in_thread
 
 FILES = 50
@@ -44,7 +45,7 @@ def proxied(
             yield stack, proxies
 
 
-@pytest.mark.parametrize("seconds", [1, 10, 60])
+@pytest.mark.parametrize("seconds", long_but([1, 10, 60], 1))
 @pytest.mark.parametrize("kind", ["cut", "403"])
 def test_documents_dropped_during_an_outage(
     proxied: tuple[Stack, list[Proxy]], kind: Literal["cut", "403"], seconds: int

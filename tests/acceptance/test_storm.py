@@ -17,7 +17,7 @@ from local.stack.stack import Options, Stack
 from tests.acceptance import storage
 from tests.forked import forked
 
-pytestmark = pytest.mark.aside
+pytestmark = pytest.mark.long
 
 EVERY_MINUTE = "0 * * * * *"
 

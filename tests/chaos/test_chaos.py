@@ -28,7 +28,7 @@ from tests.chaos.nemesis import Nemesis
 from tests.chaos.writer import Watcher, Writer
 from tests.forked import forked
 
-pytestmark = [pytest.mark.aside, pytest.mark.acceptance]
+pytestmark = [pytest.mark.long, pytest.mark.acceptance]
 log = logging.getLogger(__name__)
 
 SEED = int(os.environ.get("CHAOS_SEED") or 1)

@@ -153,12 +153,14 @@ def test_a_syntax_error_is_found(tmp_path: Path) -> None:
 CHECKOV = ("checkov", "--framework", "bicep", "--quiet", "--compact", "--skip-download", "--output", "cli")
 
 
+@pytest.mark.long
 def test_checkov_reports_only_reviewed_exceptions() -> None:
     result = run(*CHECKOV, "--directory", INFRA)
     assert "Failed checks: 0" in result.stdout, result.stdout + result.stderr
     assert result.returncode == 0
 
 
+@pytest.mark.long
 def test_checkov_finds_an_inserted_fault(tmp_path: Path) -> None:
     folder = with_fault(tmp_path, "modules/storage.bicep", "minimumTlsVersion: 'TLS1_2'", "minimumTlsVersion: 'TLS1_0'")
     result = run(*CHECKOV, "--file", folder / "modules/storage.bicep")

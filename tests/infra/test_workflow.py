@@ -29,7 +29,7 @@ def faults(text: str) -> list[str]:
         "azd deploy" in command for command in commands
     ):
         found.append("nothing is deployed")
-    if [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step] != ["make test", CHECK]:
+    if [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step] != ["make test ALL=1", CHECK]:
         found.append("the tests are not run")
     asked = {name for name in deploy["env"] if f"vars.{name}" in text}
     if asked != {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"}:

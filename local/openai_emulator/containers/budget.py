@@ -63,14 +63,15 @@ def choose(
     by_age = sorted((name for name in kept if name not in keep), key=lambda name: name not in gone)  # stable
     keep, prune, why = _fit(keep, written, {name: kept[name] for name in by_age}, used, budget)
     notes = []
-    if left := [name for name in wanted if name not in set(keep)]:
+    kept_now = set(keep)
+    if left := [name for name in wanted if name not in kept_now]:
         why = why or f"a run may leave {budget.run_files:,} files and {_mib(budget.run_bytes)}"
         notes.append(f"{_count(left, 'file')} not kept, such as {left[-1]!r}: {why}.")
     if prune:
         room = f"a container may hold {budget.container_files:,} files and {_mib(budget.container_bytes)}"
         notes.append(f"{_count(prune, 'older file')} removed to make room, such as {prune[0]!r}: {room}.")
     pictures = [name for name in keep if is_image(name)]
-    images = _first(pictures, written, files=budget.run_images, size_bytes=_image_room(used, budget))
+    images = set(_first(pictures, written, files=budget.run_images, size_bytes=_image_room(used, budget)))
     if unseen := [name for name in pictures if name not in images]:
         limits = f"{budget.run_images:,} images and {_mib(budget.run_image_bytes)} a run"
         limits += f", {_mib(budget.container_image_bytes)} a container"

@@ -14,6 +14,7 @@ from local.stack.stack import Stack
 from tests.local.browser.attacker import CHROMIUM
 from tests.local.browser.axe import AXE, serious_faults
 from tests.local.browser.chromium import Page
+from tests.long import long_but
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -138,7 +139,7 @@ async def go(page: Page, view: str, shown: str) -> None:
 
 
 @with_axe
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", long_but(["light", "dark"], "dark"))
 @pytest.mark.parametrize(("width", "phone"), [(1200, False), (360, True)], ids=["desktop", "phone"])
 async def test_axe_finds_nothing_serious(stack: Stack, page: Page, scheme: str, width: int, phone: bool) -> None:
     """In every view and dialog, with every state of documents and runs."""

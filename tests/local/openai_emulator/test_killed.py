@@ -80,6 +80,7 @@ async def half_an_upload(client: AsyncOpenAI, path: str, name: str) -> asyncio.S
     return writer
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGKILL")
 async def test_a_killed_process_leaves_nothing_half_made_and_loses_nothing(tmp_path: Path) -> None:
     model = Hanging()

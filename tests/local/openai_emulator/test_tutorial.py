@@ -35,13 +35,13 @@ async def test_the_first_question_finds_a_file_attached_just_before() -> None:
     await run_tutorial(sys.executable)
 
 
-@pytest.mark.aside
+@pytest.mark.long
 async def test_every_answer_is_right_each_time() -> None:
     for _ in range(int(os.environ.get("TUTORIAL_TIMES", "4"))):
         await run_tutorial(sys.executable)
 
 
-@pytest.mark.aside
+@pytest.mark.long
 async def test_an_sdk_that_still_has_beta_vector_stores() -> None:
     if not OLD_PYTHON.exists():
         code, output = await run(sys.executable, "-m", "venv", OLD_PYTHON.parent.parent)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.paths import ROOT
+from tests.long import long_but
 
 # The libraries are imported before, as on this system: only the project's own code is imported as on the other one.
 PRELUDE = """
@@ -84,7 +85,7 @@ def run(code: str) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="makes other systems out of Linux")
-@pytest.mark.parametrize("platform", ["win32", "darwin"])
+@pytest.mark.parametrize("platform", long_but(["win32", "darwin"], "win32"))
 def test_everything_can_be_imported(platform: str) -> None:
     out = run(f"""
 names = become({platform!r})
@@ -95,6 +96,7 @@ print(len(names))
     assert int(out) > 150
 
 
+@pytest.mark.long
 def test_the_check_finds_an_import_of_posix_only() -> None:
     with pytest.raises(AssertionError, match="No module named 'fcntl'"):
         run("become('win32')\nimport fcntl\n")

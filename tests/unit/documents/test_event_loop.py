@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import pytest
+
 import shared.formats
 from tests.nasty import nasty_files
 from tests.unit.world import World
@@ -48,6 +50,7 @@ def reading_on_the_loop() -> Iterator[set[str]]:
         sys.setprofile(None)
 
 
+@pytest.mark.aside
 async def test_no_content_is_read_on_the_event_loop(world: World) -> None:
     files = {f"c/{file.name}": file for file in nasty_files(line_bytes=200_000)}
     with reading_on_the_loop() as seen:

@@ -18,6 +18,7 @@ from shared.engines.stores import Within
 from shared.errors import AppError, Busy, ServiceBusy, ServiceMissing, StorageError
 from shared.models.documents import Drift, Receipt
 from tests.fakes import Crash, Fault
+from tests.long import long_but
 from tests.unit.world import World
 
 pytestmark = pytest.mark.usefixtures("every_text_is_long")
@@ -208,7 +209,8 @@ KINDS: dict[str, tuple[Fault, bool]] = {
 }
 
 
-@pytest.mark.parametrize("path", [TEXT, TABLE, MESSY])
+@pytest.mark.aside
+@pytest.mark.parametrize("path", long_but([TEXT, TABLE, MESSY], TEXT))
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_fault_at_any_call(path: str, kind: str) -> None:
     fault, after = KINDS[kind]

@@ -247,6 +247,7 @@ class Rows(io.RawIOBase):
         return len(taken)
 
 
+@pytest.mark.long
 def test_a_large_file_takes_little_memory() -> None:
     with tempfile.TemporaryFile() as content:
         content.writelines(Rows(100_000))
@@ -293,6 +294,7 @@ def test_the_card_names_the_assumed_encoding() -> None:
     assert "Windows-1252" not in card("a.csv", "größe,n\nü,1\n".encode())
 
 
+@pytest.mark.long
 def test_a_card_stays_small() -> None:
     wide = ",".join(f"{n}" + "ü" * 200 for n in range(100_000))
     rows = "\n".join(",".join(f"{row}" + "ö" * 90 for _ in range(300)) for row in range(10))

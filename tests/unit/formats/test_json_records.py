@@ -25,6 +25,7 @@ def test_json_with_the_list_inside() -> None:
     assert size_of(card("a.json", b'{"count": 2, "items": [{"x": 1}, {"x": 2}]}')) == (2, 1)
 
 
+@pytest.mark.aside
 def test_json_is_read_record_by_record() -> None:
     record = json.dumps({"name": "x" * 1000, "parts": [{"n": 1.5}]}).encode()
     content = io.BytesIO(

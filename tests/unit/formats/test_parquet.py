@@ -53,6 +53,7 @@ def test_parquet_from_a_file_on_disk() -> None:
             assert copy.read().startswith(b"city,visits\n")
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 1_000_000), st.integers(0, 255), st.integers(0, 1_000_000))
 def test_damaged_parquet_is_a_table_or_raises_unusable_file(at: int, value: int, length: int) -> None:

@@ -151,6 +151,7 @@ def test_null_is_nullable_in_3_0() -> None:
     assert schemas["QuestionBody"]["properties"]["max_seconds"]["maximum"] == 604_800
 
 
+@pytest.mark.long
 @pytest.mark.tools
 def test_what_is_valid_by_3_1_is_valid_by_3_0(tmp_path: Path) -> None:
     """tests/openapi/instances.py makes values for the schemas of the app, and for schemas that it makes itself."""

@@ -35,6 +35,7 @@ def passages_of(pages: list[str]) -> list[str]:
     return [text[at : at + PASSAGE_CHARS] for at in range(0, len(text), PASSAGE_CHARS // 2)]
 
 
+@pytest.mark.aside
 async def test_pages_hold_their_quotes_at_a_service_without_pages(world: World) -> None:
     pages = {path.name: pages_of(path) for path in sorted(DATA.glob("*.pdf"))}
     for name in pages:

@@ -12,7 +12,7 @@ from openai import AsyncOpenAI
 from tests.local.openai_emulator.clients.obliging import emulator
 from tests.local.openai_emulator.clients.packages import client_environ, environment, node_modules, run, sources
 
-pytestmark = pytest.mark.aside
+pytestmark = pytest.mark.long
 AGENTS, LANGCHAIN = "0.24.0", "1.7.3"
 NODE = ("openai@7.57.0", "ai@6", "@ai-sdk/openai@3")
 GUIDE = b"# Pumps\n\nPumps must be inspected every 14 days.\n"

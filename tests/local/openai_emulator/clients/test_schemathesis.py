@@ -39,7 +39,7 @@ def readable(schema: Any) -> Any:
     return plain
 
 
-@pytest.mark.aside
+@pytest.mark.long
 @pytest.mark.skipif(not DOCUMENT.exists(), reason="needs OpenAI's OpenAPI document")
 async def test_schemathesis_finds_no_violation(tmp_path: Path) -> None:
     python = await environment("schemathesis", "schemathesis==4.32.5")

@@ -38,7 +38,7 @@ NEED_A_MODEL = {
 JSON = ("parsing.py", "parsing_stream.py", "parsing_tools_stream.py", *NEED_A_MODEL)
 
 
-@pytest.mark.aside
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("example", "kind"), [*((one, "builtin") for one in EXAMPLES), *((one, "model") for one in JSON)]
 )

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from local.openai_emulator.agent.model import RunCode, Say
 from local.openai_emulator.containers.budget import MIB, Budget
 from tests.local.openai_emulator.client import ScriptedModel, create
+from tests.long import long_but
 
 # the attacks that froze the emulator, in their full size
 ATTACKS = {
@@ -26,7 +27,7 @@ ATTACKS = {
 LOOP_S = 2.0  # of processor time, without another task having its turn: does not depend on other work of the machine
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", long_but(ATTACKS, "sparse images"))
 async def test_health_answers_during_an_attack(
     openai_client: AsyncOpenAI, emulator: Starlette, emulator_model: ScriptedModel, attack: str
 ) -> None:

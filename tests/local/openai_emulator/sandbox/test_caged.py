@@ -19,6 +19,7 @@ from local.openai_emulator.sandbox.process import is_root
 from local.openai_emulator.sandbox.watchdog import processes
 from local.paths import ROOT
 from tests.local.openai_emulator.sandbox.conftest import LANDLOCKS, start_with
+from tests.long import long_but
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -28,7 +29,7 @@ SECRET = "a-key-of-the-emulator-2b7e151628aed2a6"
 only_forked = pytest.mark.parametrize("sandbox", [tiers.ForkedLandlock], indirect=True, scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=LANDLOCKS)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=long_but(LANDLOCKS, tiers.ForkedLandlock))
 async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("A_SECRET_OF_THE_EMULATOR", SECRET)

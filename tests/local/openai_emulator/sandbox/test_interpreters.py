@@ -14,6 +14,7 @@ import pytest
 
 from local.openai_emulator.sandbox.interpreter import Interpreter
 from local.paths import ROOT
+from tests.long import long_but
 
 PROGRAM = Path(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -121,7 +122,7 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", long_but(LAYOUTS, "~/bin", "uv", "dev container"))
 def test_a_session_sees_nothing_of_the_home_and_works(home: Path, layout: str) -> None:
     """All of these also lie below /tmp, where pytest makes its folders."""
     result = run(LAYOUTS[layout](home), home)

@@ -8,12 +8,13 @@ import pytest
 import pytest_asyncio
 
 from local.openai_emulator.sandbox import Sandbox, Session
+from tests.long import long_but
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 START = "import os, glob, matplotlib.pyplot as plt\nfor f in glob.glob('*.*') + glob.glob('/tmp/*.*'): os.remove(f)"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[1, 2, 3])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=long_but([1, 2, 3], 1))
 async def session(request: pytest.FixtureRequest) -> AsyncIterator[Session]:
     sandbox = Sandbox(tiers=(request.param,), trusted=True)
     await sandbox.start()

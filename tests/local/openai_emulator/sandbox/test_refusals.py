@@ -12,6 +12,7 @@ from local.openai_emulator.sandbox import Limits, Sandbox
 from tests.local.openai_emulator.sandbox.attacks.prelude import PRELUDE
 from tests.local.openai_emulator.sandbox.attacks.refused import COUNTERS, ESCAPE, MEMORY
 from tests.local.openai_emulator.sandbox.conftest import LANDLOCKS, start_with
+from tests.long import long_but
 
 MIB = 1024 * 1024
 LIMITS = Limits(wall_s=300, data_bytes=32 * MIB, tmp_bytes=16 * MIB, inodes=2_000)
@@ -45,7 +46,7 @@ def result(program):
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[None, *LANDLOCKS])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=long_but([None, *LANDLOCKS], None, LANDLOCKS[0]))
 async def results(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, dict[str, list[str]]]]:
     """For each group and program: the classes of the error that stopped it."""
     sandbox = Sandbox(tiers=(2 if request.param else 1,), limits=LIMITS)

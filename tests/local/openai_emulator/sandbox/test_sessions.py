@@ -29,6 +29,7 @@ from local.openai_emulator.sandbox import (
 from local.openai_emulator.sandbox.folder import check_name
 from local.openai_emulator.sandbox.watchdog import processes
 from local.paths import ROOT
+from tests.long import long_but
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -332,7 +333,7 @@ HOLES = {
 }
 
 
-@pytest.mark.parametrize("hole", HOLES)
+@pytest.mark.parametrize("hole", long_but(HOLES, "passes a secret"))
 async def test_the_sandbox_does_not_start_with_a_hole(monkeypatch: pytest.MonkeyPatch, hole: str) -> None:
     removed, added, fault = HOLES[hole]
     whole = jail.arguments
@@ -340,12 +341,14 @@ async def test_the_sandbox_does_not_start_with_a_hole(monkeypatch: pytest.Monkey
     await assert_refuses_to_start(fault)
 
 
+@pytest.mark.long
 async def test_the_sandbox_does_not_start_without_a_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     allow_all = seccomp.program()[-8:]  # its last instruction
     monkeypatch.setattr(seccomp, "program", lambda **_: allow_all)
     await assert_refuses_to_start("a network connection was not refused")
 
 
+@pytest.mark.long
 async def test_the_sandbox_does_not_start_when_the_process_limit_does_not_bind(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = jail.rlimits
     monkeypatch.setattr(jail, "rlimits", lambda limits: whole(replace(limits, processes=200)))

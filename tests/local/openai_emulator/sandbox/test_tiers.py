@@ -34,6 +34,7 @@ from local.openai_emulator.sandbox import check as checks
 from local.openai_emulator.sandbox.watchdog import living
 from local.paths import ROOT
 from tests.local.openai_emulator.sandbox.conftest import LANDLOCKS, start_with
+from tests.long import long_but
 
 MIB = 1024 * 1024
 in_module_loop = pytest.mark.asyncio(loop_scope="module")
@@ -194,7 +195,7 @@ LIMITS = Limits(memory_bytes=500 * MIB, data_bytes=16 * MIB, tmp_bytes=MIB, inod
 EMULATOR = os.getpid()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=LANDLOCKS)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=long_but(LANDLOCKS, tiers.ForkedLandlock))
 async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
     sandbox = Sandbox(tiers=(2,), limits=LIMITS)
     await start_with(sandbox, request.param)
@@ -340,7 +341,7 @@ HOLES: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
 @in_module_loop
 @needs_landlock
 @pytest.mark.usefixtures("bare")
-@pytest.mark.parametrize("kind", LANDLOCKS)
+@pytest.mark.parametrize("kind", long_but(LANDLOCKS, tiers.ForkedLandlock))
 @pytest.mark.parametrize("hole", HOLES)
 async def test_tier_2_does_not_start_with_a_hole(
     monkeypatch: pytest.MonkeyPatch, hole: str, kind: type[tiers.Landlock]

@@ -197,6 +197,7 @@ def test_a_copy_that_is_too_long_is_left_out() -> None:
     assert card.notice is not None and "no clean copy" in card.notice.message
 
 
+@pytest.mark.aside
 def test_short_rows_below_a_wide_header_take_little_memory() -> None:
     content = ",".join(f"c{n}" for n in range(20_000)) + "\n" + "1;2\n" * 200
     _, peak_bytes = card_and_peak_bytes("a.csv", io.BytesIO(content.encode()))
