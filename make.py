@@ -36,7 +36,7 @@ EXTRAS = "requirements-extras.lock"
 TEST = (*UP, "requirements-dev.lock")
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 INSTALL = (*PIP, "install", "--require-hashes", "--no-deps", "--no-compile", "--progress-bar=off")
-PIPS = 2  # processes that install packages
+PIPS = 3  # processes that install packages
 LOOKED_AT = ("Collecting ", "Processing ", "Requirement already", "Ignoring ")  # lines of pip, one per package
 WENT_WELL = ("Downloading ", "Using cached ", "Installing collected", "Successfully installed")
 SETUPTOOLS = ("setuptools", "setuptools-*", "pkg_resources", "_distutils_hack", "distutils-precedence.pth")

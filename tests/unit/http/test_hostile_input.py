@@ -78,12 +78,14 @@ def test_any_bytes(type: Any, body: bytes) -> None:
     refused(lambda: taken(body, type))
 
 
+@pytest.mark.aside
 @pytest.mark.parametrize("type", BODIES, ids=lambda type: type.__name__)
 @given(value=values)
 def test_any_json(type: Any, value: Any) -> None:
     refused(lambda: taken(msgspec.json.encode(value), type))
 
 
+@pytest.mark.aside
 @pytest.mark.parametrize("type", BODIES, ids=lambda type: type.__name__)
 @given(data=st.data())
 def test_any_values_in_the_fields(type: Any, data: st.DataObject) -> None:

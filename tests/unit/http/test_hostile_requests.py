@@ -62,6 +62,7 @@ def target(op: Operation, given: dict[str, str]) -> tuple[str, dict[str, str], d
     return f"https://app.example/api/{op.id}?{query}", of["query"], of["path"], of["header"]
 
 
+@pytest.mark.aside
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if op.id not in OPEN], ids=lambda op: op.id)
 @settings(
     max_examples=5,

@@ -159,6 +159,7 @@ async def assert_nothing_is_left(made: Journey, where: str, *, places: int) -> N
     assert world.state.names("runs/") == world.state.names("active/") == [], where
 
 
+@pytest.mark.aside
 @pytest.mark.parametrize("finds", [False, True], ids=["cannot be listed", "can be listed"])
 @pytest.mark.parametrize("how", DISTURBANCES)
 async def test_a_disturbance_at_any_call_never_brings_an_old_data_file_back(how: str, finds: bool) -> None:

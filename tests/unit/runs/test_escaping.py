@@ -143,6 +143,7 @@ SYNTAX = """` `` ``` ~~~ <img src=x> <b> < > [ ] ( ) ]( ]: ! ![a](http://e.x/i) 
 PIECES = st.sampled_from([*SYNTAX.split(), "\n", "\n\n", "    ", "\t", "> ", "- ", "1. ", " ", "\r", "\x02"])
 
 
+@pytest.mark.aside
 @settings(max_examples=600, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=30))
 @example(pieces=["`", "|", "<b>", "`"])
