@@ -60,7 +60,8 @@ def choose(
     """
     wanted = sorted(written, key=lambda name: (not is_image(name), written[name], name))
     keep = _first(wanted, written, files=budget.run_files, size_bytes=budget.run_bytes)
-    by_age = sorted((name for name in kept if name not in keep), key=lambda name: name not in gone)  # stable
+    rewritten = set(keep)
+    by_age = sorted((name for name in kept if name not in rewritten), key=lambda name: name not in gone)  # stable
     keep, prune, why = _fit(keep, written, {name: kept[name] for name in by_age}, used, budget)
     notes = []
     kept_now = set(keep)

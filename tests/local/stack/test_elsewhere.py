@@ -96,7 +96,6 @@ print(len(names))
     assert int(out) > 150
 
 
-@pytest.mark.long
 def test_the_check_finds_an_import_of_posix_only() -> None:
     with pytest.raises(AssertionError, match="No module named 'fcntl'"):
         run("become('win32')\nimport fcntl\n")

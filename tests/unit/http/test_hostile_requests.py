@@ -65,7 +65,7 @@ def target(op: Operation, given: dict[str, str]) -> tuple[str, dict[str, str], d
 @pytest.mark.aside
 @pytest.mark.parametrize("op", [op for op in OPERATIONS if op.id not in OPEN], ids=lambda op: op.id)
 @settings(
-    max_examples=5,
+    max_examples=10,
     derandomize=True,
     database=None,
     deadline=None,

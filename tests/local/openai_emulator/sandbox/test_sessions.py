@@ -341,14 +341,12 @@ async def test_the_sandbox_does_not_start_with_a_hole(monkeypatch: pytest.Monkey
     await assert_refuses_to_start(fault)
 
 
-@pytest.mark.long
 async def test_the_sandbox_does_not_start_without_a_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     allow_all = seccomp.program()[-8:]  # its last instruction
     monkeypatch.setattr(seccomp, "program", lambda **_: allow_all)
     await assert_refuses_to_start("a network connection was not refused")
 
 
-@pytest.mark.long
 async def test_the_sandbox_does_not_start_when_the_process_limit_does_not_bind(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = jail.rlimits
     monkeypatch.setattr(jail, "rlimits", lambda limits: whole(replace(limits, processes=200)))
