@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from local.client import storage_errors
+from local.blobs import storage_errors
 from local.errors import LocalError
 from local.paths import COMMAND
 from local.settings import Service

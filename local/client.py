@@ -2,19 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from urllib.parse import urlsplit
 
 import httpx2
-from azure.core.exceptions import AzureError, ResourceNotFoundError
-from azure.storage.blob import BlobServiceClient, ContentSettings
 
 from local.errors import LocalError, NoAnswer, RequestFailed
 from local.paths import COMMAND
+
+if TYPE_CHECKING:
+    from local.blobs import Blobs
 
 Json = dict[str, Any]
 
@@ -25,7 +25,6 @@ FAR_WAIT_S = 20  # a deployed app answers a look at a run when the run has chang
 LOST_LOOKS_MAX = 5  # looks in a row without an answer, until waiting for a run is given up
 TRANSIENT = {429, 502, 503, 504}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-RETRIES: Json = {"retry_total": 2, "initial_backoff": 0.2, "increment_base": 2}  # the SDK's default takes over a minute
 LARGE_BYTES = 8 * 1024 * 1024  # a larger file is uploaded as users without access to storage upload it
 FINAL = {"indexed", "failed", "unsupported"}
 
@@ -67,7 +66,8 @@ class Client:
         self._is_near = urlsplit(app_url).hostname in LOOPBACK
         # A proxy of the environment is for addresses outside of this machine.
         self._http = httpx2.Client(base_url=app_url, timeout=60, trust_env=not self._is_near)
-        self._account = BlobServiceClient.from_connection_string(storage, **RETRIES) if storage else None
+        self._storage = storage
+        self._opened: Blobs | None = None
 
     def ask(
         self,
@@ -186,7 +186,7 @@ class Client:
                 if current and path not in final and document["status"] in FINAL:
                     final[path] = document
                     on_final(document)
-            time.sleep(POLL_EVERY_S / 2 if self._is_near else FAR_POLL_EVERY_S)
+            time.sleep(POLL_EVERY_S if self._is_near else FAR_POLL_EVERY_S)
         return final
 
     def delete(self, name: str) -> None:
@@ -203,14 +203,11 @@ class Client:
         """As `drop`, for bytes."""
         if len(content) > LARGE_BYTES:
             return self._upload(content, len(content), name, media_type)
-        if self._account is None:
+        if self._storage is None:
             headers = {"Content-Type": media_type}
             put = self._send("PUT", "/api/documents", params={"path": name}, content=content, headers=headers)
             return unquoted(self._object(put)["etag"])
-        with storage_errors():
-            blob = self._blobs.get_blob_client("documents", name)
-            written = blob.upload_blob(content, overwrite=True, content_settings=ContentSettings(media_type))
-        return unquoted(written["etag"])
+        return unquoted(self._blobs.write("documents", name, content, media_type=media_type))
 
     def _upload(
         self, content: bytes | BinaryIO, size: int, name: str, media_type: str = "application/octet-stream"
@@ -235,22 +232,17 @@ class Client:
 
     def answer_blobs(self, run_id: str) -> list[str]:
         """Names of all blobs of a run in `answers`."""
-        with storage_errors():
-            return list(self._blobs.get_container_client("answers").list_blob_names(name_starts_with=f"{run_id}/"))
+        return self._blobs.names("answers", f"{run_id}/")
 
     def read_answer_blob(self, name: str) -> bytes | None:
         """The content of a blob in `answers`; None if it does not exist."""
-        with storage_errors():
-            try:
-                return self._blobs.get_blob_client("answers", name).download_blob().readall()
-            except ResourceNotFoundError:
-                return None
+        return self._blobs.read("answers", name)
 
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
-        if self._account:
-            self._account.close()
+        if self._opened:
+            self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -259,10 +251,14 @@ class Client:
         self.close()
 
     @property
-    def _blobs(self) -> BlobServiceClient:
-        if self._account is None:
+    def _blobs(self) -> "Blobs":
+        if self._storage is None:
             raise LocalError("The storage account of the app is not known.", "Read the answer over HTTP instead.")
-        return self._account
+        if self._opened is None:
+            from local.blobs import Blobs  # heavy, and most commands speak HTTP only
+
+            self._opened = Blobs(self._storage)
+        return self._opened
 
     def _send(self, method: str, url: str, *, headers: dict[str, str] | None = None, **options: Any) -> httpx2.Response:
         own = self._credentials() if self._is_ours(url) else {}
@@ -324,18 +320,6 @@ class Client:
             advice = f"{self._check} shows whether everything is healthy."
         detail = detail or f"The app answered {status} without a reason."
         return RequestFailed(str(detail), status=status, code=str(problem.get("code", "")), advice=advice)
-
-
-@contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn a storage error into a `LocalError`."""
-    try:
-        yield
-    except AzureError as exc:
-        first_line = str(exc).partition("\n")[0]
-        raise LocalError(
-            f"Storage failed: {first_line}", f"`{COMMAND} status` shows whether it is running; its log is azurite.log."
-        ) from exc
 
 
 def collection_of(path: str) -> str:

@@ -4,8 +4,10 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from queue import SimpleQueue
 
 from local.client import Client, Json
 from local.errors import NotRunning
@@ -15,6 +17,8 @@ from local.stack.record import Running, running
 from local.stack.stack import Options, Stack
 from local.terminal import Terminal
 from local.up import show_sandbox
+
+News = SimpleQueue[tuple[Json, float] | None]
 
 DEMO = LOCAL / "demo"
 DOCUMENTS = (
@@ -39,10 +43,16 @@ def demo(terminal: Terminal) -> int:
     for folder in ("answers", "logs"):
         shutil.rmtree(DEMO / folder, ignore_errors=True)
     with ExitStack() as ending:
+        aside = ending.enter_context(ThreadPoolExecutor(max_workers=1))
         stack, ready_s = _stack(terminal, ending)
-        is_shown = show_sandbox(terminal, stack)
         client = ending.enter_context(Client(stack.app_url, storage=stack.storage))
-        documents = list(_upload_samples(terminal, client))
+        news: News = SimpleQueue()
+        indexing = aside.submit(_index_samples, client, news)  # while the sandbox starts
+        is_shown = show_sandbox(terminal, stack)
+        terminal.heading(f"2  Dropping {len(DOCUMENTS)} documents into the blob container `documents`")
+        for document, took_s in iter(news.get, None):
+            terminal.document(document, took_s)
+        documents = indexing.result()
         questions = list(_ask_questions(terminal, client))
         if not is_shown:
             show_sandbox(terminal, stack)
@@ -72,26 +82,30 @@ def _stack(terminal: Terminal, ending: ExitStack) -> tuple[Running, float | None
     return stack, ready_s
 
 
-def _upload_samples(terminal: Terminal, client: Client) -> Iterator[Json]:
-    """Upload the samples and wait until they are indexed; yield the report's entries."""
-    terminal.heading(f"2  Dropping {len(DOCUMENTS)} documents into the blob container `documents`")
+def _index_samples(client: Client, news: News) -> list[Json]:
+    """Upload the samples and wait until they are indexed; return the report's entries.
+
+    Args:
+        client: Of the running app.
+        news: Gets each document with the seconds since its upload began, as soon as its status is final; at last None.
+    """
     dropped_at_s: dict[str, float] = {}
     took_s: dict[str, float] = {}
     etags: dict[str, str] = {}
 
     def on_final(document: Json) -> None:
-        took_s[document["path"]] = time.monotonic() - dropped_at_s[document["path"]]
-        terminal.document(document, took_s[document["path"]])
+        took_s[document["path"]] = round(time.monotonic() - dropped_at_s[document["path"]], 3)
+        news.put((document, took_s[document["path"]]))
 
-    for name in DOCUMENTS:
-        dropped_at_s[name] = time.monotonic()
-        etags[name] = client.drop(SAMPLES / name, name)
-    final = client.wait_indexed(etags, on_final=on_final)
-    for name in DOCUMENTS:
-        if document := final.get(name):
-            yield {"path": name, "status": document["status"], "drop_to_indexed_s": round(took_s[name], 3)}
-        else:
-            yield {"path": name, "status": "pending", "drop_to_indexed_s": None}
+    try:
+        for name in DOCUMENTS:
+            dropped_at_s[name] = time.monotonic()
+            etags[name] = client.drop(SAMPLES / name, name)
+        final = client.wait_indexed(etags, on_final=on_final)
+    finally:
+        news.put(None)
+    status = {name: final[name]["status"] if name in final else "pending" for name in DOCUMENTS}
+    return [{"path": name, "status": status[name], "drop_to_indexed_s": took_s.get(name)} for name in DOCUMENTS]
 
 
 def _ask_questions(terminal: Terminal, client: Client) -> Iterator[Json]:

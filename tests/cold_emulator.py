@@ -1,11 +1,9 @@
 """The emulator, which starts its sandbox and loads its index at the first request that needs them, not beforehand."""
 
-import os
-import sys
 from typing import Any
 
 from local.openai_emulator import server
-from local.openai_emulator.__main__ import main
+from local.openai_emulator.__main__ import run
 
 if __name__ == "__main__":
     create_app = server.create_app
@@ -14,4 +12,4 @@ if __name__ == "__main__":
         return create_app(*arguments, **{**options, "warm": False})
 
     server.create_app = cold
-    sys.exit(main(sys.argv[1:], os.environ))
+    run()

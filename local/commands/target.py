@@ -4,8 +4,6 @@ import argparse
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import AzureError
-
 from local.client import Client
 from local.errors import LocalError
 
@@ -56,7 +54,8 @@ def token_of_az_login(audience: str) -> Callable[[], str]:
 
     Source: https://learn.microsoft.com/python/api/azure-identity/azure.identity.azureclicredential
     """
-    from azure.identity import AzureCliCredential, get_bearer_token_provider  # heavy, and needed here only
+    from azure.core.exceptions import AzureError
+    from azure.identity import AzureCliCredential, get_bearer_token_provider
 
     provider = get_bearer_token_provider(AzureCliCredential(), f"{audience.rstrip('/')}/.default")
 

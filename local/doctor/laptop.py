@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 from azure.storage.queue import QueueServiceClient
 
-from local.client import RETRIES
+from local.blobs import RETRIES
 from local.doctor.app import check_app, check_event_flow
 from local.doctor.finding import Finding
 from local.errors import LocalError

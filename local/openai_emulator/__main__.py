@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from local.openai_emulator.settings import Settings
 from local.plain import PlainFormatter
@@ -32,9 +33,12 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     return 0
 
 
-def run() -> int:
-    """The installed command."""
-    return main(sys.argv[1:], os.environ)
+def run() -> NoReturn:
+    """The installed command. At its end everything is closed; to free each object as well would take a second."""
+    code = main(sys.argv[1:], os.environ)
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def configure_logging(level: str) -> None:
@@ -95,4 +99,4 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    run()
