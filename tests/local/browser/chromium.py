@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import subprocess
 import tempfile
 import time
-from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -155,34 +156,53 @@ class Page:
         path.write_bytes(base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"]))
 
 
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Page]:
-    """A fresh browser with one empty tab."""
+@contextmanager
+def browser() -> Iterator[str]:
+    """A Chromium process; yields the address of its DevTools, `http://127.0.0.1:PORT`."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", f"--user-data-dir={folder}"]
+        options += ["--disable-extensions", "--disable-component-update", "--disable-background-networking"]
         command = [CHROMIUM, *options, "--remote-debugging-port=0", "--no-proxy-server", "about:blank"]
-        browser = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
-        try:
-            port_file = Path(folder) / "DevToolsActivePort"
-            await _until(lambda: port_file.exists() and len(port_file.read_text().split()) == 2)
-            port = port_file.read_text().split()[0]
-            async with aiohttp.ClientSession() as session:
-                async with session.get(f"http://127.0.0.1:{port}/json") as answer:
-                    (tab,) = [each for each in await answer.json() if each["type"] == "page"]
-                async with session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                    page = Page(socket)
-                    reader = asyncio.create_task(page.read())
-                    for domain in ("Page", "Runtime", "Log", "Network"):
-                        await page.call(f"{domain}.enable")
-                    yield page
-                    reader.cancel()
-        finally:
-            browser.kill()
-            await browser.wait()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                port_file = Path(folder) / "DevToolsActivePort"
+                deadline_s = time.monotonic() + WITHIN_S
+                while not (port_file.exists() and len(port_file.read_text().split()) == 2):
+                    assert time.monotonic() < deadline_s, "Chromium did not start"
+                    time.sleep(0.02)
+                yield f"http://127.0.0.1:{port_file.read_text().split()[0]}"
+            finally:
+                process.kill()
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "Chromium did not start"
-        await asyncio.sleep(0.05)
+@asynccontextmanager
+async def tab(devtools: str) -> AsyncIterator[Page]:
+    """An empty tab with a profile of its own: no cookie and no storage of another tab."""
+    async with aiohttp.ClientSession(devtools) as session:
+        async with session.get("/json/version") as answer:
+            of_browser = urlsplit((await answer.json())["webSocketDebuggerUrl"]).path
+        async with connected(session, of_browser) as control:
+            profile = await control.call("Target.createBrowserContext", disposeOnDetach=True)
+            target = await control.call("Target.createTarget", url="about:blank", **profile)
+            async with connected(session, f"/devtools/page/{target['targetId']}") as page:
+                for domain in ("Page", "Runtime", "Log", "Network"):
+                    await page.call(f"{domain}.enable")
+                yield page
+            await control.call("Target.disposeBrowserContext", **profile)
+
+
+@asynccontextmanager
+async def connected(session: aiohttp.ClientSession, path: str) -> AsyncIterator[Page]:
+    async with session.ws_connect(path, max_msg_size=0) as socket:
+        page = Page(socket)
+        reader = asyncio.create_task(page.read())
+        yield page
+        reader.cancel()
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Page]:
+    """A tab of a browser of its own."""
+    with browser() as devtools:
+        async with tab(devtools) as page:
+            yield page

@@ -14,8 +14,9 @@ import pytest
 
 from local.paths import ROOT
 from local.stack.stack import Options, Stack
+from tests.forked import forked
 from tests.local.browser.attacker import CHROMIUM
-from tests.local.browser.chromium import Page, chromium
+from tests.local.browser.chromium import Page, tab
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on PATH (Debian: apt install chromium)")
 
@@ -38,13 +39,13 @@ EVIL_MARKDOWN = (
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("console")
-    with Stack(Options(data=folder / "data", logs=folder / "logs"), environ=dict(os.environ)) as stack:
+    with forked(Stack(Options(data=folder / "data", logs=folder / "logs"), environ=dict(os.environ))) as stack:
         yield stack.app_url
 
 
 @pytest.fixture
-async def page(app: str) -> AsyncIterator[Page]:
-    async with chromium() as page:
+async def page(app: str, devtools: str) -> AsyncIterator[Page]:
+    async with tab(devtools) as page:
         await page.size(1200, 800)
         yield page
         assert page.problems == []
