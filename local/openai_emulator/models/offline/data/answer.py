@@ -36,7 +36,8 @@ def readings(plan: Plan) -> str:
         else []
     )
     rows += [f"`{d.name}`: {_WAYS[d.how].format(*d.of, filled=d.filled)}" for d in plan.table.derived]
-    notes = f" ({'; '.join([*odd, *rows])})" if odd or rows else ""
+    said = [*odd, *rows, *plan.notes]
+    notes = f" ({'; '.join(said)})" if said else ""
     return f"*Read as: {text}{notes}.*"
 
 

@@ -59,6 +59,7 @@ class Ask:
 class Plan:
     table: Table
     asks: tuple[Ask, ...]
+    notes: tuple[str, ...] = ()  # what was assumed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,7 @@ class Clause:
     hows: tuple[str, ...] = ()
     places: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)  # the tokens of values, by column
     ambiguous: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # assumptions, for the reading of the answer
     repeats: bool = False  # it only says how to compute what another clause asks for
     kind: str = ""  # the name of its `Kind`
     whole: str = ""  # the question that the clause is a part of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from local.openai_emulator.models.offline.data import vocabulary as words
@@ -14,6 +15,13 @@ NEAR = 0.14  # cosine of a word and the table's names; below it the word could b
 _PERSONAL = frozenset(map(stem, ("age", "sex", "gender", "salary", "income", "wage", "married", "surname")))
 _NOUNS = frozenset(map(stem, words.ROW_NOUNS))
 _PEOPLE = frozenset(map(stem, words.PEOPLE))
+_NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index", re.IGNORECASE)
+_WHICH_ONE = re.compile(
+    r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
+)
+_ENDS = words.HIGHEST | words.LOWEST | frozenset(words.ADJECTIVES)
+_PERIODS = "time date hour day weekday week month quarter year season period"
+_TIMES = frozenset(map(stem, _PERIODS.split()))
 
 
 def words_for_rows(clause: Clause) -> None:
@@ -24,6 +32,22 @@ def words_for_rows(clause: Clause) -> None:
     noun = next(iter(found))
     if (noun in _PEOPLE and _of_people(clause.table)) or _near(clause.word(found[noun]), _text(clause.table)):
         clause.used |= {i for i in clause.free() if stem(clause.word(i)) == noun}
+
+
+def word_for_nameless(clause: Clause) -> None:
+    """Account for the noun after "which" where the rows have labels in a column that says nothing of what they are.
+
+    The answer names the row, and its reading says how the noun was taken.
+    """
+    labels = [c for c in clause.table.columns if clause.entity(c) and _NAMELESS.fullmatch(c.name)]
+    found = _WHICH_ONE.match(clause.text)
+    said = {clause.word(i) for i in range(len(clause.tokens))}
+    if len(labels) != 1 or not found or not said & _ENDS or stem(found[1].lower()) in _TIMES:
+        return
+    noun = next(i for i, token in enumerate(clause.tokens) if token.start() == found.start(1))
+    if noun not in clause.used:
+        clause.used.add(noun)
+        clause.notes.append(f"`{labels[0].name}` taken as the {found[1].lower()}")
 
 
 def _of_people(table: Table) -> bool:

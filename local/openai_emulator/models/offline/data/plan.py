@@ -143,7 +143,8 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     left = _left(clauses, asks)
     unclear = [reason for clause in clauses for reason in clause.ambiguous]
     if asks and not left and not unclear and not refused:
-        return _Attempt(outcome=Plan(table=table, asks=tuple(asks[:8])), fit=fit)
+        notes = tuple(note for clause in clauses for note in clause.notes)
+        return _Attempt(outcome=Plan(table=table, asks=tuple(asks[:8]), notes=notes), fit=fit)
     reason = " ".join([*unclear, *(r.reason for r in refused[:1] if r.reason)])
     refusal = Refusal(understood=_understood(clauses), unknown=tuple(dict.fromkeys(left)), reason=reason, table=table)
     return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)

@@ -9,7 +9,7 @@ from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Cla
 from local.openai_emulator.models.offline.data.columns import groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
-from local.openai_emulator.models.offline.data.entities import words_for_rows
+from local.openai_emulator.models.offline.data.entities import word_for_nameless, words_for_rows
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.table import Table
@@ -74,6 +74,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     _file_words(clause)
     _words_of_classes(clause)
     words_for_rows(clause)
+    word_for_nameless(clause)
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     return clause
 

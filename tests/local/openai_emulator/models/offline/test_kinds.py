@@ -158,6 +158,21 @@ def test_words_for_rows_fit_the_table_or_are_refused(tmp_path: Path) -> None:
     assert isinstance(planned(tmp_path, "How many patients are there?"), Refusal)
 
 
+@pytest.mark.parametrize("header", ["", "rownames", "Row Names"])
+def test_the_noun_after_which_is_what_a_column_without_a_name_holds(tmp_path: Path, header: str) -> None:
+    (tmp_path / "t.csv").write_text(f"{header},prestige,kind\nminers,20,bc\nlawyers,87,prof\nbakers,38,bc\n")
+    answer = answered(tmp_path, "Which occupation has the highest prestige?")
+    assert "taken as the occupation" in answer
+    assert "lawyers" in answer
+    assert isinstance(planned(tmp_path, "Which occupation is a bc?"), Refusal)
+    assert isinstance(planned(tmp_path, "What is the highest prestige of an occupation?"), Refusal)
+
+
+def test_the_noun_after_which_is_no_column_with_another_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("surname,prestige\nMiner,20\nLawson,87\nBaker,38\n")
+    assert isinstance(planned(tmp_path, "Which occupation has the highest prestige?"), Refusal)
+
+
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
