@@ -3,7 +3,9 @@
 import inspect
 import os
 from collections.abc import Iterator
+from functools import cache
 
+import httpcore2
 import httpx2
 import pytest
 from hypothesis import settings
@@ -28,6 +30,7 @@ for phase in ("connect", "read", "write", "pool"):
     setattr(inspect.signature(httpx2.request).parameters["timeout"].default, phase, 120.0)
 assert Azurite.wait_ready.__kwdefaults__
 Azurite.wait_ready.__kwdefaults__["within_s"] = stack_module.READY_WITHIN_S = 600.0
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)  # it reads all root certificates: 50 ms a client
 settings.register_profile("steady", parent=settings(), deadline=None)
 settings.load_profile("steady")
 
