@@ -1,5 +1,6 @@
-"""Which worker of `make test` gets which file when: those that take longest first.
+"""Which worker of `make test` gets which file when: a worker stays in a folder, and begins with what takes longest.
 
+The files of a folder share costly fixtures, such as a running stack; each worker that comes to the folder starts them.
 `seconds.json` has about what slow files take; `make test RECORD=1` writes it anew. It decides nothing but the order.
 """
 
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -21,22 +22,35 @@ RECORD = "RECORD_SECONDS"
 took_s: defaultdict[str, float] = defaultdict(float)
 
 
-class SlowFirst(LoadFileScheduling):
-    """Gives out files in the order of the collection, whole.
+class FolderByFolder(LoadFileScheduling):
+    """Gives out whole files: the next one of the worker's folder; else of the folder with most left to do.
 
-    A worker cannot end its last test before it has got another file: behind a slow one, that is a fast one.
+    A folder in which no other worker is comes first. Within a folder, files have the order of the collection.
     """
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        begun = [path for path, tests in self.assigned_work.get(node, {}).items() if not all(tests.values())]
-        if any(path in SECONDS for path in begun):
-            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        left: Counter[str] = Counter()
+        for path in self.workqueue:
+            left[folder_of(path)] += SECONDS.get(path, 1)
+        own = self._folder_of(node)
+        if own not in left:
+            taken = {self._folder_of(other) for other in self.nodes if other is not node}
+            own = max(left, key=lambda folder: (folder not in taken, left[folder]))
+        self.workqueue.move_to_end(next(path for path in self.workqueue if folder_of(path) == own), last=False)
         super()._assign_work_unit(node)
+
+    def _folder_of(self, node: WorkerController) -> str:
+        """The folder of the worker's last file; "" if it has none yet."""
+        return folder_of(next(reversed(self.assigned_work[node]), ""))
+
+
+def folder_of(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SlowFirst | None:
-    return SlowFirst(config, log) if config.getoption("dist") == "loadfile" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FolderByFolder | None:
+    return FolderByFolder(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -37,7 +38,8 @@ def run() -> NoReturn:
     """The installed command. At its end everything is closed; to free each object as well would take a second."""
     code = main(sys.argv[1:], os.environ)
     logging.shutdown()
-    sys.stdout.flush()
+    with suppress(OSError):  # nobody reads the output any more
+        sys.stdout.flush()
     os._exit(code)
 
 
