@@ -16,7 +16,7 @@ from local.settings import Service, environ_with_dotenv
 from local.stack.record import Running, running
 from local.stack.stack import Options, Stack
 from local.terminal import Terminal
-from local.up import show_sandbox
+from local.up import require_model, show_sandbox
 
 News = SimpleQueue[tuple[Json, float] | None]
 
@@ -79,6 +79,7 @@ def _stack(terminal: Terminal, ending: ExitStack) -> tuple[Running, float | None
         terminal.say(f"  all healthy after {ready_s:.1f} s, with a fresh state")
     terminal.pair("app", stack.app_url)
     terminal.pair("model", stack.model.state())
+    require_model(stack)
     return stack, ready_s
 
 

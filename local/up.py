@@ -167,16 +167,21 @@ def status(terminal: Terminal) -> int:
     show_sandbox(terminal, found)
     if not all(healthy.values()):
         raise LocalError("Not everything is healthy.", f"See {shown(LOGS)}; {AGAIN}.")
-    if not found.model.reached():
-        raise LocalError(
-            f"The model's server at {found.model.url} does not answer, so questions fail.",
-            "Start it, or check its address and the network; the stack itself need not be restarted.",
-        )
+    require_model(found)
     with Client(found.app_url, storage=found.storage) as client:
         for name, counts in count_documents(client.documents()).items():
             terminal.pair(name, counts)
     terminal.next_step(f'`{COMMAND} ask "…"`, `{COMMAND} chat`, or `make down`.')
     return 0
+
+
+def require_model(found: Running) -> None:
+    """Raises LocalError: the model's server does not answer."""
+    if not found.model.reached():
+        raise LocalError(
+            f"The model's server at {found.model.url} does not answer, so questions fail.",
+            "Start it, or check its address and the network, then run the command again.",
+        )
 
 
 def count_documents(documents: list[Json]) -> dict[str, str]:

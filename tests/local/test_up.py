@@ -3,11 +3,12 @@
 import dataclasses
 import io
 import os
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from local import up
+from local import demo, up
 from local.errors import LocalError
 from local.stack.model import Model
 from local.stack.record import Running
@@ -64,6 +65,17 @@ def test_a_model_that_is_not_reached_is_an_error_of_status(monkeypatch: pytest.M
     assert "qwen3 at http://127.0.0.1:1/v1, called by the emulator (NOT reached" in text
     assert "builtin" not in text
     assert "does not answer" in str(error)
+
+
+def test_the_demo_asks_no_model_that_is_not_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(demo, "DEMO", tmp_path)
+    file = io.StringIO()
+    with answering(200) as url:
+        monkeypatch.setattr(demo, "running", lambda: fake(url, model=GONE))
+        with pytest.raises(LocalError, match="does not answer"):
+            demo.demo(Terminal(Console(file=file, width=200, color_system=None)))
+    assert "NOT reached" in file.getvalue()
+    assert "Dropping" not in file.getvalue()
 
 
 def test_a_running_stack_records_its_model(stack: Stack) -> None:
