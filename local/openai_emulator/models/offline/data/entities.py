@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import Clause
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause
 from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import stem
@@ -20,8 +20,10 @@ _WHICH_ONE = re.compile(
     r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
 )
 _ENDS = words.HIGHEST | words.LOWEST | frozenset(words.ADJECTIVES)
-_PERIODS = "time date hour day weekday week month quarter year season period"
-_TIMES = frozenset(map(stem, _PERIODS.split()))
+_GROUPS = "time date hour day weekday week month quarter year season period group category sort sector gender sex"
+# Of common words for rows, `words_for_rows` knows whether the table fits them; the others here are groups of rows.
+_KNOWN = _NOUNS | _PEOPLE | frozenset(map(stem, (*_GROUPS.split(), *words.CLASSES)))
+_OF_GROUPS = "|".join(pattern for name, pattern in FIGURES if name not in ("min", "max"))
 
 
 def words_for_rows(clause: Clause) -> None:
@@ -41,8 +43,10 @@ def word_for_nameless(clause: Clause) -> None:
     """
     labels = [c for c in clause.table.columns if clause.entity(c) and _NAMELESS.fullmatch(c.name)]
     found = _WHICH_ONE.match(clause.text)
+    if len(labels) != 1 or not found or stem(found[1].lower()) in _KNOWN:
+        return
     said = {clause.word(i) for i in range(len(clause.tokens))}
-    if len(labels) != 1 or not found or not said & _ENDS or stem(found[1].lower()) in _TIMES:
+    if not said & _ENDS or clause.says(_OF_GROUPS):
         return
     noun = next(i for i, token in enumerate(clause.tokens) if token.start() == found.start(1))
     if noun not in clause.used:

@@ -164,8 +164,16 @@ def test_the_noun_after_which_is_what_a_column_without_a_name_holds(tmp_path: Pa
     answer = answered(tmp_path, "Which occupation has the highest prestige?")
     assert "taken as the occupation" in answer
     assert "lawyers" in answer
-    assert isinstance(planned(tmp_path, "Which occupation is a bc?"), Refusal)
-    assert isinstance(planned(tmp_path, "What is the highest prestige of an occupation?"), Refusal)
+    for other in (
+        "Which occupation is a bc?",
+        "What is the highest prestige of an occupation?",
+        "Which occupation has the highest average prestige?",
+        "Which type has the highest prestige?",
+        "Which group has the highest prestige?",
+        "Which month has the highest prestige?",
+        "Which country has the highest prestige?",
+    ):
+        assert isinstance(planned(tmp_path, other), Refusal), other
 
 
 def test_the_noun_after_which_is_no_column_with_another_name(tmp_path: Path) -> None:
