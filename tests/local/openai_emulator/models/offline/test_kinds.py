@@ -169,7 +169,7 @@ def test_the_noun_after_which_is_what_a_column_without_a_name_holds(tmp_path: Pa
         "What is the highest prestige of an occupation?",
         "Which occupation has the highest average prestige?",
         "Which type has the highest prestige?",
-        "Which group has the highest prestige?",
+        "Which sector has the highest prestige?",
         "Which month has the highest prestige?",
         "Which country has the highest prestige?",
     ):
