@@ -29,6 +29,13 @@ class FolderByFolder(LoadFileScheduling):
     """
 
     def _assign_work_unit(self, node: WorkerController) -> None:
+        for path in [path for path, tests in self.workqueue.items() if all(tests.values())]:
+            del self.workqueue[
+                path
+            ]  # of a worker that has crashed: a worker would wait for ever after a file without tests
+        if not self.workqueue:
+            node.shutdown()
+            return
         left: Counter[str] = Counter()
         for path in self.workqueue:
             left[folder_of(path)] += SECONDS.get(path, 1)
