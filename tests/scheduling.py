@@ -29,10 +29,9 @@ class FolderByFolder(LoadFileScheduling):
     """
 
     def _assign_work_unit(self, node: WorkerController) -> None:
+        # What a crashed worker has done comes again, as a file without tests: a worker would wait on after it.
         for path in [path for path, tests in self.workqueue.items() if all(tests.values())]:
-            del self.workqueue[
-                path
-            ]  # of a worker that has crashed: a worker would wait for ever after a file without tests
+            del self.workqueue[path]
         if not self.workqueue:
             node.shutdown()
             return
