@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.formats.base import UnusableFile
+from shared.formats.process import MEMORY_MAX_BYTES
 from shared.formats.workbooks import write_xlsx
 from tests.unit.formats.markdown.files import OFFICE, open_document
 from tests.unit.formats.tables.reading import Read, read
@@ -135,14 +137,18 @@ def read_or_refused(content: bytes) -> None:
         converted(content)
 
 
+def limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX_BYTES, MEMORY_MAX_BYTES))
+
+
 class Aside:
-    """Reads workbooks in a process of its own, as the app does: calamine ends a process for which it has no memory."""
+    """Reads workbooks in a process with a memory limit, as the app does: beyond it, calamine ends the process."""
 
     def __init__(self) -> None:
         self.start()
 
     def start(self) -> None:
-        self._process = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+        self._process = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"), initializer=limit_memory)
 
     def read(self, content: bytes) -> None:
         """Raises what is neither a workbook nor a reason; the app takes an end of the process as damaged."""
