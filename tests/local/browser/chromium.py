@@ -23,6 +23,15 @@ import aiohttp
 from tests.local.browser.attacker import CHROMIUM
 
 WITHIN_S = 90
+LEFT = (  # what Chromium says of a script whose document has gone
+    "Inspected target navigated or closed",
+    "Execution context was destroyed.",
+    "Cannot find default execution context",
+)
+
+
+class Navigated(AssertionError):
+    """The page went to another document while a script ran in it."""
 
 
 class Page:
@@ -72,6 +81,8 @@ class Page:
         self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
         got = await asyncio.wait_for(self._waiting[number], WITHIN_S)
+        if got.get("error", {}).get("message") in LEFT:
+            raise Navigated(method, got)
         assert "error" not in got, (method, got)
         return got["result"]
 
@@ -86,12 +97,25 @@ class Page:
     async def until(self, script: str) -> Any:
         """Wait until an expression is true, and return its value; an element is an empty dict."""
         deadline_s = time.monotonic() + WITHIN_S
-        while (value := await self.run(script)) in (None, False, 0, ""):
+        while (value := await self._run_once_there(script)) in (None, False, 0, ""):
             if time.monotonic() > deadline_s:
                 text = await self.run("document.body.innerText")
                 raise AssertionError(f"{script} did not become true. {self.problems} The page:\n{text}")
             await asyncio.sleep(0.05)
         return value
+
+    async def _run_once_there(self, script: str) -> Any:
+        """As `run`; None if the page is just going to another document."""
+        try:
+            return await self.run(script)
+        except Navigated:
+            return None
+
+    async def reload(self) -> None:
+        """Reload, and wait for the new document: until then, the old one would still answer."""
+        await self.run("window.isLeft = true")
+        await self.call("Page.reload")
+        await self.until("!window.isLeft && document.readyState === 'complete'")
 
     async def open(self, url: str) -> None:
         await self.call("Page.navigate", url=url)

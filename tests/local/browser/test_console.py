@@ -83,7 +83,7 @@ async def test_the_main_job(app: str, page: Page) -> None:
     await page.until("document.querySelector('figure img')?.naturalWidth > 100")
     assert await page.run("document.querySelectorAll('aside .threads li').length") == 1
     assert await page.run("[...document.querySelectorAll('.how pre')].some((e) => e.textContent.includes('import'))")
-    await page.run("location.reload()")  # the thread is remembered, with all its answers
+    await page.reload()  # the thread is remembered, with all its answers
     await page.until("document.querySelectorAll('article[aria-busy=false]').length === 2")
     await page.open(f"{app}/#documents")
     await page.click("Delete monthly-metrics.csv")
