@@ -78,8 +78,8 @@ def _free_move(
     if need.documents and not searches:
         return Search(queries=queries(question)), False
     meant = replace(question, text=spelt(question.text, passages))
-    if searches == 1 and meant != question:
-        return Search(queries=queries(meant)), False
+    if searches == 1 and (more := further_queries(question, meant, passages)):
+        return Search(queries=more), False
     found = _from_documents(meant, passages, prompt.tools)
     if need.data or (need.data_as_fallback and not found.text):
         return _data_move(question, found, replace(need, data=True), prompt, turn)
@@ -97,6 +97,16 @@ def queries(question: Question) -> tuple[str, ...]:
     wanted = [f"{text} {question.context[:300]}".strip() if question.is_follow_up else text, keywords]
     wanted += [part.text for part in parts[:2]] if len(parts) > 1 else []
     return tuple(list(dict.fromkeys(query for query in wanted if query.strip()))[:3]) or (text or "overview",)
+
+
+def further_queries(question: Question, meant: Question, passages: Sequence[Passage]) -> tuple[str, ...]:
+    """The queries of a second search: the question as the documents spell it, and without what names a document.
+
+    The words of a document's name stand in many of its passages, so they say little about which passage is meant.
+    """
+    bare = QuestionTerms.of(meant.resolved).about(passages).without_names()
+    first = queries(question)
+    return tuple(query for query in dict.fromkeys((*queries(meant), bare)) if query not in first)[-3:]
 
 
 def terms_in_full(text: str) -> list[str]:

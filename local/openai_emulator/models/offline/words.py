@@ -1,4 +1,4 @@
-"""The words of questions and texts: tokens, stems and stop words."""
+"""The words of questions and texts: tokens in any script, and stems and stop words of English (see `languages`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from functools import cache
 
 import snowballstemmer  # type: ignore[import-untyped]
 
-_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:[.,:]\d+)*", re.IGNORECASE)
+# Scripts without spaces between words, and Hangul, whose endings are part of the word: a run of them is cut into
+# overlapping pairs of characters.
+UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
+_MARKS = "\u0300-\u036f\u064b-\u0652\u0900-\u0903\u093a-\u094f"  # accents and vowel signs inside of words
+_LETTERS = rf"[^\W\d_{UNSPACED}]"
+_WORD = re.compile(
+    rf"([{UNSPACED}]+)|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*|'{_LETTERS}+)*|\d+(?:[.,:]\d+)*", re.IGNORECASE
+)
 _ASKS_MEANING = re.compile(r"\bmeans?\b(?=\W*$)|(?<=\bwhat is )mean\b|(?<=\bdoes )mean\b", re.IGNORECASE)
-_VOWEL = re.compile(r"[aeiouy]")
 
 _STOP_WORDS = """
 a about according after all also am an and any are as at be been before being between but by can could define did
@@ -35,8 +41,20 @@ def stem(word: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """All words and numbers, in lower case, in order."""
-    return [word.lower() for word in _WORD.findall(text)]
+    """All words and numbers, in lower case, in order; of a script without spaces, pairs of characters."""
+    found: list[str] = []
+    for match in _WORD.finditer(text):
+        found += _pairs(match[1]) if match[1] else [match[0].lower()]
+    return found
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[at : at + 2] for at in range(len(run) - 1)] or [run]
+
+
+def is_pair(term: str) -> bool:
+    """Whether a term is a pair of characters of a script without spaces."""
+    return len(term) == 2 and bool(re.match(f"[{UNSPACED}]", term))
 
 
 def terms(text: str) -> list[str]:

@@ -20,9 +20,10 @@ from local.openai_emulator.models.offline.documents.units import Unit, units_of
 from local.openai_emulator.search.passage import Passage
 
 MIN_SCORE = 0.5  # the best unit needs this score, else there is no answer
+MIN_SCORE_BY_WORDS = 0.55  # in languages other than English, where words alone make the score
 NEAR_BEST_SHARE = 0.78  # other units are quoted too if they reach this share of the best score
 NEAR_ROW_SHARE = 0.95  # a table whose best row reaches this share of the best score is quoted as a table
-MOST_UNITS = 4
+MOST_UNITS = 6
 MOST_SECTIONS = 10  # with units near the best; if there are more, the question is too broad
 NEW_WORDS_WEIGHT = 0.5  # of the share of the question's words that no unit chosen before has
 SAME_SECTION_PENALTY = 0.1  # for each unit of the section that was chosen before: other sections say something else
@@ -59,22 +60,26 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
         missing += unnamed
         scored = score(part, units, passages)
         about = [] if unnamed else [one for one, holding in zip(scored, holds, strict=True) if holding]
-        near = near_best(about)
+        least = MIN_SCORE if part.language.is_english else MIN_SCORE_BY_WORDS
+        near = near_best(about, least=least)
         sections = dict.fromkeys(section_of(item.unit, passages) for item in near)
-        if len(sections) > MOST_SECTIONS:
+        is_broad = len(sections) > MOST_SECTIONS
+        if is_broad and near[0].defines:
+            about = [one for one in near if one.defines]
+        elif is_broad:
             broad += [heading.rpartition(" / ")[2] for _, heading in sections if heading]
-        else:
-            near = near_best([one for one in about if can_answer(part.text, one.unit.text)])
-            chosen += [unit for unit in _chosen(near, units, passages) if unit not in chosen]
+            continue
+        near = near_best([one for one in about if can_answer(part.text, one.unit.text)], least=least)
+        chosen += [unit for unit in _chosen(near, units, passages) if unit not in chosen]
     if chosen:
         return write_answer(chosen, passages)
     return Extract(sections=tuple(dict.fromkeys(broad)), missing=tuple(dict.fromkeys(missing)))
 
 
-def near_best(scored: Sequence[Scored]) -> list[Scored]:
-    """The units whose score is near the best, best first; none if the best score is below `MIN_SCORE`."""
+def near_best(scored: Sequence[Scored], *, least: float) -> list[Scored]:
+    """The units whose score is near the best, best first; none if the best score is below `least`."""
     ordered = sorted(scored, key=lambda item: -item.score)
-    if not ordered or ordered[0].score < MIN_SCORE:
+    if not ordered or ordered[0].score < least:
         return []
     return [item for item in ordered if item.score >= ordered[0].score * NEAR_BEST_SHARE]
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from local.openai_emulator.models.offline.documents.question import QuestionTerms
 from local.openai_emulator.models.offline.documents.scoring import section_of
 from local.openai_emulator.models.offline.documents.units import Unit
-from local.openai_emulator.models.offline.words import STOP_WORDS, all_stems, stem, terms, words
+from local.openai_emulator.models.offline.languages import Language
+from local.openai_emulator.models.offline.words import STOP_WORDS, stem, terms, words
 from local.openai_emulator.search.embeddings import embed
 from local.openai_emulator.search.passage import Passage
 
@@ -25,9 +26,12 @@ RELATED = 0.4  # the cosine from which on a word may stand for another one
 HEAD_WORDS = 3  # at the beginning of a unit; they say what it is about
 FEW_TERMS = 2  # a question with so few terms needs all of them in what is quoted
 LONGEST_NOUN_PHRASE = 3  # words
+THROUGHOUT_SHARE, FEWEST_PASSAGES = 0.75, 3  # of a document that is about a word as a whole
 
 _DATES = frozenset(stem(name) for name in (*calendar.month_name, *calendar.day_name) if name)  # "Black Friday"
-_NAME = re.compile(r"(?<![.?!:]\s)(?<!^)(?<=\s)[\"'(]?([A-Z][\w’'-]*+(?: [A-Z][\w’'-]*+)*+|\w*\d[\w.:,-]*)")
+_NAME = re.compile(
+    r"(?<![.?!:]\s)(?<!^)(?<=\s)[\"'(]?([A-ZÀ-ÞΑ-ΩА-Я][\w’'-]*+(?: [A-ZÀ-ÞΑ-ΩА-Я][\w’'-]*+)*+|\w*\d[\w.:,-]*)"
+)
 _DEGREES = frozenset(map(stem, ("often", "soon", "far", "fast", "big", "large", "high", "low", "old", "tall", "wide")))
 _ACRONYM = re.compile(r"[A-Z]{2,5}s?")  # a word like any other: SLO, TLS
 _OBJECT = re.compile(r"\b(?:of|in|at|for|from|on|with|without)\s+(?:(?:the|a|an|my|our|your|this|that)\s+)?", re.I)
@@ -48,7 +52,15 @@ class Topic:
         text = question.text
         said = [match[1] for match in _NAME.finditer(text)]
         proper = [name for name in said if not _ACRONYM.fullmatch(name) and not _DATES & {*terms(name)}]
-        names = {term for name in proper for term in terms(name)}
+        names = {term for name in proper for term in question.language.terms(name)}
+        if not question.language.is_english:  # the nouns are found by English prepositions
+            return cls(
+                names=frozenset(names & {*own, *question.whole})
+                if question.language.capitals_are_names
+                else frozenset(),
+                nouns=frozenset(),
+                every=frozenset(own if 1 < len(own) <= FEW_TERMS else ()),
+            )
         nouns = {term for match in _OBJECT.finditer(text) for term in _phrase(text[match.end() :])[-1:]}
         nouns |= {term for match in _ASKED_SUBJECT.finditer(text) for term in _phrase(text[match.end() :])[:1]}
         return cls(
@@ -76,34 +88,51 @@ def held(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pass
     wanted = topic.names | topic.nouns | topic.every
     if not wanted:
         return [True] * len(units), []
+    stems = question.language.all_stems
     blocks: dict[tuple[int, int], set[str]] = defaultdict(set)
     sections: dict[tuple[str, str], set[str]] = defaultdict(set)
     for unit in units:
-        near = all_stems(f"{unit.context} {unit.title} {passages[unit.passage].filename}")
-        blocks[unit.passage, unit.block].update((*all_stems(unit.text), *near))
+        near = stems(f"{unit.context} {unit.title} {passages[unit.passage].filename}")
+        blocks[unit.passage, unit.block].update((*stems(unit.text), *near))
         sections[section_of(unit, passages)] |= blocks[unit.passage, unit.block]
     everything = set().union(*blocks.values())
-    forms = {stem(word): word for word in words(question.text)}
-    means = {term: _means(forms.get(term, term), everything, related=term not in topic.names) for term in wanted}
+    forms = {question.language.stem(word): word for word in words(question.text)}
+    means = {
+        term: _means(forms.get(term, term), everything, question.language, related=term not in topic.names)
+        for term in wanted
+    }
     missing = [forms.get(term, term) for term in question.own if term in topic.names | topic.nouns and not means[term]]
+    throughout = _throughout(passages, question.language)
 
     def holds(unit: Unit) -> bool:
         block = blocks[unit.passage, unit.block]
         section = sections[section_of(unit, passages)] if unit.context and len(topic.names) == 1 else block
-        head = set(all_stems(" ".join(unit.text.split()[:HEAD_WORDS])))
+        head = set(stems(" ".join(unit.text.split()[:HEAD_WORDS])))
         told = any(means[name] & head for name in topic.names)  # it is about the name: "WordStar (1978): ..."
-        return all(means[name] & section for name in topic.names) and (
+        known = section | throughout[passages[unit.passage].filename]
+        return all(means[name] & known for name in topic.names) and (
             told or all(means[term] & block for term in topic.every)
         )
 
     return [holds(unit) for unit in units], missing
 
 
-def _means(word: str, known: Collection[str], *, related: bool) -> set[str]:
+def _throughout(passages: Sequence[Passage], language: Language) -> dict[str, set[str]]:
+    """For each file, the stems that most of its passages hold: what the whole document is about."""
+    found = defaultdict[str, set[str]](set)
+    for filename in {passage.filename for passage in passages}:
+        texts = [{*language.all_stems(passage.text)} for passage in passages if passage.filename == filename]
+        times = Counter(term for text in texts for term in text)
+        if len(texts) >= FEWEST_PASSAGES:
+            found[filename] = {term for term, n in times.items() if n >= THROUGHOUT_SHARE * len(texts)}
+    return found
+
+
+def _means(word: str, known: Collection[str], language: Language, *, related: bool) -> set[str]:
     """The known stems that may stand for a word: its own, one that it begins or that begins it, a related one."""
-    own = stem(word)
+    own = language.stem(word)
     found = {other for other in known if other == own or _begins(other, own) or _begins(own, other)}
-    if related and not found:
+    if related and not found and language.is_english:
         others = sorted(other for other in known if other.isalpha() and other not in STOP_WORDS)
         cosines = embed([word])[0] @ embed(others).T
         found = {others[at] for at in (cosines >= RELATED).nonzero()[0]}

@@ -7,14 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
-from local.openai_emulator.models.offline.words import STOP_WORDS, stem, terms, words
+from local.openai_emulator.models.offline.languages import ENGLISH, Language, language_of
+from local.openai_emulator.models.offline.words import UNSPACED, is_pair, terms, words
 from local.openai_emulator.search.passage import Passage
 
 NAMED_SHARE = 0.5  # of the words of a file's name; a question with this share of them names the file
 SHORTEST_SPELT = 4  # letters; shorter words have too many neighbours
 
 _QUESTION_PARTS = re.compile(
-    r"[?;]\s+|(?:,|(?<!\s))\s++and\s+(?=(?:what|who|when|where|how|which|why|is|are|does|do|did|was|were)\b)",
+    r"[?;؟]\s+|[？；](?=\w)|(?:,|(?<!\s))\s++and\s+(?=(?:what|who|when|where|how|which|why|is|are|does|do|did|was|were)\b)",
     re.IGNORECASE,
 )
 
@@ -33,19 +34,24 @@ class QuestionTerms:
     naming: frozenset[str] = frozenset()
     whole: frozenset[str] = frozenset()
     not_meant: frozenset[str] = frozenset()
+    language: Language = ENGLISH
 
     @classmethod
     def of(cls, question: str, *, context: str = "") -> QuestionTerms:
-        own = terms(question)
-        return cls(text=question, own=tuple(own), inherited=tuple(t for t in terms(context) if t not in own))
+        language = language_of(question)
+        own = language.terms(question)
+        inherited = tuple(term for term in language.terms(context) if term not in own)
+        return cls(text=question, own=tuple(own), inherited=inherited, language=language)
 
     def about(self, passages: Sequence[Passage]) -> QuestionTerms:
         """The question with the documents that it names, by the names of the passages' files."""
-        asked = {*self.own}
+        own = self._within_words(passages)
+        asked = {*own}
         names = {passage.filename: frozenset(_name_terms(passage.filename)) for passage in passages}
         named = [name for name in names.values() if name and len(name & asked) >= NAMED_SHARE * len(name)]
         return replace(
             self,
+            own=own,
             naming=frozenset().union(*named),
             whole=frozenset().union(*(bare for name in names if (bare := _bare(name)) <= asked)),
             not_meant=frozenset(
@@ -53,6 +59,17 @@ class QuestionTerms:
                 for (_, name), (other, others) in permutations(names.items(), 2)
                 if _means_the_first(asked, name, others)
             ),
+        )
+
+    def _within_words(self, passages: Sequence[Passage]) -> tuple[str, ...]:
+        """The terms without the pairs of characters that only stand beside each other: the end of one word and the
+        beginning of the next one. No passage has such a pair, but they have its neighbours."""
+        held = {stem for passage in passages for stem in self.language.all_stems(passage.text)} & {*self.own}
+        ends = {term[-1] for term in held}, {term[0] for term in held}
+        return tuple(
+            term
+            for term in self.own
+            if term in held or not is_pair(term) or not (term[0] in ends[0] or term[-1] in ends[1])
         )
 
     def content(self) -> list[str]:
@@ -63,20 +80,20 @@ class QuestionTerms:
     def without_names(self) -> str:
         """The question without the words that only name the document."""
         drop = set(self.own) - set(self.content())
-        return " ".join(word for word in self.text.split() if not set(terms(word)) & drop)
+        return " ".join(word for word in self.text.split() if not set(self.language.terms(word)) & drop)
 
     def parts(self) -> list[QuestionTerms]:
         """The questions that the text consists of; the later ones inherit the terms of the first."""
-        texts = [part for part in _QUESTION_PARTS.split(self.text.strip()) if terms(part)]
+        texts = [part for part in _QUESTION_PARTS.split(self.text.strip()) if self.language.terms(part)]
         if len(texts) < 2:
             return [self]
-        first = terms(texts[0])
+        own = [tuple(self.language.terms(text)) for text in texts]
         return [
             replace(
                 self,
                 text=text,
-                own=tuple(terms(text)),
-                inherited=tuple(t for t in (*(first if index else ()), *self.inherited) if t not in terms(text)),
+                own=own[index],
+                inherited=tuple(t for t in (*(own[0] if index else ()), *self.inherited) if t not in own[index]),
             )
             for index, text in enumerate(texts)
         ]
@@ -84,17 +101,18 @@ class QuestionTerms:
 
 def spelt(question: str, passages: Sequence[Passage]) -> str:
     """The question, with each word that no passage has replaced by the one known word that is one edit away."""
+    language = language_of(question)
     known = {word for passage in passages for word in words(passage.text)}
-    stems = {stem(word) for word in known}
+    stems = {language.stem(word) for word in known}
 
     def replacement(match: re.Match[str]) -> str:
         word = match[0].lower()
-        if len(word) < SHORTEST_SPELT or word in known or word in STOP_WORDS or stem(word) in stems:
+        if len(word) < SHORTEST_SPELT or word in known or word in language.stop_words or language.stem(word) in stems:
             return match[0]
-        near = {stem(other): other for other in sorted(known | STOP_WORDS) if _one_edit(word, other)}
+        near = {language.stem(other): other for other in sorted(known | language.stop_words) if _one_edit(word, other)}
         return next(iter(near.values())) if len(near) == 1 else match[0]
 
-    return re.sub(r"[A-Za-z]+", replacement, question)
+    return re.sub(rf"[^\W\d_{UNSPACED}]+", replacement, question)
 
 
 def _name_terms(filename: str) -> list[str]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from local.openai_emulator.models.offline.documents.question import QuestionTerms
 from local.openai_emulator.models.offline.documents.units import Unit
-from local.openai_emulator.models.offline.words import STOP_WORDS, all_stems, stem, terms, words
+from local.openai_emulator.models.offline.words import terms, words
 from local.openai_emulator.search.embeddings import embed
 from local.openai_emulator.search.passage import Passage
 
@@ -21,6 +21,7 @@ AKIN_WEIGHT = 0.6  # of a word that means about the same
 AKIN = 0.55  # the cosine of two words from which on they mean about the same: "pay" and "paid", "cost" and "price"
 NAMING_WEIGHT = 0.5  # of a word that names the document
 INHERITED_WEIGHT = 0.5
+DEFINITION_BONUS = 0.15
 NEARNESS_WEIGHT = 0.4  # of the cosine of question and unit, above that of unrelated texts
 UNRELATED = 0.35
 BACK_SHARE = 0.8  # of the score of a sentence that points to others: "By following these tips, ..."
@@ -38,7 +39,10 @@ _BACK = re.compile(
     r"^if you have (?:any |further )*questions\b",
     re.IGNORECASE,
 )
-_SUBJECT = re.compile(r"((?:[\w'’-]+(?: \([^)]*\))? ){1,6})(?:is|are|means?|refers?)\b")  # of a definition
+# The subject of a definition.
+_SUBJECT = re.compile(
+    r"(?:[\w ]{1,40}: )?((?:[\w'’-]+(?: \([^)]*\))? ){1,6})(?:is|are|means?|refers?)\b"
+)  # of a definition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,7 @@ class Scored:
     unit: Unit
     score: float
     shares: Mapping[str, float]  # the terms in the unit itself, and their share of the question's weights
+    defines: bool = False  # it says what the thing that the question asks about is
 
 
 def section_of(unit: Unit, passages: Sequence[Passage]) -> tuple[str, str]:
@@ -58,30 +63,35 @@ def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pas
 
     0: none, 1: all; bonuses can raise the score a little above 1.
     """
-    stems = [all_stems(unit.text) for unit in units]
-    contexts = [set(all_stems(f"{unit.context} {passages[unit.passage].filename}")) for unit in units]
+    language = question.language
+    stems = [language.all_stems(unit.text) for unit in units]
+    contexts = [set(language.all_stems(f"{unit.context} {passages[unit.passage].filename}")) for unit in units]
     sections: dict[tuple[str, str], set[str]] = defaultdict(set)
     for unit, own in zip(units, stems, strict=True):
         sections[section_of(unit, passages)].update(own)
     seen = Counter(term for own, around in zip(stems, contexts, strict=True) for term in {*own, *around})
     weights = _weights(question, seen, len(units))
     content = question.content()
-    akin = _akin(weights, question.text, {word for unit in units for word in words(f"{unit.text} {unit.context}")})
+    akin = _akin(weights, question, {word for unit in units for word in words(f"{unit.text} {unit.context}")})
     total = sum(weights.values()) or 1.0
     scored = []
     nearness = embed([unit.text[:400] for unit in units]) @ embed([question.without_names()])[0]
     for unit, own, around, near in zip(units, stems, contexts, nearness, strict=True):
         section = sections[section_of(unit, passages)]
-        found = {term: _found(term, akin[term], set(own), around, section) for term in weights}
+        told = {*own, *(around & question.naming)}
+        found = {term: _found(term, akin[term], told, around, section) for term in weights}
         value = sum(weights[term] * share for term, share in found.items()) / total
         if seen.keys() & set(question.own) and question.inherited and not any(found[term] for term in question.own):
             value *= 0.3  # it matches only the earlier questions
         if not any(found[term] for term in content):
             value *= 0.3  # it matches only the words that name the document
-        value += _bonus(question, unit, own, content, akin) + 0.08 * passages[unit.passage].score
-        value += NEARNESS_WEIGHT * (float(near) - UNRELATED)
+        defines = _defines(question, unit, content, akin)
+        value += _bonus(question, unit, own, content) + (DEFINITION_BONUS if defines else 0)
+        value += 0.08 * passages[unit.passage].score
+        if language.is_english:  # of other languages, the embeddings know little: all texts are near each other
+            value += NEARNESS_WEIGHT * (float(near) - UNRELATED)
         shares = {term: weights[term] / total for term in weights if term in own or akin[term] & set(own)}
-        scored.append(Scored(unit=unit, score=value * _fitness(unit), shares=shares))
+        scored.append(Scored(unit=unit, score=value * _fitness(unit), shares=shares, defines=defines))
     return scored
 
 
@@ -94,14 +104,18 @@ def _weights(question: QuestionTerms, seen: Counter[str], n_units: int) -> dict[
     return weights
 
 
-def _akin(asked: Iterable[str], question: str, known: Collection[str]) -> dict[str, set[str]]:
+def _akin(asked: Iterable[str], question: QuestionTerms, known: Collection[str]) -> dict[str, set[str]]:
     """For each term of the question, the stems of the known words that mean about the same, by the embeddings."""
-    forms = {stem(word): word for word in words(question)}
+    language = question.language
     wanted = list(asked)
-    others = sorted(word for word in known if word not in STOP_WORDS and word.isalpha())
+    if not language.is_english:  # the embeddings know few other words
+        return {term: set() for term in wanted}
+    forms = {language.stem(word): word for word in words(question.text)}
+    others = sorted(word for word in known if word not in language.stop_words and word.isalpha())
     cosines = embed([forms.get(term, term) for term in wanted]) @ embed(others).T
     return {
-        term: {stem(others[at]) for at in (row >= AKIN).nonzero()[0]} for term, row in zip(wanted, cosines, strict=True)
+        term: {language.stem(others[at]) for at in (row >= AKIN).nonzero()[0]}
+        for term, row in zip(wanted, cosines, strict=True)
     }
 
 
@@ -117,19 +131,21 @@ def _found(term: str, akin: set[str], own: set[str], around: set[str], section: 
     )
 
 
-def _bonus(
-    question: QuestionTerms, unit: Unit, stems: list[str], content: Sequence[str], akin: Mapping[str, set[str]]
-) -> float:
-    """Added for what is asked for (figures, reasons, a definition), a table's title, and adjacent words in common."""
+def _defines(question: QuestionTerms, unit: Unit, content: Sequence[str], akin: Mapping[str, set[str]]) -> bool:
+    """Whether the question asks what something is, and the unit says so of that thing: "Coinsurance is ..."."""
+    subject = _SUBJECT.match(unit.text) if _ASKS_MEANING.search(question.text) else None
+    told = set(terms(subject[1])) - question.naming if subject else set[str]()
+    meant = {term for term in content if term in told or akin.get(term, set()) & told}
+    return bool(meant) and told <= {*content, *(t for c in meant for t in akin.get(c, ()))}
+
+
+def _bonus(question: QuestionTerms, unit: Unit, stems: list[str], content: Sequence[str]) -> float:
+    """Added for what is asked for (figures, reasons), a table's title, and adjacent words in common."""
     bonus = 0.0
     if _ASKS_FIGURE.search(question.text.lower()) and re.search(r"\d", unit.text):
         bonus += 0.06
     if _ASKS_REASON.search(question.text) and _REASON.search(unit.text):
         bonus += 0.08
-    if _ASKS_MEANING.search(question.text) and (subject := _SUBJECT.match(unit.text)):
-        told = set(terms(subject[1])) - question.naming
-        meant = {term for term in content if term in told or akin.get(term, set()) & told}
-        bonus += 0.15 if meant and told <= {*content, *(t for c in meant for t in akin.get(c, ()))} else 0.0
     if unit.kind == "row" and (title := terms(unit.title)):
         hits = sum(term in question.own or term in question.inherited for term in title) / len(title)
         bonus += 0.2 if hits > 0.6 and len(title) > 1 and any(t in question.own for t in title) else 0.0

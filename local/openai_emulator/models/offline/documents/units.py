@@ -15,7 +15,9 @@ _HEADING = re.compile(r"^#{1,6}\s+")
 _NUMBERED = re.compile(r"^\d{1,2}(?:\.\d{1,2})*\.?\s+[A-Z][^.!?]{2,70}$")
 _CAPTION = re.compile(r"^Table\s+\d+[.:]?\s*", re.IGNORECASE)
 _RULE = re.compile(r"^[\s|:\-=_+]*$")
-_SENTENCE_END = re.compile(r"(?<=[.!?])(?:[\"')\]”’]|(?:\[\d+\])++)?\s+(?=[A-Z0-9\"'(*•“])")  # "[12]": a footnote
+_SENTENCE_END = re.compile(  # "[12]": a footnote
+    r"(?<=[.!?…؟۔।])(?:[\"')\]”’»]|(?:\[\d+\])++)?\s+(?=[^a-z\s])|(?<=[。！？])(?![」』”’）])|(?<=[。！？][」』”’）])"
+)
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|approx|vs|Dr|Mr|Mrs|Ms|No|Inc|St)\.$")
 _VALUE = re.compile(
     r"\b(?:once|twice) (?:a|per) \w+|\bimmediately\b|\bnone(?: allowed)?\b|(?:(?:below|above|under|"
@@ -172,7 +174,7 @@ def sentences(text: str) -> list[str]:
     """The sentences of a paragraph; a full stop after an abbreviation does not end a sentence."""
     found: list[str] = []
     for part in _SENTENCE_END.split(text):
-        if found and _ABBREVIATION.search(found[-1]):
+        if found and (_ABBREVIATION.search(found[-1]) or part[:1].islower()):
             found[-1] += " " + part
         elif part.strip():
             found.append(part.strip())

@@ -1,0 +1,137 @@
+"""The languages of questions about documents: how words are stemmed, and which words say nothing about the topic.
+
+A language needs a Snowball stemmer or a list of stop words (https://pypi.org/project/stop-words/). The script of a
+question and its stop words tell its language. Only English has rules for names, synonyms and kinds of questions.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import snowballstemmer  # type: ignore[import-untyped]
+import stop_words  # type: ignore[import-untyped]
+
+from local.openai_emulator.models.offline import words as english
+from local.openai_emulator.models.offline.words import UNSPACED, words
+
+_LATIN = ("german", "french", "spanish", "italian", "portuguese", "dutch", "swedish", "danish", "norwegian", "finnish",
+          "polish", "czech", "hungarian", "romanian", "turkish", "catalan", "indonesian")  # fmt: skip
+# The scripts, the first that most letters of a question belong to, and its languages: the first is the default.
+_SCRIPTS = (
+    ("\u3040-\u30ff", ("japanese",)),
+    ("\uac00-\ud7af", ("korean",)),
+    ("\u3400-\u9fff\uf900-\ufaff", ("chinese",)),
+    ("\u0400-\u04ff", ("russian", "ukrainian", "bulgarian")),
+    ("\u0600-\u06ff", ("arabic", "persian")),
+    ("\u0370-\u03ff", ("greek",)),
+    ("\u0900-\u097f", ("hindi",)),
+    ("\u0590-\u05ff", ("hebrew",)),
+)
+# Words that ask, where the lists of stop words lack them.
+_ASKING = {
+    "arabic": "متى كم أين اين كيف لماذا ماذا ما من هل أي أية اي اية مَن الذي التي",
+    "chinese": """
+        什么 甚么 多少 多久 多大 多长 哪个 哪些 哪里 哪儿 哪位 哪一 为什么 为何 怎么 怎样 如何 何时 何地 是否 请问 可以
+        能否 吗 呢 谁 几 几个 什麼 哪個 為什麼 怎麼 嗎 誰 幾 被称为 的 了 是 在 和 与 或 把 被
+    """,
+    "japanese": """
+        何 なん なに いつ どこ 誰 だれ なぜ どう どの どれ どんな どのくらい どれくらい いくつ いくら ですか ますか
+        でしたか ましたか のか とは は が を に で と の も へ や から まで より について ください する した して される
+        された いる いた ある あった こと もの ため
+    """,
+    "korean": """
+        무엇 무엇을 무엇이 무엇인가 무엇입니까 언제 어디 어디에 어디서 누가 누구 왜 어떻게 어떤 어느 몇 얼마 얼마나 무슨
+    """,
+    "german": "wieviel wieviele wie was wer wann wo warum welche welcher welches welchen",
+    "spanish": "cuánto cuánta cuántos cuántas cómo dónde cuándo qué quién quiénes cuál cuáles",
+}
+CLEAR_SHARE = 0.5  # of a stop word that only this language has
+_ACCENTS = re.compile("[\u0300-\u036f\u064b-\u0652]")
+
+
+@dataclass(frozen=True)
+class Language:
+    """How the words of a question and its documents are compared. `name` is that of the stemmer, if there is one."""
+
+    name: str
+    stop_words: frozenset[str] = field(repr=False)
+
+    @property
+    def is_english(self) -> bool:
+        return self.name == "english"
+
+    @property
+    def capitals_are_names(self) -> bool:
+        return self.name != "german"
+
+    def stem(self, word: str) -> str:
+        return english.stem(word) if self.is_english else _stemmer(self.name)(word)
+
+    def terms(self, text: str) -> list[str]:
+        """The distinct stems of all words that are not stop words, in order."""
+        if self.is_english:
+            return english.terms(text)
+        kept = [word for word in words(self._without_unspaced_stop_words(text)) if word not in self.stop_words]
+        whole = [word for word in kept if not (len(word) == 1 and re.match(f"[{UNSPACED}]", word))] or kept
+        return list(dict.fromkeys(map(self.stem, whole)))
+
+    def all_stems(self, text: str) -> list[str]:
+        """The stems of all words, in order."""
+        return [self.stem(word) for word in words(text)]
+
+    def _without_unspaced_stop_words(self, text: str) -> str:
+        if self.name not in ("chinese", "japanese"):
+            return text
+        asking = _ASKING[self.name].split()  # most stop words of one character are part of other words, too
+        removed = {*asking, *(word for word in self.stop_words if len(word) > 1)}
+        return re.sub("|".join(map(re.escape, sorted(removed, key=len, reverse=True))), " ", text)
+
+
+ENGLISH = Language("english", english.STOP_WORDS)
+
+
+def language_of(text: str) -> Language:
+    """The language of a question; English if it is not clear."""
+    letters = [letter for letter in text if letter.isalpha()]
+    for script, names in _SCRIPTS:
+        share = sum(bool(re.match(f"[{script}]", letter)) for letter in letters) / max(len(letters), 1)
+        if share > (0.1 if names[0] in ("japanese", "korean") else 0.4):
+            return _most_used([_language(name) for name in names], text)
+    return _most_used([ENGLISH, *map(_language, _LATIN)], text)
+
+
+def _most_used(languages: Sequence[Language], text: str) -> Language:
+    """The language with most of its stop words in a text; the first language if that is not clear.
+
+    A word of several languages counts less: "Rio de Janeiro" is asked about in English, too.
+    """
+    said = words(text)
+    using = Counter(word for language in languages for word in said if word in language.stop_words)
+    shares = [sum(1 / using[word] for word in said if word in one.stop_words) for one in languages]
+    return languages[shares.index(max(shares))] if max(shares) >= CLEAR_SHARE else languages[0]
+
+
+@cache
+def _language(name: str) -> Language:
+    listed = stop_words.safe_get_stop_words(name)
+    return Language(name, frozenset((*listed, *_ASKING.get(name, "").split())))
+
+
+@cache
+def _stemmer(name: str) -> Callable[[str], str]:
+    """Stems a word in lower case, and takes its accents away: a word is often written without them."""
+    known = snowballstemmer.stemmer(name) if name in snowballstemmer.algorithms() else None
+
+    @cache
+    def stem(word: str) -> str:
+        stemmed = str(known.stemWord(word.lower())) if known else word.lower()
+        if stemmed.isascii():
+            return stemmed
+        return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", stemmed)))
+
+    return stem
