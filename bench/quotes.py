@@ -40,7 +40,7 @@ class Judged:
     pages: str  # the labelled pages, as text
 
 
-async def ask(index: Index, question: str) -> Say:
+async def ask(index: Index, question: str, *, store: str = "contoso") -> Say:
     """The model's answer, with the searches that it asks for."""
     events: list[Event] = [Said(role="user", text=question)]
     for _ in range(MOST_STEPS):
@@ -50,7 +50,7 @@ async def ask(index: Index, question: str) -> Say:
         if isinstance(move, Say):
             return move
         assert isinstance(move, Search), move
-        passages = await index.search(["contoso"], move.queries)
+        passages = await index.search([store], move.queries)
         events.append(Searched(queries=move.queries, passages=tuple(passages)))
     return Say(text="(no answer)")
 

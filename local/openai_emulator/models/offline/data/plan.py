@@ -374,4 +374,5 @@ def _instead(table: Table, clauses: list[Clause]) -> str:
     if not measures:
         return f"How many rows are there by {label(groups[0].name)}?" if groups else "How many rows are there?"
     by = f" by {label(groups[0].name)}" if groups else ""
-    return f"What is the average {label(measures[0].name)}{by}?"
+    measure = label(measures[0].name)
+    return f"What is the {'highest' if measure.startswith('average') else 'average'} {measure}{by}?"

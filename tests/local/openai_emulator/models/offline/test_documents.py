@@ -215,6 +215,39 @@ def test_too_many_equal_sections_are_no_answer():
     assert "plant C" in narrow.text
 
 
+def test_a_definition_answers_though_many_sections_hold_the_word():
+    chapters = [f"# Chapter {name}\n\nThe flange of plant {name} needs care.\n" for name in "ABCDEFGHIJKL"]
+    chapters.append("# Flange\n\nA flange is the rim that joins two pipes.\n")
+    passages = [Passage(file_id="f", filename="plants.md", text=text, score=0.8) for text in chapters]
+
+    found = extract.answer(QuestionTerms.of("What is a flange?"), passages)
+
+    assert found.text == "A flange is the rim that joins two pipes."
+
+
+def test_a_name_that_is_all_over_a_document_need_not_stand_beside_the_answer():
+    company = "Acme Mills is a company of Graz. Acme Mills makes flour.\n"
+    passages = [
+        Passage(file_id="f", filename="standard.md", text=f"# Part {at}\n\n{company}", score=0.8) for at in range(4)
+    ]
+    text = f"# Abroad\n\n{company}\nOutside Styria, the office in Linz helps.\n"
+    passages.append(Passage(file_id="f", filename="standard.md", text=text, score=0.9))
+
+    found = extract.answer(QuestionTerms.of("Who helps outside Styria with Acme Mills?"), passages)
+
+    assert "the office in Linz helps" in found.text
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_second_search_is_without_the_words_that_name_a_document(manuals: Index):
+    conversation = Conversation(index=manuals)
+    await conversation.ask("What happens to claims according to the Kettle 400?")
+
+    searches = [move for move in conversation.moves if isinstance(move, Search)]
+    assert "Kettle" in searches[0].queries[0]
+    assert [query for query in searches[1].queries if "Kettle" not in query]
+
+
 @pytest.mark.parametrize(
     ("question", "said", "not_said"),
     [
