@@ -21,16 +21,17 @@ from local.openai_emulator.models.offline.words import UNSPACED, words
 
 _LATIN = ("german", "french", "spanish", "italian", "portuguese", "dutch", "swedish", "danish", "norwegian", "finnish",
           "polish", "czech", "hungarian", "romanian", "turkish", "catalan", "indonesian")  # fmt: skip
-# The scripts, the first that most letters of a question belong to, and its languages: the first is the default.
+# Scripts, the share of a question's letters that has to be exceeded, and languages, the default
+# first. The first script that fits counts: Japanese and Korean have Chinese characters, too.
 _SCRIPTS = (
-    ("\u3040-\u30ff", ("japanese",)),
-    ("\uac00-\ud7af", ("korean",)),
-    ("\u3400-\u9fff\uf900-\ufaff", ("chinese",)),
-    ("\u0400-\u04ff", ("russian", "ukrainian", "bulgarian")),
-    ("\u0600-\u06ff", ("arabic", "persian")),
-    ("\u0370-\u03ff", ("greek",)),
-    ("\u0900-\u097f", ("hindi",)),
-    ("\u0590-\u05ff", ("hebrew",)),
+    ("\u3040-\u30ff", 0.1, ("japanese",)),
+    ("\uac00-\ud7af", 0.1, ("korean",)),
+    ("\u3400-\u9fff\uf900-\ufaff", 0.3, ("chinese",)),
+    ("\u0400-\u04ff", 0.4, ("russian", "ukrainian", "bulgarian")),
+    ("\u0600-\u06ff", 0.4, ("arabic", "persian")),
+    ("\u0370-\u03ff", 0.4, ("greek",)),
+    ("\u0900-\u097f", 0.4, ("hindi",)),
+    ("\u0590-\u05ff", 0.4, ("hebrew",)),
 )
 # Words that ask, where the lists of stop words lack them.
 _ASKING = {
@@ -97,10 +98,9 @@ ENGLISH = Language("english", english.STOP_WORDS)
 
 def language_of(text: str) -> Language:
     """The language of a question; English if it is not clear."""
-    letters = [letter for letter in text if letter.isalpha()]
-    for script, names in _SCRIPTS:
-        share = sum(bool(re.match(f"[{script}]", letter)) for letter in letters) / max(len(letters), 1)
-        if share > (0.1 if names[0] in ("japanese", "korean") else 0.4):
+    n_letters = sum(map(str.isalpha, text))
+    for script, least_share, names in _SCRIPTS:
+        if len(re.findall(f"[{script}]", text)) > least_share * n_letters:
             return _most_used([_language(name) for name in names], text)
     return _most_used([ENGLISH, *map(_language, _LATIN)], text)
 
