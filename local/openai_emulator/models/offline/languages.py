@@ -21,8 +21,8 @@ from local.openai_emulator.models.offline.words import UNSPACED, words
 
 _LATIN = ("german", "french", "spanish", "italian", "portuguese", "dutch", "swedish", "danish", "norwegian", "finnish",
           "polish", "czech", "hungarian", "romanian", "turkish", "catalan", "indonesian")  # fmt: skip
-# Scripts, the share of a question's letters that has to be exceeded, and languages, the default
-# first. The first script that fits counts: Japanese and Korean have Chinese characters, too.
+# Scripts, the share of a question's letters that has to be exceeded, and languages, the default first.
+# The first script that fits counts: Japanese and Korean have Chinese characters, too.
 _SCRIPTS = (
     ("\u3040-\u30ff", 0.1, ("japanese",)),
     ("\uac00-\ud7af", 0.1, ("korean",)),
@@ -125,11 +125,11 @@ def _language(name: str) -> Language:
 @cache
 def _stemmer(name: str) -> Callable[[str], str]:
     """Stems a word in lower case, and takes its accents away: a word is often written without them."""
-    known = snowballstemmer.stemmer(name) if name in snowballstemmer.algorithms() else None
+    known = english.snowball(name) if name in snowballstemmer.algorithms() else None
 
     @cache
     def stem(word: str) -> str:
-        stemmed = str(known.stemWord(word.lower())) if known else word.lower()
+        stemmed = known(word.lower()) if known else word.lower()
         if stemmed.isascii():
             return stemmed
         return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", stemmed)))

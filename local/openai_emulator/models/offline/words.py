@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
+from threading import Lock
 
 import snowballstemmer  # type: ignore[import-untyped]
 
@@ -30,14 +31,26 @@ happen happened happens role type types often
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
-_stemmer = snowballstemmer.stemmer("english")
+
+def snowball(language: str) -> Callable[[str], str]:
+    """The Snowball stemmer of a language. Threads can share it: it has a lock, since it keeps the word in itself."""
+    stemmer, lock = snowballstemmer.stemmer(language), Lock()
+
+    def stem(word: str) -> str:
+        with lock:
+            return str(stemmer.stemWord(word))
+
+    return stem
+
+
+_english = snowball("english")
 
 
 @cache
 def stem(word: str) -> str:
     """The stem of an English word (Snowball): `expires`, `expired`, `expiration` -> `expir`."""
     word = word.lower()
-    return "find" if word == "found" else str(_stemmer.stemWord(word))  # not `founded`'s
+    return "find" if word == "found" else _english(word)  # not `founded`'s
 
 
 def words(text: str) -> list[str]:

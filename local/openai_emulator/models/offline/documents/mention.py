@@ -49,20 +49,14 @@ class Topic:
     @classmethod
     def of(cls, question: QuestionTerms) -> Topic:
         own = [term for term in question.own if term not in question.naming | _DEGREES]
-        text = question.text
-        said = [match[1] for match in _NAME.finditer(text)]
+        text, language = question.text, question.language
+        said = [match[1] for match in _NAME.finditer(text)] if language.capitals_are_names else []
         proper = [name for name in said if not _ACRONYM.fullmatch(name) and not _DATES & {*terms(name)}]
-        names = {term for name in proper for term in question.language.terms(name)}
-        if not question.language.is_english:  # the nouns are found by English prepositions
-            return cls(
-                names=frozenset(names & {*own, *question.whole})
-                if question.language.capitals_are_names
-                else frozenset(),
-                nouns=frozenset(),
-                every=frozenset(own if 1 < len(own) <= FEW_TERMS else ()),
-            )
-        nouns = {term for match in _OBJECT.finditer(text) for term in _phrase(text[match.end() :])[-1:]}
-        nouns |= {term for match in _ASKED_SUBJECT.finditer(text) for term in _phrase(text[match.end() :])[:1]}
+        names = {term for name in proper for term in language.terms(name)}
+        nouns = set[str]()
+        if language.is_english:
+            nouns |= {term for match in _OBJECT.finditer(text) for term in _phrase(text[match.end() :])[-1:]}
+            nouns |= {term for match in _ASKED_SUBJECT.finditer(text) for term in _phrase(text[match.end() :])[:1]}
         return cls(
             names=frozenset(names & {*own, *question.whole}),  # "PerksPlus" is said of PerksPlus.pdf
             nouns=frozenset(nouns & set(own) - names),

@@ -75,8 +75,7 @@ def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pas
     akin = _akin(weights, question, {word for unit in units for word in words(f"{unit.text} {unit.context}")})
     total = sum(weights.values()) or 1.0
     scored = []
-    nearness = embed([unit.text[:400] for unit in units]) @ embed([question.without_names()])[0]
-    for unit, own, around, near in zip(units, stems, contexts, nearness, strict=True):
+    for unit, own, around, near in zip(units, stems, contexts, _nearness(question, units), strict=True):
         section = sections[section_of(unit, passages)]
         told = {*own, *(around & question.naming)}
         found = {term: _found(term, akin[term], told, around, section) for term in weights}
@@ -87,12 +86,21 @@ def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pas
             value *= 0.3  # it matches only the words that name the document
         defines = _defines(question, unit, content, akin)
         value += _bonus(question, unit, own, content) + (DEFINITION_BONUS if defines else 0)
-        value += 0.08 * passages[unit.passage].score
-        if language.is_english:  # of other languages, the embeddings know little: all texts are near each other
-            value += NEARNESS_WEIGHT * (float(near) - UNRELATED)
+        value += near + 0.08 * passages[unit.passage].score
         shares = {term: weights[term] / total for term in weights if term in own or akin[term] & set(own)}
         scored.append(Scored(unit=unit, score=value * _fitness(unit), shares=shares, defines=defines))
     return scored
+
+
+def _nearness(question: QuestionTerms, units: Sequence[Unit]) -> list[float]:
+    """What the nearness of question and unit adds to the score of each unit.
+
+    Nothing in other languages: the embeddings know little of them, and all their texts are near each other.
+    """
+    if not question.language.is_english:
+        return [0.0] * len(units)
+    cosines = embed([unit.text[:400] for unit in units]) @ embed([question.without_names()])[0]
+    return [NEARNESS_WEIGHT * (float(cosine) - UNRELATED) for cosine in cosines]
 
 
 def _weights(question: QuestionTerms, seen: Counter[str], n_units: int) -> dict[str, float]:

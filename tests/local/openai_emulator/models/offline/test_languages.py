@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import pytest_asyncio
@@ -10,7 +12,7 @@ import pytest_asyncio
 from local.openai_emulator.models.offline.documents.question import QuestionTerms
 from local.openai_emulator.models.offline.documents.units import sentences
 from local.openai_emulator.models.offline.languages import language_of
-from local.openai_emulator.models.offline.words import words
+from local.openai_emulator.models.offline.words import snowball, words
 from local.openai_emulator.search.index import Index
 from local.openai_emulator.search.passage import Passage
 from tests.local.openai_emulator.models.offline.conversation import Conversation
@@ -116,6 +118,29 @@ def test_the_language_of_a_question_is_recognised(language: str, question: str) 
 )
 def test_english_with_foreign_words_stays_english(question: str) -> None:
     assert language_of(question).is_english
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Threads take turns a thousand times as often as usual."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 1000)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_threads_share_a_stemmer() -> None:
+    said = [
+        beginning + end for beginning in ("relat", "nation", "hope", "organiz") for end in ("ing", "ations", "fully")
+    ]
+    right = [snowball("english")(word) for word in said]
+    shared = snowball("english")
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: [shared(word) for word in said], range(400)))
+
+    assert [stems for stems in found if stems != right] == []
 
 
 def test_words_of_any_script() -> None:
