@@ -67,6 +67,11 @@ class Language:
         return self.name == "english"
 
     @property
+    def has_spaces(self) -> bool:
+        """Whether words are compared as such, and not by pairs of characters."""
+        return self.name not in ("chinese", "japanese", "korean")
+
+    @property
     def capitals_are_names(self) -> bool:
         return self.name != "german"
 

@@ -17,10 +17,12 @@ from local.openai_emulator.models.offline.documents.mention import held
 from local.openai_emulator.models.offline.documents.question import QuestionTerms
 from local.openai_emulator.models.offline.documents.scoring import Scored, score, section_of
 from local.openai_emulator.models.offline.documents.units import Unit, units_of
+from local.openai_emulator.models.offline.languages import Language
 from local.openai_emulator.search.passage import Passage
 
 MIN_SCORE = 0.5  # the best unit needs this score, else there is no answer
 MIN_SCORE_BY_WORDS = 0.55  # in languages other than English, where words alone make the score
+MIN_SCORE_BY_PAIRS = 0.6  # in languages whose words are cut into pairs of characters, which other words have, too
 NEAR_BEST_SHARE = 0.78  # other units are quoted too if they reach this share of the best score
 NEAR_ROW_SHARE = 0.95  # a table whose best row reaches this share of the best score is quoted as a table
 MOST_UNITS = 6
@@ -60,7 +62,7 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
         missing += unnamed
         scored = score(part, units, passages)
         about = [] if unnamed else [one for one, holding in zip(scored, holds, strict=True) if holding]
-        least = MIN_SCORE if part.language.is_english else MIN_SCORE_BY_WORDS
+        least = _least_score(part.language)
         near = near_best(about, least=least)
         sections = dict.fromkeys(section_of(item.unit, passages) for item in near)
         is_broad = len(sections) > MOST_SECTIONS
@@ -74,6 +76,12 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
     if chosen:
         return write_answer(chosen, passages)
     return Extract(sections=tuple(dict.fromkeys(broad)), missing=tuple(dict.fromkeys(missing)))
+
+
+def _least_score(language: Language) -> float:
+    if language.is_english:
+        return MIN_SCORE
+    return MIN_SCORE_BY_WORDS if language.has_spaces else MIN_SCORE_BY_PAIRS
 
 
 def near_best(scored: Sequence[Scored], *, least: float) -> list[Scored]:
