@@ -153,6 +153,11 @@ def test_words_of_any_script() -> None:
 def test_sentences_of_any_script() -> None:
     assert sentences("他说：「好。」然后走了。第二句！对？") == ["他说：「好。」", "然后走了。", "第二句！", "对？"]
     assert sentences("Это первое, т. е. главное. Ещё одно!") == ["Это первое, т. е. главное.", "Ещё одно!"]
+    assert sentences("Open 9 a.m. – 5 p.m. daily. ¿Y mañana? «No.»") == [
+        "Open 9 a.m. – 5 p.m. daily.",
+        "¿Y mañana?",
+        "«No.»",
+    ]
     assert sentences("هذا أول. هل هذا ثان؟ نعم.") == ["هذا أول.", "هل هذا ثان؟", "نعم."]
 
 
