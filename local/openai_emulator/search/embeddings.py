@@ -35,6 +35,7 @@ def embed(texts: Sequence[str]) -> Vectors:
     if not texts:
         return np.zeros((0, DIMENSIONS), dtype=np.float32)
     model = load()
+    texts = [text.encode(errors="replace").decode() for text in texts]  # the tokenizer refuses half of a surrogate pair
     # Sorted by length, because the model pads each batch to its longest text.
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     with _lock:  # one caller at a time: the model uses all cores

@@ -1,7 +1,7 @@
 """The languages of questions about documents: how words are stemmed, and which words say nothing about the topic.
 
 A language needs a Snowball stemmer or a list of stop words (https://pypi.org/project/stop-words/). The script of a
-question and its stop words tell its language. Only English has rules for names, synonyms and kinds of questions.
+question and its stop words tell its language. Only English has rules for nouns, synonyms and kinds of questions.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 import snowballstemmer  # type: ignore[import-untyped]
 import stop_words  # type: ignore[import-untyped]
 
 from local.openai_emulator.models.offline import words as english
-from local.openai_emulator.models.offline.words import UNSPACED, words
+from local.openai_emulator.models.offline.words import MOST_CACHED, UNSPACED, words
 
 _LATIN = ("german", "french", "spanish", "italian", "portuguese", "dutch", "swedish", "danish", "norwegian", "finnish",
           "polish", "czech", "hungarian", "romanian", "turkish", "catalan", "indonesian")  # fmt: skip
@@ -32,13 +32,14 @@ _SCRIPTS = (
     ("\u0370-\u03ff", 0.4, ("greek",)),
     ("\u0900-\u097f", 0.4, ("hindi",)),
     ("\u0590-\u05ff", 0.4, ("hebrew",)),
+    ("\u0e00-\u0e7f", 0.4, ("thai",)),
 )
 # Words that ask, where the lists of stop words lack them.
 _ASKING = {
     "arabic": "متى كم أين اين كيف لماذا ماذا ما من هل أي أية اي اية مَن الذي التي",
     "chinese": """
         什么 甚么 多少 多久 多大 多长 哪个 哪些 哪里 哪儿 哪位 哪一 为什么 为何 怎么 怎样 如何 何时 何地 是否 请问 可以
-        能否 吗 呢 谁 几 几个 什麼 哪個 為什麼 怎麼 嗎 誰 幾 被称为 的 了 是 在 和 与 或 把 被
+        能否 吗 呢 谁 几个 几 什麼 哪個 為什麼 怎麼 嗎 誰 幾 被称为 的 了 是 在 和 与 或 把 被
     """,
     "japanese": """
         何 なん なに いつ どこ 誰 だれ なぜ どう どの どれ どんな どのくらい どれくらい いくつ いくら ですか ますか
@@ -46,12 +47,19 @@ _ASKING = {
         された いる いた ある あった こと もの ため
     """,
     "korean": """
-        무엇 무엇을 무엇이 무엇인가 무엇입니까 언제 어디 어디에 어디서 누가 누구 왜 어떻게 어떤 어느 몇 얼마 얼마나 무슨
+        무엇 무엇을 무엇이 언제 어디 어디에 어디서 누가 누구 왜 어떻게 어떤 어느 며칠 몇 얼마 얼마나 무슨
+        입니까 습니까 합니까 됩니까 인가요 나요 하나요 있나요 가요
     """,
-    "german": "wieviel wieviele wie was wer wann wo warum welche welcher welches welchen",
+    "german": """
+        wieviel wieviele wie was wer wann wo warum welche welcher welches welchen hoch teuer schwer groß lang
+        kostet kosten beträgt betragen lautet lauten heißt
+    """,
     "spanish": "cuánto cuánta cuántos cuántas cómo dónde cuándo qué quién quiénes cuál cuáles",
 }
-CLEAR_SHARE = 0.5  # of a stop word that only this language has
+_UNSPACED_ASKING = ("chinese", "japanese", "korean")
+CLEAR_WEIGHT = 0.7  # of a language's stop words in a question; a word that only one language has counts 1
+CLEAR_RATIO = 2  # to the weight of the English stop words
+_LATIN_LETTERS = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
 _ACCENTS = re.compile("[\u0300-\u036f\u064b-\u0652]")
 
 
@@ -69,7 +77,7 @@ class Language:
     @property
     def has_spaces(self) -> bool:
         """Whether words are compared as such, and not by pairs of characters."""
-        return self.name not in ("chinese", "japanese", "korean")
+        return self.name not in ("chinese", "japanese", "korean", "thai")
 
     @property
     def capitals_are_names(self) -> bool:
@@ -91,11 +99,7 @@ class Language:
         return [self.stem(word) for word in words(text)]
 
     def _without_unspaced_stop_words(self, text: str) -> str:
-        if self.name not in ("chinese", "japanese"):
-            return text
-        asking = _ASKING[self.name].split()  # most stop words of one character are part of other words, too
-        removed = {*asking, *(word for word in self.stop_words if len(word) > 1)}
-        return re.sub("|".join(map(re.escape, sorted(removed, key=len, reverse=True))), " ", text)
+        return _unspaced_stop_words(self.name).sub(" ", text) if self.name in _UNSPACED_ASKING else text
 
 
 ENGLISH = Language("english", english.STOP_WORDS)
@@ -106,19 +110,25 @@ def language_of(text: str) -> Language:
     n_letters = sum(map(str.isalpha, text))
     for script, least_share, names in _SCRIPTS:
         if len(re.findall(f"[{script}]", text)) > least_share * n_letters:
-            return _most_used([_language(name) for name in names], text)
-    return _most_used([ENGLISH, *map(_language, _LATIN)], text)
+            return max(map(_language, names), key=lambda one: sum(word in one.stop_words for word in words(text)))
+    if len(re.findall(f"[{_LATIN_LETTERS}]", text)) < 0.5 * n_letters:
+        return _language("other")
+    return _latin_language(text)
 
 
-def _most_used(languages: Sequence[Language], text: str) -> Language:
-    """The language with most of its stop words in a text; the first language if that is not clear.
+def _latin_language(text: str) -> Language:
+    """English, if another language does not have much more of a question's stop words, and two of them.
 
-    A word of several languages counts less: "Rio de Janeiro" is asked about in English, too.
+    A word of several languages counts less. One word is enough in a question with accents: "Total fee?" is English.
     """
-    said = words(text)
+    languages = [ENGLISH, *map(_language, _LATIN)]
+    said = set(words(text))
     using = Counter(word for language in languages for word in said if word in language.stop_words)
-    shares = [sum(1 / using[word] for word in said if word in one.stop_words) for one in languages]
-    return languages[shares.index(max(shares))] if max(shares) >= CLEAR_SHARE else languages[0]
+    weights = [sum(1 / using[word] for word in said if word in one.stop_words) for one in languages]
+    best = weights.index(max(weights))
+    used = sum(word in languages[best].stop_words for word in said)
+    is_clear = weights[best] >= CLEAR_WEIGHT and weights[best] >= CLEAR_RATIO * weights[0]
+    return languages[best] if is_clear and (used > 1 or re.search("[\u00c0-\u024f]", text)) else ENGLISH
 
 
 @cache
@@ -128,13 +138,20 @@ def _language(name: str) -> Language:
 
 
 @cache
+def _unspaced_stop_words(name: str) -> re.Pattern[str]:
+    listed = () if name == "korean" else _language(name).stop_words
+    removed = {*_ASKING[name].split(), *(word for word in listed if len(word) > 1)}  # one character is in many words
+    return re.compile("|".join(map(re.escape, sorted(removed, key=len, reverse=True))))
+
+
+@cache
 def _stemmer(name: str) -> Callable[[str], str]:
     """Stems a word in lower case, and takes its accents away: a word is often written without them."""
     known = english.snowball(name) if name in snowballstemmer.algorithms() else None
 
-    @cache
+    @lru_cache(MOST_CACHED)
     def stem(word: str) -> str:
-        stemmed = known(word.lower()) if known else word.lower()
+        stemmed = (known(word.lower()) if known else "") or word.lower()  # of some words, a stemmer leaves nothing
         if stemmed.isascii():
             return stemmed
         return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", stemmed)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import lru_cache
 from threading import Lock
 
 import snowballstemmer  # type: ignore[import-untyped]
 
+MOST_CACHED = 200_000  # stems; the words come from users' texts
 # Scripts without spaces between words, and Hangul, whose endings are part of the word: a run of them is cut into
 # overlapping pairs of characters.
 UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
@@ -46,7 +47,7 @@ def snowball(language: str) -> Callable[[str], str]:
 _english = snowball("english")
 
 
-@cache
+@lru_cache(MOST_CACHED)
 def stem(word: str) -> str:
     """The stem of an English word (Snowball): `expires`, `expired`, `expiration` -> `expir`."""
     word = word.lower()

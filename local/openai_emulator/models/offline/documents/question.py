@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 
 from local.openai_emulator.models.offline.languages import ENGLISH, Language, language_of
-from local.openai_emulator.models.offline.words import UNSPACED, is_pair, terms, words
+from local.openai_emulator.models.offline.words import UNSPACED, is_pair, words
 from local.openai_emulator.search.passage import Passage
 
 NAMED_SHARE = 0.5  # of the words of a file's name; a question with this share of them names the file
+MOST_PARTS = 10  # a text with more is taken as one question
 SHORTEST_SPELT = 4  # letters; shorter words have too many neighbours
 
 _QUESTION_PARTS = re.compile(
-    r"[?;؟]\s+|[？；](?=\w)|(?:,|(?<!\s))\s++and\s+(?=(?:what|who|when|where|how|which|why|is|are|does|do|did|was|were)\b)",
+    r"[?;؟]\s+|[？；]\s*(?=\w)|(?:,|(?<!\s))\s++and\s+(?=(?:what|who|when|where|how|which|why|is|are|does|do|did|was|were)\b)",
     re.IGNORECASE,
 )
 
@@ -47,13 +48,14 @@ class QuestionTerms:
         """The question with the documents that it names, by the names of the passages' files."""
         own = self._within_words(passages)
         asked = {*own}
-        names = {passage.filename: frozenset(_name_terms(passage.filename)) for passage in passages}
+        language = self.language
+        names = {passage.filename: frozenset(_name_terms(passage.filename, language)) for passage in passages}
         named = [name for name in names.values() if name and len(name & asked) >= NAMED_SHARE * len(name)]
         return replace(
             self,
             own=own,
             naming=frozenset().union(*named),
-            whole=frozenset().union(*(bare for name in names if (bare := _bare(name)) <= asked)),
+            whole=frozenset().union(*(bare for name in names if (bare := _bare(name, language)) <= asked)),
             not_meant=frozenset(
                 other
                 for (_, name), (other, others) in permutations(names.items(), 2)
@@ -62,15 +64,19 @@ class QuestionTerms:
         )
 
     def _within_words(self, passages: Sequence[Passage]) -> tuple[str, ...]:
-        """The terms without the pairs of characters that only stand beside each other: the end of one word and the
-        beginning of the next one. No passage has such a pair, but they have its neighbours."""
+        """The terms without pairs of characters that are the end of one word and the beginning of the next one.
+
+        No passage has such a pair, but they have the pairs before and after it.
+        """
         held = {stem for passage in passages for stem in self.language.all_stems(passage.text)} & {*self.own}
-        ends = {term[-1] for term in held}, {term[0] for term in held}
-        return tuple(
-            term
-            for term in self.own
-            if term in held or not is_pair(term) or not (term[0] in ends[0] or term[-1] in ends[1])
-        )
+
+        def stands_between(at: int) -> bool:
+            term = self.own[at]
+            before = [other for other in self.own[max(at - 1, 0) : at] if is_pair(other) and other[1] == term[0]]
+            after = [other for other in self.own[at + 1 : at + 2] if is_pair(other) and other[0] == term[-1]]
+            return is_pair(term) and bool(before or after) and held.issuperset((*before, *after))
+
+        return tuple(term for at, term in enumerate(self.own) if term in held or not stands_between(at))
 
     def content(self) -> list[str]:
         """The terms that do more than name the document; all of them if no word is left."""
@@ -85,7 +91,7 @@ class QuestionTerms:
     def parts(self) -> list[QuestionTerms]:
         """The questions that the text consists of; the later ones inherit the terms of the first."""
         texts = [part for part in _QUESTION_PARTS.split(self.text.strip()) if self.language.terms(part)]
-        if len(texts) < 2:
+        if not 1 < len(texts) <= MOST_PARTS:
             return [self]
         own = [tuple(self.language.terms(text)) for text in texts]
         return [
@@ -115,13 +121,13 @@ def spelt(question: str, passages: Sequence[Passage]) -> str:
     return re.sub(rf"[^\W\d_{UNSPACED}]+", replacement, question)
 
 
-def _name_terms(filename: str) -> list[str]:
-    return terms(re.sub(r"[-_.]", " ", filename))
+def _name_terms(filename: str, language: Language) -> list[str]:
+    return language.terms(re.sub(r"[-_.]", " ", filename))
 
 
-def _bare(filename: str) -> set[str]:
+def _bare(filename: str, language: Language) -> set[str]:
     """The terms of a file's name without its extension."""
-    return {*_name_terms(filename.rpartition(".")[0])}
+    return {*_name_terms(filename.rpartition(".")[0], language)}
 
 
 def _means_the_first(asked: Collection[str], name: frozenset[str], other: frozenset[str]) -> bool:

@@ -40,9 +40,7 @@ _BACK = re.compile(
     re.IGNORECASE,
 )
 # The subject of a definition.
-_SUBJECT = re.compile(
-    r"(?:[\w ]{1,40}: )?((?:[\w'’-]+(?: \([^)]*\))? ){1,6})(?:is|are|means?|refers?)\b"
-)  # of a definition
+_SUBJECT = re.compile(r"(?:[\w ]{1,40}: )?((?:[\w'’-]+(?: \([^)]*\))? ){1,6})(?:is|are|means?|refers?)\b")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -114,10 +114,40 @@ def test_the_language_of_a_question_is_recognised(language: str, question: str) 
 
 @pytest.mark.parametrize(
     "question",
-    ("Rio de Janeiro?", "copay", "Where is the Zeitgeist exhibition?", "How much is the déjà vu package?", "", "2024?"),
+    (
+        "Rio de Janeiro?",
+        "copay",
+        "Total fee?",
+        "Pro plan price",
+        "War room?",
+        "Cost of die in set?",
+        "Where is the Zeitgeist exhibition?",
+        "How much is the déjà vu package?",
+        "",
+        "2024?",
+    ),
 )
 def test_english_with_foreign_words_stays_english(question: str) -> None:
     assert language_of(question).is_english
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    "question",
+    (
+        "العنوان ـــ؟",
+        "\ud800 pension?",
+        "ประกันสุขภาพคืออะไร",
+        "モニターの保証期間は？",
+        "？中" * 2000,
+        "what? rent? " * 200,
+    ),
+    ids=["stretched", "half a surrogate pair", "thai", "katakana", "many parts", "many questions"],
+)
+async def test_an_odd_question_is_refused(question: str, index: Index) -> None:
+    said = await Conversation(index=index).ask(question)
+
+    assert "documents do not say" in said.text and not said.citations
 
 
 @pytest.fixture
