@@ -106,7 +106,7 @@ def further_queries(question: Question, meant: Question, passages: Sequence[Pass
     """
     bare = QuestionTerms.of(meant.resolved).about(passages).without_names()
     first = queries(question)
-    return tuple(query for query in dict.fromkeys((*queries(meant), bare)) if query not in first)[-3:]
+    return tuple(query for query in dict.fromkeys((bare, *queries(meant))) if query not in first)[:3]
 
 
 def terms_in_full(text: str) -> list[str]:

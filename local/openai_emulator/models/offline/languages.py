@@ -34,8 +34,8 @@ _SCRIPTS = (
     ("\u0590-\u05ff", 0.4, ("hebrew",)),
     ("\u0e00-\u0e7f", 0.4, ("thai",)),
 )
-# Words that ask, where the lists of stop words lack them.
-_ASKING = {
+# What the lists of stop words lack: words that ask, and endings and particles that no space sets apart.
+_MORE_STOP_WORDS = {
     "arabic": "متى كم أين اين كيف لماذا ماذا ما من هل أي أية اي اية مَن الذي التي",
     "chinese": """
         什么 甚么 多少 多久 多大 多长 哪个 哪些 哪里 哪儿 哪位 哪一 为什么 为何 怎么 怎样 如何 何时 何地 是否 请问 可以
@@ -56,7 +56,7 @@ _ASKING = {
     """,
     "spanish": "cuánto cuánta cuántos cuántas cómo dónde cuándo qué quién quiénes cuál cuáles",
 }
-_UNSPACED_ASKING = ("chinese", "japanese", "korean")
+_PAIRED = ("chinese", "japanese", "korean", "thai")  # compared by pairs of characters
 CLEAR_WEIGHT = 0.7  # of a language's stop words in a question; a word that only one language has counts 1
 CLEAR_RATIO = 2  # to the weight of the English stop words
 _LATIN_LETTERS = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
@@ -77,7 +77,7 @@ class Language:
     @property
     def has_spaces(self) -> bool:
         """Whether words are compared as such, and not by pairs of characters."""
-        return self.name not in ("chinese", "japanese", "korean", "thai")
+        return self.name not in _PAIRED
 
     @property
     def capitals_are_names(self) -> bool:
@@ -99,14 +99,16 @@ class Language:
         return [self.stem(word) for word in words(text)]
 
     def _without_unspaced_stop_words(self, text: str) -> str:
-        return _unspaced_stop_words(self.name).sub(" ", text) if self.name in _UNSPACED_ASKING else text
+        if self.has_spaces or self.name not in _MORE_STOP_WORDS:
+            return text
+        return _unspaced_stop_words(self.name).sub(" ", text)
 
 
 ENGLISH = Language("english", english.STOP_WORDS)
 
 
 def language_of(text: str) -> Language:
-    """The language of a question; English if it is not clear."""
+    """The language of a question: English if that is not clear, "other" in an unknown script."""
     n_letters = sum(map(str.isalpha, text))
     for script, least_share, names in _SCRIPTS:
         if len(re.findall(f"[{script}]", text)) > least_share * n_letters:
@@ -134,13 +136,16 @@ def _latin_language(text: str) -> Language:
 @cache
 def _language(name: str) -> Language:
     listed = stop_words.safe_get_stop_words(name)
-    return Language(name, frozenset((*listed, *_ASKING.get(name, "").split())))
+    return Language(name, frozenset((*listed, *_MORE_STOP_WORDS.get(name, "").split())))
 
 
 @cache
 def _unspaced_stop_words(name: str) -> re.Pattern[str]:
     listed = () if name == "korean" else _language(name).stop_words
-    removed = {*_ASKING[name].split(), *(word for word in listed if len(word) > 1)}  # one character is in many words
+    removed = {
+        *_MORE_STOP_WORDS[name].split(),
+        *(word for word in listed if len(word) > 1),
+    }  # one character is in many words
     return re.compile("|".join(map(re.escape, sorted(removed, key=len, reverse=True))))
 
 

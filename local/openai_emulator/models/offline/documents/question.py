@@ -68,6 +68,8 @@ class QuestionTerms:
 
         No passage has such a pair, but they have the pairs before and after it.
         """
+        if not any(map(is_pair, self.own)):
+            return self.own
         held = {stem for passage in passages for stem in self.language.all_stems(passage.text)} & {*self.own}
 
         def stands_between(at: int) -> bool:
