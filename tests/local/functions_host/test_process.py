@@ -107,6 +107,8 @@ def refuses_connections(url: str) -> bool:
         socket.create_connection((parts.hostname, parts.port)).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # it waited in the queue of the socket that was just closed: the next one is refused
     return False
 
 
