@@ -3,7 +3,9 @@
 Asks the 50 questions of `../shared/data/contoso` of its six PDFs, and judges by page. An answer is right when a page
 that the labels name holds one of its quotes; "mostly" says how many of these answers lie on such pages for the most
 part, "in the file" how many cite that file, too (the two plan books share pages word by word). A refusal counts as
-refused, the rest is wrong. The labels name one or two pages, though other pages often say the same.
+refused, the rest is wrong. The labels name one or two pages, though other pages often say the same; and some name the
+page before the one that has the words (page 10 of the Plus book for "what is copay": that word begins on page 11), so
+"of these on the page after" says how many of the wrong ones quote the page that follows.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Judged:
     verdict: str
     mostly: bool
     in_file: bool
+    on_next: bool  # it is wrong, but quotes the page after a labelled one
     answer: str
     pages: str  # the labelled pages, as text
 
@@ -66,6 +69,7 @@ def holds(page: set[tuple[str, ...]], text: set[tuple[str, ...]]) -> bool:
 
 def judge(question: str, say: Say, pages: dict[tuple[str, int], str], relevant: list[tuple[str, int]]) -> Judged:
     shown = [sequences(pages[key]) for key in relevant]
+    after = [sequences(pages.get((name, page + 1), "")) for name, page in relevant]
     quotes = [sequences(line) for line in say.text.splitlines() if not line.endswith(("say:", "says:"))]
     held = [key for key, page in zip(relevant, shown, strict=True) if any(holds(page, quote) for quote in quotes)]
     found = "refused" if REFUSED.search(say.text) else "right" if held else "wrong"
@@ -75,6 +79,7 @@ def judge(question: str, say: Say, pages: dict[tuple[str, int], str], relevant: 
         verdict=found,
         mostly=found == "right" and any(holds(page, sequences(say.text)) for page in shown),
         in_file=found == "right" and any(name in cited for name, _ in held),
+        on_next=found == "wrong" and any(holds(page, quote) for page in after for quote in quotes),
         answer=say.text,
         pages=", ".join(f"{name} {page}" for name, page in relevant),
     )
@@ -112,6 +117,7 @@ def main() -> None:
             print(f"--- {one.verdict}: {one.question}\nlabelled: {one.pages}\n{one.answer[:700]}\n")
     count = Counter(one.verdict for one in judged)
     row = {"asked": len(judged), **{key: count[key] for key in ("right", "refused", "wrong")}}
+    row["of these on the page after"] = sum(one.on_next for one in judged)
     row["mostly"] = sum(one.mostly for one in judged)
     row["in the file"] = sum(one.in_file for one in judged)
     print("contoso: " + ", ".join(f"{value} {key}" for key, value in row.items()))

@@ -17,7 +17,7 @@ import snowballstemmer  # type: ignore[import-untyped]
 import stop_words  # type: ignore[import-untyped]
 
 from local.openai_emulator.models.offline import words as english
-from local.openai_emulator.models.offline.words import MOST_CACHED, UNSPACED, words
+from local.openai_emulator.models.offline.words import MOST_CACHED, UNSPACED, compounds, words
 
 _LATIN = ("german", "french", "spanish", "italian", "portuguese", "dutch", "swedish", "danish", "norwegian", "finnish",
           "polish", "czech", "hungarian", "romanian", "turkish", "catalan", "indonesian")  # fmt: skip
@@ -95,8 +95,8 @@ class Language:
         return list(dict.fromkeys(map(self.stem, whole)))
 
     def all_stems(self, text: str) -> list[str]:
-        """The stems of all words, in order."""
-        return [self.stem(word) for word in words(text)]
+        """The stems of all words, in order; then those of the words with hyphens, written as one word."""
+        return [self.stem(word) for word in (*words(text), *compounds(text))]
 
     def _without_unspaced_stop_words(self, text: str) -> str:
         if self.has_spaces or self.name not in _MORE_STOP_WORDS:

@@ -18,6 +18,8 @@ _LETTERS = rf"[^\W\d_{UNSPACED}]"
 _WORD = re.compile(
     rf"([{UNSPACED}]+)|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*|'{_LETTERS}+)*|\d+(?:[.,:]\d+)*", re.IGNORECASE
 )
+_HYPHEN = re.compile("[\u2010\u2011]")
+_COMPOUND = re.compile(rf"(?<![\w-]){_LETTERS}++(?:-{_LETTERS}++)++(?![\w-])")
 _ASKS_MEANING = re.compile(r"\bmeans?\b(?=\W*$)|(?<=\bwhat is )mean\b|(?<=\bdoes )mean\b", re.IGNORECASE)
 
 _STOP_WORDS = """
@@ -28,7 +30,7 @@ long last lasts lasted many may me might more most much must my need name no nor
 our out please question quick regarding s say says shall summarize summarise summary overview she should show so
 some such t tell than that the their them then there these they this those to too under up us use used using very
 via want was we were what when where which while who whom whose why will with within would you your one's please
-happen happened happens role type types often
+happen happened happens role type types often mention mentioned mentions outlined stated specific specifically
 """
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 
@@ -66,6 +68,17 @@ def _pairs(run: str) -> list[str]:
     return [run[at : at + 2] for at in range(len(run) - 1)] or [run]
 
 
+def compounds(text: str) -> dict[str, list[str]]:
+    """The words with hyphens, written as one word in lower case, and their parts: `preauthorization`, [`pre`, ...]."""
+    parts = [match[0].lower().split("-") for match in _COMPOUND.finditer(_HYPHEN.sub("-", text))]
+    return {"".join(each): each for each in parts}
+
+
+def without_compounds(text: str) -> str:
+    """A text without its words with hyphens."""
+    return _COMPOUND.sub(" ", _HYPHEN.sub("-", text))
+
+
 def is_pair(term: str) -> bool:
     """Whether a term is a pair of characters of a script without spaces."""
     return len(term) == 2 and bool(re.match(f"[{UNSPACED}]", term))
@@ -78,8 +91,8 @@ def terms(text: str) -> list[str]:
 
 
 def all_stems(text: str) -> list[str]:
-    """The stems of all words, in order."""
-    return [stem(word) for word in words(text)]
+    """The stems of all words, in order; then those of the words with hyphens, written as one word."""
+    return [stem(word) for word in (*words(text), *compounds(text))]
 
 
 def joined(items: Iterable[str], *, last: str = "and") -> str:

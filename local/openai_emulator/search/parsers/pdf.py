@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pypdfium2 as pdfium
@@ -11,6 +13,8 @@ from local.openai_emulator.search.parsers.base import Section, invalid
 
 # pdfium replaces a hyphen at the end of a line by one of these characters when it takes it for hyphenation.
 _SOFT_HYPHEN = re.compile("[\x02\ufffe](?:\r?\n)?")
+_WORD = r"(?<![\w-])\w++(?:-\w++)*+"
+_BROKEN_WORD = re.compile(rf"({_WORD}){_SOFT_HYPHEN.pattern}({_WORD})")
 
 
 def parse_pdf(path: Path) -> list[Section]:
@@ -26,7 +30,19 @@ def parse_pdf(path: Path) -> list[Section]:
         document.close()
     if pages and all(page is None for page in pages):
         raise invalid("This PDF is damaged: none of its pages can be read.")
-    return [Section(text=text, page=number) for number, text in enumerate(pages, 1) if text]
+    texts = _joined([page or "" for page in pages])
+    return [Section(text=text, page=number) for number, text in enumerate(texts, 1) if text]
+
+
+def _joined(pages: Sequence[str]) -> list[str]:
+    """The pages without line breaks in words: with the hyphen where the document has the word with it elsewhere."""
+    times = Counter(word.lower() for page in pages for word in re.findall(_WORD, _BROKEN_WORD.sub(" ", page)))
+
+    def join(match: re.Match[str]) -> str:
+        hyphened, joined = f"{match[1]}-{match[2]}", f"{match[1]}{match[2]}"
+        return hyphened if times[hyphened.lower()] > times[joined.lower()] else joined
+
+    return [_SOFT_HYPHEN.sub("", _BROKEN_WORD.sub(join, page)).strip() for page in pages]
 
 
 def _page_text(document: pdfium.PdfDocument, index: int) -> str | None:
@@ -37,8 +53,8 @@ def _page_text(document: pdfium.PdfDocument, index: int) -> str | None:
     except pdfium.PdfiumError:
         return None
     try:
-        text = textpage.get_text_bounded()
+        text: str = textpage.get_text_bounded()
     finally:
         textpage.close()
         page.close()
-    return _SOFT_HYPHEN.sub("", text).replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "").strip()
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")

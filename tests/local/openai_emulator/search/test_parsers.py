@@ -94,6 +94,21 @@ def office(part, xml, **others):
     return stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("line", "elsewhere", "read"),
+    [
+        ("The out-of-\nnetwork fee.", "An out-of-network fee.", "The out-of-network fee."),
+        ("The non-\nprofit firm.", "A Non-profit firm.", "The non-profit firm."),
+        ("The inter-\nnational firm.", "An international firm.", "The international firm."),
+        ("The inter-\nnational firm.", "A firm.", "The international firm."),
+    ],
+)
+def test_pdf_word_over_two_lines_is_written_as_elsewhere(parsed, line, elsewhere, read):
+    sections = parsed(pdf(line, elsewhere), "a.pdf")
+
+    assert sections[0].text == read
+
+
 def test_pdf_keeps_pages(parsed):
     sections = parsed(pdf("First page.", "", "Third page."), "a.pdf")
     assert [(section.page, section.text) for section in sections] == [(1, "First page."), (3, "Third page.")]

@@ -27,6 +27,7 @@ NEAR_BEST_SHARE = 0.78  # other units are quoted too if they reach this share of
 NEAR_ROW_SHARE = 0.95  # a table whose best row reaches this share of the best score is quoted as a table
 MOST_UNITS = 6
 MOST_SECTIONS = 10  # with units near the best; if there are more, the question is too broad
+MOST_TITLED = 3  # sections whose headings hold all that a broad question asks about; if there are more, it is too broad
 NEW_WORDS_WEIGHT = 0.5  # of the share of the question's words that no unit chosen before has
 SAME_SECTION_PENALTY = 0.1  # for each unit of the section that was chosen before: other sections say something else
 
@@ -57,7 +58,7 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
     chosen: list[Unit] = []
     broad: list[str] = []
     missing: list[str] = []
-    for part in question.parts():
+    for part in question.parts(passages):
         holds, unnamed = held(part, units, passages)
         missing += unnamed
         scored = score(part, units, passages)
@@ -68,6 +69,8 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
         is_broad = len(sections) > MOST_SECTIONS
         if is_broad and near[0].defines:
             about = [one for one in near if one.defines]
+        elif is_broad and (titled := _titled(part, near, units, passages)):
+            about = titled
         elif is_broad:
             broad += [heading.rpartition(" / ")[2] for _, heading in sections if heading]
             continue
@@ -82,6 +85,20 @@ def _least_score(language: Language) -> float:
     if language.is_english:
         return MIN_SCORE
     return MIN_SCORE_BY_WORDS if language.has_spaces else MIN_SCORE_BY_PAIRS
+
+
+def _titled(
+    question: QuestionTerms, near: Sequence[Scored], units: Sequence[Unit], passages: Sequence[Passage]
+) -> list[Scored]:
+    """The units near the best in the few sections whose own headings hold all that the question asks about."""
+    content, stems = {*question.content()}, question.stems
+    titled = {section_of(unit, passages) for unit in units if content <= {*stems(_own_heading(unit.context))}}
+    return [one for one in near if section_of(one.unit, passages) in titled] if len(titled) <= MOST_TITLED else []
+
+
+def _own_heading(context: str) -> str:
+    """The heading of a section without those above it: "Hospice" of "Plan / COVERED SERVICES: Hospice"."""
+    return context.rpartition(" / ")[2].rstrip(": ").rpartition(": ")[2]
 
 
 def near_best(scored: Sequence[Scored], *, least: float) -> list[Scored]:

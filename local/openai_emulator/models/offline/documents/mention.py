@@ -18,7 +18,7 @@ from local.openai_emulator.models.offline.documents.question import QuestionTerm
 from local.openai_emulator.models.offline.documents.scoring import section_of
 from local.openai_emulator.models.offline.documents.units import Unit
 from local.openai_emulator.models.offline.languages import Language
-from local.openai_emulator.models.offline.words import STOP_WORDS, stem, terms, words
+from local.openai_emulator.models.offline.words import STOP_WORDS, compounds, stem, terms
 from local.openai_emulator.search.embeddings import embed
 from local.openai_emulator.search.passage import Passage
 
@@ -52,7 +52,7 @@ class Topic:
         said = [match[1] for match in _NAME.finditer(text)] if language.capitals_are_names else []
         proper = [name for name in said if not _ACRONYM.fullmatch(name) and not _DATES & {*terms(name)}]
         names = {term for name in proper for term in language.terms(name)}
-        nouns = set[str]()
+        nouns = {language.stem(word) for word in compounds(text)}  # "in-network", not "out-of-network"
         if language.is_english:
             nouns |= {term for match in _OBJECT.finditer(text) for term in _phrase(text[match.end() :])[-1:]}
             nouns |= {term for match in _ASKED_SUBJECT.finditer(text) for term in _phrase(text[match.end() :])[:1]}
@@ -81,7 +81,7 @@ def held(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pass
     wanted = topic.names | topic.nouns | topic.every
     if not wanted:
         return [True] * len(units), []
-    stems = question.language.all_stems
+    stems = question.stems
     blocks: dict[tuple[int, int], set[str]] = defaultdict(set)
     sections: dict[tuple[str, str], set[str]] = defaultdict(set)
     for unit in units:
@@ -89,7 +89,7 @@ def held(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pass
         blocks[unit.passage, unit.block].update((*stems(unit.text), *near))
         sections[section_of(unit, passages)] |= blocks[unit.passage, unit.block]
     everything = set().union(*blocks.values())
-    forms = {question.language.stem(word): word for word in words(question.text)}
+    forms = question.forms
     means = {
         term: _means(forms.get(term, term), everything, question.language, related=term not in topic.names)
         for term in wanted

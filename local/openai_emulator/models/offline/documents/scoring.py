@@ -61,9 +61,8 @@ def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pas
 
     0: none, 1: all; bonuses can raise the score a little above 1.
     """
-    language = question.language
-    stems = [language.all_stems(unit.text) for unit in units]
-    contexts = [set(language.all_stems(f"{unit.context} {passages[unit.passage].filename}")) for unit in units]
+    stems = [question.stems(unit.text) for unit in units]
+    contexts = [set(question.stems(f"{unit.context} {passages[unit.passage].filename}")) for unit in units]
     sections: dict[tuple[str, str], set[str]] = defaultdict(set)
     for unit, own in zip(units, stems, strict=True):
         sections[section_of(unit, passages)].update(own)
@@ -116,7 +115,7 @@ def _akin(asked: Iterable[str], question: QuestionTerms, known: Collection[str])
     wanted = list(asked)
     if not language.is_english:  # the embeddings know few other words
         return {term: set() for term in wanted}
-    forms = {language.stem(word): word for word in words(question.text)}
+    forms = question.forms
     others = sorted(word for word in known if word not in language.stop_words and word.isalpha())
     cosines = embed([forms.get(term, term) for term in wanted]) @ embed(others).T
     return {

@@ -26,6 +26,8 @@ _VALUE = re.compile(
     r"\s?[A-Za-zµ]{1,8}\b)?(?:\s(?:late|per \w+))?"
 )
 _SHORT_SHARE = 0.6  # of the longest line: a line of less ends its paragraph
+_LONG_SHARE = 0.8  # of the longest line: the words that follow go to the next line
+_SHORTEST_CAPITAL = 4  # letters; in a heading such words have capitals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +103,9 @@ class _Reader:
                     yield from self._plain_table(lines[at : at + rows])
                     at += rows
             elif _is_heading(lines, at):
-                self._enter(line)
-                at += 1
+                length = _heading_length(lines, at)
+                self._enter(" ".join(map(str.strip, lines[at : at + length])))
+                at += length
             else:
                 length = _paragraph_length(lines, at)
                 yield from self._paragraph(lines[at : at + length])
@@ -253,6 +256,16 @@ def _is_heading(lines: Sequence[str], at: int) -> bool:
     if line[-1] == "?" and before and before[-1] not in ".:!?":
         return False  # the end of a question in the text
     return starts_new and not re.search(r"\d", line) and (not after or after[0].isupper() or after[0] in "-•*")
+
+
+def _heading_length(lines: Sequence[str], at: int) -> int:
+    """2 if the line after a long heading is the rest of it, else 1."""
+    if at + 2 >= len(lines) or len(lines[at].strip()) < _LONG_SHARE * max(map(len, lines)):
+        return 1
+    rest, after = lines[at + 1].strip(), lines[at + 2].strip()
+    words = [word for word in rest.split() if len(word) >= _SHORTEST_CAPITAL]
+    is_rest = words and rest[-1] not in ".,;:!?" and all(word[0].isupper() for word in words) and after[:1].isupper()
+    return 2 if is_rest and len(rest) < _SHORT_SHARE * len(lines[at]) else 1
 
 
 def _paragraph_length(lines: Sequence[str], at: int) -> int:

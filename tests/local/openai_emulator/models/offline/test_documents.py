@@ -294,6 +294,64 @@ def test_a_heading_that_stands_twice_is_a_heading():
     assert [unit.context for unit in units] == ["Descaling", "Descaling"]
 
 
+def test_a_heading_over_two_lines_is_one_heading():
+    lines = ("Benefits Of Providers Outside The Network Or Without Contracted", "Prices", "The plan pays half.")
+
+    units = units_of(
+        "\n".join((*lines, "It pays nothing for care abroad, and nothing for the care of teeth.\n")), passage=0
+    )
+
+    assert {unit.context for unit in units} == {" ".join(lines[:2])}
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "not_said"),
+    [
+        pytest.param("What is the in-network fee?", "20 euros", "90 euros", id="hyphen"),
+        pytest.param("What is the out\u2011of\u2011network fee?", "90 euros", "20 euros", id="another-hyphen"),
+        pytest.param("Which visits need pre-authorization?", "Surgery", "payroll", id="one-word-in-the-text"),
+        pytest.param("Which visits need preauthorization?", "Surgery", "payroll", id="one-word-in-the-question"),
+        pytest.param("When is the sign-up for the course?", "in May", "traffic", id="apart-in-the-text"),
+        pytest.param("What do e-scooters cost?", "", "euros", id="not-in-the-text"),
+    ],
+)
+def test_words_with_hyphens(question: str, said: str, not_said: str):
+    texts = {
+        "fees.md": "The out-of-network fee is 90 euros.\n\nThe in-network fee is 20 euros.\n",
+        "visits.md": "Surgery needs preauthorization.\n\nThe payroll needs an authorization by the chief.\n",
+        "course.md": "You can sign up for the course in May.\n\nThe sign of the course is for traffic.\n",
+    }
+    passages = [Passage(file_id=name, filename=name, text=text, score=0.8) for name, text in texts.items()]
+
+    found = extract.answer(QuestionTerms.of(question), passages)
+
+    assert bool(found.text) == bool(said)
+    assert said in found.text
+    assert not_said not in found.text
+
+
+def test_a_broad_question_is_answered_by_the_section_with_its_title():
+    sections = [f"# Part {n}\n\nThe night shift has rule {n}." for n in range(12)]
+    text = "\n\n".join((*sections, "# Rules of the night shift\n\nThe night shift begins at ten.\n"))
+    passages = [Passage(file_id="rules.md", filename="book.md", text=text, score=0.8)]
+
+    titled = extract.answer(QuestionTerms.of("What about the night shift?"), passages)
+    untitled = extract.answer(QuestionTerms.of("What rule?"), passages)
+
+    assert "begins at ten" in titled.text
+    assert not untitled.text
+
+
+def test_a_word_of_a_file_name_that_is_said_apart_from_the_name_is_asked_for():
+    passages = [Passage(file_id="x", filename="Plan_Plus_Benefits.pdf", text="The plan has benefits.", score=0.8)]
+
+    named = QuestionTerms.of("What are the benefits of walking by the Plan Plus Benefits book?").about(passages)
+    once = QuestionTerms.of("What does the Plan Plus Benefits book say of walking?").about(passages)
+
+    assert named.content() == ["benefit", "walk", "book"]
+    assert once.content() == ["book", "walk"]
+
+
 @pytest.mark.parametrize(
     ("question", "text", "holds"),
     [
