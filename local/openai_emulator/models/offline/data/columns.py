@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from itertools import combinations, pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
@@ -20,6 +21,10 @@ _BY = re.compile(
     re.I,
 )
 _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", re.IGNORECASE)
+
+
+SHORTEST_INSIDE = 4  # letters of a word that may be the end of a longer one in a column's name
+SHORTEST_MISSPELT, MISSPELT = 7, 0.8  # letters, and the similarity of a word and a name with a mistake
 
 
 def written_columns(clause: Clause) -> None:
@@ -41,13 +46,17 @@ def _parts(column: Column) -> list[str]:
     return core or [part for part in stems if part not in UNIT_STEMS] or stems
 
 
-def _alike(word: str, part: str) -> float:
+def alike(word: str, part: str) -> float:
     """How well a word of a question fits a word of a column's name, 0 to 1."""
     own = stem(word)
     if own == part or word == part:
         return 1.0
     if min(len(own), len(part)) >= 4 and (own.startswith(part) or part.startswith(own)) and not part.isdigit():
         return 0.9
+    if min(len(own), len(part)) >= SHORTEST_MISSPELT and SequenceMatcher(None, own, part).ratio() >= MISSPELT:
+        return 0.85
+    if len(own) >= SHORTEST_INSIDE and part.endswith(own):  # `libprice`
+        return 0.8
     if _consonants(word, part):
         return 0.8
     return 0.7 if any(own in group and part in group for group in words.SAME) else 0.0
@@ -106,7 +115,7 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
             near = [i for i in free if first <= i <= first + len(parts) + 1]
             hits: dict[str, tuple[float, int]] = {}
             for part in parts:
-                fits = [(_alike(clause.word(i), part), -i) for i in near]
+                fits = [(alike(clause.word(i), part), -i) for i in near]
                 score, at = max(fits, default=(0.0, 0))
                 if score and -at not in [place for _, place in hits.values()]:
                     hits[part] = (score, -at)

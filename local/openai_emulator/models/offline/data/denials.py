@@ -17,9 +17,15 @@ from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.table import Column
 
 REACH = 3  # words between a negation and what it denies
-_GAP = re.compile(r"\b(?:no|without(?: an?| any)?)\s+(?:the\s+)?$", re.IGNORECASE)
+_GIVE = "give|have|report|state|answer|provide|record|tell|know"
+_GAP = re.compile(
+    rf"\b(?:no|without(?: an?| any)?|(?:not|\w+n't) (?:{_GIVE})(?: an?| any)?)\s+(?:(?:the|their|his|her|its)\s+)?$",
+    re.IGNORECASE,
+)
 _OWNS = re.compile(r"\b(?:with|have|has|had|having)\s+(?:an?|any|at least one|some)\s+$", re.IGNORECASE)
 _JOINS = re.compile(r"\W*+(?:or|nor|and)\W*+", re.IGNORECASE)
+_VERBS = "be been come comes coming belong belongs belonging done made located based than"
+_LIGHT = frozenset(_VERBS.split())  # between a negation and a preposition
 _PREPOSITIONS = frozenset(["in", "at", "on", "for", "from", "by", "with", "to", "of"])
 
 
@@ -32,7 +38,7 @@ def denial(clause: Clause, at: int, column: Column) -> tuple[int, ...]:
             return (i - 1, i)
         if word in words.NOT:
             return (i - 1, i) if clause.word(i - 1) == "but" else (i,)
-        joined = word in _PREPOSITIONS and clause.word(i - 1) not in words.NOT | {"be", "been", "come", "comes", "than"}
+        joined = word in _PREPOSITIONS and clause.word(i - 1) not in words.NOT | _LIGHT
         if joined or (word not in words.SILENT and i not in own):
             return ()
     return ()

@@ -12,7 +12,11 @@ from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import stem
 
 NEAR = 0.14  # cosine of a word and the table's names; below it the word could be about something else
-_PERSONAL = frozenset(map(stem, ("age", "sex", "gender", "salary", "income", "wage", "married", "surname")))
+_OF_PERSONS = """
+age sex gender salary income wage married surname marital single race ethnicity education occupation job children kids
+child smoker smoke husband wife spouse handed unemployed
+"""
+_PERSONAL = frozenset(map(stem, _OF_PERSONS.split()))
 _NOUNS = frozenset(map(stem, words.ROW_NOUNS))
 _PEOPLE = frozenset(map(stem, words.PEOPLE))
 _NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index", re.IGNORECASE)

@@ -145,8 +145,10 @@ def typed(cells: pd.Series[Any], name: str, *, is_clean: bool = False) -> tuple[
     import pandas as pd
 
     text = cells.astype(str).str.strip()
-    none = ["", "n/a", "na", "nan", "null", "none", "nil", "-", "--", "?", "#n/a", "n.a.", "<na>", "nat"]
+    none = ["", "n/a", "na", "nan", "null", "-", "--", "?", "#n/a", "n.a.", "<na>", "nat"]
     text = text.mask(text.str.lower().isin(none[:1] if is_clean else none))
+    words = text
+    text = text if is_clean else text.mask(text.str.lower().isin(["none", "nil"]))
     full = text.dropna()
     if full.empty:
         return text, {"kind": "text"}
@@ -162,7 +164,7 @@ def typed(cells: pd.Series[Any], name: str, *, is_clean: bool = False) -> tuple[
     dates = as_dates(full)
     if dates.notna().mean() > 0.95:
         return dates.reindex(text.index), {"kind": "date", "odd": int(dates.isna().sum())}
-    return text, {"kind": "text"}
+    return words if full.nunique() <= 20 else text, {"kind": "text"}  # of a few categories, "None" is one
 
 
 def as_numbers(full: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
@@ -233,8 +235,10 @@ def look_at(path: str, words: list[str]) -> list[dict[str, Any]]:
             distinct = [str(value) for value in full.unique()] if fact["kind"] != "date" else []
             if len(distinct) > 40:
                 wanted = set(words)
+                roots = {value: value.lower().rstrip("aeiouy") for value in distinct}  # "Japanese" could mean Japan
+                rooted = {v for v, root in roots.items() if len(root) > 3 and any(w.startswith(root) for w in words)}
                 distinct = (
-                    [v for v in distinct if wanted & set(re.findall(r"\w+", v.lower()))]
+                    [v for v in distinct if v in rooted or wanted & set(re.findall(r"\w+", v.lower()))]
                     if fact["kind"] == "text"
                     else []
                 )

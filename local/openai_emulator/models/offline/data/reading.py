@@ -30,9 +30,12 @@ PERIODS = (
     ),
     ("day", r"\bdaily\b(?! return)|\b(?:by|per|each|every|which|what) (?:day|date)s?\b"),
     ("week", r"\bweekly\b|\b(?:by|per|each|every|which|what) weeks?\b"),
-    ("month", r"\bmonthly\b|\b(?:by|per|each|every|which|what|a) months?\b"),
+    ("month", r"\bmonthly\b|\b(?:by|per|each|every|which|what|a) months?\b|\b(?:from )?month (?:to|by) month\b"),
     ("quarter", r"\bquarterly\b|\b(?:by|per|each|every|which|what) quarters?\b"),
-    ("year", r"\byearly\b|\bannual(?:ly)?\b|\b(?:by|per|each|every|which|what) years?\b"),
+    (
+        "year",
+        r"\byearly\b|\bannual(?:ly)?\b|\b(?:by|per|each|every|which|what) years?\b|\b(?:from )?year (?:to|by) year\b",
+    ),
 )
 _DAYS_OF = {"month": 45, "quarter": 100, "year": 400}  # a period must not be shorter than the steps between dates
 _CHARTS = (

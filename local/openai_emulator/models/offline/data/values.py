@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import TOKEN, Clause, Mention, is_part_of_date, is_year
+from local.openai_emulator.models.offline.data.columns import alike
 from local.openai_emulator.models.offline.data.denials import denial, denied
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
@@ -33,6 +34,9 @@ _SIGNS = (
     (r"at most|up to|<=|until", "<="),
     (r"equal|=", "=="),
 )
+_ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
+_FIGURES = ("total", "sum", "average", "mean", "median", "count", "number", "share", "other")
+_COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, *_FIGURES)))
 
 
 def _value_words(value: str) -> list[str]:
@@ -48,6 +52,7 @@ def values_in(clause: Clause) -> None:
             parts = _value_words(value)
             for places in _places(said, parts, clause, value, column):
                 found.setdefault(column.name, []).append((value, places))
+    _one_column_each(clause, found)
     everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
     chosen: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
     for _, name, value, places in reversed(everything):
@@ -64,6 +69,40 @@ def values_in(clause: Clause) -> None:
         plain = tuple(dict.fromkeys(value for value, _ in hits if value not in not_these))
         _condition(clause, name, plain, "")
         _condition(clause, name, tuple(not_these), "not ")
+
+
+def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
+    """Of columns that have the same value, keep the one that is named beside it, or that does not name the rows.
+
+    If neither tells which is meant, the clause is ambiguous.
+    """
+    by_places: dict[tuple[int, ...], dict[str, str]] = {}
+    for name, hits in found.items():
+        for value, places in hits:
+            by_places.setdefault(places, {})[name] = value
+    for places, values in by_places.items():
+        columns = [c for c in clause.table.columns if c.name in values]
+        if len(columns) < 2 or _is_from_or_to(clause, places):
+            continue
+        beside = [clause.word(i) for i in (*range(places[0] - 3, places[0]), *range(places[-1] + 1, places[-1] + 4))]
+        named = [c for c in columns if any(alike(word, part) >= 0.8 for word in beside for part in name_stems(c.name))]
+        common = [c for c in columns if not _names_rows(c, clause)]
+        kept = named if len(named) == 1 else common if len(common) == 1 else columns
+        for column in columns:
+            if column not in kept:
+                found[column.name] = [hit for hit in found[column.name] if hit[1] != places]
+        if len(kept) > 1:
+            said = " ".join(clause.tokens[i][0] for i in places)
+            clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in kept[:4])}.')
+
+
+def _is_from_or_to(clause: Clause, places: tuple[int, ...]) -> bool:
+    return clause.word(places[0] - 1) in ("from", "to")
+
+
+def _names_rows(column: Column, clause: Clause) -> bool:
+    """Whether most rows have a value of their own, as in a column of names."""
+    return column.unique > max(0.5 * clause.table.rows, 20)
 
 
 def _condition(clause: Clause, name: str, values: tuple[str, ...], negation: str) -> None:
@@ -100,14 +139,31 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if clause.used & set(places):
             continue
         window = said[at : at + size]
+        if size == 1 and _names_rows(column, clause) and _is_common(clause.tokens[at][0]):
+            continue
         if window == parts or (size == 1 and _plural(window[0], parts[0], value)):
             if len(value) == 1 and clause.tokens[at][0] != value:
                 continue
             if all(word in words.SILENT for word in window) and not value[:1].isupper() and len(value) < 3:
                 continue
             yield places
-        elif size == 1 and _means(window[0], parts[0], column):
+        elif size == 1 and (_means(window[0], parts[0], column) or _comes_from(clause.tokens[at][0], value, column)):
             yield places
+
+
+def _is_common(word: str) -> bool:
+    """Whether a word in lower case has a meaning of its own, though a firm may be named so: "total", "banks"."""
+    own = stem(word)
+    return word.islower() and (word in words.HIGHEST | words.LOWEST or own in _COMMON)
+
+
+def _comes_from(word: str, value: str, column: Column) -> bool:
+    """Whether a word with a capital is an adjective of a value: "Japanese" of `Japan`, "Italian" of `Italy`."""
+    if not (word[:1].isupper() and value[:1].isupper() and " " not in value and word != value):
+        return False
+    root = value.rstrip("aeiouy")
+    begins = len(root) >= 4 and word.startswith(root) and word[len(root) :] in _ENDINGS
+    return begins and sum(other.startswith(root) for other in column.values) == 1
 
 
 def _plural(word: str, part: str, value: str) -> bool:

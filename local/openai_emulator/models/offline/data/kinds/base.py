@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.charts import FIGURES, WORDS_BEFORE_TIMES
 from local.openai_emulator.models.offline.data.clause import Clause
 from local.openai_emulator.models.offline.data.conditions import days_apart
@@ -147,8 +147,15 @@ def reading_of(what: str, ask: Ask) -> str:
     """`Average of `tip` by `day`, where day is Sun`."""
     groups = [*([ask.period] if ask.period else []), *(f"`{name}`" for name in ask.by)]
     by = f" by {' and '.join(groups)}" if groups else ""
-    where = [condition.words for condition in ask.conditions] + (["the group found"] if ask.of_winner else [])
+    where = [condition_text(condition) for condition in ask.conditions] + (["the group found"] if ask.of_winner else [])
     return f"{what}{by}{', where: ' + '; '.join(where) if where else ''}"
+
+
+def condition_text(condition: Condition) -> str:
+    """A condition in a reading: `country` is Japan; `sales` above 50."""
+    if condition.test in ("==", "!=", "in", "not in") and condition.column.lower() not in condition.words.lower():
+        return f"`{condition.column}` is {condition.words}"
+    return condition.words
 
 
 def columns_text(names: tuple[str, ...]) -> str:

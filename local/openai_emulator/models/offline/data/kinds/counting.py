@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
 from local.openai_emulator.models.offline.data.kinds.base import (
@@ -19,7 +21,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured, with_chart, without_own_groups
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
-from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.data.table import Column, Table
 
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
@@ -45,16 +47,29 @@ def complete(clause: Clause) -> Ask | Refusal:
         by = without_own_groups(clause, by)
         return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
-        return ask_of(clause, "count", targets=names(targets[:1]))
+        if _is_counted(clause, targets[0]):
+            return ask_of(clause, "count", targets=names(targets[:1]))
+        return Refusal(reason=f"It is not clear what `{targets[0].name}` is to do with it.")
     return _rows(clause, by)
+
+
+def _is_counted(clause: Clause, column: Column) -> bool:
+    """Whether a column stands directly after "how many": its values are counted."""
+    after = [clause.within(match) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
+    tokens = {token for mention in clause.mentions if mention.column is column for token in mention.tokens}
+    return not after or any(max(found) in tokens for found in after)
 
 
 def _rows(clause: Clause, by: tuple[str, ...]) -> Ask:
     if clause.conditions:  # what is counted has any name: "how many houses have more than 3 bedrooms"
-        import re
-
         for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE):
-            clause.claim(match.start(1), match.end(1))
+            noun = max(clause.within(match))
+            after = clause.word(noun + 1)
+            is_adjective = after in words.ROW_NOUNS | words.PEOPLE or (
+                noun + 1 in clause.free() and after not in words.SILENT
+            )
+            if not is_adjective:
+                clause.used.add(noun)
     return with_chart(ask_of(clause, "count", by=by), "bar")
 
 

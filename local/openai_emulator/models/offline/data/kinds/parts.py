@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary
-from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, figures, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
@@ -15,6 +16,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     Result,
     column_of,
     columns_text,
+    condition_text,
     group_name,
     group_value,
     number,
@@ -36,6 +38,13 @@ from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
 from local.openai_emulator.models.offline.data.table import Table
 
+_OF = re.compile(
+    r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)\s+of\s+(?:(?:all|the|our|my)\s+)*", re.IGNORECASE
+)
+_NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
+_VERBS = "who that which are is were was have has had do does did come comes came belong belongs with in on at"
+_AFTER_NOUNS = frozenset(_VERBS.split())
+
 
 def complete_share(clause: Clause) -> Ask | Refusal:
     """Of the rows, or of a measure that adds up: the share of the rows that the clause names, or of each group."""
@@ -50,12 +59,29 @@ def complete_share(clause: Clause) -> Ask | Refusal:
         by = [*clause.texts(), *([clause.which] if clause.which else []), *unique][:1]
         if not by:
             return Refusal(reason="It does not say which share is asked for.")
-    parts = () if by else tuple(condition.plain for condition in clause.conditions)
+    whole = () if by else _whole(clause)
+    parts = () if by else tuple(condition.plain for condition in clause.conditions if condition not in whole)
     kept = tuple(clause.conditions)
     ask = ask_of(
         clause, "share", measures=names(measures[:1]), by=names(by), parts=parts, conditions=kept, hows=("sum",)
     )
     return with_chart(ask, "pie")
+
+
+def _whole(clause: Clause) -> tuple[Condition, ...]:
+    """The conditions on what the share is of: "of the women" in "What share of the women never smoke?"."""
+    found = _OF.search(clause.text)
+    if not found:
+        return ()
+    first = next((i for i, token in enumerate(clause.tokens) if token.start() >= found.end()), len(clause.tokens))
+    end = first
+    while end < len(clause.tokens):
+        end += 1
+        if clause.word(end - 1) in _NOUNS or clause.word(end) in _AFTER_NOUNS:
+            break
+    inside = {column for column, places in clause.places if first <= min(places) < end}
+    outside = {column for column, places in clause.places if min(places) >= end}
+    return tuple(c for c in clause.conditions if c.column in inside) if outside - inside else ()
 
 
 def compute_share(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,9 +109,11 @@ def share_sentence(ask: Ask, result: Result, table: Table) -> str:
     if "part" in result:
         what = f"all {label(ask.measures[0])}" if ask.measures else "rows"
         share = 100 * result["part"] / whole
+        part = [condition for condition in ask.conditions if condition.plain in ask.parts]
+        of = where_text(replace(ask, conditions=tuple(c for c in ask.conditions if c not in part)))
         return (
-            f"The share{where_text(ask)} is **{share:.2f} %** ({number(result['part'], column)} of "
-            f"{number(whole, column)} {what})."
+            f"The share{where_text(replace(ask, conditions=tuple(part)))} is **{share:.2f} %** "
+            f"({number(result['part'], column)} of {number(whole, column)} {what}{of})."
         )
     lines = [
         f"| {group_value(ask, key).replace('|', '/')} | {number(value, column)} | {100 * value / whole:.2f} % |"
@@ -165,7 +193,11 @@ def compare_sentence(ask: Ask, result: Result, table: Table) -> str:
 
 
 def reading_share(ask: Ask) -> str:
-    return reading_of(f"Share of {columns_text(ask.measures) if ask.measures else 'the rows'}", ask)
+    whole = [condition for condition in ask.conditions if condition.plain not in ask.parts] if ask.parts else []
+    part = tuple(condition for condition in ask.conditions if condition not in whole)
+    what = f"Share of {columns_text(ask.measures) if ask.measures else 'the rows'}"
+    of = f", of those where: {'; '.join(map(condition_text, whole))}" if whole else ""
+    return reading_of(what, replace(ask, conditions=part)) + of
 
 
 def reading_compare(ask: Ask) -> str:
