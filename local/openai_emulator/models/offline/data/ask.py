@@ -9,6 +9,8 @@ from typing import Any
 from local.openai_emulator.models.offline.data.stated import Rule
 from local.openai_emulator.models.offline.data.table import Table
 
+MOST_COLUMNS = 30  # in a refusal
+
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
@@ -83,8 +85,8 @@ class Refusal:
         if self.reason:
             parts.append(self.reason)
         if self.table:
-            names = ", ".join(f"`{column.name}`" for column in self.table.columns[:12])
-            parts.append(f"Its columns are {names}{', ...' if len(self.table.columns) > 12 else ''}.")
+            names = ", ".join(f"`{column.name}`" for column in self.table.columns[:MOST_COLUMNS])
+            parts.append(f"Its columns are {names}{', ...' if len(self.table.columns) > MOST_COLUMNS else ''}.")
         if self.instead:
             parts.append(f'I could answer: "{self.instead}"')
         return " ".join(parts)

@@ -129,7 +129,7 @@ def is_year(column: Column) -> bool:
         column.whole
         and low >= 1500
         and high <= 2200
-        and bool({"year", "jahr", "season", "yr"} & set(name_stems(column.name)))
+        and any(part in ("yr", "season") or part.endswith(("year", "jahr")) for part in name_stems(column.name))
     )
 
 
@@ -144,7 +144,8 @@ def is_part_of_date(column: Column) -> bool:
 
 def is_key(column: Column, table: Table) -> bool:
     """Whether a number identifies a row (an id, a code, a year): its figures have no meaning."""
-    named = bool(_KEYS & set(name_stems(column.name))) or column.name.startswith("column ")
+    parts = name_stems(column.name)
+    named = any(part in _KEYS or part.endswith(("year", "jahr")) for part in parts) or column.name.startswith("column ")
     return (
         named
         or is_part_of_date(column)

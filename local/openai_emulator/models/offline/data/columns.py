@@ -55,11 +55,17 @@ def alike(word: str, part: str) -> float:
         return 0.9
     if min(len(own), len(part)) >= SHORTEST_MISSPELT and SequenceMatcher(None, own, part).ratio() >= MISSPELT:
         return 0.85
-    if len(own) >= SHORTEST_INSIDE and part.endswith(own):  # `libprice`
+    if ends(part, own) and word not in words.SILENT | words.METHOD:
         return 0.8
     if _consonants(word, part):
         return 0.8
     return 0.7 if any(own in group and part in group for group in words.SAME) else 0.0
+
+
+def ends(part: str, own: str) -> bool:
+    """Whether a part of a name ends with a word: `libprice` with "price"; both are stems, without an e at the end."""
+    own = own.rstrip("e")
+    return len(own) >= SHORTEST_INSIDE and part != own and part.rstrip("e").endswith(own)
 
 
 def _consonants(word: str, part: str) -> bool:
@@ -131,7 +137,8 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
                 continue
             share = sum(score for score, _ in hits.values()) / len(set(parts))
             places = tuple(sorted(place for _, place in hits.values()))
-            alone = all(clause.word(i) in words.SILENT for i in places)
+            most = clause.word(places[0] - 1) in words.HIGHEST | words.LOWEST  # "the biggest sample"
+            alone = not most and all(clause.word(i) in words.SILENT for i in places)
             sole = any(everywhere.count(part) == 1 and score == 1.0 for part, (score, _) in hits.items())
             if (share >= 0.5 or sole) and not (alone and share < 0.9):
                 yield share + 0.01 * len(hits), column, places

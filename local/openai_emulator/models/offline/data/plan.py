@@ -16,7 +16,7 @@ from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, n
 from local.openai_emulator.models.offline.data.reading import read
 from local.openai_emulator.models.offline.data.stated import with_places
 from local.openai_emulator.models.offline.data.table import Table, joins
-from local.openai_emulator.models.offline.data.wording import without_glosses
+from local.openai_emulator.models.offline.data.wording import plainly, without_glosses
 from local.openai_emulator.models.offline.words import stem
 
 _START = (
@@ -103,7 +103,7 @@ def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
 def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
-    question, table = with_derived(without_glosses(question, table), with_places(question, table))
+    question, table = with_derived(without_glosses(plainly(question), table), with_places(question, table))
     pieces = _pieces(question)
     clauses = [read(text, table, method=at > 0) for at, text in enumerate(pieces)]
     for clause in clauses:
@@ -308,6 +308,8 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
         and not clause.conditions_of_limit()
     ) and not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
         return "extreme"
+    if name == "compare" and counted and any(c.test.endswith(" column") for c in clause.conditions):
+        return "count"
     if name == "describe" and (clause.mentions or clause.chart):
         name = ""
     if name:

@@ -6,7 +6,7 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause, is_key
-from local.openai_emulator.models.offline.data.columns import groups, named_columns, written_columns
+from local.openai_emulator.models.offline.data.columns import alike, groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import word_for_nameless, words_for_rows
@@ -115,6 +115,9 @@ def _words_of_classes(clause: Clause) -> None:
             for i in places[:2]:
                 if clause.word(i) in words.CLASSES or stem(clause.word(i)) in column:
                     clause.used.add(i)
+    for name, at in clause.places:  # "left handed": `Left` of the column `W.Hnd`
+        if any(alike(clause.word(max(at) + 1), part) >= 0.8 for part in name_stems(name)):
+            clause.used.add(max(at) + 1)
     keys = {part for c in clause.table.columns if is_key(c, clause.table) for part in name_stems(c.name)}
     clause.used |= {
         i

@@ -14,13 +14,14 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
 
     A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; spans (pairs of ISO dates, the second
     excluded);
-    weekdays (0 is Monday); hours (first, end excluded); missing; filled.
+    weekdays (0 is Monday); hours (first, end excluded); missing; filled; "> column", "< column" and "= column", whose
+    value is the name of another column.
     """
     import operator
 
     import pandas as pd
 
-    signs = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+    signs = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq}
     for column, test, value in conditions:
         cells = table[column]
         if test in ("missing", "filled"):
@@ -35,6 +36,8 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             fits = (cells.dt.hour >= value[0]) & (cells.dt.hour < value[1])
         elif test in signs:
             fits = signs[test](cells, value)
+        elif test.endswith(" column"):
+            fits = signs[test[:-7]](cells, table[value])
         else:
             wanted = [value] if test in ("==", "!=") else list(value)
             fits = cells.isin(wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
@@ -33,6 +34,11 @@ _SIGNS = (
     (r"below|under|less|lower|smaller|younger|shorter|fewer|<$|before", "<"),
     (r"at most|up to|<=|until", "<="),
     (r"equal|=", "=="),
+)
+_AGAINST = re.compile(
+    r"\W*(?:(?:is|was|were|are|being)\W+)?(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
+    r"|(?P<less>behind|below|under|(?:lower|less|smaller|fewer) than)|equal to|the same as)\W+(?:the\W+)?",
+    re.IGNORECASE,
 )
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _FIGURES = ("total", "sum", "average", "mean", "median", "count", "number", "share", "other")
@@ -84,8 +90,7 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
         columns = [c for c in clause.table.columns if c.name in values]
         if len(columns) < 2 or _is_from_or_to(clause, places):
             continue
-        beside = [clause.word(i) for i in (*range(places[0] - 3, places[0]), *range(places[-1] + 1, places[-1] + 4))]
-        named = [c for c in columns if any(alike(word, part) >= 0.8 for word in beside for part in name_stems(c.name))]
+        named = [c for c in columns if _is_beside(c, clause, places)]
         common = [c for c in columns if not _names_rows(c, clause)]
         kept = named if len(named) == 1 else common if len(common) == 1 else columns
         for column in columns:
@@ -94,6 +99,12 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
         if len(kept) > 1:
             said = " ".join(clause.tokens[i][0] for i in places)
             clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in kept[:4])}.')
+
+
+def _is_beside(column: Column, clause: Clause, places: tuple[int, ...]) -> bool:
+    """Whether a column is named within three words of a value."""
+    beside = [clause.word(i) for i in (*range(places[0] - 3, places[0]), *range(places[-1] + 1, places[-1] + 4))]
+    return any(alike(word, part) >= 0.8 for word in beside for part in name_stems(column.name))
 
 
 def _is_from_or_to(clause: Clause, places: tuple[int, ...]) -> bool:
@@ -149,6 +160,8 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places
         elif size == 1 and (_means(window[0], parts[0], column) or _comes_from(clause.tokens[at][0], value, column)):
             yield places
+        elif size == 1 and len(value) > 3 and window[0].startswith(parts[0]) and _is_beside(column, clause, places):
+            yield places  # "exercise frequently": `Freq` of the column `Exer`
 
 
 def _is_common(word: str) -> bool:
@@ -207,8 +220,10 @@ def flags_in(clause: Clause) -> None:
             and clause.says(r"correlat|between")
         ):
             continue
-        denying = denial(clause, mention.tokens[0], column)
+        verb = _verb_before(clause, mention.tokens[0])
+        denying = denial(clause, min((*verb, mention.tokens[0])), column)
         negated = bool(denying)
+        clause.used |= set(verb)
         value: object = (no if negated else yes)[0]
         if column.kind == "number":
             value = float(str(value)) if str(value).replace(".", "").isdigit() else 1.0
@@ -224,6 +239,17 @@ def flags_in(clause: Clause) -> None:
                 words=f"{text} ({column.name} = {(no if negated else yes)[0]})",
             )
         )
+
+
+def _verb_before(clause: Clause, at: int) -> tuple[int, ...]:
+    """The verb of "published by a society", where `society` is yes or no: what it is does not matter."""
+    first = at - 1
+    while clause.word(first) in ("a", "an", "the", "any"):
+        first -= 1
+    verb = clause.word(first - 1)
+    return (
+        (first - 1, first) if clause.word(first) in ("by", "with", "to") and verb.endswith(("ed", "wn", "ng")) else ()
+    )
 
 
 # ---- limits ------------------------------------------------------------------------------------------------------
@@ -252,6 +278,7 @@ def limits_in(clause: Clause) -> None:
             clause.conditions.append(
                 Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
             )
+    _columns_in(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
     units = {
         i for i in clause.free() if stem(clause.word(i)) in UNIT_STEMS and re.fullmatch(r"[\d.,]+", clause.word(i - 1))
@@ -274,6 +301,24 @@ def limits_in(clause: Clause) -> None:
             clause.used.add(i)
             text = f"`{column.name}` = {word}"
             clause.conditions.append(Condition(column=column.name, test="==", value=_value(word), words=text))
+
+
+def _columns_in(clause: Clause) -> None:
+    """`A was ahead of B`, of two columns of numbers, where rows are counted."""
+    if not clause.says(r"\bhow many\b|\bhow often\b|\bshare\b|\bpercent|\bnumber of\b"):
+        return
+    numbers = [mention for mention in clause.mentions if mention.column.kind == "number"]
+    for one, other in pairwise(numbers):
+        start, end = clause.tokens[one.tokens[-1]].end(), clause.tokens[other.tokens[0]].start()
+        found = _AGAINST.fullmatch(clause.text[start:end])
+        if found and one.column is not other.column:
+            sign = ">" if found["more"] else "<" if found["less"] else "="
+            clause.claim(start, end)
+            clause.mentions = [mention for mention in clause.mentions if mention not in (one, other)]
+            text = f"{label(one.column.name)} {sign} {label(other.column.name)}"
+            clause.conditions.append(
+                Condition(column=one.column.name, test=f"{sign} column", value=other.column.name, words=text)
+            )
 
 
 def _months_in(clause: Clause) -> None:

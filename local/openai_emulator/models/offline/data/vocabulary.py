@@ -51,7 +51,8 @@ square squared root logistic forest tree trees svm knn neighbors neighbours cros
 boosting neural hot
 """
 # After the name of a column of numbers, these mean its figures: "murder rate" for `Murder`.
-MEASURES = frozenset(["rate", "rates", "level", "levels", "size", "sizes", "reading", "readings", "rating", "ratings"])
+_MEASURES = "rate level size reading rating vote score result percentage amount"
+MEASURES = frozenset(form for word in _MEASURES.split() for form in (word, f"{word}s"))
 # After the name of a column of text, these mean its values: "educational background", "customer type".
 CLASSES = frozenset(
     ["background", "backgrounds", "status", "type", "types", "kind", "kinds", "level", "levels", "class", "classes"]
@@ -101,6 +102,7 @@ _SAME = (
     "votes vote",
     "revenue amount",
     "score points rating mark grade",
+    "industry sector branch",
 )
 SAME = tuple(frozenset(map(stem, group.split())) for group in _SAME)
 

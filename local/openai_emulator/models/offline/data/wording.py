@@ -7,7 +7,16 @@ import re
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.table import Table
 
+_LEFT_OUT = re.compile(
+    r"\b(?:if (?:we|you|i) )?(?:leave|leaving) out\b|\b(?:apart|aside) from\b|\bnot (?:counting|including)\b",
+    re.IGNORECASE,
+)
 _STOPS = frozenset(["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average"])
+
+
+def plainly(question: str) -> str:
+    """The question with one wording for rows that are left out."""
+    return _LEFT_OUT.sub("excluding", question)
 
 
 def without_glosses(question: str, table: Table) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_year, names
+from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_part_of_date, is_year, names
+from local.openai_emulator.models.offline.data.columns import ends
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.stated import level_of
 from local.openai_emulator.models.offline.data.table import Column
@@ -63,6 +64,9 @@ def measured(clause: Clause, *, keys: bool = False) -> tuple[Column, ...] | Refu
         odd = [c for c in named if is_year(c) or (is_key(c, clause.table) and not keys)]
         if odd and len(odd) == len(named) and not keys:
             return Refusal(reason=f"`{odd[0].name}` identifies rows, so a figure of it has no meaning.")
+        years = [c for c in odd if is_year(c) or is_part_of_date(c) or c.name.lower().endswith("year")]
+        if years and not keys and years[0] is not clause.which and years[0] not in clause.by_numbers:
+            return Refusal(reason=f"It is not clear what `{years[0].name}` is to do with it.")
         return tuple(c for c in named if keys or c not in odd)
     if meant := adjective(clause):
         return tuple(meant[1][:1])
@@ -92,7 +96,9 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
             continue
         low, hints = meant
         stems = set(map(stem, hints.split()))
-        columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name))]
+        columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name))] or [
+            c for c in figures(clause.table) if any(ends(p, own) for p in name_stems(c.name) for own in stems)
+        ]
         named = [c for c in clause.measures(conditioned=False) if not is_key(c, clause.table)]
         said = {stem(clause.word(j)): j for j in clause.free() if j != i}
         closer = [c for c in columns if (set(name_stems(c.name)) - stems) & set(said)]

@@ -184,7 +184,7 @@ FIGURES_KIND = Kind(
         r"|\baltogether\b|\bin all\b|\bon average\b|\btypical(?:ly)?\b|\bhow much\b"
         r"|\bmin(?:imum)?\b.{0,40}\bmax(?:imum)?\b|\boverall\b|\bcombined\b"
     ),
-    words="usual usually normally add up make earn spend spent planned sold",
+    words="usual usually normally add up make earn spend spent planned sold change changed changes",
     complete=complete,
     program=compute_figures,
     helpers=(group_keys, key_text),

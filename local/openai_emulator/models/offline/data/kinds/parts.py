@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, figures, names
+from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -36,11 +37,13 @@ from local.openai_emulator.models.offline.data.kinds.figures import compute_figu
 from local.openai_emulator.models.offline.data.kinds.figures import sentence as figures_sentence
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
-from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.data.table import Column, Table
 
 _OF = re.compile(
     r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)\s+of\s+(?:(?:all|the|our|my)\s+)*", re.IGNORECASE
 )
+_OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
+_OTHERS = r"\b(?:the )?(?:others?|rest)\b"
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
 _VERBS = "who that which are is were was have has had do does did come comes came belong belongs with in on at"
 _AFTER_NOUNS = frozenset(_VERBS.split())
@@ -59,13 +62,32 @@ def complete_share(clause: Clause) -> Ask | Refusal:
         by = [*clause.texts(), *([clause.which] if clause.which else []), *unique][:1]
         if not by:
             return Refusal(reason="It does not say which share is asked for.")
-    whole = () if by else _whole(clause)
+    whole = _whole(clause)
+    if not by and not measures:
+        by = _several(clause, whole)
+    if by and not measures:
+        return _rates(clause, names(by), whole)
     parts = () if by else tuple(condition.plain for condition in clause.conditions if condition not in whole)
     kept = tuple(clause.conditions)
     ask = ask_of(
         clause, "share", measures=names(measures[:1]), by=names(by), parts=parts, conditions=kept, hows=("sum",)
     )
     return with_chart(ask, "pie")
+
+
+def _several(clause: Clause, whole: Collection[Condition]) -> list[Column]:
+    """The column of which a clause names several values, if it asks for something else of each of them."""
+    several = [c for c in clause.conditions if c.test == "in"]
+    others = [c for c in clause.conditions if c not in several and c not in whole]
+    found = clause.table.column(several[0].column) if len(several) == 1 and others else None
+    return [found] if found else []
+
+
+def _rates(clause: Clause, by: tuple[str, ...], whole: Collection[Condition]) -> Ask:
+    """Of each group, the share of the rows that meet the conditions; without such conditions, each group's share."""
+    values = [c for c in clause.conditions if c.test in _OF_VALUES and c.column not in by and c not in whole]
+    parts = tuple(condition.plain for condition in values)
+    return with_chart(ask_of(clause, "share", by=by, parts=parts, hows=("sum",)), "bar" if parts else "pie")
 
 
 def _whole(clause: Clause) -> tuple[Condition, ...]:
@@ -79,20 +101,27 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
         end += 1
         if clause.word(end - 1) in _NOUNS or clause.word(end) in _AFTER_NOUNS:
             break
+    if clause.word(end) in _AFTER_NOUNS and end - 1 in clause.free():  # what the rows are has any name
+        clause.used.add(end - 1)
     inside = {column for column, places in clause.places if first <= min(places) < end}
     outside = {column for column, places in clause.places if min(places) >= end}
     return tuple(c for c in clause.conditions if c.column in inside) if outside - inside else ()
 
 
 def compute_share(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
-    """`part` and `whole`; or `shares` of groups, the largest first."""
+    """`part` and `whole`; of each group the part and the whole in `rates`; or `shares` of groups, the largest first."""
     name = ask["measures"][0] if ask["measures"] else ""
     whole = float(rows[name].sum()) if name else len(rows)
+    keys = group_keys(rows, ask)
+    if ask["parts"] and keys:
+        import pandas as pd
+
+        rates = {key_text(key): [len(keep(part, ask["parts"])), len(part)] for key, part in rows.groupby(keys)}
+        return {"rates": rates, "series": pd.Series({key: 100 * part / n for key, (part, n) in rates.items()})}
     if ask["parts"]:
         few = keep(rows, ask["parts"])
         part = float(few[name].sum()) if name else len(few)
         return {"part": part, "whole": whole}
-    keys = group_keys(rows, ask)
     grouped = rows.groupby(keys)
     sizes = (grouped[name].sum() if name else grouped.size()).sort_values(ascending=False, kind="stable")
     import pandas as pd
@@ -102,6 +131,8 @@ def compute_share(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def share_sentence(ask: Ask, result: Result, table: Table) -> str:
+    if "rates" in result:
+        return _rates_sentence(ask, result)
     whole = result["whole"]
     column = column_of(table, ask.measures[0]) if ask.measures else ""
     if not whole:
@@ -109,10 +140,9 @@ def share_sentence(ask: Ask, result: Result, table: Table) -> str:
     if "part" in result:
         what = f"all {label(ask.measures[0])}" if ask.measures else "rows"
         share = 100 * result["part"] / whole
-        part = [condition for condition in ask.conditions if condition.plain in ask.parts]
-        of = where_text(replace(ask, conditions=tuple(c for c in ask.conditions if c not in part)))
+        of = where_text(replace(ask, conditions=_part(ask, whole=True)))
         return (
-            f"The share{where_text(replace(ask, conditions=tuple(part)))} is **{share:.2f} %** "
+            f"The share{where_text(replace(ask, conditions=_part(ask)))} is **{share:.2f} %** "
             f"({number(result['part'], column)} of {number(whole, column)} {what}{of})."
         )
     lines = [
@@ -127,14 +157,33 @@ def share_sentence(ask: Ask, result: Result, table: Table) -> str:
     )
 
 
+def _rates_sentence(ask: Ask, result: Result) -> str:
+    part, whole = _part(ask), _part(ask, whole=True)
+    group = group_name(ask)
+    lines = [
+        f"| {group_value(ask, key).replace('|', '/')} | {n:,} | {of:,} | {100 * n / of:.2f} % |"
+        for key, (n, of) in list(result["rates"].items())[:MOST_ROWS]
+    ]
+    head = (
+        f"The share{where_text(replace(ask, conditions=part))} by {group}{where_text(replace(ask, conditions=whole))}:"
+    )
+    return f"{head}\n\n| {group} | part | rows | Share |\n|---|---:|---:|---:|\n" + "\n".join(lines)
+
+
+def _part(ask: Ask, *, whole: bool = False) -> tuple[Condition, ...]:
+    """The conditions on the part of a share; or on the whole."""
+    return tuple(condition for condition in ask.conditions if (condition.plain not in ask.parts) is whole)
+
+
 def complete_compare(clause: Clause) -> Ask | Refusal:
     """Compare the values, weeks, months or days that the clause names, or the groups of a column that it names."""
+    contrasted = _contrasted(clause)
     measures = measured(clause)
     if isinstance(measures, Refusal):
-        return measures
+        return _rates(clause, contrasted, ()) if contrasted and clause.conditions else measures
     tested = clause.says(r"\bsignifican|\bt-?\s?tests?\b")
     how = clause.hows or (("sum",) if additive(measures[0].name) and not tested else ("mean",))
-    by, period = number_groups(clause, measures), clause.period
+    by, period = number_groups(clause, measures) or contrasted, clause.period
     if not by and not period:
         several = next((c for c in clause.conditions if c.test == "in"), None)
         spans = next((c for c in clause.conditions if c.test == "spans" and len(c.value) > 1), None)
@@ -159,6 +208,22 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     method = "student" if student else ""
     ask = ask_of(clause, "compare", measures=names(measures), by=by, period=period, hows=how, method=method)
     return with_chart(ask, "bar")
+
+
+def _contrasted(clause: Clause) -> tuple[str, ...]:
+    """The column of yes and no whose both values a clause compares: "single ones" and "the others"."""
+    for condition in clause.conditions:
+        column = clause.table.column(condition.column)
+        again = [m for m in clause.mentions if m.column is column]
+        others = bool(re.search(_OTHERS, clause.text, re.IGNORECASE))
+        if condition.test != "==" or column is None or column.unique != 2 or not (again or others):
+            continue
+        clause.claim_all(_OTHERS)
+        clause.used |= {token for m in again for token in denial(clause, m.tokens[0], column)}
+        clause.mentions = [m for m in clause.mentions if m not in again]
+        clause.conditions.remove(condition)
+        return (column.name,)
+    return ()
 
 
 def compare_groups(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,8 +258,8 @@ def compare_sentence(ask: Ask, result: Result, table: Table) -> str:
 
 
 def reading_share(ask: Ask) -> str:
-    whole = [condition for condition in ask.conditions if condition.plain not in ask.parts] if ask.parts else []
-    part = tuple(condition for condition in ask.conditions if condition not in whole)
+    whole = _part(ask, whole=True) if ask.parts else ()
+    part = _part(ask) if ask.parts else ask.conditions
     what = f"Share of {columns_text(ask.measures) if ask.measures else 'the rows'}"
     of = f", of those where: {'; '.join(map(condition_text, whole))}" if whole else ""
     return reading_of(what, replace(ask, conditions=part)) + of
@@ -224,11 +289,11 @@ COMPARATIVES = "|".join(f"{word[:-3]}er" for word in vocabulary.ADJECTIVES if wo
 COMPARE = Kind(
     name="compare",
     examples=("Compare A and B", "What is the difference between A and B in X?", "Is A better than B?", "A versus B"),
-    cues=rf"\b(?:{COMPARATIVES}|more|less|higher|lower)\b(?:\s+\w+){{0,4}}?\s+than\b"
+    cues=rf"\b(?:{COMPARATIVES}|more|less|higher|lower|better|worse)\b(?:\s+\w+){{0,4}}?\s+than\b"
     rf"(?!\s+(?:[-$€£]?\d|(?:{'|'.join(vocabulary.NUMBERS)})\b))|"
     r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
     words="how much do does did are is was were earn earns than more less "
-    "better higher lower t test tests difference differences significant significantly",
+    "better worse higher lower t test tests difference differences significant significantly",
     complete=complete_compare,
     program=compare_groups,
     helpers=(group_keys, key_text, compute_figures),

@@ -40,6 +40,7 @@ _NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
 # "The five heaviest", "the 3 most expensive", with a few words between.
 _SUPERLATIVE = rf"(?:\w+\s+){{0,4}}?(?:{'|'.join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))})\b"
 _COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})", re.IGNORECASE)
+_BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{'|'.join(sorted(words.ROW_NOUNS | words.PEOPLE))}|rows|records)\b"
 _GOOD_HIGH = frozenset(
     map(stem, ["availability", "score", "revenue", "sales", "profit", "rating", "points", "happiness"])
 )
@@ -71,10 +72,9 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
         group = [c for c in joined.columns if c.kind == "text" and c.unique == joined.rows][:1] or group
     group = list(dict.fromkeys(group or [c for c in clause.texts() if c.kind == "text"][:1]))
-    if isinstance(measures, Refusal) or (
-        not clause.measures() and not meant and group and clause.says(r"\b(?:most|fewest|least)\b")
-    ):
-        if group and clause.says(r"\b(?:most|fewest|least)\b"):
+    counted = clause.says(r"\b(?:most|fewest|least)\b") or clause.claim_all(_BY_COUNT)
+    if isinstance(measures, Refusal) or (not clause.measures() and not meant and group and counted):
+        if group and counted:
             return with_chart(ask_of(clause, "extreme", by=names(group[:1]), lowest=low, hows=("count",)), "bar")
         return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
     how = next((h for h in clause.hows if h in ("sum", "mean", "median")), "")
