@@ -230,8 +230,15 @@ def say_results(what: Plan, ran: Ran) -> Say:
             name = f"sandbox:/mnt/data/{file.filename}"
             text += f"![{title}]({name})\n\n"
             shows.append(Show(start=start, end=start + len(name), file=file))
-    text += f"*Computed from {what.table.shown} ({what.table.rows:,} rows).*"
+    text += f"*Computed from {what.table.shown} ({_rows_used(results, what.table.rows)}).*"
     return Say(text=text, shows=tuple(shows))
+
+
+def _rows_used(results: Sequence[Mapping[str, object]], rows: int) -> str:
+    """`2,000 rows`; `313 of 2,000 rows` if all results are of the same ones."""
+    used = {result.get("rows") for result in results}
+    number = next(iter(used)) if len(used) == 1 else rows
+    return f"{number:,} of {rows:,} rows" if isinstance(number, int) and number != rows else f"{rows:,} rows"
 
 
 def _join(found: extract.Extract, say: Say) -> Say:

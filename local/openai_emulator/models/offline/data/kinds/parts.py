@@ -43,6 +43,7 @@ _OF = re.compile(
     r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)\s+of\s+(?:(?:all|the|our|my)\s+)*", re.IGNORECASE
 )
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
+_OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
 _OTHERS = r"\b(?:the )?(?:others?|rest)\b"
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
 _VERBS = "who that which are is were was have has had do does did come comes came belong belongs with in on at"
@@ -178,9 +179,11 @@ def _part(ask: Ask, *, whole: bool = False) -> tuple[Condition, ...]:
 def complete_compare(clause: Clause) -> Ask | Refusal:
     """Compare the values, weeks, months or days that the clause names, or the groups of a column that it names."""
     contrasted = _contrasted(clause)
+    if contrasted and clause.conditions and (_OFTEN.search(clause.text) or not clause.measures(conditioned=False)):
+        return _rates(clause, contrasted, ())
     measures = measured(clause)
     if isinstance(measures, Refusal):
-        return _rates(clause, contrasted, ()) if contrasted and clause.conditions else measures
+        return measures
     tested = clause.says(r"\bsignifican|\bt-?\s?tests?\b")
     how = clause.hows or (("sum",) if additive(measures[0].name) and not tested else ("mean",))
     by, period = number_groups(clause, measures) or contrasted, clause.period
@@ -292,7 +295,7 @@ COMPARE = Kind(
     cues=rf"\b(?:{COMPARATIVES}|more|less|higher|lower|better|worse)\b(?:\s+\w+){{0,4}}?\s+than\b"
     rf"(?!\s+(?:[-$€£]?\d|(?:{'|'.join(vocabulary.NUMBERS)})\b))|"
     r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
-    words="how much do does did are is was were earn earns than more less "
+    words="how much do does did are is was were earn earns than more less often likely frequently "
     "better worse higher lower t test tests difference differences significant significantly",
     complete=complete_compare,
     program=compare_groups,

@@ -1,0 +1,184 @@
+"""Wordings of first-time users: the values are computed with pandas, or the question is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from local.openai_emulator.agent.conversation import Ran
+from local.openai_emulator.models.offline.builtin import say_results
+from local.openai_emulator.models.offline.data.ask import Plan, Refusal
+from local.openai_emulator.models.offline.data.program import analysis_code
+from tests.local.openai_emulator.models.offline.test_reading import answered, planned, run
+
+FIRMS = pd.DataFrame(
+    {
+        "rank": range(1, 25),
+        "name": [*(f"Firm {letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUV"), "Total", "Bank"],
+        "country": ["Japan", "Italy", "Germany", "Canada"] * 6,
+        "line": ["Banking", "Food", "Steel"] * 8,
+        "unitprice": [10 * n for n in range(1, 25)],
+        "sales": [100 + 7 * n for n in range(24)],
+        "spending": [250 - 5 * n for n in range(24)],
+        "sampleSize": [n * n for n in range(24)],
+        "condominiom": ["yes", "no", "no", "no"] * 6,
+        "foundingyear": [1900 + n for n in range(24)],
+    }
+)
+PEOPLE = pd.DataFrame(
+    {
+        "Sex": ["Female", "Male"] * 12,
+        "W.Hnd": ["Left", "Right", "Right", "Right"] * 6,
+        "Clap": ["Right", "Left", "Neither"] * 8,
+        "Exer": ["Freq", "Some", "None", "Some"] * 6,
+        "Smoke": ["Never", "Never", "Heavy"] * 8,
+        "Height": [150.0 + n if n % 5 else None for n in range(24)],
+        "married": ["yes", "no", "no"] * 8,
+        "denied": ["no", "yes", "no", "no"] * 6,
+        "society": ["yes", "no", "no"] * 8,
+    }
+)
+
+
+@pytest.fixture
+def firms(tmp_path: Path) -> Path:
+    FIRMS.to_csv(tmp_path / "firms.csv", index=False)
+    return tmp_path
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    PEOPLE.to_csv(tmp_path / "people.csv", index=False)
+    return tmp_path
+
+
+def share(part: pd.Series, whole: pd.Series) -> str:
+    return f"{100 * (part & whole).sum() / whole.sum():.2f} %"
+
+
+F, P = FIRMS, PEOPLE
+WOMEN, NEVER = P["Sex"] == "Female", P["Smoke"] == "Never"
+MARRIED, DENIED = P["married"] == "yes", P["denied"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("question", "values"),
+    [
+        pytest.param("What are the total sales of all firms?", [f"{F['sales'].sum():,}"], id="total-is-no-name"),
+        pytest.param(
+            "What is the average sales of the banks?", [F[F["line"] == "Banking"]["sales"].mean()], id="banks-of-a-line"
+        ),
+        pytest.param("What are the sales of Total?", [F["sales"][22]], id="a-name-with-a-capital"),
+        pytest.param(
+            "How many Japanese firms have sales above 150?",
+            [((F["country"] == "Japan") & (F["sales"] > 150)).sum(), "`country` is Japan"],
+            id="adjective-of-a-country",
+        ),
+        pytest.param(
+            "What is the average sales of the German firms?",
+            [F[F["country"] == "Germany"]["sales"].mean()],
+            id="adjective-that-begins-the-name",
+        ),
+        pytest.param(
+            "What are the 3 most expensive firms?", ["Bank", "Total", "Firm V"], id="price-at-the-end-of-a-name"
+        ),
+        pytest.param("What is the average price by line?", ["115", "125", "135"], id="price-by-line"),
+        pytest.param("Which firm has the biggest sample?", ["Bank", "529"], id="sample-of-a-joined-name"),
+        pytest.param("How many firms are condominiums?", ["6"], id="a-name-with-a-mistake"),
+        pytest.param("Top 2 countries by number of firms", ["6"], id="top-by-number"),
+        pytest.param(
+            "Which line has the highest total sales if we leave out Japan?",
+            [F[F["country"] != "Japan"].groupby("line")["sales"].sum().idxmax()],
+            id="left-out",
+        ),
+        pytest.param(
+            "In how many firms were sales ahead of spending?",
+            [(F["sales"] > F["spending"]).sum()],
+            id="columns-compared",
+        ),
+    ],
+)
+def test_firms(firms: Path, question: str, values: list[object]) -> None:
+    text = answered(firms, question)
+
+    for value in values:
+        assert (f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)) in text
+
+
+@pytest.mark.parametrize(
+    ("question", "values"),
+    [
+        pytest.param("What share of the women never smoke?", [share(NEVER, WOMEN)], id="share-of-women"),
+        pytest.param("What percentage of married people were denied?", [share(DENIED, MARRIED)], id="share-of-married"),
+        pytest.param("What share of the units are married?", ["33.33 %"], id="any-noun"),
+        pytest.param(
+            "Were married people denied more often than the others?",
+            [share(DENIED, MARRIED), share(DENIED, ~MARRIED)],
+            id="more-often-than-the-others",
+        ),
+        pytest.param(
+            "What share of the women and of the men were denied?",
+            [share(DENIED, WOMEN), share(DENIED, ~WOMEN)],
+            id="share-of-each",
+        ),
+        pytest.param(
+            "What percentage of people were denied by sex?", [share(DENIED, WOMEN), share(DENIED, ~WOMEN)], id="rate-by"
+        ),
+        pytest.param("How many people are left handed?", [(P["W.Hnd"] == "Left").sum()], id="left-handed"),
+        pytest.param(
+            "How many men are not right handed?", [(~WOMEN & (P["W.Hnd"] != "Right")).sum()], id="not-right-handed"
+        ),
+        pytest.param("How many people did not give their height?", [P["Height"].isna().sum()], id="did-not-give"),
+        pytest.param("How many people are published by a society?", [8], id="verb-before-a-flag"),
+        pytest.param(
+            "What is the average height of people who exercise frequently?",
+            [P[P["Exer"] == "Freq"]["Height"].mean()],
+            id="value-that-begins-a-word",
+        ),
+        pytest.param(
+            "Do married people have a better height than the ones who are not married?",
+            [P[MARRIED]["Height"].mean(), P[~MARRIED]["Height"].mean()],
+            id="the-ones-who-are-not",
+        ),
+        pytest.param("How many people are there by exer?", ["None", "6"], id="none-is-a-category"),
+    ],
+)
+def test_people(people: Path, question: str, values: list[object]) -> None:
+    text = answered(people, question)
+
+    for value in values:
+        assert (f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)) in text
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param("How many French firms have sales above 150?", id="no-such-country"),
+        pytest.param("What is the average founding year and sales by line?", id="a-year-is-no-measure"),
+    ],
+)
+def test_what_is_not_clear_of_firms_is_refused(firms: Path, question: str) -> None:
+    assert isinstance(planned(firms, question), Refusal)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param("How many people never exercise?", id="never-is-of-another-column"),
+        pytest.param("How many are left?", id="a-value-of-two-columns"),
+    ],
+)
+def test_what_is_not_clear_of_people_is_refused(people: Path, question: str) -> None:
+    assert isinstance(planned(people, question), Refusal)
+
+
+def test_an_answer_says_of_how_many_rows_it_is(firms: Path) -> None:
+    what = planned(firms, "What is the average sales of the Japanese firms?")
+    assert isinstance(what, Plan)
+    logs = run(analysis_code(what), firms)
+
+    say = say_results(what, Ran(code="", logs=logs, files=(), failed=False))
+
+    assert "Computed from firms.csv (6 of 24 rows)" in say.text
