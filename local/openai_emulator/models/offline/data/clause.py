@@ -15,6 +15,11 @@ from local.openai_emulator.models.offline.words import stem
 TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)?")
 _KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
 _PARTS_OF_DATES = {"month": 12, "day": 31, "hour": 24, "weekday": 7, "week": 53, "quarter": 4}  # and the last number
+# What a question about two points in time says.
+CHANGE = (
+    r"\bchang(?:e[ds]?|ing)\b|\b(?:go|went|gone) (?:up|down)\b|\b(?:in|de)creased?\b|\bdifferences?\b"
+    r"|\b(?:rise|rose|risen|fall|fell|fallen|grow|grew|grown|dropped)\b"
+)
 FIGURES = (
     ("mean", r"\baverages?\b|\bmeans?\b|\bavg\b|\btypical(?:ly)?\b|\bon average\b"),
     ("median", r"\bmedians?\b"),

@@ -87,6 +87,8 @@ def _is_count(column: Column, clause: Clause) -> bool:
 
 def _add(clause: Clause, mention: Mention, start: int, test: str, value: object, text: str) -> None:
     clause.claim(start, clause.tokens[min(mention.tokens)].start())
+    if clause.word(max(mention.tokens) + 1) in words.MEASURES | words.CLASSES:  # "no reliability rating"
+        clause.used.add(max(mention.tokens) + 1)
     clause.mentions.remove(mention)
     clause.conditions.append(Condition(column=mention.column.name, test=test, value=value, words=text))
 

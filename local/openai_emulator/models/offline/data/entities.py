@@ -19,7 +19,7 @@ child smoker smoke husband wife spouse handed unemployed
 _PERSONAL = frozenset(map(stem, _OF_PERSONS.split()))
 _NOUNS = frozenset(map(stem, words.ROW_NOUNS))
 _PEOPLE = frozenset(map(stem, words.PEOPLE))
-_NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index", re.IGNORECASE)
+_NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title", re.IGNORECASE)
 _WHICH_ONE = re.compile(
     r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
 )

@@ -25,6 +25,10 @@ _UNITS = {
     "gbp": " GBP",
     "kg": " kg",
     "km": " km",
+    "cm": " cm",
+    "mm": " mm",
+    "lbs": " lbs",
+    "mph": " mph",
     "kwh": " kWh",
     "celsius": " °C",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
-from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, figures, is_key
+from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, Mention, figures, is_key
 from local.openai_emulator.models.offline.data.derived import with_derived
 from local.openai_emulator.models.offline.data.kinds.completing import additive
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
@@ -310,6 +310,8 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
         return "extreme"
     if name == "compare" and counted and any(c.test.endswith(" column") for c in clause.conditions):
         return "count"
+    if name == "figures" and clause.says(CHANGE) and any(c.test == "in" for c in clause.conditions):
+        return "compare"
     if name == "describe" and (clause.mentions or clause.chart):
         name = ""
     if name:
@@ -320,7 +322,8 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
     measures = clause.measures(conditioned=False)
     if measures and grouped:
         return "figures"
-    if clause.conditions and any(c.test == "==" for c in clause.conditions) and not grouped:
+    listed = not measures and clause.says(r"^\W*(?:list|show|name|give)\b")
+    if clause.conditions and (listed or any(c.test == "==" for c in clause.conditions)) and not grouped:
         return "lookup"
     if measures and any(c.test == "spans" for c in clause.conditions):  # "the revenue in October"
         clause.hows = ("sum" if additive(measures[0].name) else "mean",)

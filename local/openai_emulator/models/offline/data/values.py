@@ -9,12 +9,21 @@ from itertools import pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
-from local.openai_emulator.models.offline.data.clause import TOKEN, Clause, Mention, is_part_of_date, is_year
+from local.openai_emulator.models.offline.data.clause import (
+    CHANGE,
+    FIGURES,
+    TOKEN,
+    Clause,
+    Mention,
+    is_key,
+    is_part_of_date,
+    is_year,
+)
 from local.openai_emulator.models.offline.data.columns import alike
 from local.openai_emulator.models.offline.data.denials import denial, denied
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
-from local.openai_emulator.models.offline.words import stem
+from local.openai_emulator.models.offline.words import STOP_WORDS, stem
 
 _LIMIT = re.compile(
     r"(?P<words>\b(?:above|over|more than|greater than|higher than|larger than|older than|longer than"
@@ -27,6 +36,11 @@ _LIMIT = re.compile(
 _RANGE = re.compile(
     r"(?:\b(?:between|from)\s++)?(?<![\d,.])(?P<low>-?\d[\d,]*+(?:\.\d++)?)\s++(?:and|to|-)\s++(?P<high>-?\d[\d,]*(?:\.\d+)?)\b",
     re.I,
+)
+_OR_MORE = re.compile(
+    r"(?<![\d,.])(?P<number>-?\d[\d,]*+(?:\.\d++)?)\s+(?:years )?(?:or|and) "
+    r"(?:(?P<more>older|more|above|over|higher|up|greater)|younger|less|below|under|lower|fewer)\b(?! than)",
+    re.IGNORECASE,
 )
 _SIGNS = (
     (r"above|over|more|greater|higher|larger|older|longer|exceed|>$|after", ">"),
@@ -41,8 +55,8 @@ _AGAINST = re.compile(
     re.IGNORECASE,
 )
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
-_FIGURES = ("total", "sum", "average", "mean", "median", "count", "number", "share", "other")
-_COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, *_FIGURES)))
+_COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
+_LITTLE = STOP_WORDS | words.SILENT | words.NOT  # "in", "or", "me" and "no" are no codes of states
 
 
 def _value_words(value: str) -> list[str]:
@@ -142,7 +156,7 @@ def _from_to(clause: Clause, hits: list[tuple[str, tuple[int, ...]]]) -> bool:
 
 def _places(said: list[str], parts: list[str], clause: Clause, value: str, column: Column) -> Iterator[tuple[int, ...]]:
     """Where a value stands in the clause."""
-    if not parts or value.lower() in words.YES | words.NO:
+    if not parts or {v.lower() for v in column.values} <= words.YES | words.NO:
         return
     size = len(parts)
     for at in range(len(said) - size + 1):
@@ -150,7 +164,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if clause.used & set(places):
             continue
         window = said[at : at + size]
-        if size == 1 and _names_rows(column, clause) and _is_common(clause.tokens[at][0]):
+        if size == 1 and not _can_be_a_value(clause.tokens[at][0], value, is_name=_names_rows(column, clause)):
             continue
         if window == parts or (size == 1 and _plural(window[0], parts[0], value)):
             if len(value) == 1 and clause.tokens[at][0] != value:
@@ -164,10 +178,15 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places  # "exercise frequently": `Freq` of the column `Exer`
 
 
-def _is_common(word: str) -> bool:
-    """Whether a word in lower case has a meaning of its own, though a firm may be named so: "total", "banks"."""
-    own = stem(word)
-    return word.islower() and (word in words.HIGHEST | words.LOWEST or own in _COMMON)
+def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
+    """Whether a word can mean a value, and not something of its own: "in" is not `IN`, "total" not the firm `Total`."""
+    own = word.lower()
+    if word == value and not (own in words.SILENT and word.islower()):
+        return True
+    if any(re.fullmatch(pattern, own) for _, pattern in FIGURES) or (len(value) < 4 and own in _LITTLE):
+        return False
+    common = own in words.HIGHEST | words.LOWEST or stem(word) in _COMMON
+    return not (is_name and word.islower() and common)
 
 
 def _comes_from(word: str, value: str, column: Column) -> bool:
@@ -265,15 +284,28 @@ def limits_in(clause: Clause) -> None:
         ):
             low, high = _value(match["low"]), _value(match["high"])
             clause.claim(match.start(), match.end())
+            clause.places.append((column.name, tuple(clause.within(match))))
             words_ = f"`{column.name}` from {match['low']} to {match['high']}"
             clause.conditions.append(Condition(column=column.name, test=">=", value=low, words=words_))
             clause.conditions.append(Condition(column=column.name, test="<=", value=high, words=words_))
+    for match in _OR_MORE.finditer(clause.text):
+        if _is_free(clause, match.start(), match.end()) and (
+            column := _near(clause, match.start(), match.end(), match["number"])
+        ):
+            clause.claim(match.start(), match.end())
+            sign = ">=" if match["more"] else "<="
+            clause.places.append((column.name, tuple(clause.within(match))))
+            text = f"{label(column.name)} {match[0].lower()}"
+            clause.conditions.append(
+                Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
+            )
     for match in _LIMIT.finditer(clause.text):
         if _is_free(clause, match.start("number"), match.end("number")) and (
             column := _near(clause, match.start(), match.end(), match["number"])
         ):
             sign = next(sign for pattern, sign in _SIGNS if re.search(pattern, match["words"].lower()))
             clause.claim(match.start(), match.end())
+            clause.places.append((column.name, tuple(clause.within(match))))
             text = f"{label(column.name)} {match['words'].lower()} {match['number']}"
             clause.conditions.append(
                 Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
@@ -341,12 +373,14 @@ def _years_in(clause: Clause) -> None:
     """`1999 and 2008` beside a column of years: both, not what is between them."""
     years = [c for c in clause.table.of_kind("number") if is_year(c)]
     match = re.search(
-        r"(?<!between )(?<!from )(?<![\d.,-])([12]\d{3}),? (?:and|or|vs\.?|versus|with|to) ([12]\d{3})\b", clause.text
+        r"(?<![\d.,-])(?:(between|from) )?([12]\d{3}),? (?:and|or|vs\.?|versus|with|(to)) ([12]\d{3})\b", clause.text
     )
-    if match and len(years) == 1 and _is_free(clause, match.start(), match.end()) and " to " not in match[0]:
+    if match and (match[1] or match[3]) and not clause.says(CHANGE):
+        return
+    if match and len(years) == 1 and _is_free(clause, match.start(), match.end()):
         clause.claim(match.start(), match.end())
-        both = (float(match[1]), float(match[2]))
-        text = f"`{years[0].name}` {match[1]} and {match[2]}"
+        both = (float(match[2]), float(match[4]))
+        text = f"`{years[0].name}` {match[2]} and {match[4]}"
         clause.conditions.append(Condition(column=years[0].name, test="in", value=both, words=text))
 
 
@@ -374,10 +408,15 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     years = [c for c in clause.table.of_kind("number") if is_year(c)]
     if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1:
         return years[0]
-    before = [column for at, column in numbers if at < start]
+    beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
+    behind = [m.column for m in clause.mentions if m.column.kind == "number" and m.tokens[0] == beside]
+    if behind:  # "more than 10 defects"
+        return behind[0]
+    before = [column for at, column in numbers if at < start and not is_key(column, clause.table)]
     after = [column for at, column in numbers if at >= end]
     ages = [c for c in clause.table.of_kind("number") if "age" in name_stems(c.name)]
-    if clause.says(r"\b(?:older|younger|years old|aged?)\b") and len(ages) == 1:
+    own = clause.text[max(start - 8, 0) : end + 10]
+    if re.search(r"(?i)\b(?:older|younger|years old|aged?)\b", own) and len(ages) == 1:
         clause.claim_all(r"\byears old\b|\baged?\b|\byears\b")
         return ages[0]
     return before[-1] if before else after[0] if after else None

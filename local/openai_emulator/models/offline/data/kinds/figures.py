@@ -8,7 +8,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.charts import FIGURES
-from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.clause import CHANGE, Clause, names
 from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
@@ -53,6 +53,8 @@ def complete(clause: Clause) -> Ask | Refusal:
     several = next((c.column for c in clause.conditions if c.test == "in"), "")
     by = without_own_groups(clause, by) or ((several,) if several else ())  # "of men and women": of each
     period = "" if _once_each(clause) else clause.period
+    if clause.says(CHANGE) and not by and not period:
+        return Refusal(reason="It does not say between which times or groups the change is meant.")
     empty = [name for name in by if (c := clause.table.column(name)) and c.missing > 0.2 * clause.table.rows]
     if empty:
         return Refusal(reason=f"`{empty[0]}` is empty in many rows, so its groups would be incomplete.")

@@ -46,8 +46,10 @@ _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< c
 _OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
 _OTHERS = r"\b(?:the )?(?:others?|rest)\b"
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
-_VERBS = "who that which are is were was have has had do does did come comes came belong belongs with in on at"
-_AFTER_NOUNS = frozenset(_VERBS.split())
+_MAIN = "who that which are is were was have has had do does did come comes came own owns get got"
+_VERBS = frozenset(_MAIN.split())
+_PREPOSITIONS = ("with", "in", "from", "at", "on", "of", "aged")
+_ARTICLES = ("a", "an", "the", "any")
 
 
 def complete_share(clause: Clause) -> Ask | Refusal:
@@ -65,7 +67,7 @@ def complete_share(clause: Clause) -> Ask | Refusal:
             return Refusal(reason="It does not say which share is asked for.")
     whole = _whole(clause)
     if not by and not measures:
-        by = _several(clause, whole)
+        by = [clause.which] if clause.which and clause.which.kind == "text" else _several(clause, whole)
     if by and not measures:
         return _rates(clause, names(by), whole)
     parts = () if by else tuple(condition.plain for condition in clause.conditions if condition not in whole)
@@ -92,20 +94,29 @@ def _rates(clause: Clause, by: tuple[str, ...], whole: Collection[Condition]) ->
 
 
 def _whole(clause: Clause) -> tuple[Condition, ...]:
-    """The conditions on what the share is of: "of the women" in "What share of the women never smoke?"."""
+    """The conditions on what the share is of: "of the women" in "What share of the women never smoke?".
+
+    They stand before the noun ("black applicants") or after a preposition ("boards with size S"); what follows a verb,
+    or the noun itself ("applicants denied"), is asked for.
+    """
     found = _OF.search(clause.text)
     if not found:
         return ()
     first = next((i for i, token in enumerate(clause.tokens) if token.start() >= found.end()), len(clause.tokens))
-    end = first
-    while end < len(clause.tokens):
-        end += 1
-        if clause.word(end - 1) in _NOUNS or clause.word(end) in _AFTER_NOUNS:
-            break
-    if clause.word(end) in _AFTER_NOUNS and end - 1 in clause.free():  # what the rows are has any name
-        clause.used.add(end - 1)
-    inside = {column for column, places in clause.places if first <= min(places) < end}
-    outside = {column for column, places in clause.places if min(places) >= end}
+    after = range(first, len(clause.tokens))
+    verb = next((i for i in after if clause.word(i) in _VERBS), len(clause.tokens))
+    noun = next((i for i in after if clause.word(i) in _NOUNS), verb - 1)
+    if first <= noun == verb - 1 and noun in clause.free():  # what the rows are has any name
+        clause.used.add(noun)
+    inside, outside = set[str](), set[str]()
+    for column, places in clause.places:
+        start = min(places)
+        if start < first:
+            continue
+        own = {token for mention in clause.mentions if mention.column.name == column for token in mention.tokens}
+        before = next(i for i in range(start - 1, -2, -1) if i not in own and clause.word(i) not in _ARTICLES)
+        is_inside = start < verb and (start <= noun or clause.word(before) in _PREPOSITIONS)
+        (inside if is_inside else outside).add(column)
     return tuple(c for c in clause.conditions if c.column in inside) if outside - inside else ()
 
 
@@ -118,6 +129,7 @@ def compute_share(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
         import pandas as pd
 
         rates = {key_text(key): [len(keep(part, ask["parts"])), len(part)] for key, part in rows.groupby(keys)}
+        rates = dict(sorted(rates.items(), key=lambda item: -item[1][0] / item[1][1]))
         return {"rates": rates, "series": pd.Series({key: 100 * part / n for key, (part, n) in rates.items()})}
     if ask["parts"]:
         few = keep(rows, ask["parts"])
@@ -168,7 +180,19 @@ def _rates_sentence(ask: Ask, result: Result) -> str:
     head = (
         f"The share{where_text(replace(ask, conditions=part))} by {group}{where_text(replace(ask, conditions=whole))}:"
     )
-    return f"{head}\n\n| {group} | part | rows | Share |\n|---|---:|---:|---:|\n" + "\n".join(lines)
+    return (
+        f"{head}\n\n| {group} | part | rows | Share |\n|---|---:|---:|---:|\n" + "\n".join(lines) + _ends(ask, result)
+    )
+
+
+def _ends(ask: Ask, result: Result) -> str:
+    rates = [(group_value(ask, key), 100 * n / of) for key, (n, of) in result["rates"].items()]
+    (high, most), (low, least) = rates[0], rates[-1]
+    return (
+        f"\n\n**{high}** has the highest share ({most:.2f} %), {low} the lowest ({least:.2f} %)."
+        if most > least
+        else ""
+    )
 
 
 def _part(ask: Ask, *, whole: bool = False) -> tuple[Condition, ...]:
@@ -296,7 +320,8 @@ COMPARE = Kind(
     rf"(?!\s+(?:[-$€£]?\d|(?:{'|'.join(vocabulary.NUMBERS)})\b))|"
     r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
     words="how much do does did are is was were earn earns than more less often likely frequently "
-    "better worse higher lower t test tests difference differences significant significantly",
+    "between change changed changes go went up down rise rose fall fell grow grew increase increased decrease "
+    "decreased dropped better worse higher lower t test tests difference differences significant significantly",
     complete=complete_compare,
     program=compare_groups,
     helpers=(group_keys, key_text, compute_figures),

@@ -73,7 +73,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         group = [c for c in joined.columns if c.kind == "text" and c.unique == joined.rows][:1] or group
     group = list(dict.fromkeys(group or [c for c in clause.texts() if c.kind == "text"][:1]))
     counted = clause.says(r"\b(?:most|fewest|least)\b") or clause.claim_all(_BY_COUNT)
-    if isinstance(measures, Refusal) or (not clause.measures() and not meant and group and counted):
+    unmeasured = not clause.measures(conditioned=False) and not meant
+    if isinstance(measures, Refusal) or (unmeasured and group and counted):
         if group and counted:
             return with_chart(ask_of(clause, "extreme", by=names(group[:1]), lowest=low, hows=("count",)), "bar")
         return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
