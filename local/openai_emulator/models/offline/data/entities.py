@@ -12,6 +12,7 @@ from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import stem
 
 NEAR = 0.14  # cosine of a word and the table's names; below it the word could be about something else
+LABELS_SHARE = 0.9  # of the rows have a name of their own; two can be called alike
 _OF_PERSONS = """
 age sex gender salary income wage married surname marital single race ethnicity education occupation job children kids
 child smoker smoke husband wife spouse handed unemployed
@@ -41,11 +42,12 @@ def words_for_rows(clause: Clause) -> None:
 
 
 def word_for_nameless(clause: Clause) -> None:
-    """Account for the noun after "which" where the rows have labels in a column that says nothing of what they are.
+    """Account for the noun after "which" where the rows have names in a column that does not say what they are.
 
     The answer names the row, and its reading says how the noun was taken.
     """
-    labels = [c for c in clause.table.columns if clause.entity(c) and _NAMELESS.fullmatch(c.name)]
+    texts = clause.table.of_kind("text")
+    labels = [c for c in texts if c.unique > LABELS_SHARE * clause.table.rows and _NAMELESS.fullmatch(c.name)]
     found = _WHICH_ONE.match(clause.text)
     if len(labels) != 1 or not found or stem(found[1].lower()) in _KNOWN:
         return

@@ -51,7 +51,8 @@ _SIGNS = (
 )
 _AGAINST = re.compile(
     r"\W*(?:(?:is|was|were|are|being)\W+)?(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
-    r"|(?P<less>behind|below|under|(?:lower|less|smaller|fewer) than)|equal to|the same as)\W+(?:the\W+)?",
+    r"|(?P<less>behind|below|under|(?:lower|less|smaller|fewer) than)|equal to|the same as)\W+"
+    r"(?:(?:the|their|its)\W+)?",
     re.IGNORECASE,
 )
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-

@@ -32,7 +32,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
 )
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
-from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import joined
 
 _DAYS_OF = {"day": 0.9, "month": 26, "quarter": 85, "year": 350}  # the least days between the rows of a period
@@ -43,7 +43,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     measures = measured(clause, keys=only_ends)
     if isinstance(measures, Refusal):
         return measures
-    texts = [c for c in clause.texts() if not clause.entity(c)]
+    texts = [c for c in clause.texts() if not clause.entity(c) and not _of_all(clause, c)]
     if texts and not clause.by and not clause.which:
         names_ = ", ".join(f"`{c.name}`" for c in texts)
         return Refusal(reason=f"It is not clear what {names_} is to do with it.")
@@ -59,6 +59,12 @@ def complete(clause: Clause) -> Ask | Refusal:
     if empty:
         return Refusal(reason=f"`{empty[0]}` is empty in many rows, so its groups would be incomplete.")
     return with_chart(ask_of(clause, "figures", measures=names(measures), by=by, period=period), "bar")
+
+
+def _of_all(clause: Clause, column: Column) -> bool:
+    """Whether a column is only named for its rows: "the total population of all states"."""
+    starts = [min(mention.tokens) for mention in clause.mentions if mention.column is column]
+    return all("all" in (clause.word(i - 1), clause.word(i - 2)) for i in starts)
 
 
 def _once_each(clause: Clause) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,11 +25,18 @@ from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import joined
 
 MOST = 10
+_LISTED = re.compile(
+    r"^\W*(?:list|show|name|give)(?: me)?(?: all| every)?(?: of)?(?: the)? (\w+) "
+    r"(?:with|where|whose|that|which|who|in)\b",
+    re.IGNORECASE,
+)
 
 
 def complete(clause: Clause) -> Ask | Refusal:
     if not clause.conditions:
         return Refusal(reason="It names no row and no computation.")
+    for match in _LISTED.finditer(clause.text):  # what is listed has any name: "all machines with"
+        clause.claim(match.start(1), match.end(1))
     chosen = {condition.column for condition in clause.conditions if condition.test == "=="}
     targets = [m.column for m in clause.mentions if m.column.name not in chosen]
     targets = list(

@@ -239,9 +239,10 @@ CORRELATE = Kind(
     name="correlate",
     examples=("Is there a correlation between X and Y?", "Does X depend on Y?", "Are X and Y related?"),
     cues=r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b|\b(?:affects?|influences?|impacts?)\b"
-    r"|\brelationships?\b",
+    r"|\brelationships?\b|\b(?:strongly|closely) related\b|\brelated\b|\bassociat(?:ed|ion)\b",
     words=(
-        "coefficient coefficients strongest magnitude sign positive negative pairs between related "
+        "how strongly closely coefficient coefficients strongest magnitude sign positive negative pairs between "
+        "related "
         "affect affects influences impact impacts relation relationship correlated "
         "influence depends depend linear pattern patterns analysis"
     ),
