@@ -238,7 +238,12 @@ def look_at(path: str, words: list[str]) -> list[dict[str, Any]]:
                 roots = {value: value.lower().rstrip("aeiouy") for value in distinct}  # "Japanese" could mean Japan
                 rooted = {v for v, root in roots.items() if len(root) > 3 and any(w.startswith(root) for w in words)}
                 distinct = (
-                    [v for v in distinct if v in rooted or wanted & set(re.findall(r"\w+", v.lower()))]
+                    [
+                        value
+                        for value in distinct
+                        if value in rooted
+                        or wanted & {*re.findall(r"\w+", value.lower()), value.lower().replace(".", "")}
+                    ]
                     if fact["kind"] == "text"
                     else []
                 )

@@ -322,6 +322,8 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
     measures = clause.measures(conditioned=False)
     if measures and grouped:
         return "figures"
+    if measures and clause.says(CHANGE) and any(c.test == "in" for c in clause.conditions):
+        return "compare"
     listed = not measures and clause.says(r"^\W*(?:list|show|name|give)\b")
     if clause.conditions and (listed or any(c.test == "==" for c in clause.conditions)) and not grouped:
         return "lookup"

@@ -11,9 +11,10 @@ from local.openai_emulator.models.offline.data.conditions import days_apart, tim
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import word_for_nameless, words_for_rows
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
+from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.table import Table
-from local.openai_emulator.models.offline.data.values import flags_in, limits_in, values_in
+from local.openai_emulator.models.offline.data.values import flags_in, values_in
 from local.openai_emulator.models.offline.words import stem
 
 PERIODS = (

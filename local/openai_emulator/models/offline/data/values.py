@@ -1,67 +1,33 @@
-"""Find the conditions that a clause names: values of text columns, columns of yes and no, limits, ranges, years."""
+"""Find the conditions that a clause names by values of text columns, and by columns of yes and no."""
 
 from __future__ import annotations
 
 import calendar
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import (
-    CHANGE,
     FIGURES,
     TOKEN,
     Clause,
-    Mention,
-    is_key,
-    is_part_of_date,
-    is_year,
 )
 from local.openai_emulator.models.offline.data.columns import alike
 from local.openai_emulator.models.offline.data.denials import denial, denied
-from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
+from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
 
-_LIMIT = re.compile(
-    r"(?P<words>\b(?:above|over|more than|greater than|higher than|larger than|older than|longer than"
-    r"|exceed(?:s|ed|ing)?"
-    r"|at least|below|under|less than|lower than|smaller than|younger than|shorter than|fewer than|at most|up to"
-    r"|equals?(?: to)?|since|after|before|until)\b|>=|<=|>|<|==?)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?"
-    rf"|(?:{'|'.join(words.NUMBERS)})\b(?! (?:standard|times)))",
-    re.IGNORECASE,
-)
-_RANGE = re.compile(
-    r"(?:\b(?:between|from)\s++)?(?<![\d,.])(?P<low>-?\d[\d,]*+(?:\.\d++)?)\s++(?:and|to|-)\s++(?P<high>-?\d[\d,]*(?:\.\d+)?)\b",
-    re.I,
-)
-_OR_MORE = re.compile(
-    r"(?<![\d,.])(?P<number>-?\d[\d,]*+(?:\.\d++)?)\s+(?:years )?(?:or|and) "
-    r"(?:(?P<more>older|more|above|over|higher|up|greater)|younger|less|below|under|lower|fewer)\b(?! than)",
-    re.IGNORECASE,
-)
-_SIGNS = (
-    (r"above|over|more|greater|higher|larger|older|longer|exceed|>$|after", ">"),
-    (r"at least|>=|since", ">="),
-    (r"below|under|less|lower|smaller|younger|shorter|fewer|<$|before", "<"),
-    (r"at most|up to|<=|until", "<="),
-    (r"equal|=", "=="),
-)
-_AGAINST = re.compile(
-    r"\W*(?:(?:is|was|were|are|being)\W+)?(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
-    r"|(?P<less>behind|below|under|(?:lower|less|smaller|fewer) than)|equal to|the same as)\W+"
-    r"(?:(?:the|their|its)\W+)?",
-    re.IGNORECASE,
-)
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
+_DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}")  # "U.S.A."
+_ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _LITTLE = STOP_WORDS | words.SILENT | words.NOT  # "in", "or", "me" and "no" are no codes of states
 
 
 def _value_words(value: str) -> list[str]:
-    return [word.lower() for word in TOKEN.findall(value)]
+    return [word.lower() for word in TOKEN.findall(_DOTTED.sub(lambda m: m[0].replace(".", ""), value))]
 
 
 def values_in(clause: Clause) -> None:
@@ -73,6 +39,7 @@ def values_in(clause: Clause) -> None:
             parts = _value_words(value)
             for places in _places(said, parts, clause, value, column):
                 found.setdefault(column.name, []).append((value, places))
+    _begun_names(clause, said, found)
     _one_column_each(clause, found)
     everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
     chosen: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
@@ -90,6 +57,20 @@ def values_in(clause: Clause) -> None:
         plain = tuple(dict.fromkeys(value for value, _ in hits if value not in not_these))
         _condition(clause, name, plain, "")
         _condition(clause, name, tuple(not_these), "not ")
+
+
+def _begun_names(clause: Clause, said: list[str], found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
+    """Two words that only one name begins with: "Ford Escort" for `Ford Escort 4`."""
+    taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
+    for column in clause.table.of_kind("text"):
+        if not _names_rows(column, clause):
+            continue
+        names = {value: _value_words(value) for value in column.values}
+        for at in range(len(said) - 1):
+            pair = said[at : at + 2]
+            own = [value for value, parts in names.items() if parts[:2] == pair and len(parts) > 2]
+            if len(own) == 1 and not taken & {at, at + 1} and clause.tokens[at][0][0].isupper():
+                found.setdefault(column.name, []).append((own[0], (at, at + 1)))
 
 
 def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
@@ -175,6 +156,8 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places
         elif size == 1 and (_means(window[0], parts[0], column) or _comes_from(clause.tokens[at][0], value, column)):
             yield places
+        elif size == 1 and window[0] in _ANSWERS.get(value.lower(), ()) and _is_beside(column, clause, places):
+            yield places  # "voted yes": `Y` of the column `vote`
         elif size == 1 and len(value) > 3 and window[0].startswith(parts[0]) and _is_beside(column, clause, places):
             yield places  # "exercise frequently": `Freq` of the column `Exer`
 
@@ -182,9 +165,11 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
 def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
     """Whether a word can mean a value, and not something of its own: "in" is not `IN`, "total" not the firm `Total`."""
     own = word.lower()
+    if word.islower() and any(re.fullmatch(pattern, own) for _, pattern in FIGURES):
+        return False
     if word == value and not (own in words.SILENT and word.islower()):
         return True
-    if any(re.fullmatch(pattern, own) for _, pattern in FIGURES) or (len(value) < 4 and own in _LITTLE):
+    if len(value) < 4 and own in _LITTLE:
         return False
     common = own in words.HIGHEST | words.LOWEST or stem(word) in _COMMON
     return not (is_name and word.islower() and common)
@@ -194,6 +179,8 @@ def _comes_from(word: str, value: str, column: Column) -> bool:
     """Whether a word with a capital is an adjective of a value: "Japanese" of `Japan`, "Italian" of `Italy`."""
     if not (word[:1].isupper() and value[:1].isupper() and " " not in value and word != value):
         return False
+    if len(value) == 3 and value.isupper() and {"countri", "nation"} & set(name_stems(column.name)):
+        return word[:3].upper() == value and len(word) > 4
     root = value.rstrip("aeiouy")
     begins = len(root) >= 4 and word.startswith(root) and word[len(root) :] in _ENDINGS
     return begins and sum(other.startswith(root) for other in column.values) == 1
@@ -270,154 +257,3 @@ def _verb_before(clause: Clause, at: int) -> tuple[int, ...]:
     return (
         (first - 1, first) if clause.word(first) in ("by", "with", "to") and verb.endswith(("ed", "wn", "ng")) else ()
     )
-
-
-# ---- limits ------------------------------------------------------------------------------------------------------
-
-
-def limits_in(clause: Clause) -> None:
-    """Limits and ranges of numbers, years in a column of whole numbers, and `8 cylinders` or `class 3`."""
-    _months_in(clause)
-    _years_in(clause)
-    for match in _RANGE.finditer(clause.text):
-        if _is_free(clause, match.start("low"), match.end("high")) and (
-            column := _near(clause, match.start(), match.end(), match["low"])
-        ):
-            low, high = _value(match["low"]), _value(match["high"])
-            clause.claim(match.start(), match.end())
-            clause.places.append((column.name, tuple(clause.within(match))))
-            words_ = f"`{column.name}` from {match['low']} to {match['high']}"
-            clause.conditions.append(Condition(column=column.name, test=">=", value=low, words=words_))
-            clause.conditions.append(Condition(column=column.name, test="<=", value=high, words=words_))
-    for match in _OR_MORE.finditer(clause.text):
-        if _is_free(clause, match.start(), match.end()) and (
-            column := _near(clause, match.start(), match.end(), match["number"])
-        ):
-            clause.claim(match.start(), match.end())
-            sign = ">=" if match["more"] else "<="
-            clause.places.append((column.name, tuple(clause.within(match))))
-            text = f"{label(column.name)} {match[0].lower()}"
-            clause.conditions.append(
-                Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
-            )
-    for match in _LIMIT.finditer(clause.text):
-        if _is_free(clause, match.start("number"), match.end("number")) and (
-            column := _near(clause, match.start(), match.end(), match["number"])
-        ):
-            sign = next(sign for pattern, sign in _SIGNS if re.search(pattern, match["words"].lower()))
-            clause.claim(match.start(), match.end())
-            clause.places.append((column.name, tuple(clause.within(match))))
-            text = f"{label(column.name)} {match['words'].lower()} {match['number']}"
-            clause.conditions.append(
-                Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
-            )
-    _columns_in(clause)
-    clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
-    units = {
-        i for i in clause.free() if stem(clause.word(i)) in UNIT_STEMS and re.fullmatch(r"[\d.,]+", clause.word(i - 1))
-    }
-    clause.used |= {i for i in units if i - 1 in clause.used}
-    for i in clause.free():
-        word = str(words.NUMBERS.get(clause.word(i), clause.word(i)))
-        if not re.fullmatch(r"\d+(?:\.\d+)?", word) or (word == "1" and not clause.word(i).isdigit()):
-            continue
-        column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, i)), None)
-        years = [c for c in clause.table.of_kind("number") if is_year(c)]
-        if (
-            column is None
-            and len(word) == 4
-            and len(years) == 1
-            and clause.word(i - 1) in ("in", "of", "for", "year", "during")
-        ):
-            column = years[0]
-        if column and column.whole and clause.word(i - 1) not in ("top", "bottom"):
-            clause.used.add(i)
-            text = f"`{column.name}` = {word}"
-            clause.conditions.append(Condition(column=column.name, test="==", value=_value(word), words=text))
-
-
-def _columns_in(clause: Clause) -> None:
-    """`A was ahead of B`, of two columns of numbers, where rows are counted."""
-    if not clause.says(r"\bhow many\b|\bhow often\b|\bshare\b|\bpercent|\bnumber of\b"):
-        return
-    numbers = [mention for mention in clause.mentions if mention.column.kind == "number"]
-    for one, other in pairwise(numbers):
-        start, end = clause.tokens[one.tokens[-1]].end(), clause.tokens[other.tokens[0]].start()
-        found = _AGAINST.fullmatch(clause.text[start:end])
-        if found and one.column is not other.column:
-            sign = ">" if found["more"] else "<" if found["less"] else "="
-            clause.claim(start, end)
-            clause.mentions = [mention for mention in clause.mentions if mention not in (one, other)]
-            text = f"{label(one.column.name)} {sign} {label(other.column.name)}"
-            clause.conditions.append(
-                Condition(column=one.column.name, test=f"{sign} column", value=other.column.name, words=text)
-            )
-
-
-def _months_in(clause: Clause) -> None:
-    """`in July` in a table with a column of month numbers."""
-    months = [c for c in clause.table.of_kind("number") if is_part_of_date(c) and "month" in name_stems(c.name)]
-    if len(months) != 1 or clause.table.of_kind("date"):
-        return
-    named = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
-    found = {named[clause.word(i)]: i for i in clause.free() if clause.word(i) in named}
-    if found:
-        clause.used |= set(found.values())
-        name = months[0].name
-        value: object = tuple(map(float, found)) if len(found) > 1 else float(next(iter(found)))
-        text = " and ".join(calendar.month_name[number] for number in found)
-        test = "in" if len(found) > 1 else "=="
-        clause.conditions.append(Condition(column=name, test=test, value=value, words=f"in {text}"))
-
-
-def _years_in(clause: Clause) -> None:
-    """`1999 and 2008` beside a column of years: both, not what is between them."""
-    years = [c for c in clause.table.of_kind("number") if is_year(c)]
-    match = re.search(
-        r"(?<![\d.,-])(?:(between|from) )?([12]\d{3}),? (?:and|or|vs\.?|versus|with|(to)) ([12]\d{3})\b", clause.text
-    )
-    if match and (match[1] or match[3]) and not clause.says(CHANGE):
-        return
-    if match and len(years) == 1 and _is_free(clause, match.start(), match.end()):
-        clause.claim(match.start(), match.end())
-        both = (float(match[2]), float(match[4]))
-        text = f"`{years[0].name}` {match[2]} and {match[4]}"
-        clause.conditions.append(Condition(column=years[0].name, test="in", value=both, words=text))
-
-
-def _beside(clause: Clause, mention: Mention, i: int) -> bool:
-    """Whether a number stands directly before or after a column: `8 cylinders`, `class 3`, `cylinders = 8`."""
-    last = mention.tokens[-1]
-    return (
-        i == mention.tokens[0] - 1
-        or i == last + 1
-        or (i == last + 2 and clause.word(last + 1) in ("is", "of", "equal"))
-    )
-
-
-def _is_free(clause: Clause, start: int, end: int) -> bool:
-    return not any(i in clause.used for i, t in enumerate(clause.tokens) if t.start() < end and start < t.end())
-
-
-def _value(text: str) -> float:
-    return float(words.NUMBERS.get(text.lower(), text.replace(",", "")))
-
-
-def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
-    """The column that a limit is about: the nearest one named before it, else the next one after it."""
-    numbers = [(clause.tokens[m.tokens[0]].start(), m.column) for m in clause.mentions if m.column.kind == "number"]
-    years = [c for c in clause.table.of_kind("number") if is_year(c)]
-    if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1:
-        return years[0]
-    beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
-    behind = [m.column for m in clause.mentions if m.column.kind == "number" and m.tokens[0] == beside]
-    if behind:  # "more than 10 defects"
-        return behind[0]
-    before = [column for at, column in numbers if at < start and not is_key(column, clause.table)]
-    after = [column for at, column in numbers if at >= end]
-    ages = [c for c in clause.table.of_kind("number") if "age" in name_stems(c.name)]
-    own = clause.text[max(start - 8, 0) : end + 10]
-    if re.search(r"(?i)\b(?:older|younger|years old|aged?)\b", own) and len(ages) == 1:
-        clause.claim_all(r"\byears old\b|\baged?\b|\byears\b")
-        return ages[0]
-    return before[-1] if before else after[0] if after else None

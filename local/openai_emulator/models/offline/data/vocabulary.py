@@ -22,7 +22,8 @@ entries line lines value values variable variables feature figure figures number
 cases thing things observation observations point points measurement measurements sample samples category group groups
 given following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
-present observed made went goes took came comes come coming belong belongs belonging living ones part
+present observed made went goes took came comes come coming belong belongs belonging living hit hits achieve achieved
+reached ones part
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.
 _METHOD = """
@@ -103,6 +104,16 @@ _SAME = (
     "revenue amount",
     "score points rating mark grade",
     "industry sector branch",
+    "population pop",
+    "publisher pub",
+    "organization organisation org",
+    "department dept",
+    "employee emp",
+    "experience exp exper",
+    "education educ edu",
+    "government govt gov",
+    "manufacturer mfr make brand",
+    "position pos",
     "woman women female",
     "man men male",
 )

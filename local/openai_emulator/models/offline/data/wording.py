@@ -11,12 +11,13 @@ _LEFT_OUT = re.compile(
     r"\b(?:if (?:we|you|i) )?(?:leave|leaving) out\b|\b(?:apart|aside) from\b|\bnot (?:counting|including)\b",
     re.IGNORECASE,
 )
+_DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")
 _STOPS = frozenset(["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average"])
 
 
 def plainly(question: str) -> str:
-    """The question with one wording for rows that are left out."""
-    return _LEFT_OUT.sub("excluding", question)
+    """The question with one wording for rows that are left out, and initials without points."""
+    return _LEFT_OUT.sub("excluding", _DOTTED.sub(lambda match: match[0].replace(".", ""), question))
 
 
 def without_glosses(question: str, table: Table) -> str:

@@ -17,19 +17,22 @@ from local.openai_emulator.models.offline.words import joined, stem
 
 _ADDED = """
 requests visits orders sales revenue amount quantity qty count downtime incidents sessions hits users total units
-votes sold goals points tickets bounces profit spending cost expenses deaths births population
+votes sold goals points tickets bounces profit spending cost expenses deaths births population runs wins losses medals
+arrests accidents cases defects
 """
 _ADDITIVE = frozenset(map(stem, _ADDED.split()))
 _AVERAGED = frozenset(
     map(stem, ["avg", "average", "mean", "rate", "percent", "ratio", "median", "p95", "price", "score", "share", "per"])
 )
+UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups
 NO_MEASURE = "It names no column of figures, and the table has more than one."
 
 
 def additive(name: str) -> bool:
     """Whether the sum of a column has a meaning: requests yes, error rates no."""
     stems = set(name_stems(name))
-    return bool(stems & _ADDITIVE) and not stems & _AVERAGED
+    ended = any(part.endswith(own) for part in stems for own in _ADDITIVE if len(own) > 2)  # `homeruns`
+    return ended and not stems & _AVERAGED
 
 
 def ask_of(clause: Clause, kind: str, **fields: Any) -> Ask:
@@ -84,7 +87,10 @@ def number_groups(clause: Clause, measures: tuple[Column, ...]) -> tuple[str, ..
 def without_own_groups(clause: Clause, by: tuple[str, ...]) -> tuple[str, ...]:
     """No groups for "the average a month" in a table with one row for each month."""
     each = all((c := clause.table.column(name)) is not None and c.unique == clause.table.rows for name in by)
-    return () if by and each and clause.hows == ("mean",) and clause.says(r"\b(?:a|per|each|every)\b") else by
+    if by and each and clause.hows == ("mean",) and clause.says(r"\b(?:a|per|each|every)\b"):
+        return ()
+    many = [n for n in by if (c := clause.table.column(n)) and c.unique > UNIT_SHARE * clause.table.rows]
+    return tuple(n for n in by if n not in many) if clause.hows == ("mean",) and len(many) < len(by) else by
 
 
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:

@@ -19,9 +19,10 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     where_text,
 )
 from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured, with_chart, without_own_groups
-from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.words import stem
 
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
@@ -39,7 +40,7 @@ def complete(clause: Clause) -> Ask | Refusal:
         return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
-    summed = [c for c in measures if c not in clause.by_numbers]
+    summed = [c for c in measures if c not in clause.by_numbers and not _is_number_of_row(clause, c)]
     if summed and clause.says(r"\bhow many\b|\bnumber of\b") and not clause.says(r"\b(?:rows|records|values)\b"):
         whole = measured(clause)
         if isinstance(whole, Refusal):
@@ -53,6 +54,32 @@ def complete(clause: Clause) -> Ask | Refusal:
     return _rows(clause, by)
 
 
+def _claim_counted(clause: Clause) -> None:
+    """Account for what is counted, which has any name: "how many old houses have more than 3 bedrooms".
+
+    But "how many goals did Ana score" asks for something that the rows have.
+    """
+    for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE):
+        noun = max(clause.within(match))
+        while noun in clause.used and noun + 1 in clause.free() and clause.word(noun + 1) not in words.SILENT:
+            noun += 1
+        after = clause.word(noun + 1)
+        is_adjective = after in words.ROW_NOUNS | words.PEOPLE or (
+            noun + 1 in clause.free() and after not in words.SILENT
+        )
+        if not is_adjective and after not in ("did", "does", "do"):
+            clause.used.add(noun)
+
+
+def _is_number_of_row(clause: Clause, column: Column) -> bool:
+    """Whether a column numbers things that are counted: `gameno` in "how many games"."""
+    said = {stem(clause.word(i)) for m in clause.mentions if m.column is column for i in m.tokens}
+    return bool(said) and any(
+        part in (f"{word}{end}" for word in said for end in ("no", "nr", "id", "num", "number"))
+        for part in name_stems(column.name)
+    )
+
+
 def _is_counted(clause: Clause, column: Column) -> bool:
     """Whether a column stands directly after "how many": its values are counted."""
     after = [clause.within(match) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
@@ -61,15 +88,8 @@ def _is_counted(clause: Clause, column: Column) -> bool:
 
 
 def _rows(clause: Clause, by: tuple[str, ...]) -> Ask:
-    if clause.conditions:  # what is counted has any name: "how many houses have more than 3 bedrooms"
-        for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE):
-            noun = max(clause.within(match))
-            after = clause.word(noun + 1)
-            is_adjective = after in words.ROW_NOUNS | words.PEOPLE or (
-                noun + 1 in clause.free() and after not in words.SILENT
-            )
-            if not is_adjective:
-                clause.used.add(noun)
+    if clause.conditions:
+        _claim_counted(clause)
     return with_chart(ask_of(clause, "count", by=by), "bar")
 
 

@@ -24,6 +24,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     where_text,
 )
 from local.openai_emulator.models.offline.data.kinds.completing import (
+    additive,
     ask_of,
     measured,
     number_groups,
@@ -48,6 +49,8 @@ def complete(clause: Clause) -> Ask | Refusal:
         names_ = ", ".join(f"`{c.name}`" for c in texts)
         return Refusal(reason=f"It is not clear what {names_} is to do with it.")
     by = number_groups(clause, measures)
+    if not clause.hows and (by or clause.period) and all(additive(column.name) for column in measures):
+        clause.hows = ("sum",)  # "sales by region"
     if not by and clause.which and clause.which.kind == "text":
         by = (clause.which.name,)
     several = next((c.column for c in clause.conditions if c.test == "in"), "")
@@ -62,9 +65,10 @@ def complete(clause: Clause) -> Ask | Refusal:
 
 
 def _of_all(clause: Clause, column: Column) -> bool:
-    """Whether a column is only named for its rows: "the total population of all states"."""
+    """Whether a column is only named for its rows: "the total population of all states", "in small countries"."""
     starts = [min(mention.tokens) for mention in clause.mentions if mention.column is column]
-    return all("all" in (clause.word(i - 1), clause.word(i - 2)) for i in starts)
+    values = {token for _, tokens in clause.places for token in tokens}
+    return all("all" in (clause.word(i - 1), clause.word(i - 2)) or i - 1 in values for i in starts)
 
 
 def _once_each(clause: Clause) -> bool:

@@ -42,12 +42,18 @@ def complete(clause: Clause) -> Ask | Refusal:
     targets = list(
         dict.fromkeys([*targets, *([clause.which] if clause.which and clause.which.name not in chosen else [])])
     )
-    return ask_of(clause, "lookup", targets=names(targets), by=(), chart="")
+    of_text = len(targets) == 1 and targets[0].kind == "text" and targets[0].unique < clause.table.rows
+    hows = ("distinct",) if of_text else ("mean",)
+    return ask_of(clause, "lookup", targets=names(targets), by=(), chart="", hows=hows)
 
 
 def look_up(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
-    """The first matching rows."""
-    return {"found": told_rows(rows, 11)}
+    """The first matching rows; of one column of text, its different values."""
+    found: dict[str, Any] = {"found": told_rows(rows, 11)}
+    if len(ask["targets"]) == 1 and ask["hows"] == ["distinct"]:
+        cells = rows[ask["targets"][0]].dropna()
+        found |= {"distinct": [str(value) for value in cells.unique()[:60]], "unique": int(cells.nunique())}
+    return found
 
 
 def sentence(ask: Ask, result: Result, table: Table) -> str:
@@ -57,6 +63,11 @@ def sentence(ask: Ask, result: Result, table: Table) -> str:
         cells = [f"{label(name)} **{number(rows[0][name], column_of(table, name))}**" for name in told]
         where = where_text(ask)
         return f"{joined(cells)}{where if ask.targets else ''}.".replace("..", ".")
+    if result.get("unique", result["rows"]) < result["rows"]:
+        some = f"{', '.join(result['distinct'])}{', ...' if result['unique'] > len(result['distinct']) else ''}"
+        values = "different values" if result["unique"] > 1 else "value"
+        what = f"{result['unique']:,} {values} of {label(ask.targets[0])}{where_text(ask)}"
+        return f"{what} ({result['rows']:,} rows): **{some}**."
     lines = []
     for row in rows[:MOST]:
         cells = [f"{label(name)} **{number(row[name], column_of(table, name))}**" for name in told]

@@ -239,7 +239,7 @@ CORRELATE = Kind(
     name="correlate",
     examples=("Is there a correlation between X and Y?", "Does X depend on Y?", "Are X and Y related?"),
     cues=r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b|\b(?:affects?|influences?|impacts?)\b"
-    r"|\brelationships?\b|\b(?:strongly|closely) related\b|\brelated\b|\bassociat(?:ed|ion)\b",
+    r"|\brelationships?\b|\b(?:(?:strongly|closely) )?related\b|\b(?:connection|link) between\b|\bassociat(?:ed|ion)\b",
     words=(
         "how strongly closely coefficient coefficients strongest magnitude sign positive negative pairs between "
         "related "

@@ -1,0 +1,221 @@
+"""Find the limits, ranges and years that a clause names, and columns of numbers that it compares."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from itertools import pairwise
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.ask import Condition
+from local.openai_emulator.models.offline.data.clause import (
+    CHANGE,
+    Clause,
+    Mention,
+    figures,
+    is_key,
+    is_part_of_date,
+    is_year,
+)
+from local.openai_emulator.models.offline.data.columns import ends
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
+from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.words import stem
+
+_LIMIT = re.compile(
+    r"(?P<words>\b(?:above|over|more than|greater than|higher than|larger than|older than|longer than"
+    r"|exceed(?:s|ed|ing)?"
+    r"|at least|below|under|less than|lower than|smaller than|younger than|shorter than|fewer than|at most|up to"
+    r"|equals?(?: to)?|since|after|before|until)\b|>=|<=|>|<|==?)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?"
+    rf"|(?:{'|'.join(words.NUMBERS)})\b(?! (?:standard|times)))",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(
+    r"(?:\b(?:between|from)\s++)?(?<![\d,.])(?P<low>-?\d[\d,]*+(?:\.\d++)?)\s++(?:and|to|-)\s++(?P<high>-?\d[\d,]*(?:\.\d+)?)\b",
+    re.I,
+)
+_OR_MORE = re.compile(
+    r"(?<![\d,.])(?P<number>-?\d[\d,]*+(?:\.\d++)?)\s+(?:years )?(?:or|and) "
+    r"(?:(?P<more>older|more|above|over|higher|up|greater)|younger|less|below|under|lower|fewer)\b(?! than)",
+    re.IGNORECASE,
+)
+_SIGNS = (
+    (r"above|over|more|greater|higher|larger|older|longer|exceed|>$|after", ">"),
+    (r"at least|>=|since", ">="),
+    (r"below|under|less|lower|smaller|younger|shorter|fewer|<$|before", "<"),
+    (r"at most|up to|<=|until", "<="),
+    (r"equal|=", "=="),
+)
+_AGAINST = re.compile(
+    r"\W*(?:(?:is|was|were|are|being)\W+)?(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
+    r"|(?P<less>behind|below|under|(?:lower|less|smaller|fewer) than)|equal to|the same as)\W+"
+    r"(?:(?:the|their|its)\W+)?",
+    re.IGNORECASE,
+)
+_UNITS = re.compile(  # of a number or a measure before them
+    r"\b(?:(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b", re.IGNORECASE
+)
+_PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
+_MONEY = re.compile(r"[$€£]|\b(?:dollars?|euros?|pounds?|usd|eur|gbp)\b", re.IGNORECASE)
+
+
+def limits_in(clause: Clause) -> None:
+    """Limits and ranges of numbers, years in a column of whole numbers, and `8 cylinders` or `class 3`."""
+    _months_in(clause)
+    _years_in(clause)
+    for match in _RANGE.finditer(clause.text):
+        if _is_free(clause, match.start("low"), match.end("high")) and (
+            column := _near(clause, match.start(), match.end(), match["low"])
+        ):
+            low, high = _value(match["low"]), _value(match["high"])
+            clause.claim(match.start(), match.end())
+            clause.places.append((column.name, tuple(clause.within(match))))
+            words_ = f"`{column.name}` from {match['low']} to {match['high']}"
+            clause.conditions.append(Condition(column=column.name, test=">=", value=low, words=words_))
+            clause.conditions.append(Condition(column=column.name, test="<=", value=high, words=words_))
+    for match in _OR_MORE.finditer(clause.text):
+        if _is_free(clause, match.start(), match.end()) and (
+            column := _near(clause, match.start(), match.end(), match["number"])
+        ):
+            clause.claim(match.start(), match.end())
+            sign = ">=" if match["more"] else "<="
+            clause.places.append((column.name, tuple(clause.within(match))))
+            text = f"{label(column.name)} {match[0].lower()}"
+            clause.conditions.append(
+                Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
+            )
+    for match in _LIMIT.finditer(clause.text):
+        if _is_free(clause, match.start("number"), match.end("number")) and (
+            column := _near(clause, match.start(), match.end(), match["number"])
+        ):
+            sign = next(sign for pattern, sign in _SIGNS if re.search(pattern, match["words"].lower()))
+            clause.claim(match.start(), match.end())
+            clause.places.append((column.name, tuple(clause.within(match))))
+            text = f"{label(column.name)} {match['words'].lower()} {match['number']}"
+            clause.conditions.append(
+                Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
+            )
+    _columns_in(clause)
+    clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
+    units = {
+        i for i in clause.free() if stem(clause.word(i)) in UNIT_STEMS and re.fullmatch(r"[\d.,]+", clause.word(i - 1))
+    }
+    clause.used |= {i for i in units if i - 1 in clause.used}
+    for match in _UNITS.finditer(clause.text):
+        if min(clause.within(match)) - 1 in clause.used:
+            clause.claim(match.start(), match.end())
+    for i in clause.free():
+        word = str(words.NUMBERS.get(clause.word(i), clause.word(i)))
+        if not re.fullmatch(r"\d+(?:\.\d+)?", word) or (word == "1" and not clause.word(i).isdigit()):
+            continue
+        column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, i)), None)
+        years = [c for c in clause.table.of_kind("number") if is_year(c)]
+        if (
+            column is None
+            and len(word) == 4
+            and len(years) == 1
+            and clause.word(i - 1) in ("in", "of", "for", "year", "during")
+        ):
+            column = years[0]
+        if column and column.whole and clause.word(i - 1) not in ("top", "bottom"):
+            clause.used.add(i)
+            text = f"`{column.name}` = {word}"
+            clause.conditions.append(Condition(column=column.name, test="==", value=_value(word), words=text))
+
+
+def _columns_in(clause: Clause) -> None:
+    """`A was ahead of B`, of two columns of numbers, where rows are counted."""
+    if not clause.says(r"\bhow many\b|\bhow often\b|\bshare\b|\bpercent|\bnumber of\b"):
+        return
+    numbers = [mention for mention in clause.mentions if mention.column.kind == "number"]
+    for one, other in pairwise(numbers):
+        start, end = clause.tokens[one.tokens[-1]].end(), clause.tokens[other.tokens[0]].start()
+        found = _AGAINST.fullmatch(clause.text[start:end])
+        if found and one.column is not other.column:
+            sign = ">" if found["more"] else "<" if found["less"] else "="
+            clause.claim(start, end)
+            clause.mentions = [mention for mention in clause.mentions if mention not in (one, other)]
+            text = f"{label(one.column.name)} {sign} {label(other.column.name)}"
+            clause.conditions.append(
+                Condition(column=one.column.name, test=f"{sign} column", value=other.column.name, words=text)
+            )
+
+
+def _months_in(clause: Clause) -> None:
+    """`in July` in a table with a column of month numbers."""
+    months = [c for c in clause.table.of_kind("number") if is_part_of_date(c) and "month" in name_stems(c.name)]
+    if len(months) != 1 or clause.table.of_kind("date"):
+        return
+    named = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
+    found = {named[clause.word(i)]: i for i in clause.free() if clause.word(i) in named}
+    if found:
+        clause.used |= set(found.values())
+        name = months[0].name
+        value: object = tuple(map(float, found)) if len(found) > 1 else float(next(iter(found)))
+        text = " and ".join(calendar.month_name[number] for number in found)
+        test = "in" if len(found) > 1 else "=="
+        clause.conditions.append(Condition(column=name, test=test, value=value, words=f"in {text}"))
+
+
+def _years_in(clause: Clause) -> None:
+    """`1999 and 2008` beside a column of years: both, not what is between them."""
+    years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    match = re.search(
+        r"(?<![\d.,-])(?:(between|from) )?([12]\d{3}),? (?:and|or|vs\.?|versus|with|(to)) ([12]\d{3})\b", clause.text
+    )
+    if match and (match[1] or match[3]) and not clause.says(CHANGE):
+        return
+    if match and len(years) == 1 and _is_free(clause, match.start(), match.end()):
+        clause.claim(match.start(), match.end())
+        both = (float(match[2]), float(match[4]))
+        text = f"`{years[0].name}` {match[2]} and {match[4]}"
+        clause.conditions.append(Condition(column=years[0].name, test="in", value=both, words=text))
+
+
+def _beside(clause: Clause, mention: Mention, i: int) -> bool:
+    """Whether a number stands directly before or after a column: `8 cylinders`, `class 3`, `cylinders = 8`."""
+    last = mention.tokens[-1]
+    return (
+        i == mention.tokens[0] - 1
+        or i == last + 1
+        or (i == last + 2 and clause.word(last + 1) in ("is", "of", "equal"))
+    )
+
+
+def _is_free(clause: Clause, start: int, end: int) -> bool:
+    return not any(i in clause.used for i, t in enumerate(clause.tokens) if t.start() < end and start < t.end())
+
+
+def _value(text: str) -> float:
+    return float(words.NUMBERS.get(text.lower(), text.replace(",", "")))
+
+
+def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
+    """The column that a limit is about: the nearest one named before it, else the next one after it."""
+    numbers = [(clause.tokens[m.tokens[0]].start(), m.column) for m in clause.mentions if m.column.kind == "number"]
+    years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1:
+        return years[0]
+    beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
+    behind = [m.column for m in clause.mentions if m.column.kind == "number" and m.tokens[0] == beside]
+    if behind:  # "more than 10 defects"
+        return behind[0]
+    before = [column for at, column in numbers if at < start and not is_key(column, clause.table)]
+    after = [column for at, column in numbers if at >= end]
+    ages = [c for c in clause.table.of_kind("number") if "age" in name_stems(c.name)]
+    own = clause.text[max(start - 8, 0) : end + 10]
+    if re.search(r"(?i)\b(?:older|younger|years old|aged?)\b", own) and len(ages) == 1:
+        clause.claim_all(r"\byears old\b|\baged?\b|\byears\b")
+        return ages[0]
+    if before or after:
+        return before[-1] if before else after[0]
+    if len(ages) == 1 and _of_persons(clause, start):
+        return ages[0]
+    priced = [c for c in figures(clause.table) if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))]
+    return priced[0] if len(priced) == 1 and _MONEY.search(clause.text[start : end + 9]) else None
+
+
+def _of_persons(clause: Clause, start: int) -> bool:
+    """Whether the words for people stand before a limit: "men over 60"."""
+    last = max((i for i, token in enumerate(clause.tokens) if token.start() < start), default=-1)
+    return clause.word(last) in words.PEOPLE | words.MEN | words.WOMEN
