@@ -23,7 +23,7 @@ CHANGE = (
 FIGURES = (
     ("mean", r"\baverages?\b|\bmeans?\b|\bavg\b|\btypical(?:ly)?\b|\bon average\b"),
     ("median", r"\bmedians?\b"),
-    ("sum", r"\btotals?\b|\bsum(?:med)?\b|\baltogether\b|\bin all\b|\boverall\b|\bcombined\b"),
+    ("sum", r"\btotals?\b|\bsum(?:med)?\b|\baltogether\b|\bin all\b(?=\W*$|[,;.])|\boverall\b|\bcombined\b"),
     ("std", r"\bstandard deviations?\b|\bstd\b"),
     ("var", r"\bvariances?\b"),
     ("min", r"\bmin(?:imum)?\b|\blowest\b|\bsmallest\b"),

@@ -24,7 +24,7 @@ from local.openai_emulator.models.offline.words import stem
 
 _LIMIT = re.compile(
     r"(?P<words>\b(?:above|over|more than|greater than|higher than|larger than|older than|longer than"
-    r"|exceed(?:s|ed|ing)?"
+    r"|exceed(?:s|ed|ing)?|taller than|heavier than|more expensive than|cheaper than|lighter than"
     r"|at least|below|under|less than|lower than|smaller than|younger than|shorter than|fewer than|at most|up to"
     r"|equals?(?: to)?|since|after|before|until)\b|>=|<=|>|<|==?)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?"
     rf"|(?:{'|'.join(words.NUMBERS)})\b(?! (?:standard|times)))",
@@ -40,9 +40,9 @@ _OR_MORE = re.compile(
     re.IGNORECASE,
 )
 _SIGNS = (
-    (r"above|over|more|greater|higher|larger|older|longer|exceed|>$|after", ">"),
+    (r"above|over|more|greater|higher|larger|older|longer|taller|heavier|exceed|>$|after", ">"),
     (r"at least|>=|since", ">="),
-    (r"below|under|less|lower|smaller|younger|shorter|fewer|<$|before", "<"),
+    (r"below|under|less|lower|smaller|younger|shorter|fewer|cheaper|lighter|<$|before", "<"),
     (r"at most|up to|<=|until", "<="),
     (r"equal|=", "=="),
 )
@@ -96,6 +96,16 @@ def limits_in(clause: Clause) -> None:
                 Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
             )
     _columns_in(clause)
+    for match in re.finditer(r"\b(negative|positive)\b", clause.text, re.IGNORECASE):
+        at = min(clause.within(match))
+        column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, at)), None)
+        if column and at not in clause.used and clause.says(r"\bhow many\b|\bshare\b|\bpercent|\blist\b|\bwhich\b"):
+            clause.used.add(at)
+            sign = "<" if match[1].lower() == "negative" else ">"
+            clause.places.append((column.name, (at,)))
+            clause.conditions.append(
+                Condition(column=column.name, test=sign, value=0.0, words=f"{match[0].lower()} {label(column.name)}")
+            )
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
     units = {
         i for i in clause.free() if stem(clause.word(i)) in UNIT_STEMS and re.fullmatch(r"[\d.,]+", clause.word(i - 1))
@@ -200,6 +210,8 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     behind = [m.column for m in clause.mentions if m.column.kind == "number" and m.tokens[0] == beside]
     if behind:  # "more than 10 defects"
         return behind[0]
+    if (meant := _of_comparative(clause, start)) and len(meant) == 1:
+        return meant[0]
     before = [column for at, column in numbers if at < start and not is_key(column, clause.table)]
     after = [column for at, column in numbers if at >= end]
     ages = [c for c in clause.table.of_kind("number") if "age" in name_stems(c.name)]
@@ -213,6 +225,17 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         return ages[0]
     priced = [c for c in figures(clause.table) if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))]
     return priced[0] if len(priced) == 1 and _MONEY.search(clause.text[start : end + 9]) else None
+
+
+def _of_comparative(clause: Clause, start: int) -> list[Column]:
+    """The columns that "taller than", "cheaper than" and the like mean."""
+    found = re.match(r"(?:more )?(taller|heavier|expensive|cheaper|lighter) than", clause.text[start:], re.IGNORECASE)
+    if not found:
+        return []
+    word = found[1].lower()
+    _, hints = words.ADJECTIVES[f"{word.removesuffix('er')}est" if word.endswith("er") else word]
+    stems = {*map(stem, hints.split())}
+    return [c for c in figures(clause.table) if stems & {*name_stems(c.name)}]
 
 
 def _of_persons(clause: Clause, start: int) -> bool:

@@ -44,6 +44,12 @@ _SUPERLATIVE = re.compile(
     rf"|{'|'.join(vocabulary.ADJECTIVES)})\b(?! (?:common|frequent|popular|often))",
     re.IGNORECASE,
 )
+# "Do houses with more rooms have a higher price?"
+_MORE_AND_MORE = re.compile(
+    r"\b(?:more|higher|larger|greater|bigger|lower|less|fewer|older|longer)\b.{1,60}?"
+    r"\b(?:more|higher|lower|less|better|worse|larger|greater)\b",
+    re.IGNORECASE,
+)
 _BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same)\b", re.IGNORECASE)
 _SAME = re.compile(
     r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
@@ -324,7 +330,15 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
         return "figures"
     if measures and clause.says(CHANGE) and any(c.test == "in" for c in clause.conditions):
         return "compare"
-    listed = not measures and clause.says(r"^\W*(?:list|show|name|give)\b")
+    if (
+        measures
+        and clause.says(r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b")
+        and any(c.test == "in" for c in clause.conditions)
+    ):
+        return "compare"
+    if len(measures) == 2 and _MORE_AND_MORE.search(clause.text) and not clause.says(r"\bthan\b"):
+        return "correlate"
+    listed = not measures and (clause.says(r"^\W*(?:list|show|name|give)\b") or clause.which in clause.texts())
     if clause.conditions and (listed or any(c.test == "==" for c in clause.conditions)) and not grouped:
         return "lookup"
     if measures and any(c.test == "spans" for c in clause.conditions):  # "the revenue in October"

@@ -114,6 +114,7 @@ _SAME = (
     "government govt gov",
     "manufacturer mfr make brand",
     "position pos",
+    "die died dead death",
     "woman women female",
     "man men male",
 )

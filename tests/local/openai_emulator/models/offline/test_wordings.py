@@ -24,6 +24,7 @@ FIRMS = pd.DataFrame(
         "spending": [250 - 5 * n for n in range(24)],
         "sampleSize": [n * n for n in range(24)],
         "condominiom": ["yes", "no", "no", "no"] * 6,
+        "margin": [n - 6 for n in range(24)],
         "foundingyear": [1900 + n for n in range(24)],
     }
 )
@@ -37,6 +38,10 @@ PEOPLE = pd.DataFrame(
         "Height": [150.0 + n if n % 5 else None for n in range(24)],
         "married": ["yes", "no", "no"] * 8,
         "denied": ["no", "yes", "no", "no"] * 6,
+        "Age": [20 + n for n in range(24)],
+        "death": [int(n % 4 == 0) for n in range(24)],
+        "insurance": ["Yes", "No", "No"] * 8,
+        "rating": ["Low", "Average", "High", "Average"] * 6,
         "society": ["yes", "no", "no"] * 8,
     }
 )
@@ -52,6 +57,10 @@ def firms(tmp_path: Path) -> Path:
 def people(tmp_path: Path) -> Path:
     PEOPLE.to_csv(tmp_path / "people.csv", index=False)
     return tmp_path
+
+
+def shown(value: object) -> str:
+    return value if isinstance(value, str) else f"{value:,.2f}".removesuffix(".00")
 
 
 def share(part: pd.Series, whole: pd.Series) -> str:
@@ -94,6 +103,42 @@ MARRIED, DENIED = P["married"] == "yes", P["denied"] == "yes"
             id="left-out",
         ),
         pytest.param(
+            "What are the country and line of the most expensive firm?",
+            ["country **Canada** and line **Steel**"],
+            id="cells-of-a-row",
+        ),
+        pytest.param(
+            "What is the line of the firm with the lowest sales?",
+            ["line **Banking**", "100"],
+            id="cell-of-the-lowest-row",
+        ),
+        pytest.param("How many firms have a negative margin?", [6], id="negative"),
+        pytest.param(
+            "Are sales higher in Japan or in Italy?",
+            [F[F["country"] == land]["sales"].sum() for land in ("Japan", "Italy")],
+            id="higher-in-one-or-the-other",
+        ),
+        pytest.param("Do firms with more sales have a higher spending?", ["r = **-1.000**"], id="more-and-higher"),
+        pytest.param("How strongly are sales and spending related?", ["r = **-1.000**"], id="related"),
+        pytest.param("Is there a connection between sales and spending?", ["r = **-1.000**"], id="connection"),
+        pytest.param("Sales by line", [F[F["line"] == "Food"]["sales"].sum()], id="what-adds-up-is-added"),
+        pytest.param(
+            "What is the average sales in all countries except Japan?", ["Average of `sales`, "], id="in-all-countries"
+        ),
+        pytest.param("List all firms with sales above 240", ["3 rows", "Firm V", "Total", "Bank"], id="list"),
+        pytest.param(
+            "Which countries have sales above 235?", ["Japan", "Italy", "Germany", "Canada"], id="which-values"
+        ),
+        pytest.param(
+            "How did the sales change from 1900 to 1910?", ["100", "170", "difference is 70"], id="change-between-years"
+        ),
+        pytest.param("What is the total sales of all countries?", [F["sales"].sum()], id="of-all"),
+        pytest.param(
+            "How many firms under 50 dollars are not from Italy?",
+            [((F["unitprice"] < 50) & (F["country"] != "Italy")).sum()],
+            id="dollars",
+        ),
+        pytest.param(
             "In how many firms were sales ahead of spending?",
             [(F["sales"] > F["spending"]).sum()],
             id="columns-compared",
@@ -104,7 +149,7 @@ def test_firms(firms: Path, question: str, values: list[object]) -> None:
     text = answered(firms, question)
 
     for value in values:
-        assert (f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)) in text
+        assert shown(value) in text
 
 
 @pytest.mark.parametrize(
@@ -143,13 +188,41 @@ def test_firms(firms: Path, question: str, values: list[object]) -> None:
             id="the-ones-who-are-not",
         ),
         pytest.param("How many people are there by exer?", ["None", "6"], id="none-is-a-category"),
+        pytest.param(
+            "What share of women taller than 160 are married?",
+            [share(MARRIED, WOMEN & (P["Height"] > 160))],
+            id="share-of-women-with-a-limit",
+        ),
+        pytest.param(
+            "What share of people with W.Hnd Left have a height above 160?",
+            [share(P["Height"] > 160, P["W.Hnd"] == "Left")],
+            id="share-with-a-limit",
+        ),
+        pytest.param(
+            "Which exer has the highest share of married people?",
+            [*(share(MARRIED, P["Exer"] == value) for value in ("Freq", "Some", "None"))],
+            id="highest-share",
+        ),
+        pytest.param("How many men aged 30 or older are there?", [((P["Age"] >= 30) & ~WOMEN).sum()], id="or-older"),
+        pytest.param("How many women over 25 are there?", [((P["Age"] > 25) & WOMEN).sum()], id="women-over"),
+        pytest.param(
+            "How many people are older than 25 and have a height above 160?",
+            [((P["Age"] > 25) & (P["Height"] > 160)).sum()],
+            id="two-limits",
+        ),
+        pytest.param("How many people died?", [6], id="died"),
+        pytest.param(
+            "What is the average age of people without insurance?",
+            [P[P["insurance"] == "No"]["Age"].mean()],
+            id="average-is-no-value",
+        ),
     ],
 )
 def test_people(people: Path, question: str, values: list[object]) -> None:
     text = answered(people, question)
 
     for value in values:
-        assert (f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else str(value)) in text
+        assert shown(value) in text
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,12 @@ _ADDITIVE = frozenset(map(stem, _ADDED.split()))
 _AVERAGED = frozenset(
     map(stem, ["avg", "average", "mean", "rate", "percent", "ratio", "median", "p95", "price", "score", "share", "per"])
 )
+_ENDS = "|".join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))
+# "of the cheapest car", "of the car with the highest price": what is asked for are other cells of one row.
+ROW_OF = (
+    rf"\bof the (?:(?:most|least) )?(?:{_ENDS})\b(?! (?:common|frequent|popular))"
+    rf"|\bof the (?:[\w-]+ ){{1,3}}?(?:with|having|that (?:has|had)|who (?:has|had)) the (?:{_ENDS})\b"
+)
 UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups
 NO_MEASURE = "It names no column of figures, and the table has more than one."
 
@@ -106,6 +112,8 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
             c for c in figures(clause.table) if any(ends(p, own) for p in name_stems(c.name) for own in stems)
         ]
         named = [c for c in clause.measures(conditioned=False) if not is_key(c, clause.table)]
+        if columns and not set(named) & set(columns) and re.search(ROW_OF, clause.text, re.IGNORECASE):
+            named = []  # "the colour and weight of the most expensive one"
         said = {stem(clause.word(j)): j for j in clause.free() if j != i}
         closer = [c for c in columns if (set(name_stems(c.name)) - stems) & set(said)]
         if len(closer) == 1 and not named:

@@ -96,8 +96,8 @@ def _rates(clause: Clause, by: tuple[str, ...], whole: Collection[Condition]) ->
 def _whole(clause: Clause) -> tuple[Condition, ...]:
     """The conditions on what the share is of: "of the women" in "What share of the women never smoke?".
 
-    They stand before the noun ("black applicants") or after a preposition ("boards with size S"); what follows a verb,
-    or the noun itself ("applicants denied"), is asked for.
+    They stand before the verb; without a verb, before the noun ("black applicants") or after a preposition ("boards with
+    size S"). What follows the verb or the noun ("applicants denied") is asked for.
     """
     found = _OF.search(clause.text)
     if not found:
@@ -115,7 +115,8 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
             continue
         own = {token for mention in clause.mentions if mention.column.name == column for token in mention.tokens}
         before = next(i for i in range(start - 1, -2, -1) if i not in own and clause.word(i) not in _ARTICLES)
-        is_inside = start < verb and (start <= noun or clause.word(before) in _PREPOSITIONS)
+        has_verb = verb < len(clause.tokens)
+        is_inside = start < verb if has_verb else start <= noun or clause.word(before) in _PREPOSITIONS
         (inside if is_inside else outside).add(column)
     return tuple(c for c in clause.conditions if c.column in inside) if outside - inside else ()
 

@@ -24,6 +24,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     where_text,
 )
 from local.openai_emulator.models.offline.data.kinds.completing import (
+    ROW_OF,
     additive,
     adjective,
     ask_of,
@@ -33,6 +34,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
 from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text, told_rows
 from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.words import joined as listed
 from local.openai_emulator.models.offline.words import stem
 
 _NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
@@ -61,17 +63,22 @@ def complete_top(clause: Clause) -> Ask | Refusal:
 
 def complete_extreme(clause: Clause) -> Ask | Refusal:
     """The row or group at an end of a measure; without a measure, the group with the most rows."""
+    row_of = re.search(ROW_OF, clause.text, re.IGNORECASE)
+    targets = _asked_of_row(clause, row_of.start()) if row_of else []
     meant = adjective(clause)
     low = meant[0] if meant else _low(clause)
     measures: tuple[Column, ...] | Refusal = measured(clause, keys=True) if not meant else tuple(meant[1][:1])
     if not isinstance(measures, Refusal) and len(measures) > 1:
         measures = tuple(c for c in measures if c is not clause.which) or measures
     key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
-    group = [*clause.by, *([clause.which] if clause.which and (clause.which.kind == "text" or key) else [])]
+    which = clause.which if clause.which not in targets else None
+    group = [*clause.by, *([which] if which and (which.kind == "text" or key) else [])]
     joined = clause.table.joined
     if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
         group = [c for c in joined.columns if c.kind == "text" and c.unique == joined.rows][:1] or group
-    group = list(dict.fromkeys(group or [c for c in clause.texts() if c.kind == "text"][:1]))
+    group = list(dict.fromkeys(group or [c for c in clause.texts() if c.kind == "text" and c not in targets][:1]))
+    if targets and not isinstance(measures, Refusal):
+        measures = tuple(c for c in measures if c not in targets) or Refusal(reason="It names no column of figures.")
     counted = clause.says(r"\b(?:most|fewest|least)\b") or clause.claim_all(_BY_COUNT)
     unmeasured = not clause.measures(conditioned=False) and not meant
     if isinstance(measures, Refusal) or (unmeasured and group and counted):
@@ -85,8 +92,21 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
             if additive(measures[0].name) or (clause.says(r"\bmost\b(?! expensive)") and not _rate(measures[0]))
             else "mean"
         )
-    ask = ask_of(clause, "extreme", measures=names(measures[:1]), by=names(group[:1]), hows=(how,), lowest=low)
+    told = names(targets if not group else ())
+    ask = ask_of(
+        clause, "extreme", measures=names(measures[:1]), by=names(group[:1]), hows=(how,), lowest=low, targets=told
+    )
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
+
+
+def _asked_of_row(clause: Clause, end: int) -> list[Column]:
+    """The columns named before "of the row with the highest ...", whose cells are asked for."""
+    found = [
+        m.column
+        for m in clause.mentions
+        if max(m.tokens) < len(clause.tokens) and clause.tokens[max(m.tokens)].end() <= end
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _rate(column: Column) -> bool:
@@ -197,6 +217,12 @@ def _row(ask: Ask, result: Result, table: Table, end: str) -> str:
     ]
     with_it = f" At that point: {', '.join(others)}." if others else ""
     value = number(result["extreme"], column_of(table, name))
+    if ask.targets:
+        told = "; ".join(
+            listed(f"{label(target)} **{number(row[target], column_of(table, target))}**" for target in ask.targets)
+            for row in rows
+        )
+        return f"{told}, where the {label(name)}{where_text(ask)} is {end}: {value} ({where}{more})."
     return f"The {end} {label(name)}{where_text(ask)} is **{value}** ({where}{more}).{with_it}"
 
 
