@@ -52,7 +52,8 @@ def word_for_nameless(clause: Clause) -> None:
     if len(labels) != 1 or not found or stem(found[1].lower()) in _KNOWN:
         return
     said = {clause.word(i) for i in range(len(clause.tokens))}
-    if not said & _ENDS or clause.says(_OF_GROUPS):
+    having = found[0].lower().endswith(("has", "have", "had", "with"))
+    if not (said & _ENDS or (having and clause.conditions)) or clause.says(_OF_GROUPS):
         return
     noun = next(i for i, token in enumerate(clause.tokens) if token.start() == found.start(1))
     if noun not in clause.used:

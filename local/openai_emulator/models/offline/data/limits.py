@@ -204,6 +204,12 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     """The column that a limit is about: the nearest one named before it, else the next one after it."""
     numbers = [(clause.tokens[m.tokens[0]].start(), m.column) for m in clause.mentions if m.column.kind == "number"]
     years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    at = next((i for i, token in enumerate(clause.tokens) if token.start() >= start), -1)
+    of_time = re.match(r"(?:since|before|after|until|between|from)\b", clause.text[start:], re.IGNORECASE)
+    if not of_time and (
+        own_ := [m.column for m in clause.mentions if m.column.kind == "number" and m.tokens[-1] == at - 1]
+    ):
+        return own_[0]  # "a count under 2000"
     if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1:
         return years[0]
     beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)

@@ -46,7 +46,7 @@ _SUPERLATIVE = re.compile(
 )
 # "Do houses with more rooms have a higher price?"
 _MORE_AND_MORE = re.compile(
-    r"\b(?:more|higher|larger|greater|bigger|lower|less|fewer|older|longer)\b.{1,60}?"
+    r"\b(?:more|less|fewer|\w{3,}er)\b.{1,60}?"
     r"\b(?:more|higher|lower|less|better|worse|larger|greater)\b",
     re.IGNORECASE,
 )
@@ -305,7 +305,7 @@ def _ask(
 
 def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
     """The kind by its cues; else by what the clause names; else that of the nearest example."""
-    name = kind_of(clause.text)
+    name = kind_of(_without_names(clause))
     counted = re.match(r"\W*how many\b", clause.text, re.IGNORECASE)
     if (
         name in ("figures", "count", "describe")
@@ -351,6 +351,18 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
                 masked = masked.replace(clause.tokens[mention.tokens[0]][0], "X")
         return nearest_kind(masked)
     return kind_of(clause.text)
+
+
+def _without_names(clause: Clause) -> str:
+    """The text of a clause with X for each column whose whole name stands in it: a column can be called `count`."""
+    text = clause.text
+    for mention in clause.mentions:
+        first, last = min(mention.tokens), max(mention.tokens)
+        if last < len(clause.tokens):
+            start, end = clause.tokens[first].start(), clause.tokens[last].end()
+            if clause.text[start:end].lower() == mention.column.name.lower():
+                text = f"{text[:start]}{'X' * (end - start)}{text[end:]}"
+    return text
 
 
 def _same(clauses: list[Clause], before: tuple[Ask, ...], question: str) -> Plan | None:

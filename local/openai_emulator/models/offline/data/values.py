@@ -88,7 +88,12 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
             continue
         named = [c for c in columns if _is_beside(c, clause, places)]
         common = [c for c in columns if not _names_rows(c, clause)]
-        kept = named if len(named) == 1 else common if len(common) == 1 else columns
+        first = [
+            c
+            for c in columns
+            if all(re.fullmatch(rf"{re.escape(c.name)}[ _.]?\d", o.name) for o in columns if o is not c)
+        ]
+        kept = next((some for some in (named, common, first) if len(some) == 1), columns)
         for column in columns:
             if column not in kept:
                 found[column.name] = [hit for hit in found[column.name] if hit[1] != places]
@@ -177,6 +182,8 @@ def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
 
 def _comes_from(word: str, value: str, column: Column) -> bool:
     """Whether a word with a capital is an adjective of a value: "Japanese" of `Japan`, "Italian" of `Italy`."""
+    if word.lower() == f"{value.lower()}ern":  # "northern"
+        return True
     if not (word[:1].isupper() and value[:1].isupper() and " " not in value and word != value):
         return False
     if len(value) == 3 and value.isupper() and {"countri", "nation"} & set(name_stems(column.name)):

@@ -55,9 +55,8 @@ boosting neural hot
 _MEASURES = "rate level size reading rating vote score result percentage amount"
 MEASURES = frozenset(form for word in _MEASURES.split() for form in (word, f"{word}s"))
 # After the name of a column of text, these mean its values: "educational background", "customer type".
-CLASSES = frozenset(
-    ["background", "backgrounds", "status", "type", "types", "kind", "kinds", "level", "levels", "class", "classes"]
-)
+_CLASSES = "background status type kind level class code"
+CLASSES = frozenset(form for word in _CLASSES.split() for form in (word, f"{word}s", f"{word}es"))
 OPERATIONS = frozenset(_OPERATIONS.split())
 # What a sentence about a derived column may say of it
 _DERIVING = """
@@ -160,7 +159,8 @@ MEN = frozenset(["man", "men", "male", "males", "boy", "boys", "gentleman", "gen
 # Nouns for what the rows are; `entities` checks that the table fits.
 _PEOPLE = """
 people persons individuals employees workers staff customers clients users members students pupils patients
-participants respondents passengers players athletes voters applicants borrowers subjects professors teachers children
+participants respondents passengers contestants competitors candidates visitors guests
+players athletes voters applicants borrowers subjects professors teachers children
 adults
 """
 PEOPLE = frozenset(_PEOPLE.split())

@@ -30,6 +30,7 @@ ROW_OF = (
     rf"\bof the (?:(?:most|least) )?(?:{_ENDS})\b(?! (?:common|frequent|popular))"
     rf"|\bof the (?:[\w-]+ ){{1,3}}?(?:with|having|that (?:has|had)|who (?:has|had)) the (?:{_ENDS})\b"
 )
+SHORTEST_ROOT = 4  # letters of an adjective
 UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups
 NO_MEASURE = "It names no column of figures, and the table has more than one."
 
@@ -99,14 +100,23 @@ def without_own_groups(clause: Clause, by: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(n for n in by if n not in many) if clause.hows == ("mean",) and len(many) < len(by) else by
 
 
+def _noun_of(clause: Clause, word: str) -> str:
+    """The word in a column's name that a superlative is made of: hardness for "hardest"."""
+    root = word.removesuffix("est")
+    if root == word or len(root) < SHORTEST_ROOT:
+        return ""
+    parts = {part for c in figures(clause.table) for part in name_stems(c.name) if part.startswith(root)}
+    return next(iter(parts)) if len(parts) == 1 else ""
+
+
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
     """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
     for i in range(len(clause.tokens)):
         word = clause.word(i)
         word = f"{word[:-2]}est" if word.endswith("er") else word
-        if (meant := words.ADJECTIVES.get(word)) is None:
+        low, hints = words.ADJECTIVES.get(word) or (False, _noun_of(clause, word))
+        if not hints:
             continue
-        low, hints = meant
         stems = set(map(stem, hints.split()))
         columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name))] or [
             c for c in figures(clause.table) if any(ends(p, own) for p in name_stems(c.name) for own in stems)

@@ -82,9 +82,10 @@ def _is_number_of_row(clause: Clause, column: Column) -> bool:
 
 def _is_counted(clause: Clause, column: Column) -> bool:
     """Whether a column stands directly after "how many": its values are counted."""
-    after = [clause.within(match) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
+    after = [max(clause.within(match)) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
     tokens = {token for mention in clause.mentions if mention.column is column for token in mention.tokens}
-    return not after or any(max(found) in tokens for found in after)
+    values = {token for _, places in clause.places for token in places}
+    return not after or any(at in tokens or (at in values and at + 1 in tokens) for at in after)
 
 
 def _rows(clause: Clause, by: tuple[str, ...]) -> Ask:

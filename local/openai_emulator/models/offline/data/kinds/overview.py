@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
@@ -22,9 +22,16 @@ from local.openai_emulator.models.offline.data.names import axis, label
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import joined
 
+_WHICH_ROWS = r"^\W*(?:which|list|who|name|show)\b(?!.*\b(?:columns?|variables?|fields?)\b)"
+
 
 def complete_missing(clause: Clause) -> Ask | Refusal:
-    targets = names(dict.fromkeys(m.column for m in clause.mentions))
+    targets = names(dict.fromkeys(m.column for m in clause.mentions if m.column is not clause.which))
+    if clause.says(_WHICH_ROWS) and targets:  # the rows, not how many
+        which = clause.which or next((c for c in clause.table.columns if clause.entity(c)), None)
+        gaps = (Condition(column=n, test="missing", words=f"no {label(n)}") for n in targets)
+        conditions = (*clause.conditions, *gaps)
+        return ask_of(clause, "lookup", targets=names([which] if which else []), conditions=conditions, by=(), chart="")
     return ask_of(clause, "missing", targets=targets, by=(), period="", chart="")
 
 
@@ -81,7 +88,10 @@ MISSING = Kind(
         r"|\bno (?:\w+ ){0,3}(?:recorded|entered|known|values?|data|measurements?|information)\b"
         r"|\bwithout (?:a |any )?(?:value|entry|data)s?\b|\bincomplete\b"
     ),
-    words="many without no recorded entered known value values gaps any information measurement measurements",
+    words=(
+        "percent percentage share proportion many without no recorded entered known value values gaps any "
+        "information measurement measurements"
+    ),
     complete=complete_missing,
     program=find_missing,
     sentence=missing_sentence,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary
@@ -43,6 +44,7 @@ _OF = re.compile(
     r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)\s+of\s+(?:(?:all|the|our|my)\s+)*", re.IGNORECASE
 )
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
+DAYS_OF_MONTH = 28
 _OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
 _OTHERS = r"\b(?:the )?(?:others?|rest)\b"
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
@@ -96,8 +98,8 @@ def _rates(clause: Clause, by: tuple[str, ...], whole: Collection[Condition]) ->
 def _whole(clause: Clause) -> tuple[Condition, ...]:
     """The conditions on what the share is of: "of the women" in "What share of the women never smoke?".
 
-    They stand before the verb; without a verb, before the noun ("black applicants") or after a preposition ("boards with
-    size S"). What follows the verb or the noun ("applicants denied") is asked for.
+    They stand before the verb; without a verb, before the noun ("black applicants") or after a preposition ("boards
+    with size S"). What follows the verb or the noun ("applicants denied") is asked for.
     """
     found = _OF.search(clause.text)
     if not found:
@@ -220,7 +222,7 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
         elif spans and " week" in spans.words:
             period = "nth week"
         elif spans:
-            period = "month" if spans.words.startswith("in ") else "day"
+            period = _period_of(spans)
         elif texts := clause.texts():
             by = names(texts[:1])
         elif clause.which:
@@ -236,6 +238,15 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     method = "student" if student else ""
     ask = ask_of(clause, "compare", measures=names(measures), by=by, period=period, hows=how, method=method)
     return with_chart(ask, "bar")
+
+
+def _period_of(condition: Condition) -> str:
+    """The period that spans of dates are: days, months, quarters or years."""
+    first, end = (date.fromisoformat(text) for text in condition.value[0])
+    days = (end - first).days
+    return (
+        "day" if days < DAYS_OF_MONTH else "month" if days < 2 * DAYS_OF_MONTH else "quarter" if days < 300 else "year"
+    )
 
 
 def _contrasted(clause: Clause) -> tuple[str, ...]:
