@@ -55,7 +55,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(sets) + "\n", encoding="utf-8")
     if options.write:
-        head = "# Answers of the offline model on five public tables\n\n"
+        head = "# Answers of the offline model on six public tables\n\n"
         head += "Made by `python -m bench.unseen`, whose docstring says where the questions and the tables come from.\n"
         head += f"{sets[LISTED].total()} questions: {counted(sets[LISTED])}.\n\n"
         head += "A verdict is the benchmark's: right when the answer contains every expected value.\n"
