@@ -51,6 +51,8 @@ def alike(word: str, part: str) -> float:
     own = stem(word)
     if own == part or word == part:
         return 1.0
+    if word in words.MEASURES | words.CLASSES:  # "the rate" is no `rater`
+        return 0.0
     if min(len(own), len(part)) >= 4 and (own.startswith(part) or part.startswith(own)) and not part.isdigit():
         return 0.9
     if min(len(own), len(part)) >= SHORTEST_MISSPELT and SequenceMatcher(None, own, part).ratio() >= MISSPELT:
@@ -194,6 +196,8 @@ def groups(clause: Clause) -> None:
         for i in range(place, min(place + 3, len(clause.tokens))):
             if i in starts:
                 return i, starts[i]
+            if clause.word(i) in words.CLASSES | words.MEASURES and clause.word(i + 1) == "of":  # "each level of"
+                continue
             if clause.word(i) not in words.SILENT:
                 break
         return None

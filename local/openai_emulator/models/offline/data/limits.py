@@ -18,6 +18,7 @@ from local.openai_emulator.models.offline.data.clause import (
     is_year,
 )
 from local.openai_emulator.models.offline.data.columns import ends
+from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
@@ -46,6 +47,7 @@ _SIGNS = (
     (r"at most|up to|<=|until", "<="),
     (r"equal|=", "=="),
 )
+_OPPOSITES = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
 _AGAINST = re.compile(
     r"\W*(?:(?:is|was|were|are|being)\W+)?(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
     r"|(?P<less>behind|below|under|(?:lower|less|smaller|fewer) than)|equal to|the same as)\W+"
@@ -89,9 +91,14 @@ def limits_in(clause: Clause) -> None:
             column := _near(clause, match.start(), match.end(), match["number"])
         ):
             sign = next(sign for pattern, sign in _SIGNS if re.search(pattern, match["words"].lower()))
+            before = min(clause.within(match)) - 1
+            denied = clause.word(before) in ("not", "no") and sign in _OPPOSITES
+            if denied:
+                sign = _OPPOSITES[sign]
+                clause.used.add(before)
             clause.claim(match.start(), match.end())
             clause.places.append((column.name, tuple(clause.within(match))))
-            text = f"{label(column.name)} {match['words'].lower()} {match['number']}"
+            text = f"{label(column.name)} {'not ' if denied else ''}{match['words'].lower()} {match['number']}"
             clause.conditions.append(
                 Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
             )
@@ -128,9 +135,12 @@ def limits_in(clause: Clause) -> None:
         ):
             column = years[0]
         if column and column.whole and clause.word(i - 1) not in ("top", "bottom"):
-            clause.used.add(i)
-            text = f"`{column.name}` = {word}"
-            clause.conditions.append(Condition(column=column.name, test="==", value=_value(word), words=text))
+            first = min(*(m.tokens[0] for m in clause.mentions if m.column is column and _beside(clause, m, i)), i, i)
+            denying = denial(clause, first, column)
+            clause.used |= {i, *denying}
+            text = f"`{column.name}` {'is not' if denying else '='} {word}"
+            test = "!=" if denying else "=="
+            clause.conditions.append(Condition(column=column.name, test=test, value=_value(word), words=text))
 
 
 def _columns_in(clause: Clause) -> None:

@@ -306,6 +306,9 @@ def _ask(
 def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
     """The kind by its cues; else by what the clause names; else that of the nearest example."""
     name = kind_of(_without_names(clause))
+    is_more = len(clause.measures(conditioned=False)) == 2 and _MORE_AND_MORE.search(clause.text)
+    if name in ("", "figures") and is_more and not clause.says(r"\bthan\b"):
+        return "correlate"
     counted = re.match(r"\W*how many\b", clause.text, re.IGNORECASE)
     if (
         name in ("figures", "count", "describe")
@@ -336,8 +339,6 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
         and any(c.test == "in" for c in clause.conditions)
     ):
         return "compare"
-    if len(measures) == 2 and _MORE_AND_MORE.search(clause.text) and not clause.says(r"\bthan\b"):
-        return "correlate"
     listed = not measures and (clause.says(r"^\W*(?:list|show|name|give)\b") or clause.which in clause.texts())
     if clause.conditions and (listed or any(c.test == "==" for c in clause.conditions)) and not grouped:
         return "lookup"

@@ -12,6 +12,7 @@ from local.openai_emulator.models.offline.data.clause import (
     FIGURES,
     TOKEN,
     Clause,
+    Mention,
 )
 from local.openai_emulator.models.offline.data.columns import alike
 from local.openai_emulator.models.offline.data.denials import denial, denied
@@ -236,8 +237,9 @@ def flags_in(clause: Clause) -> None:
             continue
         verb = _verb_before(clause, mention.tokens[0])
         denying = denial(clause, min((*verb, mention.tokens[0])), column)
-        negated = bool(denying)
-        clause.used |= set(verb)
+        said = _said(clause, mention)
+        negated = bool(denying) or any(clause.word(i) in words.NO for i in said)
+        clause.used |= {*verb, *said}
         value: object = (no if negated else yes)[0]
         if column.kind == "number":
             value = float(str(value)) if str(value).replace(".", "").isdigit() else 1.0
@@ -253,6 +255,15 @@ def flags_in(clause: Clause) -> None:
                 words=f"{text} ({column.name} = {(no if negated else yes)[0]})",
             )
         )
+
+
+def _said(clause: Clause, mention: Mention) -> tuple[int, ...]:
+    """The "yes" of "yes decisions" and of "the decision was no"."""
+    before, after = min(mention.tokens) - 1, max(mention.tokens) + 1
+    if clause.word(before) in ("yes", "true"):
+        return (before,)
+    answered = clause.word(after) in ("is", "are", "was", "were", "equals")
+    return (after + 1,) if answered and clause.word(after + 1) in ("yes", "no", "true", "false") else ()
 
 
 def _verb_before(clause: Clause, at: int) -> tuple[int, ...]:

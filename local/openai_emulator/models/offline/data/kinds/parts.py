@@ -227,6 +227,8 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
             by = names(texts[:1])
         elif clause.which:
             by = (clause.which.name,)
+        elif len(measures) > 1:  # two columns
+            return with_chart(ask_of(clause, "figures", measures=names(measures), hows=how), "bar")
         else:
             return Refusal(reason=NO_MEASURE if not measures else "It does not say which groups are to be compared.")
     if period == "weekend":

@@ -42,7 +42,8 @@ _NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
 # "The five heaviest", "the 3 most expensive", with a few words between.
 _SUPERLATIVE = rf"(?:\w+\s+){{0,4}}?(?:{'|'.join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))})\b"
 _COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})", re.IGNORECASE)
-_BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{'|'.join(sorted(words.ROW_NOUNS | words.PEOPLE))}|rows|records)\b"
+_COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | {"rows", "records", "cases", "entries", "items", "things"}))
+_BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{_COUNTED})\b"
 _GOOD_HIGH = frozenset(
     map(stem, ["availability", "score", "revenue", "sales", "profit", "rating", "points", "happiness"])
 )

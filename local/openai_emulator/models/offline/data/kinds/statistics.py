@@ -241,7 +241,7 @@ CORRELATE = Kind(
     cues=r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b|\b(?:affects?|influences?|impacts?)\b"
     r"|\brelationships?\b|\b(?:(?:strongly|closely) )?related\b|\b(?:connection|link) between\b|\bassociat(?:ed|ion)\b",
     words=(
-        "more higher lower less larger greater fewer better worse how strongly closely "
+        "mean means more higher lower less larger greater fewer better worse how strongly closely "
         "coefficient coefficients strongest magnitude sign positive negative pairs between "
         "related "
         "affect affects influences impact impacts relation relationship correlated "
