@@ -339,7 +339,7 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
         and any(c.test == "in" for c in clause.conditions)
     ):
         return "compare"
-    listed = not measures and (clause.says(r"^\W*(?:list|show|name|give)\b") or clause.which in clause.texts())
+    listed = not measures and clause.says(r"^\W*(?:list|show|name|give|which|who)\b")
     if clause.conditions and (listed or any(c.test == "==" for c in clause.conditions)) and not grouped:
         return "lookup"
     if measures and any(c.test == "spans" for c in clause.conditions):  # "the revenue in October"

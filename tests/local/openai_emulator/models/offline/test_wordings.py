@@ -25,6 +25,8 @@ FIRMS = pd.DataFrame(
         "sampleSize": [n * n for n in range(24)],
         "condominiom": ["yes", "no", "no", "no"] * 6,
         "margin": [n - 6 for n in range(24)],
+        "count": [5 + 3 * n for n in range(24)],
+        "hardness": [50 - n for n in range(24)],
         "foundingyear": [1900 + n for n in range(24)],
     }
 )
@@ -112,6 +114,15 @@ MARRIED, DENIED = P["married"] == "yes", P["denied"] == "yes"
             ["line **Banking**", "100"],
             id="cell-of-the-lowest-row",
         ),
+        pytest.param(
+            "What is the average count of the food firms?", [F[F["line"] == "Food"]["count"].mean()], id="count"
+        ),
+        pytest.param("What percentage of the firms have a count under 30?", ["37.50 %"], id="share-by-count"),
+        pytest.param("Do firms with more count have lower hardness?", ["r = **-1.000**"], id="more-and-lower"),
+        pytest.param("Does more count mean more sales?", ["r = **1.000**"], id="mean-is-a-verb"),
+        pytest.param("How many firms have sales not above 150?", [(F["sales"] <= 150).sum()], id="not-above"),
+        pytest.param("How many firms are not in rank 3?", ["23"], id="not-a-number"),
+        pytest.param("Compare the total sales and spending", [F["sales"].sum(), F["spending"].sum()], id="two-columns"),
         pytest.param("How many firms have a negative margin?", [6], id="negative"),
         pytest.param(
             "Are sales higher in Japan or in Italy?",
@@ -210,6 +221,8 @@ def test_firms(firms: Path, question: str, values: list[object]) -> None:
             [((P["Age"] > 25) & (P["Height"] > 160)).sum()],
             id="two-limits",
         ),
+        pytest.param("Which people have no height?", ["5 rows"], id="rows-without-a-value"),
+        pytest.param("How many yes denied people are there?", [6], id="yes-before-a-flag"),
         pytest.param("How many people died?", [6], id="died"),
         pytest.param(
             "What is the average age of people without insurance?",
