@@ -104,6 +104,12 @@ class Clause:
         plain = [c for c in found if c.name not in others]
         return plain or (found if conditioned else [])
 
+    def is_only_noun(self, mention: Mention) -> bool:
+        """Whether words name what the rows are, and not the column that numbers them: "orders" beside `order_id`."""
+        said = {stem(self.word(i)) for i in mention.tokens}
+        numbering = (_KEYS & set(name_stems(mention.column.name))) - said
+        return mention.column.kind == "number" and bool(numbering) and not said & _KEYS and not is_year(mention.column)
+
     def conditions_of_limit(self) -> bool:
         return any(condition.test in ("<", "<=", ">", ">=") for condition in self.conditions)
 

@@ -33,7 +33,8 @@ def written_columns(clause: Clause) -> None:
         name = column.name
         flags = re.IGNORECASE if len(name) > 1 else 0
         quoted = r"[\"'`“‘]" if name.lower() in ("a", "i", "in", "on", "of", "and", "no", "to") else ""
-        for match in re.finditer(rf"(?<!\w){quoted}{re.escape(name)}{quoted}(?!\w)", clause.text, flags):
+        spaced = re.sub("_", "[_ ]", re.escape(name))  # "red cards" for `red_cards`
+        for match in re.finditer(rf"(?<!\w){quoted}{spaced}{quoted}(?!\w)", clause.text, flags):
             inside = [i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()]
             if inside and not clause.used & set(inside):
                 clause.used |= set(inside)
@@ -132,6 +133,7 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
                 taken = {place for _, place in hits.values()}
                 begun = [i for i in near if i not in taken and clause.word(i).startswith(part)]
                 hits |= {part: (0.8, begun[0])} if begun else {}
+            hits = {} if all(part.isdigit() for part in hits) else hits  # the 2 of "top 2" is no `price2`
             if not hits or first not in [place for _, place in hits.values()]:
                 joined = "".join(clause.word(i) for i in (first, first + 1))
                 if len(joined) > 5 and joined == re.sub(r"\W|_", "", column.name.lower()):

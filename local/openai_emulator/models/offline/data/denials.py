@@ -22,7 +22,10 @@ _GAP = re.compile(
     rf"\b(?:no|without(?: an?| any)?|(?:not|\w+n't) (?:{_GIVE})(?: an?| any)?)\s+(?:(?:the|their|his|her|its)\s+)?$",
     re.IGNORECASE,
 )
-_OWNS = re.compile(r"\b(?:with|have|has|had|having)\s+(?:an?|any|at least one|some)\s+$", re.IGNORECASE)
+_OWNS = re.compile(
+    r"\b(?:with|have|has|had|having)\s+(?:an?|any|at least one|some)\s+$|(?<=how many )[\w-]+ (?:have|has|had)\s+$",
+    re.IGNORECASE,
+)
 _JOINS = re.compile(r"\W*+(?:or|nor|and)\W*+", re.IGNORECASE)
 _VERBS = "be been come comes coming belong belongs belonging done made located based than"
 _LIGHT = frozenset(_VERBS.split())  # between a negation and a preposition
@@ -71,7 +74,11 @@ def gaps_in(clause: Clause) -> None:
             continue
         column, start = mention.column, clause.tokens[min(mention.tokens)].start()
         if gap := _GAP.search(clause.text[:start]):
-            if column.missing:
+            if "None" in column.values and not column.missing:
+                _add(clause, mention, gap.start(), "==", "None", f"no {label(column.name)} (None)")
+            elif "None" in column.values:
+                clause.ambiguous.append(f'"no {label(column.name)}" could be None or an empty cell.')
+            elif column.missing:
                 _add(clause, mention, gap.start(), "missing", None, f"no {label(column.name)}")
             elif _is_count(column, clause):
                 _add(clause, mention, gap.start(), "==", 0.0, f"`{column.name}` = 0")

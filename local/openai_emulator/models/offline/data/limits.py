@@ -47,6 +47,8 @@ _SIGNS = (
     (r"at most|up to|<=|until", "<="),
     (r"equal|=", "=="),
 )
+_MORE = frozenset(["more", "higher", "larger", "greater", "bigger"])
+_LESS = frozenset(["fewer", "less", "lower", "smaller"])
 _OPPOSITES = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
 _AGAINST = re.compile(
     r"\W*(?:(?:is|was|were|are|being)\W+)?(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
@@ -145,12 +147,16 @@ def limits_in(clause: Clause) -> None:
 
 def _columns_in(clause: Clause) -> None:
     """`A was ahead of B`, of two columns of numbers, where rows are counted."""
-    if not clause.says(r"\bhow many\b|\bhow often\b|\bshare\b|\bpercent|\bnumber of\b"):
+    if not clause.says(r"\bhow many\b|\bhow often\b|\bshare\b|\bpercent|\bnumber of\b|^\W*(?:which|list|who|show)\b"):
         return
     numbers = [mention for mention in clause.mentions if mention.column.kind == "number"]
     for one, other in pairwise(numbers):
         start, end = clause.tokens[one.tokens[-1]].end(), clause.tokens[other.tokens[0]].start()
         found = _AGAINST.fullmatch(clause.text[start:end])
+        word = clause.word(one.tokens[0] - 1)
+        if not found and (word in _MORE | _LESS) and re.fullmatch(r"\W*than\W+(?:the\W+)?", clause.text[start:end]):
+            found = _AGAINST.fullmatch(" over " if word in _MORE else " under ")
+            clause.used.add(one.tokens[0] - 1)
         if found and one.column is not other.column:
             sign = ">" if found["more"] else "<" if found["less"] else "="
             clause.claim(start, end)
@@ -212,18 +218,17 @@ def _value(text: str) -> float:
 
 def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     """The column that a limit is about: the nearest one named before it, else the next one after it."""
-    numbers = [(clause.tokens[m.tokens[0]].start(), m.column) for m in clause.mentions if m.column.kind == "number"]
+    named = [m for m in clause.mentions if m.column.kind == "number" and not clause.is_only_noun(m)]
+    numbers = [(clause.tokens[m.tokens[0]].start(), m.column) for m in named]
     years = [c for c in clause.table.of_kind("number") if is_year(c)]
     at = next((i for i, token in enumerate(clause.tokens) if token.start() >= start), -1)
     of_time = re.match(r"(?:since|before|after|until|between|from)\b", clause.text[start:], re.IGNORECASE)
-    if not of_time and (
-        own_ := [m.column for m in clause.mentions if m.column.kind == "number" and m.tokens[-1] == at - 1]
-    ):
+    if not of_time and (own_ := [m.column for m in named if m.tokens[-1] == at - 1]):
         return own_[0]  # "a count under 2000"
     if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1:
         return years[0]
     beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
-    behind = [m.column for m in clause.mentions if m.column.kind == "number" and m.tokens[0] == beside]
+    behind = [m.column for m in named if m.tokens[0] == beside]
     if behind:  # "more than 10 defects"
         return behind[0]
     if (meant := _of_comparative(clause, start)) and len(meant) == 1:

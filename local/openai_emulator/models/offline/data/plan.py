@@ -317,8 +317,8 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
         and not clause.conditions_of_limit()
     ) and not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
         return "extreme"
-    if name == "compare" and counted and any(c.test.endswith(" column") for c in clause.conditions):
-        return "count"
+    if name == "compare" and any(c.test.endswith(" column") for c in clause.conditions):
+        return "count" if counted or clause.says(r"\bhow often\b") else "lookup"
     if name == "figures" and clause.says(CHANGE) and any(c.test == "in" for c in clause.conditions):
         return "compare"
     if name == "describe" and (clause.mentions or clause.chart):

@@ -75,6 +75,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     if not re.search(MISSING.cues, text, re.IGNORECASE):
         gaps_in(clause)
     groups(clause)
+    _rates(clause)
     _file_words(clause)
     _words_of_classes(clause)
     words_for_rows(clause)
@@ -128,6 +129,19 @@ def _words_of_classes(clause: Clause) -> None:
         for i in clause.free()
         if any(len(k) > 3 and (stem(clause.word(i)) == k or clause.word(i).startswith(k)) for k in keys)
     }
+
+
+def _rates(clause: Clause) -> None:
+    """Refuse "the return rate" where a column is called `rate` and another one says what was returned."""
+    taken = {i for _, at in clause.places for i in at} | {i for m in clause.mentions for i in m.tokens}
+    for mention in clause.mentions:
+        first = min(mention.tokens)
+        is_rate = (
+            len(mention.tokens) == len(name_stems(mention.column.name)) == 1 and clause.word(first) in words.MEASURES
+        )
+        if is_rate and first - 1 in taken and clause.text[: clause.tokens[first].start()].endswith(" "):
+            said = f"{clause.word(first - 1)} {clause.word(first)}"
+            clause.ambiguous.append(f'"{said}" could be `{mention.column.name}` or a share of rows.')
 
 
 def _file_words(clause: Clause) -> None:

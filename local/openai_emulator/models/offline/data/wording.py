@@ -11,12 +11,16 @@ _LEFT_OUT = re.compile(
     r"\b(?:if (?:we|you|i) )?(?:leave|leaving) out\b|\b(?:apart|aside) from\b|\bnot (?:counting|including)\b",
     re.IGNORECASE,
 )
+_OF_FIRST = re.compile(
+    r"^\W*(?:of|among) ([^,?]+), ((?:what|which) (?:share|percent(?:age)?|proportion|fraction)) (.*)$", re.IGNORECASE
+)
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")
 _STOPS = frozenset(["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average"])
 
 
 def plainly(question: str) -> str:
     """The question with one wording for rows that are left out, and initials without points."""
+    question = _OF_FIRST.sub(r"\2 of \1 \3", question)
     return _LEFT_OUT.sub("excluding", _DOTTED.sub(lambda match: match[0].replace(".", ""), question))
 
 

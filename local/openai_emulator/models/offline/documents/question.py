@@ -72,7 +72,7 @@ class QuestionTerms:
         """
         said = [self.language.stem(word) for word in words(self.text)]
         named = [term in naming for term in said]
-        beside = [before or after for before, after in zip([False, *named], [*named[1:], False], strict=False)]
+        beside = [any(named[max(at - 1, 0) : at] + named[at + 1 : at + 2]) for at in range(len(said))]
         in_name = {term for term, near in zip(said, beside, strict=True) if near}
         return naming - {term for term, near in zip(said, beside, strict=True) if not near and term in in_name}
 

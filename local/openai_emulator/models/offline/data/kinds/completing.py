@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_part_of_date, is_year, names
 from local.openai_emulator.models.offline.data.columns import ends
 from local.openai_emulator.models.offline.data.names import name_stems
@@ -33,6 +33,12 @@ ROW_OF = (
 SHORTEST_ROOT = 4  # letters of an adjective
 UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups
 NO_MEASURE = "It names no column of figures, and the table has more than one."
+
+
+def is_denial(condition: Condition) -> bool:
+    """Whether a condition denies something: "no smokers", "not in Graz", "no comment"."""
+    denies = condition.words.lower().startswith(("no ", "not "))
+    return denies or condition.test in ("!=", "not in", "missing") or (condition.test == "==" and condition.value == 0)
 
 
 def additive(name: str) -> bool:

@@ -18,7 +18,13 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     reading_of,
     where_text,
 )
-from local.openai_emulator.models.offline.data.kinds.completing import ask_of, measured, with_chart, without_own_groups
+from local.openai_emulator.models.offline.data.kinds.completing import (
+    ask_of,
+    is_denial,
+    measured,
+    with_chart,
+    without_own_groups,
+)
 from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
@@ -48,6 +54,9 @@ def complete(clause: Clause) -> Ask | Refusal:
         by = without_own_groups(clause, by)
         return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
+        unsure = any(is_denial(c) or c.test in ("<", "<=", ">", ">=") for c in clause.conditions)
+        if _is_counted(clause, targets[0]) and unsure and not clause.entity(targets[0]):
+            return Refusal(reason=f"It is not clear whether all rows of a `{targets[0].name}` are meant, or any.")
         if _is_counted(clause, targets[0]):
             return ask_of(clause, "count", targets=names(targets[:1]))
         return Refusal(reason=f"It is not clear what `{targets[0].name}` is to do with it.")

@@ -18,7 +18,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     row_text,
     where_text,
 )
-from local.openai_emulator.models.offline.data.kinds.completing import ask_of
+from local.openai_emulator.models.offline.data.kinds.completing import ask_of, is_denial
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import told_rows
 from local.openai_emulator.models.offline.data.table import Table
@@ -42,6 +42,8 @@ def complete(clause: Clause) -> Ask | Refusal:
     targets = list(
         dict.fromkeys([*targets, *([clause.which] if clause.which and clause.which.name not in chosen else [])])
     )
+    if len(targets) == 1 and not clause.entity(targets[0]) and any(map(is_denial, clause.conditions)):
+        return Refusal(reason=f"It is not clear whether all rows of a `{targets[0].name}` are meant, or any.")
     of_text = len(targets) == 1 and targets[0].kind == "text" and targets[0].unique < clause.table.rows
     hows = ("distinct",) if of_text else ("mean",)
     return ask_of(clause, "lookup", targets=names(targets), by=(), chart="", hows=hows)

@@ -10,7 +10,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, figures, names
+from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_year, names
 from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
@@ -39,6 +39,7 @@ from local.openai_emulator.models.offline.data.kinds.figures import sentence as 
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.words import joined
 
 _OF = re.compile(
     r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)\s+of\s+(?:(?:all|the|our|my)\s+)*", re.IGNORECASE
@@ -56,8 +57,8 @@ _ARTICLES = ("a", "an", "the", "any")
 
 def complete_share(clause: Clause) -> Ask | Refusal:
     """Of the rows, or of a measure that adds up: the share of the rows that the clause names, or of each group."""
-    measures = [c for c in clause.measures(conditioned=False) if c not in clause.by_numbers]
     table = clause.table
+    measures = [c for c in clause.measures(conditioned=False) if c not in clause.by_numbers and not is_key(c, table)]
     unique = [c for c in table.of_kind("text") if c.unique == table.rows]
     usual = figures(table)
     if not measures and len(usual) == 1 and (unique or len(table.columns) == 2):
@@ -73,11 +74,23 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     if by and not measures:
         return _rates(clause, names(by), whole)
     parts = () if by else tuple(condition.plain for condition in clause.conditions if condition not in whole)
+    if len({column for column, _, _ in parts}) > 1 and not _all_after_verb(clause, whole):
+        told = joined(f'"{condition.words}"' for condition in clause.conditions if condition not in whole)
+        return Refusal(reason=f"It is not clear which of {told} is the whole, and which its part.")
     kept = tuple(clause.conditions)
     ask = ask_of(
         clause, "share", measures=names(measures[:1]), by=names(by), parts=parts, conditions=kept, hows=("sum",)
     )
     return with_chart(ask, "pie")
+
+
+def _all_after_verb(clause: Clause, whole: Collection[Condition]) -> bool:
+    """Whether the conditions on the part all stand after the verb: "are married and smoke"."""
+    verbs = [i for i in range(len(clause.tokens)) if clause.word(i) in _VERBS]
+    columns = {c.column for c in clause.conditions if c not in whole}
+    places = [min(at) for column, at in clause.places if column in columns]
+    relative = any(clause.word(i) in ("who", "that", "which") for i in verbs)
+    return bool(verbs) and not relative and len(places) >= len(columns) and min(places) > verbs[0]
 
 
 def _several(clause: Clause, whole: Collection[Condition]) -> list[Column]:
@@ -110,7 +123,7 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
     noun = next((i for i in after if clause.word(i) in _NOUNS), verb - 1)
     if first <= noun == verb - 1 and noun in clause.free():  # what the rows are has any name
         clause.used.add(noun)
-    inside, outside = set[str](), set[str]()
+    inside = set[str]()
     for column, places in clause.places:
         start = min(places)
         if start < first:
@@ -119,8 +132,15 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
         before = next(i for i in range(start - 1, -2, -1) if i not in own and clause.word(i) not in _ARTICLES)
         has_verb = verb < len(clause.tokens)
         is_inside = start < verb if has_verb else start <= noun or clause.word(before) in _PREPOSITIONS
-        (inside if is_inside else outside).add(column)
-    return tuple(c for c in clause.conditions if c.column in inside) if outside - inside else ()
+        inside |= {column} if is_inside else set()
+    times = {c.column for c in clause.conditions if c.test == "spans" or _is_year(clause, c)}
+    rest = {c.column for c in clause.conditions} - times - inside
+    return tuple(c for c in clause.conditions if c.column in inside | times) if rest else ()
+
+
+def _is_year(clause: Clause, condition: Condition) -> bool:
+    column = clause.table.column(condition.column)
+    return column is not None and is_year(column)
 
 
 def compute_share(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,11 +210,11 @@ def _rates_sentence(ask: Ask, result: Result) -> str:
 
 def _ends(ask: Ask, result: Result) -> str:
     rates = [(group_value(ask, key), 100 * n / of) for key, (n, of) in result["rates"].items()]
-    (high, most), (low, least) = rates[0], rates[-1]
+    most, least = rates[0][1], rates[-1][1]
+    high = " and ".join(key for key, rate in rates if rate == most)
+    low = " and ".join(key for key, rate in rates if rate == least)
     return (
-        f"\n\n**{high}** has the highest share ({most:.2f} %), {low} the lowest ({least:.2f} %)."
-        if most > least
-        else ""
+        f"\n\n**{high}**: the highest share ({most:.2f} %); {low}: the lowest ({least:.2f} %)." if most > least else ""
     )
 
 
@@ -227,7 +247,7 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
             by = names(texts[:1])
         elif clause.which:
             by = (clause.which.name,)
-        elif len(measures) > 1:  # two columns
+        elif len(measures) > 1 and not clause.says(r"\bthan\b"):  # two columns
             return with_chart(ask_of(clause, "figures", measures=names(measures), hows=how), "bar")
         else:
             return Refusal(reason=NO_MEASURE if not measures else "It does not say which groups are to be compared.")

@@ -24,6 +24,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     where_text,
 )
 from local.openai_emulator.models.offline.data.kinds.completing import (
+    NO_MEASURE,
     ROW_OF,
     additive,
     adjective,
@@ -64,11 +65,18 @@ def complete_top(clause: Clause) -> Ask | Refusal:
 
 def complete_extreme(clause: Clause) -> Ask | Refusal:
     """The row or group at an end of a measure; without a measure, the group with the most rows."""
+    if clause.says(r"\bper\b") and clause.by_numbers:
+        return Refusal(reason=f"Figures per `{clause.by_numbers[0].name}` are not computed.")
     row_of = re.search(ROW_OF, clause.text, re.IGNORECASE)
     targets = _asked_of_row(clause, row_of.start()) if row_of else []
     meant = adjective(clause)
     low = meant[0] if meant else _low(clause)
     measures: tuple[Column, ...] | Refusal = measured(clause, keys=True) if not meant else tuple(meant[1][:1])
+    nouns = (
+        {m.column.name for m in clause.mentions if clause.is_only_noun(m)} if not isinstance(measures, Refusal) else ()
+    )
+    if not isinstance(measures, Refusal) and nouns:
+        measures = tuple(c for c in measures if c.name not in nouns) or Refusal(reason=NO_MEASURE)
     if not isinstance(measures, Refusal) and len(measures) > 1:
         measures = tuple(c for c in measures if c is not clause.which) or measures
     key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
@@ -81,7 +89,7 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     if targets and not isinstance(measures, Refusal):
         measures = tuple(c for c in measures if c not in targets) or Refusal(reason="It names no column of figures.")
     counted = clause.says(r"\b(?:most|fewest|least)\b") or clause.claim_all(_BY_COUNT)
-    unmeasured = not clause.measures(conditioned=False) and not meant
+    unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
     if isinstance(measures, Refusal) or (unmeasured and group and counted):
         if group and counted:
             return with_chart(ask_of(clause, "extreme", by=names(group[:1]), lowest=low, hows=("count",)), "bar")
