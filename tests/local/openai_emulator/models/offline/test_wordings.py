@@ -11,6 +11,8 @@ from local.openai_emulator.agent.conversation import Ran
 from local.openai_emulator.models.offline.builtin import say_results
 from local.openai_emulator.models.offline.data.ask import Plan, Refusal
 from local.openai_emulator.models.offline.data.program import analysis_code
+from local.openai_emulator.models.offline.documents.question import QuestionTerms
+from local.openai_emulator.search.passage import Passage
 from tests.local.openai_emulator.models.offline.test_reading import answered, planned, run
 
 FIRMS = pd.DataFrame(
@@ -258,6 +260,79 @@ def test_what_is_not_clear_of_firms_is_refused(firms: Path, question: str) -> No
 )
 def test_what_is_not_clear_of_people_is_refused(people: Path, question: str) -> None:
     assert isinstance(planned(people, question), Refusal)
+
+
+SALES = pd.DataFrame(
+    {
+        "order_id": range(1, 13),
+        "shop": ["North", "South", "Hill"] * 4,
+        "returned": ["yes", "no", "no", "no"] * 3,
+        "shipped": ["yes", "yes", "no"] * 4,
+        "price": [10.5 * n for n in range(12)],
+        "price2": [100.5 - n for n in range(12)],
+        "rate": [0.1 * n for n in range(12)],
+        "red_cards": [n % 3 for n in range(12)],
+        "gift": ["None", "bow", "card"] * 4,
+        "count": [7 + n for n in range(12)],
+    }
+)
+RETURNED, SHIPPED = SALES["returned"] == "yes", SALES["shipped"] == "yes"
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Path:
+    SALES.to_csv(tmp_path / "sales.csv", index=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("question", "values"),
+    [
+        pytest.param("What share of the shipped orders were returned?", [share(RETURNED, SHIPPED)], id="orders-no-ids"),
+        pytest.param("Of the shipped orders, what share were returned?", [share(RETURNED, SHIPPED)], id="of-first"),
+        pytest.param("Which shop has the most orders?", ["each have", "**4**"], id="most-orders-no-ids"),
+        pytest.param("Top 2 orders by price", ["115.50", "105"], id="2-is-no-price2"),
+        pytest.param("How many red cards were there in total?", [12], id="a-name-written-apart"),
+        pytest.param("How many orders have red cards?", [8], id="have"),
+        pytest.param("Count the orders by shop", ["| North | 4 |"], id="count-is-a-verb"),
+        pytest.param("How many orders have no gift?", [4], id="no-is-none"),
+        pytest.param(
+            "In how many orders was there a higher price than price2?",
+            [(SALES["price"] > SALES["price2"]).sum()],
+            id="higher-than",
+        ),
+        pytest.param("Which shop has the highest share of shipped orders?", ["North and South"], id="ties"),
+    ],
+)
+def test_sales(sales: Path, question: str, values: list[object]) -> None:
+    text = answered(sales, question)
+
+    for value in values:
+        assert shown(value) in text
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param("What share of the orders that were shipped were returned?", id="whole-or-part"),
+        pytest.param("Which shops have no returned orders?", id="none-of-a-group"),
+        pytest.param("How many shops have no returned orders?", id="number-of-groups-with-none"),
+        pytest.param("How many shops have a price above 50?", id="limit-of-a-group"),
+        pytest.param("Which shop has the highest returned rate?", id="two-rates"),
+        pytest.param("Which shop has the most price per red cards?", id="per"),
+        pytest.param("How many orders have a gift?", id="not-accounted"),
+        pytest.param("", id="empty"),
+        pytest.param("?", id="no-word"),
+    ],
+)
+def test_what_is_not_clear_of_sales_is_refused(sales: Path, question: str) -> None:
+    assert isinstance(planned(sales, question), Refusal)
+
+
+def test_a_question_without_words_about_documents_and_data_ends() -> None:
+    passages = [Passage(file_id="x", filename="Sales_2020_Report.pdf", text="Sales rose.", score=0.8)]
+
+    assert QuestionTerms.of("(((?").about(passages).own == ()
 
 
 def test_an_answer_says_of_how_many_rows_it_is(firms: Path) -> None:

@@ -46,7 +46,8 @@ def complete(clause: Clause) -> Ask | Refusal:
         return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
-    summed = [c for c in measures if c not in clause.by_numbers and not _is_number_of_row(clause, c)]
+    nouns = [mention.column for mention in clause.mentions if clause.is_only_noun(mention)]
+    summed = [c for c in measures if c not in clause.by_numbers and c not in nouns and not _is_number_of_row(clause, c)]
     if summed and clause.says(r"\bhow many\b|\bnumber of\b") and not clause.says(r"\b(?:rows|records|values)\b"):
         whole = measured(clause)
         if isinstance(whole, Refusal):

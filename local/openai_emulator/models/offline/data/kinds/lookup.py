@@ -38,7 +38,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     for match in _LISTED.finditer(clause.text):  # what is listed has any name: "all machines with"
         clause.claim(match.start(1), match.end(1))
     chosen = {condition.column for condition in clause.conditions if condition.test == "=="}
-    targets = [m.column for m in clause.mentions if m.column.name not in chosen]
+    targets = [m.column for m in clause.mentions if m.column.name not in chosen and not clause.is_only_noun(m)]
     targets = list(
         dict.fromkeys([*targets, *([clause.which] if clause.which and clause.which.name not in chosen else [])])
     )

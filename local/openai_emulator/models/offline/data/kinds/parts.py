@@ -121,7 +121,9 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
     after = range(first, len(clause.tokens))
     verb = next((i for i in after if clause.word(i) in _VERBS), len(clause.tokens))
     noun = next((i for i in after if clause.word(i) in _NOUNS), verb - 1)
-    if first <= noun == verb - 1 and noun in clause.free():  # what the rows are has any name
+    if (
+        first <= noun == verb - 1 and noun in clause.free() and clause.word(noun).isalpha()
+    ):  # what the rows are has any name
         clause.used.add(noun)
     inside = set[str]()
     for column, places in clause.places:

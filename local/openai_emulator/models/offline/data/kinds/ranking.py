@@ -76,7 +76,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         {m.column.name for m in clause.mentions if clause.is_only_noun(m)} if not isinstance(measures, Refusal) else ()
     )
     if not isinstance(measures, Refusal) and nouns:
-        measures = tuple(c for c in measures if c.name not in nouns) or Refusal(reason=NO_MEASURE)
+        measures = tuple(c for c in measures if c.name not in nouns) or tuple(clause.by_numbers)
+        measures = measures or Refusal(reason=NO_MEASURE)
     if not isinstance(measures, Refusal) and len(measures) > 1:
         measures = tuple(c for c in measures if c is not clause.which) or measures
     key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
