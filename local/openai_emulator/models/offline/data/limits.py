@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
@@ -67,27 +68,7 @@ def limits_in(clause: Clause) -> None:
     """Limits and ranges of numbers, years in a column of whole numbers, and `8 cylinders` or `class 3`."""
     _months_in(clause)
     _years_in(clause)
-    for match in _RANGE.finditer(clause.text):
-        if _is_free(clause, match.start("low"), match.end("high")) and (
-            column := _near(clause, match.start(), match.end(), match["low"])
-        ):
-            low, high = _value(match["low"]), _value(match["high"])
-            clause.claim(match.start(), match.end())
-            clause.places.append((column.name, tuple(clause.within(match))))
-            words_ = f"`{column.name}` from {match['low']} to {match['high']}"
-            clause.conditions.append(Condition(column=column.name, test=">=", value=low, words=words_))
-            clause.conditions.append(Condition(column=column.name, test="<=", value=high, words=words_))
-    for match in _OR_MORE.finditer(clause.text):
-        if _is_free(clause, match.start(), match.end()) and (
-            column := _near(clause, match.start(), match.end(), match["number"])
-        ):
-            clause.claim(match.start(), match.end())
-            sign = ">=" if match["more"] else "<="
-            clause.places.append((column.name, tuple(clause.within(match))))
-            text = f"{label(column.name)} {match[0].lower()}"
-            clause.conditions.append(
-                Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
-            )
+    _ranges_in(clause)
     for match in _LIMIT.finditer(clause.text):
         if _is_free(clause, match.start("number"), match.end("number")) and (
             column := _near(clause, match.start(), match.end(), match["number"])
@@ -98,24 +79,51 @@ def limits_in(clause: Clause) -> None:
             if denied:
                 sign = _OPPOSITES[sign]
                 clause.used.add(before)
-            clause.claim(match.start(), match.end())
-            clause.places.append((column.name, tuple(clause.within(match))))
             text = f"{label(column.name)} {'not ' if denied else ''}{match['words'].lower()} {match['number']}"
-            clause.conditions.append(
-                Condition(column=column.name, test=sign, value=_value(match["number"]), words=text)
-            )
+            _add(clause, match, column, ((sign, _value(match["number"])),), text)
     _columns_in(clause)
+    _signs_in(clause)
+    clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
+    _units_in(clause)
+    _numbers_in(clause)
+
+
+def _ranges_in(clause: Clause) -> None:
+    """`30 to 40`, `65 or older`."""
+    for match in _RANGE.finditer(clause.text):
+        if _is_free(clause, match.start("low"), match.end("high")) and (
+            column := _near(clause, match.start(), match.end(), match["low"])
+        ):
+            tests = ((">=", _value(match["low"])), ("<=", _value(match["high"])))
+            _add(clause, match, column, tests, f"`{column.name}` from {match['low']} to {match['high']}")
+    for match in _OR_MORE.finditer(clause.text):
+        if _is_free(clause, match.start(), match.end()) and (
+            column := _near(clause, match.start(), match.end(), match["number"])
+        ):
+            test = ">=" if match["more"] else "<="
+            _add(clause, match, column, ((test, _value(match["number"])),), f"{label(column.name)} {match[0].lower()}")
+
+
+def _add(clause: Clause, match: re.Match[str], column: Column, tests: Sequence[tuple[str, float]], text: str) -> None:
+    """Account for the words of a limit, and add its conditions."""
+    clause.claim(match.start(), match.end())
+    clause.places.append((column.name, tuple(clause.within(match))))
+    for test, value in tests:
+        clause.conditions.append(Condition(column=column.name, test=test, value=value, words=text))
+
+
+def _signs_in(clause: Clause) -> None:
+    """`a negative profit`, where rows are counted or listed."""
     for match in re.finditer(r"\b(negative|positive)\b", clause.text, re.IGNORECASE):
         at = min(clause.within(match))
         column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, at)), None)
         if column and at not in clause.used and clause.says(r"\bhow many\b|\bshare\b|\bpercent|\blist\b|\bwhich\b"):
-            clause.used.add(at)
             sign = "<" if match[1].lower() == "negative" else ">"
-            clause.places.append((column.name, (at,)))
-            clause.conditions.append(
-                Condition(column=column.name, test=sign, value=0.0, words=f"{match[0].lower()} {label(column.name)}")
-            )
-    clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
+            _add(clause, match, column, ((sign, 0.0),), f"{match[0].lower()} {label(column.name)}")
+
+
+def _units_in(clause: Clause) -> None:
+    """Account for the units of numbers: `80 kg`, `32 miles per gallon`."""
     units = {
         i for i in clause.free() if stem(clause.word(i)) in UNIT_STEMS and re.fullmatch(r"[\d.,]+", clause.word(i - 1))
     }
@@ -123,6 +131,10 @@ def limits_in(clause: Clause) -> None:
     for match in _UNITS.finditer(clause.text):
         if min(clause.within(match)) - 1 in clause.used:
             clause.claim(match.start(), match.end())
+
+
+def _numbers_in(clause: Clause) -> None:
+    """`8 cylinders`, `class 3`, `in 1995`, `outside district 1`."""
     for i in clause.free():
         word = str(words.NUMBERS.get(clause.word(i), clause.word(i)))
         if not re.fullmatch(r"\d+(?:\.\d+)?", word) or (word == "1" and not clause.word(i).isdigit()):
