@@ -21,6 +21,7 @@ votes sold goals points tickets bounces profit spending cost expenses deaths bir
 arrests accidents cases defects
 """
 _ADDITIVE = frozenset(map(stem, _ADDED.split()))
+_ENDS_OF_ADDITIVE = tuple(map(stem, ("runs", "goals", "visits", "sales", "orders", "votes")))  # `homeruns`
 _AVERAGED = frozenset(
     map(stem, ["avg", "average", "mean", "rate", "percent", "ratio", "median", "p95", "price", "score", "share", "per"])
 )
@@ -44,8 +45,8 @@ def is_denial(condition: Condition) -> bool:
 def additive(name: str) -> bool:
     """Whether the sum of a column has a meaning: requests yes, error rates no."""
     stems = set(name_stems(name))
-    ended = any(part.endswith(own) for part in stems for own in _ADDITIVE if len(own) > 2)  # `homeruns`
-    return ended and not stems & _AVERAGED
+    added = stems & _ADDITIVE or any(part.endswith(_ENDS_OF_ADDITIVE) for part in stems)
+    return bool(added) and not stems & _AVERAGED
 
 
 def ask_of(clause: Clause, kind: str, **fields: Any) -> Ask:

@@ -63,6 +63,8 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     usual = figures(table)
     if not measures and len(usual) == 1 and (unique or len(table.columns) == 2):
         measures = usual
+    if clause.says(r"\bper\b") and clause.by_numbers:
+        return Refusal(reason=f"Figures per `{clause.by_numbers[0].name}` are not computed.")
     by = [*clause.by, *clause.by_numbers]
     if not by and not clause.conditions:
         by = [*clause.texts(), *([clause.which] if clause.which else []), *unique][:1]
