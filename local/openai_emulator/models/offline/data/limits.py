@@ -149,7 +149,7 @@ def _numbers_in(clause: Clause) -> None:
         ):
             column = years[0]
         if column and column.whole and clause.word(i - 1) not in ("top", "bottom"):
-            first = min(*(m.tokens[0] for m in clause.mentions if m.column is column and _beside(clause, m, i)), i, i)
+            first = min([i, *(m.tokens[0] for m in clause.mentions if m.column is column and _beside(clause, m, i))])
             denying = denial(clause, first, column)
             clause.used |= {i, *denying}
             text = f"`{column.name}` {'is not' if denying else '='} {word}"

@@ -18,17 +18,17 @@ from local.openai_emulator.models.offline.data.columns import alike
 from local.openai_emulator.models.offline.data.denials import denial, denied
 from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
 
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
-_DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}")  # "U.S.A."
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _LITTLE = STOP_WORDS | words.SILENT | words.NOT  # "in", "or", "me" and "no" are no codes of states
 
 
 def _value_words(value: str) -> list[str]:
-    return [word.lower() for word in TOKEN.findall(_DOTTED.sub(lambda m: m[0].replace(".", ""), value))]
+    return [word.lower() for word in TOKEN.findall(without_points(value))]
 
 
 def values_in(clause: Clause) -> None:

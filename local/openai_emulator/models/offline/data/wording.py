@@ -14,14 +14,18 @@ _LEFT_OUT = re.compile(
 _OF_FIRST = re.compile(
     r"^\W*(?:of|among) ([^,?]+), ((?:what|which) (?:share|percent(?:age)?|proportion|fraction)) (.*)$", re.IGNORECASE
 )
-_DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")
+_DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")  # not in `a.b.csv`
 _STOPS = frozenset(["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average"])
 
 
 def plainly(question: str) -> str:
-    """The question with one wording for rows that are left out, and initials without points."""
-    question = _OF_FIRST.sub(r"\2 of \1 \3", question)
-    return _LEFT_OUT.sub("excluding", _DOTTED.sub(lambda match: match[0].replace(".", ""), question))
+    """The question with one wording for rows that are left out and for shares, and initials without points."""
+    return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))
+
+
+def without_points(text: str) -> str:
+    """A text with its initials written as one word: `USA` for "U.S.A."."""
+    return _DOTTED.sub(lambda match: match[0].replace(".", ""), text)
 
 
 def without_glosses(question: str, table: Table) -> str:

@@ -67,6 +67,12 @@ def shown(value: object) -> str:
     return value if isinstance(value, str) else f"{value:,.2f}".removesuffix(".00")
 
 
+def check(folder: Path, question: str, values: list[object]) -> None:
+    text = answered(folder, question)
+    for value in values:
+        assert shown(value) in text
+
+
 def share(part: pd.Series, whole: pd.Series) -> str:
     return f"{100 * (part & whole).sum() / whole.sum():.2f} %"
 
@@ -159,10 +165,7 @@ MARRIED, DENIED = P["married"] == "yes", P["denied"] == "yes"
     ],
 )
 def test_firms(firms: Path, question: str, values: list[object]) -> None:
-    text = answered(firms, question)
-
-    for value in values:
-        assert shown(value) in text
+    check(firms, question, values)
 
 
 @pytest.mark.parametrize(
@@ -234,10 +237,7 @@ def test_firms(firms: Path, question: str, values: list[object]) -> None:
     ],
 )
 def test_people(people: Path, question: str, values: list[object]) -> None:
-    text = answered(people, question)
-
-    for value in values:
-        assert shown(value) in text
+    check(people, question, values)
 
 
 @pytest.mark.parametrize(
@@ -305,10 +305,7 @@ def sales(tmp_path: Path) -> Path:
     ],
 )
 def test_sales(sales: Path, question: str, values: list[object]) -> None:
-    text = answered(sales, question)
-
-    for value in values:
-        assert shown(value) in text
+    check(sales, question, values)
 
 
 @pytest.mark.parametrize(
