@@ -163,18 +163,23 @@ class Page:
         await self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     async def offline(self, is_off: bool) -> None:
-        await self.call(
-            "Network.emulateNetworkConditions", offline=is_off, latency=0, downloadThroughput=-1, uploadThroughput=-1
-        )
+        await self._network(is_off, upload_bytes_per_s=-1)
 
     async def slow_upload(self, *, bytes_per_s: int) -> None:
+        await self._network(True, upload_bytes_per_s=-1)  # requests that succeed after it have the new speed
+        await self._network(False, upload_bytes_per_s=bytes_per_s)
+
+    async def _network(self, is_off: bool, *, upload_bytes_per_s: int) -> None:
+        """Returns when it holds: Chromium answers before its network process has the setting."""
         await self.call(
             "Network.emulateNetworkConditions",
-            offline=False,
+            offline=is_off,
             latency=0,
             downloadThroughput=-1,
-            uploadThroughput=bytes_per_s,
+            uploadThroughput=upload_bytes_per_s,
         )
+        answered, failed = ("false", "true") if is_off else ("true", "false")
+        await self.until(f"fetch(location.pathname, {{cache: 'no-store'}}).then(() => {answered}, () => {failed})")
 
     async def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode((await self.call("Page.captureScreenshot", format="png"))["data"]))
