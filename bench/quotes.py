@@ -30,6 +30,7 @@ from local.paths import ROOT
 DATA = ROOT / "../shared/data/contoso"
 HELD_SHARE = 0.5  # of a text's five-word sequences; a page with this share holds the text
 WINDOW = 5
+PASSAGES = 20  # of a search, as `shared/engines/responses.py` asks for them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ async def ask(index: Index, question: str, *, store: str = "contoso") -> Say:
         if isinstance(move, Say):
             return move
         assert isinstance(move, Search), move
-        passages = await index.search([store], move.queries)
+        passages = await index.search([store], move.queries, limit=PASSAGES)
         events.append(Searched(queries=move.queries, passages=tuple(passages)))
     return Say(text="(no answer)")
 

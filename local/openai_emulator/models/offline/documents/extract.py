@@ -15,7 +15,7 @@ from local.openai_emulator.agent.conversation import Cite
 from local.openai_emulator.models.offline.documents.asked import can_answer
 from local.openai_emulator.models.offline.documents.mention import held
 from local.openai_emulator.models.offline.documents.question import QuestionTerms
-from local.openai_emulator.models.offline.documents.scoring import Scored, score, section_of
+from local.openai_emulator.models.offline.documents.scoring import Scored, Section, score, section_of
 from local.openai_emulator.models.offline.documents.units import Unit, units_of
 from local.openai_emulator.models.offline.languages import Language
 from local.openai_emulator.search.passage import Passage
@@ -26,7 +26,9 @@ MIN_SCORE_BY_PAIRS = 0.6  # in languages whose words are cut into pairs of chara
 NEAR_BEST_SHARE = 0.78  # other units are quoted too if they reach this share of the best score
 NEAR_ROW_SHARE = 0.95  # a table whose best row reaches this share of the best score is quoted as a table
 MOST_UNITS = 6
-MOST_SECTIONS = 10  # with units near the best; if there are more, the question is too broad
+EQUAL_SHARE = 0.9  # units that reach this share of the best score say about as much
+MOST_SECTIONS = 10  # that say about as much as the best; if there are more, the question is too broad
+FIRST_WORDS = 6  # of a unit without a heading, in place of the heading
 MOST_TITLED = 3  # sections whose headings hold all that a broad question asks about; if there are more, it is too broad
 NEW_WORDS_WEIGHT = 0.5  # of the share of the question's words that no unit chosen before has
 SAME_SECTION_PENALTY = 0.1  # for each unit of the section that was chosen before: other sections say something else
@@ -65,14 +67,14 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
         about = [] if unnamed else [one for one, holding in zip(scored, holds, strict=True) if holding]
         least = _least_score(part.language)
         near = near_best(about, least=least)
-        sections = dict.fromkeys(section_of(item.unit, passages) for item in near)
-        is_broad = len(sections) > MOST_SECTIONS
-        if is_broad and near[0].defines:
+        equal = [one for one in near if one.score >= EQUAL_SHARE * near[0].score]
+        is_broad = len(_sections(equal, passages)) > MOST_SECTIONS
+        if near and near[0].defines and len(_sections(near, passages)) > MOST_SECTIONS:
             about = [one for one in near if one.defines]
         elif is_broad and (titled := _titled(part, near, units, passages)):
             about = titled
         elif is_broad:
-            broad += [heading.rpartition(" / ")[2] for _, heading in sections if heading]
+            broad += [_heading(unit) for unit in _sections(equal, passages).values()]
             continue
         near = near_best([one for one in about if can_answer(part.text, one.unit.text)], least=least)
         chosen += [unit for unit in _chosen(near, units, passages) if unit not in chosen]
@@ -85,6 +87,16 @@ def _least_score(language: Language) -> float:
     if language.is_english:
         return MIN_SCORE
     return MIN_SCORE_BY_WORDS if language.has_spaces else MIN_SCORE_BY_PAIRS
+
+
+def _sections(scored: Sequence[Scored], passages: Sequence[Passage]) -> dict[Section, Unit]:
+    """The sections of units, each with its last unit."""
+    return {section_of(one.unit, passages): one.unit for one in scored}
+
+
+def _heading(unit: Unit) -> str:
+    """The heading above a unit, or its first words if a passage begins inside of a section."""
+    return unit.context.rpartition(" / ")[2] or f"{' '.join(unit.text.split()[:FIRST_WORDS])} ..."
 
 
 def _titled(
@@ -116,7 +128,7 @@ def _chosen(near: Sequence[Scored], units: Sequence[Unit], passages: Sequence[Pa
     if len(same_table) > 2 and rows[0].score >= NEAR_ROW_SHARE * near[0].score:
         return sorted(same_table, key=units.index)
     waiting, chosen = list(near), list[Unit]()
-    taken: Counter[tuple[str, str]] = Counter()
+    taken: Counter[Section] = Counter()
     told: set[str] = set()
 
     def worth(one: Scored) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from local.openai_emulator.models.offline.documents.question import QuestionTerms
-from local.openai_emulator.models.offline.documents.scoring import section_of
+from local.openai_emulator.models.offline.documents.scoring import Section, section_of
 from local.openai_emulator.models.offline.documents.units import Unit
 from local.openai_emulator.models.offline.languages import Language
 from local.openai_emulator.models.offline.words import STOP_WORDS, compounds, stem, terms
@@ -83,7 +83,7 @@ def held(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pass
         return [True] * len(units), []
     stems = question.stems
     blocks: dict[tuple[int, int], set[str]] = defaultdict(set)
-    sections: dict[tuple[str, str], set[str]] = defaultdict(set)
+    sections: dict[Section, set[str]] = defaultdict(set)
     for unit in units:
         near = stems(f"{unit.context} {unit.title} {passages[unit.passage].filename}")
         blocks[unit.passage, unit.block].update((*stems(unit.text), *near))

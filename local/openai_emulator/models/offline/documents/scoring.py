@@ -42,6 +42,8 @@ _BACK = re.compile(
 # The subject of a definition.
 _SUBJECT = re.compile(r"(?:[\w ]{1,40}: )?((?:[\w'’-]+(?: \([^)]*\))? ){1,6})(?:is|are|means?|refers?)\b")
 
+Section = tuple[str, str | int]  # the file, and the headings or the index of the passage
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
@@ -51,9 +53,9 @@ class Scored:
     defines: bool = False  # it says what the thing that the question asks about is
 
 
-def section_of(unit: Unit, passages: Sequence[Passage]) -> tuple[str, str]:
-    """The file and the headings; neighbouring chunks can have parts of one section."""
-    return passages[unit.passage].filename, unit.context
+def section_of(unit: Unit, passages: Sequence[Passage]) -> Section:
+    """Neighbouring chunks can have parts of one section. What has no heading is a section with its passage."""
+    return passages[unit.passage].filename, unit.context or unit.passage
 
 
 def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Passage]) -> list[Scored]:
@@ -63,7 +65,7 @@ def score(question: QuestionTerms, units: Sequence[Unit], passages: Sequence[Pas
     """
     stems = [question.stems(unit.text) for unit in units]
     contexts = [set(question.stems(f"{unit.context} {passages[unit.passage].filename}")) for unit in units]
-    sections: dict[tuple[str, str], set[str]] = defaultdict(set)
+    sections: dict[Section, set[str]] = defaultdict(set)
     for unit, own in zip(units, stems, strict=True):
         sections[section_of(unit, passages)].update(own)
     seen = Counter(term for own, around in zip(stems, contexts, strict=True) for term in {*own, *around})

@@ -215,6 +215,26 @@ def test_too_many_equal_sections_are_no_answer():
     assert "plant C" in narrow.text
 
 
+def test_too_many_equal_passages_without_headings_are_no_answer():
+    chapters = [f"The pump of plant {name} needs care.\n" for name in "ABCDEFGHIJKL"]
+    passages = [Passage(file_id="f", filename="plants.txt", text=text, score=0.8) for text in chapters]
+
+    found = extract.answer(QuestionTerms.of("What care does the pump need?"), passages)
+
+    assert found.text == ""
+    assert found.sections[0] == "The pump of plant A needs ..."
+
+
+def test_a_few_sections_that_say_more_than_the_others_are_an_answer():
+    texts = [f"# Chapter {name}\n\nThe care of pump {name} costs 65 euros a year.\n" for name in "ABCDEFGHIJKL"]
+    texts += [f"# Owner {name}\n\nOwner {name} pays the care of the pump.\n" for name in "MNOPQR"]
+    passages = [Passage(file_id="f", filename="plants.md", text=text, score=0.8) for text in texts]
+
+    found = extract.answer(QuestionTerms.of("What does the care of a pump cost its owner?"), passages)
+
+    assert "Owner M pays the care of the pump." in found.text
+
+
 def test_a_definition_answers_though_many_sections_hold_the_word():
     chapters = [f"# Chapter {name}\n\nThe flange of plant {name} needs care.\n" for name in "ABCDEFGHIJKL"]
     chapters.append("# Flange\n\nA flange is the rim that joins two pipes.\n")
