@@ -47,6 +47,11 @@ def embed(texts: Sequence[str]) -> Vectors:
     return unit
 
 
+def is_token(word: str) -> bool:
+    """Whether the model has a token for a word: it is a common word, and no abbreviation or spelling mistake."""
+    return len(load().tokenizer.encode(word, add_special_tokens=False).tokens) == 1
+
+
 def _load() -> WordLlamaInference:
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)

@@ -9,6 +9,7 @@ from threading import Lock
 
 import snowballstemmer  # type: ignore[import-untyped]
 
+SHORTEST_SPELT = 4  # letters; shorter words have too many neighbours
 MOST_CACHED = 200_000  # stems; the words come from users' texts
 # Scripts without spaces between words, and Hangul, whose endings are part of the word: a run of them is cut into
 # overlapping pairs of characters.
@@ -99,3 +100,15 @@ def joined(items: Iterable[str], *, last: str = "and") -> str:
     """`a, b and c`."""
     parts = list(items)
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}" if parts else ""
+
+
+def one_edit(word: str, other: str) -> bool:
+    """Whether, after the first letter, one letter is missing, or, in a longer word, another edit was made.
+
+    The other edits: a letter too many, a wrong letter, two neighbours swapped.
+    """
+    same = next((at for at, (x, y) in enumerate(zip(word, other, strict=False)) if x != y), min(len(word), len(other)))
+    a, b = word[same:], other[same:]
+    if not same or a == b[1:]:
+        return bool(same)
+    return len(word) > SHORTEST_SPELT and (a[1:] in (b, b[1:]) or (a[:2] == b[1::-1] and a[2:] == b[2:]))

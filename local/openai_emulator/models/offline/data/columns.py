@@ -24,6 +24,8 @@ _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", 
 
 
 SHORTEST_INSIDE = 4  # letters of a word that may be the end of a longer one in a column's name
+SURE = 0.9
+SHORTEST_SHORTENED = 5  # letters of a word without some of its vowels
 SHORTEST_MISSPELT, MISSPELT = 7, 0.8  # letters, and the similarity of a word and a name with a mistake
 
 
@@ -60,7 +62,7 @@ def alike(word: str, part: str) -> float:
         return 0.85
     if ends(part, own) and word not in words.SILENT | words.METHOD:
         return 0.8
-    if _consonants(word, part):
+    if _consonants(word, part) or _without_some_vowels(own, part):
         return 0.8
     return 0.7 if any(own in group and part in group for group in words.SAME) else 0.0
 
@@ -79,6 +81,13 @@ def _consonants(word: str, part: str) -> bool:
     letters = iter(word[1:])
     ends = len(part) > 2 or word.endswith(part[-1])
     return ends and all(letter in letters for letter in part[1:])
+
+
+def _without_some_vowels(own: str, part: str) -> bool:
+    """Whether a part of a name is a word with some of its vowels left out: `bathrms` with "bathrooms"; both stems."""
+    letters = iter(own)
+    is_same = re.sub(r"[aeiou]", "", own) == re.sub(r"[aeiou]", "", part)
+    return is_same and SHORTEST_SHORTENED <= len(part) < len(own) and all(letter in letters for letter in part)
 
 
 def named_columns(clause: Clause) -> None:
@@ -160,6 +169,8 @@ def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
             at, found = at + count, found + 1
         elif found and (clause.word(at) + clause.word(at + 1)).startswith(part):
             at = at + 2
+        elif found and (more := _after_small_words(clause, at, part)):
+            at = more
         elif found and part.isdigit():
             years = [i for i in range(at, min(at + 5, len(clause.tokens))) if clause.word(i) == part]
             if not years:
@@ -168,6 +179,13 @@ def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
         else:
             return ()
     return tuple(range(first, at)) if found else ()
+
+
+def _after_small_words(clause: Clause, at: int, part: str) -> int:
+    """The place after a part of a name that follows, "in the city" for `city`; 0 if it does not."""
+    while clause.word(at) in ("in", "on", "of", "the", "a", "for"):
+        at += 1
+    return at + 1 if alike(clause.word(at), part) >= SURE else 0
 
 
 def _begun(clause: Clause, first: int, name: str) -> tuple[int, ...]:

@@ -14,9 +14,10 @@ from local.openai_emulator.models.offline.data.kinds.completing import additive
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.reading import read
+from local.openai_emulator.models.offline.data.spelling import spelt
 from local.openai_emulator.models.offline.data.stated import with_places
 from local.openai_emulator.models.offline.data.table import Table, joins
-from local.openai_emulator.models.offline.data.wording import plainly, without_glosses
+from local.openai_emulator.models.offline.data.wording import in_order, plainly, without_glosses
 from local.openai_emulator.models.offline.words import stem
 
 _START = (
@@ -109,7 +110,8 @@ def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
 def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
-    question, table = with_derived(without_glosses(plainly(question), table), with_places(question, table))
+    question = in_order(without_glosses(plainly(spelt(question, table)), table), table)
+    question, table = with_derived(question, with_places(question, table))
     pieces = _pieces(question)
     clauses = [read(text, table, method=at > 0) for at, text in enumerate(pieces)]
     for clause in clauses:

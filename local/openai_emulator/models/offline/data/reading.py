@@ -121,6 +121,8 @@ def _words_of_classes(clause: Clause) -> None:
             for i in places[:2]:
                 if clause.word(i) in words.CLASSES or stem(clause.word(i)) in column:
                     clause.used.add(i)
+    for _, at in clause.places:  # "people who live in Graz"
+        clause.used |= _living_in(clause, min(at))
     for name, at in clause.places:  # "left handed": `Left` of the column `W.Hnd`
         if any(alike(clause.word(max(at) + 1), part) >= 0.8 for part in name_stems(name)):
             clause.used.add(max(at) + 1)
@@ -130,6 +132,12 @@ def _words_of_classes(clause: Clause) -> None:
         for i in clause.free()
         if any(len(k) > 3 and (stem(clause.word(i)) == k or clause.word(i).startswith(k)) for k in keys)
     }
+
+
+def _living_in(clause: Clause, at: int) -> set[int]:
+    """The verb of "live in X", which says no more than the value X."""
+    said = [i for i in range(at - 3, at) if clause.word(i) in words.LIVING]
+    return {i for i in said if [clause.word(j) for j in range(i + 1, at)] in (["in"], ["in", "the"])}
 
 
 def _rates(clause: Clause) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ READABLE = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjso
 MOST_FILES = 8
 _CLEAN = re.compile(r"\.clean(?:-\d+)?\.csv$")
 _SHEET_OF = re.compile(rf"(.+(?:{'|'.join(map(re.escape, READABLE))}))\.(.+)", re.IGNORECASE)
+_CASES = re.compile(r"freq(?:uency|uencies)?\.?|counts?|n|cases|persons|people|individuals", re.IGNORECASE)
 LOADING = (
     loading.read_sheets,
     loading.read_delimited,
@@ -77,6 +79,18 @@ class Table:
             name, sheet = of_sheet.groups() if of_sheet else (stem if "." in stem else f"{stem}.csv", "")
         name = f"{name} ({sheet})" if sheet else name
         return f"{name} with {self.joined.shown} by {self.key}" if self.joined else name
+
+    @property
+    def weight(self) -> Column | None:
+        """The column of a frequency table that says for how many cases each row stands, such as `Freq`.
+
+        Its other columns are categories, and each combination of them has at most one row.
+        """
+        counts = [c for c in self.of_kind("number") if _CASES.fullmatch(c.name) and c.whole and c.low[:1] != "-"]
+        others = [c for c in self.columns if c not in counts and not c.name.startswith("column ")]
+        are_categories = all(c.kind == "text" and 2 * c.unique <= self.rows for c in others)
+        is_one_each = len(others) > 1 and self.rows <= math.prod(c.unique for c in others)
+        return counts[0] if len(counts) == 1 and are_categories and is_one_each else None
 
     def of_kind(self, *kinds: str) -> list[Column]:
         return [column for column in self.columns if column.kind in kinds]

@@ -23,7 +23,7 @@ cases thing things observation observations point points measurement measurement
 given following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
 present observed made went goes took came comes come coming belong belongs belonging living hit hits achieve achieved
-reached ones part
+reached ones part gets getting counted surveyed interviewed
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.
 _METHOD = """
@@ -175,6 +175,7 @@ emails messages posts tweets articles sites pages devices servers machines senso
 birds dogs cats
 """
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
+LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end in ("", "s", "d", "ed"))
 YES = frozenset(["yes", "y", "true", "t", "1"])
 NO = frozenset(["no", "n", "false", "f", "0"])
 _NOT = """

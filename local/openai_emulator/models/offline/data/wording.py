@@ -23,6 +23,17 @@ def plainly(question: str) -> str:
     return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))
 
 
+def in_order(question: str, table: Table) -> str:
+    """The question with the name of a column in place of its words in turned order: `lotsize` for "size of a lot"."""
+    names = {re.sub(r"[^a-z]", "", column.name.lower()): column.name for column in table.columns}
+
+    def replacement(match: re.Match[str]) -> str:
+        first, last = match[1].lower(), match[2].lower()
+        return names.get(last + first) or names.get(last.removesuffix("s") + first) or match[0]
+
+    return re.sub(r"\b([a-z]{3,}) of (?:(?:the|a|an|each) )?([a-z]{3,})\b", replacement, question, flags=re.IGNORECASE)
+
+
 def without_points(text: str) -> str:
     """A text with its initials written as one word: `USA` for "U.S.A."."""
     return _DOTTED.sub(lambda match: match[0].replace(".", ""), text)

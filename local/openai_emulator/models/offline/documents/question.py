@@ -9,12 +9,19 @@ from functools import cached_property
 from itertools import permutations
 
 from local.openai_emulator.models.offline.languages import ENGLISH, Language, language_of
-from local.openai_emulator.models.offline.words import UNSPACED, compounds, is_pair, without_compounds, words
+from local.openai_emulator.models.offline.words import (
+    SHORTEST_SPELT,
+    UNSPACED,
+    compounds,
+    is_pair,
+    one_edit,
+    without_compounds,
+    words,
+)
 from local.openai_emulator.search.passage import Passage
 
 NAMED_SHARE = 0.5  # of the words of a file's name; a question with more of them names the file
 MOST_PARTS = 10  # a text with more is taken as one question
-SHORTEST_SPELT = 4  # letters; shorter words have too many neighbours
 
 _QUESTION_PARTS = re.compile(
     r"[?;؟]\s+|[？；]\s*(?=\w)|(?:,|(?<!\s))\s++and\s+(?=(?:what|who|when|where|how|which|why|is|are|does|do|did|was|were)\b)",
@@ -164,7 +171,7 @@ def spelt(question: str, passages: Sequence[Passage]) -> str:
         word = match[0].lower()
         if len(word) < SHORTEST_SPELT or word in known or word in language.stop_words or language.stem(word) in stems:
             return match[0]
-        near = {language.stem(other): other for other in sorted(known | language.stop_words) if _one_edit(word, other)}
+        near = {language.stem(other): other for other in sorted(known | language.stop_words) if one_edit(word, other)}
         return next(iter(near.values())) if len(near) == 1 else match[0]
 
     return re.sub(rf"[^\W\d_{UNSPACED}]+", replacement, question)
@@ -188,15 +195,3 @@ def _means_the_first(asked: Collection[str], name: frozenset[str], other: frozen
     return bool(name & other & set(asked) and name - other and name - other <= set(asked)) and not (
         (other - name) & set(asked)
     )
-
-
-def _one_edit(word: str, other: str) -> bool:
-    """Whether, after the first letter, one letter is missing, or, in a longer word, another edit was made.
-
-    The other edits: a letter too many, a wrong letter, two neighbours swapped.
-    """
-    same = next((at for at, (x, y) in enumerate(zip(word, other, strict=False)) if x != y), min(len(word), len(other)))
-    a, b = word[same:], other[same:]
-    if not same or a == b[1:]:
-        return bool(same)
-    return len(word) > SHORTEST_SPELT and (a[1:] in (b, b[1:]) or (a[:2] == b[1::-1] and a[2:] == b[2:]))

@@ -39,10 +39,14 @@ def complete(clause: Clause) -> Ask | Refusal:
     measures = clause.measures(conditioned=False)
     targets = clause.texts()
     by = (*names(clause.by), *names(c for c in clause.by_numbers))
+    weight = clause.table.weight
     if common:
         wanted = [*targets, *([clause.which] if clause.which else []), *measures]
         if not wanted and not by:
             return Refusal(reason="It names no column whose values are to be counted.")
+        if weight:
+            by = by or (wanted[0].name,)
+            return with_chart(ask_of(clause, "extreme", measures=(weight.name,), by=by, hows=("sum",)), "bar")
         return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
@@ -94,13 +98,16 @@ def _is_counted(clause: Clause, column: Column) -> bool:
     """Whether a column stands directly after "how many": its values are counted."""
     after = [max(clause.within(match)) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
     tokens = {token for mention in clause.mentions if mention.column is column for token in mention.tokens}
-    values = {token for _, places in clause.places for token in places}
-    return not after or any(at in tokens or (at in values and at + 1 in tokens) for at in after)
+    return not after or any(at in tokens or (at not in clause.free() and at + 1 in tokens) for at in after)
 
 
 def _rows(clause: Clause, by: tuple[str, ...]) -> Ask:
+    """The number of rows; in a frequency table, of the cases that they stand for."""
     if clause.conditions:
         _claim_counted(clause)
+    weight = clause.table.weight
+    if weight and not clause.says(r"\b(?:rows|records|lines|entries|combinations)\b"):
+        return with_chart(ask_of(clause, "figures", measures=(weight.name,), by=by, hows=("sum",)), "bar")
     return with_chart(ask_of(clause, "count", by=by), "bar")
 
 

@@ -47,7 +47,7 @@ _OF = re.compile(
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
 DAYS_OF_MONTH = 28
 _OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
-_OTHERS = r"\b(?:the )?(?:others?|rest)\b"
+_OTHERS = r"\b(?:the )?(?:others?|rest)\b|\b(?:those |ones |\w+s )?without(?: (?:it|one|them|any))?(?=\W*$| on average)"
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
 _MAIN = "who that which are is were was have has had do does did come comes came own owns get got"
 _VERBS = frozenset(_MAIN.split())
@@ -71,18 +71,18 @@ def complete_share(clause: Clause) -> Ask | Refusal:
         if not by:
             return Refusal(reason="It does not say which share is asked for.")
     whole = _whole(clause)
+    weight = [table.weight] if table.weight and not measures else []
     if not by and not measures:
         by = [clause.which] if clause.which and clause.which.kind == "text" else _several(clause, whole)
     if by and not measures:
-        return _rates(clause, names(by), whole)
+        return _rates(clause, names(by), whole, names(weight))
     parts = () if by else tuple(condition.plain for condition in clause.conditions if condition not in whole)
     if len({column for column, _, _ in parts}) > 1 and not _all_after_verb(clause, whole):
         told = joined(f'"{condition.words}"' for condition in clause.conditions if condition not in whole)
         return Refusal(reason=f"It is not clear which of {told} is the whole, and which its part.")
     kept = tuple(clause.conditions)
-    ask = ask_of(
-        clause, "share", measures=names(measures[:1]), by=names(by), parts=parts, conditions=kept, hows=("sum",)
-    )
+    measures = measures[:1] or weight
+    ask = ask_of(clause, "share", measures=names(measures), by=names(by), parts=parts, conditions=kept, hows=("sum",))
     return with_chart(ask, "pie")
 
 
@@ -100,14 +100,17 @@ def _several(clause: Clause, whole: Collection[Condition]) -> list[Column]:
     several = [c for c in clause.conditions if c.test == "in"]
     others = [c for c in clause.conditions if c not in several and c not in whole]
     found = clause.table.column(several[0].column) if len(several) == 1 and others else None
+    if found:
+        clause.claim_all(r"\bcompare\b|\bamong\b")
     return [found] if found else []
 
 
-def _rates(clause: Clause, by: tuple[str, ...], whole: Collection[Condition]) -> Ask:
+def _rates(clause: Clause, by: tuple[str, ...], whole: Collection[Condition], measures: tuple[str, ...]) -> Ask:
     """Of each group, the share of the rows that meet the conditions; without such conditions, each group's share."""
     values = [c for c in clause.conditions if c.test in _OF_VALUES and c.column not in by and c not in whole]
     parts = tuple(condition.plain for condition in values)
-    return with_chart(ask_of(clause, "share", by=by, parts=parts, hows=("sum",)), "bar" if parts else "pie")
+    ask = ask_of(clause, "share", measures=measures, by=by, parts=parts, hows=("sum",))
+    return with_chart(ask, "bar" if parts else "pie")
 
 
 def _whole(clause: Clause) -> tuple[Condition, ...]:
@@ -150,18 +153,21 @@ def _is_year(clause: Clause, condition: Condition) -> bool:
 def compute_share(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     """`part` and `whole`; of each group the part and the whole in `rates`; or `shares` of groups, the largest first."""
     name = ask["measures"][0] if ask["measures"] else ""
-    whole = float(rows[name].sum()) if name else len(rows)
+
+    def size(some: Any) -> float:
+        return float(some[name].sum()) if name else len(some)
+
+    whole = size(rows)
     keys = group_keys(rows, ask)
     if ask["parts"] and keys:
         import pandas as pd
 
-        rates = {key_text(key): [len(keep(part, ask["parts"])), len(part)] for key, part in rows.groupby(keys)}
+        rates = {key_text(key): [size(keep(part, ask["parts"])), size(part)] for key, part in rows.groupby(keys)}
+        rates = {key: rate for key, rate in rates.items() if rate[1]}
         rates = dict(sorted(rates.items(), key=lambda item: -item[1][0] / item[1][1]))
         return {"rates": rates, "series": pd.Series({key: 100 * part / n for key, (part, n) in rates.items()})}
     if ask["parts"]:
-        few = keep(rows, ask["parts"])
-        part = float(few[name].sum()) if name else len(few)
-        return {"part": part, "whole": whole}
+        return {"part": size(keep(rows, ask["parts"])), "whole": whole}
     grouped = rows.groupby(keys)
     sizes = (grouped[name].sum() if name else grouped.size()).sort_values(ascending=False, kind="stable")
     import pandas as pd
@@ -201,14 +207,15 @@ def _rates_sentence(ask: Ask, result: Result) -> str:
     part, whole = _part(ask), _part(ask, whole=True)
     group = group_name(ask)
     lines = [
-        f"| {group_value(ask, key).replace('|', '/')} | {n:,} | {of:,} | {100 * n / of:.2f} % |"
+        f"| {group_value(ask, key).replace('|', '/')} | {n:,.0f} | {of:,.0f} | {100 * n / of:.2f} % |"
         for key, (n, of) in list(result["rates"].items())[:MOST_ROWS]
     ]
     head = (
         f"The share{where_text(replace(ask, conditions=part))} by {group}{where_text(replace(ask, conditions=whole))}:"
     )
+    of = label(ask.measures[0]) if ask.measures else "rows"
     return (
-        f"{head}\n\n| {group} | part | rows | Share |\n|---|---:|---:|---:|\n" + "\n".join(lines) + _ends(ask, result)
+        f"{head}\n\n| {group} | part | {of} | Share |\n|---|---:|---:|---:|\n" + "\n".join(lines) + _ends(ask, result)
     )
 
 
@@ -231,7 +238,7 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     """Compare the values, weeks, months or days that the clause names, or the groups of a column that it names."""
     contrasted = _contrasted(clause)
     if contrasted and clause.conditions and (_OFTEN.search(clause.text) or not clause.measures(conditioned=False)):
-        return _rates(clause, contrasted, ())
+        return _rates(clause, contrasted, (), names([clause.table.weight] if clause.table.weight else []))
     measures = measured(clause)
     if isinstance(measures, Refusal):
         return measures
