@@ -18,8 +18,10 @@ from local.openai_emulator.models.offline.data.table import Column
 
 REACH = 3  # words between a negation and what it denies
 _GIVE = "give|have|report|state|answer|provide|record|tell|know"
+_ENTRY = "(?:figures?|values?|entry|entries|numbers?|data|information) (?:for|of|on|about|in)"
 _GAP = re.compile(
-    rf"\b(?:no|without(?: an?| any)?|(?:not|\w+n't) (?:{_GIVE})(?: an?| any)?)\s+(?:(?:the|their|his|her|its)\s+)?$",
+    rf"\b(?:no|without(?: an?| any)?|(?:not|\w+n't) (?:{_GIVE})(?: an?| any)?)\s+(?:{_ENTRY}\s+)?"
+    r"(?:(?:the|their|his|her|its)\s+)?$",
     re.IGNORECASE,
 )
 _OWNS = re.compile(

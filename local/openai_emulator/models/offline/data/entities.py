@@ -12,6 +12,7 @@ from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import stem
 
 NEAR = 0.14  # cosine of a word and the table's names; below it the word could be about something else
+NEAR_ONE = 0.35  # cosine of a word and one name or value: "animals" and `Cow`
 LABELS_SHARE = 0.9  # of the rows have a name of their own; two can be called alike
 _OF_PERSONS = """
 age sex gender salary income wage married surname marital single race ethnicity education occupation job children kids
@@ -37,7 +38,7 @@ def words_for_rows(clause: Clause) -> None:
     if len(found) != 1:
         return
     noun = next(iter(found))
-    if (noun in _PEOPLE and _of_people(clause.table)) or _near(clause.word(found[noun]), _text(clause.table)):
+    if (noun in _PEOPLE and _of_people(clause.table)) or fits(clause.word(found[noun]), clause.table):
         clause.used |= {i for i in clause.free() if stem(clause.word(i)) == noun}
 
 
@@ -61,6 +62,11 @@ def word_for_nameless(clause: Clause) -> None:
         clause.notes.append(f"`{labels[0].name}` taken as the {found[1].lower()}")
 
 
+def fits(word: str, table: Table) -> bool:
+    """Whether a noun can be for what the rows are: it is near the names of the table, or near one of them."""
+    return _near(word, (_text(table),)) >= NEAR or _near(word, _names(table)) >= NEAR_ONE
+
+
 def _of_people(table: Table) -> bool:
     return any(_PERSONAL & set(name_stems(column.name)) for column in table.columns)
 
@@ -72,9 +78,19 @@ def _text(table: Table) -> str:
     return " ".join(parts)[:600]
 
 
+def _names(table: Table) -> tuple[str, ...]:
+    """The common words in the names of columns, and in a few values."""
+    from local.openai_emulator.search.embeddings import is_token
+
+    texts = [label(column.name) for column in table.columns[:20]]
+    texts += [value for column in table.of_kind("text") for value in (*column.values[:8], *column.some)]
+    found = {word for text in texts for word in re.findall(r"[A-Za-z]{3,}", text)}
+    return tuple(sorted(word for word in found if is_token(word)))
+
+
 @cache
-def _near(word: str, text: str) -> bool:
+def _near(word: str, texts: tuple[str, ...]) -> float:
+    """The highest cosine of a word and one of some texts."""
     from local.openai_emulator.search.embeddings import embed
 
-    one, other = embed([word, text])
-    return float(one @ other) >= NEAR
+    return float((embed([word]) @ embed(texts).T).max()) if texts else 0.0

@@ -234,6 +234,7 @@ def look_at(path: str, words: list[str]) -> list[dict[str, Any]]:
                 fact["whole"] = bool((full == full.round()).all())
             distinct = [str(value) for value in full.unique()] if fact["kind"] != "date" else []
             if len(distinct) > 40:
+                fact["some"] = [value[:30] for value in distinct[:8]] if fact["kind"] == "text" else []
                 wanted = set(words)
                 roots = {value: value.lower().rstrip("aeiouy") for value in distinct}  # "Japanese" could mean Japan
                 rooted = {v for v, root in roots.items() if len(root) > 3 and any(w.startswith(root) for w in words)}

@@ -169,7 +169,7 @@ def _left(clauses: list[Clause], asks: list[Ask]) -> list[str]:
         again = any(
             other.kind == clause.kind
             and measures
-            and measures == _real_measures(other)
+            and (measures == _real_measures(other) or (other.kind == "correlate" and measures < _real_measures(other)))
             and not other.left()
             and not other.ambiguous
             for other in clauses[at + 1 :]

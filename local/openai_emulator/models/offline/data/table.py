@@ -43,6 +43,7 @@ class Column:
     places: int = 2  # decimal places of figures in an answer
     low: str = ""
     high: str = ""
+    some: tuple[str, ...] = ()  # a few values, if there are more than 40
     values: tuple[str, ...] = ()  # the distinct values if there are at most 40, else those that the question could name
 
 
@@ -200,6 +201,7 @@ def _table(filename: str, entry: dict[str, Any]) -> Table:
             odd=column.get("odd", 0),
             low=column.get("min", ""),
             high=column.get("max", ""),
+            some=tuple(column.get("some", ())),
             values=tuple(column.get("values", ())),
         )
         for column in entry["columns"]

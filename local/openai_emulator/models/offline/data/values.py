@@ -21,6 +21,7 @@ from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
 
+SHORTEST_BEGINNING = 4  # letters
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
@@ -166,6 +167,16 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places  # "voted yes": `Y` of the column `vote`
         elif size == 1 and len(value) > 3 and window[0].startswith(parts[0]) and _is_beside(column, clause, places):
             yield places  # "exercise frequently": `Freq` of the column `Exer`
+        elif size == 1 and _is_shortened(window[0], value, column):
+            yield places
+
+
+def _is_shortened(word: str, value: str, column: Column) -> bool:
+    """Whether a word is what a value abbreviates: "carnivores" for `carni`, which is no word itself."""
+    from local.openai_emulator.search.embeddings import is_token
+
+    begins = len(value) >= SHORTEST_BEGINNING and word.startswith(value) and len(word) >= len(value) + 2
+    return begins and not is_token(value) and sum(word.startswith(other) for other in column.values) == 1
 
 
 def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:

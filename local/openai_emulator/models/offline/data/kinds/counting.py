@@ -9,6 +9,7 @@ from typing import Any
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.entities import fits
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -82,6 +83,9 @@ def _claim_counted(clause: Clause) -> None:
             noun + 1 in clause.free() and after not in words.SILENT
         )
         if not is_adjective and after not in ("did", "does", "do"):
+            known = noun in clause.used or clause.word(noun) in words.SILENT or fits(clause.word(noun), clause.table)
+            if not known and noun == max(clause.within(match)):
+                clause.notes.append(f"a row taken as one of the {clause.word(noun)}")
             clause.used.add(noun)
 
 

@@ -44,6 +44,7 @@ from local.openai_emulator.models.offline.words import joined
 _OF = re.compile(
     r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)\s+of\s+(?:(?:all|the|our|my)\s+)*", re.IGNORECASE
 )
+_AMONG = re.compile(r"\b(?:among|amongst|within)\b", re.IGNORECASE)
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
 DAYS_OF_MONTH = 28
 _OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
@@ -101,7 +102,7 @@ def _several(clause: Clause, whole: Collection[Condition]) -> list[Column]:
     others = [c for c in clause.conditions if c not in several and c not in whole]
     found = clause.table.column(several[0].column) if len(several) == 1 and others else None
     if found:
-        clause.claim_all(r"\bcompare\b|\bamong\b")
+        clause.claim_all(r"\bcompare\b")
     return [found] if found else []
 
 
@@ -116,12 +117,16 @@ def _rates(clause: Clause, by: tuple[str, ...], whole: Collection[Condition], me
 def _whole(clause: Clause) -> tuple[Condition, ...]:
     """The conditions on what the share is of: "of the women" in "What share of the women never smoke?".
 
-    They stand before the verb; without a verb, before the noun ("black applicants") or after a preposition ("boards
-    with size S"). What follows the verb or the noun ("applicants denied") is asked for.
+    They stand after "among"; else before the verb; without a verb, before the noun ("black applicants") or after a
+    preposition ("boards with size S"). What follows the verb or the noun ("applicants denied") is asked for.
     """
     found = _OF.search(clause.text)
     if not found:
         return ()
+    if (among := _AMONG.search(clause.text, found.end())) and clause.conditions:
+        clause.claim(among.start(), among.end())
+        inside = {column for column, at in clause.places if clause.tokens[min(at)].start() >= among.end()}
+        return tuple(c for c in clause.conditions if c.column in inside)
     first = next((i for i, token in enumerate(clause.tokens) if token.start() >= found.end()), len(clause.tokens))
     after = range(first, len(clause.tokens))
     verb = next((i for i in after if clause.word(i) in _VERBS), len(clause.tokens))
@@ -130,7 +135,7 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
         first <= noun == verb - 1 and noun in clause.free() and clause.word(noun).isalpha()
     ):  # what the rows are has any name
         clause.used.add(noun)
-    inside = set[str]()
+    inside = set()
     for column, places in clause.places:
         start = min(places)
         if start < first:
