@@ -157,11 +157,14 @@ def is_key(column: Column, table: Table) -> bool:
     """Whether a number identifies a row (an id, a code, a year): its figures have no meaning."""
     parts = name_stems(column.name)
     named = any(part in _KEYS or part.endswith(("year", "jahr")) for part in parts) or column.name.startswith("column ")
-    return (
-        named
-        or is_part_of_date(column)
-        or bool(column.whole and column.unique == table.rows > 20 and column.low in ("0", "1", "0.0", "1.0"))
-    )
+    return named or is_part_of_date(column) or _numbers_rows(column, table)
+
+
+def _numbers_rows(column: Column, table: Table) -> bool:
+    """Whether a column holds the numbers from 0 or 1 on, one for each row."""
+    if not (column.whole and column.unique == table.rows > 20 and column.low in ("0", "1", "0.0", "1.0")):
+        return False
+    return float(column.high) - float(column.low) == table.rows - 1
 
 
 def figures(table: Table) -> list[Column]:

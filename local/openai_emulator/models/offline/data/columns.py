@@ -25,6 +25,7 @@ _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", 
 
 SHORTEST_INSIDE = 4  # letters of a word that may be the end of a longer one in a column's name
 SURE = 0.9
+SHORTEST_DOING = 3  # letters of a verb
 SHORTEST_SHORTENED = 5  # letters of a word without some of its vowels
 SHORTEST_MISSPELT, MISSPELT = 7, 0.8  # letters, and the similarity of a word and a name with a mistake
 
@@ -56,6 +57,8 @@ def alike(word: str, part: str) -> float:
         return 1.0
     if word in words.MEASURES | words.CLASSES:  # "the rate" is no `rater`
         return 0.0
+    if len(part) >= SHORTEST_DOING and re.fullmatch(rf"{re.escape(part)}(?:e?rs?|ing)", word):
+        return 0.9  # "skiers" for `ski`
     if min(len(own), len(part)) >= 4 and (own.startswith(part) or part.startswith(own)) and not part.isdigit():
         return 0.9
     if min(len(own), len(part)) >= SHORTEST_MISSPELT and SequenceMatcher(None, own, part).ratio() >= MISSPELT:

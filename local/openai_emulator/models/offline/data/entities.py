@@ -82,7 +82,9 @@ def _names(table: Table) -> tuple[str, ...]:
     """The common words in the names of columns, and in a few values."""
     from local.openai_emulator.search.embeddings import is_token
 
-    texts = [label(column.name) for column in table.columns[:20]]
+    flags = words.YES | words.NO  # a noun near the name of such a column is a condition: "skiers" for `ski`
+    kept = [c for c in table.columns[:20] if not (c.values and {value.lower() for value in c.values} <= flags)]
+    texts = [label(column.name) for column in kept]
     texts += [value for column in table.of_kind("text") for value in (*column.values[:8], *column.some)]
     found = {word for text in texts for word in re.findall(r"[A-Za-z]{3,}", text)}
     return tuple(sorted(word for word in found if is_token(word)))

@@ -36,6 +36,12 @@ _RANGE = re.compile(
     r"(?:\b(?:between|from)\s++)?(?<![\d,.])(?P<low>-?\d[\d,]*+(?:\.\d++)?)\s++(?:and|to|-)\s++(?P<high>-?\d[\d,]*(?:\.\d+)?)\b",
     re.I,
 )
+_ONE_OF_LIST = r"\d{1,3}(?:\.\d+)?"
+_LIST = re.compile(
+    rf"(?<![\d,.$€£-]){_ONE_OF_LIST}(?:, (?:and |or )?{_ONE_OF_LIST})*+,? (?:and|or) {_ONE_OF_LIST}"
+    r"(?![\d,.]\d|%| ?percent)",
+    re.IGNORECASE,
+)
 _OR_MORE = re.compile(
     r"(?<![\d,.])(?P<number>-?\d[\d,]*+(?:\.\d++)?)\s+(?:years )?(?:or|and) "
     r"(?:(?P<more>older|more|above|over|higher|up|greater)|younger|less|below|under|lower|fewer)\b(?! than)",
@@ -68,6 +74,7 @@ def limits_in(clause: Clause) -> None:
     """Limits and ranges of numbers, years in a column of whole numbers, and `8 cylinders` or `class 3`."""
     _months_in(clause)
     _years_in(clause)
+    _lists_in(clause)
     _ranges_in(clause)
     for match in _LIMIT.finditer(clause.text):
         if _is_free(clause, match.start("number"), match.end("number")) and (
@@ -86,6 +93,31 @@ def limits_in(clause: Clause) -> None:
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
     _units_in(clause)
     _numbers_in(clause)
+    _joined_values(clause)
+
+
+def _lists_in(clause: Clause) -> None:
+    """`1, 2 and 3`, `3 or 4`: each of these numbers."""
+    for match in _LIST.finditer(clause.text):
+        if re.search(r"\b(?:between|from)\b[^,;.]{0,25}$", clause.text[: match.start()], re.IGNORECASE):
+            continue
+        column = _near(clause, match.start(), match.end(), "")
+        if column and column.whole and _is_free(clause, match.start(), match.end()):
+            clause.claim(match.start(), match.end())
+            values = tuple(map(_value, re.findall(r"\d+(?:\.\d+)?", match[0])))
+            text = f"`{column.name}` {match[0]}"
+            clause.conditions.append(Condition(column=column.name, test="in", value=values, words=text))
+
+
+def _joined_values(clause: Clause) -> None:
+    """One condition in place of several on the numbers of a column: "stage 1 and stage 4"."""
+    for name in dict.fromkeys(c.column for c in clause.conditions if c.test == "=="):
+        same = [c for c in clause.conditions if c.column == name and c.test == "=="]
+        if len(same) > 1 and all(isinstance(c.value, float) for c in same):
+            values = tuple(c.value for c in same)
+            text = f"`{name}` {' and '.join(f'{value:g}' for value in values)}"
+            clause.conditions = [c for c in clause.conditions if c not in same]
+            clause.conditions.append(Condition(column=name, test="in", value=values, words=text))
 
 
 def _ranges_in(clause: Clause) -> None:

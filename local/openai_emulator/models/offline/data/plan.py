@@ -158,6 +158,13 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)
 
 
+def _counts_more(asks: list[Ask], ask: Ask, clause: Clause) -> bool:
+    """Whether a clause is the second part of "how many men and how many women agreed": the first has no verb."""
+    first = asks[-1] if asks else ask
+    is_count = first.kind == "count" and not first.targets and ask.kind == "figures"
+    return is_count and bool(re.match(r"\W*how many\b", clause.text, re.IGNORECASE))
+
+
 def _left(clauses: list[Clause], asks: list[Ask]) -> list[str]:
     """The words that are not accounted for. Where a question asks the same twice, its precise wording counts."""
     said = {word for ask in asks for word in kind_named(ask.kind).words.split()}
@@ -284,6 +291,9 @@ def _ask(
     ):
         clause.repeats = True
         return None  # it repeats, or says how to compute
+    if name == "count" and asks and asks[-1].kind == "missing" and not (clause.mentions or clause.conditions):
+        clause.repeats = True
+        return None  # "Are any missing? How many?"
     source = [*reversed(asks), *reversed(before if refers or at else ())]
     if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
         names = next((ask.measures for ask in source if ask.measures), ())
@@ -302,6 +312,8 @@ def _ask(
     clause.used |= {i for i in clause.free() if clause.word(i) in said}
     if isinstance(found, Refusal):
         return found if not (at and not clause.mentions and asks) else None
+    if _counts_more(asks, found, clause):
+        return Refusal(reason='It is not clear what the first "how many" counts.')
     return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
 
 

@@ -111,8 +111,9 @@ def _words_of_classes(clause: Clause) -> None:
         if clause.word(after) in more:
             clause.used.add(after)
         first = mention.tokens[0]
+        first -= clause.word(first - 1) == "the"
         if clause.word(first - 1) in ("for", "of", "in") and clause.word(first - 2) in words.MEASURES:
-            clause.used.add(first - 2)  # "the score for drawing"
+            clause.used.add(first - 2)  # "the score for drawing", "the size of the army"
     for condition in clause.conditions:
         value = re.search(re.escape(str(condition.value)), clause.text)
         if value and condition.test == "==":

@@ -22,7 +22,9 @@ compared comparison correlation correlated correlate relationship between highes
 biggest fewest common frequent total altogether trend change changed increase decrease outlier outliers regression
 missing together higher larger smaller difference standard deviation
 """
-_KNOWN = frozenset(_CUES.split()) | vocabulary.PEOPLE | vocabulary.ROW_NOUNS | frozenset(vocabulary.ADJECTIVES)
+_KNOWN = frozenset(
+    {*_CUES.split(), *vocabulary.ADJECTIVES, *vocabulary.PEOPLE, *vocabulary.ROW_NOUNS, *vocabulary.SAME_WORDS}
+)
 
 
 def spelt(question: str, table: Table) -> str:

@@ -104,6 +104,11 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
             clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in kept[:4])}.')
 
 
+def _is_pronoun(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
+    """Whether a word is "I" that does not stand beside its column: "I mean", but not "class I"."""
+    return clause.tokens[places[0]][0] == "I" and not _is_beside(column, clause, places)
+
+
 def _is_beside(column: Column, clause: Clause, places: tuple[int, ...]) -> bool:
     """Whether a column is named within three words of a value."""
     beside = [clause.word(i) for i in (*range(places[0] - 3, places[0]), *range(places[-1] + 1, places[-1] + 4))]
@@ -156,7 +161,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if size == 1 and not _can_be_a_value(clause.tokens[at][0], value, is_name=_names_rows(column, clause)):
             continue
         if window == parts or (size == 1 and _plural(window[0], parts[0], value)):
-            if len(value) == 1 and clause.tokens[at][0] != value:
+            if len(value) == 1 and (clause.tokens[at][0] != value or _is_pronoun(clause, places, column)):
                 continue
             if all(word in words.SILENT for word in window) and not value[:1].isupper() and len(value) < 3:
                 continue

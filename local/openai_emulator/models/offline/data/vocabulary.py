@@ -118,6 +118,7 @@ _SAME = (
     "man men male",
 )
 SAME = tuple(frozenset(map(stem, group.split())) for group in _SAME)
+SAME_WORDS = frozenset(word for group in _SAME for word in group.split())
 
 # Adjective -> (whether it means the lowest value, the words of the columns that it means).
 ADJECTIVES: dict[str, tuple[bool, str]] = {

@@ -29,7 +29,8 @@ _ENDS = "|".join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))
 # "of the cheapest car", "of the car with the highest price": what is asked for are other cells of one row.
 ROW_OF = (
     rf"\bof the (?:(?:most|least) )?(?:{_ENDS})\b(?! (?:common|frequent|popular))"
-    rf"|\bof the (?:[\w-]+ ){{1,3}}?(?:with|having|that (?:has|had)|who (?:has|had)) the (?:{_ENDS})\b"
+    r"|\b(?:of|is|was|are|were) the (?:[\w-]+ ){1,3}?(?:with|having|that (?:has|had)|who (?:has|had)) the "
+    rf"(?:{_ENDS})\b"
 )
 SHORTEST_ROOT = 4  # letters of an adjective
 UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups

@@ -53,6 +53,8 @@ def complete(clause: Clause) -> Ask | Refusal:
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
     nouns = [mention.column for mention in clause.mentions if clause.is_only_noun(mention)]
     summed = [c for c in measures if c not in clause.by_numbers and c not in nouns and not _is_number_of_row(clause, c)]
+    if summed and by and set(clause.hows) & {"mean", "median"} and clause.says(r"\bhow many\b.*\bper\b"):
+        return Refusal(reason=f"An average of the totals by `{by[0]}` is not computed.")
     if summed and clause.says(r"\bhow many\b|\bnumber of\b") and not clause.says(r"\b(?:rows|records|values)\b"):
         whole = measured(clause)
         if isinstance(whole, Refusal):
@@ -109,6 +111,8 @@ def _rows(clause: Clause, by: tuple[str, ...]) -> Ask:
     """The number of rows; in a frequency table, of the cases that they stand for."""
     if clause.conditions:
         _claim_counted(clause)
+    lists = [c.column for c in clause.conditions if c.test == "in" and isinstance(c.value[0], float)]
+    by = by or (tuple(lists) if len(clause.conditions) == 1 else ())  # "with 1, 2 or 3 rooms": of each, and of all
     weight = clause.table.weight
     if weight and not clause.says(r"\b(?:rows|records|lines|entries|combinations)\b"):
         return with_chart(ask_of(clause, "figures", measures=(weight.name,), by=by, hows=("sum",)), "bar")

@@ -48,7 +48,11 @@ _AMONG = re.compile(r"\b(?:among|amongst|within)\b", re.IGNORECASE)
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
 DAYS_OF_MONTH = 28
 _OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
-_OTHERS = r"\b(?:the )?(?:others?|rest)\b|\b(?:those |ones |\w+s )?without(?: (?:it|one|them|any))?(?=\W*$| on average)"
+_END = r"(?=\W*$|[,.;]| on average)"
+_OTHERS = (
+    rf"\b(?:the )?(?:others?|rest)\b|\b(?:\w+s )?without(?: (?:it|one|them|any))?{_END}"
+    rf"|\b(?:\w+ )?(?:who|that|which) (?:do not|don't|did not|didn't|are not|aren't|have not|haven't){_END}"
+)
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
 _MAIN = "who that which are is were was have has had do does did come comes came own owns get got"
 _VERBS = frozenset(_MAIN.split())
@@ -75,6 +79,8 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     weight = [table.weight] if table.weight and not measures else []
     if not by and not measures:
         by = [clause.which] if clause.which and clause.which.kind == "text" else _several(clause, whole)
+    if measures and not by and not whole and _is_of_condition(clause, measures[0]):
+        return Refusal(reason=f"It is not clear of what `{measures[0].name}` is to be a share.")
     if by and not measures:
         return _rates(clause, names(by), whole, names(weight))
     parts = () if by else tuple(condition.plain for condition in clause.conditions if condition not in whole)
@@ -94,6 +100,18 @@ def _all_after_verb(clause: Clause, whole: Collection[Condition]) -> bool:
     places = [min(at) for column, at in clause.places if column in columns]
     relative = any(clause.word(i) in ("who", "that", "which") for i in verbs)
     return bool(verbs) and not relative and len(places) >= len(columns) and min(places) > verbs[0]
+
+
+def _is_of_condition(clause: Clause, measure: Column) -> bool:
+    """Whether the share is of rows, and the measure stands behind them: "what share of the women agreed"."""
+    found = _OF.search(clause.text)
+    own = [m for m in clause.mentions if m.column is measure and max(m.tokens) < len(clause.tokens)]
+    if not found or not own or not clause.places:
+        return False
+    start = clause.tokens[own[0].tokens[0]].start()
+    inside = [at for _, at in clause.places if found.end() <= clause.tokens[min(at)].start() < start]
+    before = clause.word(own[0].tokens[0] - 1)
+    return bool(inside) and before not in (*_PREPOSITIONS, *_ARTICLES, "total", "all")
 
 
 def _several(clause: Clause, whole: Collection[Condition]) -> list[Column]:
@@ -248,7 +266,8 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     if isinstance(measures, Refusal):
         return measures
     tested = clause.says(r"\bsignifican|\bt-?\s?tests?\b")
-    how = clause.hows or (("sum",) if additive(measures[0].name) and not tested else ("mean",))
+    of_each = tested or contrasted or _OFTEN.search(clause.text)  # "those who ski visit more often"
+    how = clause.hows or (("sum",) if additive(measures[0].name) and not of_each else ("mean",))
     by, period = number_groups(clause, measures) or contrasted, clause.period
     if not by and not period:
         several = next((c for c in clause.conditions if c.test == "in"), None)

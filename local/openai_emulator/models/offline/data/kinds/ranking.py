@@ -9,7 +9,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, is_key, names
+from local.openai_emulator.models.offline.data.clause import Clause, is_key, is_year, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -39,12 +39,16 @@ from local.openai_emulator.models.offline.words import joined as listed
 from local.openai_emulator.models.offline.words import stem
 
 _NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+MOST_NUMBERS = 50  # different ones in a column that rows are grouped by
+_OF_GROUPS = frozenset(["mean", "sum", "median"])
+_LATE = r"\b(?:latest|earliest|newest|oldest|last|first|highest|lowest|max(?:imum)?|min(?:imum)?|recent)\b"
 _NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
 # "The five heaviest", "the 3 most expensive", with a few words between.
 _SUPERLATIVE = rf"(?:\w+\s+){{0,4}}?(?:{'|'.join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))})\b"
 _COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})", re.IGNORECASE)
 _COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | {"rows", "records", "cases", "entries", "items", "things"}))
 _BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{_COUNTED})\b"
+_BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
 _GOOD_HIGH = frozenset(
     map(stem, ["availability", "score", "revenue", "sales", "profit", "rating", "points", "happiness"])
 )
@@ -80,13 +84,18 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         measures = measures or Refusal(reason=NO_MEASURE)
     if not isinstance(measures, Refusal) and len(measures) > 1:
         measures = tuple(c for c in measures if c is not clause.which) or measures
+    if not isinstance(measures, Refusal) and is_year(measures[0]) and not clause.says(_LATE):
+        measures = Refusal(reason=f"`{measures[0].name}` says when it was, and not of what the most or least is meant.")
     key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
     which = clause.which if clause.which not in targets else None
-    group = [*clause.by, *([which] if which and (which.kind == "text" or key) else [])]
+    figured = bool(set(clause.hows) & _OF_GROUPS) and which is not None and which.unique <= MOST_NUMBERS
+    group = [*clause.by, *([which] if which and (which.kind == "text" or key or figured) else [])]
     joined = clause.table.joined
     if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
         group = [c for c in joined.columns if c.kind == "text" and c.unique == joined.rows][:1] or group
     group = list(dict.fromkeys(group or [c for c in clause.texts() if c.kind == "text" and c not in targets][:1]))
+    if not isinstance(measures, Refusal) and not targets and not meant:
+        measures, group = _ranked_by(clause, measures, group)
     if targets and not isinstance(measures, Refusal):
         measures = tuple(c for c in measures if c not in targets) or Refusal(reason="It names no column of figures.")
     counted = clause.says(r"\b(?:most|fewest|least)\b") or clause.claim_all(_BY_COUNT)
@@ -95,18 +104,45 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         if group and counted:
             return with_chart(ask_of(clause, "extreme", by=names(group[:1]), lowest=low, hows=("count",)), "bar")
         return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
-    how = next((h for h in clause.hows if h in ("sum", "mean", "median")), "")
-    if not how:
-        how = (
-            "sum"
-            if additive(measures[0].name) or (clause.says(r"\bmost\b(?! expensive)") and not _rate(measures[0]))
-            else "mean"
-        )
+    how = _how(clause, measures[0])
+    if set(clause.hows) & _OF_GROUPS and not (group or clause.period or label(measures[0].name).startswith("average")):
+        return Refusal(reason=f"It does not say of which groups the {figure_name(how, measures[0].name)} is meant.")
     told = names(targets if not group else ())
     ask = ask_of(
         clause, "extreme", measures=names(measures[:1]), by=names(group[:1]), hows=(how,), lowest=low, targets=told
     )
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
+
+
+def _how(clause: Clause, measure: Column) -> str:
+    """The figure of each group: the one that is named, else the total of what adds up."""
+    if named := next((how for how in clause.hows if how in _OF_GROUPS), ""):
+        return named
+    most = clause.says(r"\bmost\b(?! expensive)") and not _rate(measure)
+    return "sum" if clause.says(_BY_TOTAL) or additive(measure.name) or most else "mean"
+
+
+def _ranked_by(
+    clause: Clause, measures: tuple[Column, ...], group: list[Column]
+) -> tuple[tuple[Column, ...] | Refusal, list[Column]]:
+    """Of two columns of numbers, the group and the measure: "the top 3 grades by number of pupils"."""
+    several = [c for c in measures if c not in group]
+    if len(several) < 2:
+        return measures, group
+    by = re.search(r"\bby\b", clause.text, re.IGNORECASE)
+    first, last = (
+        (
+            {m.column.name for m in clause.mentions if (clause.tokens[m.tokens[0]].start() > by.start()) is after}
+            for after in (False, True)
+        )
+        if by
+        else (set(), set())
+    )
+    groups = [c for c in several if c.name in first and c.unique <= MOST_NUMBERS]
+    if len(several) == 2 and len(groups) == 1 and {c.name for c in several} - {groups[0].name} <= last and not group:
+        return tuple(c for c in several if c not in groups), groups
+    named = listed((f"`{c.name}`" for c in several[:4]), last="or")
+    return Refusal(reason=f"It is not clear of which of {named} the most or least is meant."), group
 
 
 def _asked_of_row(clause: Clause, end: int) -> list[Column]:
