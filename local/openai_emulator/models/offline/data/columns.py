@@ -25,6 +25,7 @@ _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", 
 
 SHORTEST_INSIDE = 4  # letters of a word that may be the end of a longer one in a column's name
 SURE = 0.9
+SHORTEST_MARKED = 3  # letters of a name before an initial
 SHORTEST_DOING = 3  # letters of a verb
 SHORTEST_SHORTENED = 5  # letters of a word without some of its vowels
 SHORTEST_MISSPELT, MISSPELT = 7, 0.8  # letters, and the similarity of a word and a name with a mistake
@@ -164,6 +165,8 @@ def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
     """Words whose initials or beginnings are the parts of a name: "gross domestic product per capita", `gdpPercap`."""
     if len(parts) == 1 and (begun := _begun(clause, first, parts[0])):
         return begun
+    if len(parts) == 1 and (marked := _marked(clause, first, parts[0])):
+        return marked
     at, found = first, 0
     for part in parts:
         count = len(part)
@@ -182,6 +185,16 @@ def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
         else:
             return ()
     return tuple(range(first, at)) if found else ()
+
+
+def _marked(clause: Clause, first: int, name: str) -> tuple[int, ...]:
+    """A word and the one beside it whose initial the name ends with: `SATM` for "SAT math" and "math SAT"."""
+    word, mark = name[:-1], name[-1:]
+    for places in ((first, first + 1), (first + 1, first)):
+        said, beside = (clause.word(i) for i in places)
+        if len(word) >= SHORTEST_MARKED and said == word and beside.startswith(mark) and len(beside) > 1:
+            return tuple(sorted(places))
+    return ()
 
 
 def _after_small_words(clause: Clause, at: int, part: str) -> int:

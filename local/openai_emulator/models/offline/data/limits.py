@@ -91,6 +91,7 @@ def limits_in(clause: Clause) -> None:
     _columns_in(clause)
     _signs_in(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
+    _years_of(clause)
     _units_in(clause)
     _numbers_in(clause)
     _joined_values(clause)
@@ -142,6 +143,21 @@ def _add(clause: Clause, match: re.Match[str], column: Column, tests: Sequence[t
     clause.places.append((column.name, tuple(clause.within(match))))
     for test, value in tests:
         clause.conditions.append(Condition(column=column.name, test=test, value=value, words=text))
+
+
+def _years_of(clause: Clause) -> None:
+    """`12 years of education`; and the "years of" of "16 or more years of education"."""
+    for mention in clause.mentions:
+        first = mention.tokens[0]
+        if mention.column.kind != "number" or [clause.word(first - 2), clause.word(first - 1)] != ["years", "of"]:
+            continue
+        said = clause.word(first - 3)
+        if re.fullmatch(r"\d+(?:\.\d+)?", said) and first - 3 not in clause.used:
+            clause.used |= {first - 3, first - 2}
+            text = f"`{mention.column.name}` = {said}"
+            clause.conditions.append(Condition(column=mention.column.name, test="==", value=_value(said), words=text))
+        elif first - 3 in clause.used:
+            clause.used.add(first - 2)
 
 
 def _signs_in(clause: Clause) -> None:
@@ -197,6 +213,12 @@ def _columns_in(clause: Clause) -> None:
     for one, other in pairwise(numbers):
         start, end = clause.tokens[one.tokens[-1]].end(), clause.tokens[other.tokens[0]].start()
         found = _AGAINST.fullmatch(clause.text[start:end])
+        more_than = re.search(r"\b(more|fewer|less) (\w+) $", clause.text[: clause.tokens[one.tokens[0]].start()], re.I)
+        if more_than and more_than[2].lower() in words.PEOPLE and not found:  # "more people agree than disagree"
+            clause.claim(more_than.start(1), more_than.start(2))
+            found = re.fullmatch(r"\W*than\W+", clause.text[start:end]) and _AGAINST.fullmatch(
+                " over " if more_than[1].lower() == "more" else " under "
+            )
         word = clause.word(one.tokens[0] - 1)
         if not found and (word in _MORE | _LESS) and re.fullmatch(r"\W*than\W+(?:the\W+)?", clause.text[start:end]):
             found = _AGAINST.fullmatch(" over " if word in _MORE else " under ")
@@ -272,6 +294,7 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1:
         return years[0]
     beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
+    beside += 2 * ([clause.word(beside), clause.word(beside + 1)] == ["years", "of"])
     behind = [m.column for m in named if m.tokens[0] == beside]
     if behind:  # "more than 10 defects"
         return behind[0]

@@ -10,7 +10,7 @@ from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
 from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, Mention, figures, is_key
 from local.openai_emulator.models.offline.data.derived import with_derived
-from local.openai_emulator.models.offline.data.kinds.completing import additive
+from local.openai_emulator.models.offline.data.kinds.completing import additive, comparatives_in
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.reading import read
@@ -51,6 +51,7 @@ _MORE_AND_MORE = re.compile(
     r"\b(?:more|higher|lower|less|better|worse|larger|greater)\b",
     re.IGNORECASE,
 )
+_MORE_OR = r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
 _BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same)\b", re.IGNORECASE)
 _SAME = re.compile(
     r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
@@ -320,6 +321,8 @@ def _ask(
 def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
     """The kind by its cues; else by what the clause names; else that of the nearest example."""
     name = kind_of(_without_names(clause))
+    if name in ("", "correlate"):
+        comparatives_in(clause)
     is_more = len(clause.measures(conditioned=False)) == 2 and _MORE_AND_MORE.search(clause.text)
     if name in ("", "figures") and is_more and not clause.says(r"\bthan\b"):
         return "correlate"
@@ -333,7 +336,9 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
         return "extreme"
     if name == "compare" and any(c.test.endswith(" column") for c in clause.conditions):
         return "count" if counted or clause.says(r"\bhow often\b") else "lookup"
-    if name == "figures" and clause.says(CHANGE) and any(c.test == "in" for c in clause.conditions):
+    of_measure = name == "figures" or (name == "count" and clause.measures(conditioned=False))
+    has_several = any(c.test == "in" for c in clause.conditions)
+    if of_measure and clause.says(CHANGE) and has_several:
         return "compare"
     if name == "describe" and (clause.mentions or clause.chart):
         name = ""
@@ -345,13 +350,7 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
     measures = clause.measures(conditioned=False)
     if measures and grouped:
         return "figures"
-    if measures and clause.says(CHANGE) and any(c.test == "in" for c in clause.conditions):
-        return "compare"
-    if (
-        measures
-        and clause.says(r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b")
-        and any(c.test == "in" for c in clause.conditions)
-    ):
+    if measures and has_several and (clause.says(CHANGE) or clause.says(_MORE_OR)):
         return "compare"
     listed = not measures and clause.says(r"^\W*(?:list|show|name|give|which|who)\b")
     if clause.conditions and (listed or any(c.test == "==" for c in clause.conditions)) and not grouped:

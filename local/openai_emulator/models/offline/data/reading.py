@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause, is_key
+from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause, Mention, is_key
 from local.openai_emulator.models.offline.data.columns import alike, groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
@@ -46,6 +46,11 @@ _CHARTS = (
     ("histogram", r"\bhistograms?\b"),
     ("scatter", r"\bscatter(?: ?plots?)?\b"),
     ("any", r"\b(?:charts?|plot(?:s|ted)?|graphs?|diagrams?|visuali[sz]\w*|draw)\b"),
+)
+_HOW_BIG = re.compile(
+    r"\bhow (?:big|large|high|low|long|far|heavy|tall|deep|wide|fast|strong) (?:is|are|was|were) "
+    r"(?:(?:the|a|an|its|their) )?$",
+    re.IGNORECASE,
 )
 _METHOD_NUMBER = re.compile(
     r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|level|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
@@ -114,6 +119,7 @@ def _words_of_classes(clause: Clause) -> None:
         first -= clause.word(first - 1) == "the"
         if clause.word(first - 1) in ("for", "of", "in") and clause.word(first - 2) in words.MEASURES:
             clause.used.add(first - 2)  # "the score for drawing", "the size of the army"
+        _claim_beside(clause, mention)
     for condition in clause.conditions:
         value = re.search(re.escape(str(condition.value)), clause.text)
         if value and condition.test == "==":
@@ -133,6 +139,17 @@ def _words_of_classes(clause: Clause) -> None:
         for i in clause.free()
         if any(len(k) > 3 and (stem(clause.word(i)) == k or clause.word(i).startswith(k)) for k in keys)
     }
+
+
+def _claim_beside(clause: Clause, mention: Mention) -> None:
+    """Account for "how big" in "how big was the army", and for "people" in "unemployed people"."""
+    first, after = mention.tokens[0], mention.tokens[-1] + 1
+    if mention.column.kind != "number" or after > len(clause.tokens):
+        return
+    if asked := _HOW_BIG.search(clause.text[: clause.tokens[first].start()]):
+        clause.claim(asked.start(), asked.end())
+    if after in clause.free() and clause.word(after) in words.PEOPLE:
+        clause.used.add(after)
 
 
 def _living_in(clause: Clause, at: int) -> set[int]:

@@ -8,7 +8,15 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_part_of_date, is_year, names
+from local.openai_emulator.models.offline.data.clause import (
+    Clause,
+    Mention,
+    figures,
+    is_key,
+    is_part_of_date,
+    is_year,
+    names,
+)
 from local.openai_emulator.models.offline.data.columns import ends
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.stated import level_of
@@ -29,7 +37,7 @@ _ENDS = "|".join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))
 # "of the cheapest car", "of the car with the highest price": what is asked for are other cells of one row.
 ROW_OF = (
     rf"\bof the (?:(?:most|least) )?(?:{_ENDS})\b(?! (?:common|frequent|popular))"
-    r"|\b(?:of|is|was|are|were) the (?:[\w-]+ ){1,3}?(?:with|having|that (?:has|had)|who (?:has|had)) the "
+    r"|\b(?:of|is|was|are|were) the (?:[\w-]+ ){1,5}?(?:with|having|that (?:has|had)|who (?:has|had)) the "
     rf"(?:{_ENDS})\b"
 )
 SHORTEST_ROOT = 4  # letters of an adjective
@@ -117,6 +125,22 @@ def _noun_of(clause: Clause, word: str) -> str:
     return next(iter(parts)) if len(parts) == 1 else ""
 
 
+def comparatives_in(clause: Clause) -> None:
+    """The column of "heavier" in "Do heavier cars use more fuel?", if the clause names one measure besides."""
+    measures = clause.measures(conditioned=False)
+    if not clause.says(r"^\W*(?:do|does|are|is)\b") or clause.says(r"\bthan\b"):
+        return
+    for i in clause.free():
+        word = clause.word(i)
+        _, hints = words.ADJECTIVES.get(f"{word[:-2]}est" if word.endswith("er") else "") or (False, "")
+        stems = set(map(stem, hints.split()))
+        columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name)) and c not in measures]
+        if len(columns) == len(measures) == 1:
+            clause.used.add(i)
+            clause.mentions.insert(0, Mention(column=columns[0], tokens=(i,)))
+            return
+
+
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
     """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
     for i in range(len(clause.tokens)):
@@ -132,6 +156,7 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
         named = [c for c in clause.measures(conditioned=False) if not is_key(c, clause.table)]
         if columns and not set(named) & set(columns) and re.search(ROW_OF, clause.text, re.IGNORECASE):
             named = []  # "the colour and weight of the most expensive one"
+        named = [c for c in named if c in columns] or named  # "how old is the one with the longest time"
         said = {stem(clause.word(j)): j for j in clause.free() if j != i}
         closer = [c for c in columns if (set(name_stems(c.name)) - stems) & set(said)]
         if len(closer) == 1 and not named:

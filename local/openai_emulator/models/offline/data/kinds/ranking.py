@@ -96,6 +96,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     group = list(dict.fromkeys(group or [c for c in clause.texts() if c.kind == "text" and c not in targets][:1]))
     if not isinstance(measures, Refusal) and not targets and not meant:
         measures, group = _ranked_by(clause, measures, group)
+        if isinstance(measures, Refusal):
+            return measures
     if targets and not isinstance(measures, Refusal):
         measures = tuple(c for c in measures if c not in targets) or Refusal(reason="It names no column of figures.")
     counted = clause.says(r"\b(?:most|fewest|least)\b") or clause.claim_all(_BY_COUNT)
@@ -107,6 +109,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     how = _how(clause, measures[0])
     if set(clause.hows) & _OF_GROUPS and not (group or clause.period or label(measures[0].name).startswith("average")):
         return Refusal(reason=f"It does not say of which groups the {figure_name(how, measures[0].name)} is meant.")
+    if targets and group and group[0].unique < clause.table.rows:
+        return Refusal(reason=f"There are several rows for each `{group[0].name}`.")
     told = names(targets if not group else ())
     ask = ask_of(
         clause, "extreme", measures=names(measures[:1]), by=names(group[:1]), hows=(how,), lowest=low, targets=told
