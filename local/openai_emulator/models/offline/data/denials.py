@@ -82,7 +82,7 @@ def gaps_in(clause: Clause) -> None:
                 clause.ambiguous.append(f'"no {label(column.name)}" could be None or an empty cell.')
             elif column.missing:
                 _add(clause, mention, gap.start(), "missing", None, f"no {label(column.name)}")
-            elif _is_count(column, clause):
+            elif _is_count(column, clause) or (column.kind == "number" and column.low in ("0", "0.0")):
                 _add(clause, mention, gap.start(), "==", 0.0, f"`{column.name}` = 0")
         elif (owns := _OWNS.search(clause.text[:start])) and _is_count(column, clause):
             measured = [c for c in clause.measures(conditioned=False) if c.name != column.name]

@@ -79,7 +79,7 @@ def _text(table: Table) -> str:
 
 
 def _names(table: Table) -> tuple[str, ...]:
-    """The common words in the names of columns, and in a few values."""
+    """The common words in the names of columns, and in a few values; and proper names."""
     from local.openai_emulator.search.embeddings import is_token
 
     flags = words.YES | words.NO  # a noun near the name of such a column is a condition: "skiers" for `ski`
@@ -87,7 +87,7 @@ def _names(table: Table) -> tuple[str, ...]:
     texts = [label(column.name) for column in kept]
     texts += [value for column in table.of_kind("text") for value in (*column.values[:8], *column.some)]
     found = {word for text in texts for word in re.findall(r"[A-Za-z]{3,}", text)}
-    return tuple(sorted(word for word in found if is_token(word)))
+    return tuple(sorted(word for word in found if is_token(word) or word.istitle()))
 
 
 @cache

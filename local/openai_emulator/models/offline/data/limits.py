@@ -67,6 +67,7 @@ _UNITS = re.compile(  # of a number or a measure before them
     r"\b(?:(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b", re.IGNORECASE
 )
 _PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
+_TEMPERATURES = frozenset(map(stem, ("temp", "temperature", "temps")))
 _MONEY = re.compile(r"[$€£]|\b(?:dollars?|euros?|pounds?|usd|eur|gbp)\b", re.IGNORECASE)
 
 
@@ -196,7 +197,8 @@ def _numbers_in(clause: Clause) -> None:
             and clause.word(i - 1) in ("in", "of", "for", "year", "during")
         ):
             column = years[0]
-        if column and column.whole and clause.word(i - 1) not in ("top", "bottom"):
+        follows = any(m.column is column and m.tokens[-1] == i - 1 for m in clause.mentions)  # "at age 8"
+        if column and (column.whole or follows) and clause.word(i - 1) not in ("top", "bottom"):
             first = min([i, *(m.tokens[0] for m in clause.mentions if m.column is column and _beside(clause, m, i))])
             denying = denial(clause, first, column)
             clause.used |= {i, *denying}
@@ -311,6 +313,10 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         return before[-1] if before else after[0]
     if len(ages) == 1 and _of_persons(clause, start):
         return ages[0]
+    warm = [c for c in figures(clause.table) if _TEMPERATURES & set(name_stems(c.name))]
+    if len(warm) == 1 and re.match(r"\W*degrees?\b", clause.text[end:], re.IGNORECASE):
+        clause.claim_all(r"\bdegrees?(?: celsius| fahrenheit)?\b")
+        return warm[0]
     priced = [c for c in figures(clause.table) if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))]
     return priced[0] if len(priced) == 1 and _MONEY.search(clause.text[start : end + 9]) else None
 

@@ -155,6 +155,8 @@ def typed(cells: pd.Series[Any], name: str, *, is_clean: bool = False) -> tuple[
     if full.str.match(r"0\d").any() and full.str.fullmatch(r"\d+").all():
         return text, {"kind": "text", "code": True}
     numbers, unit = as_numbers(full)
+    if bool((odd := full[numbers.isna()]).str.fullmatch(r"\d+[a-jl-zA-JL-Z]|[A-Za-z]\d+").all()) and len(odd):
+        return text, {"kind": "text", "code": True}  # "207a" beside 207
     if (numbers.notna().mean() > 0.8 and len(numbers.dropna()) > 1) or numbers.notna().all():
         return numbers.reindex(text.index), {"kind": "number", "unit": unit, "odd": int(numbers.isna().sum())}
     if full.str.fullmatch(r"\d+:\d\d:\d\d").all() and any(

@@ -51,6 +51,7 @@ _MORE_AND_MORE = re.compile(
     r"\b(?:more|higher|lower|less|better|worse|larger|greater)\b",
     re.IGNORECASE,
 )
+_LEADS = re.compile(r"\W*(?:in|at|for|among|on|during|of|within)\b[^,.?!;]*$", re.IGNORECASE)
 _MORE_OR = r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
 _BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same)\b", re.IGNORECASE)
 _SAME = re.compile(
@@ -254,7 +255,9 @@ def _pieces(question: str) -> list[str]:
     for text in (_NUMBERING.sub("", part).strip(" \n\t{}") for part in _PIECES.split(question)):
         if not re.search(r"\w", text):
             continue
-        if (
+        if pieces and _LEADS.match(pieces[-1]) and not kind_of(pieces[-1]):
+            pieces[-1] = f"{pieces[-1]}, {text}"  # "In wave 13, which chamber ..."
+        elif (
             pieces
             and not kind_of(text)
             and not re.search(r"\b(?:charts?|plot|graph)\b", text, re.I)

@@ -38,8 +38,10 @@ def spelt(question: str, table: Table) -> str:
     values = {word.lower() for column in table.of_kind("text") for value in column.values for word in value.split()}
     names = {word for column in table.columns for word in re.findall(r"[a-z]+", column.name.lower())}
     known = _KNOWN | {word for word in values if word.isalpha()}
+    named = names | {*re.findall(r"[a-z]+", table.shown.rpartition(".")[0].lower())}
+    known |= {form for name in named for form in (name, f"{name}s")}
     stems = {stem(word) for word in known}
-    plain = known | names | vocabulary.SILENT | vocabulary.METHOD | vocabulary.OPERATIONS | vocabulary.NOT
+    plain = known | vocabulary.SILENT | vocabulary.METHOD | vocabulary.OPERATIONS | vocabulary.NOT
 
     def replacement(match: re.Match[str]) -> str:
         word = match[0].lower()

@@ -104,6 +104,14 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
             clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in kept[:4])}.')
 
 
+def _names_a_column(clause: Clause, at: int) -> bool:
+    """Whether a word is one of the two parts of a name and the other stands beside it: `price.heinz`, "Heinz price"."""
+    near = {stem(clause.word(i)) for i in range(at - 3, at + 4) if i != at and clause.word(i) not in words.SILENT}
+    own = stem(clause.word(at))
+    names = [set(name_stems(c.name)) for c in clause.table.columns]
+    return any(len(parts) == 2 and own in parts and parts - {own} <= near for parts in names)
+
+
 def _is_pronoun(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     """Whether a word is "I" that does not stand beside its column: "I mean", but not "class I"."""
     return clause.tokens[places[0]][0] == "I" and not _is_beside(column, clause, places)
@@ -155,7 +163,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
     size = len(parts)
     for at in range(len(said) - size + 1):
         places = tuple(range(at, at + size))
-        if clause.used & set(places):
+        if clause.used & set(places) or (size == 1 and _names_a_column(clause, at)):
             continue
         window = said[at : at + size]
         if size == 1 and not _can_be_a_value(clause.tokens[at][0], value, is_name=_names_rows(column, clause)):

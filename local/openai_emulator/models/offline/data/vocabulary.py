@@ -23,7 +23,7 @@ cases thing things observation observations point points measurement measurement
 given following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
 present observed made went goes took came comes come coming belong belongs belonging living hit hits achieve achieved
-reached ones part gets getting counted surveyed interviewed
+reached ones part gets getting counted surveyed interviewed readings
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.
 _METHOD = """

@@ -17,7 +17,7 @@ from local.openai_emulator.models.offline.data.clause import (
     is_year,
     names,
 )
-from local.openai_emulator.models.offline.data.columns import ends
+from local.openai_emulator.models.offline.data.columns import alike, ends
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.stated import level_of
 from local.openai_emulator.models.offline.data.table import Column
@@ -37,7 +37,7 @@ _ENDS = "|".join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))
 # "of the cheapest car", "of the car with the highest price": what is asked for are other cells of one row.
 ROW_OF = (
     rf"\bof the (?:(?:most|least) )?(?:{_ENDS})\b(?! (?:common|frequent|popular))"
-    r"|\b(?:of|is|was|are|were) the (?:[\w-]+ ){1,5}?(?:with|having|that (?:has|had)|who (?:has|had)) the "
+    r"|\b(?:of|is|was|are|were) the (?:(?!of\b)[\w-]+ ){1,5}?(?:with|having|that (?:has|had)|who (?:has|had)) the "
     rf"(?:{_ENDS})\b"
 )
 SHORTEST_ROOT = 4  # letters of an adjective
@@ -125,8 +125,19 @@ def _noun_of(clause: Clause, word: str) -> str:
     return next(iter(parts)) if len(parts) == 1 else ""
 
 
+def claim_comparatives(clause: Clause) -> None:
+    """Account for "heavier" in "heavier heads", if the clause names the column that it means."""
+    for i in clause.free():
+        word = clause.word(i)
+        _, hints = words.ADJECTIVES.get(f"{word[:-2]}est" if word.endswith("er") else "") or (False, "")
+        parts = {part for c in clause.measures(conditioned=False) for part in name_stems(c.name)}
+        if any(alike(hint, part) >= 0.8 for hint in hints.split() for part in parts):
+            clause.used.add(i)
+
+
 def comparatives_in(clause: Clause) -> None:
     """The column of "heavier" in "Do heavier cars use more fuel?", if the clause names one measure besides."""
+    claim_comparatives(clause)
     measures = clause.measures(conditioned=False)
     if not clause.says(r"^\W*(?:do|does|are|is)\b") or clause.says(r"\bthan\b"):
         return
@@ -143,10 +154,11 @@ def comparatives_in(clause: Clause) -> None:
 
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
     """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
+    named_by = {token for mention in clause.mentions for token in mention.tokens}
     for i in range(len(clause.tokens)):
         word = clause.word(i)
         word = f"{word[:-2]}est" if word.endswith("er") else word
-        low, hints = words.ADJECTIVES.get(word) or (False, _noun_of(clause, word))
+        low, hints = words.ADJECTIVES.get(word) or (False, "" if i in named_by else _noun_of(clause, word))
         if not hints:
             continue
         stems = set(map(stem, hints.split()))

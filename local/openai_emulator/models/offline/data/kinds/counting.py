@@ -107,14 +107,23 @@ def _is_counted(clause: Clause, column: Column) -> bool:
     return not after or any(at in tokens or (at not in clause.free() and at + 1 in tokens) for at in after)
 
 
-def _rows(clause: Clause, by: tuple[str, ...]) -> Ask:
+def _names_rows(name: str, clause: Clause) -> bool:
+    column = clause.table.column(name)
+    return column is not None and clause.entity(column)
+
+
+def _rows(clause: Clause, by: tuple[str, ...]) -> Ask | Refusal:
     """The number of rows; in a frequency table, of the cases that they stand for."""
     if clause.conditions:
         _claim_counted(clause)
+    own = next((c for c in clause.conditions if c.test == "==" and _names_rows(c.column, clause)), None)
+    of_rows = clause.says(r"\b(?:rows|records|lines|entries|combinations)\b")
+    if own and not by and not of_rows:
+        return Refusal(reason=f"Each row has its own `{own.column}`, so the rows of {own.words} are not counted.")
     lists = [c.column for c in clause.conditions if c.test == "in" and isinstance(c.value[0], float)]
     by = by or (tuple(lists) if len(clause.conditions) == 1 else ())  # "with 1, 2 or 3 rooms": of each, and of all
     weight = clause.table.weight
-    if weight and not clause.says(r"\b(?:rows|records|lines|entries|combinations)\b"):
+    if weight and not of_rows:
         return with_chart(ask_of(clause, "figures", measures=(weight.name,), by=by, hows=("sum",)), "bar")
     return with_chart(ask_of(clause, "count", by=by), "bar")
 

@@ -46,7 +46,7 @@ def missing_sentence(ask: Ask, result: Result, table: Table) -> str:
     missing = {key: n for key, n in result["missing"].items() if n}
     of = f" in {joined(map(label, ask.targets))}" if ask.targets else f" in {table.shown}"
     if not missing:
-        return f"No values are missing{of}{where_text(ask)} ({result['rows']:,} rows)."
+        return f"No values are missing{of}{where_text(ask)} (**0** of {result['rows']:,} rows)."
     lines = [f"- {key}: **{n:,}** ({100 * n / result['rows']:.1f} %)" for key, n in list(missing.items())[:MOST_ROWS]]
     plural = "s" if len(missing) > 1 else ""
     return (

@@ -30,6 +30,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     NO_MEASURE,
     additive,
     ask_of,
+    claim_comparatives,
     measured,
     number_groups,
     with_chart,
@@ -259,6 +260,7 @@ def _part(ask: Ask, *, whole: bool = False) -> tuple[Condition, ...]:
 
 def complete_compare(clause: Clause) -> Ask | Refusal:
     """Compare the values, weeks, months or days that the clause names, or the groups of a column that it names."""
+    claim_comparatives(clause)
     contrasted = _contrasted(clause)
     if contrasted and clause.conditions and (_OFTEN.search(clause.text) or not clause.measures(conditioned=False)):
         return _rates(clause, contrasted, (), names([clause.table.weight] if clause.table.weight else []))
