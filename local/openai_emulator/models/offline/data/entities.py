@@ -16,7 +16,7 @@ NEAR_ONE = 0.35  # cosine of a word and one name or value: "animals" and `Cow`
 LABELS_SHARE = 0.9  # of the rows have a name of their own; two can be called alike
 _OF_PERSONS = """
 age sex gender salary income wage married surname marital single race ethnicity education occupation job children kids
-child smoker smoke husband wife spouse handed unemployed
+child smoker smoke husband wife spouse handed unemployed widow widowed divorced male female
 """
 _PERSONAL = frozenset(map(stem, _OF_PERSONS.split()))
 _NOUNS = frozenset(map(stem, words.ROW_NOUNS))
@@ -68,7 +68,9 @@ def fits(word: str, table: Table) -> bool:
 
 
 def _of_people(table: Table) -> bool:
-    return any(_PERSONAL & set(name_stems(column.name)) for column in table.columns)
+    said = {part for column in table.columns for part in name_stems(column.name)}
+    said |= {stem(value.lower()) for column in table.of_kind("text") if column.unique <= 20 for value in column.values}
+    return bool(_PERSONAL & said)
 
 
 def _text(table: Table) -> str:

@@ -169,6 +169,8 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if size == 1 and not _can_be_a_value(clause.tokens[at][0], value, is_name=_names_rows(column, clause)):
             continue
         if window == parts or (size == 1 and _plural(window[0], parts[0], value)):
+            if value.isdigit() and not _is_beside(column, clause, places):
+                continue  # in "stage 2" the number is no `code`
             if len(value) == 1 and (clause.tokens[at][0] != value or _is_pronoun(clause, places, column)):
                 continue
             if all(word in words.SILENT for word in window) and not value[:1].isupper() and len(value) < 3:
