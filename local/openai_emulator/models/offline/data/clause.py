@@ -13,6 +13,7 @@ from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import stem
 
 TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)?")
+FIRST_SHORT_YEAR = 30  # lower numbers could be years of service, or of this century
 _KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
 _PARTS_OF_DATES = {"month": 12, "day": 31, "hour": 24, "weekday": 7, "week": 53, "quarter": 4}  # and the last number
 # What a question about two points in time says.
@@ -142,6 +143,16 @@ def is_year(column: Column) -> bool:
         and high <= 2200
         and any(part in ("yr", "season") or part.endswith(("year", "jahr")) for part in name_stems(column.name))
     )
+
+
+def is_short_year(column: Column) -> bool:
+    """Whether a column of numbers holds the last two digits of years of the 20th century."""
+    try:
+        low, high = float(column.low), float(column.high)
+    except ValueError:
+        return False
+    is_named = any(part in ("yr", "year") for part in name_stems(column.name))
+    return is_named and column.whole and low >= FIRST_SHORT_YEAR and high <= 99
 
 
 def is_part_of_date(column: Column) -> bool:

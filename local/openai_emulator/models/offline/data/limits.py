@@ -16,6 +16,7 @@ from local.openai_emulator.models.offline.data.clause import (
     figures,
     is_key,
     is_part_of_date,
+    is_short_year,
     is_year,
 )
 from local.openai_emulator.models.offline.data.columns import ends
@@ -189,7 +190,7 @@ def _numbers_in(clause: Clause) -> None:
         if not re.fullmatch(r"\d+(?:\.\d+)?", word) or (word == "1" and not clause.word(i).isdigit()):
             continue
         column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, i)), None)
-        years = [c for c in clause.table.of_kind("number") if is_year(c)]
+        years = [c for c in clause.table.of_kind("number") if is_year(c) or (is_short_year(c) and word[:2] == "19")]
         if (
             column is None
             and len(word) == 4
@@ -197,6 +198,7 @@ def _numbers_in(clause: Clause) -> None:
             and clause.word(i - 1) in ("in", "of", "for", "year", "during")
         ):
             column = years[0]
+            word = word[2:] if is_short_year(column) else word
         follows = any(m.column is column and m.tokens[-1] == i - 1 for m in clause.mentions)  # "at age 8"
         if column and (column.whole or follows) and clause.word(i - 1) not in ("top", "bottom"):
             first = min([i, *(m.tokens[0] for m in clause.mentions if m.column is column and _beside(clause, m, i))])
@@ -253,7 +255,7 @@ def _months_in(clause: Clause) -> None:
 
 def _years_in(clause: Clause) -> None:
     """`1999 and 2008` beside a column of years: both, not what is between them."""
-    years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    years = [c for c in clause.table.of_kind("number") if is_year(c) or is_short_year(c)]
     match = re.search(
         r"(?<![\d.,-])(?:(between|from) )?([12]\d{3}),? (?:and|or|vs\.?|versus|with|(to)) ([12]\d{3})\b", clause.text
     )
@@ -261,7 +263,7 @@ def _years_in(clause: Clause) -> None:
         return
     if match and len(years) == 1 and _is_free(clause, match.start(), match.end()):
         clause.claim(match.start(), match.end())
-        both = (float(match[2]), float(match[4]))
+        both = tuple(float(year) % 100 if is_short_year(years[0]) else float(year) for year in (match[2], match[4]))
         text = f"`{years[0].name}` {match[2]} and {match[4]}"
         clause.conditions.append(Condition(column=years[0].name, test="in", value=both, words=text))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from local.openai_emulator.models.offline.data import vocabulary
-from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
+from local.openai_emulator.models.offline.data.ask import Ask, Condition, Plan, Refusal
 from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, Mention, figures, is_key
 from local.openai_emulator.models.offline.data.derived import with_derived
 from local.openai_emulator.models.offline.data.kinds.completing import additive, comparatives_in
@@ -160,6 +160,13 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)
 
 
+def _left_unsaid(before: Ask, clause: Clause) -> list[Condition]:
+    """What the second part of "how many women smoke and how many men" does not say again: the other conditions."""
+    own = {condition.column for condition in clause.conditions}
+    more = [condition for condition in before.conditions if condition.column not in own]
+    return more if own and own < {condition.column for condition in before.conditions} else []
+
+
 def _counts_more(asks: list[Ask], ask: Ask, clause: Clause) -> bool:
     """Whether a clause is the second part of "how many men and how many women agreed": the first has no verb."""
     first = asks[-1] if asks else ask
@@ -308,6 +315,8 @@ def _ask(
     of_winner = bool(asks) and refers and asks[-1].kind == "extreme" and bool(asks[-1].by)
     if lead is not None and lead is not clause:
         clause.conditions += [c for c in lead.conditions if c not in clause.conditions]
+    if name == "count" and asks and asks[-1].kind == "count":
+        clause.conditions += _left_unsaid(asks[-1], clause)
     if not clause.conditions and refers and not of_winner:
         clause.conditions += list(next((ask.conditions for ask in source if ask.conditions), ()))
     if name not in ("missing", "describe", "lookup"):

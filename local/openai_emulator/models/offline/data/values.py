@@ -190,8 +190,8 @@ def _is_shortened(word: str, value: str, column: Column) -> bool:
     """Whether a word is what a value abbreviates: "carnivores" for `carni`, which is no word itself."""
     from local.openai_emulator.search.embeddings import is_token
 
-    begins = len(value) >= SHORTEST_BEGINNING and word.startswith(value) and len(word) >= len(value) + 2
-    return begins and not is_token(value) and sum(word.startswith(other) for other in column.values) == 1
+    begins = len(value) >= SHORTEST_BEGINNING and word.startswith(value.lower()) and len(word) >= len(value) + 2
+    return begins and not is_token(value) and sum(word.startswith(other.lower()) for other in column.values) == 1
 
 
 def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
@@ -288,6 +288,8 @@ def _said(clause: Clause, mention: Mention) -> tuple[int, ...]:
     before, after = min(mention.tokens) - 1, max(mention.tokens) + 1
     if clause.word(before) in ("yes", "true"):
         return (before,)
+    if mention.column.kind == "number" and clause.word(after) in ("0", "1"):  # "outcome 1"
+        return (after,)
     answered = clause.word(after) in ("is", "are", "was", "were", "equals")
     return (after + 1,) if answered and clause.word(after + 1) in ("yes", "no", "true", "false") else ()
 

@@ -116,6 +116,10 @@ _SAME = (
     "die died dead death",
     "woman women female",
     "man men male",
+    "center centre",
+    "color colour",
+    "gray grey",
+    "labor labour",
 )
 SAME = tuple(frozenset(map(stem, group.split())) for group in _SAME)
 SAME_WORDS = frozenset(word for group in _SAME for word in group.split())

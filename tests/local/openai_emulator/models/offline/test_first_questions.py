@@ -25,6 +25,8 @@ ANIMALS = pd.DataFrame(
         "sleep_total": [4 + n % 9 for n in range(25)],
         "weight": [2.5 * n * (n % 7) for n in range(25)],
         "age": [1 + n % 11 for n in range(25)],
+        "death": [int(n % 4 == 0) for n in range(25)],
+        "state": ["Calif", "Nevada", "Utah", "Calif", "Oregon"] * 5,
         "stage": [1 + n % 4 for n in range(25)],
         "year": [1990 + n for n in range(25)],
         "visits": [n * n % 17 for n in range(25)],
@@ -142,14 +144,30 @@ def test_a_frequency_table_counts_cases(cases: Path, question: str, values: list
             [A.groupby("tagged").visits.mean()["yes"]],
             id="those-without",
         ),
-        pytest.param(
-            "Do heavier animals sleep less? Give me the correlation", [A.weight.corr(A.sleep_total)], id="comparative"
-        ),
+        pytest.param("Do heavier animals sleep less? Give me the correlation", ["-0.127"], id="comparative"),
         pytest.param("Are any visits missing?", ["**0**"], id="none-missing"),
+        pytest.param(
+            "How many tagged animals are in stage 1 and how many in stage 2?",
+            [f"**{int(((A.tagged == 'yes') & (A.stage == n)).sum())} rows" for n in (1, 2)],
+            id="left-unsaid",
+        ),
+        pytest.param("Which stage occurs most often?", ["**1** (7 rows)"], id="most-often"),
+        pytest.param("How many animals had death 1?", [int(A.death.sum())], id="flag-as-number"),
+        pytest.param("What is the average of visits in California?", [A[A.state == "Calif"].visits.mean()], id="state"),
     ],
 )
 def test_first_questions(animals: Path, question: str, values: list[object]):
     check(animals, question, values)
+
+
+def test_years_of_two_digits(tmp_path: Path):
+    prices = pd.DataFrame(
+        {"state": [1, 2] * 12, "year": [63 + n // 2 for n in range(24)], "price": [3 * n for n in range(24)]}
+    )
+    prices.to_csv(tmp_path / "prices.csv", index=False)
+
+    check(tmp_path, "What was the average price in 1966?", [prices[prices.year == 66].price.mean()])
+    check(tmp_path, "How did the average price change between 1963 and 1970?", ["1.50", "43.50"])
 
 
 @pytest.mark.parametrize(
@@ -160,6 +178,7 @@ def test_first_questions(animals: Path, question: str, values: list[object]):
         pytest.param("Which vore has the most age and visits?", id="two-measures"),
         pytest.param("How many tagged animals and how many untagged animals visits?", id="first-without-verb"),
         pytest.param("What percentage of the carnivores visits?", id="share-of-rows-or-of-a-measure"),
+        pytest.param("How many different patients are in stage 1?", id="different-what"),
         pytest.param("What is the highest average age?", id="average-of-no-group"),
         pytest.param("How many visits per year were there on average?", id="average-of-totals"),
     ],

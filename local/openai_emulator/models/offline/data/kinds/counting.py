@@ -51,6 +51,8 @@ def complete(clause: Clause) -> Ask | Refusal:
         return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
+    if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
+        return Refusal(reason="It names no column whose different values are to be counted.")
     nouns = [mention.column for mention in clause.mentions if clause.is_only_noun(mention)]
     summed = [c for c in measures if c not in clause.by_numbers and c not in nouns and not _is_number_of_row(clause, c)]
     if summed and by and set(clause.hows) & {"mean", "median"} and clause.says(r"\bhow many\b.*\bper\b"):
@@ -188,7 +190,7 @@ COUNT = Kind(
         "What is the most common X?",
     ),
     cues=(
-        r"\bhow many\b|\bhow often\b|\bcounts?\b|\bnumber of\b(?! \w+ in\b.{0,20}column)"
+        r"\bmost often\b|\bhow many\b|\bhow often\b|\bcounts?\b|\bnumber of\b(?! \w+ in\b.{0,20}column)"
         r"|\bmost (?:common|frequent|popular)\b"
         r"|\bmode\b|\b(?:distinct|unique)\b"
     ),

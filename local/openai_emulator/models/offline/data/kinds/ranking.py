@@ -75,17 +75,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     targets = _asked_of_row(clause, row_of.start()) if row_of else []
     meant = adjective(clause)
     low = meant[0] if meant else _low(clause)
-    measures: tuple[Column, ...] | Refusal = measured(clause, keys=True) if not meant else tuple(meant[1][:1])
-    nouns = (
-        {m.column.name for m in clause.mentions if clause.is_only_noun(m)} if not isinstance(measures, Refusal) else ()
-    )
-    if not isinstance(measures, Refusal) and nouns:
-        measures = tuple(c for c in measures if c.name not in nouns) or tuple(clause.by_numbers)
-        measures = measures or Refusal(reason=NO_MEASURE)
-    if not isinstance(measures, Refusal) and len(measures) > 1:
-        measures = tuple(c for c in measures if c is not clause.which) or measures
-    if not isinstance(measures, Refusal) and is_year(measures[0]) and not clause.says(_LATE):
-        measures = Refusal(reason=f"`{measures[0].name}` says when it was, and not of what the most or least is meant.")
+    nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m)}
+    measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)
     key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
     which = clause.which if clause.which not in targets else None
     figured = bool(set(clause.hows) & _OF_GROUPS) and which is not None and which.unique <= MOST_NUMBERS
@@ -93,7 +84,10 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     joined = clause.table.joined
     if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
         group = [c for c in joined.columns if c.kind == "text" and c.unique == joined.rows][:1] or group
-    group = list(dict.fromkeys(group or [c for c in clause.texts() if c.kind == "text" and c not in targets][:1]))
+    texts = [c for c in clause.texts() if c.kind == "text" and c not in (*targets, *_told_beside(clause))]
+    group = list(dict.fromkeys(group or texts[:1]))
+    if not isinstance(measures, Refusal) and (not group or clause.entity(group[0])):
+        measures = tuple(c for c in measures if not is_year(c)) or measures  # the answer shows the other cells
     if not isinstance(measures, Refusal) and not targets and not meant:
         measures, group = _ranked_by(clause, measures, group)
         if isinstance(measures, Refusal):
@@ -118,12 +112,36 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
 
 
+def _told_beside(clause: Clause) -> list[Column]:
+    """The columns of "the two smallest ones with their names": they are shown, and not grouped by."""
+    return [
+        m.column
+        for m in clause.mentions
+        if clause.word(m.tokens[0] - 2) == "with" and clause.word(m.tokens[0] - 1) in ("their", "there", "the", "its")
+    ]
+
+
 def _how(clause: Clause, measure: Column) -> str:
     """The figure of each group: the one that is named, else the total of what adds up."""
     if named := next((how for how in clause.hows if how in _OF_GROUPS), ""):
         return named
     most = clause.says(r"\bmost\b(?! expensive)") and not _rate(measure)
     return "sum" if clause.says(_BY_TOTAL) or additive(measure.name) or most else "mean"
+
+
+def _measures(clause: Clause, nouns: set[str]) -> tuple[Column, ...] | Refusal:
+    """The named measures, without those that only name what the rows are; no year, of which the most means nothing."""
+    measures = measured(clause, keys=True)
+    if isinstance(measures, Refusal):
+        return measures
+    if nouns:
+        measures = tuple(c for c in measures if c.name not in nouns) or tuple(clause.by_numbers)
+    measures = tuple(c for c in measures if c is not clause.which) or measures
+    if not measures:
+        return Refusal(reason=NO_MEASURE)
+    if is_year(measures[0]) and not clause.says(_LATE):
+        return Refusal(reason=f"`{measures[0].name}` says when it was, and not of what the most or least is meant.")
+    return measures
 
 
 def _ranked_by(

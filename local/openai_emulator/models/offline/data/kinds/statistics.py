@@ -240,7 +240,7 @@ CORRELATE = Kind(
     examples=("Is there a correlation between X and Y?", "Does X depend on Y?", "Are X and Y related?"),
     cues=r"\bcorrelat\w*|\brelationship between\b|\brelated? to\b|\bdepends? on\b|\b(?:affects?|influences?|impacts?)\b"
     r"|\brelationships?\b|\b(?:(?:strongly|closely) )?related\b|\b(?:connection|link) between\b|\bassociat(?:ed|ion)\b"
-    r"|\bgo(?:es)? (?:up|down) (?:with|when|as)\b|\b(?:rise|increase|grow|fall|decrease|drop)s? with\b",
+    r"|\bgo(?:es)? (?:up|down|together) (?:with|when|as)\b|\b(?:rise|increase|grow|fall|decrease|drop)s? with\b",
     words=(
         "mean means more higher lower less larger greater fewer better worse how strongly closely "
         "coefficient coefficients strongest magnitude sign positive negative pairs between "
