@@ -21,6 +21,7 @@ child smoker smoke husband wife spouse handed unemployed widow widowed divorced 
 _PERSONAL = frozenset(map(stem, _OF_PERSONS.split()))
 _NOUNS = frozenset(map(stem, words.ROW_NOUNS))
 _PEOPLE = frozenset(map(stem, words.PEOPLE))
+_OF_AGES = frozenset(map(stem, words.OF_AGES))
 _NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title", re.IGNORECASE)
 _WHICH_ONE = re.compile(
     r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
@@ -34,11 +35,13 @@ _OF_GROUPS = "|".join(pattern for name, pattern in FIGURES if name not in ("min"
 
 def words_for_rows(clause: Clause) -> None:
     """Account for a noun that says what the rows are, if only one stands in the clause and the table fits it."""
-    found = {stem(clause.word(i)): i for i in clause.free() if stem(clause.word(i)) in _NOUNS | _PEOPLE}
+    aged = any("age" in name_stems(column.name) for column in clause.table.columns)
+    nouns = (_NOUNS | _PEOPLE) - (_OF_AGES if aged else frozenset())
+    found = {stem(clause.word(i)): i for i in clause.free() if stem(clause.word(i)) in nouns}
     if len(found) != 1:
         return
     noun = next(iter(found))
-    if (noun in _PEOPLE and _of_people(clause.table)) or fits(clause.word(found[noun]), clause.table):
+    if (noun in _PEOPLE and of_people(clause.table)) or fits(clause.word(found[noun]), clause.table):
         clause.used |= {i for i in clause.free() if stem(clause.word(i)) == noun}
 
 
@@ -67,7 +70,7 @@ def fits(word: str, table: Table) -> bool:
     return _near(word, (_text(table),)) >= NEAR or _near(word, _names(table)) >= NEAR_ONE
 
 
-def _of_people(table: Table) -> bool:
+def of_people(table: Table) -> bool:
     said = {part for column in table.columns for part in name_stems(column.name)}
     said |= {stem(value.lower()) for column in table.of_kind("text") if column.unique <= 20 for value in column.values}
     return bool(_PERSONAL & said)

@@ -48,6 +48,8 @@ _OR_MORE = re.compile(
     r"(?:(?P<more>older|more|above|over|higher|up|greater)|younger|less|below|under|lower|fewer)\b(?! than)",
     re.IGNORECASE,
 )
+_UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater"])
+_DOWN = frozenset(["less", "fewer", "lower", "below", "under", "younger"])
 _SIGNS = (
     (r"above|over|more|greater|higher|larger|older|longer|taller|heavier|exceed|>$|after", ">"),
     (r"at least|>=|since", ">="),
@@ -78,6 +80,7 @@ def limits_in(clause: Clause) -> None:
     _years_in(clause)
     _lists_in(clause)
     _ranges_in(clause)
+    _or_more_in(clause)
     for match in _LIMIT.finditer(clause.text):
         if _is_free(clause, match.start("number"), match.end("number")) and (
             column := _near(clause, match.start(), match.end(), match["number"])
@@ -89,7 +92,7 @@ def limits_in(clause: Clause) -> None:
                 sign = _OPPOSITES[sign]
                 clause.used.add(before)
             text = f"{label(column.name)} {'not ' if denied else ''}{match['words'].lower()} {match['number']}"
-            _add(clause, match, column, ((sign, _value(match["number"])),), text)
+            _add(clause, match, column, ((sign, _year_or(column, match["number"])),), text)
     _columns_in(clause)
     _signs_in(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
@@ -97,6 +100,9 @@ def limits_in(clause: Clause) -> None:
     _units_in(clause)
     _numbers_in(clause)
     _joined_values(clause)
+    for name in {c.column for c in clause.conditions if c.test == "in" and isinstance(c.value[0], float)}:
+        if len([c for c in clause.conditions if c.column == name]) > 1:
+            clause.ambiguous.append(f"Several conditions on `{name}` exclude each other.")
 
 
 def _lists_in(clause: Clause) -> None:
@@ -104,6 +110,9 @@ def _lists_in(clause: Clause) -> None:
     for match in _LIST.finditer(clause.text):
         if re.search(r"\b(?:between|from)\b[^,;.]{0,25}$", clause.text[: match.start()], re.IGNORECASE):
             continue
+        first = min(clause.within(match))
+        if any(clause.word(i) in words.NOT for i in range(first - 5, first)):
+            continue  # "don't have a rating of 1 or 2"
         column = _near(clause, match.start(), match.end(), "")
         if column and column.whole and _is_free(clause, match.start(), match.end()):
             clause.claim(match.start(), match.end())
@@ -129,7 +138,7 @@ def _ranges_in(clause: Clause) -> None:
         if _is_free(clause, match.start("low"), match.end("high")) and (
             column := _near(clause, match.start(), match.end(), match["low"])
         ):
-            tests = ((">=", _value(match["low"])), ("<=", _value(match["high"])))
+            tests = ((">=", _year_or(column, match["low"])), ("<=", _year_or(column, match["high"])))
             _add(clause, match, column, tests, f"`{column.name}` from {match['low']} to {match['high']}")
     for match in _OR_MORE.finditer(clause.text):
         if _is_free(clause, match.start(), match.end()) and (
@@ -137,6 +146,29 @@ def _ranges_in(clause: Clause) -> None:
         ):
             test = ">=" if match["more"] else "<="
             _add(clause, match, column, ((test, _value(match["number"])),), f"{label(column.name)} {match[0].lower()}")
+
+
+def _or_more_in(clause: Clause) -> None:
+    """`3 bedrooms or more`, `3+ bedrooms`, `10 years of experience or more`."""
+    for i in clause.free():
+        if not re.fullmatch(r"\d[\d,]*(?:\.\d+)?", clause.word(i)):
+            continue
+        is_plus = clause.text[clause.tokens[i].end() :][:1] == "+"
+        noun = i + 1
+        while clause.word(noun) in ("year", "years", "of"):
+            noun += 1
+        named = next((m for m in clause.mentions if m.tokens[0] == noun and m.column.kind == "number"), None)
+        end = named.tokens[-1] + 1 if named else noun
+        more = clause.word(end) in ("or", "and") and clause.word(end + 2) != "than" and clause.word(end + 1)
+        if named and (is_plus or more in _UP | _DOWN):
+            test = "<=" if more in _DOWN else ">="
+            clause.used |= {*range(i, end), *((end, end + 1) if more in _UP | _DOWN else ())}
+            text = f"{label(named.column.name)} {clause.word(i)} or {'less' if test == '<=' else 'more'}"
+            value = _value(clause.word(i))
+            clause.conditions.append(Condition(column=named.column.name, test=test, value=value, words=text))
+            clause.places.append((named.column.name, (i,)))
+        elif is_plus:
+            clause.ambiguous.append(f'It is not clear what "{clause.word(i)}+" is a limit of.')
 
 
 def _add(clause: Clause, match: re.Match[str], column: Column, tests: Sequence[tuple[str, float]], text: str) -> None:
@@ -198,8 +230,9 @@ def _numbers_in(clause: Clause) -> None:
             and clause.word(i - 1) in ("in", "of", "for", "year", "during")
         ):
             column = years[0]
-            word = word[2:] if is_short_year(column) else word
         follows = any(m.column is column and m.tokens[-1] == i - 1 for m in clause.mentions)  # "at age 8"
+        if column and is_short_year(column) and re.fullmatch(r"19\d\d", word):
+            word = word[2:]
         if column and (column.whole or follows) and clause.word(i - 1) not in ("top", "bottom"):
             first = min([i, *(m.tokens[0] for m in clause.mentions if m.column is column and _beside(clause, m, i))])
             denying = denial(clause, first, column)
@@ -282,6 +315,11 @@ def _is_free(clause: Clause, start: int, end: int) -> bool:
     return not any(i in clause.used for i, t in enumerate(clause.tokens) if t.start() < end and start < t.end())
 
 
+def _year_or(column: Column, text: str) -> float:
+    """The number that a text says; of a year in a column with two digits of it, these."""
+    return _value(text) % 100 if is_short_year(column) and re.fullmatch(r"19\d\d", text) else _value(text)
+
+
 def _value(text: str) -> float:
     return float(words.NUMBERS.get(text.lower(), text.replace(",", "")))
 
@@ -290,7 +328,8 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     """The column that a limit is about: the nearest one named before it, else the next one after it."""
     named = [m for m in clause.mentions if m.column.kind == "number" and not clause.is_only_noun(m)]
     numbers = [(clause.tokens[m.tokens[0]].start(), m.column) for m in named]
-    years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    is_short = re.fullmatch(r"19\d\d", number)
+    years = [c for c in clause.table.of_kind("number") if is_year(c) or (is_short and is_short_year(c))]
     at = next((i for i, token in enumerate(clause.tokens) if token.start() >= start), -1)
     of_time = re.match(r"(?:since|before|after|until|between|from)\b", clause.text[start:], re.IGNORECASE)
     if not of_time and (own_ := [m.column for m in named if m.tokens[-1] == at - 1]):

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from local.openai_emulator.models.offline.data import vocabulary
-from local.openai_emulator.models.offline.data.ask import Ask, Condition, Plan, Refusal
+from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
 from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, Mention, figures, is_key
 from local.openai_emulator.models.offline.data.derived import with_derived
 from local.openai_emulator.models.offline.data.kinds.completing import additive, comparatives_in
+from local.openai_emulator.models.offline.data.kinds.counting import asks_more, counts_more, left_unsaid
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.reading import read
@@ -160,20 +161,6 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)
 
 
-def _left_unsaid(before: Ask, clause: Clause) -> list[Condition]:
-    """What the second part of "how many women smoke and how many men" does not say again: the other conditions."""
-    own = {condition.column for condition in clause.conditions}
-    more = [condition for condition in before.conditions if condition.column not in own]
-    return more if own and own < {condition.column for condition in before.conditions} else []
-
-
-def _counts_more(asks: list[Ask], ask: Ask, clause: Clause) -> bool:
-    """Whether a clause is the second part of "how many men and how many women agreed": the first has no verb."""
-    first = asks[-1] if asks else ask
-    is_count = first.kind == "count" and not first.targets and ask.kind == "figures"
-    return is_count and bool(re.match(r"\W*how many\b", clause.text, re.IGNORECASE))
-
-
 def _left(clauses: list[Clause], asks: list[Ask]) -> list[str]:
     """The words that are not accounted for. Where a question asks the same twice, its precise wording counts."""
     said = {word for ask in asks for word in kind_named(ask.kind).words.split()}
@@ -213,6 +200,8 @@ def _with_chart(ask: Ask, clause: Clause) -> Ask:
 
 def _within(ask: Ask, other: Ask) -> bool:
     """Whether an ask repeats a part of another one."""
+    if ask.kind == "count":
+        return ask == other
     same = ask.kind == other.kind and ask.of_winner == other.of_winner and set(ask.measures) <= set(other.measures)
     return (
         same
@@ -259,11 +248,13 @@ def _beside_quoted(clause: Clause, i: int, quoted: set[str]) -> bool:
 def _pieces(question: str) -> list[str]:
     """The sentences and clauses of a question; one without a kind of its own belongs to the one before it."""
     pieces: list[str] = []
+    lead = ""
     for text in (_NUMBERING.sub("", part).strip(" \n\t{}") for part in _PIECES.split(question)):
         if not re.search(r"\w", text):
             continue
         if pieces and _LEADS.match(pieces[-1]) and not kind_of(pieces[-1]):
-            pieces[-1] = f"{pieces[-1]}, {text}"  # "In wave 13, which chamber ..."
+            lead = f"{pieces[-1]}, "  # "In wave 13, which chamber ..."
+            pieces[-1] = lead + text
         elif (
             pieces
             and not kind_of(text)
@@ -272,7 +263,8 @@ def _pieces(question: str) -> list[str]:
         ):
             pieces[-1] = f"{pieces[-1]}, {text}"
         else:
-            pieces.append(text)
+            is_method = _METHOD.match(text) or re.search(r"\b(?:charts?|plot|graph)\b", text, re.I)
+            pieces.append(text if is_method else lead + text)
     return pieces or [question]
 
 
@@ -298,7 +290,7 @@ def _ask(
     refers = bool(_BACK.search(clause.text))
     if at and (
         _METHOD.match(clause.text)
-        or (not clause.mentions and any(a.kind == name for a in asks) and (not refers or name in _TESTS))
+        or (not asks_more(clause, name) and any(a.kind == name for a in asks) and (not refers or name in _TESTS))
     ):
         clause.repeats = True
         return None  # it repeats, or says how to compute
@@ -316,7 +308,10 @@ def _ask(
     if lead is not None and lead is not clause:
         clause.conditions += [c for c in lead.conditions if c not in clause.conditions]
     if name == "count" and asks and asks[-1].kind == "count":
-        clause.conditions += _left_unsaid(asks[-1], clause)
+        more = left_unsaid(asks[-1], clause)
+        if isinstance(more, Refusal):
+            return more
+        clause.conditions += more
     if not clause.conditions and refers and not of_winner:
         clause.conditions += list(next((ask.conditions for ask in source if ask.conditions), ()))
     if name not in ("missing", "describe", "lookup"):
@@ -325,7 +320,7 @@ def _ask(
     clause.used |= {i for i in clause.free() if clause.word(i) in said}
     if isinstance(found, Refusal):
         return found if not (at and not clause.mentions and asks) else None
-    if _counts_more(asks, found, clause):
+    if counts_more(asks, found, clause):
         return Refusal(reason='It is not clear what the first "how many" counts.')
     return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
 

@@ -65,7 +65,9 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     clause = Clause(text=text, table=table, method=method, tokens=list(TOKEN.finditer(text)))
     for match in _METHOD_NUMBER.finditer(text):
         clause.claim(match.start(1 if match[1] else 2), match.end(1 if match[1] else 2))
-    clause.claim_all(r"\bat all\b|\bN/A\b")
+    clause.claim_all(r"\bN/A\b")
+    if clause.says(r"\bno\b.{1,40}\bat all\b"):
+        clause.claim_all(r"\bat all\b")
     clause.claim_all(r"\bhow (?:big|large|high|low|long|far|heavy|tall|old) (?:is|are|was|were) (?:it|they|that)\b")
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
     written_columns(clause)

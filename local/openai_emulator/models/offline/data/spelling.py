@@ -47,7 +47,8 @@ def spelt(question: str, table: Table) -> str:
         word = match[0].lower()
         if word in plain or stem(word) in stems or is_token(word):
             return match[0]
-        near = {other for other in known if len(other) >= SHORTEST_MISSPELT and one_edit(word, other)}
+        pool = known - values if match[0][0].isupper() and match.start() else known  # a name may be another one's
+        near = {other for other in pool if len(other) >= SHORTEST_MISSPELT and one_edit(word, other)}
         return next(iter(near)) if len(near) == 1 else match[0]
 
     return _WORD.sub(replacement, question)

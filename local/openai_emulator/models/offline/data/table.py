@@ -16,7 +16,7 @@ READABLE = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjso
 MOST_FILES = 8
 _CLEAN = re.compile(r"\.clean(?:-\d+)?\.csv$")
 _SHEET_OF = re.compile(rf"(.+(?:{'|'.join(map(re.escape, READABLE))}))\.(.+)", re.IGNORECASE)
-_CASES = re.compile(r"freq(?:uency|uencies)?\.?|counts?|n|cases|persons|people|individuals", re.IGNORECASE)
+_CASES = re.compile(r"freq(?:uency|uencies)?\.?|counts?|n", re.IGNORECASE)
 LOADING = (
     loading.read_sheets,
     loading.read_delimited,
@@ -66,6 +66,7 @@ class Table:
     rows: int = 0
     columns: tuple[Column, ...] = ()
     left_out: int = 0  # rows of totals
+    repeats: bool = False  # two rows have the same values in all columns of text
     error: str = ""
     joined: Table | None = None  # the other table of a join
     key: str = ""  # the column that both have
@@ -90,7 +91,7 @@ class Table:
         counts = [c for c in self.of_kind("number") if _CASES.fullmatch(c.name) and c.whole and c.low[:1] != "-"]
         others = [c for c in self.columns if c not in counts and not c.name.startswith("column ")]
         are_categories = all(c.kind == "text" and 2 * c.unique <= self.rows for c in others)
-        is_one_each = len(others) > 1 and self.rows <= math.prod(c.unique for c in others)
+        is_one_each = len(others) > 1 and not self.repeats and self.rows <= math.prod(c.unique for c in others)
         return counts[0] if len(counts) == 1 and are_categories and is_one_each else None
 
     def of_kind(self, *kinds: str) -> list[Column]:
@@ -207,4 +208,11 @@ def _table(filename: str, entry: dict[str, Any]) -> Table:
         for column in entry["columns"]
     )
     left_out = sum(column.get("totals", 0) for column in entry["columns"])
-    return Table(filename=filename, sheet=entry["sheet"], rows=entry["rows"], columns=columns, left_out=left_out)
+    return Table(
+        filename=filename,
+        sheet=entry["sheet"],
+        rows=entry["rows"],
+        columns=columns,
+        left_out=left_out,
+        repeats=entry.get("repeats", False),
+    )

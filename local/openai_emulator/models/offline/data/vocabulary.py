@@ -169,6 +169,8 @@ players athletes voters applicants borrowers subjects professors teachers childr
 adults
 """
 PEOPLE = frozenset(_PEOPLE.split())
+# Of these only the people of some ages; with a column of ages they are a condition.
+OF_AGES = frozenset(["children", "adults"])
 _ROW_NOUNS = """
 cars vehicles automobiles models animals species countries nations states cities towns regions districts counties
 provinces houses homes properties apartments flats buildings hotels restaurants shops stores products items books
@@ -180,6 +182,8 @@ emails messages posts tweets articles sites pages devices servers machines senso
 birds dogs cats
 """
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
+_VERBS = "is are was were has have had do does did come comes came get gets got take takes took"
+VERBS = frozenset(_VERBS.split())
 LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end in ("", "s", "d", "ed"))
 YES = frozenset(["yes", "y", "true", "t", "1"])
 NO = frozenset(["no", "n", "false", "f", "0"])

@@ -93,7 +93,7 @@ _OLDEST_2 = [f"**{A[A.stage == 2].groupby('vore').age.mean().idxmax()}**"]
             id="share-by-group",
         ),
         pytest.param(
-            "What percentage of people with low drinks is there among the widows?",
+            "What is the percentage of people with low drinks among the widows?",
             [_percent(C[(C.Status == "Widow") & _LOW].Freq.sum(), C[C.Status == "Widow"].Freq.sum())],
             id="among",
         ),
@@ -192,7 +192,8 @@ def test_unclear_first_questions_are_refused(animals: Path, question: str):
     [
         ("whats the corelation?", "what's the correlation?"),
         ("How many dont pay?", "How many don't pay?"),
-        ("the averge of Marketng", "the average of marketing"),
+        ("the averge of marketng", "the average of marketing"),
+        ("the average of Marketng", "the average of Marketng"),
         ("the average of Marketing", "the average of Marketing"),
         ("the averages of Cordination", "the averages of Cordination"),  # no known word is one edit away
     ],

@@ -152,6 +152,15 @@ def comparatives_in(clause: Clause) -> None:
             return
 
 
+def weighs(clause: Clause) -> bool:
+    """Whether a clause about a frequency table asks for its cases: for people, or by the name of their number."""
+    weight = clause.table.weight
+    said = {clause.word(i) for i in range(len(clause.tokens))}
+    named = weight is not None and bool({stem(word) for word in said} & {*name_stems(weight.name), "case"})
+    limited = weight is not None and any(c.column == weight.name for c in clause.conditions)
+    return not limited and (named or bool(said & (words.PEOPLE | words.MEN | words.WOMEN)))
+
+
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
     """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
     named_by = {token for mention in clause.mentions for token in mention.tokens}

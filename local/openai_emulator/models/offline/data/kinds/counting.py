@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
-from local.openai_emulator.models.offline.data.entities import fits
+from local.openai_emulator.models.offline.data.entities import fits, of_people
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -23,6 +23,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     ask_of,
     is_denial,
     measured,
+    weighs,
     with_chart,
     without_own_groups,
 )
@@ -31,6 +32,7 @@ from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import stem
 
+_IN_ALL = r"\b(?:in total|overall|altogether|in all|(?:are|were) there)\b"
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
 
@@ -87,10 +89,18 @@ def _claim_counted(clause: Clause) -> None:
             noun + 1 in clause.free() and after not in words.SILENT
         )
         if not is_adjective and after not in ("did", "does", "do"):
+            if noun == max(clause.within(match)) and _may_be_some(clause, noun):
+                continue
             known = noun in clause.used or clause.word(noun) in words.SILENT or fits(clause.word(noun), clause.table)
             if not known and noun == max(clause.within(match)):
                 clause.notes.append(f"a row taken as one of the {clause.word(noun)}")
             clause.used.add(noun)
+
+
+def _may_be_some(clause: Clause, at: int) -> bool:
+    """Whether a noun can be for some of the people that the rows are: "managers", "children"."""
+    free = at in clause.free() and clause.word(at) not in words.SILENT
+    return free and of_people(clause.table) and clause.word(at) not in (words.PEOPLE - words.OF_AGES) | words.ROW_NOUNS
 
 
 def _is_number_of_row(clause: Clause, column: Column) -> bool:
@@ -125,9 +135,36 @@ def _rows(clause: Clause, by: tuple[str, ...]) -> Ask | Refusal:
     lists = [c.column for c in clause.conditions if c.test == "in" and isinstance(c.value[0], float)]
     by = by or (tuple(lists) if len(clause.conditions) == 1 else ())  # "with 1, 2 or 3 rooms": of each, and of all
     weight = clause.table.weight
+    if weight and not of_rows and not weighs(clause):
+        return Refusal(reason=f"It is not clear whether rows or the cases in `{weight.name}` are meant.")
     if weight and not of_rows:
         return with_chart(ask_of(clause, "figures", measures=(weight.name,), by=by, hows=("sum",)), "bar")
     return with_chart(ask_of(clause, "count", by=by), "bar")
+
+
+def asks_more(clause: Clause, name: str) -> bool:
+    """Whether a clause says something that an ask of the same kind before it may not have said."""
+    counts = name == "count" and bool(re.search(r"\bhow many\b", clause.text, re.IGNORECASE))
+    return bool(clause.mentions) or (counts and bool(clause.conditions or re.search(_IN_ALL, clause.text)))
+
+
+def left_unsaid(before: Ask, clause: Clause) -> list[Condition] | Refusal:
+    """What the second part of "how many women smoke and how many men" does not say again: the other conditions."""
+    own = {condition.column for condition in clause.conditions}
+    more = [condition for condition in before.conditions if condition.column not in own]
+    if not own < {condition.column for condition in before.conditions} or clause.says(_IN_ALL):
+        return []
+    verbs = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.VERBS]
+    if not own or any(verb not in ("is", "are", "was", "were") for verb in verbs):
+        return Refusal(reason='It is not clear whether the second "how many" is about the same rows as the first.')
+    return more
+
+
+def counts_more(asks: list[Ask], ask: Ask, clause: Clause) -> bool:
+    """Whether a clause is the second part of "how many men and how many women agreed": the first has no verb."""
+    first = asks[-1] if asks else ask
+    is_count = first.kind == "count" and not first.targets and ask.kind == "figures"
+    return is_count and bool(re.match(r"\W*how many\b", clause.text, re.IGNORECASE))
 
 
 def count_rows(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:

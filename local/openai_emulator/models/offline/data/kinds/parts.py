@@ -33,6 +33,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     claim_comparatives,
     measured,
     number_groups,
+    weighs,
     with_chart,
 )
 from local.openai_emulator.models.offline.data.kinds.figures import compute_figures
@@ -45,7 +46,8 @@ from local.openai_emulator.models.offline.words import joined
 _OF = re.compile(
     r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)\s+of\s+(?:(?:all|the|our|my)\s+)*", re.IGNORECASE
 )
-_AMONG = re.compile(r"\b(?:among|amongst|within)\b", re.IGNORECASE)
+_AMONG = re.compile(r"\bamong(?:st)?\b", re.IGNORECASE)
+_BE = frozenset(["is", "are", "was", "were"])
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
 DAYS_OF_MONTH = 28
 _OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
@@ -55,8 +57,7 @@ _OTHERS = (
     rf"|\b(?:\w+ )?(?:who|that|which) (?:do not|don't|did not|didn't|are not|aren't|have not|haven't){_END}"
 )
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
-_MAIN = "who that which are is were was have has had do does did come comes came own owns get got"
-_VERBS = frozenset(_MAIN.split())
+_VERBS = vocabulary.VERBS | {"who", "that", "which", "own", "owns"}
 _PREPOSITIONS = ("with", "in", "from", "at", "on", "of", "aged")
 _ARTICLES = ("a", "an", "the", "any")
 
@@ -78,6 +79,8 @@ def complete_share(clause: Clause) -> Ask | Refusal:
             return Refusal(reason="It does not say which share is asked for.")
     whole = _whole(clause)
     weight = [table.weight] if table.weight and not measures else []
+    if weight and not weighs(clause):
+        return Refusal(reason=f"It is not clear whether rows or the cases in `{weight[0].name}` are meant.")
     if not by and not measures:
         by = [clause.which] if clause.which and clause.which.kind == "text" else _several(clause, whole)
     if measures and not by and not whole and _is_of_condition(clause, measures[0]):
@@ -142,7 +145,8 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
     found = _OF.search(clause.text)
     if not found:
         return ()
-    if (among := _AMONG.search(clause.text, found.end())) and clause.conditions:
+    among = _AMONG.search(clause.text, found.end())
+    if among and clause.conditions and not _BE & {*clause.text[found.end() : among.start()].lower().split()}:
         clause.claim(among.start(), among.end())
         inside = {column for column, at in clause.places if clause.tokens[min(at)].start() >= among.end()}
         return tuple(c for c in clause.conditions if c.column in inside)
@@ -267,6 +271,8 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     measures = measured(clause)
     if isinstance(measures, Refusal):
         return measures
+    if clause.table.weight in measures and not clause.measures(conditioned=False):
+        return Refusal(reason=f"Each row stands for `{measures[0].name}` cases, and how they compare is not clear.")
     tested = clause.says(r"\bsignifican|\bt-?\s?tests?\b")
     of_each = tested or contrasted or _OFTEN.search(clause.text)  # "those who ski visit more often"
     how = clause.hows or (("sum",) if additive(measures[0].name) and not of_each else ("mean",))
@@ -310,10 +316,14 @@ def _period_of(condition: Condition) -> str:
 
 def _contrasted(clause: Clause) -> tuple[str, ...]:
     """The column of yes and no whose both values a clause compares: "single ones" and "the others"."""
+    halves = [c for c in clause.conditions if (own := clause.table.column(c.column)) and own.unique == 2]
+    if _OFTEN.search(clause.text) and len(halves) > 1:  # "were married ones denied more often": the last is asked for
+        ends = {column: max(at) for column, at in clause.places}
+        halves.remove(max(halves, key=lambda c: ends.get(c.column, -1)))
     for condition in clause.conditions:
         column = clause.table.column(condition.column)
         again = [m for m in clause.mentions if m.column is column]
-        others = bool(re.search(_OTHERS, clause.text, re.IGNORECASE))
+        others = condition in halves and len(halves) == 1 and bool(re.search(_OTHERS, clause.text, re.IGNORECASE))
         if condition.test != "==" or column is None or column.unique != 2 or not (again or others):
             continue
         clause.claim_all(_OTHERS)
@@ -387,8 +397,8 @@ COMPARATIVES = "|".join(f"{word[:-3]}er" for word in vocabulary.ADJECTIVES if wo
 COMPARE = Kind(
     name="compare",
     examples=("Compare A and B", "What is the difference between A and B in X?", "Is A better than B?", "A versus B"),
-    cues=rf"\b(?:{COMPARATIVES}|more|less|higher|lower|better|worse)\b(?:\s+\w+){{0,4}}?\s+than\b"
-    rf"(?!\s+(?:[-$€£]?\d|(?:{'|'.join(vocabulary.NUMBERS)})\b))|"
+    cues=rf"\b(?:{COMPARATIVES}|more|less|higher|lower|better|worse)\b(?=(?:\s+\w+){{0,4}}?\s+than\b"
+    rf"(?!\s+(?:[-$€£]?\d|(?:{'|'.join(vocabulary.NUMBERS)})\b)))|"
     r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
     words="how much do does did are is was were earn earns than more less often likely frequently "
     "between change changed changes go went up down rise rose fall fell grow grew increase increased decrease "

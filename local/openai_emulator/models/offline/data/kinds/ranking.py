@@ -41,6 +41,7 @@ from local.openai_emulator.models.offline.words import stem
 _NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 MOST_NUMBERS = 50  # different ones in a column that rows are grouped by
 _OF_GROUPS = frozenset(["mean", "sum", "median"])
+_ENDS = r"\b(?:highest|lowest|largest|smallest|biggest|greatest|max(?:imum)?|min(?:imum)?)\b"
 _LATE = r"\b(?:latest|earliest|newest|oldest|last|first|highest|lowest|max(?:imum)?|min(?:imum)?|recent)\b"
 _NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
 # "The five heaviest", "the 3 most expensive", with a few words between.
@@ -58,6 +59,10 @@ def complete_top(clause: Clause) -> Ask | Refusal:
     ask = complete_extreme(clause)
     if isinstance(ask, Refusal):
         return ask
+    if clause.by_numbers and not ask.by and ask.measures and ask.measures[0] not in names(clause.by_numbers):
+        return Refusal(
+            reason=f"It is not clear whether `{ask.measures[0]}` or `{clause.by_numbers[0].name}` is ranked."
+        )
     count = 5
     if match := _COUNT.search(clause.text):
         word = (match[1] or match[2]).lower()
@@ -79,7 +84,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)
     key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
     which = clause.which if clause.which not in targets else None
-    figured = bool(set(clause.hows) & _OF_GROUPS) and which is not None and which.unique <= MOST_NUMBERS
+    is_few = which is not None and which.unique <= MOST_NUMBERS and 2 * which.unique <= clause.table.rows
+    figured = is_few and (bool(set(clause.hows) & _OF_GROUPS) or clause.says(r"\bmost\b(?! expensive)"))
     group = [*clause.by, *([which] if which and (which.kind == "text" or key or figured) else [])]
     joined = clause.table.joined
     if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
@@ -139,6 +145,8 @@ def _measures(clause: Clause, nouns: set[str]) -> tuple[Column, ...] | Refusal:
     measures = tuple(c for c in measures if c is not clause.which) or measures
     if not measures:
         return Refusal(reason=NO_MEASURE)
+    if measures == (clause.which,) and not is_key(measures[0], clause.table) and not clause.says(_ENDS):
+        return Refusal(reason=f"It is not clear of what in each `{measures[0].name}` the most or least is meant.")
     if is_year(measures[0]) and not clause.says(_LATE):
         return Refusal(reason=f"`{measures[0].name}` says when it was, and not of what the most or least is meant.")
     return measures
