@@ -39,7 +39,7 @@ _RANGE = re.compile(
 )
 _ONE_OF_LIST = r"\d{1,3}(?:\.\d+)?"
 _LIST = re.compile(
-    rf"(?<![\d,.$€£-]){_ONE_OF_LIST}(?:, (?:and |or )?{_ONE_OF_LIST})*+,? (?:and|or) {_ONE_OF_LIST}"
+    rf"(?<![\d,.$€£-]){_ONE_OF_LIST}(?:, {_ONE_OF_LIST}){{0,9}}+,? (?:and|or) {_ONE_OF_LIST}"
     r"(?![\d,.]\d|%| ?percent)",
     re.IGNORECASE,
 )
@@ -231,6 +231,8 @@ def _numbers_in(clause: Clause) -> None:
         ):
             column = years[0]
         follows = any(m.column is column and m.tokens[-1] == i - 1 for m in clause.mentions)  # "at age 8"
+        if clause.word(i - 1) == "within":
+            continue  # a limit, and which one is not clear
         if column and is_short_year(column) and re.fullmatch(r"19\d\d", word):
             word = word[2:]
         if column and (column.whole or follows) and clause.word(i - 1) not in ("top", "bottom"):

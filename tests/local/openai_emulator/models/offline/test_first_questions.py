@@ -151,6 +151,21 @@ def test_a_frequency_table_counts_cases(cases: Path, question: str, values: list
             [f"**{int(((A.tagged == 'yes') & (A.stage == n)).sum())} rows" for n in (1, 2)],
             id="left-unsaid",
         ),
+        pytest.param("How many animals have 2 bathrooms or more?", [int((A.bathrms >= 2).sum())], id="or-more"),
+        pytest.param("How many animals have 3+ bathrooms?", [int((A.bathrms >= 3).sum())], id="plus"),
+        pytest.param(
+            "In stage 2, what is the average age and what is the average weight?",
+            [A[A.stage == 2].age.mean(), A[A.stage == 2].weight.mean()],
+            id="lead-of-two",
+        ),
+        pytest.param(
+            "How many tagged animals are in stage 1 and how many are in stage 1 in total?",
+            [int(((A.tagged == "yes") & (A.stage == 1)).sum()), int((A.stage == 1).sum())],
+            id="in-total",
+        ),
+        pytest.param(
+            "How many animals are in stage 1, 2, or 4?", [int((A.stage == n).sum()) for n in (1, 2, 4)], id="comma"
+        ),
         pytest.param("Which stage occurs most often?", ["**1** (7 rows)"], id="most-often"),
         pytest.param("How many animals had death 1?", [int(A.death.sum())], id="flag-as-number"),
         pytest.param("What is the average of visits in California?", [A[A.state == "Calif"].visits.mean()], id="state"),
@@ -173,6 +188,11 @@ def test_years_of_two_digits(tmp_path: Path):
 @pytest.mark.parametrize(
     "question",
     [
+        pytest.param("Do tagged animals have a lower net weight than untagged ones?", id="word-before-than"),
+        pytest.param("Do tagged omnivores that ski weigh more than those without?", id="without-which"),
+        pytest.param("How many tagged animals are in stage 1 and how many animals came in stage 2?", id="which-rows"),
+        pytest.param("What share of the animals is within 5 visits?", id="within"),
+        pytest.param("How many animals don't have a stage of 1 or 2?", id="denied-list"),
         pytest.param("When was the worst year?", id="year-as-measure"),
         pytest.param("How many robberies were there for Dog 0?", id="count-of-one-row"),
         pytest.param("Which vore has the most age and visits?", id="two-measures"),
@@ -185,6 +205,18 @@ def test_years_of_two_digits(tmp_path: Path):
 )
 def test_unclear_first_questions_are_refused(animals: Path, question: str):
     assert isinstance(planned(animals, question), Refusal)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param("How many classes are in the city?", id="what-a-row-stands-for"),
+        pytest.param("Is low more common in the city than in the country?", id="comparison"),
+        pytest.param("How many parents are married?", id="some-of-the-people"),
+    ],
+)
+def test_unclear_questions_about_a_frequency_table_are_refused(cases: Path, question: str):
+    assert isinstance(planned(cases, question), Refusal)
 
 
 @pytest.mark.parametrize(
