@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from local.openai_emulator.models.offline.data.ask import Refusal
+from local.openai_emulator.models.offline.data.ask import Plan, Refusal
 from local.openai_emulator.models.offline.data.spelling import spelt
 from local.openai_emulator.models.offline.data.table import Column, Table
 from tests.local.openai_emulator.models.offline.test_reading import planned
@@ -217,6 +217,12 @@ def test_unclear_first_questions_are_refused(animals: Path, question: str):
 )
 def test_unclear_questions_about_a_frequency_table_are_refused(cases: Path, question: str):
     assert isinstance(planned(cases, question), Refusal)
+
+
+def test_a_follow_up_about_two_measures_is_no_error(animals: Path):
+    earlier = "What is the average age and weight?"
+
+    assert isinstance(planned(animals, "And which of them is the highest by far?", earlier), Plan | Refusal)
 
 
 @pytest.mark.parametrize(

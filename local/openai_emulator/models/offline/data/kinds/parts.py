@@ -249,6 +249,8 @@ def _rates_sentence(ask: Ask, result: Result) -> str:
 
 def _ends(ask: Ask, result: Result) -> str:
     rates = [(group_value(ask, key), 100 * n / of) for key, (n, of) in result["rates"].items()]
+    if not rates:
+        return ""
     most, least = rates[0][1], rates[-1][1]
     high = " and ".join(key for key, rate in rates if rate == most)
     low = " and ".join(key for key, rate in rates if rate == least)

@@ -160,14 +160,9 @@ def _ranked_by(
     if len(several) < 2:
         return measures, group
     by = re.search(r"\bby\b", clause.text, re.IGNORECASE)
-    first, last = (
-        (
-            {m.column.name for m in clause.mentions if (clause.tokens[m.tokens[0]].start() > by.start()) is after}
-            for after in (False, True)
-        )
-        if by
-        else (set(), set())
-    )
+    here = [m for m in clause.mentions if by and m.tokens[0] < len(clause.tokens)]  # others are of an earlier question
+    last = {m.column.name for m in here if by and clause.tokens[m.tokens[0]].start() > by.start()}
+    first = {m.column.name for m in here} - last
     groups = [c for c in several if c.name in first and c.unique <= MOST_NUMBERS]
     if len(several) == 2 and len(groups) == 1 and {c.name for c in several} - {groups[0].name} <= last and not group:
         return tuple(c for c in several if c not in groups), groups
