@@ -35,6 +35,7 @@ _HOURS = re.compile(
     r"\bbetween (\d{1,2})(?::00)?\s?(am|pm)? and (\d{1,2})(?::00)?\s?(am|pm)?(?!\d)(?=\s|\W|$)|\bat (\d{1,2}):00\b",
     re.IGNORECASE,
 )
+_OR_LATER = re.compile(r" (?:(?:or|and) (?:later|after|newer|(?P<before>earlier|before))|onwards?)\b", re.IGNORECASE)
 _BEFORE = re.compile(r"\b(since|from|starting|after|before|until|between)\s+(?:the\s+)?(?:year\s+)?$", re.IGNORECASE)
 
 
@@ -126,6 +127,8 @@ def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = 
     word_at = first.start("y") if kind == "year" else first.start()
     before = _BEFORE.search(text[max(0, word_at - 40) : word_at])
     word = before[1].lower() if before else ""
+    after = _OR_LATER.match(text, units[-1][0].end()) if len(units) == 1 else None
+    word = ("until the end of" if after["before"] else "since") if after and not word else word
     begin = word_at - len(before[0]) if before else first.start()
     last = units[-1][0].end()
     spans: tuple[tuple[datetime, datetime], ...]
@@ -135,6 +138,8 @@ def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = 
         spans, words = ((units[0][1], high + timedelta(days=1)),), f"since {units[0][3]}"
     elif word == "after":
         spans, words = ((units[0][2], high + timedelta(days=1)),), f"after {units[0][3]}"
+    elif word == "until the end of":
+        spans, words = ((low, units[0][2]),), f"{word} {units[0][3]}"
     elif word in ("before", "until"):
         spans, words = ((low, units[0][1]),), f"before {units[0][3]}"
     else:
@@ -142,7 +147,8 @@ def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = 
         words = ("on " if kind == "day" else "in ") + " and ".join(dict.fromkeys(unit[3] for unit in units))
     value = tuple((f"{a:%Y-%m-%d}", f"{b:%Y-%m-%d}") for a, b in spans)
     condition = Condition(column=name, test="spans", value=value, words=words)
-    yield Found(condition=condition, start=min(begin, first.start()), end=first.end())
+    end = after.end() if after else first.end()
+    yield Found(condition=condition, start=min(begin, first.start()), end=end)
     for match, *_ in units[1:]:
         yield Found(condition=condition, start=match.start(), end=min(match.end(), last))
 

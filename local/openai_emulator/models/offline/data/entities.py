@@ -22,6 +22,7 @@ _PERSONAL = frozenset(map(stem, _OF_PERSONS.split()))
 _NOUNS = frozenset(map(stem, words.ROW_NOUNS))
 _PEOPLE = frozenset(map(stem, words.PEOPLE))
 _OF_AGES = frozenset(map(stem, words.OF_AGES))
+_ROLES = frozenset(map(stem, words.ROLES))
 _NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title", re.IGNORECASE)
 _WHICH_ONE = re.compile(
     r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
@@ -29,20 +30,22 @@ _WHICH_ONE = re.compile(
 _ENDS = words.HIGHEST | words.LOWEST | frozenset(words.ADJECTIVES)
 _GROUPS = "time date hour day weekday week month quarter year season period group category sort sector gender sex"
 # Of common words for rows, `words_for_rows` knows whether the table fits them; the others here are groups of rows.
-_KNOWN = _NOUNS | _PEOPLE | frozenset(map(stem, (*_GROUPS.split(), *words.CLASSES)))
+_KNOWN = _NOUNS | _PEOPLE | _ROLES | frozenset(map(stem, (*_GROUPS.split(), *words.CLASSES)))
 _OF_GROUPS = "|".join(pattern for name, pattern in FIGURES if name not in ("min", "max"))
 
 
 def words_for_rows(clause: Clause) -> None:
     """Account for a noun that says what the rows are, if only one stands in the clause and the table fits it."""
     aged = any("age" in name_stems(column.name) for column in clause.table.columns)
-    nouns = (_NOUNS | _PEOPLE) - (_OF_AGES if aged else frozenset())
+    nouns = (_NOUNS | _PEOPLE | _ROLES) - (_OF_AGES if aged else frozenset())
     found = {stem(clause.word(i)): i for i in clause.free() if stem(clause.word(i)) in nouns}
     if len(found) != 1:
         return
     noun = next(iter(found))
-    if (noun in _PEOPLE and of_people(clause.table)) or fits(clause.word(found[noun]), clause.table):
+    word = clause.word(found[noun])
+    if (noun in _PEOPLE | _ROLES and of_people(clause.table)) or fits(word, clause.table):
         clause.used |= {i for i in clause.free() if stem(clause.word(i)) == noun}
+        clause.notes += [f"every row taken as one of the {word}"] if noun in _ROLES else []
 
 
 def word_for_nameless(clause: Clause) -> None:

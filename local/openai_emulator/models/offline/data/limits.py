@@ -23,6 +23,7 @@ from local.openai_emulator.models.offline.data.columns import ends
 from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.data.units import HALF, is_fraction, is_percentage, number_of, value_in
 from local.openai_emulator.models.offline.words import stem
 
 _LIMIT = re.compile(
@@ -30,7 +31,7 @@ _LIMIT = re.compile(
     r"|exceed(?:s|ed|ing)?|taller than|heavier than|more expensive than|cheaper than|lighter than"
     r"|at least|below|under|less than|lower than|smaller than|younger than|shorter than|fewer than|at most|up to"
     r"|equals?(?: to)?|since|after|before|until)\b|>=|<=|>|<|==?)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?"
-    rf"|(?:{'|'.join(words.NUMBERS)})\b(?! (?:standard|times)))",
+    rf"|(?:{'|'.join(words.NUMBERS)}|{HALF})\b(?! (?:standard|times)))",
     re.IGNORECASE,
 )
 _RANGE = re.compile(
@@ -45,11 +46,12 @@ _LIST = re.compile(
 )
 _OR_MORE = re.compile(
     r"(?<![\d,.])(?P<number>-?\d[\d,]*+(?:\.\d++)?)\s+(?:years )?(?:or|and) "
-    r"(?:(?P<more>older|more|above|over|higher|up|greater)|younger|less|below|under|lower|fewer)\b(?! than)",
+    r"(?:(?P<more>older|more|above|over|higher|up|greater|later|after|newer)|younger|less|below|under|lower|fewer"
+    r"|earlier|before)\b(?! than)",
     re.IGNORECASE,
 )
-_UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater"])
-_DOWN = frozenset(["less", "fewer", "lower", "below", "under", "younger"])
+_UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater", "later", "after", "newer"])
+_DOWN = frozenset(["less", "fewer", "lower", "below", "under", "younger", "earlier", "before"])
 _SIGNS = (
     (r"above|over|more|greater|higher|larger|older|longer|taller|heavier|exceed|>$|after", ">"),
     (r"at least|>=|since", ">="),
@@ -85,14 +87,17 @@ def limits_in(clause: Clause) -> None:
         if _is_free(clause, match.start("number"), match.end("number")) and (
             column := _near(clause, match.start(), match.end(), match["number"])
         ):
+            if match["number"].lower() == HALF and not (is_fraction(column) or is_percentage(column)):
+                continue
             sign = next(sign for pattern, sign in _SIGNS if re.search(pattern, match["words"].lower()))
             before = min(clause.within(match)) - 1
             denied = clause.word(before) in ("not", "no") and sign in _OPPOSITES
             if denied:
                 sign = _OPPOSITES[sign]
                 clause.used.add(before)
-            text = f"{label(column.name)} {'not ' if denied else ''}{match['words'].lower()} {match['number']}"
-            _add(clause, match, column, ((sign, _year_or(column, match["number"])),), text)
+            value, told = value_in(clause, column, match["number"], match.end())
+            text = f"{label(column.name)} {'not ' if denied else ''}{match['words'].lower()} {told}"
+            _add(clause, match, column, ((sign, value),), text)
     _columns_in(clause)
     _signs_in(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
@@ -116,7 +121,7 @@ def _lists_in(clause: Clause) -> None:
         column = _near(clause, match.start(), match.end(), "")
         if column and column.whole and _is_free(clause, match.start(), match.end()):
             clause.claim(match.start(), match.end())
-            values = tuple(map(_value, re.findall(r"\d+(?:\.\d+)?", match[0])))
+            values = tuple(map(number_of, re.findall(r"\d+(?:\.\d+)?", match[0])))
             text = f"`{column.name}` {match[0]}"
             clause.conditions.append(Condition(column=column.name, test="in", value=values, words=text))
 
@@ -138,14 +143,17 @@ def _ranges_in(clause: Clause) -> None:
         if _is_free(clause, match.start("low"), match.end("high")) and (
             column := _near(clause, match.start(), match.end(), match["low"])
         ):
-            tests = ((">=", _year_or(column, match["low"])), ("<=", _year_or(column, match["high"])))
-            _add(clause, match, column, tests, f"`{column.name}` from {match['low']} to {match['high']}")
+            low, from_ = value_in(clause, column, match["low"], match.end())
+            high, to = value_in(clause, column, match["high"], match.end())
+            text = f"`{column.name}` from {from_} to {to}"
+            _add(clause, match, column, ((">=", low), ("<=", high)), text)
     for match in _OR_MORE.finditer(clause.text):
         if _is_free(clause, match.start(), match.end()) and (
             column := _near(clause, match.start(), match.end(), match["number"])
         ):
             test = ">=" if match["more"] else "<="
-            _add(clause, match, column, ((test, _value(match["number"])),), f"{label(column.name)} {match[0].lower()}")
+            value, _ = value_in(clause, column, match["number"], match.end("number"))
+            _add(clause, match, column, ((test, value),), f"{label(column.name)} {match[0].lower()}")
 
 
 def _or_more_in(clause: Clause) -> None:
@@ -164,7 +172,7 @@ def _or_more_in(clause: Clause) -> None:
             test = "<=" if more in _DOWN else ">="
             clause.used |= {*range(i, end), *((end, end + 1) if more in _UP | _DOWN else ())}
             text = f"{label(named.column.name)} {clause.word(i)} or {'less' if test == '<=' else 'more'}"
-            value = _value(clause.word(i))
+            value = number_of(clause.word(i))
             clause.conditions.append(Condition(column=named.column.name, test=test, value=value, words=text))
             clause.places.append((named.column.name, (i,)))
         elif is_plus:
@@ -189,7 +197,9 @@ def _years_of(clause: Clause) -> None:
         if re.fullmatch(r"\d+(?:\.\d+)?", said) and first - 3 not in clause.used:
             clause.used |= {first - 3, first - 2}
             text = f"`{mention.column.name}` = {said}"
-            clause.conditions.append(Condition(column=mention.column.name, test="==", value=_value(said), words=text))
+            clause.conditions.append(
+                Condition(column=mention.column.name, test="==", value=number_of(said), words=text)
+            )
         elif first - 3 in clause.used:
             clause.used.add(first - 2)
 
@@ -241,7 +251,7 @@ def _numbers_in(clause: Clause) -> None:
             clause.used |= {i, *denying}
             text = f"`{column.name}` {'is not' if denying else '='} {word}"
             test = "!=" if denying else "=="
-            clause.conditions.append(Condition(column=column.name, test=test, value=_value(word), words=text))
+            clause.conditions.append(Condition(column=column.name, test=test, value=number_of(word), words=text))
 
 
 def _columns_in(clause: Clause) -> None:
@@ -315,15 +325,6 @@ def _beside(clause: Clause, mention: Mention, i: int) -> bool:
 
 def _is_free(clause: Clause, start: int, end: int) -> bool:
     return not any(i in clause.used for i, t in enumerate(clause.tokens) if t.start() < end and start < t.end())
-
-
-def _year_or(column: Column, text: str) -> float:
-    """The number that a text says; of a year in a column with two digits of it, these."""
-    return _value(text) % 100 if is_short_year(column) and re.fullmatch(r"19\d\d", text) else _value(text)
-
-
-def _value(text: str) -> float:
-    return float(words.NUMBERS.get(text.lower(), text.replace(",", "")))
 
 
 def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:

@@ -203,6 +203,11 @@ def as_dates(full: pd.Series[Any]) -> pd.Series[Any]:
     """Dates; what is no date, or a date that can be read in two ways, is missing."""
     import pandas as pd
 
+    full = full.str.replace(  # 2012/1/31, but not 2012/13: that is a season
+        r"^(\d{4})([/.])(\d{1,2})\2(\d{1,2})(?!\d)",
+        lambda match: f"{match[1]}-{int(match[3]):02}-{int(match[4]):02}",
+        regex=True,
+    )
     iso = full.str.match(r"\d{4}-\d\d(?:-\d\d(?:[T ]\d\d:\d\d.*)?)?$")
     if iso.mean() > 0.9:
         dates = pd.to_datetime(full.where(iso), errors="coerce", format="ISO8601", utc=True)

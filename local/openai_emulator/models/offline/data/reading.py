@@ -13,6 +13,7 @@ from local.openai_emulator.models.offline.data.entities import word_for_nameless
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
 from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.relating import relating_verbs
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.data.values import flags_in, values_in
 from local.openai_emulator.models.offline.words import stem
@@ -90,6 +91,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     _words_of_classes(clause)
     words_for_rows(clause)
     word_for_nameless(clause)
+    relating_verbs(clause)
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     return clause
 

@@ -23,7 +23,7 @@ cases thing things observation observations point points measurement measurement
 given following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
 present observed made went goes took came comes come coming belong belongs belonging living hit hits achieve achieved
-reached ones part gets getting counted surveyed interviewed readings
+reached ones part gets getting counted surveyed interviewed readings still already completely currently previously
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.
 _METHOD = """
@@ -82,7 +82,7 @@ _SAME = (
     "cost price fare fee charge",
     "pay paid price cost fare bill",
     "old age",
-    "weigh weight",
+    "weigh weight mass",
     "tall height",
     "machine server host",
     "product item article",
@@ -117,6 +117,8 @@ _SAME = (
     "woman women female",
     "man men male",
     "center centre",
+    "high max maximum",
+    "low min minimum",
     "color colour",
     "gray grey",
     "labor labour",
@@ -182,6 +184,23 @@ emails messages posts tweets articles sites pages devices servers machines senso
 birds dogs cats
 """
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
+# Roles that all people of a table can have; the reading says so.
+_ROLES = """
+victims inmates prisoners donors suspects defendants offenders nominees authors artists singers actors fighters boxers
+golfers runners swimmers skaters climbers
+"""
+ROLES = frozenset(_ROLES.split())
+# Verbs that say how the rows came about, and their participles.
+_RELATING = """
+find/found discover/discovered detect/detected build/built make/made produce/produced manufacture/manufactured
+release/released publish/published establish/established launch/launched record/recorded
+measure/measured observe/observed test/tested grow/grown plant/planted hold/held play/played conduct/conducted
+collect/collected write/written create/created place/placed locate/located situate/situated report/reported
+happen/happened occur/occurred submit/submitted list/listed cover/covered include/included see/seen sight/sighted
+catch/caught issue/issued file/filed log/logged register/registered take/taken run/run
+"""
+_PAIRS = [pair.split("/") for pair in _RELATING.split()]
+RELATING = {form: done for verb, done in _PAIRS for form in (verb, f"{verb}s", done)}
 _VERBS = "is are was were has have had do does did come comes came get gets got take takes took"
 VERBS = frozenset(_VERBS.split())
 LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end in ("", "s", "d", "ed"))

@@ -26,7 +26,7 @@ from local.openai_emulator.models.offline.words import joined, stem
 _ADDED = """
 requests visits orders sales revenue amount quantity qty count downtime incidents sessions hits users total units
 votes sold goals points tickets bounces profit spending cost expenses deaths births population runs wins losses medals
-arrests accidents cases defects
+arrests accidents cases defects rain rainfall precipitation snow snowfall
 """
 _ADDITIVE = frozenset(map(stem, _ADDED.split()))
 _ENDS_OF_ADDITIVE = tuple(map(stem, ("runs", "goals", "visits", "sales", "orders", "votes")))  # `homeruns`

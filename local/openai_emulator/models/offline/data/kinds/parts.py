@@ -155,7 +155,10 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
     verb = next((i for i in after if clause.word(i) in _VERBS), len(clause.tokens))
     noun = next((i for i in after if clause.word(i) in _NOUNS), verb - 1)
     if (
-        first <= noun == verb - 1 and noun in clause.free() and clause.word(noun).isalpha()
+        first <= noun == verb - 1
+        and noun in clause.free()
+        and clause.word(noun).isalpha()
+        and clause.word(noun - 1) not in ("or", "and")  # "2010 or later"
     ):  # what the rows are has any name
         clause.used.add(noun)
     inside = set()

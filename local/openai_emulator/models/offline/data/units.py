@@ -1,0 +1,93 @@
+"""Numbers of a question in the unit of a column: 5 kg in a column of grams, 50 % in a column of fractions."""
+
+from __future__ import annotations
+
+import re
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.clause import Clause, is_short_year
+from local.openai_emulator.models.offline.data.names import name_stems, unit
+from local.openai_emulator.models.offline.data.table import Column
+
+# Of each dimension the sizes of its units.
+_DIMENSIONS: tuple[dict[str, float], ...] = (
+    {"mg": 1e-6, "g": 1e-3, "kg": 1.0, "t": 1000.0, "lb": 0.45359237, "oz": 0.028349523},
+    {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1000.0, "inch": 0.0254, "ft": 0.3048, "mi": 1609.344},
+    {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
+    {"kb": 1e3, "mb": 1e6, "gb": 1e9},
+)
+_WORDS = """
+milligram mg gram g kilo kg kilogram kg kilograms kg tonne t ton t pound lb lbs lb ounce oz millimeter mm millimetre mm
+centimeter cm centimetre cm meter m metre m kilometer km kilometre km inches inch foot ft feet ft mile mi
+millisecond ms second s minute min hour h sec s mins min hrs h
+"""
+_SAID = dict(zip(_WORDS.split()[::2], _WORDS.split()[1::2], strict=True))
+_UNIT = re.compile(r"\s?([a-z]{1,11})\b", re.IGNORECASE)
+_SHARES = frozenset(["percent", "pct", "share", "rate", "proport", "fraction", "probabl", "perc"])
+HALF = "half"
+
+
+def number_of(text: str) -> float:
+    return float(words.NUMBERS.get(text.lower(), text.replace(",", "")))
+
+
+def is_fraction(column: Column) -> bool:
+    """Whether a column holds parts of 1."""
+    return not column.whole and _range(column)[0] >= 0 and _range(column)[1] <= 1
+
+
+def is_percentage(column: Column) -> bool:
+    """Whether the name of a column, or the unit of its cells, says that it holds percentages."""
+    named = column.unit == "%" or unit(column.name) == " %" or bool(_SHARES & set(name_stems(column.name)))
+    return named and _range(column)[0] >= 0 and 1 < _range(column)[1] <= 100
+
+
+def _range(column: Column) -> tuple[float, float]:
+    try:
+        return float(column.low), float(column.high)
+    except ValueError:
+        return -1.0, float("inf")
+
+
+def value_in(clause: Clause, column: Column, text: str, end: int) -> tuple[float, str]:
+    """The number that a text says in the unit of a column, and how it is told: "5 kg (5000)".
+
+    The clause is ambiguous if it says a unit that cannot be converted to that of the column.
+
+    Args:
+        text: Of the number; "half" is 50 %.
+        end: The place behind it in the clause.
+    """
+    if text.lower() == HALF:
+        value = 0.5 if is_fraction(column) else 50.0
+        return value, f"half ({value:g})"
+    value, rest = number_of(text), clause.text[end:]
+    if is_short_year(column) and re.fullmatch(r"19\d\d", text):
+        return value % 100, text
+    if is_fraction(column) and (percent := re.match(r"\s?(?:%|percent\b|per cent\b)", rest)):
+        clause.claim(end, end + percent.end())
+        return value / 100, f"{text} % ({value / 100:g})"
+    said = _UNIT.match(rest)
+    asked, own = _unit_of(said[1]) if said else "", _own_unit(column)
+    sizes = next((sizes for sizes in _DIMENSIONS if asked in sizes), {})
+    if said and own in sizes and asked != own:
+        clause.claim(end, end + said.end())
+        value = round(value * sizes[asked] / sizes[own], 9)
+        return value, f"{text} {said[1]} ({value:g})"
+    if said and sizes and column.unit and own not in sizes:
+        clause.ambiguous.append(f"`{column.name}` is in {column.unit}, and the question says {said[1]}.")
+    return value, text
+
+
+def _own_unit(column: Column) -> str:
+    """The symbol of the unit of a column's cells, or at the end of its name."""
+    parts = re.split(r"[\W_]+", column.name.strip(" )]"))
+    last = parts[-1].lower() if len(parts) > 1 else ""
+    return _unit_of(column.unit or {"in": "inch"}.get(last, last))
+
+
+def _unit_of(word: str) -> str:
+    """The symbol of a unit: kg for "kilograms"."""
+    word = word.lower()
+    known = {symbol for sizes in _DIMENSIONS for symbol in sizes}
+    return word if word in known else _SAID.get(word) or _SAID.get(word.removesuffix("s"), "")
