@@ -31,7 +31,7 @@ PERIODS = {
     "quarter": "Quarter",
     "year": "Year",
 }
-WORDS_BEFORE_TIMES = re.compile(r"(?:in|on|at|from|since|after|before|between|during) ")
+WORDS_BEFORE_TIMES = re.compile(r"(?:in|on|at|from|since|until|after|before|between|during) ")
 
 
 def draw(series: Any, how: Mapping[str, Any]) -> str | None:

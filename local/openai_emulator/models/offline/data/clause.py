@@ -19,7 +19,7 @@ _PARTS_OF_DATES = {"month": 12, "day": 31, "hour": 24, "weekday": 7, "week": 53,
 # What a question about two points in time says.
 CHANGE = (
     r"\bchang(?:e[ds]?|ing)\b|\b(?:go|went|gone) (?:up|down)\b|\b(?:in|de)creased?\b|\bdifferences?\b"
-    r"|\b(?:rise|rose|risen|fall|fell|fallen|grow|grew|grown|dropped)\b"
+    r"|\b(?:rise|rose|risen|fall|fell|fallen|grow|grew|grown|drop(?:ped)?|declined?|improved?|gained?|increase)\b"
 )
 FIGURES = (
     ("mean", r"\baverages?\b|\bmeans?\b|\bavg\b|\btypical(?:ly)?\b|\bon average\b"),

@@ -20,11 +20,12 @@ _BY = re.compile(
     r"|across|among|each|every)\s+",
     re.I,
 )
+_OF_ALL = re.compile(r"\b(?:across|over|among|in|of) all (?:of )?(?:the )?", re.IGNORECASE)
 _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", re.IGNORECASE)
 
 
 SHORTEST_INSIDE = 4  # letters of a word that may be the end of a longer one in a column's name
-SURE = 0.9
+SURE, SAME = 0.9, 0.7  # how well a word fits one that begins alike; one that means the same
 SHORTEST_MARKED = 3  # letters of a name before an initial
 SHORTEST_DOING = 3  # letters of a verb
 SHORTEST_SHORTENED = 5  # letters of a word without some of its vowels
@@ -68,7 +69,7 @@ def alike(word: str, part: str) -> float:
         return 0.8
     if _consonants(word, part) or _without_some_vowels(own, part):
         return 0.8
-    return 0.7 if any(own in group and part in group for group in words.SAME) else 0.0
+    return SAME if any(own in group and part in group for group in words.SAME) else 0.0
 
 
 def ends(part: str, own: str) -> bool:
@@ -149,14 +150,14 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
             hits = {} if all(part.isdigit() for part in hits) else hits  # the 2 of "top 2" is no `price2`
             if not hits or first not in [place for _, place in hits.values()]:
                 joined = "".join(clause.word(i) for i in (first, first + 1))
-                if len(joined) > 5 and joined == re.sub(r"\W|_", "", column.name.lower()):
+                if len(joined) > 5 and re.sub(r"\W|_", "", column.name.lower()) in (joined, f"{joined}s"):
                     yield 1.0, column, (first, first + 1)
                 continue
             share = sum(score for score, _ in hits.values()) / len(set(parts))
             places = tuple(sorted(place for _, place in hits.values()))
             most = clause.word(places[0] - 1) in words.HIGHEST | words.LOWEST  # "the biggest sample"
             alone = not most and all(clause.word(i) in words.SILENT for i in places)
-            sole = any(everywhere.count(part) == 1 and score == 1.0 for part, (score, _) in hits.items())
+            sole = any(everywhere.count(part) == 1 and score in (1.0, SAME) for part, (score, _) in hits.items())
             if (share >= 0.5 or sole) and not (alone and share < 0.9):
                 yield share + 0.01 * len(hits), column, places
 
@@ -238,6 +239,11 @@ def groups(clause: Clause) -> None:
                 break
         return None
 
+    for match in _OF_ALL.finditer(clause.text):
+        if (found := column_at(match.end())) and found[1].kind == "text":  # all rows, and no groups
+            clause.claim(match.start(), match.end())
+            clause.mentions = [mention for mention in clause.mentions if mention.tokens[0] != found[0]]
+            del starts[found[0]]
     for match in _BY.finditer(clause.text):
         found = column_at(match.end())
         while found:

@@ -45,7 +45,8 @@ def words_for_rows(clause: Clause) -> None:
     word = clause.word(found[noun])
     if (noun in _PEOPLE | _ROLES and of_people(clause.table)) or fits(word, clause.table):
         clause.used |= {i for i in clause.free() if stem(clause.word(i)) == noun}
-        clause.notes += [f"every row taken as one of the {word}"] if noun in _ROLES else []
+        role = word if word.endswith("s") else f"{word}s"
+        clause.notes += [f"every row taken as one of the {role}"] if noun in _ROLES else []
 
 
 def word_for_nameless(clause: Clause) -> None:

@@ -10,6 +10,7 @@ from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
 from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, Mention, figures, is_key
 from local.openai_emulator.models.offline.data.derived import with_derived
+from local.openai_emulator.models.offline.data.kinds.changing import changes_of_groups
 from local.openai_emulator.models.offline.data.kinds.completing import additive, comparatives_in
 from local.openai_emulator.models.offline.data.kinds.counting import asks_more, counts_more, left_unsaid
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
@@ -18,7 +19,7 @@ from local.openai_emulator.models.offline.data.reading import read
 from local.openai_emulator.models.offline.data.spelling import spelt
 from local.openai_emulator.models.offline.data.stated import with_places
 from local.openai_emulator.models.offline.data.table import Table, joins
-from local.openai_emulator.models.offline.data.wording import in_order, plainly, without_glosses
+from local.openai_emulator.models.offline.data.wording import as_one_word, in_order, plainly, without_glosses
 from local.openai_emulator.models.offline.words import stem
 
 _START = (
@@ -113,7 +114,7 @@ def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
 def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
-    question = in_order(without_glosses(plainly(spelt(question, table)), table), table)
+    question = in_order(without_glosses(as_one_word(plainly(spelt(question, table)), table), table), table)
     question, table = with_derived(question, with_places(question, table))
     pieces = _pieces(question)
     clauses = [read(text, table, method=at > 0) for at, text in enumerate(pieces)]
@@ -330,6 +331,8 @@ def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
     name = kind_of(_without_names(clause))
     if name in ("", "correlate"):
         comparatives_in(clause)
+    if name in ("", "figures", "compare", "extreme", "count", "trend") and changes_of_groups(clause):
+        return "change"
     is_more = len(clause.measures(conditioned=False)) == 2 and _MORE_AND_MORE.search(clause.text)
     if name in ("", "figures") and is_more and not clause.says(r"\bthan\b"):
         return "correlate"

@@ -48,11 +48,13 @@ _CHARTS = (
     ("scatter", r"\bscatter(?: ?plots?)?\b"),
     ("any", r"\b(?:charts?|plot(?:s|ted)?|graphs?|diagrams?|visuali[sz]\w*|draw)\b"),
 )
+_SIZES = "(?:big|large|high|low|long|far|heavy|tall|old|young|deep|wide|fast|slow|strong|hot|cold|warm|expensive|cheap)"
 _HOW_BIG = re.compile(
     r"\bhow (?:big|large|high|low|long|far|heavy|tall|deep|wide|fast|strong) (?:is|are|was|were) "
     r"(?:(?:the|a|an|its|their) )?$",
     re.IGNORECASE,
 )
+SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
 _METHOD_NUMBER = re.compile(
     r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|level|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
     r"|(?<![\d.])(-?\d++(?:\.\d++)?)\s*+(?:(?:\*|times\b|x\b)\s*+)?(?:the )?"
@@ -69,7 +71,8 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     clause.claim_all(r"\bN/A\b")
     if clause.says(r"\bno\b.{1,40}\bat all\b"):
         clause.claim_all(r"\bat all\b")
-    clause.claim_all(r"\bhow (?:big|large|high|low|long|far|heavy|tall|old) (?:is|are|was|were) (?:it|they|that)\b")
+    clause.claim_all(rf"\bhow {_SIZES} (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b")
+    clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
     written_columns(clause)
     for column in table.of_kind("date")[:1]:
@@ -182,4 +185,11 @@ def _file_words(clause: Clause) -> None:
     for match in re.finditer(re.escape(clause.table.shown), clause.text, re.IGNORECASE):
         clause.claim(match.start(), match.end())
     named = set(name_stems(clause.table.shown.rpartition(".")[0]))
-    clause.used |= {i for i in clause.free() if stem(clause.word(i)) in named and not clause.word(i).isdigit()}
+    beginnings = [part for part in named if len(part) > SHORTEST_BEGINNING]
+    clause.used |= {
+        i
+        for i in clause.free()
+        if not clause.word(i).isdigit()
+        and (own := stem(clause.word(i)))
+        and (own in named or (len(own) >= SHORTEST_BEGINNING and any(part.startswith(own) for part in beginnings)))
+    }

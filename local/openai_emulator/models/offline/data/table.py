@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from local.openai_emulator.models.offline.data import loading
+from local.openai_emulator.models.offline.data.regions import other_names
 
 READABLE = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".parquet")
 MOST_FILES = 8
@@ -144,7 +145,7 @@ def source(functions: Sequence[Any]) -> str:
 def profile_code(filenames: Sequence[str], question: str) -> str:
     """A program that prints a summary line per file, and the profiles as JSON in the last line."""
     words = sorted(set(re.findall(r"\w+", question.lower())))[:200]
-    words += [word[:-1] for word in words if word.endswith("s")]
+    words += [word[:-1] for word in words if word.endswith("s")] + other_names(question)
     return f"""\
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from local.openai_emulator.models.offline.data.clause import (
 from local.openai_emulator.models.offline.data.columns import alike
 from local.openai_emulator.models.offline.data.denials import denial, denied
 from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.data.regions import places_named
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
@@ -39,8 +40,9 @@ def values_in(clause: Clause) -> None:
     for column in clause.table.of_kind("text"):
         for value in column.values:
             parts = _value_words(value)
-            for places in _places(said, parts, clause, value, column):
-                found.setdefault(column.name, []).append((value, places))
+            for called in (parts, *places_named(value, column)):
+                for places in _places(said, called, clause, value, column):
+                    found.setdefault(column.name, []).append((value, places))
     _begun_names(clause, said, found)
     _one_column_each(clause, found)
     everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
@@ -225,8 +227,15 @@ def _plural(word: str, part: str, value: str) -> bool:
     return (len(value) > 3 and stem(word) == stem(part)) or (len(value) == 3 and word == f"{part}s")
 
 
+def _is_weather(word: str, value: str) -> bool:
+    """Whether a word is the adjective of a value: "sunny" of `sun`, "rainy" of `rain`."""
+    return len(value) >= 3 and word in (f"{value}y", f"{value}{value[-1]}y")
+
+
 def _means(word: str, value: str, column: Column) -> bool:
     """Whether a word means a value that is written otherwise: a weekday, a month, a gender."""
+    if _is_weather(word, value):
+        return True
     named = {name.lower() for name in (*calendar.day_name, *calendar.month_name) if name}
     if len(value) >= 3 and value != word and word.rstrip("s").startswith(value) and word.rstrip("s") in named:
         return True

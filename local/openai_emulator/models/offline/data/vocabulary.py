@@ -197,7 +197,7 @@ release/released publish/published establish/established launch/launched record/
 measure/measured observe/observed test/tested grow/grown plant/planted hold/held play/played conduct/conducted
 collect/collected write/written create/created place/placed locate/located situate/situated report/reported
 happen/happened occur/occurred submit/submitted list/listed cover/covered include/included see/seen sight/sighted
-catch/caught issue/issued file/filed log/logged register/registered take/taken run/run
+catch/caught issue/issued file/filed log/logged register/registered take/taken
 """
 _PAIRS = [pair.split("/") for pair in _RELATING.split()]
 RELATING = {form: done for verb, done in _PAIRS for form in (verb, f"{verb}s", done)}

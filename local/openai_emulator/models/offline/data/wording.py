@@ -15,6 +15,7 @@ _OF_FIRST = re.compile(
     r"^\W*(?:of|among) ([^,?]+), ((?:what|which) (?:share|percent(?:age)?|proportion|fraction)) (.*)$", re.IGNORECASE
 )
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")  # not in `a.b.csv`
+SHORTEST_JOINED = 6  # letters of two words in one
 _STOPS = frozenset(["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average"])
 
 
@@ -32,6 +33,21 @@ def in_order(question: str, table: Table) -> str:
         return names.get(last + first) or names.get(last.removesuffix("s") + first) or match[0]
 
     return re.sub(r"\b([a-z]{3,}) of (?:(?:the|a|an|each) )?([a-z]{3,})\b", replacement, question, flags=re.IGNORECASE)
+
+
+def as_one_word(question: str, table: Table) -> str:
+    """The question with two words as one where a name of a column writes them so: `homeruns` for "home run"."""
+    parts = {
+        part for c in table.columns for part in re.findall(r"[a-z]+", c.name.lower()) if len(part) >= SHORTEST_JOINED
+    }
+
+    def replacement(match: re.Match[str]) -> str:
+        joined = f"{match[1]}{match[2]}".lower()
+        found = next((part for part in (joined, f"{joined}s", joined.removesuffix("s")) if part in parts), "")
+        known = {match[1].lower(), match[2].lower()} & parts
+        return found if found and not known else match[0]
+
+    return re.sub(r"\b([a-z]{2,})[ -](?=([a-z]{2,})\b)\2", replacement, question, flags=re.IGNORECASE)
 
 
 def without_points(text: str) -> str:

@@ -152,6 +152,15 @@ def comparatives_in(clause: Clause) -> None:
             return
 
 
+def is_number_of_row(clause: Clause, column: Column) -> bool:
+    """Whether a column numbers things that are counted: `gameno` in "how many games"."""
+    said = {stem(clause.word(i)) for m in clause.mentions if m.column is column for i in m.tokens}
+    return bool(said) and any(
+        part in (f"{word}{end}" for word in said for end in ("no", "nr", "id", "num", "number"))
+        for part in name_stems(column.name)
+    )
+
+
 def weighs(clause: Clause) -> bool:
     """Whether a clause about a frequency table asks for its cases: for people, or by the name of their number."""
     weight = clause.table.weight

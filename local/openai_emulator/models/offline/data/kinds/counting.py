@@ -22,15 +22,15 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 from local.openai_emulator.models.offline.data.kinds.completing import (
     ask_of,
     is_denial,
+    is_number_of_row,
     measured,
     weighs,
     with_chart,
     without_own_groups,
 )
-from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
-from local.openai_emulator.models.offline.words import stem
 
 _IN_ALL = r"\b(?:in total|overall|altogether|in all|(?:are|were) there)\b"
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
@@ -56,7 +56,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
         return Refusal(reason="It names no column whose different values are to be counted.")
     nouns = [mention.column for mention in clause.mentions if clause.is_only_noun(mention)]
-    summed = [c for c in measures if c not in clause.by_numbers and c not in nouns and not _is_number_of_row(clause, c)]
+    summed = [c for c in measures if c not in clause.by_numbers and c not in nouns and not is_number_of_row(clause, c)]
     if summed and by and set(clause.hows) & {"mean", "median"} and clause.says(r"\bhow many\b.*\bper\b"):
         return Refusal(reason=f"An average of the totals by `{by[0]}` is not computed.")
     if summed and clause.says(r"\bhow many\b|\bnumber of\b") and not clause.says(r"\b(?:rows|records|values)\b"):
@@ -101,15 +101,6 @@ def _may_be_some(clause: Clause, at: int) -> bool:
     """Whether a noun can be for some of the people that the rows are: "managers", "children"."""
     free = at in clause.free() and clause.word(at) not in words.SILENT
     return free and of_people(clause.table) and clause.word(at) not in (words.PEOPLE - words.OF_AGES) | words.ROW_NOUNS
-
-
-def _is_number_of_row(clause: Clause, column: Column) -> bool:
-    """Whether a column numbers things that are counted: `gameno` in "how many games"."""
-    said = {stem(clause.word(i)) for m in clause.mentions if m.column is column for i in m.tokens}
-    return bool(said) and any(
-        part in (f"{word}{end}" for word in said for end in ("no", "nr", "id", "num", "number"))
-        for part in name_stems(column.name)
-    )
 
 
 def _is_counted(clause: Clause, column: Column) -> bool:

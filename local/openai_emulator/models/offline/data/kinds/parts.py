@@ -31,6 +31,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     additive,
     ask_of,
     claim_comparatives,
+    is_number_of_row,
     measured,
     number_groups,
     weighs,
@@ -66,9 +67,11 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     """Of the rows, or of a measure that adds up: the share of the rows that the clause names, or of each group."""
     table = clause.table
     measures = [c for c in clause.measures(conditioned=False) if c not in clause.by_numbers and not is_key(c, table)]
+    measures = [c for c in measures if not is_number_of_row(clause, c)]
     unique = [c for c in table.of_kind("text") if c.unique == table.rows]
     usual = figures(table)
-    if not measures and len(usual) == 1 and (unique or len(table.columns) == 2):
+    adds_up = len(usual) == 1 and (len(table.columns) == 2 or (bool(unique) and additive(usual[0].name)))
+    if not measures and adds_up:
         measures = usual
     if clause.says(r"\bper\b") and clause.by_numbers:
         return Refusal(reason=f"Figures per `{clause.by_numbers[0].name}` are not computed.")
@@ -169,7 +172,8 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
         own = {token for mention in clause.mentions if mention.column.name == column for token in mention.tokens}
         before = next(i for i in range(start - 1, -2, -1) if i not in own and clause.word(i) not in _ARTICLES)
         has_verb = verb < len(clause.tokens)
-        is_inside = start < verb if has_verb else start <= noun or clause.word(before) in _PREPOSITIONS
+        is_subject = clause.word(verb) in ("did", "do", "does") and before == verb  # "of his games did Ana score"
+        is_inside = (start < verb or is_subject) if has_verb else start <= noun or clause.word(before) in _PREPOSITIONS
         inside |= {column} if is_inside else set()
     times = {c.column for c in clause.conditions if c.test == "spans" or _is_year(clause, c)}
     rest = {c.column for c in clause.conditions} - times - inside
@@ -407,7 +411,8 @@ COMPARE = Kind(
     r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
     words="how much do does did are is was were earn earns than more less often likely frequently "
     "between change changed changes go went up down rise rose fall fell grow grew increase increased decrease "
-    "decreased dropped better worse higher lower t test tests difference differences significant significantly",
+    "decreased dropped drop decline declined improve improved gain gained better worse higher lower t test tests "
+    "difference differences significant significantly",
     complete=complete_compare,
     program=compare_groups,
     helpers=(group_keys, key_text, compute_figures),

@@ -9,7 +9,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, is_key, is_year, names
+from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_year, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -47,12 +47,19 @@ _NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
 # "The five heaviest", "the 3 most expensive", with a few words between.
 _SUPERLATIVE = rf"(?:\w+\s+){{0,4}}?(?:{'|'.join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))})\b"
 _COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})", re.IGNORECASE)
-_COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | {"rows", "records", "cases", "entries", "items", "things"}))
+_ROWS = frozenset(["rows", "records", "cases", "entries", "items", "things"])
+_COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | words.ROLES | _ROWS))
 _BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{_COUNTED})\b"
 _BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
-_GOOD_HIGH = frozenset(
-    map(stem, ["availability", "score", "revenue", "sales", "profit", "rating", "points", "happiness"])
+_GOOD = (
+    "availability score revenue sales profit rating points happiness yield output accuracy wins income grade efficiency"
 )
+_BAD = """
+time error errors failures latency response duration price cost fare fee deaths accidents crime crimes murder
+loss losses delay delays defects complaints unemployment pollution inflation debt poverty violations penalties
+bounces downtime injuries infections incidents misses faults murders arrests waiting wait usage
+"""
+_GOOD_HIGH, _BAD_HIGH = frozenset(map(stem, _GOOD.split())), frozenset(map(stem, _BAD.split()))
 
 
 def complete_top(clause: Clause) -> Ask | Refusal:
@@ -102,8 +109,9 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         measures = tuple(c for c in measures if c not in targets) or Refusal(reason="It names no column of figures.")
     counted = clause.says(r"\b(?:most|fewest|least)\b") or clause.claim_all(_BY_COUNT)
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
-    if isinstance(measures, Refusal) or (unmeasured and group and counted):
-        if group and counted:
+    groups = bool(group or (clause.period and _most_rows(clause)))
+    if isinstance(measures, Refusal) or (unmeasured and groups and counted):
+        if groups and counted:
             return with_chart(ask_of(clause, "extreme", by=names(group[:1]), lowest=low, hows=("count",)), "bar")
         return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
     how = _how(clause, measures[0])
@@ -118,12 +126,22 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
 
 
+def _most_rows(clause: Clause) -> bool:
+    """Whether a noun for the rows stands after "most": "In which month were the most polls?"."""
+    named = {i for m in clause.mentions for i in m.tokens} | {i for _, at in clause.places for i in at}
+    nouns = [i + 1 for i in range(len(clause.tokens)) if clause.word(i) in ("most", "fewest", "least")]
+    return any(
+        clause.word(i) in _ROWS or (i in clause.used - named and clause.word(i) not in words.ADJECTIVES) for i in nouns
+    )
+
+
 def _told_beside(clause: Clause) -> list[Column]:
-    """The columns of "the two smallest ones with their names": they are shown, and not grouped by."""
+    """The columns of "the two smallest ones with their names", "and what species is it?": shown, and no groups."""
     return [
         m.column
         for m in clause.mentions
-        if clause.word(m.tokens[0] - 2) == "with" and clause.word(m.tokens[0] - 1) in ("their", "there", "the", "its")
+        if (clause.word(m.tokens[0] - 2) == "with" and clause.word(m.tokens[0] - 1) in ("their", "there", "the", "its"))
+        or (clause.word(m.tokens[0] - 1) in ("what", "which") and clause.word(m.tokens[-1] + 2) == "it")
     ]
 
 
@@ -189,12 +207,14 @@ def _rate(column: Column) -> bool:
 
 def _low(clause: Clause) -> bool:
     """Whether low values are asked for. "Worst" and "best" depend on whether high values of the measure are good."""
-    measures = clause.measures()
-    good_high = bool(measures and _GOOD_HIGH & set(name_stems(measures[0].name)))
+    measures = clause.measures() or figures(clause.table)[:1]
+    said = set(name_stems(measures[0].name)) if measures else set()
     if clause.says(r"\bworst\b"):
-        return good_high
+        if measures and not said & (_GOOD_HIGH | _BAD_HIGH):
+            clause.ambiguous.append(f"It is not clear whether a high or a low `{measures[0].name}` is bad.")
+        return bool(said & _GOOD_HIGH)
     if clause.says(r"\bbest\b"):
-        return bool(measures) and not good_high and clause.says(r"time|error|latency|price|cost")
+        return bool(said & _BAD_HIGH) and not said & _GOOD_HIGH
     return any(clause.word(i) in words.LOWEST for i in range(len(clause.tokens))) and not clause.says(
         r"\bhighest\b|\bmax"
     )

@@ -6,6 +6,7 @@ import re
 from functools import cache
 
 from local.openai_emulator.models.offline.data.kinds.base import Kind
+from local.openai_emulator.models.offline.data.kinds.changing import CHANGE_KIND
 from local.openai_emulator.models.offline.data.kinds.counting import COUNT
 from local.openai_emulator.models.offline.data.kinds.figures import FIGURES_KIND
 from local.openai_emulator.models.offline.data.kinds.lookup import LOOKUP
@@ -29,6 +30,7 @@ KINDS = (
     TOP,
     TREND,
     COMPARE,
+    CHANGE_KIND,
     COUNT,
     FIGURES_KIND,
     EXTREME,

@@ -1,0 +1,136 @@
+"""How a measure changed in each group between two times: `Which country grew most from 2010 to 2020?`"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
+from local.openai_emulator.models.offline.data.clause import CHANGE, Clause, is_short_year, is_year, names
+from local.openai_emulator.models.offline.data.kinds.base import (
+    MOST_ROWS,
+    Kind,
+    Result,
+    column_of,
+    columns_text,
+    figure_name,
+    group_name,
+    number,
+    reading_of,
+)
+from local.openai_emulator.models.offline.data.kinds.completing import additive, ask_of, measured, with_chart
+from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
+from local.openai_emulator.models.offline.data.table import Table
+
+_THAN = re.compile(
+    r"\b(?:(?P<more>more|higher|larger|greater|better|bigger)|less|fewer|lower|smaller|worse)\b.+\bthan\b", re.I
+)
+_MOST = r"\b(?:most|biggest|largest|greatest|highest|strongest)\b"
+_LEAST = r"\b(?:least|smallest|lowest)\b"
+_DOWN = r"\b(?:decrea\w+|declin\w+|fall|fell|fallen|falls|drop\w*|lost|shrank|shrink\w*|went down|go down|gone down)\b"
+_EITHER = r"\b(?:change[ds]?|changing|differences?|differed)\b"
+
+
+def changes_of_groups(clause: Clause) -> bool:
+    """Whether a clause compares a measure at two times in each of several groups."""
+    group = clause.which or (clause.by[0] if len(clause.by) == 1 else None)
+    if group is None or group.kind != "text" or _pair(clause) is None:
+        return False
+    return clause.says(CHANGE) or bool(_THAN.search(clause.text))
+
+
+def _pair(clause: Clause) -> Condition | None:
+    """The condition that names two times."""
+    years = {c.name for c in clause.table.of_kind("number") if is_year(c) or is_short_year(c)}
+    found = [c for c in clause.conditions if c.test == "in" and len(c.value) == 2 and c.column in years]
+    return found[0] if len(found) == 1 else None
+
+
+def complete(clause: Clause) -> Ask | Refusal:
+    pair = _pair(clause)
+    measures = measured(clause)
+    if isinstance(measures, Refusal):
+        return measures
+    if pair is None or len(measures) > 1:
+        return Refusal(reason="It does not say of what the change is meant, and between which times.")
+    than = _THAN.search(clause.text)
+    first, second = (pair.value[1], pair.value[0]) if than else sorted(pair.value)
+    down = not than["more"] if than else clause.says(_DOWN)
+    if clause.says(_LEAST) or (clause.says(_EITHER) and clause.says(_MOST) and not clause.says(_DOWN)):
+        return Refusal(reason="It is not clear whether increases or decreases are meant.")
+    group = clause.which or clause.by[0]
+    how = clause.hows if set(clause.hows) & {"mean", "sum", "median"} else ()
+    ask = ask_of(
+        clause,
+        "change",
+        measures=names(measures),
+        by=(group.name,),
+        hows=how[:1] or ("sum" if additive(measures[0].name) else "mean",),
+        parts=((pair.column, "==", first), (pair.column, "==", second)),
+        lowest=down,
+        count=1 if clause.says(_MOST) else 0,
+    )
+    return with_chart(ask, "bar")
+
+
+def compute_changes(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """`changes`: of each group that has both times the figure at the first, at the second, and their difference."""
+    import pandas as pd
+
+    keys, name, how = group_keys(rows, ask), ask["measures"][0], ask["hows"][0]
+    first, second = (
+        getattr(part.groupby([key[part.index] for key in keys])[name], how)()
+        for part in (keep(rows, [condition]) for condition in ask["parts"])
+    )
+    both = pd.DataFrame({"first": first, "second": second}).dropna()
+    both["change"] = both["second"] - both["first"]
+    both = both.sort_values("change", ascending=ask["lowest"], kind="stable")
+    found = {key_text(key): [float(cell) for cell in cells] for key, cells in zip(both.index, both.values, strict=True)}
+    return {"changes": found, "series": both["change"].head(30)}
+
+
+def sentence(ask: Ask, result: Result, table: Table) -> str:
+    changes: Mapping[str, Sequence[float]] = result["changes"]
+    column = column_of(table, ask.measures[0])
+    first, second = (f"{value:g}" for _, _, value in ask.parts)
+    what = figure_name(ask.hows[0], ask.measures[0])
+    found = {key: cells for key, cells in changes.items() if (cells[2] < 0 if ask.lowest else cells[2] > 0)}
+    side = "lower" if ask.lowest else "higher"
+    of = f"of {len(changes)} values of {group_name(ask)} that have both"
+    if not found:
+        return f"In none {of} is the {what} {side} for {second} than for {first}."
+    if ask.count:
+        name, cells = next(iter(found.items()))
+        end = "decrease" if ask.lowest else "increase"
+        told = f"**{number(abs(cells[2]), column)}** ({number(cells[0], column)} to {number(cells[1], column)})"
+        lead = f"**{name}** has the largest {end} of the {what} from {first} to {second}: {told}, {of}:"
+    else:
+        lead = f"The {what} is {side} for {second} than for {first} in {len(found)} {of}: **{', '.join(found)}**."
+    lines = [
+        f"| {name.replace('|', '/')} | {' | '.join(number(cell, column) for cell in cells)} |"
+        for name, cells in list(found.items())[:MOST_ROWS]
+    ]
+    return f"{lead}\n\n| {group_name(ask)} | {first} | {second} | Change |\n|---|---:|---:|---:|\n" + "\n".join(lines)
+
+
+def reading(ask: Ask) -> str:
+    figure = {"sum": "total", "mean": "average"}.get(ask.hows[0], ask.hows[0])
+    end = "Decrease" if ask.lowest else "Increase"
+    return reading_of(f"{end} of the {figure} of {columns_text(ask.measures)}", ask)
+
+
+CHANGE_KIND = Kind(
+    name="change",
+    examples=("Which group had the biggest increase of X from A to B?", "Which groups had more X in A than in B?"),
+    cues="",
+    words="did do does had have than more less fewer higher lower better worse larger smaller greater bigger most "
+    "biggest largest greatest highest increase increased increases decrease decreased change changed rise rose risen "
+    "fall fell fallen grow grew grown growth drop dropped decline declined gain gained went "
+    "go up down improve improved",
+    complete=complete,
+    program=compute_changes,
+    helpers=(group_keys, keep, key_text),
+    sentence=sentence,
+    reading=reading,
+)

@@ -1,0 +1,50 @@
+"""Other names of countries and states: `FL` for "Florida", `USA` for "the United States"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from local.openai_emulator.models.offline.data.table import Column
+
+SHARE = 0.8  # of the short values of a column that are codes of states; then all are
+_STATES = """
+AL alabama, AK alaska, AZ arizona, AR arkansas, CA california, CO colorado, CT connecticut, DE delaware, FL florida,
+GA georgia, HI hawaii, ID idaho, IL illinois, IN indiana, IA iowa, KS kansas, KY kentucky, LA louisiana, ME maine,
+MD maryland, MA massachusetts, MI michigan, MN minnesota, MS mississippi, MO missouri, MT montana, NE nebraska,
+NV nevada, NH new hampshire, NJ new jersey, NM new mexico, NY new york, NC north carolina, ND north dakota, OH ohio,
+OK oklahoma, OR oregon, PA pennsylvania, RI rhode island, SC south carolina, SD south dakota, TN tennessee, TX texas,
+UT utah, VT vermont, VA virginia, WA washington, WV west virginia, WI wisconsin, WY wyoming, DC district of columbia
+"""
+STATES = dict(entry.strip().split(" ", 1) for entry in _STATES.replace("\n", " ").split(","))
+_COUNTRIES = (
+    ("usa", "us", "united states", "united states of america"),
+    ("uk", "united kingdom", "great britain", "britain"),
+    ("uae", "united arab emirates"),
+    ("south korea", "korea, republic of", "republic of korea"),
+    ("russia", "russian federation"),
+    ("czech republic", "czechia"),
+)
+
+
+def places_named(value: str, column: Column) -> list[list[str]]:
+    """The words of other names of a value, if it is a country, or a state in a column of states."""
+    own = value.lower().replace(".", "")
+    names = [name for group in _COUNTRIES if own in group for name in group if name != own]
+    if value in STATES and _has_states(column):
+        names.append(STATES[value])
+    return [name.replace(",", "").split() for name in names]
+
+
+def _has_states(column: Column) -> bool:
+    values = column.values or column.some
+    codes = [value for value in values if len(value) == 2 and value.isupper()]
+    return len(codes) >= SHARE * len(values) and sum(value in STATES for value in codes) >= SHARE * len(codes)
+
+
+def other_names(question: str) -> list[str]:
+    """Words of other names of the countries and states that a question names, to find the values that are meant."""
+    text = f" {question.lower().replace('.', '')} "
+    names = [code.lower() for code, name in STATES.items() if f" {name}" in text]
+    said = [group for group in _COUNTRIES if any(f" {name}" in text for name in group)]
+    return names + [word for group in said for name in group for word in name.split()]
