@@ -24,7 +24,11 @@ CHANGE = (
 FIGURES = (
     ("mean", r"\baverages?\b|\bmeans?\b|\bavg\b|\btypical(?:ly)?\b|\bon average\b"),
     ("median", r"\bmedians?\b"),
-    ("sum", r"\btotals?\b|\bsum(?:med)?\b|\baltogether\b|\bin all\b(?=\W*$|[,;.])|\boverall\b|\bcombined\b"),
+    (
+        "sum",
+        r"\btotals?\b|\bsum(?:med)?\b|\baltogether\b|\bin all\b(?=\W*$|[,;.])|\boverall\b|\bcombined\b"
+        r"|\badd(?:ed|ing)? up\b",
+    ),
     ("std", r"\bstandard deviations?\b|\bstd\b"),
     ("var", r"\bvariances?\b"),
     ("min", r"\bmin(?:imum)?\b|\blowest\b|\bsmallest\b"),
@@ -82,6 +86,11 @@ class Clause:
 
     def says(self, pattern: str) -> bool:
         return re.search(pattern, self.text, re.IGNORECASE) is not None
+
+    def says_beside(self, pattern: str) -> bool:
+        """Whether the clause says it, and not only as the name of a column: `price change`."""
+        named = {i for mention in self.mentions for i in mention.tokens}
+        return any(not self.within(match) <= named for match in re.finditer(pattern, self.text, re.IGNORECASE))
 
     def word(self, index: int) -> str:
         return self.tokens[index][0].lower().replace("’", "'") if 0 <= index < len(self.tokens) else ""
@@ -168,7 +177,7 @@ def is_key(column: Column, table: Table) -> bool:
     """Whether a number identifies a row (an id, a code, a year): its figures have no meaning."""
     parts = name_stems(column.name)
     named = any(part in _KEYS or part.endswith(("year", "jahr")) for part in parts) or column.name.startswith("column ")
-    return named or is_part_of_date(column) or _numbers_rows(column, table)
+    return (named and column.whole) or is_part_of_date(column) or _numbers_rows(column, table)
 
 
 def _numbers_rows(column: Column, table: Table) -> bool:

@@ -11,6 +11,7 @@ from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention
 from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
+from local.openai_emulator.models.offline.data.regions import has_states
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
@@ -95,8 +96,19 @@ def _without_some_vowels(own: str, part: str) -> bool:
     return is_same and SHORTEST_SHORTENED <= len(part) < len(own) and all(letter in letters for letter in part)
 
 
+def _state_column(clause: Clause) -> None:
+    """The column of codes of states for the word "state", if no column has that name."""
+    columns = [c for c in clause.table.of_kind("text") if has_states(c)]
+    named = any("state" in name_stems(c.name) for c in clause.table.columns)
+    for i in clause.free() if len(columns) == 1 and not named else ():
+        if clause.word(i) in ("state", "states"):
+            clause.used.add(i)
+            clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
+
+
 def named_columns(clause: Clause) -> None:
     """Columns that the words name in part, or by other words. What names two columns alike names none."""
+    _state_column(clause)
     while candidates := list(_candidates(clause)):
         best = max(score for score, _, _ in candidates)
         top = [(column, tokens) for score, column, tokens in candidates if score >= best - 1e-9]

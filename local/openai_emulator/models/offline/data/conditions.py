@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from local.openai_emulator.models.offline.data.ask import Condition
+from local.openai_emulator.models.offline.data.clause import CHANGE
 from local.openai_emulator.models.offline.data.table import Column
 
 _MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
@@ -37,6 +38,9 @@ _HOURS = re.compile(
 )
 _OR_LATER = re.compile(r" (?:(?:or|and) (?:later|after|newer|(?P<before>earlier|before))|onwards?)\b", re.IGNORECASE)
 _BEFORE = re.compile(r"\b(since|from|starting|after|before|until|between)\s+(?:the\s+)?(?:year\s+)?$", re.IGNORECASE)
+
+
+_Unit = tuple[re.Match[str], datetime, datetime, str]  # where it stands, its start, its end, its name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,26 +105,26 @@ def _hour(number: str, half: str | None) -> int:
     return hour + (12 if (half or "").lower() == "pm" else 0)
 
 
+def _units(text: str, low: datetime, high: datetime, *, fine: bool) -> tuple[str, list[_Unit]]:
+    """The finest units of time that the text names: days, weeks, months and quarters, or years."""
+    days = [(match, _day(match, low, high)) for match in (_DAY.finditer(text) if fine else ())]
+    units: list[_Unit] = [(match, day, day + timedelta(days=1), _date(day)) for match, day in days if day]
+    if units:
+        return "day", units
+    if weeks := list(_WEEK.finditer(text)) if fine else []:
+        return "week", [(match, *_week(match[1].lower(), low, high)) for match in weeks]
+    quarters = [] if re.search(r"(?i)iqr|quartile", text) else _QUARTER.finditer(text)
+    for match in (*_WHOLE_MONTH.finditer(text), *quarters):
+        units += [(match, *span) for span in _month_span(match, low, high)]
+    if units:
+        return "month", units
+    years = [(match, int(match["y"])) for match in _YEAR.finditer(text)]
+    return "year", [(match, datetime(year, 1, 1), datetime(year + 1, 1, 1), str(year)) for match, year in years]
+
+
 def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = True) -> Iterator[Found]:
     """Spans of days, weeks, months, quarters or years: the finest that the text names."""
-    weeks = list(_WEEK.finditer(text)) if fine else []
-    units: list[tuple[re.Match[str], datetime, datetime, str]] = []
-    days = [(match, _day(match, low, high)) for match in (_DAY.finditer(text) if fine else ())]
-    units += [(match, day, day + timedelta(days=1), _date(day)) for match, day in days if day]
-    kind = "day"
-    if not units and weeks:
-        kind = "week"
-        units = [(match, *_week(match[1].lower(), low, high)) for match in weeks]
-    if not units:
-        kind = "month"
-        quarters = [] if re.search(r"(?i)iqr|quartile", text) else _QUARTER.finditer(text)
-        for match in (*_WHOLE_MONTH.finditer(text), *quarters):
-            units += [(match, *span) for span in _month_span(match, low, high)]
-    if not units:
-        kind = "year"
-        for match in _YEAR.finditer(text):
-            year = int(match["y"])
-            units.append((match, datetime(year, 1, 1), datetime(year + 1, 1, 1), str(year)))
+    kind, units = _units(text, low, high, fine=fine)
     if not units:
         return
     first = units[0][0]
@@ -132,9 +136,10 @@ def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = 
     begin = word_at - len(before[0]) if before else first.start()
     last = units[-1][0].end()
     spans: tuple[tuple[datetime, datetime], ...]
-    if word in ("between", "from") and len(units) == 2:
+    is_change = re.search(CHANGE, text, re.IGNORECASE)
+    if word in ("between", "from") and len(units) == 2 and not is_change:
         spans, words = ((units[0][1], units[1][2]),), f"from {units[0][3]} to {units[1][3]}"
-    elif word in ("since", "from", "starting"):
+    elif word in ("since", "from", "starting") and len(units) == 1:
         spans, words = ((units[0][1], high + timedelta(days=1)),), f"since {units[0][3]}"
     elif word == "after":
         spans, words = ((units[0][2], high + timedelta(days=1)),), f"after {units[0][3]}"

@@ -43,7 +43,11 @@ def words_for_rows(clause: Clause) -> None:
         return
     noun = next(iter(found))
     word = clause.word(found[noun])
-    if (noun in _PEOPLE | _ROLES and of_people(clause.table)) or fits(word, clause.table):
+    if (
+        (noun in _PEOPLE | _ROLES and of_people(clause.table))
+        or _called(noun, clause.table)
+        or fits(word, clause.table)
+    ):
         clause.used |= {i for i in clause.free() if stem(clause.word(i)) == noun}
         role = word if word.endswith("s") else f"{word}s"
         clause.notes += [f"every row taken as one of the {role}"] if noun in _ROLES else []
@@ -67,6 +71,12 @@ def word_for_nameless(clause: Clause) -> None:
     if noun not in clause.used:
         clause.used.add(noun)
         clause.notes.append(f"`{labels[0].name}` taken as the {found[1].lower()}")
+
+
+def _called(noun: str, table: Table) -> bool:
+    """Whether a noun means the same as the name of the file: "rides" of taxis.csv."""
+    named = {*name_stems(table.shown.rpartition(".")[0])}
+    return any(noun in group and named & group for group in words.SAME)
 
 
 def fits(word: str, table: Table) -> bool:

@@ -28,7 +28,7 @@ from local.openai_emulator.models.offline.words import stem
 
 _LIMIT = re.compile(
     r"(?P<words>\b(?:above|over|more than|greater than|higher than|larger than|older than|longer than"
-    r"|exceed(?:s|ed|ing)?|taller than|heavier than|more expensive than|cheaper than|lighter than"
+    r"|exceed(?:s|ed|ing)?|farther than|taller than|heavier than|more expensive than|cheaper than|lighter than"
     r"|at least|below|under|less than|lower than|smaller than|younger than|shorter than|fewer than|at most|up to"
     r"|equals?(?: to)?|since|after|before|until)\b|>=|<=|>|<|==?)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?"
     rf"|(?:{'|'.join(words.NUMBERS)}|{HALF})\b(?! (?:standard|times)))",
@@ -53,7 +53,7 @@ _OR_MORE = re.compile(
 _UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater", "later", "after", "newer"])
 _DOWN = frozenset(["less", "fewer", "lower", "below", "under", "younger", "earlier", "before"])
 _SIGNS = (
-    (r"above|over|more|greater|higher|larger|older|longer|taller|heavier|exceed|>$|after", ">"),
+    (r"above|over|more|greater|higher|larger|older|longer|farther|taller|heavier|exceed|>$|after", ">"),
     (r"at least|>=|since", ">="),
     (r"below|under|less|lower|smaller|younger|shorter|fewer|cheaper|lighter|<$|before", "<"),
     (r"at most|up to|<=|until", "<="),
@@ -367,11 +367,17 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
 
 def _of_comparative(clause: Clause, start: int) -> list[Column]:
     """The columns that "taller than", "cheaper than" and the like mean."""
-    found = re.match(r"(?:more )?(taller|heavier|expensive|cheaper|lighter) than", clause.text[start:], re.IGNORECASE)
+    found = re.match(
+        r"(?:more )?(taller|heavier|expensive|cheaper|lighter|longer|shorter|farther) than", clause.text[start:], re.I
+    )
     if not found:
         return []
     word = found[1].lower()
     _, hints = words.ADJECTIVES[f"{word.removesuffix('er')}est" if word.endswith("er") else word]
+    if re.search(
+        r"^\W*\d[\d,.]*\s*(?:miles?|km|kilomet\w+|met\w+|feet|ft)\b", clause.text[start + found.end() :], re.I
+    ):
+        hints = "distance length height"
     stems = {*map(stem, hints.split())}
     return [c for c in figures(clause.table) if stems & {*name_stems(c.name)}]
 

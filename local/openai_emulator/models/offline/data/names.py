@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from local.openai_emulator.models.offline.words import all_stems
+from local.openai_emulator.models.offline.words import all_stems, stem, words
 
 # Last word of a column's name -> the unit that it states. Words that can mean something else (min, s, c) are no units.
 _UNITS = {
@@ -32,12 +32,14 @@ _UNITS = {
     "kwh": " kWh",
     "celsius": " °C",
 }
+SHORTEST_STEMMED = 4  # letters; of a shorter word the end is no ending: `ins`
 UNIT_STEMS = frozenset(stem for name in _UNITS for stem in all_stems(name))
 
 
 def name_stems(name: str) -> list[str]:
     """The words a column's name is made of: `avgResponse_time_ms` -> avg, respons, time, ms."""
-    return all_stems(re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\d)(?=[a-zA-Z]{2})|[_\-./#]", " ", name))
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\d)(?=[a-zA-Z]{2})|[_\-./#]", " ", name)
+    return [word if len(word) < SHORTEST_STEMMED else stem(word) for word in words(spaced)]
 
 
 def unit(name: str) -> str:

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
-from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, Mention, figures, is_key
+from local.openai_emulator.models.offline.data.choosing import kind_of_clause
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, figures, is_key
 from local.openai_emulator.models.offline.data.derived import with_derived
-from local.openai_emulator.models.offline.data.kinds.changing import changes_of_groups
-from local.openai_emulator.models.offline.data.kinds.completing import additive, comparatives_in
 from local.openai_emulator.models.offline.data.kinds.counting import asks_more, counts_more, left_unsaid
-from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of, nearest_kind
+from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.reading import read
 from local.openai_emulator.models.offline.data.spelling import spelt
@@ -42,19 +41,7 @@ _METHOD = re.compile(
     r"|strength|p-value)|perform)\b",
     re.IGNORECASE,
 )
-_SUPERLATIVE = re.compile(
-    rf"\b(?:highest|lowest|most|least|fewest|largest|smallest|biggest|greatest|best|worst"
-    rf"|{'|'.join(vocabulary.ADJECTIVES)})\b(?! (?:common|frequent|popular|often))",
-    re.IGNORECASE,
-)
-# "Do houses with more rooms have a higher price?"
-_MORE_AND_MORE = re.compile(
-    r"\b(?:more|less|fewer|\w{3,}er)\b.{1,60}?"
-    r"\b(?:more|higher|lower|less|better|worse|larger|greater)\b",
-    re.IGNORECASE,
-)
 _LEADS = re.compile(r"\W*(?:in|at|for|among|on|during|of|within)\b[^,.?!;]*$", re.IGNORECASE)
-_MORE_OR = r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
 _BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same)\b", re.IGNORECASE)
 _SAME = re.compile(
     r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
@@ -279,7 +266,7 @@ def _ask(
     clause: Clause, at: int, asks: list[Ask], before: tuple[Ask, ...], lead: Clause | None, *, alone: bool
 ) -> Ask | Refusal | None:
     """The ask of a clause; None when it has none of its own."""
-    name = clause.kind = _kind(clause, first=at == 0, alone=alone)
+    name = clause.kind = kind_of_clause(clause, first=at == 0, alone=alone)
     if not name:
         clause.repeats = bool(at) and bool(_METHOD.match(clause.text))
         return None if at or not alone else Refusal()
@@ -289,15 +276,9 @@ def _ask(
     clause.claim_all(kind.cues or r"$^")
     said |= set(vocabulary.HIGHEST | vocabulary.LOWEST) if name == "peak" else set()
     refers = bool(_BACK.search(clause.text))
-    if at and (
-        _METHOD.match(clause.text)
-        or (not asks_more(clause, name) and any(a.kind == name for a in asks) and (not refers or name in _TESTS))
-    ):
+    if at and _asks_nothing(clause, name, asks, refers=refers):
         clause.repeats = True
-        return None  # it repeats, or says how to compute
-    if name == "count" and asks and asks[-1].kind == "missing" and not (clause.mentions or clause.conditions):
-        clause.repeats = True
-        return None  # "Are any missing? How many?"
+        return None
     source = [*reversed(asks), *reversed(before if refers or at else ())]
     if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
         names = next((ask.measures for ask in source if ask.measures), ())
@@ -307,6 +288,8 @@ def _ask(
             clause.mentions += [Mention(column=column, tokens=(10_000,)) for column in columns]
     of_winner = bool(asks) and refers and asks[-1].kind == "extreme" and bool(asks[-1].by)
     if lead is not None and lead is not clause:
+        if name == "correlate" and not clause.measures() and len(lead.measures()) == 2:
+            clause.mentions += [mention for mention in lead.mentions if mention.column in lead.measures()]
         clause.conditions += [c for c in lead.conditions if c not in clause.conditions]
     if name == "count" and asks and asks[-1].kind == "count":
         more = left_unsaid(asks[-1], clause)
@@ -326,67 +309,14 @@ def _ask(
     return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
 
 
-def _kind(clause: Clause, *, first: bool, alone: bool) -> str:
-    """The kind by its cues; else by what the clause names; else that of the nearest example."""
-    name = kind_of(_without_names(clause))
-    if name in ("", "correlate"):
-        comparatives_in(clause)
-    if name in ("", "figures", "compare", "extreme", "count", "trend") and changes_of_groups(clause):
-        return "change"
-    is_more = len(clause.measures(conditioned=False)) == 2 and _MORE_AND_MORE.search(clause.text)
-    if name in ("", "figures") and is_more and not clause.says(r"\bthan\b"):
-        return "correlate"
-    counted = re.match(r"\W*how many\b", clause.text, re.IGNORECASE)
-    if (
-        name in ("figures", "count", "describe")
-        and _SUPERLATIVE.search(clause.text)
-        and not counted
-        and not clause.conditions_of_limit()
-    ) and not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
-        return "extreme"
-    if name == "compare" and any(c.test.endswith(" column") for c in clause.conditions):
-        return "count" if counted or clause.says(r"\bhow often\b") else "lookup"
-    of_measure = name == "figures" or (name == "count" and clause.measures(conditioned=False))
-    has_several = any(c.test == "in" for c in clause.conditions)
-    if of_measure and clause.says(CHANGE) and has_several:
-        return "compare"
-    if name == "describe" and (clause.mentions or clause.chart):
-        name = ""
-    if name:
-        return name
-    if clause.chart:
-        return {"histogram": "distribution", "scatter": "correlate", "pie": "share"}.get(clause.chart, "trend")
-    grouped = clause.by or clause.by_numbers or clause.period
-    measures = clause.measures(conditioned=False)
-    if measures and grouped:
-        return "figures"
-    if measures and has_several and (clause.says(CHANGE) or clause.says(_MORE_OR)):
-        return "compare"
-    listed = not measures and clause.says(r"^\W*(?:list|show|name|give|which|who)\b")
-    if clause.conditions and (listed or any(c.test == "==" for c in clause.conditions)) and not grouped:
-        return "lookup"
-    if measures and any(c.test == "spans" for c in clause.conditions):  # "the revenue in October"
-        clause.hows = ("sum" if additive(measures[0].name) else "mean",)
-        return "figures"
-    if (first or alone) and (clause.mentions or clause.conditions):
-        masked = clause.text
-        for mention in clause.mentions:
-            if max(mention.tokens) < len(clause.tokens):
-                masked = masked.replace(clause.tokens[mention.tokens[0]][0], "X")
-        return nearest_kind(masked)
-    return kind_of(clause.text)
-
-
-def _without_names(clause: Clause) -> str:
-    """The text of a clause with X for each column whose whole name stands in it: a column can be called `count`."""
-    text = clause.text
-    for mention in clause.mentions:
-        first, last = min(mention.tokens), max(mention.tokens)
-        if last < len(clause.tokens):
-            start, end = clause.tokens[first].start(), clause.tokens[last].end()
-            if clause.text[start:end].lower() == mention.column.name.lower():
-                text = f"{text[:start]}{'X' * (end - start)}{text[end:]}"
-    return text
+def _asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) -> bool:
+    """Whether a later clause says how to compute, or repeats what is asked for already."""
+    if _METHOD.match(clause.text):
+        return True
+    told = bool(asks) and (asks[-1].kind == "missing" or asks[-1].hows == ("count",))
+    if name == "count" and told and not (clause.mentions or clause.conditions):
+        return True  # "Are any missing? How many?", "Which day had the most, and how many?"
+    return not asks_more(clause, name) and any(a.kind == name for a in asks) and (not refers or name in _TESTS)
 
 
 def _same(clauses: list[Clause], before: tuple[Ask, ...], question: str) -> Plan | None:

@@ -14,7 +14,7 @@ from local.openai_emulator.models.offline.data.kinds.overview import MISSING
 from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.relating import relating_verbs
-from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.values import flags_in, values_in
 from local.openai_emulator.models.offline.words import stem
 
@@ -24,6 +24,7 @@ PERIODS = (
         r"\b(?:peak )?hours? of (?:the )?day\b|\b(?:by|per|each|every|which|what) (?:the )?hours?\b"
         r"|\bhourly\b|\b(?:peak|busiest) (?:\w+ )?hours?\b",
     ),
+    ("calendar month", r"\bmonths? of (?:the )?years?\b|\bcalendar months?\b"),
     ("weekday", r"\bdays? of (?:the )?week\b|\b(?:by|per|each|every|which|what) weekdays?\b"),
     (
         "weekend",
@@ -95,6 +96,8 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     words_for_rows(clause)
     word_for_nameless(clause)
     relating_verbs(clause)
+    if clause.measures():
+        clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds)\b")
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     return clause
 
@@ -105,6 +108,7 @@ def _charts_and_periods(clause: Clause) -> None:
             clause.chart = name
     dates = clause.table.of_kind("date")
     if dates:
+        _claim_steps(clause, dates[0])
         finest = days_apart(dates[0])
         for name, pattern in PERIODS:
             if finest > _DAYS_OF.get(name, 6):
@@ -115,6 +119,15 @@ def _charts_and_periods(clause: Clause) -> None:
                 if not tokens <= clause.used:
                     clause.period = name
                     clause.used |= tokens
+
+
+def _claim_steps(clause: Clause, date: Column) -> None:
+    """Account for the "daily" of "the average daily high by month", where each day has one row."""
+    steps = {"daily": 1, "monthly": 31, "yearly": 366, "annual": 366}
+    if date.unique == clause.table.rows and clause.says(r"\b(?:by|per|each|every|which|what) (?:month|quarter|year)\b"):
+        for word, days in steps.items():
+            if 0.9 * days <= days_apart(date) <= 1.1 * days:
+                clause.claim_all(rf"\b{word}\b")
 
 
 def _words_of_classes(clause: Clause) -> None:

@@ -31,12 +31,12 @@ def places_named(value: str, column: Column) -> list[list[str]]:
     """The words of other names of a value, if it is a country, or a state in a column of states."""
     own = value.lower().replace(".", "")
     names = [name for group in _COUNTRIES if own in group for name in group if name != own]
-    if value in STATES and _has_states(column):
+    if value in STATES and has_states(column):
         names.append(STATES[value])
     return [name.replace(",", "").split() for name in names]
 
 
-def _has_states(column: Column) -> bool:
+def has_states(column: Column) -> bool:
     values = column.values or column.some
     codes = [value for value in values if len(value) == 2 and value.isupper()]
     return len(codes) >= SHARE * len(values) and sum(value in STATES for value in codes) >= SHARE * len(codes)

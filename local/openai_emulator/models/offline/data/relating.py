@@ -24,7 +24,7 @@ def relating_verbs(clause: Clause) -> None:
         word = clause.word(i)
         if word not in words.RELATING or (_of_time(clause) and _times(clause) > 1):
             continue
-        if _is_before_condition(clause, i) or _is_at_end(clause, i):
+        if _is_before_condition(clause, i) or _is_before_most(clause, i) or _is_at_end(clause, i):
             clause.used.add(i)
             clause.notes.append(f"every row taken as {words.RELATING[word]}")
 
@@ -49,6 +49,11 @@ def _is_before_condition(clause: Clause, at: int) -> bool:
         after += 1
     related = any(clause.word(i) in _PREPOSITIONS for i in range(at + 1, after))
     return after in clause.used and (related or (after == at + 1 and bool(clause.period)))
+
+
+def _is_before_most(clause: Clause, at: int) -> bool:
+    """Whether the rows follow as its object: "has found the most planets"."""
+    return clause.word(at + 1) == "the" and clause.word(at + 2) in ("most", "fewest") and at + 3 in clause.used
 
 
 def _is_at_end(clause: Clause, at: int) -> bool:

@@ -61,6 +61,7 @@ def group_keys(rows: pd.DataFrame, ask: Mapping[str, Any]) -> list[pd.Series[Any
                 "week": lambda: date.dt.to_period("W").dt.start_time.dt.strftime("%Y-%m-%d"),
                 "nth week": lambda: "week " + ((date - start).dt.days // 7 + 1).astype(str),
                 "month": lambda: date.dt.strftime("%Y-%m"),
+                "calendar month": lambda: date.dt.month_name(),
                 "quarter": lambda: (
                     date.dt.year.astype("Int64").astype(str) + " Q" + date.dt.quarter.astype("Int64").astype(str)
                 ),

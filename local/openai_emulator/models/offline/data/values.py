@@ -37,19 +37,22 @@ def values_in(clause: Clause) -> None:
     """Values of text columns that the words name: `web-02`, "Sunday" for `Sun`, "women" for `Female`."""
     said = [clause.word(i) for i in range(len(clause.tokens))]
     found: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    known = {value.lower() for column in clause.table.of_kind("text") for value in column.values}
     for column in clause.table.of_kind("text"):
         for value in column.values:
             parts = _value_words(value)
-            for called in (parts, *places_named(value, column)):
+            others = [name for name in places_named(value, column) if " ".join(name) not in known]
+            for called in (parts, *others):
                 for places in _places(said, called, clause, value, column):
                     found.setdefault(column.name, []).append((value, places))
     _begun_names(clause, said, found)
     _one_column_each(clause, found)
+    _counted_or_value(clause, found)
     everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
     chosen: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
     for _, name, value, places in reversed(everything):
-        others = {place for hits in chosen.values() for _, at in hits for place in at}
-        if not set(places) & others:
+        taken = {place for hits in chosen.values() for _, at in hits for place in at}
+        if not set(places) & taken:
             chosen.setdefault(name, []).append((value, places))
     for name, hits in chosen.items():
         if len(hits) == 2 and _from_to(clause, hits):
@@ -104,6 +107,17 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
         if len(kept) > 1:
             said = " ".join(clause.tokens[i][0] for i in places)
             clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in kept[:4])}.')
+
+
+def _counted_or_value(clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
+    """Refuse "the most deaths" in a table with a value `Death` and another column `death_date`."""
+    for name, hits in found.items():
+        others = {part for c in clause.table.columns if c.name != name for part in name_stems(c.name)}
+        for value, places in hits:
+            word = clause.word(places[0])
+            counted = clause.word(places[0] - 1) in ("most", "fewest", "many") and len(places) == 1
+            if counted and word.endswith("s") and stem(word) in others:
+                clause.ambiguous.append(f'"{word}" could be {value} of `{name}`, or all rows.')
 
 
 def _names_a_column(clause: Clause, at: int) -> bool:
@@ -170,7 +184,10 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         window = said[at : at + size]
         if size == 1 and not _can_be_a_value(clause.tokens[at][0], value, is_name=_names_rows(column, clause)):
             continue
-        if window == parts or (size == 1 and _plural(window[0], parts[0], value)):
+        is_plural = (
+            size > 1 and window[:-1] == parts[:-1] and len(parts[-1]) > 3 and stem(window[-1]) == stem(parts[-1])
+        )
+        if window == parts or is_plural or (size == 1 and _plural(window[0], parts[0], value)):
             if value.isdigit() and not _is_beside(column, clause, places):
                 continue  # in "stage 2" the number is no `code`
             if len(value) == 1 and (clause.tokens[at][0] != value or _is_pronoun(clause, places, column)):

@@ -97,7 +97,7 @@ _SAME = (
     "date day timestamp time",
     "owner responsible owned",
     "gdp economy",
-    "trip ride journey",
+    "trip ride journey taxi",
     "bill check",
     "votes vote",
     "revenue amount",
@@ -194,10 +194,12 @@ ROLES = frozenset(_ROLES.split())
 _RELATING = """
 find/found discover/discovered detect/detected build/built make/made produce/produced manufacture/manufactured
 release/released publish/published establish/established launch/launched record/recorded
-measure/measured observe/observed test/tested grow/grown plant/planted hold/held play/played conduct/conducted
+measure/measured observe/observed test/tested grown/grown plant/planted hold/held play/played conduct/conducted
 collect/collected write/written create/created place/placed locate/located situate/situated report/reported
 happen/happened occur/occurred submit/submitted list/listed cover/covered include/included see/seen sight/sighted
-catch/caught issue/issued file/filed log/logged register/registered take/taken
+catch/caught diagnose/diagnosed hear/heard visit/visited survey/surveyed
+interview/interviewed examine/examined founded/founded stage/staged issue/issued file/filed log/logged
+register/registered take/taken travel/traveled travel/travelled
 """
 _PAIRS = [pair.split("/") for pair in _RELATING.split()]
 RELATING = {form: done for verb, done in _PAIRS for form in (verb, f"{verb}s", done)}

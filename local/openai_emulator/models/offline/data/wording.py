@@ -16,11 +16,13 @@ _OF_FIRST = re.compile(
 )
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")  # not in `a.b.csv`
 SHORTEST_JOINED = 6  # letters of two words in one
+SHORTEST_OF_NAME = 4  # letters of a word that stands for a name in brackets
 _STOPS = frozenset(["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average"])
 
 
 def plainly(question: str) -> str:
     """The question with one wording for rows that are left out and for shares, and initials without points."""
+    question = re.sub(r"\b(rain|rainfall|precipitation|snow) (?:fell|falls)\b", r"\1", question, flags=re.IGNORECASE)
     return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))
 
 
@@ -58,7 +60,7 @@ def without_points(text: str) -> str:
 def without_glosses(question: str, table: Table) -> str:
     """The question with the name of a column in place of the words that it explains by that name in brackets."""
     for column in table.columns:
-        name = re.escape(column.name)
+        name = _in_brackets(question, column.name, table)
         for match in list(re.finditer(rf"(?<!\s)\s*+\(\s*+[\"'`]?{name}[\"'`]?(?: column)?\s*+\)", question)):
             words = _phrase(question[: match.start()])
             if not words:
@@ -68,6 +70,14 @@ def without_glosses(question: str, table: Table) -> str:
             question = re.sub(rf"(?<!\w){re.escape(words)}(?!\w)", column.name, question)
             break
     return question
+
+
+def _in_brackets(question: str, name: str, table: Table) -> str:
+    """What stands in brackets for a column, as a pattern: its name, or the word of it that no other name has."""
+    parts = [part for part in re.split(r"[\W_]+", name.lower()) if len(part) >= SHORTEST_OF_NAME]
+    others = {part for c in table.columns if c.name != name for part in re.split(r"[\W_]+", c.name.lower())}
+    own = [part for part in parts if part not in others and f"({part})" in question.lower()]
+    return f"(?:{re.escape(name)}|(?i:{own[0]}))" if own else re.escape(name)
 
 
 def _phrase(text: str) -> str:

@@ -200,7 +200,6 @@ def test_years_of_two_digits(tmp_path: Path):
         pytest.param("What percentage of the carnivores visits?", id="share-of-rows-or-of-a-measure"),
         pytest.param("How many different patients are in stage 1?", id="different-what"),
         pytest.param("What is the highest average age?", id="average-of-no-group"),
-        pytest.param("How many visits per year were there on average?", id="average-of-totals"),
     ],
 )
 def test_unclear_first_questions_are_refused(animals: Path, question: str):

@@ -223,4 +223,4 @@ def test_comparatives_compare_groups(tmp_path: Path) -> None:
     (tmp_path / "zoo.csv").write_text("name,sex,weight\nA,male,10\nB,female,6\nC,male,12\nD,female,8\n")
     text = answered(tmp_path, "Are males heavier than females?")
     assert "Comparison: Average of `weight` by `sex`" in text
-    assert "male is 57.1 % above female" in text
+    assert "male is 57.14 % above female" in text

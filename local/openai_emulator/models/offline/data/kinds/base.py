@@ -120,6 +120,7 @@ def group_value(ask: Ask, key: str) -> str:
 def group_name(ask: Ask) -> str:
     """What the ask groups by: `hour of the day`, `server`."""
     names = {"hour": "hour of the day", "weekday": "day of the week", "weekend": "part of the week", "nth week": "week"}
+    names["calendar month"] = "month of the year"
     period = [names.get(ask.period, ask.period)] if ask.period else []
     return " / ".join([*period, *map(label, ask.by)])
 

@@ -37,7 +37,7 @@ def changes_of_groups(clause: Clause) -> bool:
     group = clause.which or (clause.by[0] if len(clause.by) == 1 else None)
     if group is None or group.kind != "text" or _pair(clause) is None:
         return False
-    return clause.says(CHANGE) or bool(_THAN.search(clause.text))
+    return clause.says_beside(CHANGE) or bool(_THAN.search(clause.text))
 
 
 def _pair(clause: Clause) -> Condition | None:

@@ -130,7 +130,8 @@ def claim_comparatives(clause: Clause) -> None:
     for i in clause.free():
         word = clause.word(i)
         _, hints = words.ADJECTIVES.get(f"{word[:-2]}est" if word.endswith("er") else "") or (False, "")
-        parts = {part for c in clause.measures(conditioned=False) for part in name_stems(c.name)}
+        columns = [c.name for c in clause.measures(conditioned=False)] + [c.column for c in clause.conditions]
+        parts = {part for name in columns for part in name_stems(name)}
         if any(alike(hint, part) >= 0.8 for hint in hints.split() for part in parts):
             clause.used.add(i)
 
@@ -170,6 +171,13 @@ def weighs(clause: Clause) -> bool:
     return not limited and (named or bool(said & (words.PEOPLE | words.MEN | words.WOMEN)))
 
 
+def _of_end(columns: list[Column], end: str) -> list[Column]:
+    """Of two columns such as `temp_max` and `temp_min`, the one of an end: the hottest day is that of `temp_max`."""
+    ends_ = {"max": {"max", "maximum", "high"}, "min": {"min", "minimum", "low"}}
+    own = {end: [c for c in columns if words_ & set(name_stems(c.name))] for end, words_ in ends_.items()}
+    return own[end] if len(own["max"]) == len(own["min"]) == 1 and len(columns) == 2 else columns
+
+
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
     """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
     named_by = {token for mention in clause.mentions for token in mention.tokens}
@@ -194,6 +202,7 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
             clause.used |= {said[part] for part in name_stems(closer[0].name) if part in said}
         if not named and (exact := [c for c in columns if set(name_stems(c.name)) <= stems]):
             columns = exact  # of `Min.Price` and `Price`, the one without further words
+        columns = _of_end(columns, "min" if low else "max") if "temp" in hints else columns
         alike = len({frozenset(stems & set(name_stems(c.name))) for c in columns}) == 1
         if alike and len(columns) > 1 and not named:
             several = joined((f"`{c.name}`" for c in columns[:4]), last="or")

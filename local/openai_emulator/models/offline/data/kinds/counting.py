@@ -33,6 +33,8 @@ from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 
 _IN_ALL = r"\b(?:in total|overall|altogether|in all|(?:are|were) there)\b"
+_LISTED = r"\b(?:listed|covered|recorded|included)\b|\b(?:in|on) (?:the|this) (?:list|table|file|data|dataset)\b"
+_WHAT_IS_LISTED = rf"\bhow many ((?:[\w-]+ ){{1,3}}?)(?=(?:are|were) (?:there )?(?:{_LISTED}))"
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
 
@@ -40,7 +42,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     """The number of rows or of different values; the total of a measure that is counted (`how many tickets`)."""
     common = clause.claim_all(r"\bmost (?:common|frequent|popular)\b|\bmode\b|\bmost often\b")
     measures = clause.measures(conditioned=False)
-    targets = clause.texts()
+    targets = [c for c in clause.texts() if c.kind != "date" or _is_counted(clause, c, directly=True)]
     by = (*names(clause.by), *names(c for c in clause.by_numbers))
     weight = clause.table.weight
     if common:
@@ -75,7 +77,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     return _rows(clause, by)
 
 
-def _claim_counted(clause: Clause) -> None:
+def claim_counted(clause: Clause) -> None:
     """Account for what is counted, which has any name: "how many old houses have more than 3 bedrooms".
 
     But "how many goals did Ana score" asks for something that the rows have.
@@ -97,17 +99,28 @@ def _claim_counted(clause: Clause) -> None:
             clause.used.add(noun)
 
 
+def _claim_listed(clause: Clause) -> None:
+    """Account for what is listed, which has any name: "how many campaign events are listed?"."""
+    for match in re.finditer(_WHAT_IS_LISTED, clause.text, re.IGNORECASE):
+        free = [i for i in clause.within(match) if i in clause.free() and clause.word(i) not in words.SILENT]
+        if free and clause.text[match.start(1) : match.end(1)].split()[-1].endswith("s"):
+            clause.claim(match.start(1), match.end(1))
+            clause.notes.append(f"a row taken as one of the {match[1].strip().lower()}")
+
+
 def _may_be_some(clause: Clause, at: int) -> bool:
     """Whether a noun can be for some of the people that the rows are: "managers", "children"."""
     free = at in clause.free() and clause.word(at) not in words.SILENT
     return free and of_people(clause.table) and clause.word(at) not in (words.PEOPLE - words.OF_AGES) | words.ROW_NOUNS
 
 
-def _is_counted(clause: Clause, column: Column) -> bool:
-    """Whether a column stands directly after "how many": its values are counted."""
+def _is_counted(clause: Clause, column: Column, *, directly: bool = False) -> bool:
+    """Whether a column stands after "how many", with one noun between them or directly: its values are counted."""
     after = [max(clause.within(match)) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
     tokens = {token for mention in clause.mentions if mention.column is column for token in mention.tokens}
-    return not after or any(at in tokens or (at not in clause.free() and at + 1 in tokens) for at in after)
+    return not after or any(
+        at in tokens or (not directly and at not in clause.free() and at + 1 in tokens) for at in after
+    )
 
 
 def _names_rows(name: str, clause: Clause) -> bool:
@@ -117,8 +130,9 @@ def _names_rows(name: str, clause: Clause) -> bool:
 
 def _rows(clause: Clause, by: tuple[str, ...]) -> Ask | Refusal:
     """The number of rows; in a frequency table, of the cases that they stand for."""
-    if clause.conditions:
-        _claim_counted(clause)
+    if clause.conditions or by or clause.period or clause.says(_LISTED):
+        claim_counted(clause)
+        _claim_listed(clause)
     own = next((c for c in clause.conditions if c.test == "==" and _names_rows(c.column, clause)), None)
     of_rows = clause.says(r"\b(?:rows|records|lines|entries|combinations)\b")
     if own and not by and not of_rows:

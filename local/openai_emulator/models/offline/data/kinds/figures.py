@@ -56,7 +56,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     several = next((c.column for c in clause.conditions if c.test == "in"), "")
     by = without_own_groups(clause, by) or ((several,) if several else ())  # "of men and women": of each
     period = "" if _once_each(clause) else clause.period
-    if clause.says(CHANGE) and not by and not period:
+    if clause.says_beside(CHANGE) and not by and not period:
         return Refusal(reason="It does not say between which times or groups the change is meant.")
     empty = [name for name in by if (c := clause.table.column(name)) and c.missing > 0.2 * clause.table.rows]
     if empty:
@@ -104,6 +104,10 @@ def compute_figures(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     if ask["period"] == "weekday" and len(keys) == 1:
         week = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
         groups = {day: groups[day] for day in week if day in groups}
+    elif ask["period"] == "calendar month" and len(keys) == 1:
+        import calendar
+
+        groups = {month: groups[month] for month in calendar.month_name if month in groups}
     elif not ask["period"] and not all(key.lstrip("-").isdigit() for key in groups):
         groups = dict(sorted(groups.items(), key=lambda item: -(item[1][first] or 0)))
     import pandas as pd

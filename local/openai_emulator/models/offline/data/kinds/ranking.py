@@ -50,6 +50,8 @@ _COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\
 _ROWS = frozenset(["rows", "records", "cases", "entries", "items", "things"])
 _COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | words.ROLES | _ROWS))
 _BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{_COUNTED})\b"
+_BUSY = r"\b(?:busiest|quietest)\b"
+_NUMBER_OF = r"\bby (?:the )?(?:total )?(?:number|count) of (?:the )?$"
 _BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
 _GOOD = (
     "availability score revenue sales profit rating points happiness yield output accuracy wins income grade efficiency"
@@ -89,6 +91,43 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     low = meant[0] if meant else _low(clause)
     nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m)}
     measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)
+    group = _group(clause, targets)
+    if not isinstance(measures, Refusal) and (not group or clause.entity(group[0])):
+        measures = tuple(c for c in measures if not is_year(c)) or measures  # the answer shows the other cells
+    if not isinstance(measures, Refusal) and not targets and not meant:
+        measures, group = _ranked_by(clause, measures, group)
+        if isinstance(measures, Refusal):
+            return measures
+    if targets and not isinstance(measures, Refusal):
+        measures = tuple(c for c in measures if c not in targets) or Refusal(reason="It names no column of figures.")
+    counted = (
+        clause.says(r"\b(?:most|fewest|least)\b")
+        or (not meant and clause.claim_all(_BUSY))
+        or clause.claim_all(_BY_COUNT)
+    )
+    unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
+    if group and not meant and _is_number_of(clause, group[0]):
+        return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
+    group = group if len(group) == 2 and clause.says(r"\bcombinations? of\b") else group[:1]
+    groups = bool(group or (clause.period and _most_rows(clause)))
+    if isinstance(measures, Refusal) or (unmeasured and groups and counted):
+        if groups and counted:
+            return with_chart(ask_of(clause, "extreme", by=names(group), lowest=low, hows=("count",)), "bar")
+        return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
+    how = _how(clause, measures[0])
+    if set(clause.hows) & _OF_GROUPS and not (group or clause.period or label(measures[0].name).startswith("average")):
+        return Refusal(reason=f"It does not say of which groups the {figure_name(how, measures[0].name)} is meant.")
+    if targets and group and group[0].unique < clause.table.rows:
+        return Refusal(reason=f"There are several rows for each `{group[0].name}`.")
+    told = names(targets if not group else ())
+    ask = ask_of(
+        clause, "extreme", measures=names(measures[:1]), by=names(group), hows=(how,), lowest=low, targets=told
+    )
+    return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
+
+
+def _group(clause: Clause, targets: list[Column]) -> list[Column]:
+    """The columns whose values are ranked: those after "by", the one after "which", else the first of text."""
     key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
     which = clause.which if clause.which not in targets else None
     is_few = which is not None and which.unique <= MOST_NUMBERS and 2 * which.unique <= clause.table.rows
@@ -98,37 +137,21 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
         group = [c for c in joined.columns if c.kind == "text" and c.unique == joined.rows][:1] or group
     texts = [c for c in clause.texts() if c.kind == "text" and c not in (*targets, *_told_beside(clause))]
-    group = list(dict.fromkeys(group or texts[:1]))
-    if not isinstance(measures, Refusal) and (not group or clause.entity(group[0])):
-        measures = tuple(c for c in measures if not is_year(c)) or measures  # the answer shows the other cells
-    if not isinstance(measures, Refusal) and not targets and not meant:
-        measures, group = _ranked_by(clause, measures, group)
-        if isinstance(measures, Refusal):
-            return measures
-    if targets and not isinstance(measures, Refusal):
-        measures = tuple(c for c in measures if c not in targets) or Refusal(reason="It names no column of figures.")
-    counted = clause.says(r"\b(?:most|fewest|least)\b") or clause.claim_all(_BY_COUNT)
-    unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
-    groups = bool(group or (clause.period and _most_rows(clause)))
-    if isinstance(measures, Refusal) or (unmeasured and groups and counted):
-        if groups and counted:
-            return with_chart(ask_of(clause, "extreme", by=names(group[:1]), lowest=low, hows=("count",)), "bar")
-        return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
-    how = _how(clause, measures[0])
-    if set(clause.hows) & _OF_GROUPS and not (group or clause.period or label(measures[0].name).startswith("average")):
-        return Refusal(reason=f"It does not say of which groups the {figure_name(how, measures[0].name)} is meant.")
-    if targets and group and group[0].unique < clause.table.rows:
-        return Refusal(reason=f"There are several rows for each `{group[0].name}`.")
-    told = names(targets if not group else ())
-    ask = ask_of(
-        clause, "extreme", measures=names(measures[:1]), by=names(group[:1]), hows=(how,), lowest=low, targets=told
-    )
-    return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
+    if clause.claim_all(r"\bcombinations? of\b") and len(texts) == 2 and not group:
+        return texts
+    return list(dict.fromkeys(group or texts[:1]))
+
+
+def _is_number_of(clause: Clause, column: Column) -> bool:
+    """Whether a column is what is counted: "the top 3 folders by number of articles"."""
+    starts = [clause.tokens[m.tokens[0]].start() for m in clause.mentions if m.column is column]
+    return bool(starts) and all(re.search(_NUMBER_OF, clause.text[:start], re.IGNORECASE) for start in starts)
 
 
 def _most_rows(clause: Clause) -> bool:
     """Whether a noun for the rows stands after "most": "In which month were the most polls?"."""
-    named = {i for m in clause.mentions for i in m.tokens} | {i for _, at in clause.places for i in at}
+    named = {i for m in clause.mentions if m.column.kind != "date" for i in m.tokens}
+    named |= {i for _, at in clause.places for i in at}
     nouns = [i + 1 for i in range(len(clause.tokens)) if clause.word(i) in ("most", "fewest", "least")]
     return any(
         clause.word(i) in _ROWS or (i in clause.used - named and clause.word(i) not in words.ADJECTIVES) for i in nouns
@@ -215,6 +238,8 @@ def _low(clause: Clause) -> bool:
         return bool(said & _GOOD_HIGH)
     if clause.says(r"\bbest\b"):
         return bool(said & _BAD_HIGH) and not said & _GOOD_HIGH
+    if clause.says(r"\bquietest\b"):
+        return True
     return any(clause.word(i) in words.LOWEST for i in range(len(clause.tokens))) and not clause.says(
         r"\bhighest\b|\bmax"
     )

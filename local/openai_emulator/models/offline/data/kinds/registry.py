@@ -7,14 +7,18 @@ from functools import cache
 
 from local.openai_emulator.models.offline.data.kinds.base import Kind
 from local.openai_emulator.models.offline.data.kinds.changing import CHANGE_KIND
+from local.openai_emulator.models.offline.data.kinds.comparing import COMPARE
+from local.openai_emulator.models.offline.data.kinds.contrast import CONTRAST
 from local.openai_emulator.models.offline.data.kinds.counting import COUNT
 from local.openai_emulator.models.offline.data.kinds.figures import FIGURES_KIND
+from local.openai_emulator.models.offline.data.kinds.first_time import FIRST_TIME
 from local.openai_emulator.models.offline.data.kinds.lookup import LOOKUP
 from local.openai_emulator.models.offline.data.kinds.over_time import PEAK, TREND
 from local.openai_emulator.models.offline.data.kinds.overview import DESCRIBE, MISSING
-from local.openai_emulator.models.offline.data.kinds.parts import COMPARE, SHARE
+from local.openai_emulator.models.offline.data.kinds.per_group import PER_GROUP
 from local.openai_emulator.models.offline.data.kinds.ranking import EXTREME, TOP
 from local.openai_emulator.models.offline.data.kinds.regression import REGRESSION
+from local.openai_emulator.models.offline.data.kinds.share import SHARE
 from local.openai_emulator.models.offline.data.kinds.statistics import CORRELATE, DISTRIBUTION, NORMALITY, OUTLIERS
 
 # In the order in which their cues are tried.
@@ -31,6 +35,9 @@ KINDS = (
     TREND,
     COMPARE,
     CHANGE_KIND,
+    PER_GROUP,
+    CONTRAST,
+    FIRST_TIME,
     COUNT,
     FIGURES_KIND,
     EXTREME,

@@ -1,17 +1,15 @@
-"""Shares of a whole, and comparisons of groups."""
+"""Shares of a whole: of rows, of a measure that adds up, and of one measure in another."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_year, names
-from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -22,23 +20,16 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     group_name,
     group_value,
     number,
-    p_value,
     reading_of,
     where_text,
 )
 from local.openai_emulator.models.offline.data.kinds.completing import (
-    NO_MEASURE,
     additive,
     ask_of,
-    claim_comparatives,
     is_number_of_row,
-    measured,
-    number_groups,
     weighs,
     with_chart,
 )
-from local.openai_emulator.models.offline.data.kinds.figures import compute_figures
-from local.openai_emulator.models.offline.data.kinds.figures import sentence as figures_sentence
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
@@ -47,16 +38,10 @@ from local.openai_emulator.models.offline.words import joined
 _OF = re.compile(
     r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)\s+of\s+(?:(?:all|the|our|my)\s+)*", re.IGNORECASE
 )
+BY_PERCENT = r"\bby (?:what|how many|how much) (?:an? )?percent(?:age)?s?\b"
 _AMONG = re.compile(r"\bamong(?:st)?\b", re.IGNORECASE)
 _BE = frozenset(["is", "are", "was", "were"])
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
-DAYS_OF_MONTH = 28
-_OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
-_END = r"(?=\W*$|[,.;]| on average)"
-_OTHERS = (
-    rf"\b(?:the )?(?:others?|rest)\b|\b(?:\w+s )?without(?: (?:it|one|them|any))?{_END}"
-    rf"|\b(?:\w+ )?(?:who|that|which) (?:do not|don't|did not|didn't|are not|aren't|have not|haven't){_END}"
-)
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
 _VERBS = vocabulary.VERBS | {"who", "that", "which", "own", "owns"}
 _PREPOSITIONS = ("with", "in", "from", "at", "on", "of", "aged")
@@ -73,6 +58,12 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     adds_up = len(usual) == 1 and (len(table.columns) == 2 or (bool(unique) and additive(usual[0].name)))
     if not measures and adds_up:
         measures = usual
+    if clause.says(BY_PERCENT):
+        return Refusal(reason="It does not say between which two times the change is meant.")
+    if len(measures) == 2 and not clause.by and not clause.by_numbers:
+        return _of_another(clause, measures)
+    if len(measures) > 1:
+        return Refusal(reason="It is not clear of which column the share is meant.")
     if clause.says(r"\bper\b") and clause.by_numbers:
         return Refusal(reason=f"Figures per `{clause.by_numbers[0].name}` are not computed.")
     by = [*clause.by, *clause.by_numbers]
@@ -89,7 +80,7 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     if measures and not by and not whole and _is_of_condition(clause, measures[0]):
         return Refusal(reason=f"It is not clear of what `{measures[0].name}` is to be a share.")
     if by and not measures:
-        return _rates(clause, names(by), whole, names(weight))
+        return rates(clause, names(by), whole, names(weight))
     parts = () if by else tuple(condition.plain for condition in clause.conditions if condition not in whole)
     if len({column for column, _, _ in parts}) > 1 and not _all_after_verb(clause, whole):
         told = joined(f'"{condition.words}"' for condition in clause.conditions if condition not in whole)
@@ -98,6 +89,20 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     measures = measures[:1] or weight
     ask = ask_of(clause, "share", measures=names(measures), by=names(by), parts=parts, conditions=kept, hows=("sum",))
     return with_chart(ask, "pie")
+
+
+def _of_another(clause: Clause, measures: Sequence[Column]) -> Ask | Refusal:
+    """The share of one measure in another: "what percent of all trials were correct"; the whole stands after "of"."""
+    found = _OF.search(clause.text)
+    starts = {m.column.name: clause.tokens[m.tokens[0]].start() for m in reversed(clause.mentions)}
+    after = sorted((start, name) for name, start in starts.items() if found and start >= found.end())
+    if len(after) != 2 or {name for _, name in after} != set(names(measures)):
+        return Refusal(reason="It is not clear which column is the whole, and which is its part.")
+    clause.claim_all(r"\bfigures?\b")
+    (_, whole), (_, part) = after
+    return ask_of(
+        clause, "share", measures=(part, whole), by=(), period="", hows=("sum",), method="of another", chart=""
+    )
 
 
 def _all_after_verb(clause: Clause, whole: Collection[Condition]) -> bool:
@@ -131,7 +136,7 @@ def _several(clause: Clause, whole: Collection[Condition]) -> list[Column]:
     return [found] if found else []
 
 
-def _rates(clause: Clause, by: tuple[str, ...], whole: Collection[Condition], measures: tuple[str, ...]) -> Ask:
+def rates(clause: Clause, by: tuple[str, ...], whole: Collection[Condition], measures: tuple[str, ...]) -> Ask:
     """Of each group, the share of the rows that meet the conditions; without such conditions, each group's share."""
     values = [c for c in clause.conditions if c.test in _OF_VALUES and c.column not in by and c not in whole]
     parts = tuple(condition.plain for condition in values)
@@ -188,6 +193,10 @@ def _is_year(clause: Clause, condition: Condition) -> bool:
 def compute_share(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     """`part` and `whole`; of each group the part and the whole in `rates`; or `shares` of groups, the largest first."""
     name = ask["measures"][0] if ask["measures"] else ""
+    if ask["method"] == "of another":
+        both = rows[ask["measures"]].dropna()
+        part, whole = (float(both[name].sum()) for name in ask["measures"])
+        return {"part": part, "whole": whole, "n": len(both)}
 
     def size(some: Any) -> float:
         return float(some[name].sum()) if name else len(some)
@@ -215,6 +224,8 @@ def share_sentence(ask: Ask, result: Result, table: Table) -> str:
     if "rates" in result:
         return _rates_sentence(ask, result)
     whole = result["whole"]
+    if ask.method == "of another":
+        return _share_in_another(ask, result, table)
     column = column_of(table, ask.measures[0]) if ask.measures else ""
     if not whole:
         return "The whole is 0, so there are no shares."
@@ -235,6 +246,19 @@ def share_sentence(ask: Ask, result: Result, table: Table) -> str:
     return (
         f"Shares of {what} by {group}{where_text(ask)}:\n\n| {group} | {what} | Share |\n|---|---:|---:|\n"
         + "\n".join(lines)
+    )
+
+
+def _share_in_another(ask: Ask, result: Result, table: Table) -> str:
+    part, whole = result["part"], result["whole"]
+    names_ = [label(name) for name in ask.measures]
+    if not 0 <= part <= whole or not whole:
+        return f"The {names_[0]} is no part of the {names_[1]}{where_text(ask)}: the totals are {part:g} and {whole:g}."
+    told = [number(value, column_of(table, name)) for value, name in zip((part, whole), ask.measures, strict=True)]
+    rows = "one row" if result["n"] == 1 else f"the totals of {result['n']:,} rows"
+    return (
+        f"The share of {names_[0]} in {names_[1]}{where_text(ask)} is **{100 * part / whole:.2f} %** "
+        f"({told[0]} of {told[1]}, {rows})."
     )
 
 
@@ -271,120 +295,14 @@ def _part(ask: Ask, *, whole: bool = False) -> tuple[Condition, ...]:
     return tuple(condition for condition in ask.conditions if (condition.plain not in ask.parts) is whole)
 
 
-def complete_compare(clause: Clause) -> Ask | Refusal:
-    """Compare the values, weeks, months or days that the clause names, or the groups of a column that it names."""
-    claim_comparatives(clause)
-    contrasted = _contrasted(clause)
-    if contrasted and clause.conditions and (_OFTEN.search(clause.text) or not clause.measures(conditioned=False)):
-        return _rates(clause, contrasted, (), names([clause.table.weight] if clause.table.weight else []))
-    measures = measured(clause)
-    if isinstance(measures, Refusal):
-        return measures
-    if clause.table.weight in measures and not clause.measures(conditioned=False):
-        return Refusal(reason=f"Each row stands for `{measures[0].name}` cases, and how they compare is not clear.")
-    tested = clause.says(r"\bsignifican|\bt-?\s?tests?\b")
-    of_each = tested or contrasted or _OFTEN.search(clause.text)  # "those who ski visit more often"
-    how = clause.hows or (("sum",) if additive(measures[0].name) and not of_each else ("mean",))
-    by, period = number_groups(clause, measures) or contrasted, clause.period
-    if not by and not period:
-        several = next((c for c in clause.conditions if c.test == "in"), None)
-        spans = next((c for c in clause.conditions if c.test == "spans" and len(c.value) > 1), None)
-        if several:
-            by = (several.column,)
-        elif spans and " week" in spans.words:
-            period = "nth week"
-        elif spans:
-            period = _period_of(spans)
-        elif texts := clause.texts():
-            by = names(texts[:1])
-        elif clause.which:
-            by = (clause.which.name,)
-        elif len(measures) > 1 and not clause.says(r"\bthan\b"):  # two columns
-            return with_chart(ask_of(clause, "figures", measures=names(measures), hows=how), "bar")
-        else:
-            return Refusal(reason=NO_MEASURE if not measures else "It does not say which groups are to be compared.")
-    if period == "weekend":
-        how = clause.hows or ("mean",)
-        clause.conditions = [c for c in clause.conditions if c.test != "weekdays"]
-    student = re.search(r"\bt-?\s?tests?\b", clause.whole, re.I) and not re.search(
-        r"\bwelch|equal_var|unequal", clause.whole, re.I
-    )
-    method = "student" if student else ""
-    ask = ask_of(clause, "compare", measures=names(measures), by=by, period=period, hows=how, method=method)
-    return with_chart(ask, "bar")
-
-
-def _period_of(condition: Condition) -> str:
-    """The period that spans of dates are: days, months, quarters or years."""
-    first, end = (date.fromisoformat(text) for text in condition.value[0])
-    days = (end - first).days
-    return (
-        "day" if days < DAYS_OF_MONTH else "month" if days < 2 * DAYS_OF_MONTH else "quarter" if days < 300 else "year"
-    )
-
-
-def _contrasted(clause: Clause) -> tuple[str, ...]:
-    """The column of yes and no whose both values a clause compares: "single ones" and "the others"."""
-    halves = [c for c in clause.conditions if (own := clause.table.column(c.column)) and own.unique == 2]
-    if _OFTEN.search(clause.text) and len(halves) > 1:  # "were married ones denied more often": the last is asked for
-        ends = {column: max(at) for column, at in clause.places}
-        halves.remove(max(halves, key=lambda c: ends.get(c.column, -1)))
-    for condition in clause.conditions:
-        column = clause.table.column(condition.column)
-        again = [m for m in clause.mentions if m.column is column]
-        others = condition in halves and len(halves) == 1 and bool(re.search(_OTHERS, clause.text, re.IGNORECASE))
-        if condition.test != "==" or column is None or column.unique != 2 or not (again or others):
-            continue
-        clause.claim_all(_OTHERS)
-        clause.used |= {token for m in again for token in denial(clause, m.tokens[0], column)}
-        clause.mentions = [m for m in clause.mentions if m not in again]
-        clause.conditions.remove(condition)
-        return (column.name,)
-    return ()
-
-
-def compare_groups(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures by group, and a t-test of two groups: Student's if the ask says so, else Welch's."""
-    found = compute_figures(rows, ask)
-    samples = [part[ask["measures"][0]].dropna() for _, part in rows.groupby(group_keys(rows, ask))]
-    if len(samples) == 2 and min(map(len, samples)) > 1 and "mean" in ask["hows"]:
-        from scipy import stats  # type: ignore[import-untyped]
-
-        test = stats.ttest_ind(*samples, equal_var=ask["method"] == "student")
-        if test.pvalue == test.pvalue:
-            found["t_test"] = {"t": float(test.statistic), "p": float(test.pvalue)}
-    return found
-
-
-def compare_sentence(ask: Ask, result: Result, table: Table) -> str:
-    text = figures_sentence(ask, result, table)
-    groups = result.get("groups", {})
-    if len(groups) == 2 and len(ask.measures) == 1:
-        (a, first), (b, second) = groups.items()
-        x, y = next(iter(first.values())), next(iter(second.values()))
-        if x and y:
-            more = 100 * (x - y) / y
-            side = "above" if more > 0 else "below"
-            text += f" The difference is {number(abs(x - y), column_of(table, ask.measures[0]))}: "
-            text += f"{group_value(ask, a)} is {abs(more):.1f} % {side} {group_value(ask, b)}."
-    if test := result.get("t_test"):
-        named = "Student's" if ask.method == "student" else "Welch's"
-        verdict = "significant" if test["p"] < ask.level else "not significant"
-        text += f" The difference is {verdict} ({named} t-test, t = {test['t']:.4f}, p {p_value(test['p'])})."
-    return text
-
-
 def reading_share(ask: Ask) -> str:
+    if ask.method == "of another":
+        return reading_of(f"Share of `{ask.measures[0]}` in `{ask.measures[1]}`", ask)
     whole = _part(ask, whole=True) if ask.parts else ()
     part = _part(ask) if ask.parts else ask.conditions
     what = f"Share of {columns_text(ask.measures) if ask.measures else 'the rows'}"
     of = f", of those where: {'; '.join(map(condition_text, whole))}" if whole else ""
     return reading_of(what, replace(ask, conditions=part)) + of
-
-
-def reading_compare(ask: Ask) -> str:
-    figure = {"sum": "Total", "mean": "Average"}.get(ask.hows[0], ask.hows[0])
-    return reading_of(f"Comparison: {figure} of {columns_text(ask.measures)}", ask)
 
 
 SHARE = Kind(
@@ -400,22 +318,4 @@ SHARE = Kind(
     helpers=(keep, group_keys, key_text),
     sentence=share_sentence,
     reading=reading_share,
-)
-# "heavier" for "heaviest"
-COMPARATIVES = "|".join(f"{word[:-3]}er" for word in vocabulary.ADJECTIVES if word.endswith("est"))
-COMPARE = Kind(
-    name="compare",
-    examples=("Compare A and B", "What is the difference between A and B in X?", "Is A better than B?", "A versus B"),
-    cues=rf"\b(?:{COMPARATIVES}|more|less|higher|lower|better|worse)\b(?=(?:\s+\w+){{0,4}}?\s+than\b"
-    rf"(?!\s+(?:[-$€£]?\d|(?:{'|'.join(vocabulary.NUMBERS)})\b)))|"
-    r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
-    words="how much do does did are is was were earn earns than more less often likely frequently "
-    "between change changed changes go went up down rise rose fall fell grow grew increase increased decrease "
-    "decreased dropped drop decline declined improve improved gain gained better worse higher lower t test tests "
-    "difference differences significant significantly",
-    complete=complete_compare,
-    program=compare_groups,
-    helpers=(group_keys, key_text, compute_figures),
-    sentence=compare_sentence,
-    reading=reading_compare,
 )

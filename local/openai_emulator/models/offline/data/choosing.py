@@ -1,0 +1,109 @@
+"""Which kind of question a clause is: by its cues, by what it names, or by the nearest example."""
+
+from __future__ import annotations
+
+import re
+
+from local.openai_emulator.models.offline.data import vocabulary
+from local.openai_emulator.models.offline.data.clause import CHANGE, Clause
+from local.openai_emulator.models.offline.data.kinds.changing import changes_of_groups
+from local.openai_emulator.models.offline.data.kinds.completing import additive, comparatives_in
+from local.openai_emulator.models.offline.data.kinds.contrast import is_contrast
+from local.openai_emulator.models.offline.data.kinds.first_time import asks_first_time
+from local.openai_emulator.models.offline.data.kinds.per_group import averages_totals
+from local.openai_emulator.models.offline.data.kinds.registry import kind_of, nearest_kind
+from local.openai_emulator.models.offline.data.kinds.share import BY_PERCENT
+
+_SUPERLATIVE = re.compile(
+    rf"\b(?:highest|lowest|most|least|fewest|largest|smallest|biggest|greatest|best|worst"
+    rf"|{'|'.join(vocabulary.ADJECTIVES)})\b(?! (?:common|frequent|popular|often))",
+    re.IGNORECASE,
+)
+# "Do houses with more rooms have a higher price?"
+_MORE_AND_MORE = re.compile(
+    r"\b(?:more|less|fewer|\w{3,}er)\b.{1,60}?"
+    r"\b(?:more|higher|lower|less|better|worse|larger|greater|bigger|smaller|longer|shorter|heavier|older|younger|taller|cheaper)\b",
+    re.IGNORECASE,
+)
+_MORE_OR = r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
+
+
+def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
+    """The kind by its cues; else by what the clause names; else that of the nearest example."""
+    name = kind_of(_without_names(clause))
+    if name in ("", "correlate"):
+        comparatives_in(clause)
+    if of_groups := _of_groups(clause, name):
+        return of_groups
+    is_more = len(clause.measures(conditioned=False)) == 2 and _MORE_AND_MORE.search(clause.text)
+    if name in ("", "figures") and is_more and not clause.says(r"\bthan\b"):
+        return "correlate"
+    counted = re.match(r"\W*how many\b", clause.text, re.IGNORECASE)
+    if (
+        name in ("figures", "count", "describe")
+        and _SUPERLATIVE.search(clause.text)
+        and not counted
+        and not clause.conditions_of_limit()
+    ) and not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
+        return "extreme"
+    if name == "compare" and any(c.test.endswith(" column") for c in clause.conditions):
+        return "count" if counted or clause.says(r"\bhow often\b") else "lookup"
+    of_measure = name == "figures" or (name == "count" and clause.measures(conditioned=False))
+    has_several = any(c.test == "in" or (c.test == "spans" and len(c.value) == 2) for c in clause.conditions)
+    if name == "share" and clause.says(BY_PERCENT):
+        return "compare" if has_several and clause.says_beside(CHANGE) else name
+    if of_measure and clause.says_beside(CHANGE) and has_several:
+        return "compare"
+    if name == "describe" and (clause.mentions or clause.chart):
+        name = ""
+    if name:
+        return name
+    return _by_names(clause, first=first or alone, has_several=has_several)
+
+
+def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:
+    """The kind of a clause without cues, by what it names; else that of the nearest example."""
+    if clause.chart:
+        return {"histogram": "distribution", "scatter": "correlate", "pie": "share"}.get(clause.chart, "trend")
+    grouped = clause.by or clause.by_numbers or clause.period
+    measures = clause.measures(conditioned=False)
+    if measures and grouped:
+        return "figures"
+    if measures and has_several and (clause.says_beside(CHANGE) or clause.says(_MORE_OR)):
+        return "compare"
+    listed = not measures and clause.says(r"^\W*(?:list|show|name|give|which|who)\b")
+    if clause.conditions and (listed or any(c.test == "==" for c in clause.conditions)) and not grouped:
+        return "lookup"
+    if measures and any(c.test == "spans" for c in clause.conditions):  # "the revenue in October"
+        clause.hows = clause.hows or ("sum" if additive(measures[0].name) else "mean",)
+        return "figures"
+    if first and (clause.mentions or clause.conditions):
+        masked = clause.text
+        for mention in clause.mentions:
+            if max(mention.tokens) < len(clause.tokens):
+                masked = masked.replace(clause.tokens[mention.tokens[0]][0], "X")
+        return nearest_kind(masked)
+    return kind_of(clause.text)
+
+
+def _of_groups(clause: Clause, name: str) -> str:
+    """A kind that what a clause names tells better than its cues: of groups at two times, per group, two sides."""
+    if name in ("", "figures", "compare", "extreme", "count", "trend") and changes_of_groups(clause):
+        return "change"
+    if name in ("", "figures", "count") and averages_totals(clause):
+        return "per group"
+    if name in ("", "figures", "compare", "correlate", "extreme", "trend") and is_contrast(clause):
+        return "contrast"
+    return "first time" if asks_first_time(clause) else ""
+
+
+def _without_names(clause: Clause) -> str:
+    """The text of a clause with X for each value, and for each column whose whole name stands in it: `count`."""
+    text = clause.text
+    names = [(mention.tokens, mention.column.name.lower()) for mention in clause.mentions]
+    for tokens, name in (*names, *((tokens, "") for _, tokens in clause.places)):
+        if max(tokens) < len(clause.tokens):
+            start, end = clause.tokens[min(tokens)].start(), clause.tokens[max(tokens)].end()
+            if not name or clause.text[start:end].lower() == name:
+                text = f"{text[:start]}{'X' * (end - start)}{text[end:]}"
+    return text

@@ -1,0 +1,111 @@
+"""The rows that meet a condition against all others: `the average of those above 60, compared with 60 and below`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.kinds.base import (
+    Kind,
+    Result,
+    column_of,
+    columns_text,
+    figure_name,
+    number,
+    reading_of,
+    where_text,
+)
+from local.openai_emulator.models.offline.data.kinds.completing import additive, ask_of, claim_comparatives, measured
+from local.openai_emulator.models.offline.data.rows import keep
+from local.openai_emulator.models.offline.data.table import Table
+
+_OPPOSITES = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
+_REST = (
+    r"\b(?:(?:in|for|of|to|with|than) )?(?:all )?(?:the )?(?:others?|rest|other ones)\b"
+    r"|\b(?:everywhere|everyone|everybody|everything) else\b|\belsewhere\b"
+)
+
+
+def is_contrast(clause: Clause) -> bool:
+    """Whether a clause compares the rows that meet one limit with all others."""
+    return _limit(clause) is not None
+
+
+def _limit(clause: Clause) -> Condition | None:
+    limits = [c for c in clause.conditions if c.test in _OPPOSITES]
+    for one in limits:
+        others = [c for c in limits if c is not one]
+        said = not others and re.search(_REST, clause.text, re.IGNORECASE)
+        if said or (len(others) == 1 and _is_opposite(one, others[0])):
+            return one
+    return None
+
+
+def _is_opposite(one: Condition, other: Condition) -> bool:
+    return (other.column, other.value, other.test) == (one.column, one.value, _OPPOSITES[one.test])
+
+
+def complete(clause: Clause) -> Ask | Refusal:
+    limit = _limit(clause)
+    assert limit is not None
+    claim_comparatives(clause)
+    clause.claim_all(_REST)
+    clause.conditions = [c for c in clause.conditions if c is not limit and not _is_opposite(limit, c)]
+    clause.mentions = [m for m in clause.mentions if m.column.name != limit.column]
+    measures = measured(clause)
+    if isinstance(measures, Refusal):
+        return measures
+    if clause.by or clause.by_numbers or clause.period or clause.texts() or len(measures) > 1:
+        return Refusal(reason="Only one measure of all rows is compared.")
+    hows = clause.hows[:1] or ("sum" if additive(measures[0].name) and not clause.says(r"\bthan\b") else "mean",)
+    return ask_of(
+        clause, "contrast", measures=names(measures), hows=hows, parts=(limit.plain,), targets=(limit.words,), chart=""
+    )
+
+
+def compare_with_rest(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
+    """`sides`: the figure and the number of values of the rows that meet `parts`, and of the others.
+
+    Rows in which the column of the condition is empty are on neither side.
+    """
+    name, how = ask["measures"][0], ask["hows"][0]
+    known = keep(rows, [(ask["parts"][0][0], "filled", None)])
+    part = keep(known, ask["parts"])
+    sides = [part[name].dropna(), known.drop(part.index)[name].dropna()]
+    return {"sides": [[float(getattr(cells, how)()) if len(cells) else None, len(cells)] for cells in sides]}
+
+
+def sentence(ask: Ask, result: Result, table: Table) -> str:
+    column = column_of(table, ask.measures[0])
+    (inside, n_inside), (outside, n_outside) = result["sides"]
+    what = figure_name(ask.hows[0], ask.measures[0])
+    if inside is None or outside is None:
+        return f"There is no {what} on both sides of {ask.targets[0]}: {n_inside:,} and {n_outside:,} values."
+    verdict = "higher" if inside > outside else "lower" if inside < outside else "the same"
+    return (
+        f"The {what}{where_text(ask)} is **{number(inside, column)}** for {ask.targets[0]} ({n_inside:,} values) and "
+        f"**{number(outside, column)}** for the others ({n_outside:,} values): {verdict} by "
+        f"{number(abs(inside - outside), column)}."
+    )
+
+
+def reading(ask: Ask) -> str:
+    figure = {"sum": "total", "mean": "average"}.get(ask.hows[0], ask.hows[0])
+    return reading_of(f"The {figure} of {columns_text(ask.measures)} for {ask.targets[0]}, and for all other rows", ask)
+
+
+CONTRAST = Kind(
+    name="contrast",
+    examples=("What is the average X of those above 60, compared with the others?", "X above 5 against all others"),
+    cues="",
+    words="do does did are is was were have has had more less higher lower better worse larger smaller than compare "
+    "compared comparison versus vs with those ones places where",
+    complete=complete,
+    program=compare_with_rest,
+    helpers=(keep,),
+    sentence=sentence,
+    reading=reading,
+)
