@@ -10,6 +10,7 @@ from local.openai_emulator.models.offline.data.kinds.changing import changes_of_
 from local.openai_emulator.models.offline.data.kinds.completing import additive, comparatives_in
 from local.openai_emulator.models.offline.data.kinds.contrast import is_contrast
 from local.openai_emulator.models.offline.data.kinds.first_time import asks_first_time
+from local.openai_emulator.models.offline.data.kinds.having import limits_rows
 from local.openai_emulator.models.offline.data.kinds.per_group import averages_totals
 from local.openai_emulator.models.offline.data.kinds.registry import kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.kinds.share import BY_PERCENT
@@ -87,13 +88,17 @@ def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:
 
 
 def _of_groups(clause: Clause, name: str) -> str:
-    """A kind that what a clause names tells better than its cues: of groups at two times, per group, two sides."""
+    """A kind that what a clause names tells better than its cues."""
     if name in ("", "figures", "compare", "extreme", "count", "trend") and changes_of_groups(clause):
         return "change"
     if name in ("", "figures", "count") and averages_totals(clause):
         return "per group"
     if name in ("", "figures", "compare", "correlate", "extreme", "trend") and is_contrast(clause):
         return "contrast"
+    if name in ("", "count", "lookup", "describe", "compare") and limits_rows(clause):
+        return "having"
+    if name in ("", "figures", "compare", "extreme", "share") and clause.rate_of:
+        return "share"
     return "first time" if asks_first_time(clause) else ""
 
 

@@ -61,6 +61,7 @@ class Clause:
     period: str = ""
     chart: str = ""
     hows: tuple[str, ...] = ()
+    rate_of: str = ""  # the column of yes and no of a rate: "survival rate"
     places: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)  # the tokens of values, by column
     ambiguous: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # assumptions, for the reading of the answer

@@ -16,6 +16,7 @@ from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
 _FILLER = frozenset(map(stem, ("avg", "mean", "total", "number", "num", "the", "per", "of", "in", "and", "column")))
+_NAMES = frozenset(["name", "titl"])  # what else the name of the column may say that names a thing: `team_name`
 _BY = re.compile(
     r"\b(?:by|per|a(?= month| week| day| year)|for each|for every|of each|of every|in each|in every"
     r"|across|among|each|every)\s+",
@@ -114,8 +115,10 @@ def named_columns(clause: Clause) -> None:
         top = [(column, tokens) for score, column, tokens in candidates if score >= best - 1e-9]
         taken = {tokens for _, tokens in top}
         if len(top) > 1 and len(taken) == 1:
-            kinds = [entry for entry in top if entry[0].kind == "number"]
-            if len(kinds) != 1 or top[0][0].kind == "date":
+            said_ = {stem(clause.word(i)) for i in next(iter(taken))}
+            called = [entry for entry in top if {*name_stems(entry[0].name)} - said_ <= _NAMES]
+            kinds = called if len(called) == 1 else [entry for entry in top if entry[0].kind == "number"]
+            if len(kinds) != 1 or (top[0][0].kind == "date" and not called):
                 names = " or ".join(f"`{column.name}`" for column, _ in top[:4])
                 said = " ".join(clause.tokens[i][0] for i in next(iter(taken)))
                 clause.ambiguous.append(f'"{said}" could be {names}.')

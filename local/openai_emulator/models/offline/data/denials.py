@@ -24,6 +24,11 @@ _GAP = re.compile(
     r"(?:(?:the|their|his|her|its)\s+)?$",
     re.IGNORECASE,
 )
+_IS_GAP = re.compile(
+    r"\s+(?:(?:(?:is|was|are|were|has|have) )?(?:not|never)|(?:isn't|wasn't|aren't|weren't)) (?:been )?"
+    r"(?:recorded|known|given|stated|available|reported|filled in)\b|\s+(?:is|was|are|were) unknown\b",
+    re.IGNORECASE,
+)
 _OWNS = re.compile(
     r"\b(?:with|have|has|had|having)\s+(?:an?|any|at least one|some)\s+$|(?<=how many )[\w-]+ (?:have|has|had)\s+$",
     re.IGNORECASE,
@@ -75,6 +80,11 @@ def gaps_in(clause: Clause) -> None:
         if limited or min(mention.tokens) >= len(clause.tokens):  # "have a price above 50"
             continue
         column, start = mention.column, clause.tokens[min(mention.tokens)].start()
+        unknown = _IS_GAP.match(clause.text, clause.tokens[max(mention.tokens)].end())
+        if unknown and column.missing:
+            clause.claim(unknown.start(), unknown.end())
+            _add(clause, mention, start, "missing", None, f"no {label(column.name)}")
+            continue
         if gap := _GAP.search(clause.text[:start]):
             if "None" in column.values and not column.missing:
                 _add(clause, mention, gap.start(), "==", "None", f"no {label(column.name)} (None)")

@@ -385,4 +385,6 @@ def _of_comparative(clause: Clause, start: int) -> list[Column]:
 def _of_persons(clause: Clause, start: int) -> bool:
     """Whether the words for people stand before a limit: "men over 60"."""
     last = max((i for i, token in enumerate(clause.tokens) if token.start() < start), default=-1)
-    return clause.word(last) in words.PEOPLE | words.MEN | words.WOMEN
+    people = words.PEOPLE | words.ROLES | words.MEN | words.WOMEN
+    are = clause.word(last) in ("is", "are", "was", "were") and any(clause.word(i) in people for i in range(last))
+    return clause.word(last) in people or are

@@ -8,8 +8,9 @@ from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause, Mention, is_key
 from local.openai_emulator.models.offline.data.columns import alike, groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
+from local.openai_emulator.models.offline.data.containing import parts_in
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
-from local.openai_emulator.models.offline.data.entities import word_for_nameless, words_for_rows
+from local.openai_emulator.models.offline.data.entities import LABELS_SHARE, word_for_nameless, words_for_rows
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
 from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems
@@ -84,6 +85,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     _charts_and_periods(clause)
     values_in(clause)
     named_columns(clause)
+    parts_in(clause)
     flags_in(clause)
     alternatives(clause, clause.places)
     limits_in(clause)
@@ -96,6 +98,8 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     words_for_rows(clause)
     word_for_nameless(clause)
     relating_verbs(clause)
+    clause.used |= {i for i in clause.free() if clause.word(i) in words.ADVERBS and i + 1 in clause.used}
+    _names_of(clause)
     if clause.measures():
         clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds)\b")
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
@@ -128,6 +132,18 @@ def _claim_steps(clause: Clause, date: Column) -> None:
         for word, days in steps.items():
             if 0.9 * days <= days_apart(date) <= 1.1 * days:
                 clause.claim_all(rf"\b{word}\b")
+
+
+def _names_of(clause: Clause) -> None:
+    """Account for "name of" before a column, and where the rows have names; else what is asked for is not there."""
+    has_names = any(c.kind == "text" and c.unique > LABELS_SHARE * clause.table.rows for c in clause.table.columns)
+    for i in clause.free():
+        if clause.word(i) not in ("name", "names"):
+            continue
+        after = i + 1 + (clause.word(i + 1) == "of")
+        after += clause.word(after) in ("the", "each", "all")
+        if has_names or any(after in mention.tokens for mention in clause.mentions):
+            clause.used.add(i)
 
 
 def _words_of_classes(clause: Clause) -> None:

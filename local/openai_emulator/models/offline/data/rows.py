@@ -12,10 +12,9 @@ if TYPE_CHECKING:
 def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.DataFrame:
     """The rows that meet all conditions. A missing value meets none but `missing`.
 
-    A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; spans (pairs of ISO dates, the second
-    excluded);
-    weekdays (0 is Monday); hours (first, end excluded); missing; filled; "> column", "< column" and "= column", whose
-    value is the name of another column.
+    A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; contains, starts and ends (with a
+    text, in any case); spans (pairs of ISO dates, the second excluded); weekdays (0 is Monday); hours (first, end
+    excluded); missing; filled; "> column", "< column" and "= column", whose value is the name of another column.
     """
     import operator
 
@@ -34,6 +33,10 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             fits = cells.dt.day_of_week.isin(value)
         elif test == "hours":
             fits = (cells.dt.hour >= value[0]) & (cells.dt.hour < value[1])
+        elif test in ("contains", "starts", "ends"):
+            told, part = cells.fillna("").astype(str).str.lower(), str(value).lower()
+            ways = {"starts": told.str.startswith, "ends": told.str.endswith}
+            fits = ways[test](part) if test in ways else told.str.contains(part, regex=False)
         elif test in signs:
             fits = signs[test](cells, value)
         elif test.endswith(" column"):

@@ -292,6 +292,9 @@ def flags_in(clause: Clause) -> None:
         said = _said(clause, mention)
         negated = bool(denying) or any(clause.word(i) in words.NO for i in said)
         clause.used |= {*verb, *said}
+        if clause.word(max(mention.tokens) + 1) in ("rate", "rates"):
+            clause.rate_of = column.name
+            clause.used.add(max(mention.tokens) + 1)
         value: object = (no if negated else yes)[0]
         if column.kind == "number":
             value = float(str(value)) if str(value).replace(".", "").isdigit() else 1.0

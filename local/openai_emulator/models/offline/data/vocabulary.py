@@ -15,7 +15,7 @@ just let like list many may me might more much must my need now of on one or our
 she should show shows so some such take tell than that the their them then there these they this those thus to too us
 use used uses using very via want was we were what when where which while who whom whose will with within would you
 your yours they're it's what's who's i'd let's find calculate compute create make determine identify analyze analyse
-analysis check give report explore examine describe display investigate look see know name perform carry apply
+analysis check give report explore examine describe display investigate look see know perform carry apply
 generate draw produce provide return state write help question answer result results data dataset datasets table
 tables file files csv excel xlsx json spreadsheet sheet column columns field fields row rows record records entry
 entries line lines value values variable variables feature figure figures number numbers cell cells item items case
@@ -23,7 +23,7 @@ cases thing things observation observations point points measurement measurement
 given following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
 present observed made went goes took came comes come coming belong belongs belonging living hit hits achieve achieved
-reached ones part gets getting counted surveyed interviewed readings still already completely currently previously
+reached ones part gets getting counted surveyed interviewed readings
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.
 _METHOD = """
@@ -205,6 +205,8 @@ _PAIRS = [pair.split("/") for pair in _RELATING.split()]
 RELATING = {form: done for verb, done in _PAIRS for form in (verb, f"{verb}s", done)}
 _VERBS = "is are was were has have had do does did come comes came get gets got take takes took"
 VERBS = frozenset(_VERBS.split())
+# Before what is asked for they add nothing: "still alive", "already paid".
+ADVERBS = frozenset(["still", "already", "completely", "currently", "previously", "now"])
 LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end in ("", "s", "d", "ed"))
 YES = frozenset(["yes", "y", "true", "t", "1"])
 NO = frozenset(["no", "n", "false", "f", "0"])

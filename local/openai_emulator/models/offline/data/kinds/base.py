@@ -11,7 +11,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.charts import FIGURES, WORDS_BEFORE_TIMES
-from local.openai_emulator.models.offline.data.clause import Clause
+from local.openai_emulator.models.offline.data.clause import Clause, is_year
 from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.names import label, unit
 from local.openai_emulator.models.offline.data.table import Column, Table
@@ -62,6 +62,8 @@ def number(value: Any, column: Column | str = "") -> str:
         seconds = round(value)
         return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     places = 2 if isinstance(column, str) else column.places
+    if not isinstance(column, str) and is_year(column):
+        return f"{value:g}"
     if float(value).is_integer() and abs(value) < 1e15:
         text = f"{int(value):,}"
     elif abs(value) >= 0.1:

@@ -67,6 +67,8 @@ def complete(clause: Clause) -> Ask | Refusal:
             return _rows(clause, by)
         by = without_own_groups(clause, by)
         return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
+    if len(targets) > 1 and not by:
+        return Refusal(reason=f"It is not clear what `{targets[1].name}` is to do with it.")
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
         unsure = any(is_denial(c) or c.test in ("<", "<=", ">", ">=") for c in clause.conditions)
         if _is_counted(clause, targets[0]) and unsure and not clause.entity(targets[0]):

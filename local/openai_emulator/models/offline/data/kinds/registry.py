@@ -12,6 +12,7 @@ from local.openai_emulator.models.offline.data.kinds.contrast import CONTRAST
 from local.openai_emulator.models.offline.data.kinds.counting import COUNT
 from local.openai_emulator.models.offline.data.kinds.figures import FIGURES_KIND
 from local.openai_emulator.models.offline.data.kinds.first_time import FIRST_TIME
+from local.openai_emulator.models.offline.data.kinds.having import HAVING
 from local.openai_emulator.models.offline.data.kinds.lookup import LOOKUP
 from local.openai_emulator.models.offline.data.kinds.over_time import PEAK, TREND
 from local.openai_emulator.models.offline.data.kinds.overview import DESCRIBE, MISSING
@@ -38,6 +39,7 @@ KINDS = (
     PER_GROUP,
     CONTRAST,
     FIRST_TIME,
+    HAVING,
     COUNT,
     FIGURES_KIND,
     EXTREME,

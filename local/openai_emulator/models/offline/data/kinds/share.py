@@ -58,6 +58,8 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     adds_up = len(usual) == 1 and (len(table.columns) == 2 or (bool(unique) and additive(usual[0].name)))
     if not measures and adds_up:
         measures = usual
+    if clause.rate_of:
+        return _rate_of(clause)
     if clause.says(BY_PERCENT):
         return Refusal(reason="It does not say between which two times the change is meant.")
     if len(measures) == 2 and not clause.by and not clause.by_numbers:
@@ -89,6 +91,18 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     measures = measures[:1] or weight
     ask = ask_of(clause, "share", measures=names(measures), by=names(by), parts=parts, conditions=kept, hows=("sum",))
     return with_chart(ask, "pie")
+
+
+def _rate_of(clause: Clause) -> Ask:
+    """The share of the rows in which a column of yes and no is yes, by group: "survival rate of men and women"."""
+    several = [c.column for c in clause.conditions if c.test == "in"]
+    which = [clause.which.name] if clause.which and clause.which.kind == "text" else []
+    by = (*names(clause.by), *names(clause.by_numbers)) or tuple(which or several[:1])
+    whole = tuple(c for c in clause.conditions if c.column != clause.rate_of)
+    if by or clause.period:
+        return rates(clause, by, whole, ())
+    parts = tuple(c.plain for c in clause.conditions if c.column == clause.rate_of)
+    return ask_of(clause, "share", by=(), parts=parts, hows=("sum",), chart="")
 
 
 def _of_another(clause: Clause, measures: Sequence[Column]) -> Ask | Refusal:
@@ -312,7 +326,7 @@ SHARE = Kind(
         r"\bshares? of\b|\bpercent(?:age)?s? of\b|\bwhat (?:percent(?:age)?|share|fraction"
         r"|proportion)\b|\bproportions?\b|\bfractions?\b|\bpies?\b"
     ),
-    words="percent percentage share shares parts part total",
+    words="vs versus compared compare percent percentage share shares parts part total",
     complete=complete_share,
     program=compute_share,
     helpers=(keep, group_keys, key_text),

@@ -1,0 +1,51 @@
+"""Conditions on a part of a text: `names that start with New`, `titles containing "star"`, `with trump in the name`."""
+
+from __future__ import annotations
+
+import re
+
+from local.openai_emulator.models.offline.data.ask import Condition
+from local.openai_emulator.models.offline.data.clause import Clause, Mention
+from local.openai_emulator.models.offline.data.names import label
+
+_PART = (
+    r"(?:the (?:word|text|letters?|string) )?(?:[\"'“‘](?P<quoted>[^\"'”’]{1,60})[\"'”’]|(?P<word>[\w.@-]{1,40}\w|\w))"
+)
+_AFTER = re.compile(
+    rf"\s+(?:that |which |whose )?(?:(?P<start>start|starts|starting|begin|begins|beginning) with"
+    rf"|(?P<end>end|ends|ending) (?:with|in)|contain|contains|containing|includes?|including)\s+{_PART}",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(rf"\bwith {_PART} in (?:the|their|its|his|her) (?:\w+ )?$", re.IGNORECASE)
+
+
+def parts_in(clause: Clause) -> None:
+    """Read what a named column of text has to contain, and account for its words."""
+    for mention in list(clause.mentions):
+        if mention.column.kind != "text" or max(mention.tokens) >= len(clause.tokens):
+            continue
+        start, end = clause.tokens[min(mention.tokens)].start(), clause.tokens[max(mention.tokens)].end()
+        after, before = _AFTER.match(clause.text, end), _BEFORE.search(clause.text[:start])
+        if after and _is_text(clause, after):
+            test = "starts" if after["start"] else "ends" if after["end"] else "contains"
+            _add(clause, mention, after, test, ends=(after.start(), after.end()))
+        elif before and _is_text(clause, before):
+            _add(clause, mention, before, "contains", ends=(before.start(), end))
+
+
+def _is_text(clause: Clause, match: re.Match[str]) -> bool:
+    """Whether what has to be contained is quoted, or a word that means nothing else."""
+    if match["quoted"]:
+        return True
+    place = match.start("word")
+    at = next((i for i, token in enumerate(clause.tokens) if token.start() <= place < token.end()), -1)
+    return at not in clause.used and at >= 0
+
+
+def _add(clause: Clause, mention: Mention, match: re.Match[str], test: str, *, ends: tuple[int, int]) -> None:
+    part = match["quoted"] or match["word"]
+    clause.claim(*ends)
+    verb = {"starts": "starts with", "ends": "ends with", "contains": "contains"}[test]
+    text = f'{label(mention.column.name)} {verb} "{part}"'
+    clause.conditions.append(Condition(column=mention.column.name, test=test, value=part, words=text))
+    clause.places.append((mention.column.name, tuple(clause.within(match))))
