@@ -107,9 +107,20 @@ def _state_column(clause: Clause) -> None:
             clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
 
 
+def _unit_column(clause: Clause) -> None:
+    """The one column of figures whose name has a unit that stands for it: "average seconds by day"."""
+    for i in clause.free():
+        unit = stem(clause.word(i))
+        columns = [c for c in clause.table.of_kind("number") if unit in UNIT_STEMS & {*name_stems(c.name)}]
+        if len(columns) == 1 and not clause.word(i - 1)[:1].isdigit() and clause.word(i - 1) not in ("in", "many"):
+            clause.used.add(i)
+            clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
+
+
 def named_columns(clause: Clause) -> None:
     """Columns that the words name in part, or by other words. What names two columns alike names none."""
     _state_column(clause)
+    _unit_column(clause)
     while candidates := list(_candidates(clause)):
         best = max(score for score, _, _ in candidates)
         top = [(column, tokens) for score, column, tokens in candidates if score >= best - 1e-9]

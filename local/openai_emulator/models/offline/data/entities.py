@@ -14,6 +14,7 @@ from local.openai_emulator.models.offline.words import stem
 NEAR = 0.14  # cosine of a word and the table's names; below it the word could be about something else
 NEAR_ONE = 0.35  # cosine of a word and one name or value: "animals" and `Cow`
 LABELS_SHARE = 0.9  # of the rows have a name of their own; two can be called alike
+SEVERAL_SHARE = 0.5  # of the rows have a name of their own; if fewer, each name has several rows
 _OF_PERSONS = """
 age sex gender salary income wage married surname marital single race ethnicity education occupation job children kids
 child smoker smoke husband wife spouse handed unemployed widow widowed divorced male female
@@ -43,6 +44,8 @@ def words_for_rows(clause: Clause) -> None:
         return
     noun = next(iter(found))
     word = clause.word(found[noun])
+    if have_several_rows(clause.table):
+        return
     if (
         (noun in _PEOPLE | _ROLES and of_people(clause.table))
         or _called(noun, clause.table)
@@ -77,6 +80,12 @@ def _called(noun: str, table: Table) -> bool:
     """Whether a noun means the same as the name of the file: "rides" of taxis.csv."""
     named = {*name_stems(table.shown.rpartition(".")[0])}
     return any(noun in group and named & group for group in words.SAME)
+
+
+def have_several_rows(table: Table) -> bool:
+    """Whether what the table is about has a name, and several rows each: then a row is not one of them."""
+    names = [c for c in table.of_kind("text") if _NAMELESS.fullmatch(c.name)]
+    return any(c.unique < SEVERAL_SHARE * table.rows for c in names)
 
 
 def fits(word: str, table: Table) -> bool:

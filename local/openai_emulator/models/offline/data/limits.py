@@ -63,7 +63,8 @@ _MORE = frozenset(["more", "higher", "larger", "greater", "bigger"])
 _LESS = frozenset(["fewer", "less", "lower", "smaller"])
 _OPPOSITES = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
 _AGAINST = re.compile(
-    r"\W*(?:(?:is|was|were|are|being)\W+)?(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
+    r"\W*(?:(?:is|was|were|are|being|(?:come|came|comes) out)\W+)?"
+    r"(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
     r"|(?P<less>behind|below|under|(?:lower|less|smaller|fewer) than)|equal to|the same as)\W+"
     r"(?:(?:the|their|its)\W+)?",
     re.IGNORECASE,
@@ -237,7 +238,7 @@ def _numbers_in(clause: Clause) -> None:
             column is None
             and len(word) == 4
             and len(years) == 1
-            and clause.word(i - 1) in ("in", "of", "for", "year", "during")
+            and (clause.word(i - 1) in ("in", "of", "for", "year", "during") or _is_month(clause, i - 1))
         ):
             column = years[0]
         follows = any(m.column is column and m.tokens[-1] == i - 1 for m in clause.mentions)  # "at age 8"
@@ -252,6 +253,11 @@ def _numbers_in(clause: Clause) -> None:
             text = f"`{column.name}` {'is not' if denying else '='} {word}"
             test = "!=" if denying else "=="
             clause.conditions.append(Condition(column=column.name, test=test, value=number_of(word), words=text))
+
+
+def _is_month(clause: Clause, at: int) -> bool:
+    """Whether the name of a month stands at a token that is accounted for: "in March 2020" of two columns."""
+    return at in clause.used and clause.word(at)[:3] in {name[:3].lower() for name in calendar.month_name if name}
 
 
 def _columns_in(clause: Clause) -> None:
@@ -353,6 +359,8 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     if re.search(r"(?i)\b(?:older|younger|years old|aged?)\b", own) and len(ages) == 1:
         clause.claim_all(r"\byears old\b|\baged?\b|\byears\b")
         return ages[0]
+    if (of_unit := _of_unit(clause, end)) is not None:
+        return of_unit
     if before or after:
         return before[-1] if before else after[0]
     if len(ages) == 1 and _of_persons(clause, start):
@@ -363,6 +371,14 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         return warm[0]
     priced = [c for c in figures(clause.table) if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))]
     return priced[0] if len(priced) == 1 and _MONEY.search(clause.text[start : end + 9]) else None
+
+
+def _of_unit(clause: Clause, end: int) -> Column | None:
+    """The one column whose name has the unit behind a number: `seconds_before_serve` for "25 seconds"."""
+    at = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
+    unit_ = stem(clause.word(at)) if at >= 0 and not clause.text[end : clause.tokens[at].start()].strip() else ""
+    named = [c for c in figures(clause.table) if unit_ in UNIT_STEMS & set(name_stems(c.name))]
+    return named[0] if len(named) == 1 else None
 
 
 def _of_comparative(clause: Clause, start: int) -> list[Column]:

@@ -74,6 +74,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     if clause.says(r"\bno\b.{1,40}\bat all\b"):
         clause.claim_all(r"\bat all\b")
     clause.claim_all(rf"\bhow {_SIZES} (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b")
+    clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
     written_columns(clause)

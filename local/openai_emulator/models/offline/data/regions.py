@@ -17,6 +17,7 @@ OK oklahoma, OR oregon, PA pennsylvania, RI rhode island, SC south carolina, SD 
 UT utah, VT vermont, VA virginia, WA washington, WV west virginia, WI wisconsin, WY wyoming, DC district of columbia
 """
 STATES = dict(entry.strip().split(" ", 1) for entry in _STATES.replace("\n", " ").split(","))
+_NAMES = frozenset(STATES.values())
 _COUNTRIES = (
     ("usa", "us", "united states", "united states of america"),
     ("uk", "united kingdom", "great britain", "britain"),
@@ -37,9 +38,11 @@ def places_named(value: str, column: Column) -> list[list[str]]:
 
 
 def has_states(column: Column) -> bool:
+    """Whether a column holds states of the USA: their codes or their names."""
     values = column.values or column.some
     codes = [value for value in values if len(value) == 2 and value.isupper()]
-    return len(codes) >= SHARE * len(values) and sum(value in STATES for value in codes) >= SHARE * len(codes)
+    are_codes = len(codes) >= SHARE * len(values) and sum(value in STATES for value in codes) >= SHARE * len(codes)
+    return len(values) > 1 and (are_codes or sum(value.lower() in _NAMES for value in values) >= SHARE * len(values))
 
 
 def other_names(question: str) -> list[str]:

@@ -26,7 +26,7 @@ def relating_verbs(clause: Clause) -> None:
             continue
         if _is_before_condition(clause, i) or _is_before_most(clause, i) or _is_at_end(clause, i):
             clause.used.add(i)
-            clause.notes.append(f"every row taken as {words.RELATING[word]}")
+            clause.notes.append(f"every row taken as {word}")
 
 
 def _times(clause: Clause) -> int:

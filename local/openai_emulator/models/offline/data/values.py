@@ -23,6 +23,7 @@ from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
 
 SHORTEST_BEGINNING = 4  # letters
+MOST_NAMES = 4  # words of the name of a person
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
@@ -46,6 +47,7 @@ def values_in(clause: Clause) -> None:
                 for places in _places(said, called, clause, value, column):
                     found.setdefault(column.name, []).append((value, places))
     _begun_names(clause, said, found)
+    _last_names(clause, found)
     _one_column_each(clause, found)
     _counted_or_value(clause, found)
     everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
@@ -78,6 +80,22 @@ def _begun_names(clause: Clause, said: list[str], found: dict[str, list[tuple[st
             own = [value for value, parts in names.items() if parts[:2] == pair and len(parts) > 2]
             if len(own) == 1 and not taken & {at, at + 1} and clause.tokens[at][0][0].isupper():
                 found.setdefault(column.name, []).append((own[0], (at, at + 1)))
+
+
+def _last_names(clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
+    """A name with a capital that ends only one value: "Nadal" for `Rafael Nadal`."""
+    taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
+    ends: dict[str, list[tuple[str, str]]] = {}
+    for column in clause.table.of_kind("text"):
+        for value in column.values:
+            parts = _value_words(value)
+            if 1 < len(parts) <= MOST_NAMES and value.istitle():
+                ends.setdefault(parts[-1], []).append((column.name, value))
+    for i in range(1, len(clause.tokens)):
+        word = clause.word(i).removesuffix("'s")
+        if i not in taken and clause.tokens[i][0][0].isupper() and len(ends.get(word, [])) == 1:
+            name, value = ends[word][0]
+            found.setdefault(name, []).append((value, (i,)))
 
 
 def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:

@@ -190,19 +190,14 @@ victims inmates prisoners donors suspects defendants offenders nominees authors 
 golfers runners swimmers skaters climbers
 """
 ROLES = frozenset(_ROLES.split())
-# Verbs that say how the rows came about, and their participles.
+# Participles of verbs that say how the rows came about.
 _RELATING = """
-find/found discover/discovered detect/detected build/built make/made produce/produced manufacture/manufactured
-release/released publish/published establish/established launch/launched record/recorded
-measure/measured observe/observed test/tested grown/grown plant/planted hold/held play/played conduct/conducted
-collect/collected write/written create/created place/placed locate/located situate/situated report/reported
-happen/happened occur/occurred submit/submitted list/listed cover/covered include/included see/seen sight/sighted
-catch/caught diagnose/diagnosed hear/heard visit/visited survey/surveyed
-interview/interviewed examine/examined founded/founded stage/staged issue/issued file/filed log/logged
-register/registered take/taken travel/traveled travel/travelled
+built caught collected conducted covered created detected diagnosed discovered established examined filed found
+founded grown happened heard held included interviewed issued launched listed located logged made manufactured
+measured observed occurred placed planted played produced published recorded registered released reported seen
+sighted situated staged submitted surveyed taken tested traveled travelled visited written
 """
-_PAIRS = [pair.split("/") for pair in _RELATING.split()]
-RELATING = {form: done for verb, done in _PAIRS for form in (verb, f"{verb}s", done)}
+RELATING = frozenset(_RELATING.split())
 _VERBS = "is are was were has have had do does did come comes came get gets got take takes took"
 VERBS = frozenset(_VERBS.split())
 # Before what is asked for they add nothing: "still alive", "already paid".

@@ -9,7 +9,7 @@ from typing import Any
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
-from local.openai_emulator.models.offline.data.entities import fits, of_people
+from local.openai_emulator.models.offline.data.entities import fits, have_several_rows, of_people
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -95,6 +95,8 @@ def claim_counted(clause: Clause) -> None:
         if not is_adjective and after not in ("did", "does", "do"):
             if noun == max(clause.within(match)) and _may_be_some(clause, noun):
                 continue
+            if noun in clause.free() and clause.word(noun) not in words.SILENT and have_several_rows(clause.table):
+                continue
             known = noun in clause.used or clause.word(noun) in words.SILENT or fits(clause.word(noun), clause.table)
             if not known and noun == max(clause.within(match)):
                 clause.notes.append(f"a row taken as one of the {clause.word(noun)}")
@@ -103,7 +105,9 @@ def claim_counted(clause: Clause) -> None:
 
 def _claim_listed(clause: Clause) -> None:
     """Account for what is listed, which has any name: "how many campaign events are listed?"."""
-    for match in re.finditer(_WHAT_IS_LISTED, clause.text, re.IGNORECASE):
+    for match in (
+        re.finditer(_WHAT_IS_LISTED, clause.text, re.IGNORECASE) if not have_several_rows(clause.table) else ()
+    ):
         free = [i for i in clause.within(match) if i in clause.free() and clause.word(i) not in words.SILENT]
         if free and clause.text[match.start(1) : match.end(1)].split()[-1].endswith("s"):
             clause.claim(match.start(1), match.end(1))
