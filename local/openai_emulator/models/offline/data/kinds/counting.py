@@ -105,9 +105,9 @@ def claim_counted(clause: Clause) -> None:
 
 def _claim_listed(clause: Clause) -> None:
     """Account for what is listed, which has any name: "how many campaign events are listed?"."""
-    for match in (
-        re.finditer(_WHAT_IS_LISTED, clause.text, re.IGNORECASE) if not have_several_rows(clause.table) else ()
-    ):
+    if have_several_rows(clause.table):
+        return
+    for match in re.finditer(_WHAT_IS_LISTED, clause.text, re.IGNORECASE):
         free = [i for i in clause.within(match) if i in clause.free() and clause.word(i) not in words.SILENT]
         if free and clause.text[match.start(1) : match.end(1)].split()[-1].endswith("s"):
             clause.claim(match.start(1), match.end(1))

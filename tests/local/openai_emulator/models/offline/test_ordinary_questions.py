@@ -1,0 +1,138 @@
+"""Ordinary questions about tables of planets, employees and weather: computed with pandas, or refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from local.openai_emulator.models.offline.data.ask import Refusal
+from tests.local.openai_emulator.models.offline.test_reading import planned
+from tests.local.openai_emulator.models.offline.test_wordings import check
+
+DAYS = pd.date_range("2012-01-01", periods=900, freq="D")
+PLANETS = pd.DataFrame(
+    {
+        "method": ["Transit", "Radial Velocity", "Imaging", "Transit", "Radial Velocity", "Transit"] * 10,
+        "mass_kg": [1.5 + n % 7 for n in range(60)],
+        "distance": [10.0 + 3 * (n % 13) for n in range(60)],
+        "year": [2004 + n % 9 for n in range(60)],
+        "observatory": [f"Site {n % 20} {'North' if n % 3 else 'South'}" for n in range(60)],
+        "share_water": [(n % 10) / 10 for n in range(60)],
+    }
+)
+WEATHER = pd.DataFrame(
+    {
+        "date": DAYS.strftime("%Y/%m/%d"),
+        "precipitation": [(n * 7) % 23 / 2 for n in range(900)],
+        "temp_max": [5 + (n * 3) % 31 for n in range(900)],
+        "temp_min": [(n * 3) % 31 - 6 for n in range(900)],
+        "weather": ["sun", "rain", "fog", "sun", "snow"] * 180,
+    }
+)
+PEOPLE = pd.DataFrame(
+    {
+        "full_name": [
+            f"{first} {last}" for last in ("Smith", "Nadal", "Chang", "Meyer") for first in ("Ann", "Bob", "Eva")
+        ],
+        "age": [16 + 3 * n for n in range(12)],
+        "gender": ["female", "male", "female"] * 4,
+        "home": ["TX", "FL", "NY"] * 4,
+        "survived": [1, 0, 1, 0, 0, 1, 1, 0, 1, 1, 0, 0],
+        "insured": [10.0 + n for n in range(12)],
+        "treated": [2.0 + n % 5 for n in range(12)],
+        "phone": ["1"] * 9 + [None] * 3,
+    }
+)
+SALES = pd.DataFrame(
+    [
+        (site, year, 10 * at + (year - 2018) * (7 - 4 * at))
+        for at, site in enumerate("ABCD", 1)
+        for year in (2018, 2019, 2020)
+    ],
+    columns=["site", "year", "yield"],
+)
+FRAMES = {"planets": PLANETS, "weather": WEATHER, "people": PEOPLE, "sales": SALES}
+P, W, N, S = PLANETS, WEATHER, PEOPLE, SALES
+
+
+def _folder(tmp_path: Path, table: str) -> Path:
+    FRAMES[table].to_csv(tmp_path / f"{table}.csv", index=False)
+    return tmp_path
+
+
+def _of(frame: pd.DataFrame, year: int) -> pd.Series:
+    return frame[frame.year == year].groupby("site")["yield"].mean()
+
+
+_LATE = P[P.year >= 2010]
+_TRANSIT = P[P.method == "Transit"]
+_HOT = W.loc[W.temp_max.idxmax()]
+_IN_2013 = W[W.date.str.startswith("2013")]
+_PER_YEAR = P.groupby("year").size()
+_SHARE_LATE = f"{100 * (_LATE.method == 'Transit').mean():.2f} %"
+
+
+@pytest.mark.parametrize(
+    ("table", "question", "values"),
+    [
+        ("planets", "How many planets were discovered before 2008?", [int((P.year < 2008).sum())]),
+        (
+            "planets",
+            "What is the median distance of planets found by Transit?",
+            [_TRANSIT.distance.median()],
+        ),
+        (
+            "planets",
+            "Of the planets discovered in 2010 or later, what percentage were found by Transit?",
+            [_SHARE_LATE],
+        ),
+        ("planets", "In which year were the most planets discovered?", [str(_PER_YEAR.idxmax())]),
+        ("planets", "How many planets have a mass above 4000 g?", [int((P.mass_kg > 4).sum())]),
+        ("planets", "How many planets have a share of water above 50%?", [int((P.share_water > 0.5).sum())]),
+        ("planets", "How many planets have a share of water of more than half?", [int((P.share_water > 0.5).sum())]),
+        ("planets", "How many planets are there per year on average?", [_PER_YEAR.mean()]),
+        ("planets", "Which observatories appear more than twice?", [int((P.observatory.value_counts() > 2).sum())]),
+        ("planets", "How many observatories end with South?", [int(P.observatory.str.endswith("South").sum())]),
+        (
+            "planets",
+            "What is the average distance where the mass is above 4, compared with the rest?",
+            [P[P.mass_kg > 4].distance.mean(), P[P.mass_kg <= 4].distance.mean()],
+        ),
+        ("weather", "How much precipitation fell in 2013 in total?", [_IN_2013.precipitation.sum()]),
+        ("weather", "What percent of the days were sunny?", [f"{100 * (W.weather == 'sun').mean():.2f} %"]),
+        ("weather", "What was the hottest day and how hot did it get?", [int(_HOT.temp_max)]),
+        ("weather", "When was the first day with a precipitation above 11?", [11]),
+        ("people", "How many people live in Texas?", [int((N.home == "TX").sum())]),
+        ("people", "How old is Eva Nadal?", [int(N[N.full_name == "Eva Nadal"].age.iloc[0])]),
+        ("people", "Which state has the highest average age?", [N.groupby("home").age.mean().idxmax()]),
+        ("people", "What is the survival rate of men and women?", ["75.00 %", "0.00 %"]),
+        ("people", "How many victims were under 30?", [int((N.age < 30).sum())]),
+        ("people", "For how many people is the phone not recorded?", [3]),
+        ("people", "What share of the insured was treated?", [f"{100 * N.treated.sum() / N.insured.sum():.2f} %"]),
+        ("people", "What is the average age across all states?", [N.age.mean()]),
+        ("sales", "Which sites had a better average yield in 2020 than in 2018?", ["**A**"]),
+        ("sales", "Which site dropped the most from 2018 to 2020?", ["**D**", 18]),
+        ("sales", "By what percent did the yield of A grow from 2018 to 2020?", ["60.00 %"]),
+        ("sales", "Which site had the worst yield in 2020?", [f"**{_of(S, 2020).idxmin()}**"]),
+    ],
+)
+def test_ordinary_questions_are_answered(tmp_path: Path, table: str, question: str, values: list[object]) -> None:
+    check(_folder(tmp_path, table), question, values)
+
+
+@pytest.mark.parametrize(
+    ("table", "question"),
+    [
+        ("planets", "What is the name of the heaviest planet?"),
+        ("planets", "What are the top 3 methods by number of observatories?"),
+        ("planets", "What is the worst distance?"),
+        ("planets", "Which planets are still in it?"),
+        ("people", "How many of the survivors were enrolled?"),
+        ("sales", "Which site changed the most from 2018 to 2020?"),
+        ("sales", "By what percent did the yield grow?"),
+    ],
+)
+def test_what_a_table_cannot_tell_is_refused(tmp_path: Path, table: str, question: str) -> None:
+    assert isinstance(planned(_folder(tmp_path, table), question), Refusal)
