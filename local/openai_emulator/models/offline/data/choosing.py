@@ -12,6 +12,7 @@ from local.openai_emulator.models.offline.data.kinds.contrast import is_contrast
 from local.openai_emulator.models.offline.data.kinds.first_time import asks_first_time
 from local.openai_emulator.models.offline.data.kinds.having import limits_rows
 from local.openai_emulator.models.offline.data.kinds.per_group import averages_totals
+from local.openai_emulator.models.offline.data.kinds.ranking import most_rows
 from local.openai_emulator.models.offline.data.kinds.registry import kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.kinds.share import BY_PERCENT
 
@@ -36,6 +37,8 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         comparatives_in(clause)
     if of_groups := _of_groups(clause, name):
         return of_groups
+    if name == "peak" and not clause.measures() and most_rows(clause):
+        return "extreme"
     is_more = len(clause.measures(conditioned=False)) == 2 and _MORE_AND_MORE.search(clause.text)
     if name in ("", "figures") and is_more and not clause.says(r"\bthan\b"):
         return "correlate"

@@ -72,6 +72,7 @@ _AGAINST = re.compile(
 _UNITS = re.compile(  # of a number or a measure before them
     r"\b(?:(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b", re.IGNORECASE
 )
+_LENGTH = r"\W*\d[\d,.]*\s*(miles?|km|kilomet\w+|met\w+|feet|ft)\b"
 _PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
 _TEMPERATURES = frozenset(map(stem, ("temp", "temperature", "temps")))
 _MONEY = re.compile(r"[$€£]|\b(?:dollars?|euros?|pounds?|usd|eur|gbp)\b", re.IGNORECASE)
@@ -390,10 +391,9 @@ def _of_comparative(clause: Clause, start: int) -> list[Column]:
         return []
     word = found[1].lower()
     _, hints = words.ADJECTIVES[f"{word.removesuffix('er')}est" if word.endswith("er") else word]
-    if re.search(
-        r"^\W*\d[\d,.]*\s*(?:miles?|km|kilomet\w+|met\w+|feet|ft)\b", clause.text[start + found.end() :], re.I
-    ):
+    if length := re.match(_LENGTH, clause.text[start + found.end() :], re.IGNORECASE):
         hints = "distance length height"
+        clause.claim(start + found.end() + length.start(1), start + found.end() + length.end(1))
     stems = {*map(stem, hints.split())}
     return [c for c in figures(clause.table) if stems & {*name_stems(c.name)}]
 

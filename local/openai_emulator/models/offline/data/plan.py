@@ -286,7 +286,7 @@ def _ask(
         needs = not (name == "extreme" and any(clause.word(i) in vocabulary.ADJECTIVES for i in clause.free()))
         if needs or not figures(clause.table):
             clause.mentions += [Mention(column=column, tokens=(10_000,)) for column in columns]
-    of_winner = bool(asks) and refers and asks[-1].kind == "extreme" and bool(asks[-1].by)
+    of_winner = bool(asks) and refers and asks[-1].kind == "extreme" and _has_winner(clause, asks[-1])
     if lead is not None and lead is not clause:
         if name == "correlate" and not clause.measures() and len(lead.measures()) == 2:
             clause.mentions += [mention for mention in lead.mentions if mention.column in lead.measures()]
@@ -309,6 +309,12 @@ def _ask(
     return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
 
 
+def _has_winner(clause: Clause, ask: Ask) -> bool:
+    """Whether the group that an ask finds has several rows; else it finds a row."""
+    column = clause.table.column(ask.by[0]) if len(ask.by) == 1 else None
+    return bool(ask.by) and not (column is not None and clause.entity(column))
+
+
 def _asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) -> bool:
     """Whether a later clause says how to compute, or repeats what is asked for already."""
     if _METHOD.match(clause.text):
@@ -316,6 +322,9 @@ def _asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) -
     told = bool(asks) and (asks[-1].kind == "missing" or asks[-1].hows == ("count",))
     if name == "count" and told and not (clause.mentions or clause.conditions):
         return True  # "Are any missing? How many?", "Which day had the most, and how many?"
+    named = clause.mentions or clause.conditions or clause.hows or clause.period
+    if name in ("figures", "lookup") and refers and not named and asks and asks[-1].kind == "extreme":
+        return True  # "Which state has the lowest losses, and how much are they?"
     return not asks_more(clause, name) and any(a.kind == name for a in asks) and (not refers or name in _TESTS)
 
 

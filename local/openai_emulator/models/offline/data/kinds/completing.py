@@ -126,9 +126,12 @@ def _noun_of(clause: Clause, word: str) -> str:
 
 
 def claim_comparatives(clause: Clause) -> None:
-    """Account for "heavier" in "heavier heads", if the clause names the column that it means."""
+    """Account for "heavier" in "heavier heads", if the clause names the column that it means; and for "bigger tips"."""
+    starts = {mention.tokens[0] for mention in clause.mentions if mention.column.kind == "number"}
     for i in clause.free():
         word = clause.word(i)
+        if word in ("bigger", "larger", "smaller", "higher", "lower", "greater") and i + 1 in starts:
+            clause.used.add(i)
         _, hints = words.ADJECTIVES.get(f"{word[:-2]}est" if word.endswith("er") else "") or (False, "")
         columns = [c.name for c in clause.measures(conditioned=False)] + [c.column for c in clause.conditions]
         parts = {part for name in columns for part in name_stems(name)}

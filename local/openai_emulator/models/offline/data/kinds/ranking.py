@@ -109,7 +109,7 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     if group and not meant and _is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
     group = group if len(group) == 2 and clause.says(r"\bcombinations? of\b") else group[:1]
-    groups = bool(group or (clause.period and _most_rows(clause)))
+    groups = bool(group or (clause.period and most_rows(clause)))
     if isinstance(measures, Refusal) or (unmeasured and groups and counted):
         if groups and counted:
             return with_chart(ask_of(clause, "extreme", by=names(group), lowest=low, hows=("count",)), "bar")
@@ -148,7 +148,7 @@ def _is_number_of(clause: Clause, column: Column) -> bool:
     return bool(starts) and all(re.search(_NUMBER_OF, clause.text[:start], re.IGNORECASE) for start in starts)
 
 
-def _most_rows(clause: Clause) -> bool:
+def most_rows(clause: Clause) -> bool:
     """Whether a noun for the rows stands after "most": "In which month were the most polls?"."""
     named = {i for m in clause.mentions if m.column.kind != "date" for i in m.tokens}
     named |= {i for _, at in clause.places for i in at}
