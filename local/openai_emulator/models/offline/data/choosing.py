@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary
-from local.openai_emulator.models.offline.data.clause import CHANGE, Clause
+from local.openai_emulator.models.offline.data.clause import CHANGE, Clause, is_year
 from local.openai_emulator.models.offline.data.kinds.changing import changes_of_groups
 from local.openai_emulator.models.offline.data.kinds.completing import additive, comparatives_in
 from local.openai_emulator.models.offline.data.kinds.contrast import is_contrast
@@ -15,6 +15,7 @@ from local.openai_emulator.models.offline.data.kinds.per_group import averages_t
 from local.openai_emulator.models.offline.data.kinds.ranking import most_rows
 from local.openai_emulator.models.offline.data.kinds.registry import kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.kinds.share import BY_PERCENT
+from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
 
 _SUPERLATIVE = re.compile(
     rf"\b(?:highest|lowest|most|least|fewest|largest|smallest|biggest|greatest|best|worst"
@@ -27,7 +28,17 @@ _MORE_AND_MORE = re.compile(
     r"\b(?:more|higher|lower|less|better|worse|larger|greater|bigger|smaller|longer|shorter|heavier|older|younger|taller|cheaper)\b",
     re.IGNORECASE,
 )
+_WHICH_ARE_THERE = r"^\W*(?:which|what) (?:different )?[\w ]{1,30}? (?:are|were) there\b"
 _MORE_OR = r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
+
+
+def is_share_itself(clause: Clause) -> bool:
+    """Whether "the share of X" is the name of a column of shares: it is read, and not computed."""
+    measures = clause.measures(conditioned=False)
+    if len(measures) != 1 or not (is_fraction(measures[0]) or is_percentage(measures[0])):
+        return False
+    clause.claim_all(r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)(?: of)?\b")
+    return True
 
 
 def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
@@ -37,6 +48,13 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         comparatives_in(clause)
     if of_groups := _of_groups(clause, name):
         return of_groups
+    years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    if name == "peak" and not clause.table.of_kind("date") and years and clause.measures():
+        return "extreme"
+    if name == "share" and is_share_itself(clause):
+        return "figures"
+    if name in ("", "lookup", "describe", "count") and clause.says(_WHICH_ARE_THERE) and clause.texts():
+        return "count"
     if name == "peak" and not clause.measures() and most_rows(clause):
         return "extreme"
     is_more = len(clause.measures(conditioned=False)) == 2 and _MORE_AND_MORE.search(clause.text)

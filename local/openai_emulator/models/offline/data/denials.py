@@ -118,4 +118,5 @@ def alternatives(clause: Clause, places: Iterable[tuple[str, tuple[int, ...]]]) 
     for (column, tokens), (other, others) in pairwise(ordered):
         between = [clause.word(i) for i in range(max(tokens) + 1, min(others))]
         if column != other and "or" in between:
-            clause.ambiguous.append(f'Rows that meet one of two conditions ("or": {column}, {other}) are not computed.')
+            told = f'Rows that meet one of two conditions ("or": {column}, {other}) are not computed.'
+            clause.ambiguous += [told] if told not in clause.ambiguous else []

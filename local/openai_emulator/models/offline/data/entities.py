@@ -46,14 +46,17 @@ def words_for_rows(clause: Clause) -> None:
     word = clause.word(found[noun])
     if have_several_rows(clause.table):
         return
+    labels = [c for c in clause.table.of_kind("text") if c.unique > LABELS_SHARE * clause.table.rows]
+    is_labelled = any(_NAMELESS.fullmatch(c.name) for c in labels)  # a row has a name that does not say what it is
     if (
-        (noun in _PEOPLE | _ROLES and of_people(clause.table))
+        (noun in _PEOPLE | _ROLES and (of_people(clause.table) or is_labelled))
         or _called(noun, clause.table)
         or fits(word, clause.table)
     ):
         clause.used |= {i for i in clause.free() if stem(clause.word(i)) == noun}
         role = word if word.endswith("s") else f"{word}s"
-        clause.notes += [f"every row taken as one of the {role}"] if noun in _ROLES else []
+        is_assumed = noun in _ROLES or not (of_people(clause.table) or fits(word, clause.table))
+        clause.notes += [f"every row taken as one of the {role}"] if is_assumed else []
 
 
 def word_for_nameless(clause: Clause) -> None:

@@ -70,8 +70,10 @@ _AGAINST = re.compile(
     re.IGNORECASE,
 )
 _UNITS = re.compile(  # of a number or a measure before them
-    r"\b(?:(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b", re.IGNORECASE
+    r"\b(?:an hour|(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b",
+    re.IGNORECASE,
 )
+MOST_AGE = 120  # years
 _LENGTH = r"\W*\d[\d,.]*\s*(miles?|km|kilomet\w+|met\w+|feet|ft)\b"
 _PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
 _TEMPERATURES = frozenset(map(stem, ("temp", "temperature", "temps")))
@@ -362,10 +364,10 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         return ages[0]
     if (of_unit := _of_unit(clause, end)) is not None:
         return of_unit
+    if len(ages) == 1 and _of_persons(clause, start) and number_of(number or "0") <= MOST_AGE:
+        return ages[0]
     if before or after:
         return before[-1] if before else after[0]
-    if len(ages) == 1 and _of_persons(clause, start):
-        return ages[0]
     warm = [c for c in figures(clause.table) if _TEMPERATURES & set(name_stems(c.name))]
     if len(warm) == 1 and re.match(r"\W*degrees?\b", clause.text[end:], re.IGNORECASE):
         clause.claim_all(r"\bdegrees?(?: celsius| fahrenheit)?\b")

@@ -279,6 +279,8 @@ def _ask(
     if at and _asks_nothing(clause, name, asks, refers=refers):
         clause.repeats = True
         return None
+    if name == "count" and at and not asks and lead is not None and not (clause.mentions or clause.conditions):
+        return Refusal(reason='It is not clear what "how many" counts.')
     source = [*reversed(asks), *reversed(before if refers or at else ())]
     if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
         names = next((ask.measures for ask in source if ask.measures), ())

@@ -90,6 +90,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     flags_in(clause)
     alternatives(clause, clause.places)
     limits_in(clause)
+    alternatives(clause, clause.places)
     if not re.search(MISSING.cues, text, re.IGNORECASE):
         gaps_in(clause)
     groups(clause)

@@ -200,7 +200,12 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if clause.used & set(places) or (size == 1 and _names_a_column(clause, at)):
             continue
         window = said[at : at + size]
-        if size == 1 and not _can_be_a_value(clause.tokens[at][0], value, is_name=_names_rows(column, clause)):
+        said_big = clause.tokens[at][0].isupper() and len(said[at]) > 1 and not clause.text.isupper()  # "US"
+        if (
+            size == 1
+            and not said_big
+            and not _can_be_a_value(clause.tokens[at][0], value, is_name=_names_rows(column, clause))
+        ):
             continue
         is_plural = (
             size > 1 and window[:-1] == parts[:-1] and len(parts[-1]) > 3 and stem(window[-1]) == stem(parts[-1])
@@ -333,6 +338,9 @@ def flags_in(clause: Clause) -> None:
 def _said(clause: Clause, mention: Mention) -> tuple[int, ...]:
     """The "yes" of "yes decisions" and of "the decision was no"."""
     before, after = min(mention.tokens) - 1, max(mention.tokens) + 1
+    if clause.word(before) == "to" and clause.word(before - 1) in ("yes", "no"):  # "said yes to volunteering"
+        verb = clause.word(before - 2) in ("said", "say", "answered", "voted")
+        return (before - 2, before - 1, before) if verb else ()
     if clause.word(before) in ("yes", "true"):
         return (before,)
     if mention.column.kind == "number" and clause.word(after) in ("0", "1"):  # "outcome 1"

@@ -11,18 +11,24 @@ _LEFT_OUT = re.compile(
     r"\b(?:if (?:we|you|i) )?(?:leave|leaving) out\b|\b(?:apart|aside) from\b|\bnot (?:counting|including)\b",
     re.IGNORECASE,
 )
+# "in the 1950s", perhaps with the same years in brackets
+_DECADE = re.compile(
+    r"\b(?:in |during |of )?the (\d{3})0'?s\b(?:\s*\(\s*\1\d\s*(?:to|-|–)\s*\1\d\s*\))?", re.IGNORECASE
+)
 _OF_FIRST = re.compile(
     r"^\W*(?:of|among) ([^,?]+), ((?:what|which) (?:share|percent(?:age)?|proportion|fraction)) (.*)$", re.IGNORECASE
 )
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")  # not in `a.b.csv`
 SHORTEST_JOINED = 6  # letters of two words in one
 SHORTEST_OF_NAME = 4  # letters of a word that stands for a name in brackets
-_STOPS = frozenset(["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average"])
+_SMALL = ["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average", "total"]
+_STOPS = vocabulary.HIGHEST | vocabulary.LOWEST | frozenset([*vocabulary.ADJECTIVES, *_SMALL])
 
 
 def plainly(question: str) -> str:
     """The question with one wording for rows that are left out and for shares, and initials without points."""
     question = re.sub(r"\b(rain|rainfall|precipitation|snow) (?:fell|falls)\b", r"\1", question, flags=re.IGNORECASE)
+    question = _DECADE.sub(lambda match: f"from {match[1]}0 to {match[1]}9", question)
     question = re.sub(r"\b(?:takes?|took|taken) place\b", "happened", question, flags=re.IGNORECASE)
     return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))
 

@@ -129,7 +129,8 @@ def group_name(ask: Ask) -> str:
 
 def row_text(ask: Ask, row: Mapping[str, Any], table: Table) -> str:
     """The columns that identify a row: its date, its categories and its identifiers."""
-    told = [c for c in table.columns if c.kind in ("date", "text") and c.name not in ask.measures and row.get(c.name)]
+    shown = [c for c in table.columns if c.kind in ("date", "text") or is_year(c)]
+    told = [c for c in shown if c.name not in ask.measures and row.get(c.name)]
     told = sorted(told, key=lambda c: -(c.unique > 0.9 * table.rows))[:4]
     if not any(c.unique > 0.9 * table.rows for c in told) and table.columns and table.columns[0] not in told:
         told = [c for c in (table.columns[0],) if c.name not in ask.measures] + told[:3]

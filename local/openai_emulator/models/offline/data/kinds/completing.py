@@ -40,6 +40,7 @@ ROW_OF = (
     r"|\b(?:of|is|was|are|were) the (?:(?!of\b)[\w-]+ ){1,5}?(?:with|having|that (?:has|had)|who (?:has|had)) the "
     rf"(?:{_ENDS})\b"
 )
+_WHAT_IS_ITS = r"(?:\band|,) (?:what|which|how \w+) (?:is|was|are|were) (?:its|their|his|her|the)\b"
 SHORTEST_ROOT = 4  # letters of an adjective
 UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups
 NO_MEASURE = "It names no column of figures, and the table has more than one."
@@ -165,6 +166,11 @@ def is_number_of_row(clause: Clause, column: Column) -> bool:
     )
 
 
+def is_plural(word: str) -> bool:
+    """Whether a word looks like a noun in the plural."""
+    return word in words.ROW_NOUNS | words.PEOPLE or (word.endswith("s") and word not in words.SILENT)
+
+
 def weighs(clause: Clause) -> bool:
     """Whether a clause about a frequency table asks for its cases: for people, or by the name of their number."""
     weight = clause.table.weight
@@ -195,7 +201,8 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
             c for c in figures(clause.table) if any(ends(p, own) for p in name_stems(c.name) for own in stems)
         ]
         named = [c for c in clause.measures(conditioned=False) if not is_key(c, clause.table)]
-        if columns and not set(named) & set(columns) and re.search(ROW_OF, clause.text, re.IGNORECASE):
+        apart = columns and not set(named) & set(columns)
+        if apart and (re.search(ROW_OF, clause.text, re.IGNORECASE) or clause.says(_WHAT_IS_ITS)):
             named = []  # "the colour and weight of the most expensive one"
         named = [c for c in named if c in columns] or named  # "how old is the one with the longest time"
         said = {stem(clause.word(j)): j for j in clause.free() if j != i}

@@ -37,7 +37,9 @@ def is_contrast(clause: Clause) -> bool:
 def _limit(clause: Clause) -> Condition | None:
     limits = [c for c in clause.conditions if c.test in _OPPOSITES]
     for one in limits:
-        others = [c for c in limits if c is not one]
+        others = [c for c in clause.conditions if c is not one and c.column == one.column] + [
+            c for c in limits if c.column != one.column
+        ]
         said = not others and re.search(_REST, clause.text, re.IGNORECASE)
         if said or (len(others) == 1 and _is_opposite(one, others[0])):
             return one
@@ -45,7 +47,9 @@ def _limit(clause: Clause) -> Condition | None:
 
 
 def _is_opposite(one: Condition, other: Condition) -> bool:
-    return (other.column, other.value, other.test) == (one.column, one.value, _OPPOSITES[one.test])
+    """Whether one limit ends where the other begins: "above 60" and "60 and below", "above 0" and "0"."""
+    same = (other.column, other.value) == (one.column, one.value)
+    return same and (other.test == _OPPOSITES[one.test] or (one.test, one.value, other.test) == (">", 0.0, "=="))
 
 
 def complete(clause: Clause) -> Ask | Refusal:

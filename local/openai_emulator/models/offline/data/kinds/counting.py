@@ -23,6 +23,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     ask_of,
     is_denial,
     is_number_of_row,
+    is_plural,
     measured,
     weighs,
     with_chart,
@@ -35,6 +36,9 @@ from local.openai_emulator.models.offline.data.table import Column, Table
 _IN_ALL = r"\b(?:in total|overall|altogether|in all|(?:are|were) there)\b"
 _LISTED = r"\b(?:listed|covered|recorded|included)\b|\b(?:in|on) (?:the|this) (?:list|table|file|data|dataset)\b"
 _WHAT_IS_LISTED = rf"\bhow many ((?:[\w-]+ ){{1,3}}?)(?=(?:are|were) (?:there )?(?:{_LISTED}))"
+_PREPOSITIONS = frozenset(
+    ["in", "on", "at", "from", "by", "for", "before", "after", "since", "to", "with", "and", "or"]
+)
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
 
@@ -55,6 +59,9 @@ def complete(clause: Clause) -> Ask | Refusal:
         return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
+    if clause.says(r"^\W*(?:which|what)\b") and targets:
+        clause.claim_all(r"\b(?:different|distinct|unique)\b")
+        return ask_of(clause, "count", targets=names(targets[:1]), by=())
     if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
         return Refusal(reason="It names no column whose different values are to be counted.")
     nouns = [mention.column for mention in clause.mentions if clause.is_only_noun(mention)]
@@ -86,12 +93,10 @@ def claim_counted(clause: Clause) -> None:
     """
     for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE):
         noun = max(clause.within(match))
-        while noun in clause.used and noun + 1 in clause.free() and clause.word(noun + 1) not in words.SILENT:
+        while noun in clause.used and noun + 1 in clause.free() and _goes_on(clause, noun + 1):
             noun += 1
         after = clause.word(noun + 1)
-        is_adjective = after in words.ROW_NOUNS | words.PEOPLE or (
-            noun + 1 in clause.free() and after not in words.SILENT
-        )
+        is_adjective = is_plural(after) or (noun + 1 in clause.free() and after not in words.SILENT)
         if not is_adjective and after not in ("did", "does", "do"):
             if noun == max(clause.within(match)) and _may_be_some(clause, noun):
                 continue
@@ -101,6 +106,12 @@ def claim_counted(clause: Clause) -> None:
             if not known and noun == max(clause.within(match)):
                 clause.notes.append(f"a row taken as one of the {clause.word(noun)}")
             clause.used.add(noun)
+
+
+def _goes_on(clause: Clause, at: int) -> bool:
+    """Whether a word after the noun is a noun, too, or a verb with an object: "countries export oil", not "adults died"."""
+    word, after = clause.word(at), clause.word(at + 1)
+    return word not in words.SILENT and (is_plural(word) or (bool(after) and after not in _PREPOSITIONS))
 
 
 def _claim_listed(clause: Clause) -> None:

@@ -186,6 +186,9 @@ def _measures(clause: Clause, nouns: set[str]) -> tuple[Column, ...] | Refusal:
     measures = tuple(c for c in measures if c is not clause.which) or measures
     if not measures:
         return Refusal(reason=NO_MEASURE)
+    plain = tuple(c for c in measures if not is_year(c))
+    if plain and len(plain) < len(measures) and all(c.unique == clause.table.rows for c in measures if is_year(c)):
+        measures = plain  # "the top 3 years for sales", where each row has its year
     if measures == (clause.which,) and not is_key(measures[0], clause.table) and not clause.says(_ENDS):
         return Refusal(reason=f"It is not clear of what in each `{measures[0].name}` the most or least is meant.")
     if is_year(measures[0]) and not clause.says(_LATE):

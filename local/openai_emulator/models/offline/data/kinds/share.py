@@ -27,6 +27,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     additive,
     ask_of,
     is_number_of_row,
+    is_plural,
     weighs,
     with_chart,
 )
@@ -178,6 +179,7 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
     noun = next((i for i in after if clause.word(i) in _NOUNS), verb - 1)
     if (
         first <= noun == verb - 1
+        and (verb < len(clause.tokens) or is_plural(clause.word(noun)))
         and noun in clause.free()
         and clause.word(noun).isalpha()
         and clause.word(noun - 1) not in ("or", "and")  # "2010 or later"
