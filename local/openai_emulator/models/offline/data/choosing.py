@@ -41,6 +41,13 @@ def is_share_itself(clause: Clause) -> bool:
     return True
 
 
+def _is_end_of_each(clause: Clause) -> bool:
+    """Whether the highest or lowest value in each group is asked for: "the maximum salary per department"."""
+    grouped = (clause.by or clause.by_numbers or clause.period) and not clause.which
+    asks_which = clause.says(r"^\W*(?:in |on |at )?(?:which|who|when|where)\b") or clause.says(r"\bwhich\b")
+    return bool(grouped) and not asks_which and bool(clause.hows) and set(clause.hows) <= {"min", "max"}
+
+
 def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
     """The kind by its cues; else by what the clause names; else that of the nearest example."""
     name = kind_of(_without_names(clause))
@@ -67,7 +74,9 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         and not counted
         and not clause.conditions_of_limit()
     ) and not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
-        return "extreme"
+        return "figures" if _is_end_of_each(clause) else "extreme"
+    if name == "extreme" and _is_end_of_each(clause):
+        return "figures"
     if name == "compare" and any(c.test.endswith(" column") for c in clause.conditions):
         return "count" if counted or clause.says(r"\bhow often\b") else "lookup"
     of_measure = name == "figures" or (name == "count" and clause.measures(conditioned=False))

@@ -13,6 +13,7 @@ from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import stem
 
 TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)?")
+LENGTH_OF_CODE = 2  # letters
 FIRST_SHORT_YEAR = 30  # lower numbers could be years of service, or of this century
 _KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
 _PARTS_OF_DATES = {"month": 12, "day": 31, "hour": 24, "weekday": 7, "week": 53, "quarter": 4}  # and the last number
@@ -106,7 +107,12 @@ class Clause:
             found = [t for t in self.tokens if t[0].lower() in words.OPERATIONS]
             return [t[0] for t in found if not denied.search(self.text[: t.start()])]
         silent = words.SILENT | (words.METHOD if self.method else frozenset())
-        return [self.tokens[i][0] for i in self.free() if self.word(i) not in silent]
+        return [self.tokens[i][0] for i in self.free() if self.word(i) not in silent or self._is_code(i)]
+
+    def _is_code(self, at: int) -> bool:
+        """Whether a word is written like a code: "US", "IT"."""
+        word = self.tokens[at][0]
+        return len(word) == LENGTH_OF_CODE and word.isupper() and word != "OR" and not self.text.isupper()
 
     def measures(self, *, conditioned: bool = True) -> list[Column]:
         """The named columns of figures that are not grouped by; those of conditions only if there are no others."""

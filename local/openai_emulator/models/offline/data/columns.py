@@ -17,6 +17,8 @@ from local.openai_emulator.models.offline.words import stem
 
 _FILLER = frozenset(map(stem, ("avg", "mean", "total", "number", "num", "the", "per", "of", "in", "and", "column")))
 _NAMES = frozenset(["name", "titl"])  # what else the name of the column may say that names a thing: `team_name`
+_SHARES = frozenset(["share", "shares", "percent", "percentage", "percentages", "proportion", "fraction"])
+_BEFORE_RATE = words.SILENT | words.HIGHEST | words.LOWEST | {"average", "mean", "median", "total", ""}
 _BY = re.compile(
     r"\b(?:by|per|a(?= month| week| day| year)|for each|for every|of each|of every|in each|in every"
     r"|across|among|each|every)\s+",
@@ -26,7 +28,10 @@ _OF_ALL = re.compile(r"\b(?:across|over|among|in|of) all (?:of )?(?:the )?", re.
 _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", re.IGNORECASE)
 
 
+_WORDS = "a i in on of and no to who what when where which how why is are was were"
+_NEVER_BARE = frozenset(_WORDS.split())  # such a word is only a column's name in quotes
 SHORTEST_INSIDE = 4  # letters of a word that may be the end of a longer one in a column's name
+_LIMITS = frozenset(["over", "under", "above", "below", "after", "before", "since", "until", "between", "within"])
 SURE, SAME = 0.9, 0.7  # how well a word fits one that begins alike; one that means the same
 SHORTEST_MARKED = 3  # letters of a name before an initial
 SHORTEST_DOING = 3  # letters of a verb
@@ -39,7 +44,7 @@ def written_columns(clause: Clause) -> None:
     for column in sorted(clause.table.columns, key=lambda c: -len(c.name)):
         name = column.name
         flags = re.IGNORECASE if len(name) > 1 else 0
-        quoted = r"[\"'`“‘]" if name.lower() in ("a", "i", "in", "on", "of", "and", "no", "to") else ""
+        quoted = r"[\"'`“‘]" if name.lower() in _NEVER_BARE else ""
         spaced = re.sub("_", "[_ ]", re.escape(name))  # "red cards" for `red_cards`
         for match in re.finditer(rf"(?<!\w){quoted}{spaced}{quoted}(?!\w)", clause.text, flags):
             inside = [i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()]
@@ -59,7 +64,7 @@ def alike(word: str, part: str) -> float:
     own = stem(word)
     if own == part or word == part:
         return 1.0
-    if word in words.MEASURES | words.CLASSES:  # "the rate" is no `rater`
+    if word in words.MEASURES | words.CLASSES | _LIMITS:  # "the rate" is no `rater`, "over" no `overtime`
         return 0.0
     if len(part) >= SHORTEST_DOING and re.fullmatch(rf"{re.escape(part)}(?:e?rs?|ing)", word):
         return 0.9  # "skiers" for `ski`
@@ -149,10 +154,11 @@ def named_columns(clause: Clause) -> None:
 
 def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
     figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in clause.within(m)}
+    shares = {i for i in clause.free() if clause.word(i) in _SHARES and clause.word(i + 1) == "of"}
     free = [
         i
         for i in clause.free()
-        if i not in figures_ and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
+        if i not in figures_ | shares and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
     ]
     everywhere = [part for column in clause.table.columns for part in set(_parts(column))]
     for column in clause.table.columns:
@@ -181,6 +187,11 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
                 continue
             share = sum(score for score, _ in hits.values()) / len(set(parts))
             places = tuple(sorted(place for _, place in hits.values()))
+            if (
+                all(clause.word(i) in ("rate", "rates") for i in places)
+                and clause.word(places[0] - 1) not in _BEFORE_RATE
+            ):
+                continue  # "the unemployment rate" is no `literacy_rate`
             most = clause.word(places[0] - 1) in words.HIGHEST | words.LOWEST  # "the biggest sample"
             alone = not most and all(clause.word(i) in words.SILENT for i in places)
             sole = any(everywhere.count(part) == 1 and score in (1.0, SAME) for part, (score, _) in hits.items())

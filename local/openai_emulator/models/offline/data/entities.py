@@ -23,6 +23,7 @@ _PERSONAL = frozenset(map(stem, _OF_PERSONS.split()))
 _NOUNS = frozenset(map(stem, words.ROW_NOUNS))
 _PEOPLE = frozenset(map(stem, words.PEOPLE))
 _OF_AGES = frozenset(map(stem, words.OF_AGES))
+_POPULATION = frozenset(map(stem, ("population", "pop", "inhabitants", "residents")))
 _ROLES = frozenset(map(stem, words.ROLES))
 _NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title", re.IGNORECASE)
 _WHICH_ONE = re.compile(
@@ -44,6 +45,8 @@ def words_for_rows(clause: Clause) -> None:
         return
     noun = next(iter(found))
     word = clause.word(found[noun])
+    if noun in _PEOPLE and any(_POPULATION & set(name_stems(c.name)) for c in clause.table.columns):
+        return  # a row is no person
     if have_several_rows(clause.table):
         return
     labels = [c for c in clause.table.of_kind("text") if c.unique > LABELS_SHARE * clause.table.rows]

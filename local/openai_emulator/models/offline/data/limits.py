@@ -23,7 +23,14 @@ from local.openai_emulator.models.offline.data.columns import ends
 from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
-from local.openai_emulator.models.offline.data.units import HALF, is_fraction, is_percentage, number_of, value_in
+from local.openai_emulator.models.offline.data.units import (
+    HALF,
+    is_fraction,
+    is_of_dimension,
+    is_percentage,
+    number_of,
+    value_in,
+)
 from local.openai_emulator.models.offline.words import stem
 
 _LIMIT = re.compile(
@@ -74,6 +81,7 @@ _UNITS = re.compile(  # of a number or a measure before them
     re.IGNORECASE,
 )
 MOST_AGE = 120  # years
+_DURATION = r"\W*\d[\d,.]*\s*(?:seconds?|minutes?|min|hours?|h|days?|weeks?)\b"
 _LENGTH = r"\W*\d[\d,.]*\s*(miles?|km|kilomet\w+|met\w+|feet|ft)\b"
 _PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
 _TEMPERATURES = frozenset(map(stem, ("temp", "temperature", "temps")))
@@ -225,7 +233,9 @@ def _units_in(clause: Clause) -> None:
     }
     clause.used |= {i for i in units if i - 1 in clause.used}
     for match in _UNITS.finditer(clause.text):
-        if min(clause.within(match)) - 1 in clause.used:
+        before = min(clause.within(match)) - 1
+        is_rate = match[0].lower().startswith("per ")  # "fare per mile" is a ratio
+        if before in clause.used and (not is_rate or clause.word(before)[:1].isdigit()):
             clause.claim(match.start(), match.end())
 
 
@@ -235,7 +245,8 @@ def _numbers_in(clause: Clause) -> None:
         word = str(words.NUMBERS.get(clause.word(i), clause.word(i)))
         if not re.fullmatch(r"\d+(?:\.\d+)?", word) or (word == "1" and not clause.word(i).isdigit()):
             continue
-        column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, i)), None)
+        measures = [m for m in clause.mentions if m.column.kind == "number" and not clause.is_only_noun(m)]
+        column = next((m.column for m in measures if _beside(clause, m, i)), None)
         years = [c for c in clause.table.of_kind("number") if is_year(c) or (is_short_year(c) and word[:2] == "19")]
         if (
             column is None
@@ -253,6 +264,7 @@ def _numbers_in(clause: Clause) -> None:
             first = min([i, *(m.tokens[0] for m in clause.mentions if m.column is column and _beside(clause, m, i))])
             denying = denial(clause, first, column)
             clause.used |= {i, *denying}
+            clause.places.append((column.name, (i,)))
             text = f"`{column.name}` {'is not' if denying else '='} {word}"
             test = "!=" if denying else "=="
             clause.conditions.append(Condition(column=column.name, test=test, value=number_of(word), words=text))
@@ -265,6 +277,8 @@ def _is_month(clause: Clause, at: int) -> bool:
 
 def _columns_in(clause: Clause) -> None:
     """`A was ahead of B`, of two columns of numbers, where rows are counted."""
+    if clause.says(r"\bhow (?:many|much) (?:more|fewer|less)\b"):
+        return  # a difference
     if not clause.says(r"\bhow many\b|\bhow often\b|\bshare\b|\bpercent|\bnumber of\b|^\W*(?:which|list|who|show)\b"):
         return
     numbers = [mention for mention in clause.mentions if mention.column.kind == "number"]
@@ -346,14 +360,17 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     of_time = re.match(r"(?:since|before|after|until|between|from)\b", clause.text[start:], re.IGNORECASE)
     if not of_time and (own_ := [m.column for m in named if m.tokens[-1] == at - 1]):
         return own_[0]  # "a count under 2000"
-    if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1:
-        return years[0]
     beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
     beside += 2 * ([clause.word(beside), clause.word(beside + 1)] == ["years", "of"])
     behind = [m.column for m in named if m.tokens[0] == beside]
     if behind:  # "more than 10 defects"
         return behind[0]
-    if (meant := _of_comparative(clause, start)) and len(meant) == 1:
+    if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1 and (of_time or clause.text[start].isdigit()):
+        return years[0]
+    meant = _of_comparative(clause, start)
+    if meant is not None and len(meant) != 1 and re.match(rf"\w+ than{_DURATION}", clause.text[start:], re.I):
+        return None
+    if meant and len(meant) == 1:
         return meant[0]
     before = [column for at, column in numbers if at < start and not is_key(column, clause.table)]
     after = [column for at, column in numbers if at >= end]
@@ -381,18 +398,21 @@ def _of_unit(clause: Clause, end: int) -> Column | None:
     at = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
     unit_ = stem(clause.word(at)) if at >= 0 and not clause.text[end : clause.tokens[at].start()].strip() else ""
     named = [c for c in figures(clause.table) if unit_ in UNIT_STEMS & set(name_stems(c.name))]
+    named = named or [c for c in figures(clause.table) if at >= 0 and is_of_dimension(c, clause.word(at))]
     return named[0] if len(named) == 1 else None
 
 
-def _of_comparative(clause: Clause, start: int) -> list[Column]:
+def _of_comparative(clause: Clause, start: int) -> list[Column] | None:
     """The columns that "taller than", "cheaper than" and the like mean."""
     found = re.match(
         r"(?:more )?(taller|heavier|expensive|cheaper|lighter|longer|shorter|farther) than", clause.text[start:], re.I
     )
     if not found:
-        return []
+        return None
     word = found[1].lower()
     _, hints = words.ADJECTIVES[f"{word.removesuffix('er')}est" if word.endswith("er") else word]
+    if word in ("longer", "shorter") and re.match(_DURATION, clause.text[start + found.end() :], re.IGNORECASE):
+        hints = "duration minutes hours seconds days time"
     if length := re.match(_LENGTH, clause.text[start + found.end() :], re.IGNORECASE):
         hints = "distance length height"
         clause.claim(start + found.end() + length.start(1), start + found.end() + length.end(1))

@@ -42,6 +42,11 @@ def name_stems(name: str) -> list[str]:
     return [word if len(word) < SHORTEST_STEMMED else stem(word) for word in words(spaced)]
 
 
+def plain_words(name: str) -> list[str]:
+    """The words of a column's name as they are written, in lower case."""
+    return words(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-./#]", " ", name))
+
+
 def unit(name: str) -> str:
     """The unit at the end of a column's name, as written after a figure: ` ms`, ` %`, or empty."""
     parts = re.split(r"[_\s(\[./-]+", name.strip(" )]"))

@@ -16,6 +16,7 @@ from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.relating import relating_verbs
 from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.data.units import is_percentage
 from local.openai_emulator.models.offline.data.values import flags_in, values_in
 from local.openai_emulator.models.offline.words import stem
 
@@ -81,6 +82,8 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     for column in table.of_kind("date")[:1]:
         for found in time_conditions(text, column):
             clause.claim(found.start, found.end)
+            at = [i for i, t in enumerate(clause.tokens) if t.start() < found.end and found.start < t.end()]
+            clause.places += [(column.name, tuple(at))] if at else []
             if found.condition not in clause.conditions:
                 clause.conditions.append(found.condition)
     _charts_and_periods(clause)
@@ -102,6 +105,8 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     relating_verbs(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in words.ADVERBS and i + 1 in clause.used}
     _names_of(clause)
+    if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):
+        clause.ambiguous.append("A figure in percent of another one is not computed.")
     if clause.measures():
         clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds)\b")
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
@@ -153,7 +158,8 @@ def _words_of_classes(clause: Clause) -> None:
     for mention in clause.mentions:
         after = mention.tokens[-1] + 1
         more = words.CLASSES if mention.column.kind == "text" else words.MEASURES
-        if clause.word(after) in more:
+        is_share = clause.word(after).startswith("percent")
+        if clause.word(after) in more and not (is_share and not is_percentage(mention.column)):
             clause.used.add(after)
         first = mention.tokens[0]
         first -= clause.word(first - 1) == "the"

@@ -13,18 +13,19 @@ from local.openai_emulator.models.offline.data.table import Column
 _DIMENSIONS: tuple[dict[str, float], ...] = (
     {"mg": 1e-6, "g": 1e-3, "kg": 1.0, "t": 1000.0, "lb": 0.45359237, "oz": 0.028349523},
     {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1000.0, "inch": 0.0254, "ft": 0.3048, "mi": 1609.344},
-    {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
+    {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "day": 86400.0, "week": 604800.0},
     {"kb": 1e3, "mb": 1e6, "gb": 1e9},
 )
 _WORDS = """
 milligram mg gram g kilo kg kilogram kg kilograms kg tonne t ton t pound lb lbs lb ounce oz millimeter mm millimetre mm
 centimeter cm centimetre cm meter m metre m kilometer km kilometre km inches inch foot ft feet ft mile mi
-millisecond ms second s minute min hour h sec s mins min hrs h
+millisecond ms second s minute min hour h sec s mins min hrs h day day week week
 """
 _SAID = dict(zip(_WORDS.split()[::2], _WORDS.split()[1::2], strict=True))
 _UNIT = re.compile(r"\s?([a-z]{1,11})\b", re.IGNORECASE)
 _SHARES = frozenset(["percent", "pct", "share", "rate", "proport", "fraction", "probabl", "perc"])
 HALF = "half"
+SHORTEST_UNIT = 4  # letters of a unit inside of a name
 
 
 def number_of(text: str) -> float:
@@ -74,16 +75,32 @@ def value_in(clause: Clause, column: Column, text: str, end: int) -> tuple[float
         clause.claim(end, end + said.end())
         value = round(value * sizes[asked] / sizes[own], 9)
         return value, f"{text} {said[1]} ({value:g})"
-    if said and sizes and column.unit and own not in sizes:
-        clause.ambiguous.append(f"`{column.name}` is in {column.unit}, and the question says {said[1]}.")
+    if said and sizes and own and own not in sizes:
+        clause.ambiguous.append(f"`{column.name}` is in {own}, and the question says {said[1]}.")
+    elif said and sizes and not own:
+        clause.claim(end, end + said.end())
+        clause.notes.append(f"`{column.name}` taken to be in {said[1]}")
+    elif re.match(r"\s?(?:%|percent\b|per cent\b)", rest) and not is_percentage(column):
+        clause.ambiguous.append(f"`{column.name}` does not hold percentages.")
     return value, text
 
 
+def is_of_dimension(column: Column, word: str) -> bool:
+    """Whether a column is in a unit of the same dimension as a word: `body_mass_g` for "kg"."""
+    own, asked = _own_unit(column), _unit_of(word)
+    return any(own in sizes and asked in sizes for sizes in _DIMENSIONS)
+
+
+def same_unit(one: Column, other: Column) -> bool:
+    return _own_unit(one) == _own_unit(other)
+
+
 def _own_unit(column: Column) -> str:
-    """The symbol of the unit of a column's cells, or at the end of its name."""
-    parts = re.split(r"[\W_]+", column.name.strip(" )]"))
-    last = parts[-1].lower() if len(parts) > 1 else ""
-    return _unit_of(column.unit or {"in": "inch"}.get(last, last))
+    """The symbol of the unit of a column's cells, or of its name: at the end, or a whole word of it."""
+    parts = [part.lower() for part in re.split(r"[\W_]+", column.name.strip(" )]"))]
+    last = parts[-1] if len(parts) > 1 else ""
+    whole = [part for part in parts if len(part) >= SHORTEST_UNIT and _unit_of(part)]
+    return _unit_of(column.unit or {"in": "inch"}.get(last, last)) or _unit_of(whole[0] if whole else "")
 
 
 def _unit_of(word: str) -> str:

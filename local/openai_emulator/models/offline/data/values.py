@@ -93,7 +93,8 @@ def _last_names(clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]
                 ends.setdefault(parts[-1], []).append((column.name, value))
     for i in range(1, len(clause.tokens)):
         word = clause.word(i).removesuffix("'s")
-        if i not in taken and clause.tokens[i][0][0].isupper() and len(ends.get(word, [])) == 1:
+        is_date = word[:3] in {name[:3].lower() for name in (*calendar.month_name, *calendar.day_name) if name}
+        if i not in taken and not is_date and clause.tokens[i][0][0].isupper() and len(ends.get(word, [])) == 1:
             name, value = ends[word][0]
             found.setdefault(name, []).append((value, (i,)))
 
@@ -267,14 +268,16 @@ def _plural(word: str, part: str, value: str) -> bool:
     return (len(value) > 3 and stem(word) == stem(part)) or (len(value) == 3 and word == f"{part}s")
 
 
-def _is_weather(word: str, value: str) -> bool:
+def _is_weather(word: str, value: str, column: Column) -> bool:
     """Whether a word is the adjective of a value: "sunny" of `sun`, "rainy" of `rain`."""
-    return len(value) >= 3 and word in (f"{value}y", f"{value}{value[-1]}y")
+    is_day = value in {name[:3].lower() for name in calendar.day_name}
+    days = {other.lower()[:3] for other in column.values} & {name[:3].lower() for name in calendar.day_name}
+    return len(value) >= 3 and word in (f"{value}y", f"{value}{value[-1]}y") and not (is_day and len(days) > 1)
 
 
 def _means(word: str, value: str, column: Column) -> bool:
     """Whether a word means a value that is written otherwise: a weekday, a month, a gender."""
-    if _is_weather(word, value):
+    if _is_weather(word, value, column):
         return True
     named = {name.lower() for name in (*calendar.day_name, *calendar.month_name) if name}
     if len(value) >= 3 and value != word and word.rstrip("s").startswith(value) and word.rstrip("s") in named:

@@ -21,7 +21,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 )
 from local.openai_emulator.models.offline.data.kinds.completing import additive, ask_of, measured, with_chart
 from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
-from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.data.table import Column, Table
 
 _THAN = re.compile(
     r"\b(?:(?P<more>more|higher|larger|greater|better|bigger)|less|fewer|lower|smaller|worse)\b.+\bthan\b", re.I
@@ -34,44 +34,66 @@ _EITHER = r"\b(?:change[ds]?|changing|differences?|differed)\b"
 
 def changes_of_groups(clause: Clause) -> bool:
     """Whether a clause compares a measure at two times in each of several groups."""
-    group = clause.which or (clause.by[0] if len(clause.by) == 1 else None)
-    if group is None or group.kind != "text" or _pair(clause) is None:
+    if _group(clause) is None or _pair(clause) is None:
         return False
     return clause.says_beside(CHANGE) or bool(_THAN.search(clause.text))
+
+
+def _group(clause: Clause) -> Column | None:
+    """The column after "which", "by" or "in how many"; none if several could be meant."""
+    named = [*([clause.which] if clause.which else []), *clause.by, *clause.texts()]
+    texts = list(dict.fromkeys(c for c in named if c.kind == "text"))
+    return texts[0] if len(texts) == 1 else None
 
 
 def _pair(clause: Clause) -> Condition | None:
     """The condition that names two times."""
     years = {c.name for c in clause.table.of_kind("number") if is_year(c) or is_short_year(c)}
-    found = [c for c in clause.conditions if c.test == "in" and len(c.value) == 2 and c.column in years]
+    found = [
+        c
+        for c in clause.conditions
+        if (c.test == "spans" or (c.test == "in" and c.column in years)) and len(c.value) == 2
+    ]
     return found[0] if len(found) == 1 else None
 
 
 def complete(clause: Clause) -> Ask | Refusal:
-    pair = _pair(clause)
+    pair, group = _pair(clause), _group(clause)
     measures = measured(clause)
     if isinstance(measures, Refusal):
         return measures
-    if pair is None or len(measures) > 1:
+    if pair is None or group is None or len(measures) > 1:
         return Refusal(reason="It does not say of what the change is meant, and between which times.")
     than = _THAN.search(clause.text)
-    first, second = (pair.value[1], pair.value[0]) if than else sorted(pair.value)
-    down = not than["more"] if than else clause.says(_DOWN)
-    if clause.says(_LEAST) or (clause.says(_EITHER) and clause.says(_MOST) and not clause.says(_DOWN)):
+    times = list(zip(pair.value, _told(pair), strict=True))
+    (first, before), (second, after) = times[::-1] if than else sorted(times)
+    every = not than and clause.says(_EITHER)
+    if clause.says(_LEAST) or (every and clause.says(_MOST)):
         return Refusal(reason="It is not clear whether increases or decreases are meant.")
-    group = clause.which or clause.by[0]
     how = clause.hows if set(clause.hows) & {"mean", "sum", "median"} else ()
+    test = "==" if pair.test == "in" else "spans"
+    parts = tuple((pair.column, test, value if test == "==" else (value,)) for value in (first, second))
     ask = ask_of(
         clause,
         "change",
         measures=names(measures),
         by=(group.name,),
+        period="",
         hows=how[:1] or ("sum" if additive(measures[0].name) else "mean",),
-        parts=((pair.column, "==", first), (pair.column, "==", second)),
-        lowest=down,
+        parts=parts,
+        targets=(before, after),
+        lowest=not than["more"] if than else clause.says(_DOWN),
         count=1 if clause.says(_MOST) else 0,
+        method="every" if every else "",
     )
     return with_chart(ask, "bar")
+
+
+def _told(pair: Condition) -> list[str]:
+    """The two times in words."""
+    if pair.test == "in":
+        return [f"{value:g}" for value in pair.value]
+    return pair.words.removeprefix("in ").removeprefix("on ").split(" and ")
 
 
 def compute_changes(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,14 +115,17 @@ def compute_changes(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
 def sentence(ask: Ask, result: Result, table: Table) -> str:
     changes: Mapping[str, Sequence[float]] = result["changes"]
     column = column_of(table, ask.measures[0])
-    first, second = (f"{value:g}" for _, _, value in ask.parts)
+    first, second = ask.targets
     what = figure_name(ask.hows[0], ask.measures[0])
-    found = {key: cells for key, cells in changes.items() if (cells[2] < 0 if ask.lowest else cells[2] > 0)}
+    every = ask.method == "every"
+    found = {key: cells for key, cells in changes.items() if every or (cells[2] < 0 if ask.lowest else cells[2] > 0)}
     side = "lower" if ask.lowest else "higher"
     of = f"of {len(changes)} values of {group_name(ask)} that have both"
     if not found:
         return f"In none {of} is the {what} {side} for {second} than for {first}."
-    if ask.count:
+    if every:
+        lead = f"The change of the {what} from {first} to {second} by {group_name(ask)}, {of}:"
+    elif ask.count:
         name, cells = next(iter(found.items()))
         end = "decrease" if ask.lowest else "increase"
         told = f"**{number(abs(cells[2]), column)}** ({number(cells[0], column)} to {number(cells[1], column)})"
@@ -116,7 +141,7 @@ def sentence(ask: Ask, result: Result, table: Table) -> str:
 
 def reading(ask: Ask) -> str:
     figure = {"sum": "total", "mean": "average"}.get(ask.hows[0], ask.hows[0])
-    end = "Decrease" if ask.lowest else "Increase"
+    end = "Change" if ask.method == "every" else "Decrease" if ask.lowest else "Increase"
     return reading_of(f"{end} of the {figure} of {columns_text(ask.measures)}", ask)
 
 

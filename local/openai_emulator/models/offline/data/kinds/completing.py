@@ -59,6 +59,11 @@ def additive(name: str) -> bool:
     return bool(added) and not stems & _AVERAGED
 
 
+def is_averaged(name: str) -> bool:
+    """Whether the name of a column says that it does not add up: a price, a rate."""
+    return bool(set(name_stems(name)) & _AVERAGED)
+
+
 def ask_of(clause: Clause, kind: str, **fields: Any) -> Ask:
     """An ask with the groups, conditions and chart of the clause."""
     population = r"(?i)\bpopulation standard deviation"

@@ -29,7 +29,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     with_chart,
     without_own_groups,
 )
-from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 
@@ -39,6 +39,7 @@ _WHAT_IS_LISTED = rf"\bhow many ((?:[\w-]+ ){{1,3}}?)(?=(?:are|were) (?:there )?
 _PREPOSITIONS = frozenset(
     ["in", "on", "at", "from", "by", "for", "before", "after", "since", "to", "with", "and", "or"]
 )
+MOST_BEFORE = 2  # words between "how many" and what is counted
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
 
@@ -46,7 +47,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     """The number of rows or of different values; the total of a measure that is counted (`how many tickets`)."""
     common = clause.claim_all(r"\bmost (?:common|frequent|popular)\b|\bmode\b|\bmost often\b")
     measures = clause.measures(conditioned=False)
-    targets = [c for c in clause.texts() if c.kind != "date" or _is_counted(clause, c, directly=True)]
+    targets = _targets(clause)
     by = (*names(clause.by), *names(c for c in clause.by_numbers))
     weight = clause.table.weight
     if common:
@@ -57,6 +58,8 @@ def complete(clause: Clause) -> Ask | Refusal:
             by = by or (wanted[0].name,)
             return with_chart(ask_of(clause, "extreme", measures=(weight.name,), by=by, hows=("sum",)), "bar")
         return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
+    if clause.says(r"\bhow many (?:more|fewer|less)\b.+\bthan\b"):
+        return Refusal(reason="A difference of two numbers of rows is not computed.")
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
     if clause.says(r"^\W*(?:which|what)\b") and targets:
@@ -64,16 +67,11 @@ def complete(clause: Clause) -> Ask | Refusal:
         return ask_of(clause, "count", targets=names(targets[:1]), by=())
     if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
         return Refusal(reason="It names no column whose different values are to be counted.")
-    nouns = [mention.column for mention in clause.mentions if clause.is_only_noun(mention)]
-    summed = [c for c in measures if c not in clause.by_numbers and c not in nouns and not is_number_of_row(clause, c)]
-    if summed and by and set(clause.hows) & {"mean", "median"} and clause.says(r"\bhow many\b.*\bper\b"):
-        return Refusal(reason=f"An average of the totals by `{by[0]}` is not computed.")
-    if summed and clause.says(r"\bhow many\b|\bnumber of\b") and not clause.says(r"\b(?:rows|records|values)\b"):
-        whole = measured(clause)
-        if isinstance(whole, Refusal):
-            return _rows(clause, by)
-        by = without_own_groups(clause, by)
-        return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
+    added = _added_up(clause, measures, by)
+    if added is not None:
+        return added
+    if targets and by and _is_counted(clause, targets[0], directly=True) and targets[0].name not in by:
+        return with_chart(ask_of(clause, "count", targets=names(targets[:1]), by=by), "bar")
     if len(targets) > 1 and not by:
         return Refusal(reason=f"It is not clear what `{targets[1].name}` is to do with it.")
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
@@ -84,6 +82,31 @@ def complete(clause: Clause) -> Ask | Refusal:
             return ask_of(clause, "count", targets=names(targets[:1]))
         return Refusal(reason=f"It is not clear what `{targets[0].name}` is to do with it.")
     return _rows(clause, by)
+
+
+def _added_up(clause: Clause, measures: list[Column], by: tuple[str, ...]) -> Ask | Refusal | None:
+    """The total of a measure that "how many" counts; None if rows are counted."""
+    nouns = [mention.column for mention in clause.mentions if clause.is_only_noun(mention)]
+    summed = [c for c in measures if c not in clause.by_numbers and c not in nouns and not is_number_of_row(clause, c)]
+    if summed and by and set(clause.hows) & {"mean", "median"} and clause.says(r"\bhow many\b.*\bper\b"):
+        return Refusal(reason=f"An average of the totals by `{by[0]}` is not computed.")
+    beside = [c for c in summed if not _is_what_is_counted(clause, c)]
+    if beside and clause.says(r"^\W*(?:in )?how many\b"):
+        return Refusal(reason=f"It is not clear what `{beside[0].name}` is to do with it.")
+    if summed and clause.says(r"\bhow many\b|\bnumber of\b") and not clause.says(r"\b(?:rows|records|values)\b"):
+        whole = measured(clause)
+        if isinstance(whole, Refusal):
+            return _rows(clause, by)
+        by = without_own_groups(clause, by)
+        return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
+    return None
+
+
+def _targets(clause: Clause) -> list[Column]:
+    """The columns of text whose values could be counted: without verbs of a condition, "embarked at Southampton"."""
+    conditioned = {part for condition in clause.conditions for part in name_stems(condition.column)}
+    told = {c.name for c in clause.texts() if c.kind == "date" or conditioned & set(name_stems(c.name))}
+    return [c for c in clause.texts() if c.name not in told or _is_counted(clause, c, directly=True)]
 
 
 def claim_counted(clause: Clause) -> None:
@@ -109,7 +132,7 @@ def claim_counted(clause: Clause) -> None:
 
 
 def _goes_on(clause: Clause, at: int) -> bool:
-    """Whether a word after the noun is a noun, too, or a verb with an object: "countries export oil", not "adults died"."""
+    """Whether a noun follows, or a verb with an object: "countries export oil", but not "adults died"."""
     word, after = clause.word(at), clause.word(at + 1)
     return word not in words.SILENT and (is_plural(word) or (bool(after) and after not in _PREPOSITIONS))
 
@@ -138,6 +161,14 @@ def _is_counted(clause: Clause, column: Column, *, directly: bool = False) -> bo
     return not after or any(
         at in tokens or (not directly and at not in clause.free() and at + 1 in tokens) for at in after
     )
+
+
+def _is_what_is_counted(clause: Clause, column: Column) -> bool:
+    """Whether a measure is what "how many" counts: "how many tickets", but not "how many trips were paid in cash"."""
+    after = [max(clause.within(match)) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
+    own = [m for m in clause.mentions if m.column is column]
+    nouns = [i for m in own for i in m.tokens if is_plural(clause.word(i)) or clause.word(i) in column.name.lower()]
+    return not after or any(at <= i <= at + MOST_BEFORE for at in after for i in nouns)
 
 
 def _names_rows(name: str, clause: Clause) -> bool:

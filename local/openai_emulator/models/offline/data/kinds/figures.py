@@ -8,7 +8,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.charts import FIGURES
-from local.openai_emulator.models.offline.data.clause import CHANGE, Clause, names
+from local.openai_emulator.models.offline.data.clause import CHANGE, Clause, is_key, is_year, names
 from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
@@ -36,6 +36,7 @@ from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import joined
 
+MOST_GROUPS = 12  # different numbers in a column after "per"; with more of them a ratio is meant
 _DAYS_OF = {"day": 0.9, "month": 26, "quarter": 85, "year": 350}  # the least days between the rows of a period
 
 
@@ -49,6 +50,9 @@ def complete(clause: Clause) -> Ask | Refusal:
         names_ = ", ".join(f"`{c.name}`" for c in texts)
         return Refusal(reason=f"It is not clear what {names_} is to do with it.")
     by = number_groups(clause, measures)
+    ratio = [c for c in clause.by_numbers if c.unique > MOST_GROUPS and not is_year(c) and not is_key(c, clause.table)]
+    if ratio and clause.says(r"\bper\b"):
+        return Refusal(reason=f"Figures per `{ratio[0].name}` are not computed.")
     if not clause.hows and (by or clause.period) and all(additive(column.name) for column in measures):
         clause.hows = ("sum",)  # "sales by region"
     if not by and clause.which and clause.which.kind == "text":

@@ -45,7 +45,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     times = _time_columns(clause)
     if len(times) != 1:
         return Refusal(reason="The table has no column of times." if not times else "It has several columns of times.")
-    if clause.says(_FIGURES):
+    if clause.says(_FIGURES) or (clause.says(r"\b(?:month|quarter|week)(?:ly)?\b") and times[0].kind == "date"):
         return Refusal(reason="The first time of a figure of several rows is not computed.")
     end = _TIMES.search(clause.text)
     assert end is not None

@@ -22,7 +22,7 @@ from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 
 _NUMBER = rf"\d{{1,4}}|{'|'.join(words.NUMBERS)}"
-_PLURALS = words.ROW_NOUNS | {"rows", "records", "entries", "cases"}
+_PLURALS = words.ROW_NOUNS | words.PEOPLE | {"rows", "records", "entries", "cases"}
 _ROWS = rf"(?:{'|'.join(sorted(_PLURALS | {word.removesuffix('s') for word in _PLURALS}))})"
 _HAVING = re.compile(
     rf"\b(?P<words>more than|at least|fewer than|less than|at most|exactly|just|only)?\s*\b"
@@ -48,7 +48,9 @@ def _group(clause: Clause) -> Column | None:
     """The one column of text that the clause names; none if it names a measure, or each row has its own value."""
     found = _HAVING.search(clause.text)
     counted = clause.within(found) if found else set()
-    if clause.measures(conditioned=False) or any(counted & {*mention.tokens} for mention in clause.mentions):
+    nouns = [mention for mention in clause.mentions if clause.is_only_noun(mention)]
+    others = [mention for mention in clause.mentions if mention not in nouns]
+    if any(mention.column.kind == "number" or counted & {*mention.tokens} for mention in others):
         return None
     named = list(dict.fromkeys([*([clause.which] if clause.which else []), *clause.texts(), *clause.by]))
     return named[0] if len(named) == 1 and named[0].kind == "text" else None

@@ -59,7 +59,7 @@ def complete(clause: Clause) -> Ask | Refusal:
         return Refusal(reason="It is not clear which column is to be added up.")
     by = (*names(clause.by), *names(clause.by_numbers))
     claim_counted(clause)
-    if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
+    if clause.texts() or clause.says(r"\bhow many (?:different|distinct|unique)\b"):
         return Refusal(reason="An average of numbers of different values is not computed.")
     return ask_of(clause, "per group", measures=names(measures), by=by, hows=("sum",), chart="")
 

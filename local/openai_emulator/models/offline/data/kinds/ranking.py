@@ -32,11 +32,10 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     measured,
     with_chart,
 )
-from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text, told_rows
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import joined as listed
-from local.openai_emulator.models.offline.words import stem
 
 _NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 MOST_NUMBERS = 50  # different ones in a column that rows are grouped by
@@ -61,7 +60,7 @@ time error errors failures latency response duration price cost fare fee deaths 
 loss losses delay delays defects complaints unemployment pollution inflation debt poverty violations penalties
 bounces downtime injuries infections incidents misses faults murders arrests waiting wait usage
 """
-_GOOD_HIGH, _BAD_HIGH = frozenset(map(stem, _GOOD.split())), frozenset(map(stem, _BAD.split()))
+_GOOD_HIGH, _BAD_HIGH = frozenset(_GOOD.split()), frozenset(_BAD.split())
 
 
 def complete_top(clause: Clause) -> Ask | Refusal:
@@ -234,9 +233,9 @@ def _rate(column: Column) -> bool:
 def _low(clause: Clause) -> bool:
     """Whether low values are asked for. "Worst" and "best" depend on whether high values of the measure are good."""
     measures = clause.measures() or figures(clause.table)[:1]
-    said = set(name_stems(measures[0].name)) if measures else set()
+    said = {form for word in plain_words(measures[0].name) for form in (word, f"{word}s")} if measures else set()
     if clause.says(r"\bworst\b"):
-        if measures and not said & (_GOOD_HIGH | _BAD_HIGH):
+        if measures and bool(said & _GOOD_HIGH) == bool(said & _BAD_HIGH):
             clause.ambiguous.append(f"It is not clear whether a high or a low `{measures[0].name}` is bad.")
         return bool(said & _GOOD_HIGH)
     if clause.says(r"\bbest\b"):

@@ -65,7 +65,8 @@ def kind_of(text: str) -> str:
 def _examples() -> tuple[tuple[str, ...], object]:
     from local.openai_emulator.search.embeddings import embed
 
-    pairs = [(kind.name, example) for kind in KINDS for example in kind.examples]
+    # the other kinds without cues are chosen by what a clause names
+    pairs = [(kind.name, example) for kind in KINDS if kind.cues or kind is LOOKUP for example in kind.examples]
     return tuple(name for name, _ in pairs), embed([example for _, example in pairs])
 
 

@@ -26,6 +26,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 from local.openai_emulator.models.offline.data.kinds.completing import (
     additive,
     ask_of,
+    is_averaged,
     is_number_of_row,
     is_plural,
     weighs,
@@ -34,6 +35,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage, same_unit
 from local.openai_emulator.models.offline.words import joined
 
 _OF = re.compile(
@@ -59,6 +61,8 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     adds_up = len(usual) == 1 and (len(table.columns) == 2 or (bool(unique) and additive(usual[0].name)))
     if not measures and adds_up:
         measures = usual
+    if any(is_averaged(c.name) or is_fraction(c) or is_percentage(c) for c in measures):
+        return Refusal(reason=f"`{measures[0].name}` does not add up, so there is no share of it.")
     if clause.rate_of:
         return _rate_of(clause)
     if clause.says(BY_PERCENT):
@@ -113,6 +117,8 @@ def _of_another(clause: Clause, measures: Sequence[Column]) -> Ask | Refusal:
     after = sorted((start, name) for name, start in starts.items() if found and start >= found.end())
     if len(after) != 2 or {name for _, name in after} != set(names(measures)):
         return Refusal(reason="It is not clear which column is the whole, and which is its part.")
+    if not same_unit(*measures) or any(is_fraction(c) or is_percentage(c) or is_averaged(c.name) for c in measures):
+        return Refusal(reason=f"`{measures[0].name}` and `{measures[1].name}` do not add up.")
     clause.claim_all(r"\bfigures?\b")
     (_, whole), (_, part) = after
     return ask_of(
