@@ -37,6 +37,8 @@ def is_share_itself(clause: Clause) -> bool:
     measures = clause.measures(conditioned=False)
     if len(measures) != 1 or not (is_fraction(measures[0]) or is_percentage(measures[0])):
         return False
+    if not (clause.conditions or clause.by or clause.by_numbers or clause.period or clause.which or clause.hows):
+        return False
     clause.claim_all(r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)(?: of)?\b")
     return True
 

@@ -31,6 +31,7 @@ _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", 
 _WORDS = "a i in on of and no to who what when where which how why is are was were"
 _NEVER_BARE = frozenset(_WORDS.split())  # such a word is only a column's name in quotes
 SHORTEST_INSIDE = 4  # letters of a word that may be the end of a longer one in a column's name
+_DONE = frozenset(["scored", "marked", "pointed", "graded", "ordered", "requested"])  # verbs, not the nouns
 _LIMITS = frozenset(["over", "under", "above", "below", "after", "before", "since", "until", "between", "within"])
 SURE, SAME = 0.9, 0.7  # how well a word fits one that begins alike; one that means the same
 SHORTEST_MARKED = 3  # letters of a name before an initial
@@ -74,6 +75,8 @@ def alike(word: str, part: str) -> float:
         return 0.85
     if ends(part, own) and word not in words.SILENT | words.METHOD:
         return 0.8
+    if word in _DONE:
+        return 0.0
     if _consonants(word, part) or _without_some_vowels(own, part):
         return 0.8
     return SAME if any(own in group and part in group for group in words.SAME) else 0.0
@@ -154,7 +157,9 @@ def named_columns(clause: Clause) -> None:
 
 def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
     figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in clause.within(m)}
-    shares = {i for i in clause.free() if clause.word(i) in _SHARES and clause.word(i + 1) == "of"}
+    changed = clause.says(r"\b(?:did|does)\b.*\bchange\b")
+    shares = {i for i in clause.free() if changed and clause.word(i) == "change"}
+    shares |= {i for i in clause.free() if clause.word(i) in _SHARES and clause.word(i + 1) == "of"}
     free = [
         i
         for i in clause.free()

@@ -67,6 +67,7 @@ _NAMED = {
     "sum": "{0} + {1}",
     "product": "{0} * {1}",
 }
+_BETWEEN = re.compile(r"\b(?:from|between)\b.{1,30}\b(?:to|and)\b.{0,20}\d", re.IGNORECASE)
 _ANNOUNCES = re.compile(r"\bfeature engineering\b|\b(?:data )?preprocessing\b", re.IGNORECASE)
 _NATURAL = re.compile(r"\blog[- ]?transform\w* (?:should|is|must)\b[^.]{0,80}\b(?:natural|base e)\b", re.IGNORECASE)
 _OPTIONAL = re.compile(r"\bif\b", re.IGNORECASE)  # a derivation under a condition is not taken
@@ -176,6 +177,8 @@ def _derivations(text: str, table: Table) -> Iterator[tuple[Derived, int, int]]:
     column = rf"{before}(?<!\w)(?P<{{}}>{names})(?!\w)[\"'`”]?(?: columns?| values?)?"
     taken: list[tuple[int, int]] = []
     for how, pattern in _WAYS:
+        if how == "change" and _BETWEEN.search(text):
+            continue  # between two times, and not from row to row
         for match in re.finditer(_spelt(pattern, column), text, re.IGNORECASE):
             groups = match.groupdict()
             of = [v for k, v in groups.items() if v and k != "with"]

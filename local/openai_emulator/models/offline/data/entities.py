@@ -45,8 +45,8 @@ def words_for_rows(clause: Clause) -> None:
         return
     noun = next(iter(found))
     word = clause.word(found[noun])
-    if noun in _PEOPLE and any(_POPULATION & set(name_stems(c.name)) for c in clause.table.columns):
-        return  # a row is no person
+    if noun in _PEOPLE and are_places(clause.table):
+        return
     if have_several_rows(clause.table):
         return
     labels = [c for c in clause.table.of_kind("text") if c.unique > LABELS_SHARE * clause.table.rows]
@@ -86,6 +86,12 @@ def _called(noun: str, table: Table) -> bool:
     """Whether a noun means the same as the name of the file: "rides" of taxis.csv."""
     named = {*name_stems(table.shown.rpartition(".")[0])}
     return any(noun in group and named & group for group in words.SAME)
+
+
+def are_places(table: Table) -> bool:
+    """Whether the rows have a population: then a row is no person."""
+    has_population = any(_POPULATION & set(name_stems(column.name)) for column in table.columns)
+    return has_population and not of_people(table)
 
 
 def have_several_rows(table: Table) -> bool:

@@ -158,7 +158,9 @@ def _words_of_classes(clause: Clause) -> None:
     for mention in clause.mentions:
         after = mention.tokens[-1] + 1
         more = words.CLASSES if mention.column.kind == "text" else words.MEASURES
-        is_share = clause.word(after).startswith("percent")
+        is_share = clause.word(after).startswith("percent") or (
+            clause.word(after)[:4] == "rate" and mention.column.whole
+        )
         if clause.word(after) in more and not (is_share and not is_percentage(mention.column)):
             clause.used.add(after)
         first = mention.tokens[0]

@@ -6,7 +6,7 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import Clause, is_short_year
-from local.openai_emulator.models.offline.data.names import name_stems, unit
+from local.openai_emulator.models.offline.data.names import plain_words, unit
 from local.openai_emulator.models.offline.data.table import Column
 
 # Of each dimension the sizes of its units.
@@ -23,7 +23,7 @@ millisecond ms second s minute min hour h sec s mins min hrs h day day week week
 """
 _SAID = dict(zip(_WORDS.split()[::2], _WORDS.split()[1::2], strict=True))
 _UNIT = re.compile(r"\s?([a-z]{1,11})\b", re.IGNORECASE)
-_SHARES = frozenset(["percent", "pct", "share", "rate", "proport", "fraction", "probabl", "perc"])
+_SHARES = frozenset(["percent", "percentage", "pct", "perc", "share", "rate", "proportion", "fraction", "probability"])
 HALF = "half"
 SHORTEST_UNIT = 4  # letters of a unit inside of a name
 
@@ -39,7 +39,7 @@ def is_fraction(column: Column) -> bool:
 
 def is_percentage(column: Column) -> bool:
     """Whether the name of a column, or the unit of its cells, says that it holds percentages."""
-    named = column.unit == "%" or unit(column.name) == " %" or bool(_SHARES & set(name_stems(column.name)))
+    named = column.unit == "%" or unit(column.name) == " %" or bool(_SHARES & set(plain_words(column.name)))
     return named and _range(column)[0] >= 0 and 1 < _range(column)[1] <= 100
 
 

@@ -17,7 +17,7 @@ from local.openai_emulator.models.offline.data.clause import (
 from local.openai_emulator.models.offline.data.columns import alike
 from local.openai_emulator.models.offline.data.denials import denial, denied
 from local.openai_emulator.models.offline.data.names import label, name_stems
-from local.openai_emulator.models.offline.data.regions import places_named
+from local.openai_emulator.models.offline.data.regions import has_states, places_named
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
@@ -38,11 +38,19 @@ def values_in(clause: Clause) -> None:
     """Values of text columns that the words name: `web-02`, "Sunday" for `Sun`, "women" for `Female`."""
     said = [clause.word(i) for i in range(len(clause.tokens))]
     found: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    places_ = [column for column in clause.table.of_kind("text") if not has_states(column)]
+    cities = {value.lower() for column in places_ for value in column.values}
     known = {value.lower() for column in clause.table.of_kind("text") for value in column.values}
     for column in clause.table.of_kind("text"):
         for value in column.values:
             parts = _value_words(value)
             others = [name for name in places_named(value, column) if " ".join(name) not in known]
+            clashing = [" ".join(name) for name in places_named(value, column) if " ".join(name) in cities]
+            clause.ambiguous += [
+                f'"{name}" could be {value} of `{column.name}`, or a value of another column.'
+                for name in clashing
+                if f" {name} " in f" {' '.join(said)} "
+            ]
             for called in (parts, *others):
                 for places in _places(said, called, clause, value, column):
                     found.setdefault(column.name, []).append((value, places))
@@ -110,6 +118,12 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
             by_places.setdefault(places, {})[name] = value
     for places, values in by_places.items():
         columns = [c for c in clause.table.columns if c.name in values]
+        told = " ".join(clause.word(i) for i in places)
+        exact = [c for c in columns if values[c.name].lower() == told]
+        columns = exact if len(exact) == 1 and len(columns) > 1 else columns
+        for name in values if exact and len(exact) == len(columns) == 1 else ():
+            if name != exact[0].name:
+                found[name] = [hit for hit in found[name] if hit[1] != places]
         if len(columns) < 2 or _is_from_or_to(clause, places):
             continue
         named = [c for c in columns if _is_beside(c, clause, places)]
@@ -283,7 +297,8 @@ def _means(word: str, value: str, column: Column) -> bool:
     if len(value) >= 3 and value != word and word.rstrip("s").startswith(value) and word.rstrip("s") in named:
         return True
     short = {v.lower() for v in column.values}
-    if short <= {"f", "m", "female", "male", "woman", "man", "w", "women", "men"}:
+    genders = {"f", "m", "female", "male", "woman", "man", "w", "women", "men"}
+    if len(short & genders) > 1 and len(short) <= len(genders & short) + 2:  # and "other", "unknown"
         return (word in words.WOMEN and value in ("f", "w", "female", "woman", "women")) or (
             word in words.MEN and value in ("m", "male", "man", "men")
         )

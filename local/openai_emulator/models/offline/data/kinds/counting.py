@@ -9,7 +9,7 @@ from typing import Any
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
-from local.openai_emulator.models.offline.data.entities import fits, have_several_rows, of_people
+from local.openai_emulator.models.offline.data.entities import are_places, fits, have_several_rows, of_people
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -32,6 +32,8 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
 from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
+from local.openai_emulator.models.offline.words import stem
 
 _IN_ALL = r"\b(?:in total|overall|altogether|in all|(?:are|were) there)\b"
 _LISTED = r"\b(?:listed|covered|recorded|included)\b|\b(?:in|on) (?:the|this) (?:list|table|file|data|dataset)\b"
@@ -90,13 +92,15 @@ def _added_up(clause: Clause, measures: list[Column], by: tuple[str, ...]) -> As
     summed = [c for c in measures if c not in clause.by_numbers and c not in nouns and not is_number_of_row(clause, c)]
     if summed and by and set(clause.hows) & {"mean", "median"} and clause.says(r"\bhow many\b.*\bper\b"):
         return Refusal(reason=f"An average of the totals by `{by[0]}` is not computed.")
+    if any(is_fraction(c) or is_percentage(c) for c in summed):
+        return Refusal(reason=f"`{summed[0].name}` holds shares, which do not add up.")
     beside = [c for c in summed if not _is_what_is_counted(clause, c)]
     if beside and clause.says(r"^\W*(?:in )?how many\b"):
         return Refusal(reason=f"It is not clear what `{beside[0].name}` is to do with it.")
     if summed and clause.says(r"\bhow many\b|\bnumber of\b") and not clause.says(r"\b(?:rows|records|values)\b"):
         whole = measured(clause)
         if isinstance(whole, Refusal):
-            return _rows(clause, by)
+            return None
         by = without_own_groups(clause, by)
         return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
     return None
@@ -122,6 +126,10 @@ def claim_counted(clause: Clause) -> None:
         is_adjective = is_plural(after) or (noun + 1 in clause.free() and after not in words.SILENT)
         if not is_adjective and after not in ("did", "does", "do"):
             if noun == max(clause.within(match)) and _may_be_some(clause, noun):
+                continue
+            if clause.word(noun) in words.WOMEN | words.MEN and noun in clause.free():
+                continue  # some of the people
+            if clause.word(noun) in words.PEOPLE and are_places(clause.table):
                 continue
             if noun in clause.free() and clause.word(noun) not in words.SILENT and have_several_rows(clause.table):
                 continue
@@ -158,17 +166,24 @@ def _is_counted(clause: Clause, column: Column, *, directly: bool = False) -> bo
     """Whether a column stands after "how many", with one noun between them or directly: its values are counted."""
     after = [max(clause.within(match)) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
     tokens = {token for mention in clause.mentions if mention.column is column for token in mention.tokens}
-    return not after or any(
-        at in tokens or (not directly and at not in clause.free() and at + 1 in tokens) for at in after
-    )
+    second = set[int]()
+    if not directly:
+        second = {at + 1 for at in after if at not in clause.free() and is_plural(clause.word(at + 1))}
+    return not after or bool(tokens & {*after, *second})
 
 
 def _is_what_is_counted(clause: Clause, column: Column) -> bool:
     """Whether a measure is what "how many" counts: "how many tickets", but not "how many trips were paid in cash"."""
     after = [max(clause.within(match)) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
     own = [m for m in clause.mentions if m.column is column]
+    people = words.PEOPLE | words.MEN | words.WOMEN
+    said = {stem(clause.word(i)) for m in own for i in m.tokens}
+    if any(clause.word(at) in people for at in after) and said & set(name_stems(column.name)):
+        return True  # "how many people agreed": `agree`
     nouns = [i for m in own for i in m.tokens if is_plural(clause.word(i)) or clause.word(i) in column.name.lower()]
-    return not after or any(at <= i <= at + MOST_BEFORE for at in after for i in nouns)
+    return not after or any(
+        i == at or (is_plural(clause.word(i)) and at < i <= at + MOST_BEFORE) for at in after for i in nouns
+    )
 
 
 def _names_rows(name: str, clause: Clause) -> bool:

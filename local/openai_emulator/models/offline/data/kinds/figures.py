@@ -50,7 +50,8 @@ def complete(clause: Clause) -> Ask | Refusal:
         names_ = ", ".join(f"`{c.name}`" for c in texts)
         return Refusal(reason=f"It is not clear what {names_} is to do with it.")
     by = number_groups(clause, measures)
-    ratio = [c for c in clause.by_numbers if c.unique > MOST_GROUPS and not is_year(c) and not is_key(c, clause.table)]
+    ratio = [c for c in clause.by_numbers if not is_year(c) and not is_key(c, clause.table)]
+    ratio = [c for c in ratio if c.unique > MOST_GROUPS or c.unique == clause.table.rows]
     if ratio and clause.says(r"\bper\b"):
         return Refusal(reason=f"Figures per `{ratio[0].name}` are not computed.")
     if not clause.hows and (by or clause.period) and all(additive(column.name) for column in measures):

@@ -188,6 +188,7 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
         and (verb < len(clause.tokens) or is_plural(clause.word(noun)))
         and noun in clause.free()
         and clause.word(noun).isalpha()
+        and clause.word(noun) not in vocabulary.WOMEN | vocabulary.MEN
         and clause.word(noun - 1) not in ("or", "and")  # "2010 or later"
     ):  # what the rows are has any name
         clause.used.add(noun)
