@@ -75,7 +75,7 @@ def alike(word: str, part: str) -> float:
         return 0.85
     if ends(part, own) and word not in words.SILENT | words.METHOD:
         return 0.8
-    if word in _DONE:
+    if word in _DONE or word in (f"{part}y", f"{part}{part[-1:]}y"):  # "windy" days are no `wind`
         return 0.0
     if _consonants(word, part) or _without_some_vowels(own, part):
         return 0.8
@@ -159,6 +159,8 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
     figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in clause.within(m)}
     changed = clause.says(r"\b(?:did|does)\b.*\bchange\b")
     shares = {i for i in clause.free() if changed and clause.word(i) == "change"}
+    has_quantity = any({"quantiti", "qty", "unit"} & set(name_stems(c.name)) for c in clause.table.columns)
+    shares |= {i for i in clause.free() if has_quantity and clause.word(i) == "sold"}  # that, or the revenue
     shares |= {i for i in clause.free() if clause.word(i) in _SHARES and clause.word(i + 1) == "of"}
     free = [
         i

@@ -7,7 +7,7 @@ from functools import cache
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, Clause
-from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import stem
 
@@ -23,6 +23,7 @@ _PERSONAL = frozenset(map(stem, _OF_PERSONS.split()))
 _NOUNS = frozenset(map(stem, words.ROW_NOUNS))
 _PEOPLE = frozenset(map(stem, words.PEOPLE))
 _OF_AGES = frozenset(map(stem, words.OF_AGES))
+_OF_ONE = frozenset(map(stem, ("age", "sex", "gender", "name", "married", "education")))
 _POPULATION = frozenset(map(stem, ("population", "pop", "inhabitants", "residents")))
 _ROLES = frozenset(map(stem, words.ROLES))
 _NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title", re.IGNORECASE)
@@ -88,10 +89,16 @@ def _called(noun: str, table: Table) -> bool:
     return any(noun in group and named & group for group in words.SAME)
 
 
+def some_of_people(word: str, table: Table) -> bool:
+    """Whether a noun is for women or for men, and the table is not of these alone: `Males.csv`."""
+    named = {*plain_words(table.shown.rpartition(".")[0])}
+    return any(word in sex and not named & sex for sex in (words.WOMEN, words.MEN))
+
+
 def are_places(table: Table) -> bool:
     """Whether the rows have a population: then a row is no person."""
     has_population = any(_POPULATION & set(name_stems(column.name)) for column in table.columns)
-    return has_population and not of_people(table)
+    return has_population and not any(_OF_ONE & set(name_stems(column.name)) for column in table.columns)
 
 
 def have_several_rows(table: Table) -> bool:

@@ -215,6 +215,8 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if clause.used & set(places) or (size == 1 and _names_a_column(clause, at)):
             continue
         window = said[at : at + size]
+        if size == 1 and said[at] in words.YES | words.NO and not _is_beside(column, clause, places):
+            continue  # "no comment"
         said_big = clause.tokens[at][0].isupper() and len(said[at]) > 1 and not clause.text.isupper()  # "US"
         if (
             size == 1

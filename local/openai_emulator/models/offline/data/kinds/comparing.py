@@ -60,8 +60,6 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     of_each = tested or contrasted or _OFTEN.search(clause.text)  # "those who ski visit more often"
     how = clause.hows or (("sum",) if additive(measures[0].name) and not of_each else ("mean",))
     by, period = number_groups(clause, measures) or contrasted, clause.period
-    if any(c.test == "==" and (c.column,) == by for c in clause.conditions):
-        return Refusal(reason=f"It names only one `{by[0]}`, and not what it is to be compared with.")
     if by and not contrasted:  # "do women earn more than men in each department"
         by = (*by, *(c.column for c in clause.conditions if c.test == "in" and c.column not in by))
     if not by and not period:
@@ -81,6 +79,8 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
             return with_chart(ask_of(clause, "figures", measures=names(measures), hows=how), "bar")
         else:
             return Refusal(reason=NO_MEASURE if not measures else "It does not say which groups are to be compared.")
+    if any(c.test == "==" and (c.column,) == by for c in clause.conditions):
+        return Refusal(reason=f"It names only one `{by[0]}`, and not what it is to be compared with.")
     if period == "weekend":
         how = clause.hows or ("mean",)
         clause.conditions = [c for c in clause.conditions if c.test != "weekdays"]

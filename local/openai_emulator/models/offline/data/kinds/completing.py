@@ -173,7 +173,9 @@ def is_number_of_row(clause: Clause, column: Column) -> bool:
 
 def is_plural(word: str) -> bool:
     """Whether a word looks like a noun in the plural."""
-    return word in words.ROW_NOUNS | words.PEOPLE or (word.endswith("s") and word not in words.SILENT)
+    return word in words.ROW_NOUNS | words.PEOPLE or (
+        word.endswith("s") and not word.endswith("ss") and word not in words.SILENT
+    )
 
 
 def weighs(clause: Clause) -> bool:

@@ -9,7 +9,13 @@ from typing import Any
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
-from local.openai_emulator.models.offline.data.entities import are_places, fits, have_several_rows, of_people
+from local.openai_emulator.models.offline.data.entities import (
+    are_places,
+    fits,
+    have_several_rows,
+    of_people,
+    some_of_people,
+)
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -127,8 +133,8 @@ def claim_counted(clause: Clause) -> None:
         if not is_adjective and after not in ("did", "does", "do"):
             if noun == max(clause.within(match)) and _may_be_some(clause, noun):
                 continue
-            if clause.word(noun) in words.WOMEN | words.MEN and noun in clause.free():
-                continue  # some of the people
+            if some_of_people(clause.word(noun), clause.table) and noun in clause.free():
+                continue
             if clause.word(noun) in words.PEOPLE and are_places(clause.table):
                 continue
             if noun in clause.free() and clause.word(noun) not in words.SILENT and have_several_rows(clause.table):

@@ -10,6 +10,7 @@ from typing import Any
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_year, names
+from local.openai_emulator.models.offline.data.entities import some_of_people
 from local.openai_emulator.models.offline.data.kinds.base import (
     MOST_ROWS,
     Kind,
@@ -78,6 +79,9 @@ def complete_share(clause: Clause) -> Ask | Refusal:
         by = [*clause.texts(), *([clause.which] if clause.which else []), *unique][:1]
         if not by:
             return Refusal(reason="It does not say which share is asked for.")
+    beside = [c for c in clause.texts() if c not in by and c.kind == "text"]
+    if clause.by and beside:
+        return Refusal(reason=f"It is not clear what `{beside[0].name}` is to do with it.")
     whole = _whole(clause)
     weight = [table.weight] if table.weight and not measures else []
     if weight and not weighs(clause):
@@ -188,7 +192,7 @@ def _whole(clause: Clause) -> tuple[Condition, ...]:
         and (verb < len(clause.tokens) or is_plural(clause.word(noun)))
         and noun in clause.free()
         and clause.word(noun).isalpha()
-        and clause.word(noun) not in vocabulary.WOMEN | vocabulary.MEN
+        and not some_of_people(clause.word(noun), clause.table)
         and clause.word(noun - 1) not in ("or", "and")  # "2010 or later"
     ):  # what the rows are has any name
         clause.used.add(noun)
