@@ -26,6 +26,7 @@ SHORTEST_BEGINNING = 4  # letters
 MOST_NAMES = 4  # words of the name of a person
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
+_NO_GENDERS = frozenset(["other", "unknown", "diverse", "nonbinary", "non-binary", "x", "prefer not to say"])
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _LITTLE = STOP_WORDS | words.SILENT | words.NOT  # "in", "or", "me" and "no" are no codes of states
 
@@ -300,7 +301,7 @@ def _means(word: str, value: str, column: Column) -> bool:
         return True
     short = {v.lower() for v in column.values}
     genders = {"f", "m", "female", "male", "woman", "man", "w", "women", "men"}
-    if len(short & genders) > 1 and len(short) <= len(genders & short) + 2:  # and "other", "unknown"
+    if len(short & genders) > 1 and short <= genders | _NO_GENDERS:
         return (word in words.WOMEN and value in ("f", "w", "female", "woman", "women")) or (
             word in words.MEN and value in ("m", "male", "man", "men")
         )

@@ -108,6 +108,8 @@ def _added_up(clause: Clause, measures: list[Column], by: tuple[str, ...]) -> As
         if isinstance(whole, Refusal):
             return None
         by = without_own_groups(clause, by)
+        counted = {max(clause.within(match)) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)}
+        clause.used |= {i for i in counted if clause.word(i) in words.PEOPLE}
         return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
     return None
 
