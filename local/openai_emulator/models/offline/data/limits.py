@@ -80,6 +80,7 @@ _UNITS = re.compile(  # of a number or a measure before them
     r"\b(?:an hour|(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b",
     re.IGNORECASE,
 )
+LENGTH_OF_YEAR = 4
 MOST_AGE = 120  # years
 _DURATION = r"\W*\d[\d,.]*\s*(?:seconds?|minutes?|min|hours?|h|days?|weeks?)\b"
 _LENGTH = r"\W*\d[\d,.]*\s*(miles?|km|kilomet\w+|met\w+|feet|ft)\b"
@@ -255,6 +256,8 @@ def _numbers_in(clause: Clause) -> None:
             and (clause.word(i - 1) in ("in", "of", "for", "year", "during") or _is_month(clause, i - 1))
         ):
             column = years[0]
+        if column and is_part_of_date(column) and len(word) == LENGTH_OF_YEAR:
+            column = years[0] if len(years) == 1 else None  # "which month of 2012"
         follows = any(m.column is column and m.tokens[-1] == i - 1 for m in clause.mentions)  # "at age 8"
         if clause.word(i - 1) == "within":
             continue  # a limit, and which one is not clear

@@ -281,6 +281,8 @@ def _ask(
         return None
     if name == "count" and at and not asks and lead is not None and not (clause.mentions or clause.conditions):
         return Refusal(reason='It is not clear what "how many" counts.')
+    if name == "count" and refers and asks and asks[-1].kind == "extreme" and not _has_winner(clause, asks[-1]):
+        return Refusal(reason="The rows with the value that was found are not counted.")
     source = [*reversed(asks), *reversed(before if refers or at else ())]
     if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
         names = next((ask.measures for ask in source if ask.measures), ())
@@ -324,6 +326,9 @@ def _asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) -
     told = bool(asks) and (asks[-1].kind == "missing" or asks[-1].hows == ("count",))
     if name == "count" and told and not (clause.mentions or clause.conditions):
         return True  # "Are any missing? How many?", "Which day had the most, and how many?"
+    bare = re.fullmatch(r"\W*how many(?: (?:is|was|are|were) (?:it|that|there|they))?\W*", clause.text, re.IGNORECASE)
+    if name == "count" and bare and asks and asks[-1].kind == "extreme":
+        return True  # "Which month had the most births, and how many?"
     named = clause.mentions or clause.conditions or clause.hows or clause.period
     if name in ("figures", "lookup") and refers and not named and asks and asks[-1].kind == "extreme":
         return True  # "Which state has the lowest losses, and how much are they?"

@@ -59,7 +59,7 @@ _HOW_BIG = re.compile(
 )
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
 _METHOD_NUMBER = re.compile(
-    r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|level|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
+    r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
     r"|(?<![\d.])(-?\d++(?:\.\d++)?)\s*+(?:(?:\*|times\b|x\b)\s*+)?(?:the )?"
     r"(?:iqr\b|interquartile|standard dev|decimal|%? significance)",
     re.IGNORECASE,
@@ -75,6 +75,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     if clause.says(r"\bno\b.{1,40}\bat all\b"):
         clause.claim_all(r"\bat all\b")
     clause.claim_all(rf"\bhow {_SIZES} (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b")
+    clause.claim_all(r"\bshows? up\b(?=(?: the)? most)")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
@@ -192,6 +193,11 @@ def _words_of_classes(clause: Clause) -> None:
 def _claim_beside(clause: Clause, mention: Mention) -> None:
     """Account for "how big" in "how big was the army", and for "people" in "unemployed people"."""
     first, after = mention.tokens[0], mention.tokens[-1] + 1
+    before = clause.word(first - 1)
+    if mention.column.kind == "text" and words.NUMBERS.get(before) == mention.column.unique:
+        clause.used.add(first - 1)  # "the two parties"
+    if before in words.ORDINALS and mention.column.name.endswith(words.ORDINALS[before]):
+        clause.used.add(first - 1)  # "the first bid": `bid1`
     if mention.column.kind != "number" or after > len(clause.tokens):
         return
     if asked := _HOW_BIG.search(clause.text[: clause.tokens[first].start()]):

@@ -27,6 +27,10 @@ MOST_NAMES = 4  # words of the name of a person
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
 _NO_GENDERS = frozenset(["other", "unknown", "diverse", "nonbinary", "non-binary", "x", "prefer not to say"])
+_PARTIES = (
+    frozenset(["d", "dem", "democrat", "democrats", "democratic"]),
+    frozenset(["r", "rep", "gop", "republican", "republicans"]),
+)
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _LITTLE = STOP_WORDS | words.SILENT | words.NOT  # "in", "or", "me" and "no" are no codes of states
 
@@ -294,7 +298,7 @@ def _is_weather(word: str, value: str, column: Column) -> bool:
 
 def _means(word: str, value: str, column: Column) -> bool:
     """Whether a word means a value that is written otherwise: a weekday, a month, a gender."""
-    if _is_weather(word, value, column):
+    if _is_weather(word, value, column) or any(word in party and value in party for party in _PARTIES):
         return True
     named = {name.lower() for name in (*calendar.day_name, *calendar.month_name) if name}
     if len(value) >= 3 and value != word and word.rstrip("s").startswith(value) and word.rstrip("s") in named:

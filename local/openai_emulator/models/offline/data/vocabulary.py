@@ -210,4 +210,5 @@ not non no without excluding except never neither nor outside isn't aren't wasn'
 """
 NOT = frozenset(_NOT.split())
 _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"
+ORDINALS = {"first": "1", "second": "2", "third": "3"}
 NUMBERS = {word: number for number, word in enumerate(_NUMBERS.split())}

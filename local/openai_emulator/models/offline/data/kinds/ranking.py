@@ -87,6 +87,9 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     row_of = re.search(ROW_OF, clause.text, re.IGNORECASE)
     targets = _asked_of_row(clause, row_of.start()) if row_of else []
     meant = adjective(clause)
+    unresolved = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.ADJECTIVES]
+    if not meant and unresolved and not clause.says(_BUSY):
+        return Refusal(reason=f'It is not clear which column "{unresolved[0]}" means.')
     low = meant[0] if meant else _low(clause)
     nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m)}
     measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)

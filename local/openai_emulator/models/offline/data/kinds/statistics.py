@@ -36,6 +36,8 @@ def complete_correlate(clause: Clause) -> Ask | Refusal:
     measures = list(dict.fromkeys(c for c in named if c.kind == "number"))
     real = [c for c in measures if not is_key(c, clause.table)]
     measures = real if len(real) > 1 else measures
+    if clause.says(r"\b(?:lowest|weakest|least|smallest|negative(?:ly)?)\b"):
+        return Refusal(reason="The weakest or lowest of several correlations is not looked for.")
     everything = clause.says(r"\b(?:all|other|any|which|strongest)\b")
     clause.claim_all(r"\bother\b|\bstrong(?:est|ly)?\b|\bhighest\b|\bmost\b|\bnumeric(?:al)?\b|\bpairs?\b")
     if len(measures) < 2 and not (everything or not measures):
