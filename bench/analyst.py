@@ -171,6 +171,8 @@ def verdict(text: str, expected: Sequence[str]) -> str:
 def _contains(text: str, value: str) -> bool:
     if not value:  # an empty list
         return bool(re.search(r"\*\*0\*\*|\bno\b|\bnone\b", text, re.IGNORECASE))
+    if "|" in value:  # ways to write it
+        return any(_contains(text, way.strip()) for way in value.split("|"))
     if "," in value and not re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", value):
         return all(_contains(text, part.strip()) for part in value.split(","))
     number = value.replace(",", "")

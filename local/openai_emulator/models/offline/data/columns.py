@@ -279,7 +279,7 @@ def groups(clause: Clause) -> None:
                 return i, starts[i]
             if clause.word(i) in words.CLASSES | words.MEASURES and clause.word(i + 1) == "of":  # "each level of"
                 continue
-            if clause.word(i) not in words.SILENT:
+            if clause.word(i) not in words.SILENT and clause.word(i) not in words.ORDINALS:
                 break
         return None
 

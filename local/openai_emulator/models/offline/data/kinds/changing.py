@@ -24,7 +24,7 @@ from local.openai_emulator.models.offline.data.rows import group_keys, keep, key
 from local.openai_emulator.models.offline.data.table import Column, Table
 
 _THAN = re.compile(
-    r"\b(?:(?P<more>more|higher|larger|greater|better|bigger)|less|fewer|lower|smaller|worse)\b.+\bthan\b", re.I
+    r"\b(?:(?P<more>more|higher|larger|greater|better|bigger)|less|fewer|lower|smaller|worse)\b.{1,100}?\bthan\b", re.I
 )
 _MOST = r"\b(?:most|biggest|largest|greatest|highest|strongest)\b"
 _LEAST = r"\b(?:least|smallest|lowest)\b"

@@ -174,10 +174,19 @@ def _is_counted(clause: Clause, column: Column, *, directly: bool = False) -> bo
     """Whether a column stands after "how many", with one noun between them or directly: its values are counted."""
     after = [max(clause.within(match)) for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE)]
     tokens = {token for mention in clause.mentions if mention.column is column for token in mention.tokens}
+    if not after:
+        return True
+    named = {i for mention in clause.mentions for i in mention.tokens}
+    # "the internal polls": the column says which polls, and is not counted
+    after = [
+        at for at in after if not (at in tokens and is_plural(clause.word(at + 1)) and at + 1 in clause.used - named)
+    ]
+    if not after:
+        return False
     second = set[int]()
     if not directly:
         second = {at + 1 for at in after if at not in clause.free() and is_plural(clause.word(at + 1))}
-    return not after or bool(tokens & {*after, *second})
+    return bool(tokens & {*after, *second})
 
 
 def _is_what_is_counted(clause: Clause, column: Column) -> bool:
