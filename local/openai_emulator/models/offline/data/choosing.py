@@ -32,7 +32,7 @@ _WHICH_ARE_THERE = r"^\W*(?:which|what) (?:different )?[\w ]{1,30}? (?:are|were)
 _MORE_OR = r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
 
 
-def is_share_itself(clause: Clause) -> bool:
+def _is_share_itself(clause: Clause) -> bool:
     """Whether "the share of X" is the name of a column of shares: it is read, and not computed."""
     measures = clause.measures(conditioned=False)
     if len(measures) != 1 or not (is_fraction(measures[0]) or is_percentage(measures[0])):
@@ -60,7 +60,7 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
     years = [c for c in clause.table.of_kind("number") if is_year(c)]
     if name == "peak" and not clause.table.of_kind("date") and years and clause.measures():
         return "extreme"
-    if name == "share" and is_share_itself(clause):
+    if name == "share" and _is_share_itself(clause):
         return "figures"
     if name in ("", "lookup", "describe", "count") and clause.says(_WHICH_ARE_THERE) and clause.texts():
         return "count"

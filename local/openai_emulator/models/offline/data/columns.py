@@ -158,14 +158,14 @@ def named_columns(clause: Clause) -> None:
 def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
     figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in clause.within(m)}
     changed = clause.says(r"\b(?:did|does)\b.*\bchange\b")
-    shares = {i for i in clause.free() if changed and clause.word(i) == "change"}
+    others = {i for i in clause.free() if changed and clause.word(i) == "change"}
     has_quantity = any({"quantiti", "qty", "unit"} & set(name_stems(c.name)) for c in clause.table.columns)
-    shares |= {i for i in clause.free() if has_quantity and clause.word(i) == "sold"}  # that, or the revenue
-    shares |= {i for i in clause.free() if clause.word(i) in _SHARES and clause.word(i + 1) == "of"}
+    others |= {i for i in clause.free() if has_quantity and clause.word(i) == "sold"}  # that, or the revenue
+    others |= {i for i in clause.free() if clause.word(i) in _SHARES and clause.word(i + 1) == "of"}
     free = [
         i
         for i in clause.free()
-        if i not in figures_ | shares and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
+        if i not in figures_ | others and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
     ]
     everywhere = [part for column in clause.table.columns for part in set(_parts(column))]
     for column in clause.table.columns:

@@ -52,7 +52,7 @@ def _pair(clause: Clause) -> Condition | None:
     found = [
         c
         for c in clause.conditions
-        if (c.test == "spans" or (c.test == "in" and c.column in years)) and len(c.value) == 2
+        if (c.test == "spans" or (c.test == "in" and c.column in years)) and len(c.value) == len({*c.value}) == 2
     ]
     return found[0] if len(found) == 1 else None
 
