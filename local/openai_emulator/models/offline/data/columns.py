@@ -19,6 +19,17 @@ _FILLER = frozenset(map(stem, ("avg", "mean", "total", "number", "num", "the", "
 _NAMES = frozenset(["name", "titl"])  # what else the name of the column may say that names a thing: `team_name`
 _SHARES = frozenset(["share", "shares", "percent", "percentage", "percentages", "proportion", "fraction"])
 _BEFORE_RATE = words.SILENT | words.HIGHEST | words.LOWEST | {"average", "mean", "median", "total", ""}
+_SIZES = {
+    "long": "longest",
+    "far": "farthest",
+    "tall": "tallest",
+    "heavy": "heaviest",
+    "deep": "deepest",
+    "expensive": "expensive",
+    "hot": "hottest",
+    "cold": "coldest",
+}
+_LASTING = r"\b(?:lasts?|lasted|takes?|took|taken|serve[ds]?|stay(?:s|ed)?)\b"
 _BY = re.compile(
     r"\b(?:by|per|a(?= month| week| day| year)|for each|for every|of each|of every|in each|in every"
     r"|across|among|each|every)\s+",
@@ -266,6 +277,23 @@ def _begun(clause: Clause, first: int, name: str) -> tuple[int, ...]:
             if fits and (all(len(piece) > 1 for piece in pieces) or (pieces[-1] == own[-1] and len(own[-1]) > 3)):
                 return tuple(range(first, taken[-1] + 1))
     return ()
+
+
+def asked_size(clause: Clause) -> None:
+    """The one column of figures that "how long" or "how far" asks for, if the clause names no other."""
+    found = re.search(rf"\bhow ({'|'.join(_SIZES)})\b", clause.text, re.IGNORECASE)
+    if not found or any(mention.column.kind == "number" for mention in clause.mentions):
+        return
+    numbers = clause.table.of_kind("number")
+    hints = map(stem, words.ADJECTIVES[_SIZES[found[1].lower()]][1].split())
+    fitting = ([c for c in numbers if hint in name_stems(c.name)] for hint in hints)
+    columns = next((some for some in fitting if some), [])
+    at = max(clause.within(found))
+    if len(columns) == 1 and at in clause.free():
+        clause.claim(found.start(), found.end())
+        clause.claim_all(_LASTING if found[1].lower() == "long" else r"$^")
+        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
+        clause.mentions.sort(key=lambda mention: mention.tokens)
 
 
 def groups(clause: Clause) -> None:

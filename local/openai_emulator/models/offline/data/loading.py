@@ -218,7 +218,11 @@ def as_dates(full: pd.Series[Any]) -> pd.Series[Any]:
         day_first = bool((first > 12).any() or (parts[1] == ".").any())
         if day_first == bool((second > 12).any()):
             return full.map(lambda _: pd.NaT)
-        return pd.to_datetime(full, errors="coerce", format="mixed", dayfirst=day_first)
+        dates = pd.to_datetime(full, errors="coerce", format="mixed", dayfirst=day_first)
+        short = bool(full.str.fullmatch(r"[^ T]*[./-]\d\d(?:[ T].*)?").any())
+        if short and (dates.max() - dates.min()).days > 50 * 365:
+            return full.map(lambda _: pd.NaT)  # 9/24/06 beside 2/12/16 can be of 1906
+        return dates
     named = full.str.contains(r"(?i)(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)") & full.str.contains(r"\d")
     if named.mean() > 0.9:
         return pd.to_datetime(full.str.replace("A.D. ", "", regex=False), errors="coerce", format="mixed")

@@ -6,7 +6,7 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause, Mention, is_key
-from local.openai_emulator.models.offline.data.columns import alike, groups, named_columns, written_columns
+from local.openai_emulator.models.offline.data.columns import alike, asked_size, groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.containing import parts_in
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
@@ -90,6 +90,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     _charts_and_periods(clause)
     values_in(clause)
     named_columns(clause)
+    asked_size(clause)
     parts_in(clause)
     flags_in(clause)
     alternatives(clause, clause.places)

@@ -23,6 +23,8 @@ from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
 
 SHORTEST_BEGINNING = 4  # letters
+FEWEST_NAMES = 20  # different values of a column of names
+_CODES = frozenset(["id", "code", "abbr", "abbrev"])
 MOST_NAMES = 4  # words of the name of a person
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
@@ -85,7 +87,7 @@ def _begun_names(clause: Clause, said: list[str], found: dict[str, list[tuple[st
     """Two words that only one name begins with: "Ford Escort" for `Ford Escort 4`."""
     taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
     for column in clause.table.of_kind("text"):
-        if not _names_rows(column, clause):
+        if column.unique <= FEWEST_NAMES:
             continue
         names = {value: _value_words(value) for value in column.values}
         for at in range(len(said) - 1):
@@ -131,6 +133,11 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
                 found[name] = [hit for hit in found[name] if hit[1] != places]
         if len(columns) < 2 or _is_from_or_to(clause, places):
             continue
+        names_ = [c for c in columns if not _CODES & set(name_stems(c.name))]
+        columns = names_ if len(names_) == 1 else columns  # `country`, and not `country_id`
+        for name in values if len(columns) == 1 else ():
+            if name != columns[0].name:
+                found[name] = [hit for hit in found[name] if hit[1] != places]
         named = [c for c in columns if _is_beside(c, clause, places)]
         common = [c for c in columns if not _names_rows(c, clause)]
         first = [
@@ -235,7 +242,8 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if window == parts or is_plural or (size == 1 and _plural(window[0], parts[0], value)):
             if value.isdigit() and not _is_beside(column, clause, places):
                 continue  # in "stage 2" the number is no `code`
-            if len(value) == 1 and (clause.tokens[at][0] != value or _is_pronoun(clause, places, column)):
+            is_same = clause.tokens[at][0] == value or _is_beside(column, clause, places)
+            if len(value) == 1 and (not is_same or _is_pronoun(clause, places, column)):
                 continue
             if all(word in words.SILENT for word in window) and not value[:1].isupper() and len(value) < 3:
                 continue

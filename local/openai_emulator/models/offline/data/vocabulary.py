@@ -117,6 +117,7 @@ _SAME = (
     "woman women female",
     "man men male",
     "center centre",
+    "odds probability chance chances likelihood",
     "high max maximum",
     "low min minimum",
     "color colour",

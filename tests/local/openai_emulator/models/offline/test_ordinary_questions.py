@@ -53,7 +53,19 @@ SALES = pd.DataFrame(
     ],
     columns=["site", "year", "yield"],
 )
-FRAMES = {"planets": PLANETS, "weather": WEATHER, "people": PEOPLE, "sales": SALES}
+STAFF = pd.DataFrame(
+    {
+        "employee_id": range(2001, 2041),
+        "department": ["HR", "Sales", "Sales", "Engineering"] * 10,
+        "country": ["USA", "France", "USA", "Spain", "France"] * 8,
+        "salary": [30_000 + 700 * n for n in range(40)],
+        "overtime_hours": [n % 9 for n in range(40)],
+        "remote": ["yes" if n % 3 else "no" for n in range(40)],
+        "comment": [None if n % 4 == 0 else f"text {n % 5}" for n in range(40)],
+        "hired": [f"{1 + n % 12}/{13 + n % 9}/{70 if n % 2 else 24}" for n in range(40)],
+    }
+)
+FRAMES = {"staff": STAFF, "planets": PLANETS, "weather": WEATHER, "people": PEOPLE, "sales": SALES}
 P, W, N, S = PLANETS, WEATHER, PEOPLE, SALES
 
 
@@ -70,6 +82,7 @@ _LATE = P[P.year >= 2010]
 _TRANSIT = P[P.method == "Transit"]
 _HOT = W.loc[W.temp_max.idxmax()]
 _IN_2013 = W[W.date.str.startswith("2013")]
+_PER_DEPARTMENT = STAFF.groupby("department")
 _PER_YEAR = P.groupby("year").size()
 _SHARE_LATE = f"{100 * (_LATE.method == 'Transit').mean():.2f} %"
 
@@ -112,6 +125,12 @@ _SHARE_LATE = f"{100 * (_LATE.method == 'Transit').mean():.2f} %"
         ("people", "For how many people is the phone not recorded?", [3]),
         ("people", "What share of the insured was treated?", [f"{100 * N.treated.sum() / N.insured.sum():.2f} %"]),
         ("people", "What is the average age across all states?", [N.age.mean()]),
+        ("staff", "Which departments have more than 15 employees?", ["**1** of 3", "| Sales | 20 |"]),
+        ("staff", "What is the maximum salary per department?", list(_PER_DEPARTMENT.salary.max())),
+        ("staff", "How many countries are there per department?", list(_PER_DEPARTMENT.country.nunique())),
+        ("staff", "What is the average salary in the US?", [STAFF[STAFF.country == "USA"].salary.mean()]),
+        ("staff", "How many employees left no comment?", [int(STAFF.comment.isna().sum())]),
+        ("staff", "How many employees have an overtime above 120 minutes?", [int((STAFF.overtime_hours > 2).sum())]),
         ("sales", "Which sites had a better average yield in 2020 than in 2018?", ["**A**"]),
         ("sales", "Which site dropped the most from 2018 to 2020?", ["**D**", 18]),
         ("sales", "By what percent did the yield of A grow from 2018 to 2020?", ["60.00 %"]),
@@ -130,6 +149,16 @@ def test_ordinary_questions_are_answered(tmp_path: Path, table: str, question: s
         ("planets", "What is the worst distance?"),
         ("planets", "Which planets are still in it?"),
         ("people", "How many of the survivors were enrolled?"),
+        ("staff", "How many employees work remote or earn more than 50000?"),
+        ("staff", "How many employees have an overtime above 5 kg?"),
+        ("staff", "How many employees have a salary above 50%?"),
+        ("staff", "How many employees in Sales resigned?"),
+        ("staff", "How many more employees are there in Sales than in HR?"),
+        ("staff", "What percentage of the salary is overtime?"),
+        ("staff", "Which department has a higher salary than HR?"),
+        ("staff", "How many women work remote?"),
+        ("staff", "How many employees were hired in 2024?"),
+        ("staff", "Who is the oldest?"),
         ("sales", "Which site changed the most from 2018 to 2020?"),
         ("sales", "By what percent did the yield grow?"),
     ],

@@ -87,7 +87,7 @@ def date_text(text: str, column: Column | str = "") -> str:
     except ValueError:
         return text
     apart = 0.0 if isinstance(column, str) else days_apart(column)
-    if apart > DAYS_OF_MONTHS:
+    if apart > DAYS_OF_MONTHS and at.day == 1:
         return f"{at:%Y}" if apart > DAYS_OF_YEARS else f"{at:%B %Y}"
     date = f"{at.day} {at:%B %Y}"
     return date if not (at.hour or at.minute) else f"{date}, {at:%H:%M}"
