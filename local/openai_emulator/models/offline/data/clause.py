@@ -16,6 +16,7 @@ TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)?")
 LENGTH_OF_CODE = 2  # letters
 FIRST_SHORT_YEAR = 30  # lower numbers could be years of service, or of this century
 _KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
+_ATTRIBUTES = frozenset(map(stem, ("price", "cost", "fee", "fare", "rate", "score", "rating", "weight", "size", "age")))
 _PARTS_OF_DATES = {"month": 12, "day": 31, "hour": 24, "weekday": 7, "week": 53, "quarter": 4}  # and the last number
 # What a question about two points in time says.
 CHANGE = (
@@ -124,6 +125,9 @@ class Clause:
     def is_only_noun(self, mention: Mention) -> bool:
         """Whether words name what the rows are, and not the column that numbers them: "orders" beside `order_id`."""
         said = {stem(self.word(i)) for i in mention.tokens}
+        counted = self.word(min(mention.tokens) - 1) in ("most", "fewest", "many")
+        if counted and mention.column.kind == "number" and _ATTRIBUTES & (set(name_stems(mention.column.name)) - said):
+            return True  # "the most sales" beside `Sale Price`
         numbering = (_KEYS & set(name_stems(mention.column.name))) - said
         return mention.column.kind == "number" and bool(numbering) and not said & _KEYS and not is_year(mention.column)
 

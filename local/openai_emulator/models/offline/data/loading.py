@@ -218,11 +218,12 @@ def as_dates(full: pd.Series[Any]) -> pd.Series[Any]:
         day_first = bool((first > 12).any() or (parts[1] == ".").any())
         if day_first == bool((second > 12).any()):
             return full.map(lambda _: pd.NaT)
-        dates = pd.to_datetime(full, errors="coerce", format="mixed", dayfirst=day_first)
-        short = bool(full.str.fullmatch(r"[^ T]*[./-]\d\d(?:[ T].*)?").any())
-        if short and (dates.max() - dates.min()).days > 50 * 365:
-            return full.map(lambda _: pd.NaT)  # 9/24/06 beside 2/12/16 can be of 1906
-        return dates
+        if not full.str.fullmatch(r"\d+[./-]\d+[./-]\d\d").all():
+            return pd.to_datetime(full, errors="coerce", format="mixed", dayfirst=day_first)
+        way = "%d/%m/%y" if day_first else "%m/%d/%y"
+        dates = pd.to_datetime(full.str.replace(r"[.-]", "/", regex=True), errors="coerce", format=way)
+        is_wide = (dates.max() - dates.min()).days > 50 * 365  # 9/24/06 beside 2/12/98 can be of 1906
+        return full.map(lambda _: pd.NaT) if is_wide else dates
     named = full.str.contains(r"(?i)(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)") & full.str.contains(r"\d")
     if named.mean() > 0.9:
         return pd.to_datetime(full.str.replace("A.D. ", "", regex=False), errors="coerce", format="mixed")

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.clause import Clause, is_key, names
 from local.openai_emulator.models.offline.data.entities import (
     are_places,
     fits,
@@ -87,7 +87,7 @@ def complete(clause: Clause) -> Ask | Refusal:
         if _is_counted(clause, targets[0]) and unsure and not clause.entity(targets[0]):
             return Refusal(reason=f"It is not clear whether all rows of a `{targets[0].name}` are meant, or any.")
         if _is_counted(clause, targets[0]):
-            return ask_of(clause, "count", targets=names(targets[:1]))
+            return ask_of(clause, "count", targets=(_numbered(clause, targets[0]),))
         return Refusal(reason=f"It is not clear what `{targets[0].name}` is to do with it.")
     return _rows(clause, by)
 
@@ -112,6 +112,13 @@ def _added_up(clause: Clause, measures: list[Column], by: tuple[str, ...]) -> As
         clause.used |= {i for i in counted if clause.word(i) in words.PEOPLE}
         return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
     return None
+
+
+def _numbered(clause: Clause, target: Column) -> str:
+    """The name of the column that numbers what another one names, if two can be called alike: `student_id`."""
+    stems = set(name_stems(target.name))
+    keys = [c for c in clause.table.columns if stems < set(name_stems(c.name)) and is_key(c, clause.table)]
+    return keys[0].name if len(keys) == 1 and keys[0].unique > target.unique else target.name
 
 
 def _targets(clause: Clause) -> list[Column]:
