@@ -125,7 +125,8 @@ class Clause:
     def is_only_noun(self, mention: Mention) -> bool:
         """Whether words name what the rows are, and not the column that numbers them: "orders" beside `order_id`."""
         said = {stem(self.word(i)) for i in mention.tokens}
-        counted = self.word(min(mention.tokens) - 1) in ("most", "fewest", "many")
+        before = [self.word(min(mention.tokens) - back) for back in (2, 1)]
+        counted = before[1] in ("most", "fewest", "many") or before == ["number", "of"]
         if counted and mention.column.kind == "number" and _ATTRIBUTES & (set(name_stems(mention.column.name)) - said):
             return True  # "the most sales" beside `Sale Price`
         numbering = (_KEYS & set(name_stems(mention.column.name))) - said

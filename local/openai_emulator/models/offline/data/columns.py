@@ -322,6 +322,8 @@ def groups(clause: Clause) -> None:
             clause.claim(match.start(), match.end())
             if found[1].kind == "number" and found[1] not in clause.by_numbers:
                 clause.by_numbers.append(found[1])
+                if clause.word(found[0] + 1) in ("group", "groups", "range", "ranges", "bracket", "band"):
+                    clause.ambiguous.append(f"The groups of `{found[1].name}` are not given.")
             elif found[1].kind == "text" and found[1] not in clause.by:
                 clause.by.append(found[1])
             elif found[1].kind == "date" and not clause.period:

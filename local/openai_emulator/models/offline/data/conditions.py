@@ -116,10 +116,26 @@ def _units(text: str, low: datetime, high: datetime, *, fine: bool) -> tuple[str
     quarters = [] if re.search(r"(?i)iqr|quartile", text) else _QUARTER.finditer(text)
     for match in (*_WHOLE_MONTH.finditer(text), *quarters):
         units += [(match, *span) for span in _month_span(match, low, high)]
+    units = _of_one_year(units)
     if units:
         return "month", units
     years = [(match, int(match["y"])) for match in _YEAR.finditer(text)]
     return "year", [(match, datetime(year, 1, 1), datetime(year + 1, 1, 1), str(year)) for match, year in years]
+
+
+def _of_one_year(units: list[_Unit]) -> list[_Unit]:
+    """Two months with the year that only the second one says: "between March and May 2022"."""
+    if (
+        len(units) != 2
+        or units[0][0].re is not _WHOLE_MONTH
+        or units[0][0]["y"]
+        or not re.search(r"\d{4}", units[1][0][0])
+    ):
+        return units
+    (match, start, _, _), (_, second, _, _) = units
+    year = second.year - (start.month > second.month)
+    first = datetime(year, start.month, 1)
+    return [(match, first, (first + timedelta(days=32)).replace(day=1), f"{first:%B %Y}"), units[1]]
 
 
 def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = True) -> Iterator[Found]:

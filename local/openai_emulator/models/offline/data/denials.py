@@ -90,6 +90,8 @@ def gaps_in(clause: Clause) -> None:
                 _add(clause, mention, gap.start(), "==", "None", f"no {label(column.name)} (None)")
             elif "None" in column.values:
                 clause.ambiguous.append(f'"no {label(column.name)}" could be None or an empty cell.')
+            elif column.missing and column.kind == "number" and column.low in ("0", "0.0"):
+                clause.ambiguous.append(f'"no {label(column.name)}" could be 0 or an empty cell.')
             elif column.missing:
                 _add(clause, mention, gap.start(), "missing", None, f"no {label(column.name)}")
             elif _is_count(column, clause) or (column.kind == "number" and column.low in ("0", "0.0")):

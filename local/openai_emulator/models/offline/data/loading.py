@@ -218,12 +218,15 @@ def as_dates(full: pd.Series[Any]) -> pd.Series[Any]:
         day_first = bool((first > 12).any() or (parts[1] == ".").any())
         if day_first == bool((second > 12).any()):
             return full.map(lambda _: pd.NaT)
-        if not full.str.fullmatch(r"\d+[./-]\d+[./-]\d\d").all():
-            return pd.to_datetime(full, errors="coerce", format="mixed", dayfirst=day_first)
-        way = "%d/%m/%y" if day_first else "%m/%d/%y"
-        dates = pd.to_datetime(full.str.replace(r"[.-]", "/", regex=True), errors="coerce", format=way)
-        is_wide = (dates.max() - dates.min()).days > 50 * 365  # 9/24/06 beside 2/12/98 can be of 1906
-        return full.map(lambda _: pd.NaT) if is_wide else dates
+        short = full.str.fullmatch(r"\d+[./-]\d+[./-]\d\d")
+        dates = pd.to_datetime(full.where(~short), errors="coerce", format="mixed", dayfirst=day_first)
+        if short.any():
+            way = "%d/%m/%y" if day_first else "%m/%d/%y"
+            own = pd.to_datetime(full.where(short).str.replace(r"[.-]", "/", regex=True), errors="coerce", format=way)
+            if (own.max() - own.min()).days > 50 * 365:  # 9/24/06 beside 2/12/98 can be of 1906
+                return full.map(lambda _: pd.NaT)
+            dates = dates.fillna(own)
+        return dates
     named = full.str.contains(r"(?i)(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)") & full.str.contains(r"\d")
     if named.mean() > 0.9:
         return pd.to_datetime(full.str.replace("A.D. ", "", regex=False), errors="coerce", format="mixed")

@@ -295,11 +295,8 @@ def _ask(
         if name == "correlate" and not clause.measures() and len(lead.measures()) == 2:
             clause.mentions += [mention for mention in lead.mentions if mention.column in lead.measures()]
         clause.conditions += [c for c in lead.conditions if c not in clause.conditions]
-    if name == "count" and asks and asks[-1].kind == "count":
-        more = left_unsaid(asks[-1], clause)
-        if isinstance(more, Refusal):
-            return more
-        clause.conditions += more
+    if asks and (unclear := _inherit(clause, name, asks[-1])):
+        return unclear
     if not clause.conditions and refers and not of_winner:
         clause.conditions += list(next((ask.conditions for ask in source if ask.conditions), ()))
     if name not in ("missing", "describe", "lookup"):
@@ -307,10 +304,26 @@ def _ask(
     found = kind.complete(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in said}
     if isinstance(found, Refusal):
-        return found if not (at and not clause.mentions and asks) else None
+        asks_more_ = clause.says(r"^\W*(?:and )?(?:which|who|what|when|where|how)\b")
+        return found if asks_more_ or not (at and not clause.mentions and asks) else None
     if counts_more(asks, found, clause):
         return Refusal(reason='It is not clear what the first "how many" counts.')
     return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
+
+
+def _inherit(clause: Clause, name: str, before: Ask) -> Refusal | None:
+    """Give a second part the conditions that it does not say again; a refusal if it is not clear which are meant."""
+    if clause.says(r"\bof (?:them|those|these)\b"):  # "and how many of them are active?"
+        if name != "count":
+            return Refusal(reason="It is not clear of which rows the second part is.")
+        own = {condition.column for condition in clause.conditions}
+        clause.conditions += [condition for condition in before.conditions if condition.column not in own]
+    elif name == before.kind == "count":
+        more = left_unsaid(before, clause)
+        if isinstance(more, Refusal):
+            return more
+        clause.conditions += more
+    return None
 
 
 def _has_winner(clause: Clause, ask: Ask) -> bool:
@@ -332,6 +345,8 @@ def _asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) -
     named = clause.mentions or clause.conditions or clause.hows or clause.period
     if name in ("figures", "lookup") and refers and not named and asks and asks[-1].kind == "extreme":
         return True  # "Which state has the lowest losses, and how much are they?"
+    if name == "count" and clause.says(r"^\W*(?:which|who|what)\b"):
+        return False
     return not asks_more(clause, name) and any(a.kind == name for a in asks) and (not refers or name in _TESTS)
 
 

@@ -107,6 +107,8 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     relating_verbs(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in words.ADVERBS and i + 1 in clause.used}
     _names_of(clause)
+    if clause.says(r"\b(?:than|above|below|over|under) (?:the )?(?:average|mean|median)\b"):
+        clause.ambiguous.append("A limit at an average is not computed.")
     if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):
         clause.ambiguous.append("A figure in percent of another one is not computed.")
     if clause.measures():

@@ -16,7 +16,7 @@ from local.openai_emulator.models.offline.data.clause import (
 )
 from local.openai_emulator.models.offline.data.columns import alike
 from local.openai_emulator.models.offline.data.denials import denial, denied
-from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
 from local.openai_emulator.models.offline.data.regions import has_states, places_named
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.wording import without_points
@@ -33,6 +33,10 @@ _PARTIES = (
     frozenset(["d", "dem", "democrat", "democrats", "democratic"]),
     frozenset(["r", "rep", "gop", "republican", "republicans"]),
 )
+_ENDS = {
+    "from": frozenset(["from", "origin", "start", "pickup", "departure", "source"]),
+    "to": frozenset(["to", "destination", "dest", "dropoff", "arrival", "end"]),
+}
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _LITTLE = STOP_WORDS | words.SILENT | words.NOT  # "in", "or", "me" and "no" are no codes of states
 
@@ -131,7 +135,10 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
         for name in values if exact and len(exact) == len(columns) == 1 else ():
             if name != exact[0].name:
                 found[name] = [hit for hit in found[name] if hit[1] != places]
-        if len(columns) < 2 or _is_from_or_to(clause, places):
+        if len(columns) > 1 and _is_from_or_to(clause, places):
+            _keep_end(clause, found, places, columns)
+            continue
+        if len(columns) < 2:
             continue
         names_ = [c for c in columns if not _CODES & set(name_stems(c.name))]
         columns = names_ if len(names_) == 1 else columns  # `country`, and not `country_id`
@@ -186,6 +193,28 @@ def _is_beside(column: Column, clause: Clause, places: tuple[int, ...]) -> bool:
 
 def _is_from_or_to(clause: Clause, places: tuple[int, ...]) -> bool:
     return clause.word(places[0] - 1) in ("from", "to")
+
+
+def _keep_end(
+    clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]], places: tuple[int, ...], columns: list[Column]
+) -> None:
+    """Of "trips to York", keep the column that names this end; "from A to B" is read later."""
+    others = [at for column in columns for _, at in found[column.name] if at != places and _is_from_or_to(clause, at)]
+    if others:
+        return
+    ends_ = _ENDS[clause.word(places[0] - 1)]
+    named = [
+        c
+        for c in columns
+        if ends_ & {*plain_words(c.name)} or any(w.startswith(tuple(ends_)) for w in plain_words(c.name))
+    ]
+    if len(named) != 1 or clause.word(places[0] - 2) == "or":  # "to or from York"
+        said = " ".join(clause.tokens[i][0] for i in places)
+        clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in columns[:4])}.')
+        return
+    for column in columns:
+        if column is not named[0]:
+            found[column.name] = [hit for hit in found[column.name] if hit[1] != places]
 
 
 def _names_rows(column: Column, clause: Clause) -> bool:

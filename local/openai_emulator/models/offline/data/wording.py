@@ -28,7 +28,12 @@ _STOPS = vocabulary.HIGHEST | vocabulary.LOWEST | frozenset([*vocabulary.ADJECTI
 def plainly(question: str) -> str:
     """The question with one wording for rows that are left out and for shares, and initials without points."""
     question = re.sub(r"\b(rain|rainfall|precipitation|snow) (?:fell|falls)\b", r"\1", question, flags=re.IGNORECASE)
-    question = re.sub(r"(?<=\d) (?:per|a|an|each) (?:year|month|week|day|hour)\b", "", question, flags=re.IGNORECASE)
+    question = re.sub(
+        r"(?<=\d)( (?:dollars|euros|pounds|usd|eur))? (?:per|a|an|each) (?:year|month|week|day|hour)\b",
+        r"\1",
+        question,
+        flags=re.IGNORECASE,
+    )
     question = _DECADE.sub(lambda match: f"from {match[1]}0 to {match[1]}9", question)
     question = re.sub(r"\b(?:takes?|took|taken) place\b", "happened", question, flags=re.IGNORECASE)
     return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))

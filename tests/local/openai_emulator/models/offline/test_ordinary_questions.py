@@ -61,6 +61,8 @@ STAFF = pd.DataFrame(
         "salary": [30_000 + 700 * n for n in range(40)],
         "overtime_hours": [n % 9 for n in range(40)],
         "remote": ["yes" if n % 3 else "no" for n in range(40)],
+        "lives_from": ["York", "Hull", "Leeds", "York"] * 10,
+        "moved_to": ["Leeds", "York", "York", "Hull"] * 10,
         "comment": [None if n % 4 == 0 else f"text {n % 5}" for n in range(40)],
         "hired": [f"{1 + n % 12}/{13 + n % 9}/{70 if n % 2 else 24}" for n in range(40)],
     }
@@ -83,6 +85,7 @@ _TRANSIT = P[P.method == "Transit"]
 _HOT = W.loc[W.temp_max.idxmax()]
 _IN_2013 = W[W.date.str.startswith("2013")]
 _PER_DEPARTMENT = STAFF.groupby("department")
+_WINTER = W[(W.date >= "2012/11/01") & (W.date <= "2013/01/31")]
 _PER_YEAR = P.groupby("year").size()
 _SHARE_LATE = f"{100 * (_LATE.method == 'Transit').mean():.2f} %"
 
@@ -128,6 +131,17 @@ _SHARE_LATE = f"{100 * (_LATE.method == 'Transit').mean():.2f} %"
         ("staff", "Which departments have more than 15 employees?", ["**1** of 3", "| Sales | 20 |"]),
         ("staff", "What is the maximum salary per department?", list(_PER_DEPARTMENT.salary.max())),
         ("staff", "How many countries are there per department?", list(_PER_DEPARTMENT.country.nunique())),
+        ("staff", "How many people moved to York?", [int((STAFF.moved_to == "York").sum())]),
+        (
+            "staff",
+            "How many employees are in Sales and how many of them are remote?",
+            [20, int(((STAFF.department == "Sales") & (STAFF.remote == "yes")).sum())],
+        ),
+        (
+            "weather",
+            "What is the total precipitation between November and January 2013?",
+            [_WINTER.precipitation.sum()],
+        ),
         ("staff", "What is the average salary in the US?", [STAFF[STAFF.country == "USA"].salary.mean()]),
         ("staff", "How many employees left no comment?", [int(STAFF.comment.isna().sum())]),
         ("staff", "How many employees have an overtime above 120 minutes?", [int((STAFF.overtime_hours > 2).sum())]),
@@ -153,6 +167,10 @@ def test_ordinary_questions_are_answered(tmp_path: Path, table: str, question: s
         ("staff", "How many employees have an overtime above 5 kg?"),
         ("staff", "How many employees have a salary above 50%?"),
         ("staff", "How many employees in Sales resigned?"),
+        ("staff", "How many employees moved to or from York?"),
+        ("staff", "How many departments are there and which is the most popular?"),
+        ("staff", "How many employees earn less than average?"),
+        ("staff", "What is the average overtime by salary group?"),
         ("staff", "How many more employees are there in Sales than in HR?"),
         ("staff", "What percentage of the salary is overtime?"),
         ("staff", "Which department has a higher salary than HR?"),

@@ -27,6 +27,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
 )
 from local.openai_emulator.models.offline.data.kinds.completing import (
     ask_of,
+    is_averaged,
     is_denial,
     is_number_of_row,
     is_plural,
@@ -100,6 +101,8 @@ def _added_up(clause: Clause, measures: list[Column], by: tuple[str, ...]) -> As
         return Refusal(reason=f"An average of the totals by `{by[0]}` is not computed.")
     if any(is_fraction(c) or is_percentage(c) for c in summed):
         return Refusal(reason=f"`{summed[0].name}` holds shares, which do not add up.")
+    if any(is_averaged(c.name) for c in summed) and not clause.hows:
+        return Refusal(reason=f"`{summed[0].name}` does not add up.")
     beside = [c for c in summed if not _is_what_is_counted(clause, c)]
     if beside and clause.says(r"^\W*(?:in )?how many\b"):
         return Refusal(reason=f"It is not clear what `{beside[0].name}` is to do with it.")
