@@ -34,8 +34,8 @@ _PARTIES = (
     frozenset(["r", "rep", "gop", "republican", "republicans"]),
 )
 _ENDS = {
-    "from": frozenset(["from", "origin", "start", "pickup", "departure", "source"]),
-    "to": frozenset(["to", "destination", "dest", "dropoff", "arrival", "end"]),
+    "from": frozenset(["from", "origin", "start", "pickup", "departure", "depart", "source"]),
+    "to": frozenset(["to", "destination", "dest", "dropoff", "arrival", "arrive", "end"]),
 }
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _LITTLE = STOP_WORDS | words.SILENT | words.NOT  # "in", "or", "me" and "no" are no codes of states
@@ -203,11 +203,7 @@ def _keep_end(
     if others:
         return
     ends_ = _ENDS[clause.word(places[0] - 1)]
-    named = [
-        c
-        for c in columns
-        if ends_ & {*plain_words(c.name)} or any(w.startswith(tuple(ends_)) for w in plain_words(c.name))
-    ]
+    named = [c for c in columns if ends_ & {*plain_words(c.name)}]
     if len(named) != 1 or clause.word(places[0] - 2) == "or":  # "to or from York"
         said = " ".join(clause.tokens[i][0] for i in places)
         clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in columns[:4])}.')

@@ -95,8 +95,9 @@ def date_text(text: str, column: Column | str = "") -> str:
 
 def where_text(ask: Ask) -> str:
     """The ask's conditions, to be put after a figure: ` on 14 February 2026 for web-02`."""
-    times = [c.words for c in ask.conditions if WORDS_BEFORE_TIMES.match(c.words)]
-    others = [c.words for c in ask.conditions if c.words not in times]
+    told = list(dict.fromkeys(c.words for c in ask.conditions))  # a range is two conditions
+    times = [words for words in told if WORDS_BEFORE_TIMES.match(words)]
+    others = [words for words in told if words not in times]
     return "".join(f" {words}" for words in times) + (f" for {joined(others)}" if others else "")
 
 
@@ -151,7 +152,8 @@ def reading_of(what: str, ask: Ask) -> str:
     """`Average of `tip` by `day`, where day is Sun`."""
     groups = [*([ask.period] if ask.period else []), *(f"`{name}`" for name in ask.by)]
     by = f" by {' and '.join(groups)}" if groups else ""
-    where = [condition_text(condition) for condition in ask.conditions] + (["the group found"] if ask.of_winner else [])
+    told = dict.fromkeys(condition_text(condition) for condition in ask.conditions)
+    where = [*told, *(["the group found"] if ask.of_winner else [])]
     return f"{what}{by}{', where: ' + '; '.join(where) if where else ''}"
 
 
