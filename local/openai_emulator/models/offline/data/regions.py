@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def has_states(column: Column) -> bool:
 
 def other_names(question: str) -> list[str]:
     """Words of other names of the countries and states that a question names, to find the values that are meant."""
-    text = f" {question.lower().replace('.', '')} "
-    names = [code.lower() for code, name in STATES.items() if f" {name}" in text]
-    said = [group for group in _COUNTRIES if any(f" {name}" in text for name in group)]
+    text = question.lower().replace(".", "")
+    names = [code.lower() for code, name in STATES.items() if re.search(rf"\b{name}\b", text)]
+    said = [group for group in _COUNTRIES if any(re.search(rf"\b{name}\b", text) for name in group)]
     return names + [word for group in said for name in group for word in name.split()]

@@ -29,10 +29,8 @@ MOST_NAMES = 4  # words of the name of a person
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
 _NO_GENDERS = frozenset(["other", "unknown", "diverse", "nonbinary", "non-binary", "x", "prefer not to say"])
-_PARTIES = (
-    frozenset(["d", "dem", "democrat", "democrats", "democratic"]),
-    frozenset(["r", "rep", "gop", "republican", "republicans"]),
-)
+_DEMOCRATS, _REPUBLICANS = frozenset(["democrat", "democrats", "democratic"]), frozenset(["republican", "republicans"])
+_PARTIES = ((_DEMOCRATS, _DEMOCRATS | {"d", "dem"}), (_REPUBLICANS, _REPUBLICANS | {"r", "rep", "gop"}))
 _ENDS = {
     "from": frozenset(["from", "origin", "start", "pickup", "departure", "depart", "source"]),
     "to": frozenset(["to", "destination", "dest", "dropoff", "arrival", "arrive", "end"]),
@@ -254,16 +252,14 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         window = said[at : at + size]
         if size == 1 and said[at] in words.YES | words.NO and not _is_beside(column, clause, places):
             continue  # "no comment"
-        said_big = clause.tokens[at][0].isupper() and len(said[at]) > 1 and not clause.text.isupper()  # "US"
+        is_code = clause.tokens[at][0].isupper() and len(said[at]) > 1 and not clause.text.isupper()  # "US"
         if (
             size == 1
-            and not said_big
+            and not is_code
             and not _can_be_a_value(clause.tokens[at][0], value, is_name=_names_rows(column, clause))
         ):
             continue
-        is_plural = (
-            size > 1 and window[:-1] == parts[:-1] and len(parts[-1]) > 3 and stem(window[-1]) == stem(parts[-1])
-        )
+        is_plural = size > 1 and window[:-1] == parts[:-1] and _plural(window[-1], parts[-1], parts[-1])
         if window == parts or is_plural or (size == 1 and _plural(window[0], parts[0], value)):
             if value.isdigit() and not _is_beside(column, clause, places):
                 continue  # in "stage 2" the number is no `code`
@@ -329,9 +325,16 @@ def _is_weather(word: str, value: str, column: Column) -> bool:
     return len(value) >= 3 and word in (f"{value}y", f"{value}{value[-1]}y") and not (is_day and len(days) > 1)
 
 
+def _is_party(word: str, value: str, column: Column) -> bool:
+    """Whether a word is a party whose code is a value: "Democrats" of `D`, in a column that has both parties."""
+    known = {other.lower() for other in column.values}
+    are_parties = all(known & codes for _, codes in _PARTIES)
+    return are_parties and any(word in names and value in codes for names, codes in _PARTIES)
+
+
 def _means(word: str, value: str, column: Column) -> bool:
     """Whether a word means a value that is written otherwise: a weekday, a month, a gender."""
-    if _is_weather(word, value, column) or any(word in party and value in party for party in _PARTIES):
+    if _is_weather(word, value, column) or _is_party(word, value, column):
         return True
     named = {name.lower() for name in (*calendar.day_name, *calendar.month_name) if name}
     if len(value) >= 3 and value != word and word.rstrip("s").startswith(value) and word.rstrip("s") in named:

@@ -129,6 +129,7 @@ _SHARE_LATE = f"{100 * (_LATE.method == 'Transit').mean():.2f} %"
         ("people", "What share of the insured was treated?", [f"{100 * N.treated.sum() / N.insured.sum():.2f} %"]),
         ("people", "What is the average age across all states?", [N.age.mean()]),
         ("staff", "Which departments have more than 15 employees?", ["**1** of 3", "| Sales | 20 |"]),
+        ("staff", "Which departments have zero employees?", ["**0** of 3"]),
         ("staff", "What is the maximum salary per department?", list(_PER_DEPARTMENT.salary.max())),
         ("staff", "How many countries are there per department?", list(_PER_DEPARTMENT.country.nunique())),
         ("staff", "How many people moved to York?", [int((STAFF.moved_to == "York").sum())]),

@@ -1,4 +1,4 @@
-"""Groups by their number of rows: `Which links appear more than once?`, `How many folders have just one article?`"""
+"""Groups by their number of rows: `Which links appear more than once?`, `Which teams have more than 15 players?`"""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def complete(clause: Clause) -> Ask | Refusal:
     if found is None or group is None:
         return Refusal(reason="It is not clear which groups are meant.")
     said = found["number"].lower()
-    number = {"once": 1, "twice": 2}.get(said) or words.NUMBERS.get(said) or int(said)
+    named = {"once": 1, "twice": 2, **words.NUMBERS}
+    number = named[said] if said in named else int(said)
     test = _TESTS.get((found["words"] or "").lower(), "==")
     clause.claim(found.start(), found.end())
     clause.claim_all(_OCCUR)
