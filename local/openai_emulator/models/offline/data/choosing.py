@@ -7,7 +7,7 @@ import re
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.clause import CHANGE, Clause, is_year
 from local.openai_emulator.models.offline.data.kinds.changing import changes_of_groups
-from local.openai_emulator.models.offline.data.kinds.completing import additive, comparatives_in
+from local.openai_emulator.models.offline.data.kinds.completing import additive, claim_comparatives, comparatives_in
 from local.openai_emulator.models.offline.data.kinds.contrast import is_contrast
 from local.openai_emulator.models.offline.data.kinds.first_time import asks_first_time
 from local.openai_emulator.models.offline.data.kinds.having import limits_rows
@@ -53,7 +53,8 @@ def _is_end_of_each(clause: Clause) -> bool:
 def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
     """The kind by its cues; else by what the clause names; else that of the nearest example."""
     name = kind_of(_without_names(clause))
-    if name in ("", "correlate"):
+    claim_comparatives(clause)
+    if name in ("", "correlate", "figures"):
         comparatives_in(clause)
     if of_groups := _of_groups(clause, name):
         return of_groups

@@ -14,6 +14,7 @@ from local.openai_emulator.models.offline.words import stem
 
 TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)?")
 LENGTH_OF_CODE = 2  # letters
+LABELS_SHARE = 0.9  # of the rows have a name of their own; two can be called alike
 FIRST_SHORT_YEAR = 30  # lower numbers could be years of service, or of this century
 _KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
 _ATTRIBUTES = frozenset(map(stem, ("price", "cost", "fee", "fare", "rate", "score", "rating", "weight", "size", "age")))
@@ -126,7 +127,10 @@ class Clause:
         """Whether words name what the rows are, and not the column that numbers them: "orders" beside `order_id`."""
         said = {stem(self.word(i)) for i in mention.tokens}
         before = [self.word(min(mention.tokens) - back) for back in (2, 1)]
-        counted = before[1] in ("most", "fewest", "many") or before == ["number", "of"]
+        earlier = [self.word(min(mention.tokens) - back) for back in (3, 2, 1)]
+        counted = (
+            before[1] in ("most", "fewest", "many") or before == ["number", "of"] or earlier == ["many", "of", "the"]
+        )
         if counted and mention.column.kind == "number" and _ATTRIBUTES & (set(name_stems(mention.column.name)) - said):
             return True  # "the most sales" beside `Sale Price`
         numbering = (_KEYS & set(name_stems(mention.column.name))) - said
@@ -136,8 +140,8 @@ class Clause:
         return any(condition.test in ("<", "<=", ">", ">=") for condition in self.conditions)
 
     def entity(self, column: Column) -> bool:
-        """Whether a column names the rows: each has a value of its own."""
-        return column.kind == "text" and column.unique == self.table.rows
+        """Whether a column names the rows: each has a value of its own, or nearly so."""
+        return column.kind == "text" and column.unique > LABELS_SHARE * self.table.rows
 
     def texts(self) -> list[Column]:
         """The named columns of text and dates that are neither grouped by nor in a condition."""

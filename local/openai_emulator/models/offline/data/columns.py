@@ -8,17 +8,23 @@ from difflib import SequenceMatcher
 from itertools import combinations, pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_part_of_date, is_year
 from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
 from local.openai_emulator.models.offline.data.regions import has_states
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
-_FILLER = frozenset(map(stem, ("avg", "mean", "total", "number", "num", "the", "per", "of", "in", "and", "column")))
+_FILLER_WORDS = "avg mean total number num count the per of in and column"
+_FILLER = frozenset(map(stem, _FILLER_WORDS.split()))
 _NAMES = frozenset(["name", "titl"])  # what else the name of the column may say that names a thing: `team_name`
 _SHARES = frozenset(["share", "shares", "percent", "percentage", "percentages", "proportion", "fraction"])
 _BEFORE_RATE = words.SILENT | words.HIGHEST | words.LOWEST | {"average", "mean", "median", "total", ""}
+_COUNTS = frozenset(map(stem, ("count", "counts", "number", "num", "total", "cases", "n")))
+_RATES = frozenset(
+    map(stem, ("rate", "ratio", "share", "percent", "percentage", "pct", "per", "avg", "average", "index"))
+)
+_TIMES = frozenset(map(stem, ("year", "month", "day", "date", "time", "week", "hour", "quarter")))
 _SIZES = {
     "long": "longest",
     "far": "farthest",
@@ -26,10 +32,13 @@ _SIZES = {
     "heavy": "heaviest",
     "deep": "deepest",
     "expensive": "expensive",
+    "high": "tallest",
     "hot": "hottest",
     "cold": "coldest",
 }
 _LASTING = r"\b(?:lasts?|lasted|takes?|took|taken|serve[ds]?|stay(?:s|ed)?)\b"
+_PAID = re.compile(r"\b(?:sell|sells|sold|go|goes|went|gone|bought) for\b(?! how)", re.IGNORECASE)
+_PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
 _BY = re.compile(
     r"\b(?:by|per|a(?= month| week| day| year)|for each|for every|of each|of every|in each|in every"
     r"|across|among|each|every)\s+",
@@ -44,6 +53,7 @@ _NEVER_BARE = frozenset(_WORDS.split())  # such a word is only a column's name i
 SHORTEST_INSIDE = 4  # letters of a word that may be the end of a longer one in a column's name
 _DONE = frozenset(["scored", "marked", "pointed", "graded", "ordered", "requested"])  # verbs, not the nouns
 _LIMITS = frozenset(["over", "under", "above", "below", "after", "before", "since", "until", "between", "within"])
+LENGTH_OF_CURRENCY = 3  # letters of a code such as `EUR`
 SURE, SAME = 0.9, 0.7  # how well a word fits one that begins alike; one that means the same
 SHORTEST_MARKED = 3  # letters of a name before an initial
 SHORTEST_DOING = 3  # letters of a verb
@@ -143,9 +153,16 @@ def named_columns(clause: Clause) -> None:
     while candidates := list(_candidates(clause)):
         best = max(score for score, _, _ in candidates)
         top = [(column, tokens) for score, column, tokens in candidates if score >= best - 1e-9]
-        taken = {tokens for _, tokens in top}
-        if len(top) > 1 and len(taken) == 1:
+        first = min(tokens for _, tokens in top)
+        top = [entry for entry in top if entry[1] == first]
+        taken = {first}
+        if len(top) > 1:
             said_ = {stem(clause.word(i)) for i in next(iter(taken))}
+            if all(is_year(column) or is_part_of_date(column) for column, _ in top) and not said_ & _TIMES:
+                clause.used |= set(next(iter(taken)))  # the verb of `YearSold` and `MonthSold`
+                continue
+            told = _told_elsewhere([column for column, _ in top], said_, clause)
+            top = [entry for entry in top if told is None or entry[0] is told]
             called = [entry for entry in top if {*name_stems(entry[0].name)} - said_ <= _NAMES]
             kinds = called if len(called) == 1 else [entry for entry in top if entry[0].kind == "number"]
             if len(kinds) != 1 or (top[0][0].kind == "date" and not called):
@@ -166,6 +183,18 @@ def named_columns(clause: Clause) -> None:
     ]
 
 
+def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Column | None:
+    """Of columns named alike, the one of numbers of cases and not of rates; or whose other words stand elsewhere."""
+    others = {column.name: {*name_stems(column.name)} - said for column in columns}
+    counts = [column for column in columns if others[column.name] and others[column.name] <= _COUNTS]
+    if len(counts) == 1 and all(others[c.name] & _RATES for c in columns if c is not counts[0]):
+        return counts[0]
+    free = [clause.word(i) for i in range(len(clause.tokens)) if stem(clause.word(i)) not in said]
+    free = [word for word in free if word not in words.SILENT | _LIMITS]
+    told = [c for c in columns if any(alike(word, part) for word in free for part in others[c.name] - UNIT_STEMS)]
+    return told[0] if len(told) == 1 else None
+
+
 def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
     figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in clause.within(m)}
     changed = clause.says(r"\b(?:did|does)\b.*\bchange\b")
@@ -178,10 +207,12 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
         for i in clause.free()
         if i not in figures_ | others and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
     ]
+    named = [c for c in clause.table.columns if not (len(c.name) == LENGTH_OF_CURRENCY and c.name.isupper())]
+    codes = [] if not named else [c for c in clause.table.columns if c not in named]  # `CNY` is not short for "country"
     everywhere = [part for column in clause.table.columns for part in set(_parts(column))]
     for column in clause.table.columns:
         parts = _parts(column)
-        for first in free:
+        for first in free if column not in codes else ():
             if spelt := _spelt_out(clause, first, parts):
                 yield 0.9, column, spelt
                 continue
@@ -293,6 +324,29 @@ def asked_size(clause: Clause) -> None:
         clause.claim(found.start(), found.end())
         clause.claim_all(_LASTING if found[1].lower() == "long" else r"$^")
         clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
+        clause.mentions.sort(key=lambda mention: mention.tokens)
+
+
+def price_paid(clause: Clause) -> None:
+    """The price that "what did it sell for" and "went for more than" mean, if it is clear which."""
+    found = _PAID.search(clause.text)
+    priced = [
+        c for c in clause.table.of_kind("number") if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))
+    ]
+    if (
+        not found
+        or not priced
+        or any(
+            m.column in priced and m.tokens[0] < min(clause.within(found)) and not clause.is_only_noun(m)
+            for m in clause.mentions
+        )
+    ):
+        return
+    told = priced if len(priced) == 1 else [c for c in priced if any(alike("sold", p) for p in name_stems(c.name))]
+    if len(told) == 1:
+        clause.claim(found.start(), found.end())
+        clause.mentions = [m for m in clause.mentions if not set(m.tokens) & clause.within(found)]
+        clause.mentions.append(Mention(column=told[0], tokens=tuple(sorted(clause.within(found)))))
         clause.mentions.sort(key=lambda mention: mention.tokens)
 
 

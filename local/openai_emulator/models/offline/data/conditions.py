@@ -25,7 +25,7 @@ _WHOLE_MONTH = re.compile(
 )
 _QUARTER = re.compile(r"\bQ([1-4])(?:\s+(?:of\s+)?(\d{4}))?\b", re.IGNORECASE)
 _YEAR = re.compile(
-    r"\b(?:(?:in|of|for|during|since|from|after|before|until|year|between|and|to)\s+){1,3}+(?P<y>[12]\d{3})\b(?!-)",
+    r"\b(?:(?:in|of|for|during|since|from|after|before|until|year|between|and|to|with|than|or|versus|vs)\s+){1,3}+(?P<y>[12]\d{3})\b(?!-)",
     re.IGNORECASE,
 )
 _WEEK = re.compile(r"\b(first|second|third|fourth|fifth|last|1st|2nd|3rd|4th|5th)\s+week\b", re.IGNORECASE)
@@ -37,6 +37,11 @@ _HOURS = re.compile(
     re.IGNORECASE,
 )
 _OR_LATER = re.compile(r" (?:(?:or|and) (?:later|after|newer|(?P<before>earlier|before))|onwards?)\b", re.IGNORECASE)
+_END = re.compile(
+    r"\b(?:on|at|in|as of|for) the (latest|most recent|last|first|earliest) (date|day|month|year)\b"
+    r"(?: (?:in|of) the (?:data|file|table|dataset|list))?",
+    re.IGNORECASE,
+)
 _BEFORE = re.compile(r"\b(since|from|starting|after|before|until|between)\s+(?:the\s+)?(?:year\s+)?$", re.IGNORECASE)
 
 
@@ -55,6 +60,8 @@ def time_conditions(text: str, column: Column) -> list[Found]:
     if not column.low:
         return []
     low, high = datetime.fromisoformat(column.low[:19]), datetime.fromisoformat(column.high[:19])
+    if ends := list(_ends(text, column.name, low, high)):
+        return ends
     if days_apart(column) > 20:  # months or years: no days, weeks or hours
         return list(_spans(text, column.name, low, high, fine=False))
     found = list(_spans(text, column.name, low, high))
@@ -83,6 +90,20 @@ def time_conditions(text: str, column: Column) -> list[Found]:
     return found
 
 
+def _ends(text: str, name: str, low: datetime, high: datetime) -> Iterator[Found]:
+    """The span of "on the latest date" or "in the first year"."""
+    for match in _END.finditer(text):
+        day, unit = (low if match[1].lower() in ("first", "earliest") else high), match[2].lower()
+        start = day.replace(hour=0, minute=0, second=0, microsecond=0)
+        start = start.replace(day=1) if unit in ("month", "year") else start
+        start = start.replace(month=1) if unit == "year" else start
+        end = start + timedelta(days={"month": 32, "year": 367}.get(unit, 1))
+        end = end.replace(day=1) if unit in ("month", "year") else end
+        shown = f"{start:%Y}" if unit == "year" else f"{start:%B %Y}" if unit == "month" else _date(start)
+        words = f"{'in' if unit in ('month', 'year') else 'on'} {shown}"
+        yield _found(match, name, "spans", ((f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}"),), words)
+
+
 def days_apart(column: Column) -> float:
     """How many days lie between two dates of a column, on average."""
     if not column.low or column.unique < 2:
@@ -107,7 +128,11 @@ def _hour(number: str, half: str | None) -> int:
 
 def _units(text: str, low: datetime, high: datetime, *, fine: bool) -> tuple[str, list[_Unit]]:
     """The finest units of time that the text names: days, weeks, months and quarters, or years."""
-    days = [(match, _day(match, low, high)) for match in (_DAY.finditer(text) if fine else ())]
+    days = [
+        (match, _day(match, low, high))
+        for match in _DAY.finditer(text)
+        if fine or match["year"] or match["y1"] or match["y2"]
+    ]
     units: list[_Unit] = [(match, day, day + timedelta(days=1), _date(day)) for match, day in days if day]
     if units:
         return "day", units

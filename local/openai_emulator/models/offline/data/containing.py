@@ -16,6 +16,7 @@ _AFTER = re.compile(
     rf"|(?P<end>end|ends|ending) (?:with|in)|contain|contains|containing|includes?|including)\s+{_PART}",
     re.IGNORECASE,
 )
+_HAVE = re.compile(rf"\s+(?:have|has|with) {_PART} in (?:them|it|their name|its name)\b", re.IGNORECASE)
 _BEFORE = re.compile(rf"\bwith {_PART} in (?:the|their|its|his|her) (?:\w+ )?$", re.IGNORECASE)
 
 
@@ -25,10 +26,13 @@ def parts_in(clause: Clause) -> None:
         if mention.column.kind != "text" or max(mention.tokens) >= len(clause.tokens):
             continue
         start, end = clause.tokens[min(mention.tokens)].start(), clause.tokens[max(mention.tokens)].end()
+        have = _HAVE.match(clause.text, end)
         after, before = _AFTER.match(clause.text, end), _BEFORE.search(clause.text[:start])
         if after and _is_text(clause, after):
             test = "starts" if after["start"] else "ends" if after["end"] else "contains"
             _add(clause, mention, after, test, ends=(after.start(), after.end()))
+        elif have and _is_text(clause, have):
+            _add(clause, mention, have, "contains", ends=(have.start(), have.end()))
         elif before and _is_text(clause, before):
             _add(clause, mention, before, "contains", ends=(before.start(), end))
 

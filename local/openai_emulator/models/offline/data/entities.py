@@ -6,14 +6,13 @@ import re
 from functools import cache
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import FIGURES, Clause
+from local.openai_emulator.models.offline.data.clause import FIGURES, LABELS_SHARE, Clause, Mention
 from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
 from local.openai_emulator.models.offline.data.table import Table
 from local.openai_emulator.models.offline.words import stem
 
 NEAR = 0.14  # cosine of a word and the table's names; below it the word could be about something else
 NEAR_ONE = 0.35  # cosine of a word and one name or value: "animals" and `Cow`
-LABELS_SHARE = 0.9  # of the rows have a name of their own; two can be called alike
 SEVERAL_SHARE = 0.5  # of the rows have a name of their own; if fewer, each name has several rows
 _OF_PERSONS = """
 age sex gender salary income wage married surname marital single race ethnicity education occupation job children kids
@@ -30,6 +29,7 @@ _NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?na
 _WHICH_ONE = re.compile(
     r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
 )
+_BEFORE_ROWS = frozenset(["which", "what", "many", "different", "by", "per", "each"])
 _ENDS = words.HIGHEST | words.LOWEST | frozenset(words.ADJECTIVES)
 _GROUPS = "time date hour day weekday week month quarter year season period group category sort sector gender sex"
 # Of common words for rows, `words_for_rows` knows whether the table fits them; the others here are groups of rows.
@@ -61,6 +61,27 @@ def words_for_rows(clause: Clause) -> None:
         role = word if word.endswith("s") else f"{word}s"
         is_assumed = noun in _ROLES or not (of_people(clause.table) or fits(word, clause.table))
         clause.notes += [f"every row taken as one of the {role}"] if is_assumed else []
+
+
+def names_of_rows(clause: Clause) -> None:
+    """The column `name` for "countries" or "boxers", where each name has several rows; the reading says so."""
+    columns = [c for c in clause.table.of_kind("text") if _NAMELESS.fullmatch(c.name)]
+    if len(columns) != 1 or columns[0].unique >= SEVERAL_SHARE * clause.table.rows:
+        return
+    for i in clause.free():
+        word = clause.word(i)
+        known = stem(word) in _NOUNS | _PEOPLE | _ROLES or (
+            word.endswith("s") and word not in words.SILENT and fits(word, clause.table)
+        )
+        after = (
+            clause.word(i - 1) in _BEFORE_ROWS or clause.word(i - 1) in words.NUMBERS or clause.word(i - 1).isdigit()
+        )
+        if known and after:
+            clause.used.add(i)
+            clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
+            clause.mentions.sort(key=lambda mention: mention.tokens)
+            clause.notes.append(f"`{columns[0].name}` taken as the {word}")
+            return
 
 
 def word_for_nameless(clause: Clause) -> None:

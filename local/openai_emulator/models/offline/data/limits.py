@@ -19,7 +19,7 @@ from local.openai_emulator.models.offline.data.clause import (
     is_short_year,
     is_year,
 )
-from local.openai_emulator.models.offline.data.columns import ends
+from local.openai_emulator.models.offline.data.columns import SAME, alike, ends
 from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
@@ -80,6 +80,7 @@ _UNITS = re.compile(  # of a number or a measure before them
     r"\b(?:an hour|(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b",
     re.IGNORECASE,
 )
+LARGE, BEYOND = 1000, 20  # a limit of this size that is so many times the highest value
 LENGTH_OF_YEAR = 4
 MOST_AGE = 120  # years
 _DURATION = r"\W*\d[\d,.]*\s*(?:seconds?|minutes?|min|hours?|h|days?|weeks?)\b"
@@ -196,6 +197,9 @@ def _add(clause: Clause, match: re.Match[str], column: Column, tests: Sequence[t
     """Account for the words of a limit, and add its conditions."""
     clause.claim(match.start(), match.end())
     clause.places.append((column.name, tuple(clause.within(match))))
+    highest = number_of(column.high) if re.fullmatch(r"\d+(?:\.\d+)?", column.high) else 0.0
+    if highest and any(value >= LARGE and value > BEYOND * highest for _, value in tests) and not is_year(column):
+        clause.ambiguous.append(f"`{column.name}` goes up to {column.high}, so it may be in another unit.")
     for test, value in tests:
         clause.conditions.append(Condition(column=column.name, test=test, value=value, words=text))
 
@@ -248,7 +252,7 @@ def _numbers_in(clause: Clause) -> None:
             continue
         measures = [m for m in clause.mentions if m.column.kind == "number" and not clause.is_only_noun(m)]
         column = next((m.column for m in measures if _beside(clause, m, i)), None)
-        years = [c for c in clause.table.of_kind("number") if is_year(c) or (is_short_year(c) and word[:2] == "19")]
+        years = _years(clause, short=word[:2] == "19")
         if (
             column is None
             and len(word) == 4
@@ -324,9 +328,26 @@ def _months_in(clause: Clause) -> None:
         clause.conditions.append(Condition(column=name, test=test, value=value, words=f"in {text}"))
 
 
+def _years(clause: Clause, *, short: bool = True) -> list[Column]:
+    """The columns of years; of two, the one that a verb or a measure names: "sold" or `SalePrice` for `YearSold`."""
+    years = [c for c in clause.table.of_kind("number") if is_year(c) or (short and is_short_year(c))]
+    if len(years) < 2:
+        return years
+    named = [m.column for m in clause.mentions if m.column in years]
+    if len(set(named)) == 1:
+        return named[:1]
+    said = [clause.word(i) for i in range(len(clause.tokens))]
+    measures = [part for m in clause.mentions if m.column not in years for part in name_stems(m.column.name)]
+    for known in (said, measures):
+        told = [c for c in years if any(alike(w, p) >= SAME for w in known for p in name_stems(c.name) if p != "year")]
+        if len(told) == 1:
+            return told
+    return years
+
+
 def _years_in(clause: Clause) -> None:
     """`1999 and 2008` beside a column of years: both, not what is between them."""
-    years = [c for c in clause.table.of_kind("number") if is_year(c) or is_short_year(c)]
+    years = _years(clause)
     match = re.search(
         r"(?<![\d.,-])(?:(between|from) )?([12]\d{3}),? (?:and|or|vs\.?|versus|with|(to)) ([12]\d{3})\b", clause.text
     )
@@ -358,14 +379,15 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     named = [m for m in clause.mentions if m.column.kind == "number" and not clause.is_only_noun(m)]
     numbers = [(clause.tokens[m.tokens[0]].start(), m.column) for m in named]
     is_short = re.fullmatch(r"19\d\d", number)
-    years = [c for c in clause.table.of_kind("number") if is_year(c) or (is_short and is_short_year(c))]
+    years = _years(clause, short=bool(is_short))
     at = next((i for i, token in enumerate(clause.tokens) if token.start() >= start), -1)
     of_time = re.match(r"(?:since|before|after|until|between|from)\b", clause.text[start:], re.IGNORECASE)
-    if not of_time and (own_ := [m.column for m in named if m.tokens[-1] == at - 1]):
-        return own_[0]  # "a count under 2000"
     beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
     beside += 2 * ([clause.word(beside), clause.word(beside + 1)] == ["years", "of"])
     behind = [m.column for m in named if m.tokens[0] == beside]
+    own_ = [m for m in named if m.tokens[-1] == at - 1]
+    if own_ and not of_time and not (behind and "," in clause.text[clause.tokens[own_[0].tokens[-1]].end() : start]):
+        return own_[0].column  # "a count under 2000"
     if behind:  # "more than 10 defects"
         return behind[0]
     if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1 and (of_time or clause.text[start].isdigit()):

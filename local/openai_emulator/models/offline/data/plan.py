@@ -18,7 +18,13 @@ from local.openai_emulator.models.offline.data.reading import read
 from local.openai_emulator.models.offline.data.spelling import spelt
 from local.openai_emulator.models.offline.data.stated import with_places
 from local.openai_emulator.models.offline.data.table import Table, joins
-from local.openai_emulator.models.offline.data.wording import as_one_word, in_order, plainly, without_glosses
+from local.openai_emulator.models.offline.data.wording import (
+    as_one_word,
+    in_order,
+    plainly,
+    with_digits,
+    without_glosses,
+)
 from local.openai_emulator.models.offline.words import stem
 
 _START = (
@@ -47,6 +53,7 @@ _SAME = re.compile(
     r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
     re.IGNORECASE,
 )
+_EVERY = r"\b(?:overall|in all|all|whole|every|everyone|everybody|entire|general)\b"
 _TESTS = ("correlate", "normality", "regression")  # kinds with a verdict, of which "is it positive?" asks nothing new
 _SAME_WORDS = r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|\band\b|\bonly\b|\bnow\b|\bone\b|\bshow\b"
 
@@ -101,7 +108,8 @@ def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
 def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
-    question = in_order(without_glosses(as_one_word(plainly(spelt(question, table)), table), table), table)
+    question = with_digits(plainly(spelt(question, table)), table)
+    question = in_order(without_glosses(as_one_word(question, table), table), table)
     question, table = with_derived(question, with_places(question, table))
     pieces = _pieces(question)
     clauses = [read(text, table, method=at > 0) for at, text in enumerate(pieces)]
@@ -323,7 +331,16 @@ def _inherit(clause: Clause, name: str, before: Ask) -> Refusal | None:
         if isinstance(more, Refusal):
             return more
         clause.conditions += more
+    elif name == "figures" and before.kind in ("figures", "count", "lookup") and _goes_on(clause):
+        clause.conditions += before.conditions  # "How many are in Sales, and what is the average salary?"
     return None
+
+
+def _goes_on(clause: Clause) -> bool:
+    """Whether a second part is joined to the first one, and says nothing of its own about the rows."""
+    own = clause.conditions or clause.by or clause.by_numbers or clause.period or clause.which
+    before = clause.whole[: clause.whole.rfind(clause.text)].rstrip()
+    return not own and before.endswith((",", "and")) and not clause.says(_EVERY)
 
 
 def _has_winner(clause: Clause, ask: Ask) -> bool:

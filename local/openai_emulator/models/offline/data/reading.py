@@ -5,19 +5,27 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import FIGURES, TOKEN, Clause, Mention, is_key
-from local.openai_emulator.models.offline.data.columns import alike, asked_size, groups, named_columns, written_columns
+from local.openai_emulator.models.offline.data.clause import FIGURES, LABELS_SHARE, TOKEN, Clause, Mention, is_key
+from local.openai_emulator.models.offline.data.columns import (
+    alike,
+    asked_size,
+    groups,
+    named_columns,
+    price_paid,
+    written_columns,
+)
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.containing import parts_in
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
-from local.openai_emulator.models.offline.data.entities import LABELS_SHARE, word_for_nameless, words_for_rows
+from local.openai_emulator.models.offline.data.entities import names_of_rows, word_for_nameless, words_for_rows
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
 from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems
-from local.openai_emulator.models.offline.data.relating import relating_verbs
+from local.openai_emulator.models.offline.data.relating import acting_verbs, relating_verbs
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import is_percentage
 from local.openai_emulator.models.offline.data.values import flags_in, values_in
+from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.words import stem
 
 PERIODS = (
@@ -57,7 +65,12 @@ _HOW_BIG = re.compile(
     r"(?:(?:the|a|an|its|their) )?$",
     re.IGNORECASE,
 )
+MOST_CLASSES = 30  # different values of a column of classes
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
+_OF_WHOLE = re.compile(
+    r"\b(?:in|at|on|of|from|during|for|over|across) (?:the|this|any|our) (?:whole |entire |full )?(\w+)\b(?! of\b)",
+    re.IGNORECASE,
+)
 _METHOD_NUMBER = re.compile(
     r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
     r"|(?<![\d.])(-?\d++(?:\.\d++)?)\s*+(?:(?:\*|times\b|x\b)\s*+)?(?:the )?"
@@ -76,6 +89,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
         clause.claim_all(r"\bat all\b")
     clause.claim_all(rf"\bhow {_SIZES} (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b")
     clause.claim_all(r"\bshows? up\b(?=(?: the)? most)")
+    clause.claim_all(r"\b(?:do|does|did) (?:this|it|the \w+) (?:cover|contain|include|have|span|list)\b")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
@@ -90,6 +104,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     _charts_and_periods(clause)
     values_in(clause)
     named_columns(clause)
+    price_paid(clause)
     asked_size(clause)
     parts_in(clause)
     flags_in(clause)
@@ -98,13 +113,16 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     alternatives(clause, clause.places)
     if not re.search(MISSING.cues, text, re.IGNORECASE):
         gaps_in(clause)
+    names_of_rows(clause)
     groups(clause)
     _rates(clause)
     _file_words(clause)
     _words_of_classes(clause)
+    _whole_table(clause)
     words_for_rows(clause)
     word_for_nameless(clause)
     relating_verbs(clause)
+    acting_verbs(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in words.ADVERBS and i + 1 in clause.used}
     _names_of(clause)
     if clause.says(r"\b(?:than|above|below|over|under) (?:the )?(?:average|mean|median)\b"):
@@ -182,6 +200,8 @@ def _words_of_classes(clause: Clause) -> None:
                     clause.used.add(i)
     for _, at in clause.places:  # "people who live in Graz"
         clause.used |= _living_in(clause, min(at))
+    if clause.measures() or clause.says(r"\bhow many\b|\bshare\b|\bpercent"):
+        clause.used |= {max(at) + 1 for name, at in clause.places if _is_of_class(clause, name, max(at) + 1)}
     for name, at in clause.places:  # "left handed": `Left` of the column `W.Hnd`
         if any(alike(clause.word(max(at) + 1), part) >= 0.8 for part in name_stems(name)):
             clause.used.add(max(at) + 1)
@@ -191,6 +211,19 @@ def _words_of_classes(clause: Clause) -> None:
         for i in clause.free()
         if any(len(k) > 3 and (stem(clause.word(i)) == k or clause.word(i).startswith(k)) for k in keys)
     }
+
+
+def _is_of_class(clause: Clause, name: str, at: int) -> bool:
+    """Whether a noun only says what a value is: "branch" in "the executive branch", but not "smokers" after "male"."""
+    column = clause.table.column(name)
+    word = clause.word(at)
+    if column is None or column.kind != "text" or column.unique > MOST_CLASSES or at not in clause.free():
+        return False
+    if {value.lower() for value in column.values} <= words.YES | words.NO:
+        return False
+    known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING | words.SAME_WORDS
+    plain = word.isalpha() and word.islower() and word not in known and clause.tokens[at][0].islower()
+    return plain and not re.search(r"(?:s|er|or|ist|ian|ed|ing|ly|est|ive|al|ic|ous|ful)$", word)
 
 
 def _claim_beside(clause: Clause, mention: Mention) -> None:
@@ -226,6 +259,25 @@ def _rates(clause: Clause) -> None:
         if is_rate and first - 1 in taken and clause.text[: clause.tokens[first].start()].endswith(" "):
             said = f"{clause.word(first - 1)} {clause.word(first)}"
             clause.ambiguous.append(f'"{said}" could be `{mention.column.name}` or a share of rows.')
+
+
+def _whole_table(clause: Clause) -> None:
+    """Account for "at the tournament", and for "of the month" where all dates are of one month."""
+    for match in _OF_WHOLE.finditer(clause.text):
+        at = max(clause.within(match))
+        if at not in clause.free() or not (
+            match[1].lower() in words.WHOLES or _is_one_period(clause, match[1].lower())
+        ):
+            continue
+        clause.claim(match.start(), match.end())
+        clause.notes.append(f"the {match[1].lower()} taken as the whole table")
+
+
+def _is_one_period(clause: Clause, word: str) -> bool:
+    """Whether all dates of the table are in one month, or in one year."""
+    dates = clause.table.of_kind("date")
+    size = {"month": 7, "year": 4}.get(word, 0)
+    return bool(size) and len(dates) == 1 and dates[0].low[:size] == dates[0].high[:size] and dates[0].low != ""
 
 
 def _file_words(clause: Clause) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import Clause, is_short_year, is_year
+from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.verbs import ACTING
+from local.openai_emulator.models.offline.words import stem
 
+_STARTS = frozenset(map(stem, ("start", "begin", "hire", "hired", "join", "open", "opened", "from", "appointed")))
 REACH = 4  # words between the verb and what it relates the rows to
 _BEFORE = """
 in by with before after at on from under during since between through using via to for over as which what
@@ -12,6 +16,31 @@ in by with before after at on from under during since between through using via 
 _PREPOSITIONS = frozenset(_BEFORE.split())
 _ARTICLES = frozenset(["the", "a", "an", "all", "each", "every", "any"])
 _TIMES = ("spans", "weekdays", "hours")
+_BETWEEN = (
+    _PREPOSITIONS
+    | _ARTICLES
+    | frozenset(["more", "less", "fewer", "than", "least", "most", "about", "up", "out", "only", "themselves"])
+)
+# After these, a word that could be a verb is a noun: "the most votes for Trump".
+_BEFORE_NOUNS = _ARTICLES | frozenset(
+    [
+        "many",
+        "much",
+        "most",
+        "fewest",
+        "least",
+        "of",
+        "no",
+        "per",
+        "their",
+        "its",
+        "his",
+        "her",
+        "our",
+        "average",
+        "total",
+    ]
+)
 
 
 def relating_verbs(clause: Clause) -> None:
@@ -20,13 +49,28 @@ def relating_verbs(clause: Clause) -> None:
     The reading says that every row is taken as one of which the verb is true. With two columns of times a verb could
     choose one of them, so it is not accounted for.
     """
+    dates = clause.table.of_kind("date")
     for i in clause.free():
         word = clause.word(i)
-        if word not in words.RELATING or (_of_time(clause) and _times(clause) > 1):
+        begins = word in words.BEGINNING and bool(dates) and bool(_STARTS & set(name_stems(dates[0].name)))
+        if not begins and (word not in words.RELATING or (_of_time(clause) and _times(clause) > 1)):
             continue
         if _is_before_condition(clause, i) or _is_before_most(clause, i) or _is_at_end(clause, i):
             clause.used.add(i)
             clause.notes.append(f"every row taken as {word}")
+
+
+def acting_verbs(clause: Clause) -> None:
+    """Leave out a verb whose object is accounted for, "chose rail", "weigh less than 2"; the reading says so."""
+    for i in clause.free():
+        if clause.word(i) not in ACTING or clause.word(i - 1) in _BEFORE_NOUNS or not i:
+            continue
+        after = i + 1
+        while clause.word(after) in _BETWEEN and after <= i + REACH:
+            after += 1
+        if after in clause.used:
+            clause.used.add(i)
+            clause.notes.append(f'"{clause.word(i)}" was not used')
 
 
 def _times(clause: Clause) -> int:

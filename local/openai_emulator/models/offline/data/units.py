@@ -6,8 +6,9 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import Clause, is_short_year
-from local.openai_emulator.models.offline.data.names import plain_words, unit
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, plain_words, unit
 from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.words import stem
 
 # Of each dimension the sizes of its units.
 _DIMENSIONS: tuple[dict[str, float], ...] = (
@@ -24,6 +25,22 @@ millisecond ms second s minute min hour h sec s mins min hrs h day day week week
 _SAID = dict(zip(_WORDS.split()[::2], _WORDS.split()[1::2], strict=True))
 _UNIT = re.compile(r"\s?([a-z]{1,11})\b", re.IGNORECASE)
 _SHARES = frozenset(["percent", "percentage", "pct", "perc", "share", "rate", "proportion", "fraction", "probability"])
+_OTHERS = frozenset(
+    [
+        "degrees",
+        "litres",
+        "liters",
+        "gallons",
+        "dollars",
+        "euros",
+        "pounds",
+        "cents",
+        "points",
+        "percent",
+        "calories",
+        "watts",
+    ]
+)
 HALF = "half"
 SHORTEST_UNIT = 4  # letters of a unit inside of a name
 
@@ -89,6 +106,11 @@ def is_of_dimension(column: Column, word: str) -> bool:
     """Whether a column is in a unit of the same dimension as a word: `body_mass_g` for "kg"."""
     own, asked = _own_unit(column), _unit_of(word)
     return any(own in sizes and asked in sizes for sizes in _DIMENSIONS)
+
+
+def is_unit(word: str) -> bool:
+    """Whether a word is for a unit: "millimetres", "kg"."""
+    return bool(_unit_of(word)) or stem(word) in UNIT_STEMS or word in _OTHERS
 
 
 def same_unit(one: Column, other: Column) -> bool:

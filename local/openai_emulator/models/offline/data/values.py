@@ -10,7 +10,6 @@ from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import (
     FIGURES,
-    TOKEN,
     Clause,
     Mention,
 )
@@ -18,14 +17,19 @@ from local.openai_emulator.models.offline.data.columns import alike
 from local.openai_emulator.models.offline.data.denials import denial, denied
 from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
 from local.openai_emulator.models.offline.data.regions import has_states, places_named
+from local.openai_emulator.models.offline.data.short_names import (
+    Places,
+    begun_names,
+    inner_words,
+    last_names,
+    turned_names,
+    value_words,
+)
 from local.openai_emulator.models.offline.data.table import Column
-from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
 
 SHORTEST_BEGINNING = 4  # letters
-FEWEST_NAMES = 20  # different values of a column of names
 _CODES = frozenset(["id", "code", "abbr", "abbrev"])
-MOST_NAMES = 4  # words of the name of a person
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
 _NO_GENDERS = frozenset(["other", "unknown", "diverse", "nonbinary", "non-binary", "x", "prefer not to say"])
@@ -39,22 +43,19 @@ _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number
 _LITTLE = STOP_WORDS | words.SILENT | words.NOT  # "in", "or", "me" and "no" are no codes of states
 
 
-def _value_words(value: str) -> list[str]:
-    return [word.lower() for word in TOKEN.findall(without_points(value))]
-
-
 def values_in(clause: Clause) -> None:
     """Values of text columns that the words name: `web-02`, "Sunday" for `Sun`, "women" for `Female`."""
     said = [clause.word(i) for i in range(len(clause.tokens))]
-    found: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    found: Places = {}
     places_ = [column for column in clause.table.of_kind("text") if not has_states(column)]
     cities = {value.lower() for column in places_ for value in column.values}
     known = {value.lower() for column in clause.table.of_kind("text") for value in column.values}
     for column in clause.table.of_kind("text"):
         for value in column.values:
-            parts = _value_words(value)
+            parts = value_words(value)
             others = [name for name in places_named(value, column) if " ".join(name) not in known]
-            clashing = [" ".join(name) for name in places_named(value, column) if " ".join(name) in cities]
+            of_state = places_named(value, column) if has_states(column) else []
+            clashing = [" ".join(name) for name in of_state if " ".join(name) in cities]
             clause.ambiguous += [
                 f'"{name}" could be {value} of `{column.name}`, or a value of another column.'
                 for name in clashing
@@ -63,15 +64,18 @@ def values_in(clause: Clause) -> None:
             for called in (parts, *others):
                 for places in _places(said, called, clause, value, column):
                     found.setdefault(column.name, []).append((value, places))
-    _begun_names(clause, said, found)
-    _last_names(clause, found)
+    begun_names(clause, said, found)
+    last_names(clause, found)
+    turned_names(clause, said, found)
+    inner_words(clause, found)
     _one_column_each(clause, found)
     _counted_or_value(clause, found)
     everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
-    chosen: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    chosen: Places = {}
     for _, name, value, places in reversed(everything):
         taken = {place for hits in chosen.values() for _, at in hits for place in at}
-        if not set(places) & taken:
+        same = [own for own, at in chosen.get(name, ()) if at == places and stem(own.lower()) == stem(value.lower())]
+        if not set(places) & taken or same:  # `Shield` and `Shields`
             chosen.setdefault(name, []).append((value, places))
     for name, hits in chosen.items():
         if len(hits) == 2 and _from_to(clause, hits):
@@ -85,38 +89,7 @@ def values_in(clause: Clause) -> None:
         _condition(clause, name, tuple(not_these), "not ")
 
 
-def _begun_names(clause: Clause, said: list[str], found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
-    """Two words that only one name begins with: "Ford Escort" for `Ford Escort 4`."""
-    taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
-    for column in clause.table.of_kind("text"):
-        if column.unique <= FEWEST_NAMES:
-            continue
-        names = {value: _value_words(value) for value in column.values}
-        for at in range(len(said) - 1):
-            pair = said[at : at + 2]
-            own = [value for value, parts in names.items() if parts[:2] == pair and len(parts) > 2]
-            if len(own) == 1 and not taken & {at, at + 1} and clause.tokens[at][0][0].isupper():
-                found.setdefault(column.name, []).append((own[0], (at, at + 1)))
-
-
-def _last_names(clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
-    """A name with a capital that ends only one value: "Nadal" for `Rafael Nadal`."""
-    taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
-    ends: dict[str, list[tuple[str, str]]] = {}
-    for column in clause.table.of_kind("text"):
-        for value in column.values:
-            parts = _value_words(value)
-            if 1 < len(parts) <= MOST_NAMES and value.istitle():
-                ends.setdefault(parts[-1], []).append((column.name, value))
-    for i in range(1, len(clause.tokens)):
-        word = clause.word(i).removesuffix("'s")
-        is_date = word[:3] in {name[:3].lower() for name in (*calendar.month_name, *calendar.day_name) if name}
-        if i not in taken and not is_date and clause.tokens[i][0][0].isupper() and len(ends.get(word, [])) == 1:
-            name, value = ends[word][0]
-            found.setdefault(name, []).append((value, (i,)))
-
-
-def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
+def _one_column_each(clause: Clause, found: Places) -> None:
     """Of columns that have the same value, keep the one that is named beside it, or that does not name the rows.
 
     If neither tells which is meant, the clause is ambiguous.
@@ -144,13 +117,16 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
             if name != columns[0].name:
                 found[name] = [hit for hit in found[name] if hit[1] != places]
         named = [c for c in columns if _is_beside(c, clause, places)]
+        if not named:
+            named = [c for c in columns if any(_is_name_said(c, clause, i) for i in range(len(clause.tokens)))]
         common = [c for c in columns if not _names_rows(c, clause)]
         first = [
             c
             for c in columns
             if all(re.fullmatch(rf"{re.escape(c.name)}[ _.]?\d", o.name) for o in columns if o is not c)
         ]
-        kept = next((some for some in (named, common, first) if len(some) == 1), columns)
+        lands = [c for c in columns if {"countri", "nation"} & set(name_stems(c.name))]
+        kept = next((some for some in (named, common, first, lands) if len(some) == 1), columns)
         for column in columns:
             if column not in kept:
                 found[column.name] = [hit for hit in found[column.name] if hit[1] != places]
@@ -159,7 +135,7 @@ def _one_column_each(clause: Clause, found: dict[str, list[tuple[str, tuple[int,
             clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in kept[:4])}.')
 
 
-def _counted_or_value(clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
+def _counted_or_value(clause: Clause, found: Places) -> None:
     """Refuse "the most deaths" in a table with a value `Death` and another column `death_date`."""
     for name, hits in found.items():
         others = {part for c in clause.table.columns if c.name != name for part in name_stems(c.name)}
@@ -189,13 +165,17 @@ def _is_beside(column: Column, clause: Clause, places: tuple[int, ...]) -> bool:
     return any(alike(word, part) >= 0.8 for word in beside for part in name_stems(column.name))
 
 
+def _is_name_said(column: Column, clause: Clause, at: int) -> bool:
+    """Whether a word is the name of a column: "states" for `State`."""
+    word = clause.word(at)
+    return stem(word) in name_stems(column.name) and (word not in words.SILENT or word.endswith("s"))
+
+
 def _is_from_or_to(clause: Clause, places: tuple[int, ...]) -> bool:
     return clause.word(places[0] - 1) in ("from", "to")
 
 
-def _keep_end(
-    clause: Clause, found: dict[str, list[tuple[str, tuple[int, ...]]]], places: tuple[int, ...], columns: list[Column]
-) -> None:
+def _keep_end(clause: Clause, found: Places, places: tuple[int, ...], columns: list[Column]) -> None:
     """Of "trips to York", keep the column that names this end; "from A to B" is read later."""
     others = [at for column in columns for _, at in found[column.name] if at != places and _is_from_or_to(clause, at)]
     if others:

@@ -23,7 +23,7 @@ cases thing things observation observations point points measurement measurement
 given following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
 present observed made went goes took came comes come coming belong belongs belonging living hit hits achieve achieved
-reached ones part gets getting counted surveyed interviewed readings
+reached ones part gets getting counted surveyed interviewed readings reading anyone anybody somebody someone ie noted
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.
 _METHOD = """
@@ -100,6 +100,8 @@ _SAME = (
     "trip ride journey taxi",
     "bill check",
     "votes vote",
+    "sale sold sell selling",
+    "worth value",
     "revenue amount",
     "score points rating mark grade",
     "industry sector branch",
@@ -137,13 +139,14 @@ ADJECTIVES: dict[str, tuple[bool, str]] = {
     "youngest": (True, "age"),
     "heaviest": (False, "weight mass"),
     "lightest": (True, "weight mass"),
-    "tallest": (False, "height"),
+    "tallest": (False, "height elevation altitude"),
     "longest": (False, "length duration minutes hours time distance days"),
     "shortest": (True, "length duration minutes hours time distance height days"),
-    "cheapest": (True, "price cost fare fee"),
-    "dearest": (False, "price cost fare fee"),
-    "expensive": (False, "price cost fare fee"),
-    "costliest": (False, "price cost fare fee"),
+    "cheapest": (True, "price cost fare fee charge value"),
+    "dearest": (False, "price cost fare fee charge value"),
+    "expensive": (False, "price cost fare fee charge value"),
+    "costliest": (False, "price cost fare fee charge value"),
+    "valuable": (False, "value worth price"),
     "richest": (False, "income wealth gdp salary"),
     "poorest": (True, "income wealth gdp salary"),
     "slowest": (False, "response latency duration time"),
@@ -194,16 +197,24 @@ ROLES = frozenset(_ROLES.split())
 # Participles of verbs that say how the rows came about.
 _RELATING = """
 built caught collected conducted covered created detected diagnosed discovered established examined filed found
-founded grown happened heard held included interviewed issued launched listed located logged made manufactured
+founded grown happened heard held interviewed issued launched listed located logged made manufactured
 measured observed occurred placed planted played produced published recorded registered released reported seen
 sighted situated staged submitted surveyed taken tested traveled travelled visited written
 """
 RELATING = frozenset(_RELATING.split())
+# Of the first of two dates, which says when something began.
+BEGINNING = frozenset(["appointed", "hired", "started", "joined", "opened", "began", "elected", "employed"])
 _VERBS = "is are was were has have had do does did come comes came get gets got take takes took"
 VERBS = frozenset(_VERBS.split())
 # Before what is asked for they add nothing: "still alive", "already paid".
 ADVERBS = frozenset(["still", "already", "completely", "currently", "previously", "now"])
 LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end in ("", "s", "d", "ed"))
+# In "at the tournament" they mean the whole table.
+_WHOLES = """
+tournament competition championship menu list study survey experiment season sample collection catalogue catalog
+inventory period history place ranking
+"""
+WHOLES = frozenset(_WHOLES.split())
 YES = frozenset(["yes", "y", "true", "t", "1"])
 NO = frozenset(["no", "n", "false", "f", "0"])
 _NOT = """

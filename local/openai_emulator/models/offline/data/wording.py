@@ -19,6 +19,8 @@ _OF_FIRST = re.compile(
     r"^\W*(?:of|among) ([^,?]+), ((?:what|which) (?:share|percent(?:age)?|proportion|fraction)) (.*)$", re.IGNORECASE
 )
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")  # not in `a.b.csv`
+_SCALES = {"k": 1e3, "thousand": 1e3, "million": 1e6, "mn": 1e6, "billion": 1e9, "bn": 1e9}
+_SCALED = re.compile(r"(?<![\w.,])(\d[\d,]*+(?:\.\d++)?) ?(thousand|million|mn|billion|bn|(?<=\d)k)\b", re.IGNORECASE)
 SHORTEST_JOINED = 6  # letters of two words in one
 SHORTEST_OF_NAME = 4  # letters of a word that stands for a name in brackets
 _SMALL = ["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average", "total"]
@@ -37,6 +39,16 @@ def plainly(question: str) -> str:
     question = _DECADE.sub(lambda match: f"from {match[1]}0 to {match[1]}9", question)
     question = re.sub(r"\b(?:takes?|took|taken) place\b", "happened", question, flags=re.IGNORECASE)
     return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))
+
+
+def with_digits(question: str, table: Table) -> str:
+    """The question with 150000 for "150k" and 2500000 for "2.5 million", if no column is counted in these."""
+    scaled = any(re.search(r"(?i)million|thousand|billion|\bmn\b|\bbn\b", column.name) for column in table.columns)
+
+    def replacement(match: re.Match[str]) -> str:
+        return f"{float(match[1].replace(',', '')) * _SCALES[match[2].lower()]:.0f}"
+
+    return question if scaled else _SCALED.sub(replacement, question)
 
 
 def in_order(question: str, table: Table) -> str:

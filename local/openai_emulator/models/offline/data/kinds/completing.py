@@ -17,7 +17,7 @@ from local.openai_emulator.models.offline.data.clause import (
     is_year,
     names,
 )
-from local.openai_emulator.models.offline.data.columns import alike, ends
+from local.openai_emulator.models.offline.data.columns import SAME, alike, ends
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.stated import level_of
 from local.openai_emulator.models.offline.data.table import Column
@@ -147,16 +147,17 @@ def claim_comparatives(clause: Clause) -> None:
 
 def comparatives_in(clause: Clause) -> None:
     """The column of "heavier" in "Do heavier cars use more fuel?", if the clause names one measure besides."""
-    claim_comparatives(clause)
     measures = clause.measures(conditioned=False)
     if not clause.says(r"^\W*(?:do|does|are|is)\b") or clause.says(r"\bthan\b"):
         return
     for i in clause.free():
         word = clause.word(i)
         _, hints = words.ADJECTIVES.get(f"{word[:-2]}est" if word.endswith("er") else "") or (False, "")
+        hints = words.ADJECTIVES["tallest"][1] if word in ("higher", "lower") and not measures else hints
         stems = set(map(stem, hints.split()))
         columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name)) and c not in measures]
-        if len(columns) == len(measures) == 1:
+        of_groups = not measures and any(c.test == "in" for c in clause.conditions) and clause.says(r"\bor\b")
+        if len(columns) == 1 and (len(measures) == 1 or of_groups):
             clause.used.add(i)
             clause.mentions.insert(0, Mention(column=columns[0], tokens=(i,)))
             return
@@ -194,6 +195,12 @@ def _of_end(columns: list[Column], end: str) -> list[Column]:
     return own[end] if len(own["max"]) == len(own["min"]) == 1 and len(columns) == 2 else columns
 
 
+def _is_said(clause: Clause, parts: set[str]) -> bool:
+    """Whether a word of a clause fits one of some parts of a name."""
+    said = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) not in words.SILENT]
+    return any(alike(word, part) >= SAME for word in said for part in parts)
+
+
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
     """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
     named_by = {token for mention in clause.mentions for token in mention.tokens}
@@ -217,6 +224,9 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
         if len(closer) == 1 and not named:
             columns = closer
             clause.used |= {said[part] for part in name_stems(closer[0].name) if part in said}
+        if len(columns) > 1 and not named:
+            told = [c for c in columns if _is_said(clause, set(name_stems(c.name)) - stems)]
+            columns = told if len(told) == 1 else columns  # "the most expensive house sold": `SalePrice`
         if not named and (exact := [c for c in columns if set(name_stems(c.name)) <= stems]):
             columns = exact  # of `Min.Price` and `Price`, the one without further words
         columns = _of_end(columns, "min" if low else "max") if "temp" in hints else columns

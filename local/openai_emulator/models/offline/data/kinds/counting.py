@@ -39,7 +39,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
 from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
-from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
+from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage, is_unit
 from local.openai_emulator.models.offline.words import stem
 
 _IN_ALL = r"\b(?:in total|overall|altogether|in all|(?:are|were) there)\b"
@@ -150,6 +150,8 @@ def claim_counted(clause: Clause) -> None:
             if clause.word(noun) in words.PEOPLE and are_places(clause.table):
                 continue
             if noun in clause.free() and clause.word(noun) not in words.SILENT and have_several_rows(clause.table):
+                continue
+            if noun in clause.free() and is_unit(clause.word(noun)):
                 continue
             known = noun in clause.used or clause.word(noun) in words.SILENT or fits(clause.word(noun), clause.table)
             if not known and noun == max(clause.within(match)):

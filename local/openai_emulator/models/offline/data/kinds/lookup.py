@@ -42,6 +42,9 @@ def complete(clause: Clause) -> Ask | Refusal:
     targets = list(
         dict.fromkeys([*targets, *([clause.which] if clause.which and clause.which.name not in chosen else [])])
     )
+    limited = {condition.column for condition in clause.conditions if condition.test in ("<", "<=", ">", ">=")}
+    if clause.which and clause.says(r"^\W*which\b"):  # "Which boxers have more than 45 wins?"
+        targets = [c for c in targets if c is clause.which or c.name not in limited]
     if len(targets) == 1 and not clause.entity(targets[0]) and any(map(is_denial, clause.conditions)):
         return Refusal(reason=f"It is not clear whether all rows of a `{targets[0].name}` are meant, or any.")
     of_text = len(targets) == 1 and targets[0].kind == "text" and targets[0].unique < clause.table.rows

@@ -36,6 +36,7 @@ from local.openai_emulator.models.offline.data.names import label, name_stems, p
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text, told_rows
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import joined as listed
+from local.openai_emulator.models.offline.words import stem
 
 _NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 MOST_NUMBERS = 50  # different ones in a column that rows are grouped by
@@ -94,6 +95,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m)}
     measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)
     group = _group(clause, targets)
+    if isinstance(measures, Refusal) and clause.says(r"\b(?:highest|lowest)\b") and not clause.measures():
+        measures = _heights(clause) or measures
     if not isinstance(measures, Refusal) and (not group or clause.entity(group[0])):
         measures = tuple(c for c in measures if not is_year(c)) or measures  # the answer shows the other cells
     if not isinstance(measures, Refusal) and not targets and not meant:
@@ -121,11 +124,19 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         return Refusal(reason=f"It does not say of which groups the {figure_name(how, measures[0].name)} is meant.")
     if targets and group and group[0].unique < clause.table.rows:
         return Refusal(reason=f"There are several rows for each `{group[0].name}`.")
-    told = names(targets if not group else ())
+    rest = [c for c in clause.measures(conditioned=False) if c is not measures[0] and not is_key(c, clause.table)]
+    told = names([*targets, *(c for c in rest if c not in targets)] if not group else ())
     ask = ask_of(
         clause, "extreme", measures=names(measures[:1]), by=names(group), hows=(how,), lowest=low, targets=told
     )
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
+
+
+def _heights(clause: Clause) -> tuple[Column, ...]:
+    """The one column that "the highest mountain" is about."""
+    stems = set(map(stem, words.ADJECTIVES["tallest"][1].split()))
+    found = tuple(c for c in figures(clause.table) if stems & set(name_stems(c.name)))
+    return found if len(found) == 1 else ()
 
 
 def _group(clause: Clause, targets: list[Column]) -> list[Column]:

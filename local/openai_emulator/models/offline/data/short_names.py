@@ -1,0 +1,91 @@
+"""Values that a question names by a part of them: "Nadal", "Ford Escort", "Stephen Harper" for `Harper, Stephen`."""
+
+from __future__ import annotations
+
+import calendar
+import re
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.clause import TOKEN, Clause
+from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.wording import without_points
+from local.openai_emulator.models.offline.words import stem
+
+# By column: values, and the tokens that name them
+Places = dict[str, list[tuple[str, tuple[int, ...]]]]
+FEWEST_NAMES = 20  # different values of a column of names
+MOST_NAMES = 4  # words of the name of a person
+MOST_CLASSES = 12  # different values of a column of classes
+SHORTEST_INNER = 5  # letters
+_DENYING = words.NOT | frozenset(["other", "others", "unknown", "none", "un"])
+
+
+def value_words(value: str) -> list[str]:
+    return [word.lower() for word in TOKEN.findall(without_points(value))]
+
+
+def begun_names(clause: Clause, said: list[str], found: Places) -> None:
+    """Two words that only one name begins with: "Ford Escort" for `Ford Escort 4`."""
+    taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
+    for column in clause.table.of_kind("text"):
+        if column.unique <= FEWEST_NAMES:
+            continue
+        names = {value: value_words(value) for value in column.values}
+        for at in range(len(said) - 1):
+            pair = said[at : at + 2]
+            own = [value for value, parts in names.items() if parts[:2] == pair and len(parts) > 2]
+            if len(own) == 1 and not taken & {at, at + 1} and clause.tokens[at][0][0].isupper():
+                found.setdefault(column.name, []).append((own[0], (at, at + 1)))
+
+
+def last_names(clause: Clause, found: Places) -> None:
+    """A name with a capital that ends only one value: "Nadal" for `Rafael Nadal`."""
+    taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
+    ends: dict[str, list[tuple[str, str]]] = {}
+    for column in clause.table.of_kind("text"):
+        for value in column.values:
+            parts = value_words(value)
+            if 1 < len(parts) <= MOST_NAMES and value.istitle():
+                ends.setdefault(parts[-1], []).append((column.name, value))
+    for i in range(1, len(clause.tokens)):
+        word = clause.word(i).removesuffix("'s")
+        is_date = word[:3] in {name[:3].lower() for name in (*calendar.month_name, *calendar.day_name) if name}
+        if i not in taken and not is_date and clause.tokens[i][0][0].isupper() and len(ends.get(word, [])) == 1:
+            name, value = ends[word][0]
+            found.setdefault(name, []).append((value, (i,)))
+
+
+def turned_names(clause: Clause, said: list[str], found: Places) -> None:
+    """A name written with the last name first: "Stephen Harper" for `Harper, Stephen Joseph`."""
+    taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
+    for column in clause.table.of_kind("text"):
+        names: dict[tuple[str, str], list[str]] = {}
+        for value in column.values:
+            last, comma, first = value.partition(", ")
+            given = value_words(first)
+            if comma and given and len(value_words(last)) == 1 and re.fullmatch(r"[^\d,]+", value.replace(",", "", 1)):
+                names.setdefault((given[0], value_words(last)[0]), []).append(value)
+        for at in range(len(said) - 1):
+            own = names.get((said[at], said[at + 1].removesuffix("'s")), [])
+            if len(own) == 1 and not taken & {at, at + 1}:
+                found.setdefault(column.name, []).append((own[0], (at, at + 1)))
+
+
+def inner_words(clause: Clause, found: Places) -> None:
+    """A word that only one class of the table has: "executive" for `Federal - Executive`."""
+    taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
+    having: dict[str, set[tuple[str, str]]] = {}
+    for column in clause.table.of_kind("text"):
+        for value in column.values if column.unique <= MOST_CLASSES else ():
+            parts = value_words(value)
+            denies = bool(_DENYING & set(parts))
+            for part in parts if len(parts) > 1 and not denies else ():
+                having.setdefault(part, set()).add((column.name, value))
+    named = {part for column in clause.table.columns for part in name_stems(column.name)}
+    common = words.SILENT | words.PEOPLE | words.ROW_NOUNS | words.SAME_WORDS | words.HIGHEST | words.LOWEST
+    for i in range(len(clause.tokens)):
+        word = clause.word(i)
+        fits = len(word) >= SHORTEST_INNER and word.isalpha() and word not in common and stem(word) not in named
+        if i not in taken and fits and len(having.get(word, ())) == 1:
+            name, value = next(iter(having[word]))
+            found.setdefault(name, []).append((value, (i,)))

@@ -1,0 +1,49 @@
+"""Verbs that add nothing to what they stand before: "chose" in "how many people chose rail"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# Left out are verbs that are a condition or a measure, with or without an object: what came out of something
+# (won, died, passed, was accepted), what has an opposite (buy and sell, import and export), what changes (rose, fell).
+_REGULAR = """
+answer appear apply assign attend believe call care carry collect consider contain cook cover deliver describe deserve
+design direct discover employ enjoy enter establish exist experience face feature file fill found gather handle happen
+head help host house include install involve join judge label lie list look manage march mention name need occupy
+offer open operate order own park pay perform pick place plan plant play possess prefer prescribe present publish rank
+reach receive record register release rely remain report represent request require respond review sail sample say score
+seat select serve share ship show sign spend sponsor stage star start state stay stretch study suffer supply
+surround teach tend tour train transport travel treat try use visit vote walk want watch wear weigh work
+"""
+_IRREGULAR = """
+brought built came chosen chose drawn drew driven drove eaten ate flew flown gave given held kept knew known laid lain
+lay led made meant met paid put ran run rode ridden said sat sent seen saw sang set showed shown slept spent spoke
+spoken stood taught told took taken thought wore worn written wrote choose bring build come draw drive eat fly give
+hold know lead make mean meet ride send see sing sleep speak stand tell take think write sits puts holds keeps gives
+makes takes runs leads lies sees saying gets got staying sitting lying putting holding giving making taking running
+leading keep choosing chooses brings brings builds comes draws drives eats flies knows means meets rides sends sings
+sleeps speaks stands tells thinks writes bringing building drawing driving eating flying knowing meeting riding
+sending singing sleeping speaking standing telling thinking writing
+"""
+_LEFT_OUT = frozenset(["open", "opens", "opened", "opening", "start", "starts", "started", "starting", "train"])
+
+
+def _forms(verb: str) -> Iterator[str]:
+    yield verb
+    if verb.endswith("y") and verb[-2] not in "aeou":
+        yield from (f"{verb[:-1]}ies", f"{verb[:-1]}ied", f"{verb}ing")
+    elif verb.endswith("e"):
+        yield from (f"{verb}s", f"{verb}d", f"{verb[:-1]}ing" if verb != "lie" else "lying")
+    else:
+        last = verb[-1] if re.fullmatch(r"star|plan|ship", verb) else ""
+        yield from (
+            f"{verb}{'es' if re.search(r'(?:s|sh|ch|x)$', verb) else 's'}",
+            f"{verb}{last}ed",
+            f"{verb}{last}ing",
+        )
+
+
+ACTING = (
+    frozenset(form for verb in _REGULAR.split() for form in _forms(verb)) | frozenset(_IRREGULAR.split()) - _LEFT_OUT
+)
