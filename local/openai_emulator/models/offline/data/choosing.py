@@ -39,6 +39,9 @@ def _is_share_itself(clause: Clause) -> bool:
         return False
     if not (clause.conditions or clause.by or clause.by_numbers or clause.period or clause.which or clause.hows):
         return False
+    pinned = any((c := clause.table.column(condition.column)) and clause.entity(c) for condition in clause.conditions)
+    if not (pinned or clause.hows or clause.by or clause.by_numbers or clause.period or clause.which):
+        clause.ambiguous.append(f"It is not clear whether the cells of `{measures[0].name}` are added up.")
     clause.claim_all(r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)(?: of)?\b")
     return True
 

@@ -96,6 +96,10 @@ class Clause:
         named = {i for mention in self.mentions for i in mention.tokens}
         return any(not self.within(match) <= named for match in re.finditer(pattern, self.text, re.IGNORECASE))
 
+    def is_free(self, start: int, end: int) -> bool:
+        """Whether no word between two positions is accounted for."""
+        return not any(i in self.used for i, t in enumerate(self.tokens) if t.start() < end and start < t.end())
+
     def word(self, index: int) -> str:
         return self.tokens[index][0].lower().replace("’", "'") if 0 <= index < len(self.tokens) else ""
 

@@ -11,34 +11,20 @@ from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_part_of_date, is_year
 from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
-from local.openai_emulator.models.offline.data.regions import has_states
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
 _FILLER_WORDS = "avg mean total number num count the per of in and column"
 _FILLER = frozenset(map(stem, _FILLER_WORDS.split()))
 _NAMES = frozenset(["name", "titl"])  # what else the name of the column may say that names a thing: `team_name`
-_SHARES = frozenset(["share", "shares", "percent", "percentage", "percentages", "proportion", "fraction"])
+SHARES = frozenset(["share", "shares", "percent", "percentage", "percentages", "proportion", "fraction"])
 _BEFORE_RATE = words.SILENT | words.HIGHEST | words.LOWEST | {"average", "mean", "median", "total", ""}
 _COUNTS = frozenset(map(stem, ("count", "counts", "number", "num", "total", "cases", "n")))
 _RATES = frozenset(
     map(stem, ("rate", "ratio", "share", "percent", "percentage", "pct", "per", "avg", "average", "index"))
 )
+_ALL = frozenset(map(stem, ("global", "total", "overall", "all", "world", "worldwide")))
 _TIMES = frozenset(map(stem, ("year", "month", "day", "date", "time", "week", "hour", "quarter")))
-_SIZES = {
-    "long": "longest",
-    "far": "farthest",
-    "tall": "tallest",
-    "heavy": "heaviest",
-    "deep": "deepest",
-    "expensive": "expensive",
-    "high": "tallest",
-    "hot": "hottest",
-    "cold": "coldest",
-}
-_LASTING = r"\b(?:lasts?|lasted|takes?|took|taken|serve[ds]?|stay(?:s|ed)?)\b"
-_PAID = re.compile(r"\b(?:sell|sells|sold|go|goes|went|gone|bought) for\b(?! how)", re.IGNORECASE)
-_PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
 _BY = re.compile(
     r"\b(?:by|per|a(?= month| week| day| year)|for each|for every|of each|of every|in each|in every"
     r"|across|among|each|every)\s+",
@@ -106,7 +92,9 @@ def alike(word: str, part: str) -> float:
 def ends(part: str, own: str) -> bool:
     """Whether a part of a name ends with a word: `libprice` with "price"; both are stems, without an e at the end."""
     own = own.rstrip("e")
-    return len(own) >= SHORTEST_INSIDE and part != own and part.rstrip("e").endswith(own)
+    part = part.rstrip("e")
+    prefixed = part.removesuffix(own) in ("re", "un", "non", "in", "dis", "pre")
+    return len(own) >= SHORTEST_INSIDE and part != own and part.endswith(own) and not prefixed
 
 
 def _consonants(word: str, part: str) -> bool:
@@ -126,30 +114,8 @@ def _without_some_vowels(own: str, part: str) -> bool:
     return is_same and SHORTEST_SHORTENED <= len(part) < len(own) and all(letter in letters for letter in part)
 
 
-def _state_column(clause: Clause) -> None:
-    """The column of codes of states for the word "state", if no column has that name."""
-    columns = [c for c in clause.table.of_kind("text") if has_states(c)]
-    named = any("state" in name_stems(c.name) for c in clause.table.columns)
-    for i in clause.free() if len(columns) == 1 and not named else ():
-        if clause.word(i) in ("state", "states"):
-            clause.used.add(i)
-            clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
-
-
-def _unit_column(clause: Clause) -> None:
-    """The one column of figures whose name has a unit that stands for it: "average seconds by day"."""
-    for i in clause.free():
-        unit = stem(clause.word(i))
-        columns = [c for c in clause.table.of_kind("number") if unit in UNIT_STEMS & {*name_stems(c.name)}]
-        if len(columns) == 1 and not clause.word(i - 1)[:1].isdigit() and clause.word(i - 1) not in ("in", "many"):
-            clause.used.add(i)
-            clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
-
-
 def named_columns(clause: Clause) -> None:
     """Columns that the words name in part, or by other words. What names two columns alike names none."""
-    _state_column(clause)
-    _unit_column(clause)
     while candidates := list(_candidates(clause)):
         best = max(score for score, _, _ in candidates)
         top = [(column, tokens) for score, column, tokens in candidates if score >= best - 1e-9]
@@ -189,24 +155,16 @@ def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Co
     counts = [column for column in columns if others[column.name] and others[column.name] <= _COUNTS]
     if len(counts) == 1 and all(others[c.name] & _RATES for c in columns if c is not counts[0]):
         return counts[0]
+    whole = [column for column in columns if others[column.name] and others[column.name] <= _ALL]
     free = [clause.word(i) for i in range(len(clause.tokens)) if stem(clause.word(i)) not in said]
     free = [word for word in free if word not in words.SILENT | _LIMITS]
     told = [c for c in columns if any(alike(word, part) for word in free for part in others[c.name] - UNIT_STEMS)]
+    told = told or whole
     return told[0] if len(told) == 1 else None
 
 
 def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
-    figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in clause.within(m)}
-    changed = clause.says(r"\b(?:did|does)\b.*\bchange\b")
-    others = {i for i in clause.free() if changed and clause.word(i) == "change"}
-    has_quantity = any({"quantiti", "qty", "unit"} & set(name_stems(c.name)) for c in clause.table.columns)
-    others |= {i for i in clause.free() if has_quantity and clause.word(i) == "sold"}  # that, or the revenue
-    others |= {i for i in clause.free() if clause.word(i) in _SHARES and clause.word(i + 1) == "of"}
-    free = [
-        i
-        for i in clause.free()
-        if i not in figures_ | others and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
-    ]
+    free = _can_name(clause)
     named = [c for c in clause.table.columns if not (len(c.name) == LENGTH_OF_CURRENCY and c.name.isupper())]
     codes = [] if not named else [c for c in clause.table.columns if c not in named]  # `CNY` is not short for "country"
     everywhere = [part for column in clause.table.columns for part in set(_parts(column))]
@@ -219,7 +177,7 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
             near = [i for i in free if first <= i <= first + len(parts) + 1]
             hits: dict[str, tuple[float, int]] = {}
             for part in parts:
-                fits = [(alike(clause.word(i), part), -i) for i in near]
+                fits = [(alike(clause.word(i), part), -i) for i in near if not _is_cost(clause.word(i), part, parts)]
                 score, at = max(fits, default=(0.0, 0))
                 if score and -at not in [place for _, place in hits.values()]:
                     hits[part] = (score, -at)
@@ -246,6 +204,33 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
             sole = any(everywhere.count(part) == 1 and score in (1.0, SAME) for part, (score, _) in hits.items())
             if (share >= 0.5 or sole) and not (alone and share < 0.9):
                 yield share + 0.01 * len(hits), column, places
+
+
+def _is_cost(word: str, part: str, parts: list[str]) -> bool:
+    """Whether "sales" would be taken for the cost of what was sold."""
+    return part == "sold" and "cost" in parts and word != "sold"
+
+
+def _can_name(clause: Clause) -> list[int]:
+    """The words that can be for a column: no figures, no verbs that only say how something was sold or paid."""
+    figures_ = {i for _, pattern in FIGURES for m in re.finditer(pattern, clause.text, re.I) for i in clause.within(m)}
+    changed = clause.says(r"\b(?:did|does)\b.*\bchange\b")
+    others = {i for i in clause.free() if changed and clause.word(i) == "change"}
+    has_quantity = any({"quantiti", "qty", "unit"} & set(name_stems(c.name)) for c in clause.table.columns)
+    others |= {i for i in clause.free() if has_quantity and clause.word(i) == "sold"}  # that, or the revenue
+    others |= {i for i in clause.free() if is_way_of_paying(clause, i)}
+    others |= {i for i in clause.free() if clause.word(i) in SHARES and clause.word(i + 1) == "of"}
+    return [
+        i
+        for i in clause.free()
+        if i not in figures_ | others and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
+    ]
+
+
+def is_way_of_paying(clause: Clause, at: int) -> bool:
+    """Whether a verb only says how it was paid: "paid with Ewallet", "pay cash"."""
+    after = at + 1 + (clause.word(at + 1) in ("in", "with", "by", "using", "via"))
+    return clause.word(at) in ("pay", "paid", "pays", "paying") and any(after in places for _, places in clause.places)
 
 
 def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
@@ -308,46 +293,6 @@ def _begun(clause: Clause, first: int, name: str) -> tuple[int, ...]:
             if fits and (all(len(piece) > 1 for piece in pieces) or (pieces[-1] == own[-1] and len(own[-1]) > 3)):
                 return tuple(range(first, taken[-1] + 1))
     return ()
-
-
-def asked_size(clause: Clause) -> None:
-    """The one column of figures that "how long" or "how far" asks for, if the clause names no other."""
-    found = re.search(rf"\bhow ({'|'.join(_SIZES)})\b", clause.text, re.IGNORECASE)
-    if not found or any(mention.column.kind == "number" for mention in clause.mentions):
-        return
-    numbers = clause.table.of_kind("number")
-    hints = map(stem, words.ADJECTIVES[_SIZES[found[1].lower()]][1].split())
-    fitting = ([c for c in numbers if hint in name_stems(c.name)] for hint in hints)
-    columns = next((some for some in fitting if some), [])
-    at = max(clause.within(found))
-    if len(columns) == 1 and at in clause.free():
-        clause.claim(found.start(), found.end())
-        clause.claim_all(_LASTING if found[1].lower() == "long" else r"$^")
-        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
-        clause.mentions.sort(key=lambda mention: mention.tokens)
-
-
-def price_paid(clause: Clause) -> None:
-    """The price that "what did it sell for" and "went for more than" mean, if it is clear which."""
-    found = _PAID.search(clause.text)
-    priced = [
-        c for c in clause.table.of_kind("number") if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))
-    ]
-    if (
-        not found
-        or not priced
-        or any(
-            m.column in priced and m.tokens[0] < min(clause.within(found)) and not clause.is_only_noun(m)
-            for m in clause.mentions
-        )
-    ):
-        return
-    told = priced if len(priced) == 1 else [c for c in priced if any(alike("sold", p) for p in name_stems(c.name))]
-    if len(told) == 1:
-        clause.claim(found.start(), found.end())
-        clause.mentions = [m for m in clause.mentions if not set(m.tokens) & clause.within(found)]
-        clause.mentions.append(Mention(column=told[0], tokens=tuple(sorted(clause.within(found)))))
-        clause.mentions.sort(key=lambda mention: mention.tokens)
 
 
 def groups(clause: Clause) -> None:

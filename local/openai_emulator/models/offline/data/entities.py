@@ -73,9 +73,11 @@ def names_of_rows(clause: Clause) -> None:
         known = stem(word) in _NOUNS | _PEOPLE | _ROLES or (
             word.endswith("s") and word not in words.SILENT and fits(word, clause.table)
         )
-        after = (
-            clause.word(i - 1) in _BEFORE_ROWS or clause.word(i - 1) in words.NUMBERS or clause.word(i - 1).isdigit()
-        )
+        before = clause.word(i - 1)
+        after = before in _BEFORE_ROWS or before in words.NUMBERS or before.isdigit()
+        if known and before == "all" and not clause.says(r"\bhow many\b"):
+            clause.used.add(i)
+            return
         if known and after:
             clause.used.add(i)
             clause.mentions.append(Mention(column=columns[0], tokens=(i,)))

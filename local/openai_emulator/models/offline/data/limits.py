@@ -10,7 +10,6 @@ from itertools import pairwise
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import (
-    CHANGE,
     Clause,
     Mention,
     figures,
@@ -31,6 +30,7 @@ from local.openai_emulator.models.offline.data.units import (
     number_of,
     value_in,
 )
+from local.openai_emulator.models.offline.data.years import months_in, years_in, years_meant
 from local.openai_emulator.models.offline.words import stem
 
 _LIMIT = re.compile(
@@ -92,13 +92,13 @@ _MONEY = re.compile(r"[$€£]|\b(?:dollars?|euros?|pounds?|usd|eur|gbp)\b", re.
 
 def limits_in(clause: Clause) -> None:
     """Limits and ranges of numbers, years in a column of whole numbers, and `8 cylinders` or `class 3`."""
-    _months_in(clause)
-    _years_in(clause)
+    months_in(clause)
+    years_in(clause)
     _lists_in(clause)
     _ranges_in(clause)
     _or_more_in(clause)
     for match in _LIMIT.finditer(clause.text):
-        if _is_free(clause, match.start("number"), match.end("number")) and (
+        if clause.is_free(match.start("number"), match.end("number")) and (
             column := _near(clause, match.start(), match.end(), match["number"])
         ):
             if match["number"].lower() == HALF and not (is_fraction(column) or is_percentage(column)):
@@ -133,7 +133,7 @@ def _lists_in(clause: Clause) -> None:
         if any(clause.word(i) in words.NOT for i in range(first - 5, first)):
             continue  # "don't have a rating of 1 or 2"
         column = _near(clause, match.start(), match.end(), "")
-        if column and column.whole and _is_free(clause, match.start(), match.end()):
+        if column and column.whole and clause.is_free(match.start(), match.end()):
             clause.claim(match.start(), match.end())
             values = tuple(map(number_of, re.findall(r"\d+(?:\.\d+)?", match[0])))
             text = f"`{column.name}` {match[0]}"
@@ -154,7 +154,7 @@ def _joined_values(clause: Clause) -> None:
 def _ranges_in(clause: Clause) -> None:
     """`30 to 40`, `65 or older`."""
     for match in _RANGE.finditer(clause.text):
-        if _is_free(clause, match.start("low"), match.end("high")) and (
+        if clause.is_free(match.start("low"), match.end("high")) and (
             column := _near(clause, match.start(), match.end(), match["low"])
         ):
             low, from_ = value_in(clause, column, match["low"], match.end())
@@ -162,7 +162,7 @@ def _ranges_in(clause: Clause) -> None:
             text = f"`{column.name}` from {from_} to {to}"
             _add(clause, match, column, ((">=", low), ("<=", high)), text)
     for match in _OR_MORE.finditer(clause.text):
-        if _is_free(clause, match.start(), match.end()) and (
+        if clause.is_free(match.start(), match.end()) and (
             column := _near(clause, match.start(), match.end(), match["number"])
         ):
             test = ">=" if match["more"] else "<="
@@ -252,7 +252,7 @@ def _numbers_in(clause: Clause) -> None:
             continue
         measures = [m for m in clause.mentions if m.column.kind == "number" and not clause.is_only_noun(m)]
         column = next((m.column for m in measures if _beside(clause, m, i)), None)
-        years = _years(clause, short=word[:2] == "19")
+        years = years_meant(clause, short=word[:2] == "19")
         if (
             column is None
             and len(word) == 4
@@ -312,54 +312,6 @@ def _columns_in(clause: Clause) -> None:
             )
 
 
-def _months_in(clause: Clause) -> None:
-    """`in July` in a table with a column of month numbers."""
-    months = [c for c in clause.table.of_kind("number") if is_part_of_date(c) and "month" in name_stems(c.name)]
-    if len(months) != 1 or clause.table.of_kind("date"):
-        return
-    named = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
-    found = {named[clause.word(i)]: i for i in clause.free() if clause.word(i) in named}
-    if found:
-        clause.used |= set(found.values())
-        name = months[0].name
-        value: object = tuple(map(float, found)) if len(found) > 1 else float(next(iter(found)))
-        text = " and ".join(calendar.month_name[number] for number in found)
-        test = "in" if len(found) > 1 else "=="
-        clause.conditions.append(Condition(column=name, test=test, value=value, words=f"in {text}"))
-
-
-def _years(clause: Clause, *, short: bool = True) -> list[Column]:
-    """The columns of years; of two, the one that a verb or a measure names: "sold" or `SalePrice` for `YearSold`."""
-    years = [c for c in clause.table.of_kind("number") if is_year(c) or (short and is_short_year(c))]
-    if len(years) < 2:
-        return years
-    named = [m.column for m in clause.mentions if m.column in years]
-    if len(set(named)) == 1:
-        return named[:1]
-    said = [clause.word(i) for i in range(len(clause.tokens))]
-    measures = [part for m in clause.mentions if m.column not in years for part in name_stems(m.column.name)]
-    for known in (said, measures):
-        told = [c for c in years if any(alike(w, p) >= SAME for w in known for p in name_stems(c.name) if p != "year")]
-        if len(told) == 1:
-            return told
-    return years
-
-
-def _years_in(clause: Clause) -> None:
-    """`1999 and 2008` beside a column of years: both, not what is between them."""
-    years = _years(clause)
-    match = re.search(
-        r"(?<![\d.,-])(?:(between|from) )?([12]\d{3}),? (?:and|or|vs\.?|versus|with|(to)) ([12]\d{3})\b", clause.text
-    )
-    if match and (match[1] or match[3]) and not clause.says(CHANGE):
-        return
-    if match and len(years) == 1 and _is_free(clause, match.start(), match.end()):
-        clause.claim(match.start(), match.end())
-        both = tuple(float(year) % 100 if is_short_year(years[0]) else float(year) for year in (match[2], match[4]))
-        text = f"`{years[0].name}` {match[2]} and {match[4]}"
-        clause.conditions.append(Condition(column=years[0].name, test="in", value=both, words=text))
-
-
 def _beside(clause: Clause, mention: Mention, i: int) -> bool:
     """Whether a number stands directly before or after a column: `8 cylinders`, `class 3`, `cylinders = 8`."""
     last = mention.tokens[-1]
@@ -370,16 +322,12 @@ def _beside(clause: Clause, mention: Mention, i: int) -> bool:
     )
 
 
-def _is_free(clause: Clause, start: int, end: int) -> bool:
-    return not any(i in clause.used for i, t in enumerate(clause.tokens) if t.start() < end and start < t.end())
-
-
 def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     """The column that a limit is about: the nearest one named before it, else the next one after it."""
     named = [m for m in clause.mentions if m.column.kind == "number" and not clause.is_only_noun(m)]
     numbers = [(clause.tokens[m.tokens[0]].start(), m.column) for m in named]
     is_short = re.fullmatch(r"19\d\d", number)
-    years = _years(clause, short=bool(is_short))
+    years = years_meant(clause, short=bool(is_short))
     at = next((i for i, token in enumerate(clause.tokens) if token.start() >= start), -1)
     of_time = re.match(r"(?:since|before|after|until|between|from)\b", clause.text[start:], re.IGNORECASE)
     beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
@@ -408,6 +356,9 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         return of_unit
     if len(ages) == 1 and _of_persons(clause, start) and number_of(number or "0") <= MOST_AGE:
         return ages[0]
+    if re.search(r"\b(?:make|makes|earn|earns|earning|making|earned|paid)\s+$", clause.text[:start], re.IGNORECASE):
+        pays = [c for c in figures(clause.table) if any(alike("salary", part) >= SAME for part in name_stems(c.name))]
+        return pays[0] if len(pays) == 1 else None
     if before or after:
         return before[-1] if before else after[0]
     warm = [c for c in figures(clause.table) if _TEMPERATURES & set(name_stems(c.name))]

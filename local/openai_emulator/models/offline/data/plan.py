@@ -22,6 +22,7 @@ from local.openai_emulator.models.offline.data.wording import (
     as_one_word,
     in_order,
     plainly,
+    with_codes,
     with_digits,
     without_glosses,
 )
@@ -52,6 +53,11 @@ _BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|hi
 _SAME = re.compile(
     r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
     re.IGNORECASE,
+)
+_HOW_MUCH_IT_IS = (
+    r"\W*how many(?: (?:is|was|are|were) (?:it|that|there|they)"
+    r"| (?:minutes|hours|days|seconds|years|weeks|months|miles|units|points) (?:is|was|are|were|do|does|did) "
+    r"(?:it|that|they|this)(?: (?:run|last|take|have|get|score))?)?\W*"
 )
 _EVERY = r"\b(?:overall|in all|all|whole|every|everyone|everybody|entire|general)\b"
 _TESTS = ("correlate", "normality", "regression")  # kinds with a verdict, of which "is it positive?" asks nothing new
@@ -108,7 +114,7 @@ def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
 def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
     question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
-    question = with_digits(plainly(spelt(question, table)), table)
+    question = with_codes(with_digits(plainly(spelt(question, table)), table), table)
     question = in_order(without_glosses(as_one_word(question, table), table), table)
     question, table = with_derived(question, with_places(question, table))
     pieces = _pieces(question)
@@ -356,7 +362,7 @@ def _asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) -
     told = bool(asks) and (asks[-1].kind == "missing" or asks[-1].hows == ("count",))
     if name == "count" and told and not (clause.mentions or clause.conditions):
         return True  # "Are any missing? How many?", "Which day had the most, and how many?"
-    bare = re.fullmatch(r"\W*how many(?: (?:is|was|are|were) (?:it|that|there|they))?\W*", clause.text, re.IGNORECASE)
+    bare = re.fullmatch(_HOW_MUCH_IT_IS, clause.text, re.IGNORECASE)
     if name == "count" and bare and asks and asks[-1].kind == "extreme":
         return True  # "Which month had the most births, and how many?"
     named = clause.mentions or clause.conditions or clause.hows or clause.period

@@ -6,18 +6,20 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, LABELS_SHARE, TOKEN, Clause, Mention, is_key
-from local.openai_emulator.models.offline.data.columns import (
-    alike,
-    asked_size,
-    groups,
-    named_columns,
-    price_paid,
-    written_columns,
-)
+from local.openai_emulator.models.offline.data.columns import alike, groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.containing import parts_in
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import names_of_rows, word_for_nameless, words_for_rows
+from local.openai_emulator.models.offline.data.implied import (
+    asked_size,
+    inhabitants,
+    kind_column,
+    money_spent,
+    price_paid,
+    state_column,
+    unit_column,
+)
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
 from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems
@@ -26,6 +28,7 @@ from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import is_percentage
 from local.openai_emulator.models.offline.data.values import flags_in, values_in
 from local.openai_emulator.models.offline.data.verbs import ACTING
+from local.openai_emulator.models.offline.data.wide import year_columns
 from local.openai_emulator.models.offline.words import stem
 
 PERIODS = (
@@ -84,15 +87,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     clause = Clause(text=text, table=table, method=method, tokens=list(TOKEN.finditer(text)))
     for match in _METHOD_NUMBER.finditer(text):
         clause.claim(match.start(1 if match[1] else 2), match.end(1 if match[1] else 2))
-    clause.claim_all(r"\bN/A\b")
-    if clause.says(r"\bno\b.{1,40}\bat all\b"):
-        clause.claim_all(r"\bat all\b")
-    clause.claim_all(rf"\bhow {_SIZES} (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b")
-    clause.claim_all(r"\bshows? up\b(?=(?: the)? most)")
-    clause.claim_all(r"\b(?:do|does|did) (?:this|it|the \w+) (?:cover|contain|include|have|span|list)\b")
-    clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
-    clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
-    clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
+    _idle_phrases(clause)
     written_columns(clause)
     for column in table.of_kind("date")[:1]:
         for found in time_conditions(text, column):
@@ -103,9 +98,11 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
                 clause.conditions.append(found.condition)
     _charts_and_periods(clause)
     values_in(clause)
+    for implied in (year_columns, state_column, unit_column, inhabitants):
+        implied(clause)
     named_columns(clause)
-    price_paid(clause)
-    asked_size(clause)
+    for implied in (price_paid, kind_column, money_spent, asked_size):
+        implied(clause)
     parts_in(clause)
     flags_in(clause)
     alternatives(clause, clause.places)
@@ -130,9 +127,26 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):
         clause.ambiguous.append("A figure in percent of another one is not computed.")
     if clause.measures():
-        clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds)\b")
+        clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds|money)\b")
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     return clause
+
+
+def _idle_phrases(clause: Clause) -> None:
+    """Account for phrases that ask for nothing."""
+    clause.claim_all(r"\bN/A\b")
+    if clause.says(r"\bno\b.{1,40}\bat all\b"):
+        clause.claim_all(r"\bat all\b")
+    clause.claim_all(rf"\bhow {_SIZES} (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b")
+    clause.claim_all(r"\bshows? up\b(?=(?: the)? most)")
+    clause.claim_all(r"\b(?:do|does|did) (?:this|it|the \w+) (?:cover|contain|include|have|span|list)\b")
+    clause.claim_all(r"\b(?:do|does|did) (?:it|this|that|they) (?:happen|occur)\b|\bper (?:entry|row|record)\b")
+    clause.claim_all(rf"\b(?:{'|'.join((*words.HIGHEST, *words.LOWEST))}) (single)\b|\bhow many times\b")
+    clause.claim_all(rf"\bsingle (?=(?:{'|'.join((*words.HIGHEST, *words.LOWEST))})\b)")
+    clause.claim_all(r"^\W*(?:i'm|i am|we're|we are) looking for (?:something|one)\b")
+    clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
+    clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
+    clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
 
 
 def _charts_and_periods(clause: Clause) -> None:

@@ -65,6 +65,11 @@ def acting_verbs(clause: Clause) -> None:
     for i in clause.free():
         if clause.word(i) not in ACTING or clause.word(i - 1) in _BEFORE_NOUNS or not i:
             continue
+        asked = clause.says(r"\b(?:do|does|did)\b") and _is_at_end(clause, i)
+        if asked and any(i - 1 in places for _, places in clause.places):  # "In how many films does Ann Lee play?"
+            clause.used.add(i)
+            clause.notes.append(f'"{clause.word(i)}" was not used')
+            continue
         after = i + 1
         while clause.word(after) in _BETWEEN and after <= i + REACH:
             after += 1

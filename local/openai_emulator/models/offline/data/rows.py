@@ -13,8 +13,9 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
     """The rows that meet all conditions. A missing value meets none but `missing`.
 
     A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; contains, starts and ends (with a
-    text, in any case); spans (pairs of ISO dates, the second excluded); weekdays (0 is Monday); hours (first, end
-    excluded); missing; filled; "> column", "< column" and "= column", whose value is the name of another column.
+    text, in any case); lists and lists none (some texts, of a cell such as `Action, Drama`); spans (pairs of ISO dates,
+    the second excluded); weekdays (0 is Monday); hours (first, end excluded); missing; filled; "> column", "< column"
+    and "= column", whose value is the name of another column.
     """
     import operator
 
@@ -37,6 +38,10 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             told, part = cells.fillna("").astype(str).str.lower(), str(value).lower()
             ways = {"starts": told.str.startswith, "ends": told.str.endswith}
             fits = ways[test](part) if test in ways else told.str.contains(part, regex=False)
+        elif test in ("lists", "lists none"):
+            listed = cells.fillna("").astype(str).str.split(r"\s*[,;|]\s*", regex=True)
+            fits = pd.Series([bool(set(map(str.strip, entries)) & set(value)) for entries in listed], index=cells.index)
+            fits = fits if test == "lists" else ~fits & cells.notna()
         elif test in signs:
             fits = signs[test](cells, value)
         elif test.endswith(" column"):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import calendar
 import re
+from functools import cache
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import TOKEN, Clause
 from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import stem
 
@@ -15,6 +17,8 @@ from local.openai_emulator.models.offline.words import stem
 Places = dict[str, list[tuple[str, tuple[int, ...]]]]
 FEWEST_NAMES = 20  # different values of a column of names
 MOST_NAMES = 4  # words of the name of a person
+LISTED_SHARE = 0.4  # of the different cells of a column are lists
+_LISTED = re.compile(r"\s*[,;|]\s*")
 MOST_CLASSES = 12  # different values of a column of classes
 SHORTEST_INNER = 5  # letters
 _DENYING = words.NOT | frozenset(["other", "others", "unknown", "none", "un"])
@@ -22,6 +26,18 @@ _DENYING = words.NOT | frozenset(["other", "others", "unknown", "none", "un"])
 
 def value_words(value: str) -> list[str]:
     return [word.lower() for word in TOKEN.findall(without_points(value))]
+
+
+@cache
+def entries(column: Column) -> tuple[str, ...]:
+    """The entries of a column whose cells are lists, `Action, Drama`: fewer or oftener than the lists; else none."""
+    lists = [value for value in column.values if _LISTED.search(value)]
+    if len(lists) < LISTED_SHARE * len(column.values) or not lists:
+        return ()
+    found = [entry.strip() for value in column.values for entry in _LISTED.split(value)]
+    short = all(len(entry.split()) <= MOST_NAMES and entry[:1].isupper() for entry in found)
+    several = sum(len(_LISTED.split(value)) > 2 for value in lists) > 0
+    return tuple(dict.fromkeys(found)) if short and several and column.kind == "text" else ()
 
 
 def begun_names(clause: Clause, said: list[str], found: Places) -> None:
@@ -45,7 +61,7 @@ def last_names(clause: Clause, found: Places) -> None:
     for column in clause.table.of_kind("text"):
         for value in column.values:
             parts = value_words(value)
-            if 1 < len(parts) <= MOST_NAMES and value.istitle():
+            if 1 < len(parts) <= MOST_NAMES and value.istitle() and "," not in value:
                 ends.setdefault(parts[-1], []).append((column.name, value))
     for i in range(1, len(clause.tokens)):
         word = clause.word(i).removesuffix("'s")

@@ -25,22 +25,8 @@ millisecond ms second s minute min hour h sec s mins min hrs h day day week week
 _SAID = dict(zip(_WORDS.split()[::2], _WORDS.split()[1::2], strict=True))
 _UNIT = re.compile(r"\s?([a-z]{1,11})\b", re.IGNORECASE)
 _SHARES = frozenset(["percent", "percentage", "pct", "perc", "share", "rate", "proportion", "fraction", "probability"])
-_OTHERS = frozenset(
-    [
-        "degrees",
-        "litres",
-        "liters",
-        "gallons",
-        "dollars",
-        "euros",
-        "pounds",
-        "cents",
-        "points",
-        "percent",
-        "calories",
-        "watts",
-    ]
-)
+_UNITLESS = "units pieces degrees litres liters gallons dollars euros pounds cents points percent calories watts"
+_OTHERS = frozenset(_UNITLESS.split())
 HALF = "half"
 SHORTEST_UNIT = 4  # letters of a unit inside of a name
 

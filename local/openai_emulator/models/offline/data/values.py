@@ -20,12 +20,14 @@ from local.openai_emulator.models.offline.data.regions import has_states, places
 from local.openai_emulator.models.offline.data.short_names import (
     Places,
     begun_names,
+    entries,
     inner_words,
     last_names,
     turned_names,
     value_words,
 )
 from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
 
 SHORTEST_BEGINNING = 4  # letters
@@ -40,18 +42,21 @@ _ENDS = {
     "to": frozenset(["to", "destination", "dest", "dropoff", "arrival", "arrive", "end"]),
 }
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
-_LITTLE = STOP_WORDS | words.SILENT | words.NOT  # "in", "or", "me" and "no" are no codes of states
+_LITTLE = (
+    STOP_WORDS | words.SILENT | words.NOT | {"per", "each", "top", "low", "max", "min", "sum"}
+)  # "in", "or", "me" and "no" are no codes of states
 
 
 def values_in(clause: Clause) -> None:
     """Values of text columns that the words name: `web-02`, "Sunday" for `Sun`, "women" for `Female`."""
     said = [clause.word(i) for i in range(len(clause.tokens))]
+    _values_beside(clause, said)
     found: Places = {}
     places_ = [column for column in clause.table.of_kind("text") if not has_states(column)]
     cities = {value.lower() for column in places_ for value in column.values}
     known = {value.lower() for column in clause.table.of_kind("text") for value in column.values}
     for column in clause.table.of_kind("text"):
-        for value in column.values:
+        for value in entries(column) or column.values:
             parts = value_words(value)
             others = [name for name in places_named(value, column) if " ".join(name) not in known]
             of_state = places_named(value, column) if has_states(column) else []
@@ -87,6 +92,18 @@ def values_in(clause: Clause) -> None:
         plain = tuple(dict.fromkeys(value for value, _ in hits if value not in not_these))
         _condition(clause, name, plain, "")
         _condition(clause, name, tuple(not_these), "not ")
+
+
+def _values_beside(clause: Clause, said: list[str]) -> None:
+    """In "shooter and platform games" the second word is a value like the first one, though a column has its name."""
+    for mention in list(clause.mentions):
+        at = mention.tokens[0]
+        if len(mention.tokens) > 1 or at < 2 or said[at - 1] not in ("and", "or"):
+            continue
+        both = {said[at - 2], said[at]}
+        if any(both <= {value.lower() for value in c.values} for c in clause.table.of_kind("text")):
+            clause.mentions.remove(mention)
+            clause.used.discard(at)
 
 
 def _one_column_each(clause: Clause, found: Places) -> None:
@@ -203,6 +220,8 @@ def _condition(clause: Clause, name: str, values: tuple[str, ...], negation: str
     test = ("not in" if negation else "in") if len(values) > 1 else "!=" if negation else "=="
     wanted: object = values if len(values) > 1 else values[0]
     text = negation + (" or " if negation else " and ").join(sorted(values))
+    if (column := clause.table.column(name)) and entries(column):
+        test, wanted = ("lists none" if negation else "lists"), values
     clause.conditions.append(Condition(column=name, test=test, value=wanted, words=text))
 
 
@@ -230,6 +249,8 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if clause.used & set(places) or (size == 1 and _names_a_column(clause, at)):
             continue
         window = said[at : at + size]
+        if size == 1 and _is_column_itself(clause, at):
+            continue
         if size == 1 and said[at] in words.YES | words.NO and not _is_beside(column, clause, places):
             continue  # "no comment"
         is_code = clause.tokens[at][0].isupper() and len(said[at]) > 1 and not clause.text.isupper()  # "US"
@@ -259,12 +280,23 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places
 
 
+def _is_column_itself(clause: Clause, at: int) -> bool:
+    """Whether a word that is a value is meant as a column of that name: "all platforms", "per platform"."""
+    word, before = clause.word(at), clause.word(at - 1)
+    named = any(name_stems(column.name) == [stem(word)] for column in clause.table.columns)
+    return named and (
+        word.endswith("s") or before in ("all", "each", "every", "per", "which", "what", "by", "different")
+    )
+
+
 def _is_shortened(word: str, value: str, column: Column) -> bool:
     """Whether a word is what a value abbreviates: "carnivores" for `carni`, which is no word itself."""
     from local.openai_emulator.search.embeddings import is_token
 
     begins = len(value) >= SHORTEST_BEGINNING and word.startswith(value.lower()) and len(word) >= len(value) + 2
-    return begins and not is_token(value) and sum(word.startswith(other.lower()) for other in column.values) == 1
+    return (
+        begins and not is_token(value.lower()) and sum(word.startswith(other.lower()) for other in column.values) == 1
+    )
 
 
 def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
@@ -274,7 +306,7 @@ def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
         return False
     if word == value and not (own in words.SILENT and word.islower()):
         return True
-    if len(value) < 4 and own in _LITTLE:
+    if len(without_points(value)) < 4 and own in _LITTLE:
         return False
     common = own in words.HIGHEST | words.LOWEST or stem(word) in _COMMON
     return not (is_name and word.islower() and common)

@@ -91,6 +91,7 @@ _SAME = (
     "town city",
     "gender sex",
     "qty quantity amount count",
+    "quantity qty unit pieces",
     "temperature temp hot cold warm",
     "rain rainfall precipitation",
     "snow snowfall precipitation",
@@ -212,7 +213,7 @@ LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end
 # In "at the tournament" they mean the whole table.
 _WHOLES = """
 tournament competition championship menu list study survey experiment season sample collection catalogue catalog
-inventory period history place ranking
+inventory period history place ranking company firm organisation organization business
 """
 WHOLES = frozenset(_WHOLES.split())
 YES = frozenset(["yes", "y", "true", "t", "1"])

@@ -19,6 +19,15 @@ _OF_FIRST = re.compile(
     r"^\W*(?:of|among) ([^,?]+), ((?:what|which) (?:share|percent(?:age)?|proportion|fraction)) (.*)$", re.IGNORECASE
 )
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")  # not in `a.b.csv`
+_ENDS_IN_WORDS = (
+    (r"\bbest[- ]selling (\w+)", r"\1 with the highest sales"),
+    (r"\bmost densely populated (\w+)", r"\1 with the highest density"),
+    (r"\b(?:least densely|most thinly|most sparsely) populated (\w+)", r"\1 with the lowest density"),
+    (r"\b(?:sells|sold) (?:the )?(?:best|most)\b(?! \w+s\b)", "has the highest sales"),
+    (r"\b(?:best|highest|most highly)[- ]paid (\w+)", r"\1 with the highest pay"),
+    (r"\b(?:worst|lowest)[- ]paid (\w+)", r"\1 with the lowest pay"),
+)
+_CODES = {"EU": "europe", "JP": "japan", "NA": "north america", "US": "united states|usa", "UK": "united kingdom"}
 _SCALES = {"k": 1e3, "thousand": 1e3, "million": 1e6, "mn": 1e6, "billion": 1e9, "bn": 1e9}
 _SCALED = re.compile(r"(?<![\w.,])(\d[\d,]*+(?:\.\d++)?) ?(thousand|million|mn|billion|bn|(?<=\d)k)\b", re.IGNORECASE)
 SHORTEST_JOINED = 6  # letters of two words in one
@@ -36,9 +45,21 @@ def plainly(question: str) -> str:
         question,
         flags=re.IGNORECASE,
     )
+    for pattern, plain in _ENDS_IN_WORDS:
+        question = re.sub(pattern, plain, question, flags=re.IGNORECASE)
     question = _DECADE.sub(lambda match: f"from {match[1]}0 to {match[1]}9", question)
     question = re.sub(r"\b(?:takes?|took|taken) place\b", "happened", question, flags=re.IGNORECASE)
     return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))
+
+
+def with_codes(question: str, table: Table) -> str:
+    """The question with `EU` for "Europe" where a column of figures is for that region: `EU_Sales`."""
+    known = {value.lower() for column in table.of_kind("text") for value in column.values}
+    parts = {part for c in table.of_kind("number") for part in re.split(r"[\W_]+", c.name) if len(part) == 2}
+    for code, names in _CODES.items():
+        if code in parts and not known & set(names.split("|")):
+            question = re.sub(rf"\b(?:in )?(?:the )?(?:{names})\b", code, question, flags=re.IGNORECASE)
+    return question
 
 
 def with_digits(question: str, table: Table) -> str:
@@ -99,7 +120,7 @@ def without_glosses(question: str, table: Table) -> str:
 
 def _in_brackets(question: str, name: str, table: Table) -> str:
     """What stands in brackets for a column, as a pattern: its name, or the word of it that no other name has."""
-    parts = [part for part in re.split(r"[\W_]+", name.lower()) if len(part) >= SHORTEST_OF_NAME]
+    parts = [part for part in re.split(r"[\W_]+", name.lower()) if len(part) >= SHORTEST_OF_NAME and not part.isdigit()]
     others = {part for c in table.columns if c.name != name for part in re.split(r"[\W_]+", c.name.lower())}
     own = [part for part in parts if part not in others and f"({part})" in question.lower()]
     return f"(?:{re.escape(name)}|(?i:{own[0]}))" if own else re.escape(name)

@@ -161,6 +161,8 @@ def condition_text(condition: Condition) -> str:
     """A condition in a reading: `country` is Japan; `sales` above 50."""
     if condition.test in ("==", "!=", "in", "not in") and condition.column.lower() not in condition.words.lower():
         return f"`{condition.column}` is {condition.words}"
+    if condition.test.startswith("lists"):
+        return f"`{condition.column}` lists {condition.words}"
     return condition.words
 
 

@@ -113,6 +113,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
     if group and not meant and _is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
+    if group and group[0] not in clause.by and clause.entity(group[0]) and not set(clause.hows) & _OF_GROUPS:
+        group = []  # rows, of which two can be called alike
     group = group if len(group) == 2 and clause.says(r"\bcombinations? of\b") else group[:1]
     groups = bool(group or (clause.period and most_rows(clause)))
     if isinstance(measures, Refusal) or (unmeasured and groups and counted):
@@ -142,7 +144,7 @@ def _heights(clause: Clause) -> tuple[Column, ...]:
 def _group(clause: Clause, targets: list[Column]) -> list[Column]:
     """The columns whose values are ranked: those after "by", the one after "which", else the first of text."""
     key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
-    which = clause.which if clause.which not in targets else None
+    which = clause.which if clause.which not in (*targets, *_told_beside(clause)) else None
     is_few = which is not None and which.unique <= MOST_NUMBERS and 2 * which.unique <= clause.table.rows
     figured = is_few and (bool(set(clause.hows) & _OF_GROUPS) or clause.says(r"\bmost\b(?! expensive)"))
     group = [*clause.by, *([which] if which and (which.kind == "text" or key or figured) else [])]

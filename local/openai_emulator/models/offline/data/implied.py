@@ -1,0 +1,135 @@
+"""Columns that words imply without naming them: a price for "sold for", a duration for "how long"."""
+
+from __future__ import annotations
+
+import re
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.clause import Clause, Mention
+from local.openai_emulator.models.offline.data.columns import SHARES, alike, ends, is_way_of_paying
+from local.openai_emulator.models.offline.data.entities import are_places
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
+from local.openai_emulator.models.offline.data.regions import has_states
+from local.openai_emulator.models.offline.words import stem
+
+_SIZES = {
+    "long": "longest",
+    "far": "farthest",
+    "tall": "tallest",
+    "heavy": "heaviest",
+    "deep": "deepest",
+    "expensive": "expensive",
+    "high": "tallest",
+    "hot": "hottest",
+    "cold": "coldest",
+}
+_LASTING = r"\b(?:lasts?|lasted|takes?|took|taken|serve[ds]?|stay(?:s|ed)?)\b"
+_PAID = re.compile(r"\b(?:sell|sells|sold|go|goes|went|gone|bought) for\b(?! how)", re.IGNORECASE)
+_PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
+_TOTALS = frozenset(["total", "amount", "price", "bill", "grand", "line", "sum"])
+_SALES = frozenset(map(stem, ("sales", "revenue", "turnover", "spent", "paid", "spending")))
+_SPENT = frozenset(["sales", "sale", "revenue", "turnover", "spend", "spends", "spent", "pay", "pays", "paid"])
+
+
+def state_column(clause: Clause) -> None:
+    """The column of codes of states for the word "state", if no column has that name."""
+    columns = [c for c in clause.table.of_kind("text") if has_states(c)]
+    named = any("state" in name_stems(c.name) for c in clause.table.columns)
+    for i in clause.free() if len(columns) == 1 and not named else ():
+        if clause.word(i) in ("state", "states"):
+            clause.used.add(i)
+            clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
+
+
+def unit_column(clause: Clause) -> None:
+    """The one column of figures whose name has a unit that stands for it: "average seconds by day"."""
+    for i in clause.free():
+        unit = stem(clause.word(i))
+        columns = [c for c in clause.table.of_kind("number") if unit in UNIT_STEMS & {*name_stems(c.name)}]
+        if clause.word(i) in SHARES and clause.word(i + 1) == "of":
+            continue
+        if len(columns) == 1 and not clause.word(i - 1)[:1].isdigit() and clause.word(i - 1) not in ("in", "many"):
+            clause.used.add(i)
+            clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
+
+
+def inhabitants(clause: Clause) -> None:
+    """The column of populations for the people that are counted: "over 50 million people", "the most people"."""
+    columns = [c for c in clause.table.of_kind("number") if {"popul", "pop"} & set(name_stems(c.name))]
+    whole = [c for c in columns if set(name_stems(c.name)) <= {"popul", "pop", "total", "size"}]
+    for i in clause.free() if len(whole) == 1 and are_places(clause.table) else ():
+        before = clause.word(i - 1)
+        if clause.word(i) in ("people", "inhabitants", "residents") and (
+            before[-1:].isdigit() or before in ("most", "fewest", "many", "more", "fewer")
+        ):
+            clause.used.add(i)
+            clause.mentions.append(Mention(column=whole[0], tokens=(i,)))
+
+
+def asked_size(clause: Clause) -> None:
+    """The one column of figures that "how long" or "how far" asks for, if the clause names no other."""
+    found = re.search(rf"\bhow ({'|'.join(_SIZES)})\b", clause.text, re.IGNORECASE)
+    if not found or any(mention.column.kind == "number" for mention in clause.mentions):
+        return
+    numbers = clause.table.of_kind("number")
+    hints = map(stem, words.ADJECTIVES[_SIZES[found[1].lower()]][1].split())
+    fitting = ([c for c in numbers if hint in name_stems(c.name)] for hint in hints)
+    columns = next((some for some in fitting if some), [])
+    at = max(clause.within(found))
+    if len(columns) == 1 and at in clause.free():
+        clause.claim(found.start(), found.end())
+        clause.claim_all(_LASTING if found[1].lower() == "long" else r"$^")
+        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
+        clause.mentions.sort(key=lambda mention: mention.tokens)
+
+
+def price_paid(clause: Clause) -> None:
+    """The price that "what did it sell for" and "went for more than" mean, if it is clear which."""
+    found = _PAID.search(clause.text)
+    priced = [
+        c for c in clause.table.of_kind("number") if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))
+    ]
+    if (
+        not found
+        or not priced
+        or any(
+            m.column in priced and m.tokens[0] < min(clause.within(found)) and not clause.is_only_noun(m)
+            for m in clause.mentions
+        )
+    ):
+        return
+    told = priced if len(priced) == 1 else [c for c in priced if any(alike("sold", p) for p in name_stems(c.name))]
+    if len(told) == 1:
+        clause.claim(found.start(), found.end())
+        clause.mentions = [m for m in clause.mentions if not set(m.tokens) & clause.within(found)]
+        clause.mentions.append(Mention(column=told[0], tokens=tuple(sorted(clause.within(found)))))
+        clause.mentions.sort(key=lambda mention: mention.tokens)
+
+
+def money_spent(clause: Clause) -> None:
+    """The column of totals for "sales", "spent" and "paid", where no column has such a name; the reading says so."""
+    numbers = clause.table.of_kind("number")
+    totals = [c for c in numbers if set(name_stems(c.name)) <= _TOTALS and "total" in name_stems(c.name)]
+    named = any(_SALES & set(name_stems(c.name)) for c in numbers)
+    if len(totals) != 1 or named or any(m.column.kind == "number" for m in clause.mentions):
+        return
+    for i in clause.free():
+        word, before = clause.word(i), clause.word(i - 1)
+        if word in _SPENT and before not in ("many", "number", "of", "the") and not is_way_of_paying(clause, i):
+            clause.used.add(i)
+            clause.mentions.append(Mention(column=totals[0], tokens=(i,)))
+            clause.mentions.sort(key=lambda mention: mention.tokens)
+            clause.notes.append(f"`{totals[0].name}` taken as what is meant by {word}")
+            return
+
+
+def kind_column(clause: Clause) -> None:
+    """The one column of types for "what kind of"."""
+    found = re.search(r"\b(?:what|which) (kind|type|sort)s? of\b", clause.text, re.IGNORECASE)
+    columns = [c for c in clause.table.of_kind("text") if {"type", "kind", "categori"} & set(name_stems(c.name))]
+    if found and len(columns) == 1 and columns[0] not in [m.column for m in clause.mentions]:
+        at = max(i for i in clause.within(found)) - 1
+        if at in clause.free():
+            clause.used.add(at)
+            clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
+            clause.mentions.sort(key=lambda mention: mention.tokens)
