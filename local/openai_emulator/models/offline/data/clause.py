@@ -30,7 +30,7 @@ FIGURES = (
     (
         "sum",
         r"\btotals?\b|\bsum(?:med)?\b|\baltogether\b|\bin all\b(?=\W*$|[,;.])|\boverall\b|\bcombined\b"
-        r"|\badd(?:ed|ing)? up\b",
+        r"|\badd(?:s|ed|ing)? up\b",
     ),
     ("std", r"\bstandard deviations?\b|\bstd\b"),
     ("var", r"\bvariances?\b"),
@@ -112,7 +112,9 @@ class Clause:
             denied = re.compile(r"\b(?:without|not|don't|no|any)\b(?:\s+\w+){0,3}\s*$", re.IGNORECASE)
             found = [t for t in self.tokens if t[0].lower() in words.OPERATIONS]
             return [t[0] for t in found if not denied.search(self.text[: t.start()])]
-        silent = words.SILENT | (words.METHOD if self.method else frozenset())
+        asks = self.says(r"^\W*(?:and |then )?(?:what|how|which|who|whose|when|where|average|total|is|are|do|does)\b")
+        method = words.METHOD - words.NOT if asks else words.METHOD
+        silent = words.SILENT | (method if self.method else frozenset())
         return [self.tokens[i][0] for i in self.free() if self.word(i) not in silent or self._is_code(i)]
 
     def _is_code(self, at: int) -> bool:
@@ -170,7 +172,7 @@ def is_year(column: Column) -> bool:
         column.whole
         and low >= 1500
         and high <= 2200
-        and any(part in ("yr", "season") or part.endswith(("year", "jahr")) for part in name_stems(column.name))
+        and any(part in ("yr", "season", "date") or part.endswith(("year", "jahr")) for part in name_stems(column.name))
     )
 
 

@@ -23,6 +23,7 @@ _COUNTS = frozenset(map(stem, ("count", "counts", "number", "num", "total", "cas
 _RATES = frozenset(
     map(stem, ("rate", "ratio", "share", "percent", "percentage", "pct", "per", "avg", "average", "index"))
 )
+_IDS = frozenset(map(stem, ("id", "no", "nr", "number", "key", "code")))
 _ALL = frozenset(map(stem, ("global", "total", "overall", "all", "world", "worldwide")))
 _TIMES = frozenset(map(stem, ("year", "month", "day", "date", "time", "week", "hour", "quarter")))
 _BY = re.compile(
@@ -124,10 +125,10 @@ def named_columns(clause: Clause) -> None:
         taken = {first}
         if len(top) > 1:
             said_ = {stem(clause.word(i)) for i in next(iter(taken))}
-            if all(is_year(column) or is_part_of_date(column) for column, _ in top) and not said_ & _TIMES:
+            if all(map(_is_time, columns_ := [column for column, _ in top])) and not said_ & _TIMES:
                 clause.used |= set(next(iter(taken)))  # the verb of `YearSold` and `MonthSold`
                 continue
-            told = _told_elsewhere([column for column, _ in top], said_, clause)
+            told = _told_elsewhere(columns_, said_, clause)
             top = [entry for entry in top if told is None or entry[0] is told]
             called = [entry for entry in top if {*name_stems(entry[0].name)} - said_ <= _NAMES]
             kinds = called if len(called) == 1 else [entry for entry in top if entry[0].kind == "number"]
@@ -139,6 +140,9 @@ def named_columns(clause: Clause) -> None:
                 continue
             top = kinds
         column, tokens = min(top, key=lambda entry: entry[1])
+        if _is_time(column) and len(tokens) == 1 and clause.word(tokens[0]).endswith("ed"):
+            clause.used |= set(tokens)  # "reviewed" beside `ReviewDate`
+            continue
         clause.used |= set(tokens)
         clause.mentions.append(Mention(column=column, tokens=tokens))
     clause.mentions.sort(key=lambda mention: mention.tokens)
@@ -149,12 +153,20 @@ def named_columns(clause: Clause) -> None:
     ]
 
 
+def _is_time(column: Column) -> bool:
+    return is_year(column) or is_part_of_date(column)
+
+
 def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Column | None:
     """Of columns named alike, the one of numbers of cases and not of rates; or whose other words stand elsewhere."""
     others = {column.name: {*name_stems(column.name)} - said for column in columns}
     counts = [column for column in columns if others[column.name] and others[column.name] <= _COUNTS]
     if len(counts) == 1 and all(others[c.name] & _RATES for c in columns if c is not counts[0]):
         return counts[0]
+    ids = [column for column in columns if others[column.name] and others[column.name] <= _IDS]
+    plural = any(clause.word(i).endswith("s") and stem(clause.word(i)) in said for i in range(len(clause.tokens)))
+    if len(ids) == 1 and plural and clause.says(r"\bhow many\b|\bnumber of\b"):
+        return ids[0]  # "how many different orders": `Order ID`
     whole = [column for column in columns if others[column.name] and others[column.name] <= _ALL]
     free = [clause.word(i) for i in range(len(clause.tokens)) if stem(clause.word(i)) not in said]
     free = [word for word in free if word not in words.SILENT | _LIMITS]
@@ -201,7 +213,8 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
                 continue  # "the unemployment rate" is no `literacy_rate`
             most = clause.word(places[0] - 1) in words.HIGHEST | words.LOWEST  # "the biggest sample"
             alone = not most and all(clause.word(i) in words.SILENT for i in places)
-            sole = any(everywhere.count(part) == 1 and score in (1.0, SAME) for part, (score, _) in hits.items())
+            single = {part: score for part, (score, _) in hits.items() if everywhere.count(part) == 1}
+            sole = any(score >= SURE or score == SAME for score in single.values())
             if (share >= 0.5 or sole) and not (alone and share < 0.9):
                 yield share + 0.01 * len(hits), column, places
 

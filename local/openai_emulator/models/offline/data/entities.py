@@ -29,7 +29,7 @@ _NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?na
 _WHICH_ONE = re.compile(
     r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
 )
-_BEFORE_ROWS = frozenset(["which", "what", "many", "different", "by", "per", "each"])
+_BEFORE_ROWS = frozenset(["which", "what", "many", "different", "distinct", "unique", "by", "per", "each"])
 _ENDS = words.HIGHEST | words.LOWEST | frozenset(words.ADJECTIVES)
 _GROUPS = "time date hour day weekday week month quarter year season period group category sort sector gender sex"
 # Of common words for rows, `words_for_rows` knows whether the table fits them; the others here are groups of rows.
@@ -57,7 +57,9 @@ def words_for_rows(clause: Clause) -> None:
         or _called(noun, clause.table)
         or fits(word, clause.table)
     ):
-        clause.used |= {i for i in clause.free() if stem(clause.word(i)) == noun}
+        named = {i for i in clause.free() if stem(clause.word(i)) == noun}
+        means = clause.says(r"\baverages?\b|\bmean\b|\bon average\b")
+        clause.used |= named | {i - 1 for i in named if means and clause.word(i - 1) == "per"}
         role = word if word.endswith("s") else f"{word}s"
         is_assumed = noun in _ROLES or not (of_people(clause.table) or fits(word, clause.table))
         clause.notes += [f"every row taken as one of the {role}"] if is_assumed else []
@@ -66,7 +68,10 @@ def words_for_rows(clause: Clause) -> None:
 def names_of_rows(clause: Clause) -> None:
     """The column `name` for "countries" or "boxers", where each name has several rows; the reading says so."""
     columns = [c for c in clause.table.of_kind("text") if _NAMELESS.fullmatch(c.name)]
-    if len(columns) != 1 or columns[0].unique >= SEVERAL_SHARE * clause.table.rows:
+    if len(columns) != 1 or columns[0].unique > LABELS_SHARE * clause.table.rows:
+        return
+    several = columns[0].unique < SEVERAL_SHARE * clause.table.rows
+    if not (several or clause.says(r"\b(?:different|distinct|unique)\b")):
         return
     for i in clause.free():
         word = clause.word(i)
@@ -74,6 +79,8 @@ def names_of_rows(clause: Clause) -> None:
             word.endswith("s") and word not in words.SILENT and fits(word, clause.table)
         )
         before = clause.word(i - 1)
+        if not several and before not in ("different", "distinct", "unique"):
+            continue
         after = before in _BEFORE_ROWS or before in words.NUMBERS or before.isdigit()
         if known and before == "all" and not clause.says(r"\bhow many\b"):
             clause.used.add(i)

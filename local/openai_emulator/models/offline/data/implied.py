@@ -110,8 +110,9 @@ def money_spent(clause: Clause) -> None:
     """The column of totals for "sales", "spent" and "paid", where no column has such a name; the reading says so."""
     numbers = clause.table.of_kind("number")
     totals = [c for c in numbers if set(name_stems(c.name)) <= _TOTALS and "total" in name_stems(c.name)]
-    named = any(_SALES & set(name_stems(c.name)) for c in numbers)
-    if len(totals) != 1 or named or any(m.column.kind == "number" for m in clause.mentions):
+    sales = [c for c in numbers if set(name_stems(c.name)) & _SALES]
+    totals = sales if len(sales) == 1 else [] if sales else totals
+    if len(totals) != 1 or any(m.column.kind == "number" for m in clause.mentions):
         return
     for i in clause.free():
         word, before = clause.word(i), clause.word(i - 1)

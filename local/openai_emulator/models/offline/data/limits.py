@@ -27,6 +27,7 @@ from local.openai_emulator.models.offline.data.units import (
     is_fraction,
     is_of_dimension,
     is_percentage,
+    is_unit,
     number_of,
     value_in,
 )
@@ -80,6 +81,8 @@ _UNITS = re.compile(  # of a number or a measure before them
     r"\b(?:an hour|(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b",
     re.IGNORECASE,
 )
+_LOSS = re.compile(r"\b(?:at|made?|making|with) a loss\b|\bloss[- ]making\b|\bunprofitable\b", re.IGNORECASE)
+_SCORES = frozenset(map(stem, ("score", "grade", "mark", "points", "rating")))
 LARGE, BEYOND = 1000, 20  # a limit of this size that is so many times the highest value
 LENGTH_OF_YEAR = 4
 MOST_AGE = 120  # years
@@ -222,7 +225,11 @@ def _years_of(clause: Clause) -> None:
 
 
 def _signs_in(clause: Clause) -> None:
-    """`a negative profit`, where rows are counted or listed."""
+    """`a negative profit`, and "at a loss", where rows are counted or listed."""
+    profits = [c for c in figures(clause.table) if {"profit", "profits"} & set(name_stems(c.name))]
+    loss = _LOSS.search(clause.text) if len(profits) == 1 else None
+    if loss and clause.says(r"\bhow many\b|\bshare\b|\bpercent|\blist\b|^\W*which \w+s\b"):
+        _add(clause, loss, profits[0], (("<", 0.0),), f"{label(profits[0].name)} below 0")
     for match in re.finditer(r"\b(negative|positive)\b", clause.text, re.IGNORECASE):
         at = min(clause.within(match))
         column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, at)), None)
@@ -312,13 +319,19 @@ def _columns_in(clause: Clause) -> None:
             )
 
 
+def is_score(column: Column) -> bool:
+    return bool(_SCORES & set(name_stems(column.name)))
+
+
 def _beside(clause: Clause, mention: Mention, i: int) -> bool:
     """Whether a number stands directly before or after a column: `8 cylinders`, `class 3`, `cylinders = 8`."""
-    last = mention.tokens[-1]
+    first, last = mention.tokens[0], mention.tokens[-1]
     return (
-        i == mention.tokens[0] - 1
+        i == first - 1
         or i == last + 1
         or (i == last + 2 and clause.word(last + 1) in ("is", "of", "equal"))
+        or (i == first - 3 and clause.word(i + 2) == "of" and is_unit(clause.word(i + 1)))  # "0 grams of sugar"
+        or (i == first - 2 and clause.word(i + 1) == "in" and is_score(mention.column))  # "got 100 in math"
     )
 
 
@@ -331,6 +344,8 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     at = next((i for i, token in enumerate(clause.tokens) if token.start() >= start), -1)
     of_time = re.match(r"(?:since|before|after|until|between|from)\b", clause.text[start:], re.IGNORECASE)
     beside = next((i for i, token in enumerate(clause.tokens) if token.start() >= end), -1)
+    for _ in range(2):  # "at least 3 grams of fiber"
+        beside += clause.word(beside) == "of" or (is_unit(clause.word(beside)) and clause.word(beside + 1) == "of")
     beside += 2 * ([clause.word(beside), clause.word(beside + 1)] == ["years", "of"])
     behind = [m.column for m in named if m.tokens[0] == beside]
     own_ = [m for m in named if m.tokens[-1] == at - 1]

@@ -59,6 +59,7 @@ _HOW_MUCH_IT_IS = (
     r"| (?:minutes|hours|days|seconds|years|weeks|months|miles|units|points) (?:is|was|are|were|do|does|did) "
     r"(?:it|that|they|this)(?: (?:run|last|take|have|get|score))?)?\W*"
 )
+_WHICH_ONES = r"^\W*(?:and )?which (?:ones|of them|are they|are those)(?: are (?:they|those|these))?\W*$"
 _EVERY = r"\b(?:overall|in all|all|whole|every|everyone|everybody|entire|general)\b"
 _TESTS = ("correlate", "normality", "regression")  # kinds with a verdict, of which "is it positive?" asks nothing new
 _SAME_WORDS = r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|\band\b|\bonly\b|\bnow\b|\bone\b|\bshow\b"
@@ -262,6 +263,7 @@ def _pieces(question: str) -> list[str]:
             and not kind_of(text)
             and not re.search(r"\b(?:charts?|plot|graph)\b", text, re.I)
             and not _METHOD.match(text)
+            and not re.match(_WHICH_ONES, text, re.IGNORECASE)
         ):
             pieces[-1] = f"{pieces[-1]}, {text}"
         else:
@@ -280,6 +282,9 @@ def _ask(
     clause: Clause, at: int, asks: list[Ask], before: tuple[Ask, ...], lead: Clause | None, *, alone: bool
 ) -> Ask | Refusal | None:
     """The ask of a clause; None when it has none of its own."""
+    if asks and asks[-1].kind == "count" and clause.claim_all(_WHICH_ONES):
+        clause.kind = "lookup"
+        return replace(asks[-1], kind="lookup", targets=(), by=(), hows=("mean",), chart="", method="")
     name = clause.kind = kind_of_clause(clause, first=at == 0, alone=alone)
     if not name:
         clause.repeats = bool(at) and bool(_METHOD.match(clause.text))
@@ -293,10 +298,8 @@ def _ask(
     if at and _asks_nothing(clause, name, asks, refers=refers):
         clause.repeats = True
         return None
-    if name == "count" and at and not asks and lead is not None and not (clause.mentions or clause.conditions):
-        return Refusal(reason='It is not clear what "how many" counts.')
-    if name == "count" and refers and asks and asks[-1].kind == "extreme" and not _has_winner(clause, asks[-1]):
-        return Refusal(reason="The rows with the value that was found are not counted.")
+    if name == "count" and (unclear := _counts_nothing(clause, at, asks, lead, refers=refers)):
+        return unclear
     source = [*reversed(asks), *reversed(before if refers or at else ())]
     if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
         names = next((ask.measures for ask in source if ask.measures), ())
@@ -323,6 +326,16 @@ def _ask(
     if counts_more(asks, found, clause):
         return Refusal(reason='It is not clear what the first "how many" counts.')
     return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
+
+
+def _counts_nothing(clause: Clause, at: int, asks: list[Ask], lead: Clause | None, *, refers: bool) -> Refusal | None:
+    """A refusal when a second "how many" does not say what is counted."""
+    said = clause.mentions or clause.conditions or (lead is not None and lead.conditions)
+    if at and not asks and lead is not None and not said:
+        return Refusal(reason='It is not clear what "how many" counts.')
+    if refers and asks and asks[-1].kind == "extreme" and not _has_winner(clause, asks[-1]):
+        return Refusal(reason="The rows with the value that was found are not counted.")
+    return None
 
 
 def _inherit(clause: Clause, name: str, before: Ask) -> Refusal | None:

@@ -11,6 +11,7 @@ from local.openai_emulator.models.offline.data.conditions import days_apart, tim
 from local.openai_emulator.models.offline.data.containing import parts_in
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import names_of_rows, word_for_nameless, words_for_rows
+from local.openai_emulator.models.offline.data.flags import flags_in, opposites_in
 from local.openai_emulator.models.offline.data.implied import (
     asked_size,
     inhabitants,
@@ -26,7 +27,7 @@ from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.relating import acting_verbs, relating_verbs
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import is_percentage
-from local.openai_emulator.models.offline.data.values import flags_in, values_in
+from local.openai_emulator.models.offline.data.values import values_in
 from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.data.wide import year_columns
 from local.openai_emulator.models.offline.words import stem
@@ -105,6 +106,7 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
         implied(clause)
     parts_in(clause)
     flags_in(clause)
+    opposites_in(clause)
     alternatives(clause, clause.places)
     limits_in(clause)
     alternatives(clause, clause.places)
@@ -142,8 +144,11 @@ def _idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"\b(?:do|does|did) (?:this|it|the \w+) (?:cover|contain|include|have|span|list)\b")
     clause.claim_all(r"\b(?:do|does|did) (?:it|this|that|they) (?:happen|occur)\b|\bper (?:entry|row|record)\b")
     clause.claim_all(rf"\b(?:{'|'.join((*words.HIGHEST, *words.LOWEST))}) (single)\b|\bhow many times\b")
+    for match in re.finditer(rf"\b(?:{'|'.join(words.ADJECTIVES)}) (reading)\b", clause.text, re.IGNORECASE):
+        clause.claim(match.start(1), match.end(1))
+    clause.claim_all(r"\bperfect (?=\d)|\bacross (?=all\b)|\bin (?:a|one) single (?=day|week|month|year|game|match)")
     clause.claim_all(rf"\bsingle (?=(?:{'|'.join((*words.HIGHEST, *words.LOWEST))})\b)")
-    clause.claim_all(r"^\W*(?:i'm|i am|we're|we are) looking for (?:something|one)\b")
+    clause.claim_all(r"^\W*(?:(?:i'm|i am|we're|we are) looking for|(?:i|we) (?:want|need)) (?:something|one)\b")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns

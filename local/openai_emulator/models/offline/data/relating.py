@@ -9,6 +9,7 @@ from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.words import stem
 
 _STARTS = frozenset(map(stem, ("start", "begin", "hire", "hired", "join", "open", "opened", "from", "appointed")))
+_BOUGHT = frozenset(["sold", "purchased"])  # "how many were sold" can ask for a quantity
 REACH = 4  # words between the verb and what it relates the rows to
 _BEFORE = """
 in by with before after at on from under during since between through using via to for over as which what
@@ -55,7 +56,11 @@ def relating_verbs(clause: Clause) -> None:
         begins = word in words.BEGINNING and bool(dates) and bool(_STARTS & set(name_stems(dates[0].name)))
         if not begins and (word not in words.RELATING or (_of_time(clause) and _times(clause) > 1)):
             continue
-        if _is_before_condition(clause, i) or _is_before_most(clause, i) or _is_at_end(clause, i):
+        if (
+            _is_before_condition(clause, i)
+            or _is_before_most(clause, i)
+            or (word not in _BOUGHT and _is_at_end(clause, i))
+        ):
             clause.used.add(i)
             clause.notes.append(f"every row taken as {word}")
 
@@ -65,6 +70,8 @@ def acting_verbs(clause: Clause) -> None:
     for i in clause.free():
         if clause.word(i) not in ACTING or clause.word(i - 1) in _BEFORE_NOUNS or not i:
             continue
+        if not clause.mentions and clause.says(r"^\W*(?:who|whom|where|when|what (?:did|does|do|is|was))\b"):
+            continue  # in "who directed Frozen" the verb says what is asked for
         asked = clause.says(r"\b(?:do|does|did)\b") and _is_at_end(clause, i)
         if asked and any(i - 1 in places for _, places in clause.places):  # "In how many films does Ann Lee play?"
             clause.used.add(i)

@@ -104,4 +104,5 @@ def inner_words(clause: Clause, found: Places) -> None:
         fits = len(word) >= SHORTEST_INNER and word.isalpha() and word not in common and stem(word) not in named
         if i not in taken and fits and len(having.get(word, ())) == 1:
             name, value = next(iter(having[word]))
-            found.setdefault(name, []).append((value, (i,)))
+            near = [j for j in range(i - 2, i) if clause.word(j) in value_words(value) and j not in taken and j >= 0]
+            found.setdefault(name, []).append((value, (*near[:1], i)))  # "free or reduced" for `free/reduced`

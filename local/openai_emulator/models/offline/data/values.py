@@ -11,10 +11,9 @@ from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import (
     FIGURES,
     Clause,
-    Mention,
 )
 from local.openai_emulator.models.offline.data.columns import alike
-from local.openai_emulator.models.offline.data.denials import denial, denied
+from local.openai_emulator.models.offline.data.denials import denied
 from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
 from local.openai_emulator.models.offline.data.regions import has_states, places_named
 from local.openai_emulator.models.offline.data.short_names import (
@@ -276,8 +275,12 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places  # "voted yes": `Y` of the column `vote`
         elif size == 1 and len(value) > 3 and window[0].startswith(parts[0]) and _is_beside(column, clause, places):
             yield places  # "exercise frequently": `Freq` of the column `Exer`
-        elif size == 1 and _is_shortened(window[0], value, column):
+        elif size == 1 and not _is_of_file(clause, at) and _is_shortened(window[0], value, column):
             yield places
+
+
+def _is_of_file(clause: Clause, at: int) -> bool:
+    return stem(clause.word(at)) in name_stems(clause.table.shown.rpartition(".")[0])
 
 
 def _is_column_itself(clause: Clause, at: int) -> bool:
@@ -293,6 +296,8 @@ def _is_shortened(word: str, value: str, column: Column) -> bool:
     """Whether a word is what a value abbreviates: "carnivores" for `carni`, which is no word itself."""
     from local.openai_emulator.search.embeddings import is_token
 
+    if re.search(r"(?:i?ers?|ors?|ists?|isms?|ing|ed|less|ful|able)$", word.removeprefix(value.lower())):
+        return False  # a "cashier" is no `Cash`
     begins = len(value) >= SHORTEST_BEGINNING and word.startswith(value.lower()) and len(word) >= len(value) + 2
     return (
         begins and not is_token(value.lower()) and sum(word.startswith(other.lower()) for other in column.values) == 1
@@ -320,6 +325,8 @@ def _comes_from(word: str, value: str, column: Column) -> bool:
         return False
     if len(value) == 3 and value.isupper() and {"countri", "nation"} & set(name_stems(column.name)):
         return word[:3].upper() == value and len(word) > 4
+    if word == f"{value}n":  # "Indian"
+        return True
     root = value.rstrip("aeiouy")
     begins = len(root) >= 4 and word.startswith(root) and word[len(root) :] in _ENDINGS
     return begins and sum(other.startswith(root) for other in column.values) == 1
@@ -358,76 +365,3 @@ def _means(word: str, value: str, column: Column) -> bool:
             word in words.MEN and value in ("m", "male", "man", "men")
         )
     return False
-
-
-def flags_in(clause: Clause) -> None:
-    """A column of yes and no whose name stands for its yes: "smokers", "non-smokers", "who survived"."""
-    for mention in list(clause.mentions):
-        column = mention.column
-        values = {value.lower() for value in column.values}
-        yes = [v for v in column.values if v.lower() in words.YES]
-        no = [v for v in column.values if v.lower() in words.NO]
-        if len(values) != 2 or not yes or not no or any(c.column == column.name for c in clause.conditions):
-            continue
-        before = clause.word(mention.tokens[0] - 1)
-        if (
-            before in ("by", "per", "each", "which", "the", "of")
-            and clause.says(rf"\b{before}\s+{re.escape(clause.word(mention.tokens[0]))}")
-            and before != "the"
-            and before != "of"
-        ):
-            continue
-        if (
-            clause.word(mention.tokens[0]) == column.name.lower()
-            and column.kind == "number"
-            and clause.says(r"correlat|between")
-        ):
-            continue
-        verb = _verb_before(clause, mention.tokens[0])
-        denying = denial(clause, min((*verb, mention.tokens[0])), column)
-        said = _said(clause, mention)
-        negated = bool(denying) or any(clause.word(i) in words.NO for i in said)
-        clause.used |= {*verb, *said}
-        if clause.word(max(mention.tokens) + 1) in ("rate", "rates"):
-            clause.rate_of = column.name
-            clause.used.add(max(mention.tokens) + 1)
-        value: object = (no if negated else yes)[0]
-        if column.kind == "number":
-            value = float(str(value)) if str(value).replace(".", "").isdigit() else 1.0
-        clause.used |= set(denying)
-        clause.places.append((column.name, mention.tokens))
-        clause.mentions.remove(mention)
-        text = f"{'no' if negated else ''} {label(column.name)}".strip()
-        clause.conditions.append(
-            Condition(
-                column=column.name,
-                test="==",
-                value=value,
-                words=f"{text} ({column.name} = {(no if negated else yes)[0]})",
-            )
-        )
-
-
-def _said(clause: Clause, mention: Mention) -> tuple[int, ...]:
-    """The "yes" of "yes decisions" and of "the decision was no"."""
-    before, after = min(mention.tokens) - 1, max(mention.tokens) + 1
-    if clause.word(before) == "to" and clause.word(before - 1) in ("yes", "no"):  # "said yes to volunteering"
-        verb = clause.word(before - 2) in ("said", "say", "answered", "voted")
-        return (before - 2, before - 1, before) if verb else ()
-    if clause.word(before) in ("yes", "true"):
-        return (before,)
-    if mention.column.kind == "number" and clause.word(after) in ("0", "1"):  # "outcome 1"
-        return (after,)
-    answered = clause.word(after) in ("is", "are", "was", "were", "equals")
-    return (after + 1,) if answered and clause.word(after + 1) in ("yes", "no", "true", "false") else ()
-
-
-def _verb_before(clause: Clause, at: int) -> tuple[int, ...]:
-    """The verb of "published by a society", where `society` is yes or no: what it is does not matter."""
-    first = at - 1
-    while clause.word(first) in ("a", "an", "the", "any"):
-        first -= 1
-    verb = clause.word(first - 1)
-    return (
-        (first - 1, first) if clause.word(first) in ("by", "with", "to") and verb.endswith(("ed", "wn", "ng")) else ()
-    )

@@ -23,7 +23,7 @@ cases thing things observation observations point points measurement measurement
 given following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
 present observed made went goes took came comes come coming belong belongs belonging living hit hits achieve achieved
-reached ones part gets getting counted surveyed interviewed readings reading anyone anybody somebody someone ie noted
+reached ones part gets getting counted surveyed interviewed readings anyone anybody somebody someone ie noted
 """
 # The language of statistics: how something is computed, where that is what the programs do anyway.
 _METHOD = """
@@ -80,7 +80,7 @@ _SAME = (
     "sales revenue turnover sold",
     "salary wage pay income earnings",
     "cost price fare fee charge",
-    "pay paid price cost fare bill",
+    "pay paid price cost fare bill charge",
     "old age",
     "weigh weight mass",
     "tall height",
@@ -102,7 +102,7 @@ _SAME = (
     "bill check",
     "votes vote",
     "sale sold sell selling",
-    "worth value",
+    "worth value valuation",
     "revenue amount",
     "score points rating mark grade",
     "industry sector branch",
@@ -147,7 +147,7 @@ ADJECTIVES: dict[str, tuple[bool, str]] = {
     "dearest": (False, "price cost fare fee charge value"),
     "expensive": (False, "price cost fare fee charge value"),
     "costliest": (False, "price cost fare fee charge value"),
-    "valuable": (False, "value worth price"),
+    "valuable": (False, "value worth price valuation"),
     "richest": (False, "income wealth gdp salary"),
     "poorest": (True, "income wealth gdp salary"),
     "slowest": (False, "response latency duration time"),
@@ -171,13 +171,13 @@ MEN = frozenset(["man", "men", "male", "males", "boy", "boys", "gentleman", "gen
 # Nouns for what the rows are; `entities` checks that the table fits.
 _PEOPLE = """
 people persons individuals employees workers staff customers clients users members students pupils patients
-participants respondents passengers contestants competitors candidates visitors guests
+participants respondents passengers guys folks kids contestants competitors candidates visitors guests
 players athletes voters applicants borrowers subjects professors teachers children
 adults
 """
 PEOPLE = frozenset(_PEOPLE.split())
 # Of these only the people of some ages; with a column of ages they are a condition.
-OF_AGES = frozenset(["children", "adults"])
+OF_AGES = frozenset(["children", "adults", "kids"])
 _ROW_NOUNS = """
 cars vehicles automobiles models animals species countries nations states cities towns regions districts counties
 provinces houses homes properties apartments flats buildings hotels restaurants shops stores products items books
@@ -199,10 +199,23 @@ ROLES = frozenset(_ROLES.split())
 _RELATING = """
 built caught collected conducted covered created detected diagnosed discovered established examined filed found
 founded grown happened heard held interviewed issued launched listed located logged made manufactured
-measured observed occurred placed planted played produced published recorded registered released reported seen
-sighted situated staged submitted surveyed taken tested traveled travelled visited written
+measured observed occurred placed planted played produced purchased published recorded registered released reported seen
+sold sighted situated staged submitted surveyed taken tested traveled travelled visited written
 """
 RELATING = frozenset(_RELATING.split())
+# What the no of a column of yes and no is called
+OPPOSITES = {
+    "survived": "died dead perished drowned",
+    "alive": "died dead perished",
+    "success": "failed failure failures unsuccessful",
+    "successful": "failed failure failures unsuccessful",
+    "active": "inactive",
+    "married": "unmarried",
+    "paid": "unpaid",
+    "employed": "unemployed",
+    "passed": "failed",
+    "insured": "uninsured",
+}
 # Of the first of two dates, which says when something began.
 BEGINNING = frozenset(["appointed", "hired", "started", "joined", "opened", "began", "elected", "employed"])
 _VERBS = "is are was were has have had do does did come comes came get gets got take takes took"
@@ -213,13 +226,14 @@ LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end
 # In "at the tournament" they mean the whole table.
 _WHOLES = """
 tournament competition championship menu list study survey experiment season sample collection catalogue catalog
-inventory period history place ranking company firm organisation organization business
+inventory period history place ranking company league firm organisation organization business
 """
 WHOLES = frozenset(_WHOLES.split())
 YES = frozenset(["yes", "y", "true", "t", "1"])
 NO = frozenset(["no", "n", "false", "f", "0"])
 _NOT = """
 not non no without excluding except never neither nor outside isn't aren't wasn't weren't didn't don't doesn't
+can't cannot couldn't won't hasn't haven't
 """
 NOT = frozenset(_NOT.split())
 _NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve"

@@ -21,6 +21,7 @@ _OF_FIRST = re.compile(
 _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")  # not in `a.b.csv`
 _ENDS_IN_WORDS = (
     (r"\bbest[- ]selling (\w+)", r"\1 with the highest sales"),
+    (r"\b(?:loses?|lost|losing)(?: us)? (?:the )?most money\b", "has the lowest total profit"),
     (r"\bmost densely populated (\w+)", r"\1 with the highest density"),
     (r"\b(?:least densely|most thinly|most sparsely) populated (\w+)", r"\1 with the lowest density"),
     (r"\b(?:sells|sold) (?:the )?(?:best|most)\b(?! \w+s\b)", "has the highest sales"),

@@ -62,9 +62,10 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     by, period = number_groups(clause, measures) or contrasted, clause.period
     if by and not contrasted:  # "do women earn more than men in each department"
         by = (*by, *(c.column for c in clause.conditions if c.test == "in" and c.column not in by))
+    spans = next((c for c in clause.conditions if c.test == "spans" and len(c.value) > 1), None)
+    period = "" if spans and not clause.says(r"\b(?:per|each|every)\b|ly\b") else period  # "(by order date)"
     if not by and not period:
         several = next((c for c in clause.conditions if c.test == "in"), None)
-        spans = next((c for c in clause.conditions if c.test == "spans" and len(c.value) > 1), None)
         if several:
             by = (several.column,)
         elif spans and " week" in spans.words:

@@ -33,6 +33,7 @@ _ENDS_OF_ADDITIVE = tuple(map(stem, ("runs", "goals", "visits", "sales", "orders
 _AVERAGED = frozenset(
     map(stem, ["avg", "average", "mean", "rate", "percent", "ratio", "median", "p95", "price", "score", "share", "per"])
 )
+_SCORES = frozenset(map(stem, ("score", "scores", "rating", "points", "grade", "marks")))
 _ENDS = "|".join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))
 # "of the cheapest car", "of the car with the highest price": what is asked for are other cells of one row.
 ROW_OF = (
@@ -136,6 +137,9 @@ def claim_comparatives(clause: Clause) -> None:
     starts = {mention.tokens[0] for mention in clause.mentions if mention.column.kind == "number"}
     for i in clause.free():
         word = clause.word(i)
+        measures = clause.measures(conditioned=False)
+        if word in ("better", "worse") and measures and all(set(name_stems(c.name)) & _SCORES for c in measures):
+            clause.used.add(i)
         if word in ("bigger", "larger", "smaller", "higher", "lower", "greater") and i + 1 in starts:
             clause.used.add(i)
         _, hints = words.ADJECTIVES.get(f"{word[:-2]}est" if word.endswith("er") else "") or (False, "")

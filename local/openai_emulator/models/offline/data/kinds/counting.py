@@ -59,6 +59,9 @@ def complete(clause: Clause) -> Ask | Refusal:
     targets = _targets(clause)
     by = (*names(clause.by), *names(c for c in clause.by_numbers))
     weight = clause.table.weight
+    different = clause.says(r"\b(?:different|distinct|unique)\b")
+    if clause.conditions and not (different or common or by):
+        targets = [c for c in targets if not clause.entity(c)]  # it only says what the rows are
     if common:
         wanted = [*targets, *([clause.which] if clause.which else []), *measures]
         if not wanted and not by:

@@ -46,7 +46,10 @@ def complete(clause: Clause) -> Ask | Refusal:
     if isinstance(measures, Refusal):
         return measures
     texts = [c for c in clause.texts() if not clause.entity(c) and not _of_all(clause, c)]
-    if texts and not clause.by and not clause.which:
+    chosen = {condition.column for condition in clause.conditions if condition.test == "=="}
+    which = clause.which if clause.which and clause.which.name not in chosen else None
+    texts = [c for c in texts if c is not which]
+    if texts and not clause.by:
         names_ = ", ".join(f"`{c.name}`" for c in texts)
         return Refusal(reason=f"It is not clear what {names_} is to do with it.")
     by = number_groups(clause, measures)
@@ -56,8 +59,10 @@ def complete(clause: Clause) -> Ask | Refusal:
         return Refusal(reason=f"Figures per `{ratio[0].name}` are not computed.")
     if not clause.hows and (by or clause.period) and all(additive(column.name) for column in measures):
         clause.hows = ("sum",)  # "sales by region"
-    if not by and clause.which and clause.which.kind == "text":
-        by = (clause.which.name,)
+    if not by and which and which.kind == "text":
+        by = (which.name,)
+    if not clause.hows and clause.says(r"^\W*how much\b") and all(additive(column.name) for column in measures):
+        clause.hows = ("sum",)  # "how much did we sell in Graz?"
     several = next((c.column for c in clause.conditions if c.test == "in"), "")
     by = without_own_groups(clause, by) or ((several,) if several else ())  # "of men and women": of each
     period = "" if _once_each(clause) else clause.period
@@ -202,7 +207,7 @@ FIGURES_KIND = Kind(
     cues=(
         r"\baverages?\b|\bmeans?\b|\bavg\b|\bmedians?\b|\btotals?\b|\bsum(?:med)?\b"
         r"|\bstandard deviations?\b|\bstd\b|\bvariances?\b"
-        r"|\baltogether\b|\bin all\b|\bon average\b|\btypical(?:ly)?\b|\bhow much\b"
+        r"|\badd(?:s|ed|ing)? up\b|\baltogether\b|\bin all\b|\bon average\b|\btypical(?:ly)?\b|\bhow much\b"
         r"|\bmin(?:imum)?\b.{0,40}\bmax(?:imum)?\b|\boverall\b|\bcombined\b"
     ),
     words="usual usually normally add up make earn spend spent planned sold change changed changes",

@@ -72,6 +72,8 @@ def complete_top(clause: Clause) -> Ask | Refusal:
         return Refusal(
             reason=f"It is not clear whether `{ask.measures[0]}` or `{clause.by_numbers[0].name}` is ranked."
         )
+    if not clause.by and not clause.hows and clause.says(r"\b(?:different|distinct|unique)\b"):
+        return Refusal(reason="The highest rows are listed, and two of them can be of the same thing.")
     count = 5
     if match := _COUNT.search(clause.text):
         word = (match[1] or match[2]).lower()
@@ -95,8 +97,6 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m)}
     measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)
     group = _group(clause, targets)
-    if isinstance(measures, Refusal) and clause.says(r"\b(?:highest|lowest)\b") and not clause.measures():
-        measures = _heights(clause) or measures
     if not isinstance(measures, Refusal) and (not group or clause.entity(group[0])):
         measures = tuple(c for c in measures if not is_year(c)) or measures  # the answer shows the other cells
     if not isinstance(measures, Refusal) and not targets and not meant:
@@ -113,8 +113,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
     if group and not meant and _is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
-    if group and group[0] not in clause.by and clause.entity(group[0]) and not set(clause.hows) & _OF_GROUPS:
-        group = []  # rows, of which two can be called alike
+    if group and not (unmeasured and counted) and _are_rows(clause, group[0]):
+        group = []
     group = group if len(group) == 2 and clause.says(r"\bcombinations? of\b") else group[:1]
     groups = bool(group or (clause.period and most_rows(clause)))
     if isinstance(measures, Refusal) or (unmeasured and groups and counted):
@@ -132,6 +132,11 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         clause, "extreme", measures=names(measures[:1]), by=names(group), hows=(how,), lowest=low, targets=told
     )
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
+
+
+def _are_rows(clause: Clause, column: Column) -> bool:
+    """Whether the values of a column name rows, of which two can be called alike, and no groups of rows."""
+    return column not in clause.by and clause.entity(column) and not set(clause.hows) & _OF_GROUPS
 
 
 def _heights(clause: Clause) -> tuple[Column, ...]:
@@ -195,7 +200,7 @@ def _measures(clause: Clause, nouns: set[str]) -> tuple[Column, ...] | Refusal:
     """The named measures, without those that only name what the rows are; no year, of which the most means nothing."""
     measures = measured(clause, keys=True)
     if isinstance(measures, Refusal):
-        return measures
+        return (clause.says(r"\b(?:highest|lowest)\b") and not clause.measures() and _heights(clause)) or measures
     if nouns:
         measures = tuple(c for c in measures if c.name not in nouns) or tuple(clause.by_numbers)
     measures = tuple(c for c in measures if c is not clause.which) or measures
@@ -218,6 +223,10 @@ def _ranked_by(
     several = [c for c in measures if c not in group]
     if len(several) < 2:
         return measures, group
+    ends_ = words.HIGHEST | words.LOWEST
+    behind = {m.column.name for m in clause.mentions if clause.word(m.tokens[0] - 1) in ends_ and m.column in several}
+    if len(behind) == 1 and not group and clause.says(r"\b(?:what|how|and)\b"):  # the others are shown
+        return tuple(c for c in several if c.name in behind), group
     by = re.search(r"\bby\b", clause.text, re.IGNORECASE)
     here = [m for m in clause.mentions if by and m.tokens[0] < len(clause.tokens)]  # others are of an earlier question
     last = {m.column.name for m in here if by and clause.tokens[m.tokens[0]].start() > by.start()}

@@ -1,0 +1,100 @@
+"""Conditions by columns of yes and no: "smokers", "who survived", and "died" for the no of `survived`."""
+
+from __future__ import annotations
+
+import re
+
+from local.openai_emulator.models.offline.data import vocabulary as words
+from local.openai_emulator.models.offline.data.ask import Condition
+from local.openai_emulator.models.offline.data.clause import Clause, Mention
+from local.openai_emulator.models.offline.data.denials import denial
+from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.words import stem
+
+
+def opposites_in(clause: Clause) -> None:
+    """The no of a column of yes and no that the opposite of its name stands for: "died" of `survived`."""
+    for i in clause.free():
+        own = next((stem(name) for name, said in words.OPPOSITES.items() if clause.word(i) in said.split()), "")
+        for column in clause.table.columns if own else ():
+            no = [value for value in column.values if value.lower() in words.NO]
+            is_flag = len(column.values) == 2 and no and own in name_stems(column.name)
+            if is_flag and not denial(clause, i, column) and all(c.column != column.name for c in clause.conditions):
+                clause.used.add(i)
+                clause.places.append((column.name, (i,)))
+                value: object = float(no[0]) if column.kind == "number" else no[0]
+                text = f"{clause.word(i)} ({column.name} = {no[0]})"
+                clause.conditions.append(Condition(column=column.name, test="==", value=value, words=text))
+
+
+def flags_in(clause: Clause) -> None:
+    """A column of yes and no whose name stands for its yes: "smokers", "non-smokers", "who survived"."""
+    for mention in list(clause.mentions):
+        column = mention.column
+        values = {value.lower() for value in column.values}
+        yes = [v for v in column.values if v.lower() in words.YES]
+        no = [v for v in column.values if v.lower() in words.NO]
+        if len(values) != 2 or not yes or not no or any(c.column == column.name for c in clause.conditions):
+            continue
+        before = clause.word(mention.tokens[0] - 1)
+        if (
+            before in ("by", "per", "each", "which", "the", "of")
+            and clause.says(rf"\b{before}\s+{re.escape(clause.word(mention.tokens[0]))}")
+            and before != "the"
+            and before != "of"
+        ):
+            continue
+        if (
+            clause.word(mention.tokens[0]) == column.name.lower()
+            and column.kind == "number"
+            and clause.says(r"correlat|between")
+        ):
+            continue
+        verb = _verb_before(clause, mention.tokens[0])
+        denying = denial(clause, min((*verb, mention.tokens[0])), column)
+        said = _said(clause, mention)
+        negated = bool(denying) or any(clause.word(i) in words.NO for i in said)
+        clause.used |= {*verb, *said}
+        if clause.word(max(mention.tokens) + 1) in ("rate", "rates"):
+            clause.rate_of = column.name
+            clause.used.add(max(mention.tokens) + 1)
+        value: object = (no if negated else yes)[0]
+        if column.kind == "number":
+            value = float(str(value)) if str(value).replace(".", "").isdigit() else 1.0
+        clause.used |= set(denying)
+        clause.places.append((column.name, mention.tokens))
+        clause.mentions.remove(mention)
+        text = f"{'no' if negated else ''} {label(column.name)}".strip()
+        clause.conditions.append(
+            Condition(
+                column=column.name,
+                test="==",
+                value=value,
+                words=f"{text} ({column.name} = {(no if negated else yes)[0]})",
+            )
+        )
+
+
+def _said(clause: Clause, mention: Mention) -> tuple[int, ...]:
+    """The "yes" of "yes decisions" and of "the decision was no"."""
+    before, after = min(mention.tokens) - 1, max(mention.tokens) + 1
+    if clause.word(before) == "to" and clause.word(before - 1) in ("yes", "no"):  # "said yes to volunteering"
+        verb = clause.word(before - 2) in ("said", "say", "answered", "voted")
+        return (before - 2, before - 1, before) if verb else ()
+    if clause.word(before) in ("yes", "true"):
+        return (before,)
+    if mention.column.kind == "number" and clause.word(after) in ("0", "1"):  # "outcome 1"
+        return (after,)
+    answered = clause.word(after) in ("is", "are", "was", "were", "equals")
+    return (after + 1,) if answered and clause.word(after + 1) in ("yes", "no", "true", "false") else ()
+
+
+def _verb_before(clause: Clause, at: int) -> tuple[int, ...]:
+    """The verb of "published by a society", where `society` is yes or no: what it is does not matter."""
+    first = at - 1
+    while clause.word(first) in ("a", "an", "the", "any"):
+        first -= 1
+    verb = clause.word(first - 1)
+    return (
+        (first - 1, first) if clause.word(first) in ("by", "with", "to") and verb.endswith(("ed", "wn", "ng")) else ()
+    )
