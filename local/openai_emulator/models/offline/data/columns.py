@@ -132,13 +132,13 @@ def named_columns(clause: Clause) -> None:
             top = [entry for entry in top if told is None or entry[0] is told]
             called = [entry for entry in top if {*name_stems(entry[0].name)} - said_ <= _NAMES]
             kinds = called if len(called) == 1 else [entry for entry in top if entry[0].kind == "number"]
-            if len(kinds) != 1 or (top[0][0].kind == "date" and not called):
+            if told is None and (len(kinds) != 1 or (top[0][0].kind == "date" and not called)):
                 names = " or ".join(f"`{column.name}`" for column, _ in top[:4])
                 said = " ".join(clause.tokens[i][0] for i in next(iter(taken)))
                 clause.ambiguous.append(f'"{said}" could be {names}.')
                 clause.used |= set(next(iter(taken)))
                 continue
-            top = kinds
+            top = kinds if told is None else top
         column, tokens = min(top, key=lambda entry: entry[1])
         if _is_time(column) and len(tokens) == 1 and clause.word(tokens[0]).endswith("ed"):
             clause.used |= set(tokens)  # "reviewed" beside `ReviewDate`
