@@ -39,7 +39,7 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             ways = {"starts": told.str.startswith, "ends": told.str.endswith}
             fits = ways[test](part) if test in ways else told.str.contains(part, regex=False)
         elif test in ("lists", "lists none"):
-            listed = cells.fillna("").astype(str).str.split(r"\s*[,;|]\s*", regex=True)
+            listed = cells.fillna("").astype(str).str.split(r"[,;|]", regex=True)
             fits = pd.Series([bool(set(map(str.strip, entries)) & set(value)) for entries in listed], index=cells.index)
             fits = fits if test == "lists" else ~fits & cells.notna()
         elif test in signs:
