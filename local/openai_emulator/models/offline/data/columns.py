@@ -120,13 +120,12 @@ def named_columns(clause: Clause) -> None:
     while candidates := list(_candidates(clause)):
         best = max(score for score, _, _ in candidates)
         top = [(column, tokens) for score, column, tokens in candidates if score >= best - 1e-9]
-        first = min(tokens for _, tokens in top)
-        top = [entry for entry in top if entry[1] == first]
-        taken = {first}
+        places = min(tokens for _, tokens in top)
+        top = [entry for entry in top if entry[1] == places]
         if len(top) > 1:
-            said_ = {stem(clause.word(i)) for i in next(iter(taken))}
+            said_ = {stem(clause.word(i)) for i in places}
             if all(map(_is_time, columns_ := [column for column, _ in top])) and not said_ & _TIMES:
-                clause.used |= set(next(iter(taken)))  # the verb of `YearSold` and `MonthSold`
+                clause.used |= set(places)  # the verb of `YearSold` and `MonthSold`
                 continue
             told = _told_elsewhere(columns_, said_, clause)
             top = [entry for entry in top if told is None or entry[0] is told]
@@ -134,9 +133,9 @@ def named_columns(clause: Clause) -> None:
             kinds = called if len(called) == 1 else [entry for entry in top if entry[0].kind == "number"]
             if told is None and (len(kinds) != 1 or (top[0][0].kind == "date" and not called)):
                 names = " or ".join(f"`{column.name}`" for column, _ in top[:4])
-                said = " ".join(clause.tokens[i][0] for i in next(iter(taken)))
+                said = " ".join(clause.tokens[i][0] for i in places)
                 clause.ambiguous.append(f'"{said}" could be {names}.')
-                clause.used |= set(next(iter(taken)))
+                clause.used |= set(places)
                 continue
             top = kinds if told is None else top
         column, tokens = min(top, key=lambda entry: entry[1])
@@ -177,8 +176,9 @@ def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Co
 
 def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]]]:
     free = _can_name(clause)
-    named = [c for c in clause.table.columns if not (len(c.name) == LENGTH_OF_CURRENCY and c.name.isupper())]
-    codes = [] if not named else [c for c in clause.table.columns if c not in named]  # `CNY` is not short for "country"
+    columns = clause.table.columns
+    codes = [c for c in columns if len(c.name) == LENGTH_OF_CURRENCY and c.name.isupper()]
+    codes = codes if len(codes) < len(columns) else []  # `CNY` is not short for "country"
     everywhere = [part for column in clause.table.columns for part in set(_parts(column))]
     for column in clause.table.columns:
         parts = _parts(column)

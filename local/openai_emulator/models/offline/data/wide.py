@@ -28,7 +28,7 @@ def year_columns(clause: Clause) -> None:
         if not places or any(m.column in columns.values() for m in clause.mentions):
             continue
         years = [year for year in said if year in columns]
-        if len(years) < len(said) and len(stems) > 0:
+        if len(years) < len(said):
             continue  # a year that has no column
         if len(years) > 1 and clause.says(CHANGE + r"|" + _LESS + r"|" + _MORE):
             _compare(clause, columns, sorted(years), [*places, *(said[year] for year in years)])
