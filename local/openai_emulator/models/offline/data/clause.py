@@ -115,7 +115,13 @@ class Clause:
         asks = self.says(r"^\W*(?:and |then )?(?:what|how|which|who|whose|when|where|average|total|is|are|do|does)\b")
         method = words.METHOD - words.NOT if asks else words.METHOD
         silent = words.SILENT | (method if self.method else frozenset())
-        return [self.tokens[i][0] for i in self.free() if self.word(i) not in silent or self._is_code(i)]
+        left = [i for i in self.free() if self.word(i) not in silent or self._is_code(i) or self._is_verb(i)]
+        return [self.tokens[i][0] for i in left]
+
+    def _is_verb(self, at: int) -> bool:
+        """Whether "return" is what somebody did, and no order to the model."""
+        asked = any(self.word(i) in ("did", "does", "do", "were", "was") for i in range(at))
+        return self.word(at) in ("return", "returned", "returns") and asked
 
     def _is_code(self, at: int) -> bool:
         """Whether a word is written like a code: "US", "IT"."""
@@ -139,7 +145,7 @@ class Clause:
         )
         if counted and mention.column.kind == "number" and _ATTRIBUTES & (set(name_stems(mention.column.name)) - said):
             return True  # "the most sales" beside `Sale Price`
-        numbering = (_KEYS & set(name_stems(mention.column.name))) - said
+        numbering = (_KEYS & set(name_stems(mention.column.name))) - said - _counting(mention.column)
         return mention.column.kind == "number" and bool(numbering) and not said & _KEYS and not is_year(mention.column)
 
     def conditions_of_limit(self) -> bool:
@@ -160,6 +166,12 @@ class Clause:
     def dates(self) -> str:
         dates = self.table.of_kind("date")
         return next((m.column.name for m in self.mentions if m.column.kind == "date"), dates[0].name if dates else "")
+
+
+def _counting(column: Column) -> frozenset[str]:
+    """The words of a name that say that things are counted: `Number.of.Bags`, which numbers no bags."""
+    found = re.match(r"(?:number|no|nr|num)[\W_]*of[\W_]", column.name, re.IGNORECASE)
+    return frozenset(["number", "no", "nr", "num"]) if found else frozenset()
 
 
 def is_year(column: Column) -> bool:
@@ -197,7 +209,7 @@ def is_part_of_date(column: Column) -> bool:
 
 def is_key(column: Column, table: Table) -> bool:
     """Whether a number identifies a row (an id, a code, a year): its figures have no meaning."""
-    parts = name_stems(column.name)
+    parts = [part for part in name_stems(column.name) if part not in _counting(column)]
     named = any(part in _KEYS or part.endswith(("year", "jahr")) for part in parts) or column.name.startswith("column ")
     return (named and column.whole) or is_part_of_date(column) or _numbers_rows(column, table)
 

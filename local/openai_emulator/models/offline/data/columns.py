@@ -330,6 +330,10 @@ def groups(clause: Clause) -> None:
             del starts[found[0]]
     for match in _BY.finditer(clause.text):
         found = column_at(match.end())
+        if found and match[0].lower().startswith(("among", "across")) and clause.entity(found[1]):
+            clause.claim(match.start(), match.end())  # "among the customers": all rows
+            clause.mentions = [mention for mention in clause.mentions if mention.tokens[0] != found[0]]
+            continue
         while found:
             clause.claim(match.start(), match.end())
             if found[1].kind == "number" and found[1] not in clause.by_numbers:

@@ -15,6 +15,7 @@ from local.openai_emulator.models.offline.data.kinds.counting import asks_more, 
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.reading import read
+from local.openai_emulator.models.offline.data.short_names import entries
 from local.openai_emulator.models.offline.data.spelling import spelt
 from local.openai_emulator.models.offline.data.stated import with_places
 from local.openai_emulator.models.offline.data.table import Table, joins
@@ -323,9 +324,17 @@ def _ask(
     if isinstance(found, Refusal):
         asks_more_ = clause.says(r"^\W*(?:and )?(?:which|who|what|when|where|how)\b")
         return found if asks_more_ or not (at and not clause.mentions and asks) else None
+    if listed := _lists(found, clause):
+        return Refusal(reason=f"The cells of `{listed}` are lists, whose entries are not told apart.")
     if counts_more(asks, found, clause):
         return Refusal(reason='It is not clear what the first "how many" counts.')
     return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
+
+
+def _lists(ask: Ask, clause: Clause) -> str:
+    """The name of a column of lists that an ask groups by, or whose values it counts."""
+    grouped = [*ask.by, *(ask.targets if ask.kind == "count" else ())]
+    return next((name for name in grouped if (column := clause.table.column(name)) and entries(column)), "")
 
 
 def _counts_nothing(clause: Clause, at: int, asks: list[Ask], lead: Clause | None, *, refers: bool) -> Refusal | None:
@@ -333,6 +342,8 @@ def _counts_nothing(clause: Clause, at: int, asks: list[Ask], lead: Clause | Non
     said = clause.mentions or clause.conditions or (lead is not None and lead.conditions)
     if at and not asks and lead is not None and not said:
         return Refusal(reason='It is not clear what "how many" counts.')
+    if refers and asks and asks[-1].method == "mode":
+        return Refusal(reason="The rows with the value that was found are not counted.")
     if refers and asks and asks[-1].kind == "extreme" and not _has_winner(clause, asks[-1]):
         return Refusal(reason="The rows with the value that was found are not counted.")
     return None

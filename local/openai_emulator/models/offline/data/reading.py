@@ -208,6 +208,8 @@ def _words_of_classes(clause: Clause) -> None:
         first -= clause.word(first - 1) == "the"
         if clause.word(first - 1) in ("for", "of", "in") and clause.word(first - 2) in words.MEASURES:
             clause.used.add(first - 2)  # "the score for drawing", "the size of the army"
+        if clause.word(first - 1) == "of" and clause.word(first - 2) in ("type", "kind") and more is words.CLASSES:
+            clause.used.add(first - 2)  # "the most common type of cuisine"
         _claim_beside(clause, mention)
     for condition in clause.conditions:
         value = re.search(re.escape(str(condition.value)), clause.text)
@@ -240,6 +242,8 @@ def _is_of_class(clause: Clause, name: str, at: int) -> bool:
         return False
     if {value.lower() for value in column.values} <= words.YES | words.NO:
         return False
+    if any(clause.word(i) in ("did", "does", "do", "has", "have", "had") for i in range(at)):
+        return False  # it can be a verb: "How much did Ann refund?"
     known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING | words.SAME_WORDS
     plain = word.isalpha() and word.islower() and word not in known and clause.tokens[at][0].islower()
     return plain and not re.search(r"(?:s|er|or|ist|ian|ed|ing|ly|est|ive|al|ic|ous|ful)$", word)

@@ -9,6 +9,7 @@ from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.words import stem
 
 _STARTS = frozenset(map(stem, ("start", "begin", "hire", "hired", "join", "open", "opened", "from", "appointed")))
+_BUYING = frozenset(["buy", "purchase"])  # at the end: "How many units did Bob buy?"
 _BOUGHT = frozenset(["sold", "purchased"])  # "how many were sold" can ask for a quantity
 REACH = 4  # words between the verb and what it relates the rows to
 _BEFORE = """
@@ -68,7 +69,7 @@ def relating_verbs(clause: Clause) -> None:
 def acting_verbs(clause: Clause) -> None:
     """Leave out a verb whose object is accounted for, "chose rail", "weigh less than 2"; the reading says so."""
     for i in clause.free():
-        if clause.word(i) not in ACTING or clause.word(i - 1) in _BEFORE_NOUNS or not i:
+        if clause.word(i) not in ACTING | _BUYING or clause.word(i - 1) in _BEFORE_NOUNS or not i:
             continue
         if not clause.mentions and clause.says(r"^\W*(?:who|whom|where|when|what (?:did|does|do|is|was))\b"):
             continue  # in "who directed Frozen" the verb says what is asked for
@@ -77,12 +78,20 @@ def acting_verbs(clause: Clause) -> None:
             clause.used.add(i)
             clause.notes.append(f'"{clause.word(i)}" was not used')
             continue
+        if clause.word(i) in _BUYING:
+            continue
         after = i + 1
         while clause.word(after) in _BETWEEN and after <= i + REACH:
             after += 1
-        if after in clause.used:
+        if after in clause.used and not _is_time(clause, after):
             clause.used.add(i)
             clause.notes.append(f'"{clause.word(i)}" was not used')
+
+
+def _is_time(clause: Clause, at: int) -> bool:
+    """Whether a word belongs to a condition on a time: what "delivered in March" says is when, and of what."""
+    columns = {c.name for c in clause.table.columns if c.kind == "date" or is_year(c) or is_short_year(c)}
+    return any(at in places and name in columns for name, places in clause.places)
 
 
 def _times(clause: Clause) -> int:

@@ -221,6 +221,8 @@ def _condition(clause: Clause, name: str, values: tuple[str, ...], negation: str
     text = negation + (" or " if negation else " and ").join(sorted(values))
     if (column := clause.table.column(name)) and entries(column):
         test, wanted = ("lists none" if negation else "lists"), values
+        if len(values) > 1 and not negation and not clause.says(r"\bor\b"):
+            clause.ambiguous.append(f"It is not clear whether all of {text} are meant, or any of them.")
     clause.conditions.append(Condition(column=name, test=test, value=wanted, words=text))
 
 

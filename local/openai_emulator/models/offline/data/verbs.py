@@ -47,3 +47,10 @@ def _forms(verb: str) -> Iterator[str]:
 ACTING = (
     frozenset(form for verb in _REGULAR.split() for form in _forms(verb)) | frozenset(_IRREGULAR.split()) - _LEFT_OUT
 )
+# With an object these mean that something is not so, or no more.
+_REVERSE = """
+left leave leaves refused refuse refuses rejected reject rejects avoided avoid avoids lost quit quits missed miss
+skipped skip lacked lack lacks declined decline dropped drop cancelled canceled cancel returned return failed fail hate
+hated dislike disliked opposed oppose exited exit escaped ignored abandoned sold sell stopped stop gave
+"""
+REVERSING = frozenset(_REVERSE.split())

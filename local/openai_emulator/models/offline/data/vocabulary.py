@@ -9,18 +9,18 @@ from __future__ import annotations
 from local.openai_emulator.models.offline.words import stem
 
 _SILENT = """
-a about according all also am an and any are as at be been being both by can could did do does doing done during each
-either every for from get give given gives got had has have having he her here his how i if in into is it its itself
-just let like list many may me might more much must my need now of on one or our ours out over please put quick say
-she should show shows so some such take tell than that the their them then there these they this those thus to too us
-use used uses using very via want was we were what when where which while who whom whose will with within would you
+a about according all also am among an and any are as at be been being both by can could did do does doing done during
+each either every for from get give given gives got had has have having he her here his how i if in into is it its
+itself just let like list many may me might more much must my need now of on one or our ours out over please put quick
+say she should show shows so some such take tell than that the their them then there these they this those thus to too
+us use used uses using very via want was we were what when where which while who whom whose will with within would you
 your yours they're it's what's who's i'd let's find calculate compute create make determine identify analyze analyse
-analysis check give report explore examine describe display investigate look see know perform carry apply
-generate draw produce provide return state write help question answer result results data dataset datasets table
-tables file files csv excel xlsx json spreadsheet sheet column columns field fields row rows record records entry
-entries line lines value values variable variables feature figure figures number numbers cell cells item items case
-cases thing things observation observations point points measurement measurements sample samples category group groups
-given following respective corresponding different individual overall exactly actually currently really ever there
+analysis check give report explore examine describe display investigate look see know perform carry apply generate
+draw produce provide return state write help question answer result results data dataset datasets table tables file
+files csv excel xlsx json spreadsheet sheet column columns field fields row rows record records entry entries line
+lines value values variable variables feature figure figures number numbers cell cells item items case cases thing
+things observation observations point points measurement measurements sample samples category group groups given
+following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
 present observed made went goes took came comes come coming belong belongs belonging living hit hits achieve achieved
 reached ones part gets getting counted surveyed interviewed readings anyone anybody somebody someone ie noted
@@ -221,7 +221,7 @@ BEGINNING = frozenset(["appointed", "hired", "started", "joined", "opened", "beg
 _VERBS = "is are was were has have had do does did come comes came get gets got take takes took"
 VERBS = frozenset(_VERBS.split())
 # Before what is asked for they add nothing: "still alive", "already paid".
-ADVERBS = frozenset(["still", "already", "completely", "currently", "previously", "now"])
+ADVERBS = frozenset(["still", "fully", "already", "completely", "currently", "previously", "now"])
 LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end in ("", "s", "d", "ed"))
 # In "at the tournament" they mean the whole table.
 _WHOLES = """

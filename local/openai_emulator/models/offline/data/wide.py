@@ -14,6 +14,7 @@ from local.openai_emulator.models.offline.data.table import Column, Table
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|2[01])\d\d(?!\d)")
 _LESS = r"\b(?:lost|lose|loses|losing|shrank|shrunk|shrinking|fell|fallen|declined|dropped|decreased)\b"
 _MORE = r"\b(?:gained|gain|grew|grown|rose|risen|increased|growing)\b"
+_DERIVED = frozenset(["growth", "change", "increase", "decrease", "decline", "density", "rate", "trend"])
 _INHABITANTS = words.PEOPLE | {"inhabitants", "residents", "populated", "populous"}
 
 
@@ -25,7 +26,8 @@ def year_columns(clause: Clause) -> None:
     said = {clause.word(i): i for i in clause.free() if _YEAR.fullmatch(clause.word(i))}
     for stems, columns in _families(clause.table).items():
         places = [i for i in range(len(clause.tokens)) if _names(clause, i, stems)]
-        if not places or any(m.column in columns.values() for m in clause.mentions):
+        derived = any(clause.word(i + 1) in _DERIVED for i in places)  # "the population growth"
+        if not places or derived or any(m.column in columns.values() for m in clause.mentions):
             continue
         years = [year for year in said if year in columns]
         if len(years) < len(said):

@@ -218,6 +218,7 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
         columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name))] or [
             c for c in figures(clause.table) if any(ends(p, own) for p in name_stems(c.name) for own in stems)
         ]
+        columns = [c for c in columns if "rank" not in name_stems(c.name)]
         named = [c for c in clause.measures(conditioned=False) if not is_key(c, clause.table)]
         apart = columns and not set(named) & set(columns)
         if apart and (re.search(ROW_OF, clause.text, re.IGNORECASE) or clause.says(_WHAT_IS_ITS)):

@@ -40,6 +40,7 @@ from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage, is_unit
+from local.openai_emulator.models.offline.data.verbs import REVERSING
 from local.openai_emulator.models.offline.words import stem
 
 _IN_ALL = r"\b(?:in total|overall|altogether|in all|(?:are|were) there)\b"
@@ -63,7 +64,8 @@ def complete(clause: Clause) -> Ask | Refusal:
     if clause.conditions and not (different or common or by):
         targets = [c for c in targets if not clause.entity(c)]  # it only says what the rows are
     if common:
-        wanted = [*targets, *([clause.which] if clause.which else []), *measures]
+        wanted = [*([clause.which] if clause.which else []), *targets, *measures]
+        wanted = [c for c in wanted if not clause.entity(c)] or wanted
         if not wanted and not by:
             return Refusal(reason="It names no column whose values are to be counted.")
         if weight:
@@ -154,7 +156,7 @@ def claim_counted(clause: Clause) -> None:
                 continue
             if noun in clause.free() and clause.word(noun) not in words.SILENT and have_several_rows(clause.table):
                 continue
-            if noun in clause.free() and is_unit(clause.word(noun)):
+            if noun in clause.free() and (is_unit(clause.word(noun)) or clause.word(noun).endswith("ly")):
                 continue
             known = noun in clause.used or clause.word(noun) in words.SILENT or fits(clause.word(noun), clause.table)
             if not known and noun == max(clause.within(match)):
@@ -165,7 +167,9 @@ def claim_counted(clause: Clause) -> None:
 def _goes_on(clause: Clause, at: int) -> bool:
     """Whether a noun follows, or a verb with an object: "countries export oil", but not "adults died"."""
     word, after = clause.word(at), clause.word(at + 1)
-    return word not in words.SILENT and (is_plural(word) or (bool(after) and after not in _PREPOSITIONS))
+    reverses = word in REVERSING and after != "no"  # "passengers left the ward" are not those in it
+    goes_on = is_plural(word) or (bool(after) and after not in _PREPOSITIONS and not reverses)
+    return word not in words.SILENT and goes_on
 
 
 def _claim_listed(clause: Clause) -> None:

@@ -33,7 +33,8 @@ def asks_first_time(clause: Clause) -> bool:
     """Whether a clause asks when something was above or below a limit for the first or the last time."""
     times = {c.name for c in _time_columns(clause)}
     limited = any(c.test in _LIMITS and c.column not in times for c in clause.conditions)
-    return limited and bool(_TIMES.search(clause.text)) and clause.says(_WHEN)
+    counted = clause.says(r"^\W*how many\b")
+    return limited and not counted and bool(_TIMES.search(clause.text)) and clause.says(_WHEN)
 
 
 def _time_columns(clause: Clause) -> list[Column]:

@@ -45,6 +45,7 @@ _ENDS = r"\b(?:highest|lowest|largest|smallest|biggest|greatest|max(?:imum)?|min
 _LATE = r"\b(?:latest|earliest|newest|oldest|last|first|highest|lowest|max(?:imum)?|min(?:imum)?|recent)\b"
 _NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
 # "The five heaviest", "the 3 most expensive", with a few words between.
+_OF_A_THING = r"\W*(?:what|how much) (?:did|does|do|was|is) the (smallest|largest|biggest)\b"
 _SUPERLATIVE = rf"(?:\w+\s+){{0,4}}?(?:{'|'.join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))})\b"
 _COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})", re.IGNORECASE)
 _ROWS = frozenset(["rows", "records", "cases", "entries", "items", "things"])
@@ -90,9 +91,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     row_of = re.search(ROW_OF, clause.text, re.IGNORECASE)
     targets = _asked_of_row(clause, row_of.start()) if row_of else []
     meant = adjective(clause)
-    unresolved = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.ADJECTIVES]
-    if not meant and unresolved and not clause.says(_BUSY):
-        return Refusal(reason=f'It is not clear which column "{unresolved[0]}" means.')
+    if not meant and (unclear := _unclear_end(clause)):
+        return unclear
     low = meant[0] if meant else _low(clause)
     nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m)}
     measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)
@@ -137,6 +137,18 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
 def _are_rows(clause: Clause, column: Column) -> bool:
     """Whether the values of a column name rows, of which two can be called alike, and no groups of rows."""
     return column not in clause.by and clause.entity(column) and not set(clause.hows) & _OF_GROUPS
+
+
+def _unclear_end(clause: Clause) -> Refusal | None:
+    """A refusal of "the dearest one" without a price, and of "What did the smallest house cost?"."""
+    unresolved = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.ADJECTIVES]
+    if unresolved and not clause.says(_BUSY):
+        return Refusal(reason=f'It is not clear which column "{unresolved[0]}" means.')
+    found = re.match(_OF_A_THING, clause.text, re.IGNORECASE)
+    after = max(clause.within(found)) + 1 if found else -1
+    if not found or any(after in m.tokens for m in clause.mentions if m.column.kind == "number"):
+        return None
+    return Refusal(reason=f'It is not clear of what "{found[1]}" is meant.')
 
 
 def _heights(clause: Clause) -> tuple[Column, ...]:
