@@ -20,7 +20,7 @@ from local.openai_emulator.models.offline.data.clause import (
 )
 from local.openai_emulator.models.offline.data.columns import SAME, alike, ends
 from local.openai_emulator.models.offline.data.denials import denial
-from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score, label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.units import (
     HALF,
@@ -82,7 +82,6 @@ _UNITS = re.compile(  # of a number or a measure before them
     re.IGNORECASE,
 )
 _LOSS = re.compile(r"\b(?:at|made?|making|with) a loss\b|\bloss[- ]making\b|\bunprofitable\b", re.IGNORECASE)
-_SCORES = frozenset(map(stem, ("score", "grade", "mark", "points", "rating")))
 LARGE, BEYOND = 1000, 20  # a limit of this size that is so many times the highest value
 LENGTH_OF_YEAR = 4
 MOST_AGE = 120  # years
@@ -319,10 +318,6 @@ def _columns_in(clause: Clause) -> None:
             )
 
 
-def is_score(column: Column) -> bool:
-    return bool(_SCORES & set(name_stems(column.name)))
-
-
 def _beside(clause: Clause, mention: Mention, i: int) -> bool:
     """Whether a number stands directly before or after a column: `8 cylinders`, `class 3`, `cylinders = 8`."""
     first, last = mention.tokens[0], mention.tokens[-1]
@@ -331,7 +326,7 @@ def _beside(clause: Clause, mention: Mention, i: int) -> bool:
         or i == last + 1
         or (i == last + 2 and clause.word(last + 1) in ("is", "of", "equal"))
         or (i == first - 3 and clause.word(i + 2) == "of" and is_unit(clause.word(i + 1)))  # "0 grams of sugar"
-        or (i == first - 2 and clause.word(i + 1) == "in" and is_score(mention.column))  # "got 100 in math"
+        or (i == first - 2 and clause.word(i + 1) == "in" and is_score(mention.column.name))  # "got 100 in math"
     )
 
 

@@ -33,6 +33,7 @@ _UNITS = {
     "celsius": " °C",
 }
 SHORTEST_STEMMED = 4  # letters; of a shorter word the end is no ending: `ins`
+_SCORES = frozenset(map(stem, ("score", "rating", "points", "grade", "mark")))
 UNIT_STEMS = frozenset(stem for name in _UNITS for stem in all_stems(name))
 
 
@@ -45,6 +46,11 @@ def name_stems(name: str) -> list[str]:
 def plain_words(name: str) -> list[str]:
     """The words of a column's name as they are written, in lower case."""
     return words(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-./#]", " ", name))
+
+
+def is_score(name: str) -> bool:
+    """Whether the name of a column says that it holds scores, of which a higher one is better."""
+    return bool(_SCORES & set(name_stems(name)))
 
 
 def unit(name: str) -> str:

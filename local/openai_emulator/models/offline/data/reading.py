@@ -222,7 +222,9 @@ def _words_of_classes(clause: Clause) -> None:
     for _, at in clause.places:  # "people who live in Graz"
         clause.used |= _living_in(clause, min(at))
     if clause.measures() or clause.says(r"\bhow many\b|\bshare\b|\bpercent"):
-        clause.used |= {max(at) + 1 for name, at in clause.places if _is_of_class(clause, name, max(at) + 1)}
+        idle = {max(at) + 1 for name, at in clause.places if _is_of_class(clause, name, max(at) + 1)}
+        clause.used |= idle
+        clause.notes += [f'"{clause.word(i)}" was not used' for i in sorted(idle)]
     for name, at in clause.places:  # "left handed": `Left` of the column `W.Hnd`
         if any(alike(clause.word(max(at) + 1), part) >= 0.8 for part in name_stems(name)):
             clause.used.add(max(at) + 1)

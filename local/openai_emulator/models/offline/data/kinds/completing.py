@@ -18,7 +18,7 @@ from local.openai_emulator.models.offline.data.clause import (
     names,
 )
 from local.openai_emulator.models.offline.data.columns import SAME, alike, ends
-from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.names import is_score, name_stems
 from local.openai_emulator.models.offline.data.stated import level_of
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import joined, stem
@@ -33,7 +33,6 @@ _ENDS_OF_ADDITIVE = tuple(map(stem, ("runs", "goals", "visits", "sales", "orders
 _AVERAGED = frozenset(
     map(stem, ["avg", "average", "mean", "rate", "percent", "ratio", "median", "p95", "price", "score", "share", "per"])
 )
-_SCORES = frozenset(map(stem, ("score", "scores", "rating", "points", "grade", "marks")))
 _ENDS = "|".join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))
 # "of the cheapest car", "of the car with the highest price": what is asked for are other cells of one row.
 ROW_OF = (
@@ -138,7 +137,7 @@ def claim_comparatives(clause: Clause) -> None:
     for i in clause.free():
         word = clause.word(i)
         measures = clause.measures(conditioned=False)
-        if word in ("better", "worse") and measures and all(set(name_stems(c.name)) & _SCORES for c in measures):
+        if word in ("better", "worse") and measures and all(is_score(c.name) for c in measures):
             clause.used.add(i)
         if word in ("bigger", "larger", "smaller", "higher", "lower", "greater") and i + 1 in starts:
             clause.used.add(i)

@@ -145,6 +145,8 @@ def claim_counted(clause: Clause) -> None:
         noun = max(clause.within(match))
         while noun in clause.used and noun + 1 in clause.free() and _goes_on(clause, noun + 1):
             noun += 1
+            if not is_plural(clause.word(noun)):
+                clause.notes.append(f'"{clause.word(noun)}" was not used')
         after = clause.word(noun + 1)
         is_adjective = is_plural(after) or (noun + 1 in clause.free() and after not in words.SILENT)
         if not is_adjective and after not in ("did", "does", "do"):
