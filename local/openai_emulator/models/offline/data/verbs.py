@@ -13,12 +13,12 @@ design direct discover employ enjoy enter establish exist experience face featur
 head help host house include install involve join judge label lie list look manage march mention name need occupy
 offer open operate order own park pay perform pick place plan plant play possess prefer prescribe present publish rank
 reach receive record register release rely remain report represent request require respond review sail sample say score
-seat select serve share ship show sign spend sponsor stage star start state stay stretch study suffer supply
+seat select serve share ship sign spend sponsor stage star start state stay stretch study suffer supply
 surround teach tend tour train transport travel treat try use visit vote walk want watch wear weigh work
 """
 _IRREGULAR = """
 brought built came chosen chose drawn drew driven drove eaten ate flew flown gave given held kept knew known laid lain
-lay led made meant met paid put ran run rode ridden said sat sent seen saw sang set showed shown slept spent spoke
+lay led made meant met paid put ran run rode ridden said sat sent seen saw sang set slept spent spoke
 spoken stood taught told took taken thought wore worn written wrote choose bring build come draw drive eat fly give
 hold know lead make mean meet ride send see sing sleep speak stand tell take think write sits puts holds keeps gives
 makes takes runs leads lies sees saying gets got staying sitting lying putting holding giving making taking running
