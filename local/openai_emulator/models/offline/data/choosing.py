@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary
-from local.openai_emulator.models.offline.data.clause import CHANGE, Clause, is_year
+from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, is_year
 from local.openai_emulator.models.offline.data.kinds.changing import changes_of_groups
 from local.openai_emulator.models.offline.data.kinds.completing import additive, claim_comparatives, comparatives_in
 from local.openai_emulator.models.offline.data.kinds.contrast import is_contrast
@@ -29,6 +29,7 @@ _MORE_AND_MORE = re.compile(
     re.IGNORECASE,
 )
 _WHICH_ARE_THERE = r"^\W*(?:which|what) (?:different )?[\w ]{1,30}? (?:are|were) there\b"
+_COMPARES = r"^\W*(?:was|were|is|are|did|does|do)\b.*\bthan\b"
 _MORE_OR = r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
 
 
@@ -89,7 +90,7 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
     has_several = any(c.test == "in" or (c.test == "spans" and len(c.value) == 2) for c in clause.conditions)
     if name == "share" and clause.says(BY_PERCENT):
         return "compare" if has_several and clause.says_beside(CHANGE) else name
-    if of_measure and clause.says_beside(CHANGE) and has_several:
+    if of_measure and has_several and (clause.says_beside(CHANGE) or clause.says(_COMPARES)):
         return "compare"
     if name == "describe" and (clause.mentions or clause.chart):
         name = ""
@@ -145,6 +146,8 @@ def _without_names(clause: Clause) -> str:
     for tokens, name in (*names, *((tokens, "") for _, tokens in clause.places)):
         if max(tokens) < len(clause.tokens):
             start, end = clause.tokens[min(tokens)].start(), clause.tokens[max(tokens)].end()
-            if not name or clause.text[start:end].lower() == name:
+            written = re.sub("_", " ", clause.text[start:end].lower())
+            is_figure = name and "_" in name and any(re.search(figure, written) for _, figure in FIGURES)
+            if not name or (written == re.sub("_", " ", name) and not is_figure):
                 text = f"{text[:start]}{'X' * (end - start)}{text[end:]}"
     return text

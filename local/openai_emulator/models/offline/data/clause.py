@@ -68,6 +68,7 @@ class Clause:
     places: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)  # the tokens of values, by column
     ambiguous: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # assumptions, for the reading of the answer
+    of_all: bool = False  # it says that the whole table is meant: "in the company"
     repeats: bool = False  # it only says how to compute what another clause asks for
     kind: str = ""  # the name of its `Kind`
     whole: str = ""  # the question that the clause is a part of
@@ -138,6 +139,8 @@ class Clause:
     def is_only_noun(self, mention: Mention) -> bool:
         """Whether words name what the rows are, and not the column that numbers them: "orders" beside `order_id`."""
         said = {stem(self.word(i)) for i in mention.tokens}
+        if "".join(self.word(i) for i in mention.tokens) == re.sub(r"\W|_", "", mention.column.name.lower()):
+            return False
         before = [self.word(min(mention.tokens) - back) for back in (2, 1)]
         earlier = [self.word(min(mention.tokens) - back) for back in (3, 2, 1)]
         counted = (
@@ -153,7 +156,7 @@ class Clause:
 
     def entity(self, column: Column) -> bool:
         """Whether a column names the rows: each has a value of its own, or nearly so."""
-        return column.kind == "text" and column.unique > LABELS_SHARE * self.table.rows
+        return column.kind == "text" and column.unique > LABELS_SHARE * self.table.rows and not column.entries
 
     def texts(self) -> list[Column]:
         """The named columns of text and dates that are neither grouped by nor in a condition."""

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from itertools import combinations, pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_part_of_date, is_year
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_key, is_part_of_date, is_year
 from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
 from local.openai_emulator.models.offline.data.table import Column
@@ -16,7 +16,7 @@ from local.openai_emulator.models.offline.words import stem
 
 _FILLER_WORDS = "avg mean total number num count the per of in and column"
 _FILLER = frozenset(map(stem, _FILLER_WORDS.split()))
-_NAMES = frozenset(["name", "titl"])  # what else the name of the column may say that names a thing: `team_name`
+_NAMES = frozenset(["name", "titl", "role"])  # what else the name of the column may say that names a thing: `team_name`
 SHARES = frozenset(["share", "shares", "percent", "percentage", "percentages", "proportion", "fraction"])
 _BEFORE_RATE = words.SILENT | words.HIGHEST | words.LOWEST | {"average", "mean", "median", "total", ""}
 _COUNTS = frozenset(map(stem, ("count", "counts", "number", "num", "total", "cases", "n")))
@@ -32,6 +32,12 @@ _BY = re.compile(
     re.I,
 )
 _OF_ALL = re.compile(r"\b(?:across|over|among|in|of) all (?:of )?(?:the )?", re.IGNORECASE)
+# "in the company", "in the 2015 ranking"
+OF_WHOLE = re.compile(
+    r"\b(?:in|at|on|of|from|during|for|over|across) (?:the|this|any|our) (?:whole |entire |full |[12]\d{3} )?"
+    r"(\w+)\b(?! of\b)",
+    re.IGNORECASE,
+)
 _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", re.IGNORECASE)
 
 
@@ -122,6 +128,7 @@ def named_columns(clause: Clause) -> None:
         top = [(column, tokens) for score, column, tokens in candidates if score >= best - 1e-9]
         places = min(tokens for _, tokens in top)
         top = [entry for entry in top if entry[1] == places]
+        top = [entry for entry in top if entry[0].unique > 1] or top  # a column of one value tells nothing
         if len(top) > 1:
             said_ = {stem(clause.word(i)) for i in places}
             if all(map(_is_time, columns_ := [column for column, _ in top])) and not said_ & _TIMES:
@@ -206,6 +213,8 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
                 continue
             share = sum(score for score, _ in hits.values()) / len(set(parts))
             places = tuple(sorted(place for _, place in hits.values()))
+            if share < SURE and _are_rows(clause, places, column):
+                continue
             if (
                 all(clause.word(i) in ("rate", "rates") for i in places)
                 and clause.word(places[0] - 1) not in _BEFORE_RATE
@@ -217,6 +226,18 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
             sole = any(score >= SURE or score == SAME for score in single.values())
             if (share >= 0.5 or sole) and not (alone and share < 0.9):
                 yield share + 0.01 * len(hits), column, places
+
+
+def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
+    """Whether words that name a part of a column only say what the rows are: "matches" of matches.csv, "people"."""
+    said = {clause.word(i) for i in places}
+    if clause.word(places[0] - 1) in ("different", "distinct", "unique"):
+        return False
+    if said <= words.PEOPLE and (is_key(column, clause.table) or column.unique == 1):
+        return True
+    named = set(name_stems(clause.table.shown.rpartition(".")[0]))
+    of_file = said <= words.ROW_NOUNS and any(word.endswith("s") and stem(word) in named for word in said)
+    return of_file and not _IDS & set(name_stems(column.name))
 
 
 def _is_cost(word: str, part: str, parts: list[str]) -> bool:
@@ -232,7 +253,9 @@ def _can_name(clause: Clause) -> list[int]:
     has_quantity = any({"quantiti", "qty", "unit"} & set(name_stems(c.name)) for c in clause.table.columns)
     others |= {i for i in clause.free() if has_quantity and clause.word(i) == "sold"}  # that, or the revenue
     others |= {i for i in clause.free() if is_way_of_paying(clause, i)}
+    others |= {max(clause.within(m)) for m in OF_WHOLE.finditer(clause.text) if m[1].lower() in words.WHOLES}
     others |= {i for i in clause.free() if clause.word(i) in SHARES and clause.word(i + 1) == "of"}
+    others |= {i for i in clause.free() if clause.word(i) in words.LIVING and clause.word(i + 1) in ("in", "at", "for")}
     return [
         i
         for i in clause.free()

@@ -25,7 +25,7 @@ _WHOLE_MONTH = re.compile(
 )
 _QUARTER = re.compile(r"\bQ([1-4])(?:\s+(?:of\s+)?(\d{4}))?\b", re.IGNORECASE)
 _YEAR = re.compile(
-    r"\b(?:(?:in|of|for|during|since|from|after|before|until|year|between|and|to|with|than|or|versus|vs)\s+){1,3}+(?P<y>[12]\d{3})\b(?!-)",
+    r"\b(?:(?:in|of|for|during|since|from|after|before|until|year|between|and|to|with|than|or|versus|vs|was|were|is)\s+){1,3}+(?P<y>[12]\d{3})\b(?!-)",
     re.IGNORECASE,
 )
 _WEEK = re.compile(r"\b(first|second|third|fourth|fifth|last|1st|2nd|3rd|4th|5th)\s+week\b", re.IGNORECASE)

@@ -30,7 +30,8 @@ _IS_GAP = re.compile(
     re.IGNORECASE,
 )
 _OWNS = re.compile(
-    r"\b(?:with|have|has|had|having)\s+(?:an?|any|at least one|some)\s+$|(?<=how many )[\w-]+ (?:have|has|had)\s+$",
+    r"\b(?:with|have|has|had|having|gets?|got|receive[ds]?|(?:paid|given)(?= an?))\s+"
+    r"(?:an?|any|at least one|some)\s+$|(?<=how many )[\w-]+ (?:have|has|had)\s+$",
     re.IGNORECASE,
 )
 _JOINS = re.compile(r"\W*+(?:or|nor|and)\W*+", re.IGNORECASE)

@@ -25,6 +25,7 @@ _OF_AGES = frozenset(map(stem, words.OF_AGES))
 _OF_ONE = frozenset(map(stem, ("age", "sex", "gender", "name", "married", "education")))
 _POPULATION = frozenset(map(stem, ("population", "pop", "inhabitants", "residents")))
 _ROLES = frozenset(map(stem, words.ROLES))
+_PEOPLE_OF = tuple(frozenset(map(stem, group.split())) for group in words.PEOPLE_OF)
 _NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title", re.IGNORECASE)
 _WHICH_ONE = re.compile(
     r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
@@ -46,7 +47,9 @@ def words_for_rows(clause: Clause) -> None:
         return
     noun = next(iter(found))
     word = clause.word(found[noun])
-    if noun in _PEOPLE and are_places(clause.table):
+    if (noun in _PEOPLE and are_places(clause.table)) or is_other_role(word, clause.table):
+        return
+    if _is_beside_counted(clause, found[noun]):
         return
     if have_several_rows(clause.table):
         return
@@ -63,6 +66,15 @@ def words_for_rows(clause: Clause) -> None:
         role = word if word.endswith("s") else f"{word}s"
         is_assumed = noun in _ROLES or not (of_people(clause.table) or fits(word, clause.table))
         clause.notes += [f"every row taken as one of the {role}"] if is_assumed else []
+
+
+def _is_beside_counted(clause: Clause, at: int) -> bool:
+    """Whether another noun says what is counted: "car" in "how many students come by car"."""
+    counted = re.search(r"\bhow many\s+(\w+)", clause.text, re.IGNORECASE)
+    rows = {*words.ROW_NOUNS, *words.PEOPLE}
+    if counted is None or counted[1].lower() not in rows:
+        return False
+    return at not in clause.within(counted) and at - 1 in clause.free()
 
 
 def names_of_rows(clause: Clause) -> None:
@@ -123,6 +135,13 @@ def some_of_people(word: str, table: Table) -> bool:
     """Whether a noun is for women or for men, and the table is not of these alone: `Males.csv`."""
     named = {*plain_words(table.shown.rpartition(".")[0])}
     return any(word in sex and not named & sex for sex in (words.WOMEN, words.MEN))
+
+
+def is_other_role(word: str, table: Table) -> bool:
+    """Whether a noun is for a role, and the table names people of another one: "teachers" beside `student`."""
+    named = {*name_stems(table.shown.rpartition(".")[0]), *(p for c in table.columns for p in name_stems(c.name))}
+    own = next((group for group in _PEOPLE_OF if stem(word) in group), frozenset())
+    return bool(own) and not own & named and any(group & named for group in _PEOPLE_OF)
 
 
 def are_places(table: Table) -> bool:

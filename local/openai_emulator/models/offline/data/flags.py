@@ -27,6 +27,31 @@ def opposites_in(clause: Clause) -> None:
                 clause.conditions.append(Condition(column=column.name, test="==", value=value, words=text))
 
 
+def outcomes_in(clause: Clause) -> None:
+    """What the yes and no of `Attrition` or `Churn` are called: "left", "stayed"; of both, the groups."""
+    for names, yes, no in words.OUTCOMES:
+        columns = [c for c in clause.table.columns if names & set(name_stems(c.name)) and len(c.values) == 2]
+        columns = [c for c in columns if {value.lower() for value in c.values} <= words.YES | words.NO]
+        said = {True: [i for i in clause.free() if clause.word(i) in yes]}
+        said[False] = [i for i in clause.free() if clause.word(i) in no]
+        if len(columns) != 1 or not (said[True] or said[False]) or columns[0] in [m.column for m in clause.mentions]:
+            continue
+        column, both = columns[0], bool(said[True] and said[False])
+        clause.used |= {*said[True], *said[False]}
+        if both:
+            clause.by.append(column)
+            return
+        denying = denial(clause, min(said[True] or said[False]), column)
+        clause.used |= set(denying)
+        wanted = words.YES if bool(said[True]) != bool(denying) else words.NO
+        value = next(value for value in column.values if value.lower() in wanted)
+        at = min(said[True] or said[False])
+        clause.places.append((column.name, (at,)))
+        text = f"{'not ' if denying else ''}{clause.word(at)} ({column.name} = {value})"
+        plain: object = float(value) if column.kind == "number" else value
+        clause.conditions.append(Condition(column=column.name, test="==", value=plain, words=text))
+
+
 def flags_in(clause: Clause) -> None:
     """A column of yes and no whose name stands for its yes: "smokers", "non-smokers", "who survived"."""
     for mention in list(clause.mentions):

@@ -26,6 +26,10 @@ _SIZES = {
 _LASTING = r"\b(?:lasts?|lasted|takes?|took|taken|serve[ds]?|stay(?:s|ed)?)\b"
 _PAID = re.compile(r"\b(?:sell|sells|sold|go|goes|went|gone|bought) for\b(?! how)", re.IGNORECASE)
 _PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
+_DOES = re.compile(
+    r"\bwhat (?:did|does|do)\b[^,?]{1,60}?\b(do)\b(?=\W*$|,| and\b| for (?:a living|work)\b)", re.IGNORECASE
+)
+_CROWDS = frozenset(map(stem, ("attendance", "audience", "spectators", "viewers", "crowd")))
 _TOTALS = frozenset(["total", "amount", "price", "bill", "grand", "line", "sum"])
 _SALES = frozenset(map(stem, ("sales", "revenue", "turnover", "spent", "paid", "spending")))
 _SPENT = frozenset(["sales", "sale", "revenue", "turnover", "spend", "spends", "spent", "pay", "pays", "paid"])
@@ -54,10 +58,12 @@ def unit_column(clause: Clause) -> None:
 
 
 def inhabitants(clause: Clause) -> None:
-    """The column of populations for the people that are counted: "over 50 million people", "the most people"."""
-    columns = [c for c in clause.table.of_kind("number") if {"popul", "pop"} & set(name_stems(c.name))]
-    whole = [c for c in columns if set(name_stems(c.name)) <= {"popul", "pop", "total", "size"}]
-    for i in clause.free() if len(whole) == 1 and are_places(clause.table) else ():
+    """The column of populations, or of an audience, for the people that are counted: "over 50 million people"."""
+    numbers = clause.table.of_kind("number")
+    whole = [c for c in numbers if set(name_stems(c.name)) <= {"popul", "pop", "total", "size"}]
+    if not are_places(clause.table):
+        whole = [c for c in numbers if _CROWDS & set(name_stems(c.name))]
+    for i in clause.free() if len(whole) == 1 else ():
         before = clause.word(i - 1)
         if clause.word(i) in ("people", "inhabitants", "residents") and (
             before[-1:].isdigit() or before in ("most", "fewest", "many", "more", "fewer")
@@ -124,9 +130,26 @@ def money_spent(clause: Clause) -> None:
             return
 
 
+def occupation(clause: Clause) -> None:
+    """The job of somebody for "what does ... do"; without a column of jobs it is not clear what is asked for."""
+    found = _DOES.search(clause.text)
+    if not found:
+        return
+    texts = clause.table.of_kind("text")
+    columns = [c for c in texts if {"job", "role", "occup", "profess", "posit"} & set(name_stems(c.name))]
+    at = next(i for i, token in enumerate(clause.tokens) if token.start() == found.start(1))
+    if len(columns) == 1:
+        clause.claim_all(r"\bfor (?:a living|work)\b")
+        clause.used.add(at)
+        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
+        clause.mentions.sort(key=lambda mention: mention.tokens)
+    else:
+        clause.ambiguous.append('It is not clear what "do" asks for.')
+
+
 def kind_column(clause: Clause) -> None:
     """The one column of types for "what kind of"."""
-    found = re.search(r"\b(?:what|which) (kind|type|sort)s? of\b", clause.text, re.IGNORECASE)
+    found = re.search(r"\b(?:what|which|each|every|per|by) (kind|type|sort)s? of\b", clause.text, re.IGNORECASE)
     columns = [c for c in clause.table.of_kind("text") if {"type", "kind", "categori"} & set(name_stems(c.name))]
     if found and len(columns) == 1 and columns[0] not in [m.column for m in clause.mentions]:
         at = max(i for i in clause.within(found)) - 1

@@ -20,7 +20,7 @@ from local.openai_emulator.models.offline.data.clause import (
 )
 from local.openai_emulator.models.offline.data.columns import SAME, alike, ends
 from local.openai_emulator.models.offline.data.denials import denial
-from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score, label, name_stems
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score, label, name_stems, of_end
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.units import (
     HALF,
@@ -53,7 +53,8 @@ _LIST = re.compile(
     re.IGNORECASE,
 )
 _OR_MORE = re.compile(
-    r"(?<![\d,.])(?P<number>-?\d[\d,]*+(?:\.\d++)?)\s+(?:years )?(?:or|and) "
+    r"(?<![\d,.])(?P<number>-?\d[\d,]*+(?:\.\d++)?)\s+"
+    r"(?:(?:years|days|hours|minutes|degrees|dollars|euros|points|stars|kg|km|miles) )?(?:or|and) "
     r"(?:(?P<more>older|more|above|over|higher|up|greater|later|after|newer)|younger|less|below|under|lower|fewer"
     r"|earlier|before)\b(?! than)",
     re.IGNORECASE,
@@ -118,8 +119,8 @@ def limits_in(clause: Clause) -> None:
     _signs_in(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
     _years_of(clause)
-    _units_in(clause)
     _numbers_in(clause)
+    _units_in(clause)
     _joined_values(clause)
     for name in {c.column for c in clause.conditions if c.test == "in" and isinstance(c.value[0], float)}:
         if len([c for c in clause.conditions if c.column == name]) > 1:
@@ -273,6 +274,8 @@ def _numbers_in(clause: Clause) -> None:
             continue  # a limit, and which one is not clear
         if column and is_short_year(column) and re.fullmatch(r"19\d\d", word):
             word = word[2:]
+        if column and len(word) == LENGTH_OF_YEAR and not is_year(column) and number_of(word) > number_of(column.high):
+            column = years[0] if len(years) == 1 else None  # "in the 2015 ranking"
         if column and (column.whole or follows) and clause.word(i - 1) not in ("top", "bottom"):
             first = min([i, *(m.tokens[0] for m in clause.mentions if m.column is column and _beside(clause, m, i))])
             denying = denial(clause, first, column)
@@ -325,6 +328,7 @@ def _beside(clause: Clause, mention: Mention, i: int) -> bool:
         i == first - 1
         or i == last + 1
         or (i == last + 2 and clause.word(last + 1) in ("is", "of", "equal"))
+        or (i == first - 2 and is_unit(clause.word(i + 1)))  # "16 GB RAM"
         or (i == first - 3 and clause.word(i + 2) == "of" and is_unit(clause.word(i + 1)))  # "0 grams of sugar"
         or (i == first - 2 and clause.word(i + 1) == "in" and is_score(mention.column.name))  # "got 100 in math"
     )
@@ -371,7 +375,7 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         return pays[0] if len(pays) == 1 else None
     if before or after:
         return before[-1] if before else after[0]
-    warm = [c for c in figures(clause.table) if _TEMPERATURES & set(name_stems(c.name))]
+    warm = of_end([c for c in figures(clause.table) if _TEMPERATURES & set(name_stems(c.name))], "max")
     if len(warm) == 1 and re.match(r"\W*degrees?\b", clause.text[end:], re.IGNORECASE):
         clause.claim_all(r"\bdegrees?(?: celsius| fahrenheit)?\b")
         return warm[0]

@@ -233,6 +233,31 @@ def as_dates(full: pd.Series[Any]) -> pd.Series[Any]:
     return full.map(lambda _: pd.NaT)
 
 
+def listed(cells: pd.Series[Any]) -> list[str]:
+    """The different entries of a column whose cells are lists, such as `Action, Drama`; empty if they are none.
+
+    A column of lists has short entries; some of them come again, and not always at the same place. So `Austin, TX` and
+    sentences are no lists.
+    """
+    import re
+    from collections import Counter, defaultdict
+
+    parts = cells.str.split(r"\s*[,;|]\s*", regex=True)
+    lengths = [len(entries) for entries in parts]
+    if sum(length > 1 for length in lengths) < 0.2 * len(lengths) or max(lengths, default=0) < 3:
+        return []
+    found: Counter[str] = Counter()
+    places = defaultdict(set)
+    for entries in parts:
+        found.update(set(entries) - {""})
+        for place, entry in enumerate(entries):
+            places[entry].add(place)
+    often = [entry for entry, times in found.items() if times > 1]
+    moved = [entry for entry in often if len(places[entry]) > 1]
+    short = sum(len(entry.split()) <= 4 and bool(re.match(r"[^\W\d_a-z]", entry)) for entry in found)
+    return list(found) if short >= 0.97 * len(found) and often and len(moved) >= 0.3 * len(often) else []
+
+
 def look_at(path: str, words: list[str]) -> list[dict[str, Any]]:
     """The profiles of a file's tables. Of many distinct values only those with one of `words` are listed."""
     import re
@@ -248,6 +273,10 @@ def look_at(path: str, words: list[str]) -> list[dict[str, Any]]:
             if fact["kind"] == "number":
                 fact["whole"] = bool((full == full.round()).all())
             distinct = [str(value) for value in full.unique()] if fact["kind"] != "date" else []
+            entries = listed(full) if fact["kind"] == "text" else []
+            if entries:
+                fact["entries"] = len(entries)
+                distinct = entries
             if len(distinct) > 40:
                 fact["some"] = [value[:30] for value in distinct[:8]] if fact["kind"] == "text" else []
                 wanted = set(words)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from local.openai_emulator.models.offline.words import all_stems, stem, words
+
+if TYPE_CHECKING:
+    from local.openai_emulator.models.offline.data.table import Column
 
 # Last word of a column's name -> the unit that it states. Words that can mean something else (min, s, c) are no units.
 _UNITS = {
@@ -51,6 +55,16 @@ def plain_words(name: str) -> list[str]:
 def is_score(name: str) -> bool:
     """Whether the name of a column says that it holds scores, of which a higher one is better."""
     return bool(_SCORES & set(name_stems(name)))
+
+
+_ENDS = {"max": {"max", "maximum", "high"}, "min": {"min", "minimum", "low"}, "mean": {"avg", "averag", "mean"}}
+
+
+def of_end(columns: list[Column], end: str) -> list[Column]:
+    """Of columns such as `temp_max`, `temp_avg` and `temp_min` those of an end: "the hottest" is that of `temp_max`."""
+    own = {name: [c for c in columns if words_ & set(name_stems(c.name))] for name, words_ in _ENDS.items()}
+    one_each = len(own["max"]) == len(own["min"]) == 1 and len(own["mean"]) <= 1
+    return own[end] if one_each and own[end] and sum(map(len, own.values())) == len(columns) else columns
 
 
 def unit(name: str) -> str:

@@ -15,7 +15,6 @@ from local.openai_emulator.models.offline.data.kinds.counting import asks_more, 
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.reading import read
-from local.openai_emulator.models.offline.data.short_names import entries
 from local.openai_emulator.models.offline.data.spelling import spelt
 from local.openai_emulator.models.offline.data.stated import with_places
 from local.openai_emulator.models.offline.data.table import Table, joins
@@ -24,7 +23,10 @@ from local.openai_emulator.models.offline.data.wording import (
     in_order,
     plainly,
     with_codes,
+    with_days,
     with_digits,
+    with_ends,
+    with_nouns,
     without_glosses,
 )
 from local.openai_emulator.models.offline.words import stem
@@ -63,6 +65,7 @@ _HOW_MUCH_IT_IS = (
 _WHICH_ONES = r"^\W*(?:and )?which (?:ones|of them|are they|are those)(?: are (?:they|those|these))?\W*$"
 _EVERY = r"\b(?:overall|in all|all|whole|every|everyone|everybody|entire|general)\b"
 _TESTS = ("correlate", "normality", "regression")  # kinds with a verdict, of which "is it positive?" asks nothing new
+_OF_ENTRIES = ("count", "figures", "extreme", "top", "having")  # kinds whose groups can be the entries of lists
 _SAME_WORDS = r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|\band\b|\bonly\b|\bnow\b|\bone\b|\bshow\b"
 
 
@@ -85,7 +88,7 @@ def plan(question: str, tables: Sequence[Table], *, earlier: Sequence[str] = ())
     readable = [table for table in tables if table.columns and not table.error]
     if not readable:
         return None
-    attempts = [_attempt(question, table, earlier) for table in readable]
+    attempts = [_once_more(question, table, earlier) for table in readable]
     for table in joins(readable):
         found = _attempt(question, table, earlier)
         named = re.search(
@@ -101,26 +104,36 @@ def plan(question: str, tables: Sequence[Table], *, earlier: Sequence[str] = ())
     return best
 
 
-def _attempt(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
+def _once_more(question: str, table: Table, earlier: Sequence[str]) -> _Attempt:
+    """The attempt; if it finds nothing for some words, a second one that looks for them inside of texts."""
+    first = _attempt(question, table, earlier)
+    if not (isinstance(first.outcome, Refusal) and first.outcome.unknown):
+        return first
+    second = _attempt(question, table, earlier, unknown=first.outcome.unknown)
+    return second if isinstance(second.outcome, Plan) else first
+
+
+def _attempt(question: str, table: Table, earlier: Sequence[str], *, unknown: Sequence[str] = ()) -> _Attempt:
     before: tuple[Ask, ...] = ()
     for text in earlier:
         found = _on_table(text, table, before)
         before = found.outcome.asks if isinstance(found.outcome, Plan) else before
-    found = _on_table(question, table, before)
+    found = _on_table(question, table, before, unknown)
     return replace(found, fit=found.fit + sum(0.5 * _on_table(text, table, ()).fit for text in earlier[-2:]))
 
 
 # ---- one table ---------------------------------------------------------------------------------------------------
 
 
-def _on_table(question: str, table: Table, before: tuple[Ask, ...]) -> _Attempt:
+def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Sequence[str] = ()) -> _Attempt:
     question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
     question = with_codes(with_digits(plainly(spelt(question, table)), table), table)
+    question = with_nouns(with_ends(with_days(question, table), table), table)
     question = in_order(without_glosses(as_one_word(question, table), table), table)
     question, table = with_derived(question, with_places(question, table))
     pieces = _pieces(question)
-    clauses = [read(text, table, method=at > 0) for at, text in enumerate(pieces)]
+    clauses = [read(text, table, method=at > 0, unknown=unknown) for at, text in enumerate(pieces)]
     for clause in clauses:
         clause.whole = question
     fit = float(sum(len(c.mentions) + 2 * len(c.conditions) - len(c.left()) for c in clauses))
@@ -309,11 +322,13 @@ def _ask(
         if needs or not figures(clause.table):
             clause.mentions += [Mention(column=column, tokens=(10_000,)) for column in columns]
     of_winner = bool(asks) and refers and asks[-1].kind == "extreme" and _has_winner(clause, asks[-1])
+    if of_winner and asks[-1].lists:
+        return Refusal(reason=f"The rows of the entry of `{asks[-1].lists[0]}` that was found are not looked at.")
     if lead is not None and lead is not clause:
         if name == "correlate" and not clause.measures() and len(lead.measures()) == 2:
             clause.mentions += [mention for mention in lead.mentions if mention.column in lead.measures()]
         clause.conditions += [c for c in lead.conditions if c not in clause.conditions]
-    if asks and (unclear := _inherit(clause, name, asks[-1])):
+    if asks and not of_winner and (unclear := _inherit(clause, name, asks[-1])):
         return unclear
     if not clause.conditions and refers and not of_winner:
         clause.conditions += list(next((ask.conditions for ask in source if ask.conditions), ()))
@@ -324,17 +339,24 @@ def _ask(
     if isinstance(found, Refusal):
         asks_more_ = clause.says(r"^\W*(?:and )?(?:which|who|what|when|where|how)\b")
         return found if asks_more_ or not (at and not clause.mentions and asks) else None
-    if listed := _lists(found, clause):
-        return Refusal(reason=f"The cells of `{listed}` are lists, whose entries are not told apart.")
+    found = _with_lists(found, clause)
+    if isinstance(found, Refusal):
+        return found
     if counts_more(asks, found, clause):
         return Refusal(reason='It is not clear what the first "how many" counts.')
     return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
 
 
-def _lists(ask: Ask, clause: Clause) -> str:
-    """The name of a column of lists that an ask groups by, or whose values it counts."""
+def _with_lists(ask: Ask, clause: Clause) -> Ask | Refusal:
+    """The ask with the columns of lists that it groups by, or whose values it counts: each entry is a group."""
     grouped = [*ask.by, *(ask.targets if ask.kind == "count" else ())]
-    return next((name for name in grouped if (column := clause.table.column(name)) and entries(column)), "")
+    lists = tuple(name for name in grouped if (column := clause.table.column(name)) and column.entries)
+    if not lists:
+        return ask
+    if ask.kind not in _OF_ENTRIES or len(lists) > 1:
+        return Refusal(reason=f"The cells of `{lists[0]}` are lists, whose entries are not told apart in this.")
+    clause.notes.append(f"a row counts for each entry of `{lists[0]}`")
+    return replace(ask, lists=lists)
 
 
 def _counts_nothing(clause: Clause, at: int, asks: list[Ask], lead: Clause | None, *, refers: bool) -> Refusal | None:
@@ -361,16 +383,34 @@ def _inherit(clause: Clause, name: str, before: Ask) -> Refusal | None:
         if isinstance(more, Refusal):
             return more
         clause.conditions += more
-    elif name == "figures" and before.kind in ("figures", "count", "lookup") and _goes_on(clause):
-        clause.conditions += before.conditions  # "How many are in Sales, and what is the average salary?"
+    elif before.conditions and _goes_on(clause, name):
+        return _inherit_all(clause, name, before)
     return None
 
 
-def _goes_on(clause: Clause) -> bool:
+def _inherit_all(clause: Clause, name: str, before: Ask) -> Refusal | None:
+    """Give a second part that says nothing of its own about the rows the conditions of the first one, if it can.
+
+    "How many are in Sales, and what is the average salary?", "How many films are horror, and which one is the longest?"
+    """
+    unclear = Refusal(reason="It is not clear whether the second part is about the same rows as the first.")
+    if name not in ("figures", "extreme") or before.kind not in ("figures", "count", "lookup", "extreme"):
+        return unclear if name in ("share", "top", "extreme") and before.kind == "count" else None
+    columns = {condition.column for condition in before.conditions}
+    if clause.by or clause.by_numbers or clause.period or (clause.which and not clause.entity(clause.which)):
+        grouped = {c.name for c in (*clause.by, *clause.by_numbers, *([clause.which] if clause.which else []))}
+        return None if grouped & columns else unclear  # "how many are from France, and which country has the most?"
+    if {c.name for c in clause.measures()} & columns:
+        return unclear  # "How many had no discount, and what is the average discount?"
+    clause.conditions += before.conditions
+    return None
+
+
+def _goes_on(clause: Clause, name: str) -> bool:
     """Whether a second part is joined to the first one, and says nothing of its own about the rows."""
-    own = clause.conditions or clause.by or clause.by_numbers or clause.period or clause.which
     before = clause.whole[: clause.whole.rfind(clause.text)].rstrip()
-    return not own and before.endswith((",", "and")) and not clause.says(_EVERY)
+    own = bool(clause.conditions) and name != "share"  # those of a share are its part
+    return not own and before.endswith((",", "and")) and not clause.of_all and not clause.says(_EVERY)
 
 
 def _has_winner(clause: Clause, ask: Ask) -> bool:

@@ -33,6 +33,8 @@ def analysis_code(plan: Plan, *, careful: bool = False) -> str:
     """
     kinds = [kind_named(ask.kind) for ask in plan.asks]
     functions = [*LOADING, loading.load, rows.keep, rows.group_keys, rows.key_text, rows.told_rows]
+    has_lists = any(ask.lists or any(c.test.startswith("lists") for c in ask.conditions) for ask in plan.asks)
+    functions += [rows.entries_of, rows.one_entry_each] if has_lists else []
     functions += [derived.derive] if plan.table.derived else []
     functions += [charts.draw] if any(ask.chart for ask in plan.asks) else []
     functions += [function for kind in kinds for function in (*kind.helpers, kind.program)]
@@ -41,7 +43,8 @@ def analysis_code(plan: Plan, *, careful: bool = False) -> str:
         body = [f"rows = keep(table, {[c.plain for c in ask.conditions if c.plain not in ask.parts]!r})"]
         if ask.of_winner:
             body.append('rows = keep(rows, [(results[-1]["winner_of"], "==", results[-1]["winner"])])')
-        body.append(f"results.append({kind.program.__name__}(rows, {ask.plain()!r}) | {{'rows': len(rows)}})")
+        told = f"one_entry_each(rows, {ask.lists!r})" if ask.lists else "rows"
+        body.append(f"results.append({kind.program.__name__}({told}, {ask.plain()!r}) | {{'rows': len(rows)}})")
         if ask.chart:
             body.append(
                 f"results[-1]['chart'] = draw(results[-1].pop('series', None), {charts.request(ask, plan.table)!r})"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, LABELS_SHARE, TOKEN, Clause, Mention, is_key
-from local.openai_emulator.models.offline.data.columns import alike, groups, named_columns, written_columns
+from local.openai_emulator.models.offline.data.columns import OF_WHOLE, alike, groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
-from local.openai_emulator.models.offline.data.containing import parts_in
+from local.openai_emulator.models.offline.data.containing import parts_in, words_in_cells
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import names_of_rows, word_for_nameless, words_for_rows
-from local.openai_emulator.models.offline.data.flags import flags_in, opposites_in
+from local.openai_emulator.models.offline.data.flags import flags_in, opposites_in, outcomes_in
 from local.openai_emulator.models.offline.data.implied import (
     asked_size,
     inhabitants,
     kind_column,
     money_spent,
+    occupation,
     price_paid,
     state_column,
     unit_column,
@@ -71,10 +73,6 @@ _HOW_BIG = re.compile(
 )
 MOST_CLASSES = 30  # different values of a column of classes
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
-_OF_WHOLE = re.compile(
-    r"\b(?:in|at|on|of|from|during|for|over|across) (?:the|this|any|our) (?:whole |entire |full )?(\w+)\b(?! of\b)",
-    re.IGNORECASE,
-)
 _METHOD_NUMBER = re.compile(
     r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
     r"|(?<![\d.])(-?\d++(?:\.\d++)?)\s*+(?:(?:\*|times\b|x\b)\s*+)?(?:the )?"
@@ -83,8 +81,8 @@ _METHOD_NUMBER = re.compile(
 )
 
 
-def read(text: str, table: Table, *, method: bool = False) -> Clause:
-    """Read a clause; the kind of question is decided afterwards."""
+def read(text: str, table: Table, *, method: bool = False, unknown: Collection[str] = ()) -> Clause:
+    """Read a clause; the kind of question is decided afterwards. `unknown` are words for which nothing was found."""
     clause = Clause(text=text, table=table, method=method, tokens=list(TOKEN.finditer(text)))
     for match in _METHOD_NUMBER.finditer(text):
         clause.claim(match.start(1 if match[1] else 2), match.end(1 if match[1] else 2))
@@ -101,12 +99,14 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     values_in(clause)
     for implied in (year_columns, state_column, unit_column, inhabitants):
         implied(clause)
+    words_in_cells(clause, unknown)
     named_columns(clause)
-    for implied in (price_paid, kind_column, money_spent, asked_size):
+    for implied in (price_paid, kind_column, money_spent, asked_size, occupation):
         implied(clause)
     parts_in(clause)
     flags_in(clause)
     opposites_in(clause)
+    outcomes_in(clause)
     alternatives(clause, clause.places)
     limits_in(clause)
     alternatives(clause, clause.places)
@@ -115,9 +115,9 @@ def read(text: str, table: Table, *, method: bool = False) -> Clause:
     names_of_rows(clause)
     groups(clause)
     _rates(clause)
+    _whole_table(clause)
     _file_words(clause)
     _words_of_classes(clause)
-    _whole_table(clause)
     words_for_rows(clause)
     word_for_nameless(clause)
     relating_verbs(clause)
@@ -149,6 +149,7 @@ def _idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"\bperfect (?=\d)|\bacross (?=all\b)|\bin (?:a|one) single (?=day|week|month|year|game|match)")
     clause.claim_all(rf"\bsingle (?=(?:{'|'.join((*words.HIGHEST, *words.LOWEST))})\b)")
     clause.claim_all(r"^\W*(?:(?:i'm|i am|we're|we are) looking for|(?:i|we) (?:want|need)) (?:something|one)\b")
+    clause.claim_all(r"\b(?:left|gave)\b(?= no\b)")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
@@ -288,13 +289,16 @@ def _rates(clause: Clause) -> None:
 
 def _whole_table(clause: Clause) -> None:
     """Account for "at the tournament", and for "of the month" where all dates are of one month."""
-    for match in _OF_WHOLE.finditer(clause.text):
+    for match in OF_WHOLE.finditer(clause.text):
         at = max(clause.within(match))
         if at not in clause.free() or not (
-            match[1].lower() in words.WHOLES or _is_one_period(clause, match[1].lower())
+            match[1].lower() in words.WHOLES
+            or stem(match[1].lower()) in name_stems(clause.table.shown.rpartition(".")[0])
+            or _is_one_period(clause, match[1].lower())
         ):
             continue
-        clause.claim(match.start(), match.end())
+        clause.used |= {i for i in clause.within(match) if not clause.word(i).isdigit()}
+        clause.of_all = True
         clause.notes.append(f"the {match[1].lower()} taken as the whole table")
 
 

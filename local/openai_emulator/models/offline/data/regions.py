@@ -20,7 +20,7 @@ UT utah, VT vermont, VA virginia, WA washington, WV west virginia, WI wisconsin,
 STATES = dict(entry.strip().split(" ", 1) for entry in _STATES.replace("\n", " ").split(","))
 _NAMES = frozenset(STATES.values())
 _COUNTRIES = (
-    ("usa", "us", "united states", "united states of america"),
+    ("usa", "us", "united states", "united states of america", "american"),
     ("uk", "united kingdom", "great britain", "britain", "british"),
     ("uae", "united arab emirates"),
     ("south korea", "korea, republic of", "republic of korea"),
@@ -50,13 +50,24 @@ _COUNTRIES = (
     ("thailand", "thai"),
     ("philippines", "filipino"),
     ("peru", "peruvian"),
+    ("india", "indian"),
+    ("china", "chinese"),
+    ("germany", "german"),
+    ("italy", "italian"),
+    ("brazil", "brazilian"),
+    ("australia", "australian"),
+    ("russia", "russian"),
+    ("austria", "austrian"),
+    ("finland", "finnish"),
+    ("israel", "israeli"),
+    ("egypt", "egyptian"),
 )
 
 
 def places_named(value: str, column: Column) -> list[list[str]]:
     """The words of other names of a value, if it is a country, or a state in a column of states."""
     own = value.lower().replace(".", "")
-    names = [name for group in _COUNTRIES if own in group for name in group if name != own]
+    names = list(dict.fromkeys(name for group in _COUNTRIES if own in group for name in group if name != own))
     if value in STATES and has_states(column):
         names.append(STATES[value])
     return [name.replace(",", "").split() for name in names]

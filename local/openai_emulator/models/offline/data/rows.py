@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.DataFrame:
     """The rows that meet all conditions. A missing value meets none but `missing`.
 
-    A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; contains, starts and ends (with a
-    text, in any case); lists and lists none (some texts, of a cell such as `Action, Drama`); spans (pairs of ISO dates,
-    the second excluded); weekdays (0 is Monday); hours (first, end excluded); missing; filled; "> column", "< column"
-    and "= column", whose value is the name of another column.
+    A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; contains, starts, ends and has
+    word (with a text, in any case); lists, lists all and lists none (some texts, of a cell such as `Action, Drama`);
+    spans (pairs of ISO dates, the second excluded); weekdays (0 is Monday); hours (first, end excluded); missing;
+    filled; "> column", "< column" and "= column", whose value is the name of another column.
     """
     import operator
+    import re
 
     import pandas as pd
 
@@ -34,14 +35,17 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             fits = cells.dt.day_of_week.isin(value)
         elif test == "hours":
             fits = (cells.dt.hour >= value[0]) & (cells.dt.hour < value[1])
+        elif test == "has word":
+            fits = cells.fillna("").astype(str).str.contains(rf"\b{re.escape(value)}\b", case=False, regex=True)
         elif test in ("contains", "starts", "ends"):
             told, part = cells.fillna("").astype(str).str.lower(), str(value).lower()
             ways = {"starts": told.str.startswith, "ends": told.str.endswith}
             fits = ways[test](part) if test in ways else told.str.contains(part, regex=False)
-        elif test in ("lists", "lists none"):
-            listed = cells.fillna("").astype(str).str.split(r"[,;|]", regex=True)
-            fits = pd.Series([bool(set(map(str.strip, entries)) & set(value)) for entries in listed], index=cells.index)
-            fits = fits if test == "lists" else ~fits & cells.notna()
+        elif test in ("lists", "lists all", "lists none"):
+            found = [set(value) & set(entries) for entries in entries_of(cells)]
+            least = len(value) if test == "lists all" else 1
+            fits = pd.Series([len(entries) >= least for entries in found], index=cells.index)
+            fits = ~fits & cells.notna() if test == "lists none" else fits
         elif test in signs:
             fits = signs[test](cells, value)
         elif test.endswith(" column"):
@@ -52,6 +56,19 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             fits = ~fits & cells.notna() if test in ("!=", "not in") else fits
         table = table[fits.fillna(False).astype(bool)]
     return table
+
+
+def entries_of(cells: pd.Series[Any]) -> pd.Series[Any]:
+    """The entries of each cell that is a list: `Action, Drama` as ["Action", "Drama"]; of an empty one, none."""
+    parts = cells.fillna("").astype(str).str.split(r"[,;|]", regex=True)
+    return parts.map(lambda entries: list(dict.fromkeys(entry.strip() for entry in entries if entry.strip())))
+
+
+def one_entry_each(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows with one row for each entry of the cells of some columns, which are lists."""
+    for column in columns:
+        rows = rows.assign(**{column: entries_of(rows[column])}).explode(column, ignore_index=True)
+    return rows
 
 
 def group_keys(rows: pd.DataFrame, ask: Mapping[str, Any]) -> list[pd.Series[Any]]:

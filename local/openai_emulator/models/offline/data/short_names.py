@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import calendar
 import re
-from functools import cache
+from itertools import pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import TOKEN, Clause
 from local.openai_emulator.models.offline.data.names import name_stems
-from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import stem
 
@@ -17,27 +16,14 @@ from local.openai_emulator.models.offline.words import stem
 Places = dict[str, list[tuple[str, tuple[int, ...]]]]
 FEWEST_NAMES = 20  # different values of a column of names
 MOST_NAMES = 4  # words of the name of a person
-LISTED_SHARE = 0.4  # of the different cells of a column are lists
-_LISTED = re.compile(r"[,;|]")
 MOST_CLASSES = 12  # different values of a column of classes
 SHORTEST_INNER = 5  # letters
+SHORTEST_PAIR = 9  # letters of two words
 _DENYING = words.NOT | frozenset(["other", "others", "unknown", "none", "un"])
 
 
 def value_words(value: str) -> list[str]:
     return [word.lower() for word in TOKEN.findall(without_points(value))]
-
-
-@cache
-def entries(column: Column) -> tuple[str, ...]:
-    """The entries of a column whose cells are lists, `Action, Drama`: fewer or oftener than the lists; else none."""
-    lists = [value for value in column.values if _LISTED.search(value)]
-    if len(lists) < LISTED_SHARE * len(column.values) or not lists:
-        return ()
-    found = [entry.strip() for value in column.values for entry in _LISTED.split(value)]
-    short = all(len(entry.split()) <= MOST_NAMES and entry[:1].isupper() for entry in found)
-    several = sum(len(_LISTED.split(value)) > 2 for value in lists) > 0
-    return tuple(dict.fromkeys(found)) if short and several and column.kind == "text" else ()
 
 
 def begun_names(clause: Clause, said: list[str], found: Places) -> None:
@@ -91,18 +77,40 @@ def inner_words(clause: Clause, found: Places) -> None:
     """A word that only one class of the table has: "executive" for `Federal - Executive`."""
     taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
     having: dict[str, set[tuple[str, str]]] = {}
+    pairs: dict[tuple[str, str], set[tuple[str, str]]] = {}
     for column in clause.table.of_kind("text"):
         for value in column.values if column.unique <= MOST_CLASSES else ():
             parts = value_words(value)
-            denies = bool(_DENYING & set(parts))
-            for part in parts if len(parts) > 1 and not denies else ():
+            if len(parts) < 2 or _DENYING & set(parts):
+                continue
+            for part in {parts[0], parts[-1]}:
                 having.setdefault(part, set()).add((column.name, value))
+            for pair in pairwise(parts):
+                if not set(pair) & words.SILENT:
+                    pairs.setdefault(pair, set()).add((column.name, value))
+    for i in range(len(clause.tokens) - 1):  # "Latin America" for `Latin America and Caribbean`
+        pair = (clause.word(i), clause.word(i + 1))
+        of_pair = pairs.get(pair, set())
+        if len(of_pair) == 1 and not taken & {i, i + 1} and len("".join(pair)) >= SHORTEST_PAIR:
+            name, value = next(iter(of_pair))
+            found.setdefault(name, []).append((value, (i, i + 1)))
+            taken |= {i, i + 1}
     named = {part for column in clause.table.columns for part in name_stems(column.name)}
+    named |= set(name_stems(clause.table.shown.rpartition(".")[0]))
     common = words.SILENT | words.PEOPLE | words.ROW_NOUNS | words.SAME_WORDS | words.HIGHEST | words.LOWEST
     for i in range(len(clause.tokens)):
         word = clause.word(i)
         fits = len(word) >= SHORTEST_INNER and word.isalpha() and word not in common and stem(word) not in named
         if i not in taken and fits and len(having.get(word, ())) == 1:
             name, value = next(iter(having[word]))
+            if word != value_words(value)[-1] and not _stands_before_noun(clause, i):
+                continue  # "walk to school" is no `school bus`
             near = [j for j in range(i - 2, i) if clause.word(j) in value_words(value) and j not in taken and j >= 0]
             found.setdefault(name, []).append((value, (*near[:1], i)))  # "free or reduced" for `free/reduced`
+
+
+def _stands_before_noun(clause: Clause, at: int) -> bool:
+    """Whether a word is used like an adjective: "detached homes", "which are detached", "free or reduced"."""
+    after, before = clause.word(at + 1), clause.word(at - 1)
+    is_noun = after not in words.SILENT | words.NOT | words.VERBS | {""} or after in words.CLASSES
+    return is_noun or before in words.VERBS or after in ("or", "and") or before in ("or", "and")

@@ -46,6 +46,7 @@ class Column:
     high: str = ""
     some: tuple[str, ...] = ()  # a few values, if there are more than 40
     values: tuple[str, ...] = ()  # the distinct values if there are at most 40, else those that the question could name
+    entries: int = 0  # different entries of a column whose cells are lists, `Action, Drama`; its `values` are these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +147,7 @@ def profile_code(filenames: Sequence[str], question: str) -> str:
     """A program that prints a summary line per file, and the profiles as JSON in the last line."""
     words = sorted(set(re.findall(r"\w+", question.lower())))[:200]
     words += [word[:-1] for word in words if word.endswith("s")] + other_names(question)
+    words += [f"{word[:-3]}y" for word in words if word.endswith("ies")]
     return f"""\
 from __future__ import annotations
 
@@ -155,7 +157,7 @@ import warnings
 warnings.filterwarnings("ignore")
 
 
-{source((*LOADING, loading.look_at))}
+{source((*LOADING, loading.listed, loading.look_at))}
 
 
 profile = {{}}
@@ -205,6 +207,7 @@ def _table(filename: str, entry: dict[str, Any]) -> Table:
             high=column.get("max", ""),
             some=tuple(column.get("some", ())),
             values=tuple(column.get("values", ())),
+            entries=column.get("entries", 0),
         )
         for column in entry["columns"]
     )

@@ -19,7 +19,6 @@ from local.openai_emulator.models.offline.data.regions import has_states, places
 from local.openai_emulator.models.offline.data.short_names import (
     Places,
     begun_names,
-    entries,
     inner_words,
     last_names,
     turned_names,
@@ -55,7 +54,7 @@ def values_in(clause: Clause) -> None:
     cities = {value.lower() for column in places_ for value in column.values}
     known = {value.lower() for column in clause.table.of_kind("text") for value in column.values}
     for column in clause.table.of_kind("text"):
-        for value in entries(column) or column.values:
+        for value in column.values:
             parts = value_words(value)
             others = [name for name in places_named(value, column) if " ".join(name) not in known]
             of_state = places_named(value, column) if has_states(column) else []
@@ -117,7 +116,7 @@ def _one_column_each(clause: Clause, found: Places) -> None:
     for places, values in by_places.items():
         columns = [c for c in clause.table.columns if c.name in values]
         told = " ".join(clause.word(i) for i in places)
-        exact = [c for c in columns if values[c.name].lower() == told]
+        exact = [c for c in columns if values[c.name].lower() == told and not c.entries]
         columns = exact if len(exact) == 1 and len(columns) > 1 else columns
         for name in values if exact and len(exact) == len(columns) == 1 else ():
             if name != exact[0].name:
@@ -135,7 +134,7 @@ def _one_column_each(clause: Clause, found: Places) -> None:
         named = [c for c in columns if _is_beside(c, clause, places)]
         if not named:
             named = [c for c in columns if any(_is_name_said(c, clause, i) for i in range(len(clause.tokens)))]
-        common = [c for c in columns if not _names_rows(c, clause)]
+        common = [c for c in columns if not _names_rows(c, clause) and not c.entries]
         first = [
             c
             for c in columns
@@ -170,6 +169,19 @@ def _names_a_column(clause: Clause, at: int) -> bool:
     return any(len(parts) == 2 and own in parts and parts - {own} <= near for parts in names)
 
 
+def _is_verb(clause: Clause, at: int) -> bool:
+    """Whether a word stands where a verb does: "train" in "how many people train in Graz"."""
+    is_form = re.search(r"(?:s|ed|ing|wn|en)$", clause.word(at)) or not clause.tokens[at][0].islower()
+    counted = re.compile(
+        r"\bhow many (?:people|employees|students|customers|workers|players|patients)\s+$", re.IGNORECASE
+    )
+    after = clause.word(at + 1)
+    follows = (
+        after in ("in", "at", "for", "with", "") or clause.tokens[min(at + 1, len(clause.tokens) - 1)][0][:1].isupper()
+    )
+    return not is_form and follows and bool(counted.search(clause.text[: clause.tokens[at].start()]))
+
+
 def _is_pronoun(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     """Whether a word is "I" that does not stand beside its column: "I mean", but not "class I"."""
     return clause.tokens[places[0]][0] == "I" and not _is_beside(column, clause, places)
@@ -178,13 +190,14 @@ def _is_pronoun(clause: Clause, places: tuple[int, ...], column: Column) -> bool
 def _is_beside(column: Column, clause: Clause, places: tuple[int, ...]) -> bool:
     """Whether a column is named within three words of a value."""
     beside = [clause.word(i) for i in (*range(places[0] - 3, places[0]), *range(places[-1] + 1, places[-1] + 4))]
-    return any(alike(word, part) >= 0.8 for word in beside for part in name_stems(column.name))
+    return any(alike(word, part) >= 0.8 for word in beside if len(word) > 2 for part in name_stems(column.name))
 
 
 def _is_name_said(column: Column, clause: Clause, at: int) -> bool:
     """Whether a word is the name of a column: "states" for `State`."""
     word = clause.word(at)
-    return stem(word) in name_stems(column.name) and (word not in words.SILENT or word.endswith("s"))
+    common = words.SILENT | words.WHOLES
+    return stem(word) in name_stems(column.name) and (word not in common or word.endswith("s"))
 
 
 def _is_from_or_to(clause: Clause, places: tuple[int, ...]) -> bool:
@@ -219,10 +232,14 @@ def _condition(clause: Clause, name: str, values: tuple[str, ...], negation: str
     test = ("not in" if negation else "in") if len(values) > 1 else "!=" if negation else "=="
     wanted: object = values if len(values) > 1 else values[0]
     text = negation + (" or " if negation else " and ").join(sorted(values))
-    if (column := clause.table.column(name)) and entries(column):
+    if (column := clause.table.column(name)) and column.entries:
         test, wanted = ("lists none" if negation else "lists"), values
-        if len(values) > 1 and not negation and not clause.says(r"\bor\b"):
+        if len(values) > 1 and not negation and clause.says(r"\bboth\b"):
+            test = "lists all"
+        elif len(values) > 1 and not negation and not clause.says(r"\bor\b"):
             clause.ambiguous.append(f"It is not clear whether all of {text} are meant, or any of them.")
+        elif len(values) > 1 and not negation:
+            text = " or ".join(sorted(values))
     clause.conditions.append(Condition(column=name, test=test, value=wanted, words=text))
 
 
@@ -247,7 +264,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
     size = len(parts)
     for at in range(len(said) - size + 1):
         places = tuple(range(at, at + size))
-        if clause.used & set(places) or (size == 1 and _names_a_column(clause, at)):
+        if clause.used & set(places) or (size == 1 and (_names_a_column(clause, at) or _is_verb(clause, at))):
             continue
         window = said[at : at + size]
         if size == 1 and _is_column_itself(clause, at):
@@ -335,8 +352,10 @@ def _comes_from(word: str, value: str, column: Column) -> bool:
 
 
 def _plural(word: str, part: str, value: str) -> bool:
-    """Whether a word is a value in another form: `herbivore`, "herbivores"; `suv`, "SUVs"."""
-    return (len(value) > 3 and stem(word) == stem(part)) or (len(value) == 3 and word == f"{part}s")
+    """Whether a word is a value in another form: `herbivore`, "herbivores"; `suv`, "SUVs"; "manage" is no `Manager`."""
+    doer = re.search(r"[eo]rs?$", part)
+    same = stem(word) == stem(part) and (not doer or word.rstrip("s").endswith(doer[0].rstrip("s")))
+    return (len(value) > 3 and same) or (len(value) == 3 and word == f"{part}s")
 
 
 def _is_weather(word: str, value: str, column: Column) -> bool:

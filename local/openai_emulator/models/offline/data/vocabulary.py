@@ -114,7 +114,11 @@ _SAME = (
     "experience exp exper",
     "education educ edu",
     "government govt gov",
-    "manufacturer mfr make brand",
+    "manufacturer mfr make brand company maker",
+    "match game",
+    "winner won win victory",
+    "humidity humid",
+    "rank place ranked",
     "position pos",
     "die died dead death",
     "woman women female",
@@ -176,6 +180,18 @@ players athletes voters applicants borrowers subjects professors teachers childr
 adults
 """
 PEOPLE = frozenset(_PEOPLE.split())
+# People of one role each
+PEOPLE_OF = (
+    "employee worker staff",
+    "customer client guest visitor buyer",
+    "student pupil kid child",
+    "patient",
+    "passenger",
+    "player athlete",
+    "voter respondent",
+    "applicant borrower",
+    "teacher professor",
+)
 # Of these only the people of some ages; with a column of ages they are a condition.
 OF_AGES = frozenset(["children", "adults", "kids"])
 _ROW_NOUNS = """
@@ -216,6 +232,14 @@ OPPOSITES = {
     "passed": "failed",
     "insured": "uninsured",
 }
+# What became of somebody: the names of columns of yes and no, and what their yes and their no are called
+OUTCOMES = (
+    (
+        frozenset(map(stem, ("attrition", "churn", "churned", "exited"))),
+        frozenset(["left", "leave", "leaves", "leaving", "quit", "quits", "resigned", "cancelled", "canceled"]),
+        frozenset(["stayed", "stay", "stays", "staying", "remained", "remain"]),
+    ),
+)
 # Of the first of two dates, which says when something began.
 BEGINNING = frozenset(["appointed", "hired", "started", "joined", "opened", "began", "elected", "employed"])
 _VERBS = "is are was were has have had do does did come comes came get gets got take takes took"

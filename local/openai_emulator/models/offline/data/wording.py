@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary
+from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.table import Table
+from local.openai_emulator.models.offline.words import stem
 
 _LEFT_OUT = re.compile(
     r"\b(?:if (?:we|you|i) )?(?:leave|leaving) out\b|\b(?:apart|aside) from\b|\bnot (?:counting|including)\b",
@@ -28,6 +30,20 @@ _ENDS_IN_WORDS = (
     (r"\b(?:best|highest|most highly)[- ]paid (\w+)", r"\1 with the highest pay"),
     (r"\b(?:worst|lowest)[- ]paid (\w+)", r"\1 with the lowest pay"),
 )
+_RANGE_OF = r"\b([a-z]{3,}) range (?=(?:of|for|in|among|across)\b)"
+_END_TO_END = (
+    r",? \(?(?:from )?(?:the )?(?:cheapest|lowest|smallest|youngest|shortest|minimum|min) to (?:the )?"
+    r"(?:dearest|most expensive|highest|largest|biggest|oldest|longest|maximum|max)\)?"
+)
+_HOLIDAYS = {
+    "christmas eve": "24 December",
+    "christmas day": "25 December",
+    "christmas": "25 December",
+    "new year's eve": "31 December",
+    "new year's day": "1 January",
+    "valentine's day": "14 February",
+    "halloween": "31 October",
+}
 _CODES = {"EU": "europe", "JP": "japan", "NA": "north america", "US": "united states|usa", "UK": "united kingdom"}
 _SCALES = {"k": 1e3, "thousand": 1e3, "million": 1e6, "mn": 1e6, "billion": 1e9, "bn": 1e9}
 _SCALED = re.compile(r"(?<![\w.,])(\d[\d,]*+(?:\.\d++)?) ?(thousand|million|mn|billion|bn|(?<=\d)k)\b", re.IGNORECASE)
@@ -48,6 +64,7 @@ def plainly(question: str) -> str:
     )
     for pattern, plain in _ENDS_IN_WORDS:
         question = re.sub(pattern, plain, question, flags=re.IGNORECASE)
+    question = re.sub(r"\s*\([^()]*\betc\b\.?\)", "", question, flags=re.IGNORECASE)  # examples of the groups
     question = _DECADE.sub(lambda match: f"from {match[1]}0 to {match[1]}9", question)
     question = re.sub(r"\b(?:takes?|took|taken) place\b", "happened", question, flags=re.IGNORECASE)
     return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))
@@ -61,6 +78,39 @@ def with_codes(question: str, table: Table) -> str:
         if code in parts and not known & set(names.split("|")):
             question = re.sub(rf"\b(?:in )?(?:the )?(?:{names})\b", code, question, flags=re.IGNORECASE)
     return question
+
+
+def with_ends(question: str, table: Table) -> str:
+    """The question with "minimum and maximum price" for "price range", if no column has that name."""
+    is_column = any(stem("range") in name_stems(column.name) for column in table.columns)
+    if is_column or not re.search(_RANGE_OF, question, re.IGNORECASE):
+        return question
+    question = re.sub(_RANGE_OF, r"minimum and maximum \1 ", question, flags=re.IGNORECASE)
+    return re.sub(_END_TO_END, "", question, flags=re.IGNORECASE)
+
+
+def with_days(question: str, table: Table) -> str:
+    """The question with "25 December" for "Christmas Day", if the table has dates and no such word."""
+    known = " ".join(value.lower() for column in table.of_kind("text") for value in column.values)
+    for name, day in _HOLIDAYS.items() if table.of_kind("date") else ():
+        if name.split()[0] not in known:
+            question = re.sub(rf"\b{name}\b", day, question, flags=re.IGNORECASE)
+    return question
+
+
+def with_nouns(question: str, table: Table) -> str:
+    """The question with the names of two columns for "high and low temperatures": `TempHighF`, `TempLowF`."""
+    from local.openai_emulator.models.offline.data.columns import SAME, alike
+
+    def replacement(match: re.Match[str]) -> str:
+        found = []
+        for word in (match[1], match[2]):
+            own = [c for c in table.of_kind("number") if stem(word.lower()) in name_stems(c.name)]
+            own = [c for c in own if any(alike(match[3].lower(), part) >= SAME for part in name_stems(c.name))]
+            found += own if len(own) == 1 else []
+        return f"{found[0].name} and {found[1].name}" if len(found) == 2 and found[0] is not found[1] else match[0]
+
+    return re.sub(r"\b([a-z]{3,}) and ([a-z]{3,}) ([a-z]{4,}s)\b", replacement, question, flags=re.IGNORECASE)
 
 
 def with_digits(question: str, table: Table) -> str:

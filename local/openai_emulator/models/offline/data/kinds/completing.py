@@ -18,7 +18,7 @@ from local.openai_emulator.models.offline.data.clause import (
     names,
 )
 from local.openai_emulator.models.offline.data.columns import SAME, alike, ends
-from local.openai_emulator.models.offline.data.names import is_score, name_stems
+from local.openai_emulator.models.offline.data.names import is_score, name_stems, of_end
 from local.openai_emulator.models.offline.data.stated import level_of
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import joined, stem
@@ -177,7 +177,7 @@ def is_number_of_row(clause: Clause, column: Column) -> bool:
 
 def is_plural(word: str) -> bool:
     """Whether a word looks like a noun in the plural."""
-    return word in words.ROW_NOUNS | words.PEOPLE or (
+    return word in words.ROW_NOUNS | words.PEOPLE | {"men", "women"} or (
         word.endswith("s") and not word.endswith("ss") and word not in words.SILENT
     )
 
@@ -191,17 +191,17 @@ def weighs(clause: Clause) -> bool:
     return not limited and (named or bool(said & (words.PEOPLE | words.MEN | words.WOMEN)))
 
 
-def _of_end(columns: list[Column], end: str) -> list[Column]:
-    """Of two columns such as `temp_max` and `temp_min`, the one of an end: the hottest day is that of `temp_max`."""
-    ends_ = {"max": {"max", "maximum", "high"}, "min": {"min", "minimum", "low"}}
-    own = {end: [c for c in columns if words_ & set(name_stems(c.name))] for end, words_ in ends_.items()}
-    return own[end] if len(own["max"]) == len(own["min"]) == 1 and len(columns) == 2 else columns
-
-
 def _is_said(clause: Clause, parts: set[str]) -> bool:
     """Whether a word of a clause fits one of some parts of a name."""
     said = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) not in words.SILENT]
     return any(alike(word, part) >= SAME for word in said for part in parts)
+
+
+def _is_of_adjective(clause: Clause, at: int, named: list[Column]) -> bool:
+    """Whether a named measure stands behind an adjective, "the longest reign"; or after "by", or alone."""
+    starts = {min(m.tokens) for m in clause.mentions if m.column in named}
+    joined_ = any(clause.word(i - 1) in ("by", "of", "highest", "largest") for i in starts)
+    return joined_ or bool(starts & {at + 1, at + 2})
 
 
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
@@ -223,6 +223,8 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
         if apart and (re.search(ROW_OF, clause.text, re.IGNORECASE) or clause.says(_WHAT_IS_ITS)):
             named = []  # "the colour and weight of the most expensive one"
         named = [c for c in named if c in columns] or named  # "how old is the one with the longest time"
+        if not columns and not _is_of_adjective(clause, i, named):
+            continue  # "how long is the longest film and what is its rating", without a column of lengths
         said = {stem(clause.word(j)): j for j in clause.free() if j != i}
         closer = [c for c in columns if (set(name_stems(c.name)) - stems) & set(said)]
         if len(closer) == 1 and not named:
@@ -233,7 +235,8 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
             columns = told if len(told) == 1 else columns  # "the most expensive house sold": `SalePrice`
         if not named and (exact := [c for c in columns if set(name_stems(c.name)) <= stems]):
             columns = exact  # of `Min.Price` and `Price`, the one without further words
-        columns = _of_end(columns, "min" if low else "max") if "temp" in hints else columns
+        end = "mean" if "mean" in clause.hows else "min" if low else "max"
+        columns = of_end(columns, end) if "temp" in hints else columns
         alike = len({frozenset(stems & set(name_stems(c.name))) for c in columns}) == 1
         if alike and len(columns) > 1 and not named:
             several = joined((f"`{c.name}`" for c in columns[:4]), last="or")

@@ -13,6 +13,7 @@ from local.openai_emulator.models.offline.data.entities import (
     are_places,
     fits,
     have_several_rows,
+    is_other_role,
     of_people,
     some_of_people,
 )
@@ -40,7 +41,6 @@ from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage, is_unit
-from local.openai_emulator.models.offline.data.verbs import REVERSING
 from local.openai_emulator.models.offline.words import stem
 
 _IN_ALL = r"\b(?:in total|overall|altogether|in all|(?:are|were) there)\b"
@@ -89,13 +89,18 @@ def complete(clause: Clause) -> Ask | Refusal:
     if len(targets) > 1 and not by:
         return Refusal(reason=f"It is not clear what `{targets[1].name}` is to do with it.")
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
-        unsure = any(is_denial(c) or c.test in ("<", "<=", ">", ">=") for c in clause.conditions)
+        limits = ("<", "<=", ">", ">=")
+        unsure = any(is_denial(c) or c.test in limits or _is_no(c) for c in clause.conditions)
         if _is_counted(clause, targets[0]) and unsure and not clause.entity(targets[0]):
             return Refusal(reason=f"It is not clear whether all rows of a `{targets[0].name}` are meant, or any.")
         if _is_counted(clause, targets[0]):
             return ask_of(clause, "count", targets=(_numbered(clause, targets[0]),))
         return Refusal(reason=f"It is not clear what `{targets[0].name}` is to do with it.")
     return _rows(clause, by)
+
+
+def _is_no(condition: Condition) -> bool:
+    return condition.test == "==" and str(condition.value).lower() in words.NO
 
 
 def _added_up(clause: Clause, measures: list[Column], by: tuple[str, ...]) -> Ask | Refusal | None:
@@ -143,10 +148,9 @@ def claim_counted(clause: Clause) -> None:
     """
     for match in re.finditer(_COUNTED, clause.text, re.IGNORECASE):
         noun = max(clause.within(match))
+        first = noun
         while noun in clause.used and noun + 1 in clause.free() and _goes_on(clause, noun + 1):
             noun += 1
-            if not is_plural(clause.word(noun)):
-                clause.notes.append(f'"{clause.word(noun)}" was not used')
         after = clause.word(noun + 1)
         is_adjective = is_plural(after) or (noun + 1 in clause.free() and after not in words.SILENT)
         if not is_adjective and after not in ("did", "does", "do"):
@@ -160,18 +164,21 @@ def claim_counted(clause: Clause) -> None:
                 continue
             if noun in clause.free() and (is_unit(clause.word(noun)) or clause.word(noun).endswith("ly")):
                 continue
-            known = noun in clause.used or clause.word(noun) in words.SILENT or fits(clause.word(noun), clause.table)
-            if not known and noun == max(clause.within(match)):
+            if noun in clause.free() and is_other_role(clause.word(noun), clause.table):
+                continue
+            common = noun in clause.used or clause.word(noun) in words.SILENT | words.PEOPLE
+            known = common or (noun == first and clause.word(noun) in words.ROW_NOUNS)
+            known = known or fits(clause.word(noun), clause.table)
+            if noun > first and not known:
+                continue  # "bus drivers" are no rows of `bus`
+            if not known or (noun > first and not common):
                 clause.notes.append(f"a row taken as one of the {clause.word(noun)}")
             clause.used.add(noun)
 
 
 def _goes_on(clause: Clause, at: int) -> bool:
-    """Whether a noun follows, or a verb with an object: "countries export oil", but not "adults died"."""
-    word, after = clause.word(at), clause.word(at + 1)
-    reverses = word in REVERSING and after != "no"  # "passengers left the ward" are not those in it
-    goes_on = is_plural(word) or (bool(after) and after not in _PREPOSITIONS and not reverses)
-    return word not in words.SILENT and goes_on
+    """Whether a noun in the plural follows: "how many expensive houses", but not "how many adults died"."""
+    return clause.word(at) not in words.SILENT and is_plural(clause.word(at))
 
 
 def _claim_listed(clause: Clause) -> None:

@@ -296,7 +296,7 @@ def find_extreme(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
         there = rows[rows[measure] == extreme]
         found = {"extreme": extreme, "there": told_rows(there, 5), "ties": len(there)}
     keys = group_keys(rows, ask)
-    single = len(keys) == 1 and not ask["period"] and rows[ask["by"][0]].nunique() == rows[ask["by"][0]].count()
+    single = len(keys) == 1 and not ask["period"] and len(rows) == rows[ask["by"][0]].nunique() > 0
     if not keys or (single and measure):
         return found
     ranked = getattr(rows.groupby(keys)[measure], ask["hows"][0])().dropna() if measure else rows.groupby(keys).size()
