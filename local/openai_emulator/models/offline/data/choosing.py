@@ -47,6 +47,13 @@ def _is_share_itself(clause: Clause) -> bool:
     return True
 
 
+def _asks_for_cells(clause: Clause) -> bool:
+    """Whether two cells of one row are asked for: "in what year was X released and how many streams did it get"."""
+    of_row = any((c := clause.table.column(found.column)) and clause.entity(c) for found in clause.conditions)
+    asked = clause.says(r"\b(?:which|what)\b") and clause.says(r"\bhow (?:many|much)\b")
+    return of_row and asked and len({m.column for m in clause.mentions}) > 1 and not clause.hows
+
+
 def _is_end_of_each(clause: Clause) -> bool:
     """Whether the highest or lowest value in each group is asked for: "the maximum salary per department"."""
     grouped = (clause.by or clause.by_numbers or clause.period) and not clause.which
@@ -67,6 +74,8 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         return "extreme"
     if name == "share" and _is_share_itself(clause):
         return "figures"
+    if name in ("count", "figures") and _asks_for_cells(clause):
+        return "lookup"
     if name in ("", "lookup", "describe", "count") and clause.says(_WHICH_ARE_THERE) and clause.texts():
         return "count"
     if name == "peak" and not clause.measures() and most_rows(clause):
@@ -120,7 +129,7 @@ def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:
         for mention in clause.mentions:
             if max(mention.tokens) < len(clause.tokens):
                 masked = masked.replace(clause.tokens[mention.tokens[0]][0], "X")
-        return nearest_kind(masked)
+        return nearest_kind(masked) or kind_of(clause.text)
     return kind_of(clause.text)
 
 

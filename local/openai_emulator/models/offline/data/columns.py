@@ -24,6 +24,7 @@ _RATES = frozenset(
     map(stem, ("rate", "ratio", "share", "percent", "percentage", "pct", "per", "avg", "average", "index"))
 )
 _IDS = frozenset(map(stem, ("id", "no", "nr", "number", "key", "code")))
+_ROWS = frozenset(map(stem, words.ROW_NOUNS))
 _ALL = frozenset(map(stem, ("global", "total", "overall", "all", "world", "worldwide")))
 _TIMES = frozenset(map(stem, ("year", "month", "day", "date", "time", "week", "hour", "quarter")))
 _BY = re.compile(
@@ -48,6 +49,8 @@ _DONE = frozenset(["scored", "marked", "pointed", "graded", "ordered", "requeste
 _LIMITS = frozenset(["over", "under", "above", "below", "after", "before", "since", "until", "between", "within"])
 LENGTH_OF_CURRENCY = 3  # letters of a code such as `EUR`
 SURE, SAME = 0.9, 0.7  # how well a word fits one that begins alike; one that means the same
+MOST_PARTS = 3  # words of a name of which "people" says one: `energy consumption per capita (kWh/person)`
+LONGEST_ENDING = 5  # letters: "salesperson" is not of `Sales`
 SHORTEST_MARKED = 3  # letters of a name before an initial
 SHORTEST_DOING = 3  # letters of a verb
 SHORTEST_SHORTENED = 5  # letters of a word without some of its vowels
@@ -83,7 +86,8 @@ def alike(word: str, part: str) -> float:
         return 0.0
     if len(part) >= SHORTEST_DOING and re.fullmatch(rf"{re.escape(part)}(?:e?rs?|ing)", word):
         return 0.9  # "skiers" for `ski`
-    if min(len(own), len(part)) >= 4 and (own.startswith(part) or part.startswith(own)) and not part.isdigit():
+    begins = part.startswith(own) or (own.startswith(part) and len(own) <= len(part) + LONGEST_ENDING)
+    if min(len(own), len(part)) >= 4 and begins and not part.isdigit():
         return 0.9
     if min(len(own), len(part)) >= SHORTEST_MISSPELT and SequenceMatcher(None, own, part).ratio() >= MISSPELT:
         return 0.85
@@ -233,11 +237,12 @@ def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     said = {clause.word(i) for i in places}
     if clause.word(places[0] - 1) in ("different", "distinct", "unique"):
         return False
-    if said <= words.PEOPLE and (is_key(column, clause.table) or column.unique == 1):
+    numbers = is_key(column, clause.table) or column.unique == 1 or len(_parts(column)) > MOST_PARTS
+    if said <= words.PEOPLE and numbers:
         return True
     named = set(name_stems(clause.table.shown.rpartition(".")[0]))
-    of_file = said <= words.ROW_NOUNS and any(word.endswith("s") and stem(word) in named for word in said)
-    return of_file and not _IDS & set(name_stems(column.name))
+    of_file = {stem(word) for word in said} <= _ROWS and any(stem(word) in named for word in said)
+    return of_file and column.kind == "text" and not _IDS & set(name_stems(column.name))
 
 
 def _is_cost(word: str, part: str, parts: list[str]) -> bool:

@@ -119,7 +119,13 @@ def alternatives(clause: Clause, places: Iterable[tuple[str, tuple[int, ...]]]) 
     """Refuse "paid or returned" of two columns: the conditions of a question all have to hold."""
     ordered = sorted(places, key=lambda place: place[1])
     for (column, tokens), (other, others) in pairwise(ordered):
-        between = [clause.word(i) for i in range(max(tokens) + 1, min(others))]
+        between = [clause.word(i) for i in range(max(tokens) + 1, min(others)) if not _joins_columns(clause, i)]
         if column != other and "or" in between:
             told = f'Rows that meet one of two conditions ("or": {column}, {other}) are not computed.'
             clause.ambiguous += [told] if told not in clause.ambiguous else []
+
+
+def _joins_columns(clause: Clause, at: int) -> bool:
+    """Whether a word stands between two columns: "or" in "from fossil fuels or from renewables"."""
+    named = {i for mention in clause.mentions for i in mention.tokens}
+    return at - 1 in named and bool({at + 1, at + 2} & named)

@@ -26,7 +26,7 @@ _OF_ONE = frozenset(map(stem, ("age", "sex", "gender", "name", "married", "educa
 _POPULATION = frozenset(map(stem, ("population", "pop", "inhabitants", "residents")))
 _ROLES = frozenset(map(stem, words.ROLES))
 _PEOPLE_OF = tuple(frozenset(map(stem, group.split())) for group in words.PEOPLE_OF)
-_NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title", re.IGNORECASE)
+_NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title|entity", re.IGNORECASE)
 _WHICH_ONE = re.compile(
     r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
 )

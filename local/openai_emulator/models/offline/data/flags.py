@@ -30,7 +30,8 @@ def opposites_in(clause: Clause) -> None:
 def outcomes_in(clause: Clause) -> None:
     """What the yes and no of `Attrition` or `Churn` are called: "left", "stayed"; of both, the groups."""
     for names, yes, no in words.OUTCOMES:
-        columns = [c for c in clause.table.columns if names & set(name_stems(c.name)) and len(c.values) == 2]
+        columns = [c for c in clause.table.columns if any(name <= set(name_stems(c.name)) for name in names)]
+        columns = [c for c in columns if len(c.values) == 2]
         columns = [c for c in columns if {value.lower() for value in c.values} <= words.YES | words.NO]
         said = {True: [i for i in clause.free() if clause.word(i) in yes]}
         said[False] = [i for i in clause.free() if clause.word(i) in no]
@@ -41,11 +42,14 @@ def outcomes_in(clause: Clause) -> None:
         if both:
             clause.by.append(column)
             return
-        denying = denial(clause, min(said[True] or said[False]), column)
+        at = min(said[True] or said[False])
+        if clause.word(at + 1) in ("rate", "rates"):
+            clause.rate_of = column.name
+            clause.used.add(at + 1)
+        denying = denial(clause, at, column)
         clause.used |= set(denying)
         wanted = words.YES if bool(said[True]) != bool(denying) else words.NO
         value = next(value for value in column.values if value.lower() in wanted)
-        at = min(said[True] or said[False])
         clause.places.append((column.name, (at,)))
         text = f"{'not ' if denying else ''}{clause.word(at)} ({column.name} = {value})"
         plain: object = float(value) if column.kind == "number" else value

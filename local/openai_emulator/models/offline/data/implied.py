@@ -14,6 +14,7 @@ from local.openai_emulator.models.offline.words import stem
 
 _SIZES = {
     "long": "longest",
+    "old": "oldest",
     "far": "farthest",
     "tall": "tallest",
     "heavy": "heaviest",

@@ -11,9 +11,23 @@ from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
 from local.openai_emulator.models.offline.data.choosing import kind_of_clause
 from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, figures, is_key
 from local.openai_emulator.models.offline.data.derived import with_derived
-from local.openai_emulator.models.offline.data.kinds.counting import asks_more, counts_more, left_unsaid
+from local.openai_emulator.models.offline.data.kinds.counting import counts_more
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
+from local.openai_emulator.models.offline.data.parts import (
+    BACK,
+    METHOD,
+    asks_nothing,
+    chart_of,
+    check_size,
+    counts_nothing,
+    has_winner,
+    inherit,
+    is_chart_of,
+    is_within,
+    tells_more,
+    told_more,
+)
 from local.openai_emulator.models.offline.data.reading import read
 from local.openai_emulator.models.offline.data.spelling import spelt
 from local.openai_emulator.models.offline.data.stated import with_places
@@ -27,6 +41,7 @@ from local.openai_emulator.models.offline.data.wording import (
     with_digits,
     with_ends,
     with_nouns,
+    with_years,
     without_glosses,
 )
 from local.openai_emulator.models.offline.words import stem
@@ -41,30 +56,13 @@ _PIECES = re.compile(
     re.IGNORECASE,
 )
 _NUMBERING = re.compile(r"^\s*+(?:\d{1,2}[.)]|[-*{])\s+")
-# The start of sentences that say how to compute, not what.
-_METHOD = re.compile(
-    r"(?<!\W)\W*+(?:if|ignore|consider|assume|do not|don't|round|use|using|assess|report|return|note|otherwise|"
-    r"the null|your|"
-    r"outliers? (?:should|is|are)|any (?:data|value|observation)|an? (?:outlier|observation|data)"
-    r"|for (?:outlier|calculating)|"
-    r"handle|exclude|include|where|the (?:null|values?|results?|calculations?|mean|output|answer"
-    r"|strength|p-value)|perform)\b",
-    re.IGNORECASE,
-)
 _LEADS = re.compile(r"\W*(?:in|at|for|among|on|during|of|within)\b[^,.?!;]*$", re.IGNORECASE)
-_BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same)\b", re.IGNORECASE)
 _SAME = re.compile(
     r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
     re.IGNORECASE,
 )
-_HOW_MUCH_IT_IS = (
-    r"\W*how many(?: (?:is|was|are|were) (?:it|that|there|they)"
-    r"| (?:minutes|hours|days|seconds|years|weeks|months|miles|units|points) (?:is|was|are|were|do|does|did) "
-    r"(?:it|that|they|this)(?: (?:run|last|take|have|get|score))?)?\W*"
-)
+_ASKS = r"\W*(?:(?:in|on|at|from|for|to|by) )?(?:what|which|who|whose|whom|when|where|how)\b"
 _WHICH_ONES = r"^\W*(?:and )?which (?:ones|of them|are they|are those)(?: are (?:they|those|these))?\W*$"
-_EVERY = r"\b(?:overall|in all|all|whole|every|everyone|everybody|entire|general)\b"
-_TESTS = ("correlate", "normality", "regression")  # kinds with a verdict, of which "is it positive?" asks nothing new
 _OF_ENTRIES = ("count", "figures", "extreme", "top", "having")  # kinds whose groups can be the entries of lists
 _SAME_WORDS = r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|\band\b|\bonly\b|\bnow\b|\bone\b|\bshow\b"
 
@@ -129,13 +127,14 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Seq
     question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
     question = with_codes(with_digits(plainly(spelt(question, table)), table), table)
-    question = with_nouns(with_ends(with_days(question, table), table), table)
+    question = with_nouns(with_ends(with_years(with_days(question, table), table), table), table)
     question = in_order(without_glosses(as_one_word(question, table), table), table)
     question, table = with_derived(question, with_places(question, table))
     pieces = _pieces(question)
     clauses = [read(text, table, method=at > 0, unknown=unknown) for at, text in enumerate(pieces)]
     for clause in clauses:
         clause.whole = question
+        check_size(clause)
     fit = float(sum(len(c.mentions) + 2 * len(c.conditions) - len(c.left()) for c in clauses))
     said = {stem(word) for word in re.findall(r"[a-z]+", question.lower())}
     columns = {m.column.name for clause in clauses for m in clause.mentions}
@@ -149,20 +148,29 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Seq
     refused: list[Refusal] = []
     lead: Clause | None = None
     for at, clause in enumerate(clauses):
-        if asks and _is_chart_of(asks[-1], clause):
-            asks[-1] = _with_chart(asks[-1], clause)
+        if asks and is_chart_of(asks[-1], clause):
+            asks[-1] = chart_of(asks[-1], clause)
+            continue
+        if asks and tells_more(asks[-1], clause):
+            asks[-1] = told_more(asks[-1], clause)
             continue
         found = _ask(clause, at, asks, before, lead, alone=len(clauses) == 1)
         if isinstance(found, Refusal):
             refused.append(found)
         elif found and found.kind == "describe" and at == 0 and len(clauses) > 1 and not clause.ambiguous:
             lead = clause
-        elif found and any(_within(found, ask) for ask in asks):
+        elif found and any(is_within(found, ask) for ask in asks):
             clause.repeats = True
         elif found:
             asks.append(found)
         elif at == 0:
             lead = clause
+            if (
+                len(clauses) > 1
+                and (clause.mentions or clause.conditions)
+                and re.match(_ASKS, clause.text, re.IGNORECASE)
+            ):
+                refused.append(Refusal(reason="It is not clear what the first part asks for."))
     if not asks and lead is not None and not refused:
         asks = [_describe(lead)] if kind_of(lead.text) == "describe" else []
     asks = list(dict.fromkeys(asks))
@@ -201,30 +209,6 @@ def _left(clauses: list[Clause], asks: list[Ask]) -> list[str]:
 
 def _real_measures(clause: Clause) -> set[str]:
     return {c.name for c in clause.measures(conditioned=False) if not is_key(c, clause.table)}
-
-
-def _is_chart_of(ask: Ask, clause: Clause) -> bool:
-    """Whether a clause only asks for a chart of the ask before: "create a bar chart of it"."""
-    own = clause.mentions or clause.conditions or clause.period or clause.by or clause.by_numbers
-    return bool(ask.by or ask.period) and clause.chart in ("any", "bar", "line", "pie") and not own
-
-
-def _with_chart(ask: Ask, clause: Clause) -> Ask:
-    clause.claim_all(_BACK.pattern)
-    usual = ask.chart or ("line" if ask.period else "bar")
-    return replace(ask, chart=usual if clause.chart == "any" else clause.chart)
-
-
-def _within(ask: Ask, other: Ask) -> bool:
-    """Whether an ask repeats a part of another one."""
-    if ask.kind == "count":
-        return ask == other
-    same = ask.kind == other.kind and ask.of_winner == other.of_winner and set(ask.measures) <= set(other.measures)
-    return (
-        same
-        and set(ask.conditions) <= set(other.conditions)
-        and (set(ask.hows) <= set(other.hows) or ask.kind != "figures")
-    )
 
 
 def _conditions_of_method(clauses: list[Clause], asks: list[Ask]) -> list[Refusal]:
@@ -276,12 +260,12 @@ def _pieces(question: str) -> list[str]:
             pieces
             and not kind_of(text)
             and not re.search(r"\b(?:charts?|plot|graph)\b", text, re.I)
-            and not _METHOD.match(text)
+            and not METHOD.match(text)
             and not re.match(_WHICH_ONES, text, re.IGNORECASE)
         ):
             pieces[-1] = f"{pieces[-1]}, {text}"
         else:
-            is_method = _METHOD.match(text) or re.search(r"\b(?:charts?|plot|graph)\b", text, re.I)
+            is_method = METHOD.match(text) or re.search(r"\b(?:charts?|plot|graph)\b", text, re.I)
             pieces.append(text if is_method else lead + text)
     return pieces or [question]
 
@@ -301,18 +285,18 @@ def _ask(
         return replace(asks[-1], kind="lookup", targets=(), by=(), hows=("mean",), chart="", method="")
     name = clause.kind = kind_of_clause(clause, first=at == 0, alone=alone)
     if not name:
-        clause.repeats = bool(at) and bool(_METHOD.match(clause.text))
+        clause.repeats = bool(at) and bool(METHOD.match(clause.text))
         return None if at or not alone else Refusal()
     clause.method = clause.method or name in ("normality", "correlate", "outliers", "distribution")
     kind = kind_named(name)
     said = set(kind.words.split())
     clause.claim_all(kind.cues or r"$^")
     said |= set(vocabulary.HIGHEST | vocabulary.LOWEST) if name == "peak" else set()
-    refers = bool(_BACK.search(clause.text))
-    if at and _asks_nothing(clause, name, asks, refers=refers):
+    refers = bool(BACK.search(clause.text))
+    if at and asks_nothing(clause, name, asks, refers=refers):
         clause.repeats = True
         return None
-    if name == "count" and (unclear := _counts_nothing(clause, at, asks, lead, refers=refers)):
+    if name == "count" and (unclear := counts_nothing(clause, at, asks, lead, refers=refers)):
         return unclear
     source = [*reversed(asks), *reversed(before if refers or at else ())]
     if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
@@ -321,14 +305,14 @@ def _ask(
         needs = not (name == "extreme" and any(clause.word(i) in vocabulary.ADJECTIVES for i in clause.free()))
         if needs or not figures(clause.table):
             clause.mentions += [Mention(column=column, tokens=(10_000,)) for column in columns]
-    of_winner = bool(asks) and refers and asks[-1].kind == "extreme" and _has_winner(clause, asks[-1])
+    of_winner = bool(asks) and refers and asks[-1].kind == "extreme" and has_winner(clause, asks[-1])
     if of_winner and asks[-1].lists:
         return Refusal(reason=f"The rows of the entry of `{asks[-1].lists[0]}` that was found are not looked at.")
     if lead is not None and lead is not clause:
         if name == "correlate" and not clause.measures() and len(lead.measures()) == 2:
             clause.mentions += [mention for mention in lead.mentions if mention.column in lead.measures()]
         clause.conditions += [c for c in lead.conditions if c not in clause.conditions]
-    if asks and not of_winner and (unclear := _inherit(clause, name, asks[-1])):
+    if asks and not of_winner and (unclear := inherit(clause, name, asks[-1])):
         return unclear
     if not clause.conditions and refers and not of_winner:
         clause.conditions += list(next((ask.conditions for ask in source if ask.conditions), ()))
@@ -357,84 +341,6 @@ def _with_lists(ask: Ask, clause: Clause) -> Ask | Refusal:
         return Refusal(reason=f"The cells of `{lists[0]}` are lists, whose entries are not told apart in this.")
     clause.notes.append(f"a row counts for each entry of `{lists[0]}`")
     return replace(ask, lists=lists)
-
-
-def _counts_nothing(clause: Clause, at: int, asks: list[Ask], lead: Clause | None, *, refers: bool) -> Refusal | None:
-    """A refusal when a second "how many" does not say what is counted."""
-    said = clause.mentions or clause.conditions or (lead is not None and lead.conditions)
-    if at and not asks and lead is not None and not said:
-        return Refusal(reason='It is not clear what "how many" counts.')
-    if refers and asks and asks[-1].method == "mode":
-        return Refusal(reason="The rows with the value that was found are not counted.")
-    if refers and asks and asks[-1].kind == "extreme" and not _has_winner(clause, asks[-1]):
-        return Refusal(reason="The rows with the value that was found are not counted.")
-    return None
-
-
-def _inherit(clause: Clause, name: str, before: Ask) -> Refusal | None:
-    """Give a second part the conditions that it does not say again; a refusal if it is not clear which are meant."""
-    if clause.says(r"\bof (?:them|those|these)\b"):  # "and how many of them are active?"
-        if name != "count":
-            return Refusal(reason="It is not clear of which rows the second part is.")
-        own = {condition.column for condition in clause.conditions}
-        clause.conditions += [condition for condition in before.conditions if condition.column not in own]
-    elif name == before.kind == "count":
-        more = left_unsaid(before, clause)
-        if isinstance(more, Refusal):
-            return more
-        clause.conditions += more
-    elif before.conditions and _goes_on(clause, name):
-        return _inherit_all(clause, name, before)
-    return None
-
-
-def _inherit_all(clause: Clause, name: str, before: Ask) -> Refusal | None:
-    """Give a second part that says nothing of its own about the rows the conditions of the first one, if it can.
-
-    "How many are in Sales, and what is the average salary?", "How many films are horror, and which one is the longest?"
-    """
-    unclear = Refusal(reason="It is not clear whether the second part is about the same rows as the first.")
-    if name not in ("figures", "extreme") or before.kind not in ("figures", "count", "lookup", "extreme"):
-        return unclear if name in ("share", "top", "extreme") and before.kind == "count" else None
-    columns = {condition.column for condition in before.conditions}
-    if clause.by or clause.by_numbers or clause.period or (clause.which and not clause.entity(clause.which)):
-        grouped = {c.name for c in (*clause.by, *clause.by_numbers, *([clause.which] if clause.which else []))}
-        return None if grouped & columns else unclear  # "how many are from France, and which country has the most?"
-    if {c.name for c in clause.measures()} & columns:
-        return unclear  # "How many had no discount, and what is the average discount?"
-    clause.conditions += before.conditions
-    return None
-
-
-def _goes_on(clause: Clause, name: str) -> bool:
-    """Whether a second part is joined to the first one, and says nothing of its own about the rows."""
-    before = clause.whole[: clause.whole.rfind(clause.text)].rstrip()
-    own = bool(clause.conditions) and name != "share"  # those of a share are its part
-    return not own and before.endswith((",", "and")) and not clause.of_all and not clause.says(_EVERY)
-
-
-def _has_winner(clause: Clause, ask: Ask) -> bool:
-    """Whether the group that an ask finds has several rows; else it finds a row."""
-    column = clause.table.column(ask.by[0]) if len(ask.by) == 1 else None
-    return bool(ask.by) and not (column is not None and clause.entity(column))
-
-
-def _asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) -> bool:
-    """Whether a later clause says how to compute, or repeats what is asked for already."""
-    if _METHOD.match(clause.text):
-        return True
-    told = bool(asks) and (asks[-1].kind == "missing" or asks[-1].hows == ("count",))
-    if name == "count" and told and not (clause.mentions or clause.conditions):
-        return True  # "Are any missing? How many?", "Which day had the most, and how many?"
-    bare = re.fullmatch(_HOW_MUCH_IT_IS, clause.text, re.IGNORECASE)
-    if name == "count" and bare and asks and asks[-1].kind == "extreme":
-        return True  # "Which month had the most births, and how many?"
-    named = clause.mentions or clause.conditions or clause.hows or clause.period
-    if name in ("figures", "lookup") and refers and not named and asks and asks[-1].kind == "extreme":
-        return True  # "Which state has the lowest losses, and how much are they?"
-    if name == "count" and clause.says(r"^\W*(?:which|who|what)\b"):
-        return False
-    return not asks_more(clause, name) and any(a.kind == name for a in asks) and (not refers or name in _TESTS)
 
 
 def _same(clauses: list[Clause], before: tuple[Ask, ...], question: str) -> Plan | None:

@@ -34,6 +34,7 @@ from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.data.wide import year_columns
 from local.openai_emulator.models.offline.words import stem
 
+_ASKED = "which|what|best|worst|strongest|weakest"
 PERIODS = (
     (
         "hour",
@@ -48,12 +49,17 @@ PERIODS = (
         r"|versus|with|to) (?:the )?weekdays?\b",
     ),
     ("day", r"\bdaily\b(?! return)|\b(?:by|per|each|every|which|what) (?:day|date)s?\b"),
-    ("week", r"\bweekly\b|\b(?:by|per|each|every|which|what) weeks?\b"),
-    ("month", r"\bmonthly\b|\b(?:by|per|each|every|which|what|a) months?\b|\b(?:from )?month (?:to|by) month\b"),
-    ("quarter", r"\bquarterly\b|\b(?:by|per|each|every|which|what) quarters?\b"),
+    ("week", rf"\bweekly\b|\b(?:by|per|each|every|{_ASKED}) weeks?\b"),
+    (
+        "month",
+        rf"\bmonthly\b|\b(?:by|per|each|every|a|{_ASKED}) months?\b"
+        r"|\b(?:from )?month (?:to|by) month\b",
+    ),
+    ("quarter", rf"\bquarterly\b|\b(?:by|per|each|every|{_ASKED}) quarters?\b"),
     (
         "year",
-        r"\byearly\b|\bannual(?:ly)?\b|\b(?:by|per|each|every|which|what) years?\b|\b(?:from )?year (?:to|by) year\b",
+        rf"\byearly\b|\bannual(?:ly)?\b|\b(?:by|per|each|every|{_ASKED}) years?\b"
+        r"|\b(?:from )?year (?:to|by) year\b",
     ),
 )
 _DAYS_OF = {"month": 45, "quarter": 100, "year": 400}  # a period must not be shorter than the steps between dates
@@ -71,6 +77,7 @@ _HOW_BIG = re.compile(
     r"(?:(?:the|a|an|its|their) )?$",
     re.IGNORECASE,
 )
+HOW_IT_IS = rf"\bhow ({_SIZES}) (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b(?! \w)"
 MOST_CLASSES = 30  # different values of a column of classes
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
 _METHOD_NUMBER = re.compile(
@@ -103,6 +110,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     named_columns(clause)
     for implied in (price_paid, kind_column, money_spent, asked_size, occupation):
         implied(clause)
+    clause.claim_all(HOW_IT_IS)
     parts_in(clause)
     flags_in(clause)
     opposites_in(clause)
@@ -139,7 +147,6 @@ def _idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"\bN/A\b")
     if clause.says(r"\bno\b.{1,40}\bat all\b"):
         clause.claim_all(r"\bat all\b")
-    clause.claim_all(rf"\bhow {_SIZES} (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b")
     clause.claim_all(r"\bshows? up\b(?=(?: the)? most)")
     clause.claim_all(r"\b(?:do|does|did) (?:this|it|the \w+) (?:cover|contain|include|have|span|list)\b")
     clause.claim_all(r"\b(?:do|does|did) (?:it|this|that|they) (?:happen|occur)\b|\bper (?:entry|row|record)\b")

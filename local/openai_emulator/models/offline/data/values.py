@@ -86,6 +86,9 @@ def values_in(clause: Clause) -> None:
         column_ = next(c for c in clause.table.columns if c.name == name)
         not_these = denied(clause, hits, column_)
         clause.used |= {place for _, at in hits for place in at} | {i for at in not_these.values() for i in at}
+        if len(hits) == 2 and len({value for value, _ in hits}) == len(not_these) == 1 and column_.unique == 2:
+            clause.by.append(column_)  # "graduates vs non graduates"
+            continue
         clause.places += [(name, at) for _, at in hits]
         plain = tuple(dict.fromkeys(value for value, _ in hits if value not in not_these))
         _condition(clause, name, plain, "")
@@ -267,7 +270,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if clause.used & set(places) or (size == 1 and (_names_a_column(clause, at) or _is_verb(clause, at))):
             continue
         window = said[at : at + size]
-        if size == 1 and _is_column_itself(clause, at):
+        if size == 1 and (_is_column_itself(clause, at) or _is_asked_for(clause, at, value)):
             continue
         if size == 1 and said[at] in words.YES | words.NO and not _is_beside(column, clause, places):
             continue  # "no comment"
@@ -311,6 +314,12 @@ def _is_column_itself(clause: Clause, at: int) -> bool:
     )
 
 
+def _is_asked_for(clause: Clause, at: int, value: str) -> bool:
+    """Whether a word is the noun after "which", and no value that is written with a capital: "which property had"."""
+    asked = clause.word(at - 1) in ("which", "what") and clause.word(at + 1) in words.VERBS
+    return asked and clause.tokens[at][0].islower() and value[:1].isupper()
+
+
 def _is_shortened(word: str, value: str, column: Column) -> bool:
     """Whether a word is what a value abbreviates: "carnivores" for `carni`, which is no word itself."""
     from local.openai_emulator.search.embeddings import is_token
@@ -330,6 +339,8 @@ def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
         return False
     if word == value and not (own in words.SILENT and word.islower()):
         return True
+    if own in words.SILENT | STOP_WORDS and word.islower() and value[:1].isupper():
+        return False  # "more" is not the song `MORE`
     if len(without_points(value)) < 4 and own in _LITTLE:
         return False
     common = own in words.HIGHEST | words.LOWEST or stem(word) in _COMMON

@@ -235,7 +235,12 @@ OPPOSITES = {
 # What became of somebody: the names of columns of yes and no, and what their yes and their no are called
 OUTCOMES = (
     (
-        frozenset(map(stem, ("attrition", "churn", "churned", "exited"))),
+        (frozenset(["loan", "statu"]), frozenset(["applic", "statu"]), frozenset(["approv", "statu"])),
+        frozenset(["approved", "granted", "accepted", "approval", "approvals"]),
+        frozenset(["rejected", "denied", "refused", "declined", "rejection", "rejections"]),
+    ),
+    (
+        tuple(frozenset([stem(name)]) for name in ("attrition", "churn", "churned", "exited")),
         frozenset(["left", "leave", "leaves", "leaving", "quit", "quits", "resigned", "cancelled", "canceled"]),
         frozenset(["stayed", "stay", "stays", "staying", "remained", "remain"]),
     ),

@@ -89,6 +89,19 @@ def with_ends(question: str, table: Table) -> str:
     return re.sub(_END_TO_END, "", question, flags=re.IGNORECASE)
 
 
+def with_years(question: str, table: Table) -> str:
+    """The question with "minimum and maximum year" for "which years does it cover", of the one column of years."""
+    years = [c for c in table.of_kind("number") if "year" in name_stems(c.name)]
+    named = f"what is the minimum and maximum {years[0].name}" if len(years) == 1 else r"\g<0>"
+    return re.sub(
+        r"\b(?:which|what) (?:years|period|time period|range of years) (?:does|do|is|are) (?:it|the \w+|this \w+|they)"
+        r" (?:covers?|covered|spans?|contain|include)\b",
+        named,
+        question,
+        flags=re.IGNORECASE,
+    )
+
+
 def with_days(question: str, table: Table) -> str:
     """The question with "25 December" for "Christmas Day", if the table has dates and no such word."""
     known = " ".join(value.lower() for column in table.of_kind("text") for value in column.values)
@@ -120,6 +133,7 @@ def with_digits(question: str, table: Table) -> str:
     def replacement(match: re.Match[str]) -> str:
         return f"{float(match[1].replace(',', '')) * _SCALES[match[2].lower()]:.0f}"
 
+    question = re.sub(r"\b(?:a|one) (?=(?:million|billion)\b)", "1 ", question, flags=re.IGNORECASE)
     return question if scaled else _SCALED.sub(replacement, question)
 
 

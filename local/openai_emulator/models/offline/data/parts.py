@@ -1,0 +1,180 @@
+"""The later parts of a question: what they leave unsaid, repeat, or ask more of."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from local.openai_emulator.models.offline.data import vocabulary
+from local.openai_emulator.models.offline.data.ask import Ask, Refusal
+from local.openai_emulator.models.offline.data.clause import Clause
+from local.openai_emulator.models.offline.data.kinds.counting import asks_more, left_unsaid
+from local.openai_emulator.models.offline.data.reading import HOW_IT_IS
+
+# The start of sentences that say how to compute, not what.
+METHOD = re.compile(
+    r"(?<!\W)\W*+(?:if|ignore|consider|assume|do not|don't|round|use|using|assess|report|return|note|otherwise|"
+    r"the null|your|"
+    r"outliers? (?:should|is|are)|any (?:data|value|observation)|an? (?:outlier|observation|data)"
+    r"|for (?:outlier|calculating)|"
+    r"handle|exclude|include|where|the (?:null|values?|results?|calculations?|mean|output|answer"
+    r"|strength|p-value)|perform)\b",
+    re.IGNORECASE,
+)
+BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same)\b", re.IGNORECASE)
+_HOW_MUCH_IT_IS = (
+    r"\W*how many(?: (?:is|was|are|were) (?:it|that|there|they)"
+    r"| (?:minutes|hours|days|seconds|years|weeks|months|miles|units|points) (?:is|was|are|were|do|does|did) "
+    r"(?:it|that|they|this)(?: (?:run|last|take|have|get|score))?)?\W*"
+)
+_HOW_MANY_HAVE_IT = (
+    r"\W*how (?:many|often)(?: (?:of them|[a-z]+))?"
+    r"(?: (?:have|has|had|uses?|used|get|got|show|are|were|is|was|chose|choose|carry|does|do|did))?"
+    r" ?(?:it|that|this|they|them|these|there|in it|of it|of those)?(?: (?:have|occur|appear|happen|come up))?\W*"
+)
+_TELLS = r"^\W*(?:and )?(?:please )?(?:tell me|show me|give me|i'd like to know|i want to know|also|name)\b(?: also)?"
+_ASKS_OF = r"^\W*(?:what|which|who|how|in which|from which)\b"
+_SIZES_OF = ("old", "long", "heavy", "tall", "deep", "expensive", "hot", "cold", "far", "young", "fast", "cheap")
+_EVERY = r"\b(?:overall|in all|all|whole|every|everyone|everybody|entire|general)\b"
+_TESTS = ("correlate", "normality", "regression")  # kinds with a verdict, of which "is it positive?" asks nothing new
+
+
+def is_chart_of(ask: Ask, clause: Clause) -> bool:
+    """Whether a clause only asks for a chart of the ask before: "create a bar chart of it"."""
+    own = clause.mentions or clause.conditions or clause.period or clause.by or clause.by_numbers
+    return bool(ask.by or ask.period) and clause.chart in ("any", "bar", "line", "pie") and not own
+
+
+def chart_of(ask: Ask, clause: Clause) -> Ask:
+    clause.claim_all(BACK.pattern)
+    usual = ask.chart or ("line" if ask.period else "bar")
+    return replace(ask, chart=usual if clause.chart == "any" else clause.chart)
+
+
+def tells_more(ask: Ask, clause: Clause) -> bool:
+    """Whether a clause asks for more cells of the row that an ask finds: "... and how old is that person?"."""
+    asked = clause.says(_TELLS) or (clause.says(BACK.pattern) and clause.says(_ASKS_OF))
+    own = clause.conditions or clause.by or clause.by_numbers or clause.period or clause.hows or clause.chart
+    if ask.kind != "extreme" or ask.by or ask.period or own or not asked or not clause.mentions:
+        return False
+    if clause.says(r"\bhow (?:many|often)\b") or any(c.name in ask.measures for c in clause.measures()):
+        return False
+    ends = vocabulary.HIGHEST | vocabulary.LOWEST | set(vocabulary.ADJECTIVES)
+    if any(clause.word(i) in ends for i in clause.free()):
+        return False
+    clause.claim_all(_TELLS)
+    clause.claim_all(BACK.pattern)
+    return not clause.left()
+
+
+def told_more(ask: Ask, clause: Clause) -> Ask:
+    """The ask with the columns that a later clause names as cells that are asked for."""
+    more = [mention.column.name for mention in clause.mentions]
+    return replace(ask, targets=tuple(dict.fromkeys((*ask.targets, *more))))
+
+
+def is_within(ask: Ask, other: Ask) -> bool:
+    """Whether an ask repeats a part of another one."""
+    if ask.kind == "count":
+        return ask == other
+    same = ask.kind == other.kind and ask.of_winner == other.of_winner and set(ask.measures) <= set(other.measures)
+    return (
+        same
+        and set(ask.conditions) <= set(other.conditions)
+        and (set(ask.hows) <= set(other.hows) or ask.kind != "figures")
+    )
+
+
+def check_size(clause: Clause) -> None:
+    """Note that "how old is it" asks for something else than the question before: it says no "oldest"."""
+    found = re.search(HOW_IT_IS, clause.text, re.IGNORECASE)
+    size = found[1].lower() if found else ""
+    named = found is not None and any(clause.within(found) & set(mention.tokens) for mention in clause.mentions)
+    before = clause.whole.replace(clause.text, "")
+    if size in _SIZES_OF and not named and not re.search(rf"\b{size}(?:er|est)?\b", before, re.IGNORECASE):
+        clause.ambiguous.append(f'It is not clear what "how {size}" asks for.')
+
+
+def counts_nothing(clause: Clause, at: int, asks: list[Ask], lead: Clause | None, *, refers: bool) -> Refusal | None:
+    """A refusal when a second "how many" does not say what is counted."""
+    said = clause.mentions or clause.conditions or (lead is not None and lead.conditions)
+    if at and not asks and lead is not None and not said:
+        return Refusal(reason='It is not clear what "how many" counts.')
+    if refers and asks and asks[-1].method == "mode":
+        return Refusal(reason="The rows with the value that was found are not counted.")
+    if refers and asks and asks[-1].kind == "extreme" and not has_winner(clause, asks[-1]):
+        return Refusal(reason="The rows with the value that was found are not counted.")
+    return None
+
+
+def inherit(clause: Clause, name: str, before: Ask) -> Refusal | None:
+    """Give a second part the conditions that it does not say again; a refusal if it is not clear which are meant."""
+    if clause.says(r"\bof (?:them|those|these)\b"):  # "and how many of them are active?"
+        if name != "count":
+            return Refusal(reason="It is not clear of which rows the second part is.")
+        own = {condition.column for condition in clause.conditions}
+        clause.conditions += [condition for condition in before.conditions if condition.column not in own]
+    elif name == before.kind == "count":
+        more = left_unsaid(before, clause)
+        if isinstance(more, Refusal):
+            return more
+        clause.conditions += more
+    elif before.conditions and _goes_on(clause, name):
+        return _inherit_all(clause, name, before)
+    return None
+
+
+def _inherit_all(clause: Clause, name: str, before: Ask) -> Refusal | None:
+    """Give a second part that says nothing of its own about the rows the conditions of the first one, if it can.
+
+    "How many are in Sales, and what is the average salary?", "How many films are horror, and which one is the longest?"
+    """
+    unclear = Refusal(reason="It is not clear whether the second part is about the same rows as the first.")
+    if name not in ("figures", "extreme") or before.kind not in ("figures", "count", "lookup", "extreme"):
+        return unclear if name in ("share", "top", "extreme") and before.kind == "count" else None
+    columns = {condition.column for condition in before.conditions}
+    if clause.by or clause.by_numbers or clause.period or (clause.which and not clause.entity(clause.which)):
+        grouped = {c.name for c in (*clause.by, *clause.by_numbers, *([clause.which] if clause.which else []))}
+        return None if grouped & columns else unclear  # "how many are from France, and which country has the most?"
+    if {c.name for c in clause.measures()} & columns:
+        return unclear  # "How many had no discount, and what is the average discount?"
+    clause.conditions += before.conditions
+    return None
+
+
+def _goes_on(clause: Clause, name: str) -> bool:
+    """Whether a second part is joined to the first one, and says nothing of its own about the rows."""
+    before = clause.whole[: clause.whole.rfind(clause.text)].rstrip()
+    own = bool(clause.conditions) and name != "share"  # those of a share are its part
+    return not own and before.endswith((",", "and")) and not clause.of_all and not clause.says(_EVERY)
+
+
+def has_winner(clause: Clause, ask: Ask) -> bool:
+    """Whether the group that an ask finds has several rows; else it finds a row."""
+    column = clause.table.column(ask.by[0]) if len(ask.by) == 1 else None
+    return bool(ask.by) and not (column is not None and clause.entity(column))
+
+
+def asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) -> bool:
+    """Whether a later clause says how to compute, or repeats what is asked for already."""
+    if METHOD.match(clause.text):
+        return True
+    told = bool(asks) and (asks[-1].kind == "missing" or asks[-1].hows == ("count",))
+    if name == "count" and told and not (clause.mentions or clause.conditions):
+        return True  # "Are any missing? How many?", "Which day had the most, and how many?"
+    found_most = bool(asks) and (asks[-1].method == "mode" or asks[-1].hows == ("count",))
+    if name == "count" and found_most and re.fullmatch(_HOW_MANY_HAVE_IT, clause.text, re.IGNORECASE):
+        return True  # "What is the most common term, and how many loans have it?"
+    bare = re.fullmatch(_HOW_MUCH_IT_IS, clause.text, re.IGNORECASE)
+    if name == "count" and bare and asks and asks[-1].kind == "extreme":
+        return True  # "Which month had the most births, and how many?"
+    measures = {column.name for column in clause.measures()}
+    again = bool(measures) and bool(asks) and measures <= set(asks[-1].measures) and not clause.conditions
+    if again and refers and asks[-1].kind == "extreme" and not clause.hows and len(clause.mentions) == 1:
+        return True  # "What is the most streamed song, and how many streams does it have?"
+    named = clause.mentions or clause.conditions or clause.hows or clause.period
+    if name in ("figures", "lookup") and refers and not named and asks and asks[-1].kind == "extreme":
+        return True  # "Which state has the lowest losses, and how much are they?"
+    if name == "count" and clause.says(r"^\W*(?:which|who|what)\b"):
+        return False
+    return not asks_more(clause, name) and any(a.kind == name for a in asks) and (not refers or name in _TESTS)
