@@ -14,7 +14,7 @@ from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_ste
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
-_FILLER_WORDS = "avg mean total number num count the per of in and column"
+_FILLER_WORDS = "is has avg mean total number num count the per of in and column"
 _FILLER = frozenset(map(stem, _FILLER_WORDS.split()))
 _NAMES = frozenset(["name", "titl", "role"])  # what else the name of the column may say that names a thing: `team_name`
 SHARES = frozenset(["share", "shares", "percent", "percentage", "percentages", "proportion", "fraction"])
@@ -24,7 +24,11 @@ _RATES = frozenset(
     map(stem, ("rate", "ratio", "share", "percent", "percentage", "pct", "per", "avg", "average", "index"))
 )
 _IDS = frozenset(map(stem, ("id", "no", "nr", "number", "key", "code")))
+_ATTRIBUTES = frozenset(
+    map(stem, ("date", "time", "type", "status", "id", "number", "code", "reason", "method", "year", "month"))
+)
 _ROWS = frozenset(map(stem, words.ROW_NOUNS))
+_SUMS = frozenset(["total", "overall", "sum", "all"])
 _ALL = frozenset(map(stem, ("global", "total", "overall", "all", "world", "worldwide")))
 _TIMES = frozenset(map(stem, ("year", "month", "day", "date", "time", "week", "hour", "quarter")))
 _BY = re.compile(
@@ -139,9 +143,15 @@ def named_columns(clause: Clause) -> None:
                 clause.used |= set(places)  # the verb of `YearSold` and `MonthSold`
                 continue
             told = _told_elsewhere(columns_, said_, clause)
+            if told is not None and told not in columns_:
+                top = [(told, places)]
             top = [entry for entry in top if told is None or entry[0] is told]
             called = [entry for entry in top if {*name_stems(entry[0].name)} - said_ <= _NAMES]
             kinds = called if len(called) == 1 else [entry for entry in top if entry[0].kind == "number"]
+            if told is None and _are_attributes(clause, [entry[0] for entry in top], places):
+                clause.used |= set(places)
+                clause.notes.append(f"a row taken as one of the {clause.word(places[0])}")
+                continue
             if told is None and (len(kinds) != 1 or (top[0][0].kind == "date" and not called)):
                 names = " or ".join(f"`{column.name}`" for column, _ in top[:4])
                 said = " ".join(clause.tokens[i][0] for i in places)
@@ -163,6 +173,20 @@ def named_columns(clause: Clause) -> None:
     ]
 
 
+def _are_attributes(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> bool:
+    """Whether columns tell of what is counted: "admissions" of `Date of Admission` and `Admission Type`."""
+    said = {stem(clause.word(i)) for i in places}
+    before = [clause.word(i) for i in range(places[0] - 3, places[0])]
+    counted = "many" in before or ("number" in before and "of" in before)
+    others = [set(name_stems(column.name)) - said - {"of", "the"} for column in columns]
+    return (
+        counted
+        and len(places) == 1
+        and clause.word(places[0]).endswith("s")
+        and all(o and o <= _ATTRIBUTES for o in others)
+    )
+
+
 def _is_time(column: Column) -> bool:
     return is_year(column) or is_part_of_date(column)
 
@@ -178,6 +202,11 @@ def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Co
     if len(ids) == 1 and plural and clause.says(r"\bhow many\b|\bnumber of\b"):
         return ids[0]  # "how many different orders": `Order ID`
     whole = [column for column in columns if others[column.name] and others[column.name] <= _ALL]
+    sums = [c for c in clause.table.of_kind("number") if set(name_stems(c.name)) <= _SUMS and c not in columns]
+    if len(columns) > 2 and len(sums) == 1 and not whole and all(c.kind == "number" for c in columns):
+        if sums[0] not in [m.column for m in clause.mentions]:
+            clause.notes.append(f"`{sums[0].name}` taken as all {next(iter(said))}s")
+        return sums[0]
     free = [clause.word(i) for i in range(len(clause.tokens)) if stem(clause.word(i)) not in said]
     free = [word for word in free if word not in words.SILENT | _LIMITS]
     told = [c for c in columns if any(alike(word, part) for word in free for part in others[c.name] - UNIT_STEMS)]
@@ -242,7 +271,10 @@ def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
         return True
     named = set(name_stems(clause.table.shown.rpartition(".")[0]))
     of_file = {stem(word) for word in said} <= _ROWS and any(stem(word) in named for word in said)
-    return of_file and column.kind == "text" and not _IDS & set(name_stems(column.name))
+    plural = all(clause.word(i).endswith("s") for i in places)
+    figure = clause.word(places[0] - 1) in ("total", "average", "mean", "by")
+    fits = column.kind == "text" or (plural and not figure)
+    return of_file and fits and not _IDS & set(name_stems(column.name))
 
 
 def _is_cost(word: str, part: str, parts: list[str]) -> bool:

@@ -53,12 +53,13 @@ def words_for_rows(clause: Clause) -> None:
         return
     if have_several_rows(clause.table):
         return
+    asked = clause.word(found[noun] - 1) in ("which", "what")  # "which athlete", of a table of countries
     labels = [c for c in clause.table.of_kind("text") if c.unique > LABELS_SHARE * clause.table.rows]
     is_labelled = any(_NAMELESS.fullmatch(c.name) for c in labels)  # a row has a name that does not say what it is
     if (
         (noun in _PEOPLE | _ROLES and (of_people(clause.table) or is_labelled))
         or _called(noun, clause.table)
-        or fits(word, clause.table)
+        or (not (noun in _PEOPLE and asked) and fits(word, clause.table))
     ):
         named = {i for i in clause.free() if stem(clause.word(i)) == noun}
         means = clause.says(r"\baverages?\b|\bmean\b|\bon average\b")

@@ -19,6 +19,12 @@ def opposites_in(clause: Clause) -> None:
         for column in clause.table.columns if own else ():
             no = [value for value in column.values if value.lower() in words.NO]
             is_flag = len(column.values) == 2 and no and own in name_stems(column.name)
+            same = [c for c in clause.conditions if c.column == column.name and c.test == "=="]
+            if is_flag and same and clause.says(r"\b(?:or|vs\.?|versus|than|compared?)\b"):
+                clause.used.add(i)
+                clause.conditions = [c for c in clause.conditions if c not in same]
+                clause.by.append(column)  # "free or paid courses": of each
+                continue
             if is_flag and not denial(clause, i, column) and all(c.column != column.name for c in clause.conditions):
                 clause.used.add(i)
                 clause.places.append((column.name, (i,)))

@@ -148,6 +148,22 @@ def occupation(clause: Clause) -> None:
         clause.ambiguous.append('It is not clear what "do" asks for.')
 
 
+def asked_item(clause: Clause) -> None:
+    """The column of products for "which item"; of several columns it is not clear which is meant."""
+    found = re.search(r"^\W*(?:which|what)(?: \w+)? (items?|products?|things?|articles?)\b", clause.text, re.IGNORECASE)
+    columns = [c for c in clause.table.of_kind("text") if {"product", "item", "articl"} & set(name_stems(c.name))]
+    at = next((i for i, t in enumerate(clause.tokens) if found and t.start() == found.start(1)), -1)
+    if not columns or at < 0 or any(at in m.tokens or m.column in columns for m in clause.mentions):
+        return
+    if len(columns) > 1:
+        names = " or ".join(f"`{c.name}`" for c in columns[:4])
+        clause.ambiguous.append(f'"{clause.word(at)}" could be {names}.')
+        return
+    clause.used.add(at)
+    clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
+    clause.mentions.sort(key=lambda mention: mention.tokens)
+
+
 def kind_column(clause: Clause) -> None:
     """The one column of types for "what kind of"."""
     found = re.search(r"\b(?:what|which|each|every|per|by) (kind|type|sort)s? of\b", clause.text, re.IGNORECASE)

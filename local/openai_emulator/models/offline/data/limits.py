@@ -168,7 +168,10 @@ def _ranges_in(clause: Clause) -> None:
         if clause.is_free(match.start(), match.end()) and (
             column := _near(clause, match.start(), match.end(), match["number"])
         ):
-            test = ">=" if match["more"] else "<="
+            later = bool(match["more"])
+            if is_year(column) and re.search(r"\b(?:older|younger)$", match[0], re.IGNORECASE):
+                later = not later  # "from 2010 or older"
+            test = ">=" if later else "<="
             value, _ = value_in(clause, column, match["number"], match.end("number"))
             _add(clause, match, column, ((test, value),), f"{label(column.name)} {match[0].lower()}")
 

@@ -32,6 +32,7 @@ _HOW_MANY_HAVE_IT = (
     r"(?: (?:have|has|had|uses?|used|get|got|show|are|were|is|was|chose|choose|carry|does|do|did))?"
     r" ?(?:it|that|this|they|them|these|there|in it|of it|of those)?(?: (?:have|occur|appear|happen|come up))?\W*"
 )
+_HOW_MANY_IT_HAS = r"\W*how (?:many|much) (?:does|do|did) (?:it|they|he|she|that)(?: (?:have|get|make|sell))?\W*"
 _TELLS = r"^\W*(?:and )?(?:please )?(?:tell me|show me|give me|i'd like to know|i want to know|also|name)\b(?: also)?"
 _ASKS_OF = r"^\W*(?:what|which|who|how|in which|from which)\b"
 _SIZES_OF = ("old", "long", "heavy", "tall", "deep", "expensive", "hot", "cold", "far", "young", "fast", "cheap")
@@ -163,6 +164,8 @@ def asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) ->
     if name == "count" and told and not (clause.mentions or clause.conditions):
         return True  # "Are any missing? How many?", "Which day had the most, and how many?"
     found_most = bool(asks) and (asks[-1].method == "mode" or asks[-1].hows == ("count",))
+    if name == "count" and asks and asks[-1].kind == "extreme" and re.fullmatch(_HOW_MANY_IT_HAS, clause.text, re.I):
+        return True  # "Which course has the most subscribers, and how many does it have?"
     if name == "count" and found_most and re.fullmatch(_HOW_MANY_HAVE_IT, clause.text, re.IGNORECASE):
         return True  # "What is the most common term, and how many loans have it?"
     bare = re.fullmatch(_HOW_MUCH_IT_IS, clause.text, re.IGNORECASE)

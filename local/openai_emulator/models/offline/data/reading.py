@@ -14,6 +14,7 @@ from local.openai_emulator.models.offline.data.denials import alternatives, gaps
 from local.openai_emulator.models.offline.data.entities import names_of_rows, word_for_nameless, words_for_rows
 from local.openai_emulator.models.offline.data.flags import flags_in, opposites_in, outcomes_in
 from local.openai_emulator.models.offline.data.implied import (
+    asked_item,
     asked_size,
     inhabitants,
     kind_column,
@@ -108,7 +109,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
         implied(clause)
     words_in_cells(clause, unknown)
     named_columns(clause)
-    for implied in (price_paid, kind_column, money_spent, asked_size, occupation):
+    for implied in (price_paid, kind_column, asked_item, money_spent, asked_size, occupation):
         implied(clause)
     clause.claim_all(HOW_IT_IS)
     parts_in(clause)
@@ -156,7 +157,7 @@ def _idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"\bperfect (?=\d)|\bacross (?=all\b)|\bin (?:a|one) single (?=day|week|month|year|game|match)")
     clause.claim_all(rf"\bsingle (?=(?:{'|'.join((*words.HIGHEST, *words.LOWEST))})\b)")
     clause.claim_all(r"^\W*(?:(?:i'm|i am|we're|we are) looking for|(?:i|we) (?:want|need)) (?:something|one)\b")
-    clause.claim_all(r"\b(?:left|gave)\b(?= no\b)")
+    clause.claim_all(r"\b(?:left|gave)\b(?= no\b)|\bruns? on\b")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
@@ -286,7 +287,7 @@ def _rates(clause: Clause) -> None:
     taken = {i for _, at in clause.places for i in at} | {i for m in clause.mentions for i in m.tokens}
     for mention in clause.mentions:
         first = min(mention.tokens)
-        is_rate = (
+        is_rate = mention.column.kind == "number" and (
             len(mention.tokens) == len(name_stems(mention.column.name)) == 1 and clause.word(first) in words.MEASURES
         )
         if is_rate and first - 1 in taken and clause.text[: clause.tokens[first].start()].endswith(" "):

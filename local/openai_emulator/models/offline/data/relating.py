@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import Clause, is_short_year, is_year
 from local.openai_emulator.models.offline.data.names import name_stems
@@ -11,6 +13,10 @@ from local.openai_emulator.models.offline.words import stem
 _STARTS = frozenset(map(stem, ("start", "begin", "hire", "hired", "join", "open", "opened", "from", "appointed")))
 _BUYING = frozenset(["buy", "purchase"])  # at the end: "How many units did Bob buy?"
 _BOUGHT = frozenset(["sold", "purchased"])  # "how many were sold" can ask for a quantity
+_GETTING = frozenset(
+    ["win", "wins", "won", "earn", "earns", "earned", "collect", "collected", "score", "scored", "get", "got"]
+)
+MOST_BEFORE_MEASURE = 4  # words of "how many gold medals"
 REACH = 4  # words between the verb and what it relates the rows to
 _BEFORE = """
 in by with before after at on from under during since between through using via to for over as which what
@@ -69,6 +75,9 @@ def relating_verbs(clause: Clause) -> None:
 def acting_verbs(clause: Clause) -> None:
     """Leave out a verb whose object is accounted for, "chose rail", "weigh less than 2"; the reading says so."""
     for i in clause.free():
+        if clause.word(i) in _GETTING and _is_of_measure(clause, i):
+            clause.used.add(i)
+            continue
         if clause.word(i) not in ACTING | _BUYING or clause.word(i - 1) in _BEFORE_NOUNS or not i:
             continue
         if not clause.mentions and clause.says(r"^\W*(?:who|whom|where|when|what (?:did|does|do|is|was))\b"):
@@ -86,6 +95,22 @@ def acting_verbs(clause: Clause) -> None:
         if after in clause.used and not _is_time(clause, after):
             clause.used.add(i)
             clause.notes.append(f'"{clause.word(i)}" was not used')
+
+
+def _is_of_measure(clause: Clause, at: int) -> bool:
+    """Whether the object of a verb is a column of figures: "won more than 20 gold medals"; or it is what is counted."""
+    measures = {i for m in clause.mentions if m.column.kind == "number" for i in m.tokens}
+    measures |= {
+        i for name, places in clause.places if (c := clause.table.column(name)) and c.kind == "number" for i in places
+    }
+    counted = re.match(r"\W*how (?:many|much) ", clause.text, re.IGNORECASE) and _is_at_end(clause, at)
+    first = min(measures, default=-1)
+    after = at + 1
+    while clause.word(after) in _BETWEEN | {"a", "single", "than"} or clause.word(after)[:1].isdigit():
+        after += 1
+    return after in measures or bool(
+        counted and 2 <= first <= MOST_BEFORE_MEASURE and clause.says(r"\bdid\b|\bdoes\b|\bdo\b")
+    )
 
 
 def _is_time(clause: Clause, at: int) -> bool:

@@ -36,7 +36,8 @@ def begun_names(clause: Clause, said: list[str], found: Places) -> None:
         for at in range(len(said) - 1):
             pair = said[at : at + 2]
             own = [value for value, parts in names.items() if parts[:2] == pair and len(parts) > 2]
-            if len(own) == 1 and not taken & {at, at + 1} and clause.tokens[at][0][0].isupper():
+            common = set(pair) <= words.SILENT
+            if len(own) == 1 and not common and not taken & {at, at + 1} and clause.tokens[at][0][0].isupper():
                 found.setdefault(column.name, []).append((own[0], (at, at + 1)))
 
 
@@ -100,6 +101,7 @@ def inner_words(clause: Clause, found: Places) -> None:
     common = words.SILENT | words.PEOPLE | words.ROW_NOUNS | words.SAME_WORDS | words.HIGHEST | words.LOWEST
     for i in range(len(clause.tokens)):
         word = clause.word(i)
+        word = word if word in having else word.removesuffix("s")
         fits = len(word) >= SHORTEST_INNER and word.isalpha() and word not in common and stem(word) not in named
         if i not in taken and fits and len(having.get(word, ())) == 1:
             name, value = next(iter(having[word]))

@@ -47,7 +47,7 @@ _LITTLE = (
 
 def values_in(clause: Clause) -> None:
     """Values of text columns that the words name: `web-02`, "Sunday" for `Sun`, "women" for `Female`."""
-    said = [clause.word(i) for i in range(len(clause.tokens))]
+    said = [clause.word(i).removesuffix("'s") for i in range(len(clause.tokens))]
     _values_beside(clause, said)
     found: Places = {}
     places_ = [column for column in clause.table.of_kind("text") if not has_states(column)]

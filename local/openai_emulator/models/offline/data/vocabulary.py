@@ -202,7 +202,8 @@ purchases transactions payments invoices loans accounts stocks shares companies 
 tasks departments schools universities courses hospitals tests exams experiments plants flowers trees wines beers
 foods meals recipes days weeks months years hours earthquakes storms accidents crimes events incidents tickets calls
 emails messages posts tweets articles sites pages devices servers machines sensors stations measurements
-birds dogs cats
+birds dogs cats bookings reservations admissions appointments shipments deliveries rentals subscriptions claims
+campaigns listings
 """
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
 # Roles that all people of a table can have; the reading says so.
@@ -227,7 +228,7 @@ OPPOSITES = {
     "successful": "failed failure failures unsuccessful",
     "active": "inactive",
     "married": "unmarried",
-    "paid": "unpaid",
+    "paid": "unpaid free",
     "employed": "unemployed",
     "passed": "failed",
     "insured": "uninsured",

@@ -24,6 +24,11 @@ _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?!\w)")  # not in `a.b.csv`
 _ENDS_IN_WORDS = (
     (r"\bbest[- ]selling (\w+)", r"\1 with the highest sales"),
     (r"\b(?:loses?|lost|losing)(?: us)? (?:the )?most money\b", "has the lowest total profit"),
+    (r"\b(?:sells?|sold|goes|went) for (?:the )?most(?: money)?\b", "has the highest selling price"),
+    (r"\b(?:sells?|sold|goes|went) for (?:the )?least(?: money)?\b", "has the lowest selling price"),
+    (r"\ba breakdown of (?:all )?(?:the )?", "the number of rows by "),
+    (r"\bbreak(?:ing)? down (?:all )?the (\w+) by\b", r"number of \1 by"),
+    (r"\bmodel years?\b", "year"),
     (r"\bmost densely populated (\w+)", r"\1 with the highest density"),
     (r"\b(?:least densely|most thinly|most sparsely) populated (\w+)", r"\1 with the lowest density"),
     (r"\b(?:sells|sold) (?:the )?(?:best|most)\b(?! \w+s\b)", "has the highest sales"),
@@ -48,6 +53,7 @@ _CODES = {"EU": "europe", "JP": "japan", "NA": "north america", "US": "united st
 _SCALES = {"k": 1e3, "thousand": 1e3, "million": 1e6, "mn": 1e6, "billion": 1e9, "bn": 1e9}
 _SCALED = re.compile(r"(?<![\w.,])(\d[\d,]*+(?:\.\d++)?) ?(thousand|million|mn|billion|bn|(?<=\d)k)\b", re.IGNORECASE)
 SHORTEST_JOINED = 6  # letters of two words in one
+MOST_VALUES = 500  # different values of a column of codes
 SHORTEST_OF_NAME = 4  # letters of a word that stands for a name in brackets
 _SMALL = ["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average", "total"]
 _STOPS = vocabulary.HIGHEST | vocabulary.LOWEST | frozenset([*vocabulary.ADJECTIVES, *_SMALL])
@@ -180,6 +186,15 @@ def without_glosses(question: str, table: Table) -> str:
             question = f"{explained[: len(explained) - len(words)]}{column.name}{question[match.end() :]}"
             question = re.sub(rf"(?<!\w){re.escape(words)}(?!\w)", column.name, question)
             break
+    return _without_glossed_values(question, table)
+
+
+def _without_glossed_values(question: str, table: Table) -> str:
+    """The question with a value in place of the word that it explains by that value in brackets: "Spain (ESP)"."""
+    for column in table.of_kind("text"):
+        for value in column.values if len(column.values) < MOST_VALUES else ():
+            if f"({value})" in question and value.isupper():
+                question = re.sub(rf"\b[A-Z][a-z]+ \({re.escape(value)}\)", value, question)
     return question
 
 

@@ -68,6 +68,7 @@ def complete(clause: Clause) -> Ask | Refusal:
         wanted = [c for c in wanted if not clause.entity(c)] or wanted
         if not wanted and not by:
             return Refusal(reason="It names no column whose values are to be counted.")
+        clause.claim_all(r"\b(?:the|top) \d{1,2}\b")  # the list of all shows them
         if weight:
             by = by or (wanted[0].name,)
             return with_chart(ask_of(clause, "extreme", measures=(weight.name,), by=by, hows=("sum",)), "bar")

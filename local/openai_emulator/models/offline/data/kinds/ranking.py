@@ -9,7 +9,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, figures, is_key, is_year, names
+from local.openai_emulator.models.offline.data.clause import LABELS_SHARE, Clause, figures, is_key, is_year, names
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -110,6 +110,9 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         or (not meant and clause.claim_all(_BUSY))
         or clause.claim_all(_BY_COUNT)
     )
+    if _is_busiest_year(clause):
+        by = names([clause.which] if clause.which else [])
+        return with_chart(ask_of(clause, "extreme", by=by, lowest=low, hows=("count",)), "bar")
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
     if group and not meant and _is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
@@ -132,6 +135,13 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         clause, "extreme", measures=names(measures[:1]), by=names(group), hows=(how,), lowest=low, targets=told
     )
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
+
+
+def _is_busiest_year(clause: Clause) -> bool:
+    """Whether the year with the most rows is asked for: "which year has the most cars"."""
+    most = clause.says(r"\b(?:most|fewest)\b") and most_rows(clause)
+    which = clause.which
+    return bool(which and is_year(which) and most and set(clause.measures(conditioned=False)) <= {which})
 
 
 def _are_rows(clause: Clause, column: Column) -> bool:
@@ -164,6 +174,7 @@ def _group(clause: Clause, targets: list[Column]) -> list[Column]:
     which = clause.which if clause.which not in (*targets, *_told_beside(clause)) else None
     is_few = which is not None and which.unique <= MOST_NUMBERS and 2 * which.unique <= clause.table.rows
     figured = is_few and (bool(set(clause.hows) & _OF_GROUPS) or clause.says(r"\bmost\b(?! expensive)"))
+    key = key and which is not None and which.unique <= LABELS_SHARE * clause.table.rows  # else it numbers rows
     group = [*clause.by, *([which] if which and (which.kind == "text" or key or figured) else [])]
     joined = clause.table.joined
     if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
