@@ -10,7 +10,7 @@ from itertools import combinations, pairwise
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_key, is_part_of_date, is_year
 from local.openai_emulator.models.offline.data.conditions import days_apart
-from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems, of_end, plain_words
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
@@ -193,6 +193,10 @@ def _is_time(column: Column) -> bool:
 
 def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Column | None:
     """Of columns named alike, the one of numbers of cases and not of rates; or whose other words stand elsewhere."""
+    ends_ = (("max", r"\b(?:highest|max(?:imum)?)\b"), ("min", r"\b(?:lowest|min(?:imum)?)\b"), ("mean", FIGURES[0][1]))
+    end = next((name for name, said_ in ends_ if clause.says(said_)), "")
+    if end and len(of_end_ := of_end(columns, end)) == 1:
+        return of_end_[0]
     others = {column.name: {*name_stems(column.name)} - said for column in columns}
     counts = [column for column in columns if others[column.name] and others[column.name] <= _COUNTS]
     if len(counts) == 1 and all(others[c.name] & _RATES for c in columns if c is not counts[0]):
@@ -229,7 +233,11 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
             near = [i for i in free if first <= i <= first + len(parts) + 1]
             hits: dict[str, tuple[float, int]] = {}
             for part in parts:
-                fits = [(alike(clause.word(i), part), -i) for i in near if not _is_cost(clause.word(i), part, parts)]
+                fits = [
+                    (alike(clause.word(i), part), -i)
+                    for i in near
+                    if not _is_cost(clause.word(i), part, parts) and not _is_done(clause.word(i), part, column)
+                ]
                 score, at = max(fits, default=(0.0, 0))
                 if score and -at not in [place for _, place in hits.values()]:
                     hits[part] = (score, -at)
@@ -267,7 +275,7 @@ def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     if clause.word(places[0] - 1) in ("different", "distinct", "unique"):
         return False
     numbers = is_key(column, clause.table) or column.unique == 1 or len(_parts(column)) > MOST_PARTS
-    if said <= words.PEOPLE and numbers:
+    if said <= words.PEOPLE and (numbers or _are_people(clause, places, column)):
         return True
     named = set(name_stems(clause.table.shown.rpartition(".")[0]))
     of_file = {stem(word) for word in said} <= _ROWS and any(stem(word) in named for word in said)
@@ -275,6 +283,21 @@ def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     figure = clause.word(places[0] - 1) in ("total", "average", "mean", "by")
     fits = column.kind == "text" or (plural and not figure)
     return of_file and fits and not _IDS & set(name_stems(column.name))
+
+
+def _are_people(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
+    """Whether "applicants" are the rows, beside `ApplicantIncome`; or "employees" that are counted, by their names."""
+    if column.kind == "number":
+        figure = clause.word(places[0] - 1) in ("total", "average", "mean", "by")
+        return not figure and all(clause.word(i).endswith("s") or clause.word(i) == "people" for i in places)
+    counted = clause.says(r"\b(?:how many|share|percent\w*|proportion)\b")
+    return counted and clause.entity(column)
+
+
+def _is_done(word: str, part: str, column: Column) -> bool:
+    """Whether a plural would be taken for a participle: "films" for `filmed_in`."""
+    participle = any(plain.endswith("ed") and stem(plain) == part for plain in plain_words(column.name))
+    return participle and word.endswith("s")
 
 
 def _is_cost(word: str, part: str, parts: list[str]) -> bool:

@@ -141,6 +141,8 @@ def _units(text: str, low: datetime, high: datetime, *, fine: bool) -> tuple[str
     quarters = [] if re.search(r"(?i)iqr|quartile", text) else _QUARTER.finditer(text)
     for match in (*_WHOLE_MONTH.finditer(text), *quarters):
         units += [(match, *span) for span in _month_span(match, low, high)]
+    if any(re.search(r"\d{4}", unit[0][0]) for unit in units):
+        units = list({unit[0].start(): unit for unit in units}.values())
     units = _of_one_year(units)
     if units:
         return "month", units
@@ -169,6 +171,9 @@ def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = 
     if not units:
         return
     first = units[0][0]
+    if _BEFORE.search(text[max(0, first.start() - 40) : first.start()]):  # "since March": the last one
+        latest = {unit[0].start(): unit for unit in units}
+        units = list(latest.values())
     word_at = first.start("y") if kind == "year" else first.start()
     before = _BEFORE.search(text[max(0, word_at - 40) : word_at])
     word = before[1].lower() if before else ""
@@ -190,13 +195,25 @@ def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = 
         spans, words = ((low, units[0][1]),), f"before {units[0][3]}"
     else:
         spans = tuple((start, end) for _, start, end, _ in units)
-        words = ("on " if kind == "day" else "in ") + " and ".join(dict.fromkeys(unit[3] for unit in units))
+        words = ("on " if kind == "day" else "in ") + " and ".join(_shown(units))
     value = tuple((f"{a:%Y-%m-%d}", f"{b:%Y-%m-%d}") for a, b in spans)
     condition = Condition(column=name, test="spans", value=value, words=words)
     end = after.end() if after else first.end()
     yield Found(condition=condition, start=min(begin, first.start()), end=end)
     for match, *_ in units[1:]:
         yield Found(condition=condition, start=match.start(), end=min(match.end(), last))
+
+
+def _shown(units: list[_Unit]) -> list[str]:
+    """The names of units; those of a month that stands for each year as one, "August (2013 to 2016)"."""
+    names: dict[int, list[_Unit]] = {}
+    for unit in units:
+        names.setdefault(unit[0].start(), []).append(unit)
+    shown = [
+        own[0][3] if len(own) == 1 else f"{own[0][3].rpartition(' ')[0]} ({own[0][1].year} to {own[-1][1].year})"
+        for own in names.values()
+    ]
+    return list(dict.fromkeys(shown))
 
 
 def _week(word: str, low: datetime, high: datetime) -> tuple[datetime, datetime, str]:
@@ -209,7 +226,7 @@ def _week(word: str, low: datetime, high: datetime) -> tuple[datetime, datetime,
 
 
 def _month_span(match: re.Match[str], low: datetime, high: datetime) -> Iterator[tuple[datetime, datetime, str]]:
-    """The span of a month or a quarter; without a year the latest that the data contain."""
+    """The span of a month or a quarter; without a year those of all years that the data contain."""
     if match.re is _QUARTER:
         month, months, named = int(match[1]) * 3 - 2, 3, match[2]
     elif match["n"]:
@@ -220,13 +237,19 @@ def _month_span(match: re.Match[str], low: datetime, high: datetime) -> Iterator
         month, months, named = _month(match["m"]), 1, match["y"]
     if not 1 <= month <= 12:
         return
-    years = [int(named)] if named else [y for y in range(high.year, low.year - 1, -1) if datetime(y, month, 1) <= high]
-    for year in years[:1] or [high.year]:
+    years = [int(named)] if named else _years_of(month, low, high)
+    for year in reversed(years) if years else [high.year]:
         start = datetime(year, month, 1)
         end = start
         for _ in range(months):
             end = (end + timedelta(days=32)).replace(day=1)
         yield start, end, f"{start:%B %Y}" if months == 1 else f"Q{month // 3 + 1} {year}"
+
+
+def _years_of(month: int, low: datetime, high: datetime) -> list[int]:
+    """The years of which the data have a month, the latest first."""
+    months = [(y, datetime(y, month, 1)) for y in range(high.year, low.year - 1, -1)]
+    return [year for year, start in months if start <= high and (start + timedelta(days=31)) > low]
 
 
 def _month(name: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import Clause, Mention
+from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_year
 from local.openai_emulator.models.offline.data.columns import SHARES, alike, ends, is_way_of_paying
 from local.openai_emulator.models.offline.data.entities import are_places
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
@@ -161,6 +161,23 @@ def asked_item(clause: Clause) -> None:
         return
     clause.used.add(at)
     clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
+    clause.mentions.sort(key=lambda mention: mention.tokens)
+
+
+def asked_time(clause: Clause) -> None:
+    """The one column of dates, or else of years, for "when was it released"."""
+    found = re.search(r"\bwhen (?:was|were|did|is|does)\b", clause.text, re.IGNORECASE)
+    dates = clause.table.of_kind("date")
+    times = dates or [c for c in clause.table.of_kind("number") if is_year(c)]
+    told = any("date" in name_stems(c.name) for c in clause.table.of_kind("text"))
+    if not found or told or len(times) != 1 or any(m.column in times for m in clause.mentions):
+        return
+    ends_ = words.HIGHEST | words.LOWEST | set(words.ADJECTIVES) | {"first", "last"}
+    if any(clause.word(i) in ends_ for i in range(len(clause.tokens))) or any(
+        c.column == times[0].name for c in clause.conditions
+    ):
+        return
+    clause.mentions.append(Mention(column=times[0], tokens=(min(clause.within(found)),)))
     clause.mentions.sort(key=lambda mention: mention.tokens)
 
 

@@ -274,7 +274,7 @@ def _numbers_in(clause: Clause) -> None:
             column = years[0] if len(years) == 1 else None  # "which month of 2012"
         follows = any(m.column is column and m.tokens[-1] == i - 1 for m in clause.mentions)  # "at age 8"
         percent = clause.text[clause.tokens[i].end() :].lstrip()[:1] == "%"
-        follows = follows or bool(column and percent and is_percentage(column))  # "100 % access"
+        follows = follows or word == "0" or bool(column and percent and is_percentage(column))  # "100 % access"
         if clause.word(i - 1) == "within":
             continue  # a limit, and which one is not clear
         if column and is_short_year(column) and re.fullmatch(r"19\d\d", word):

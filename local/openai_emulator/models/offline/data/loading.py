@@ -244,7 +244,12 @@ def listed(cells: pd.Series[Any]) -> list[str]:
 
     parts = cells.str.split(r"\s*[,;|]\s*", regex=True)
     lengths = [len(entries) for entries in parts]
-    if sum(length > 1 for length in lengths) < 0.2 * len(lengths) or max(lengths, default=0) < 3:
+    alone = {entries[0] for entries in parts if len(entries) == 1}
+    several = {entry for entries in parts if len(entries) > 1 for entry in entries}
+    pairs = max(lengths, default=0) < 3  # `Fog, Rain` beside `Fog` and `Rain`, but not `Scott, Ridley`
+    if sum(length > 1 for length in lengths) < 0.05 * len(lengths) or (pairs and not several <= alone):
+        return []
+    if not pairs and sum(length > 1 for length in lengths) < 0.2 * len(lengths):
         return []
     found: Counter[str] = Counter()
     places = defaultdict(set)

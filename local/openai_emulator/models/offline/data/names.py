@@ -44,6 +44,11 @@ UNIT_STEMS = frozenset(stem for name in _UNITS for stem in all_stems(name))
 def name_stems(name: str) -> list[str]:
     """The words a column's name is made of: `avgResponse_time_ms` -> avg, respons, time, ms."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=\d)(?=[a-zA-Z]{2})|[_\-./#]", " ", name)
+    spaced = re.sub(
+        r"(?i)\b(mean|max|min|avg|average|total)(?=(?:temp|price|speed|score|humidity|pressure|rain|sales))",
+        r"\1 ",
+        spaced,
+    )
     return [word if len(word) < SHORTEST_STEMMED else stem(word) for word in words(spaced)]
 
 

@@ -21,7 +21,11 @@ METHOD = re.compile(
     r"|strength|p-value)|perform)\b",
     re.IGNORECASE,
 )
-BACK = re.compile(r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same)\b", re.IGNORECASE)
+BACK = re.compile(
+    r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same"
+    r"|(?<!are )(?<!is )(?<!were )(?<!was )there)\b",
+    re.IGNORECASE,
+)
 _HOW_MUCH_IT_IS = (
     r"\W*how many(?: (?:is|was|are|were) (?:it|that|there|they)"
     r"| (?:minutes|hours|days|seconds|years|weeks|months|miles|units|points) (?:is|was|are|were|do|does|did) "
@@ -33,6 +37,12 @@ _HOW_MANY_HAVE_IT = (
     r" ?(?:it|that|this|they|them|these|there|in it|of it|of those)?(?: (?:have|occur|appear|happen|come up))?\W*"
 )
 _HOW_MANY_IT_HAS = r"\W*how (?:many|much) (?:does|do|did) (?:it|they|he|she|that)(?: (?:have|get|make|sell))?\W*"
+_OTHER_END = (
+    r"\W*(?:and )?(?:which|who|what)(?: one)?(?: (?:is|was|has|had|have|got|pays?|sold|made))?(?: the)? "
+    r"(highest|lowest|most|least|fewest|best|worst|largest|smallest|biggest)(?: one)?\W*"
+)
+_DO = "did|do|does|have|has|were|are|is|was"
+_DID_NOT = rf"\W*(?:and )?how many (?:(?:{_DO}) not|(?:{_DO})n't)\W*"
 _TELLS = r"^\W*(?:and )?(?:please )?(?:tell me|show me|give me|i'd like to know|i want to know|also|name)\b(?: also)?"
 _ASKS_OF = r"^\W*(?:what|which|who|how|in which|from which)\b"
 _SIZES_OF = ("old", "long", "heavy", "tall", "deep", "expensive", "hot", "cold", "far", "young", "fast", "cheap")
@@ -50,6 +60,20 @@ def chart_of(ask: Ask, clause: Clause) -> Ask:
     clause.claim_all(BACK.pattern)
     usual = ask.chart or ("line" if ask.period else "bar")
     return replace(ask, chart=usual if clause.chart == "any" else clause.chart)
+
+
+def other_ask(ask: Ask, clause: Clause) -> Ask | None:
+    """The ask with its other end, "and which the lowest?", or with its condition denied: "and how many did not?"."""
+    if ask.kind in ("extreme", "top") and (end := re.fullmatch(_OTHER_END, clause.text, re.IGNORECASE)):
+        lowest = end[1].lower() in vocabulary.LOWEST | {"worst"}
+        if lowest != ask.lowest and not clause.conditions:
+            clause.used |= set(range(len(clause.tokens)))
+            return replace(ask, lowest=lowest)
+    last = ask.conditions[-1] if ask.kind == "count" and not ask.by and len(ask.conditions) == 1 else None
+    if last and last.test == "==" and re.fullmatch(_DID_NOT, clause.text, re.IGNORECASE):
+        clause.used |= set(range(len(clause.tokens)))
+        return replace(ask, conditions=(replace(last, test="!=", words=f"not {last.words}"),))
+    return None
 
 
 def tells_more(ask: Ask, clause: Clause) -> bool:
@@ -110,6 +134,8 @@ def counts_nothing(clause: Clause, at: int, asks: list[Ask], lead: Clause | None
 
 def inherit(clause: Clause, name: str, before: Ask) -> Refusal | None:
     """Give a second part the conditions that it does not say again; a refusal if it is not clear which are meant."""
+    if before.method == "mode" and name in ("share", "figures", "extreme", "lookup") and clause.says(BACK.pattern):
+        return Refusal(reason="The rows with the value that was found are not looked at.")
     if clause.says(r"\bof (?:them|those|these)\b"):  # "and how many of them are active?"
         if name != "count":
             return Refusal(reason="It is not clear of which rows the second part is.")

@@ -25,6 +25,7 @@ from local.openai_emulator.models.offline.data.parts import (
     inherit,
     is_chart_of,
     is_within,
+    other_ask,
     tells_more,
     told_more,
 )
@@ -150,6 +151,9 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Seq
     for at, clause in enumerate(clauses):
         if asks and is_chart_of(asks[-1], clause):
             asks[-1] = chart_of(asks[-1], clause)
+            continue
+        if asks and (other := other_ask(asks[-1], clause)):
+            asks.append(other)
             continue
         if asks and tells_more(asks[-1], clause):
             asks[-1] = told_more(asks[-1], clause)

@@ -16,6 +16,7 @@ from local.openai_emulator.models.offline.data.flags import flags_in, opposites_
 from local.openai_emulator.models.offline.data.implied import (
     asked_item,
     asked_size,
+    asked_time,
     inhabitants,
     kind_column,
     money_spent,
@@ -70,9 +71,13 @@ _CHARTS = (
     ("bar", r"\b(?:bars?|columns?) (?:charts?|graphs?|plots?)\b"),
     ("histogram", r"\bhistograms?\b"),
     ("scatter", r"\bscatter(?: ?plots?)?\b"),
-    ("any", r"\b(?:charts?|plot(?:s|ted)?|graphs?|diagrams?|visuali[sz]\w*|draw)\b"),
+    ("any", r"\b(?:charts?|plot(?:s|ted)?|graphs?|diagrams?|visuali[sz]\w*|(?<!a )(?<!the )draw)\b"),
 )
 _SIZES = "(?:big|large|high|low|long|far|heavy|tall|old|young|deep|wide|fast|slow|strong|hot|cold|warm|expensive|cheap)"
+_MONTHS = "(?:jan|febr)uary|march|april|may|june|july|august|(?:sept|nov|dec)ember|october"
+_OF_TWO_MONTHS = (
+    rf"(?i)^\W*(?:is|are|was|were|do|does|did|which|when)\b.*\b(?:{_MONTHS}) (?:or|than) (?:in )?(?:{_MONTHS})\b(?! \d)"
+)
 _HOW_BIG = re.compile(
     r"\bhow (?:big|large|high|low|long|far|heavy|tall|deep|wide|fast|strong) (?:is|are|was|were) "
     r"(?:(?:the|a|an|its|their) )?$",
@@ -103,13 +108,15 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
             clause.places += [(column.name, tuple(at))] if at else []
             if found.condition not in clause.conditions:
                 clause.conditions.append(found.condition)
+    if clause.conditions and clause.says(_OF_TWO_MONTHS):
+        clause.ambiguous.append("Two months are compared only if their years are said.")
     _charts_and_periods(clause)
     values_in(clause)
     for implied in (year_columns, state_column, unit_column, inhabitants):
         implied(clause)
     words_in_cells(clause, unknown)
     named_columns(clause)
-    for implied in (price_paid, kind_column, asked_item, money_spent, asked_size, occupation):
+    for implied in (price_paid, kind_column, asked_item, money_spent, asked_size, asked_time, occupation):
         implied(clause)
     clause.claim_all(HOW_IT_IS)
     parts_in(clause)
@@ -157,6 +164,7 @@ def _idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"\bperfect (?=\d)|\bacross (?=all\b)|\bin (?:a|one) single (?=day|week|month|year|game|match)")
     clause.claim_all(rf"\bsingle (?=(?:{'|'.join((*words.HIGHEST, *words.LOWEST))})\b)")
     clause.claim_all(r"^\W*(?:(?:i'm|i am|we're|we are) looking for|(?:i|we) (?:want|need)) (?:something|one)\b")
+    clause.claim_all(r"\bended (?=in an?\b)|\bamount (?=asked\b)")
     clause.claim_all(r"\b(?:left|gave)\b(?= no\b)|\bruns? on\b")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")

@@ -23,7 +23,7 @@ _DENYING = words.NOT | frozenset(["other", "others", "unknown", "none", "un"])
 
 
 def value_words(value: str) -> list[str]:
-    return [word.lower() for word in TOKEN.findall(without_points(value))]
+    return [word.lower().removesuffix("'s") for word in TOKEN.findall(without_points(value))]
 
 
 def begun_names(clause: Clause, said: list[str], found: Places) -> None:

@@ -43,6 +43,7 @@ def is_fraction(column: Column) -> bool:
 def is_percentage(column: Column) -> bool:
     """Whether the name of a column, or the unit of its cells, says that it holds percentages."""
     named = column.unit == "%" or unit(column.name) == " %" or bool(_SHARES & set(plain_words(column.name)))
+    named = named or column.name.endswith(("_p", "_perc"))
     return named and _range(column)[0] >= 0 and 1 < _range(column)[1] <= 100
 
 

@@ -86,7 +86,7 @@ _SAME = (
     "tall height",
     "machine server host",
     "product item article",
-    "country nation",
+    "country nation geography",
     "person people passenger passengers employee user",
     "town city",
     "gender sex",
@@ -242,7 +242,21 @@ OUTCOMES = (
     ),
     (
         tuple(frozenset([stem(name)]) for name in ("attrition", "churn", "churned", "exited")),
-        frozenset(["left", "leave", "leaves", "leaving", "quit", "quits", "resigned", "cancelled", "canceled"]),
+        frozenset(
+            [
+                "left",
+                "leave",
+                "leaves",
+                "leaving",
+                "quit",
+                "quits",
+                "resigned",
+                "cancelled",
+                "canceled",
+                "churn",
+                "attrition",
+            ]
+        ),
         frozenset(["stayed", "stay", "stays", "staying", "remained", "remain"]),
     ),
 )

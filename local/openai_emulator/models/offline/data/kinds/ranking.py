@@ -54,6 +54,7 @@ _BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{_COUNTED})\b"
 _BUSY = r"\b(?:busiest|quietest)\b"
 _NUMBER_OF = r"\bby (?:the )?(?:total )?(?:number|count) of (?:the )?$"
 _BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
+_AND_ITS = r"(?:\band|,) (?:who|what|where|in which|by whom|(?:tell me |give me )?(?:their|its|his|her))\b[^,]{0,25}$"
 _GOOD = (
     "availability score revenue sales profit rating points happiness yield output accuracy wins income grade efficiency"
 )
@@ -90,6 +91,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         return Refusal(reason=f"Figures per `{clause.by_numbers[0].name}` are not computed.")
     row_of = re.search(ROW_OF, clause.text, re.IGNORECASE)
     targets = _asked_of_row(clause, row_of.start()) if row_of else []
+    if _has_two_ends(clause):
+        return Refusal(reason="Two of the highest or lowest are asked for at once.")
     meant = adjective(clause)
     if not meant and (unclear := _unclear_end(clause)):
         return unclear
@@ -130,11 +133,21 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     if targets and group and group[0].unique < clause.table.rows:
         return Refusal(reason=f"There are several rows for each `{group[0].name}`.")
     rest = [c for c in clause.measures(conditioned=False) if c is not measures[0] and not is_key(c, clause.table)]
+    if clause.which and is_key(clause.which, clause.table) and not group and clause.which not in targets:
+        targets = [clause.which, *targets]  # "which customer id has the largest balance"
     told = names([*targets, *(c for c in rest if c not in targets)] if not group else ())
     ask = ask_of(
         clause, "extreme", measures=names(measures[:1]), by=names(group), hows=(how,), lowest=low, targets=told
     )
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
+
+
+def _has_two_ends(clause: Clause) -> bool:
+    """Whether the ends of two columns are joined: "the largest screen and the highest price"."""
+    ends_ = words.HIGHEST | words.LOWEST | set(words.ADJECTIVES)
+    joined = re.search(r"\b(\w+) (?:\w+ )?and (?:the )?(?:most |least )?(\w+)\b", clause.text, re.IGNORECASE)
+    said = {joined[1].lower(), joined[2].lower()} if joined else set()
+    return len(said) == len(ends_ & said) and len(said) > 1
 
 
 def _is_busiest_year(clause: Clause) -> bool:
@@ -208,6 +221,10 @@ def _told_beside(clause: Clause) -> list[Column]:
         for m in clause.mentions
         if (clause.word(m.tokens[0] - 2) == "with" and clause.word(m.tokens[0] - 1) in ("their", "there", "the", "its"))
         or (clause.word(m.tokens[0] - 1) in ("what", "which") and clause.word(m.tokens[-1] + 2) == "it")
+        or (
+            m.tokens[0] < len(clause.tokens)
+            and re.search(_AND_ITS, clause.text[: clause.tokens[m.tokens[0]].start()], re.IGNORECASE)
+        )
     ]
 
 
