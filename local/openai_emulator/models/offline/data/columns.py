@@ -39,7 +39,7 @@ _BY = re.compile(
 _OF_ALL = re.compile(r"\b(?:across|over|among|in|of) all (?:of )?(?:the )?", re.IGNORECASE)
 # "in the company", "in the 2015 ranking"
 OF_WHOLE = re.compile(
-    r"\b(?:in|at|on|of|from|during|for|over|across) (?:the|this|any|our) (?:whole |entire |full |[12]\d{3} )?"
+    r"\b(?:in|at|on|of|from|with|during|for|over|across) (?:the|this|any|our) (?:whole |entire |full |[12]\d{3} )?"
     r"(\w+)\b(?! of\b)",
     re.IGNORECASE,
 )
@@ -280,6 +280,13 @@ def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     named = set(name_stems(clause.table.shown.rpartition(".")[0]))
     of_file = {stem(word) for word in said} <= _ROWS and any(stem(word) in named for word in said)
     plural = all(clause.word(i).endswith("s") for i in places)
+    if (
+        plural
+        and said <= words.ROW_NOUNS
+        and column.kind == "number"
+        and not {*map(stem, said)} & {*name_stems(column.name)}
+    ):
+        return all(not any(stem(word) in group for group in words.SAME) for word in said)  # "applications"
     figure = clause.word(places[0] - 1) in ("total", "average", "mean", "by")
     fits = column.kind == "text" or (plural and not figure)
     return of_file and fits and not _IDS & set(name_stems(column.name))

@@ -10,7 +10,7 @@ from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import Clause, Mention
 from local.openai_emulator.models.offline.data.names import label
 
-FEWEST_TEXTS = 12  # different values of a column of texts, and not of classes
+FEWEST_VALUES = 2  # different values of a column of texts: of two, none is a part of a text
 SHORTEST_WORD = 4  # letters
 _PART = (
     r"(?:the (?:word|text|letters?|string) )?(?:[\"'“‘](?P<quoted>[^\"'”’]{1,60})[\"'”’]|(?P<word>[\w.@-]{1,40}\w|\w))"
@@ -45,16 +45,18 @@ def words_in_cells(clause: Clause, unknown: Collection[str]) -> None:
     """A word that several texts of one column have, and no other column: "touchscreen" for `IPS Touchscreen`."""
     common = words.SILENT | words.NOT | words.PEOPLE | words.ROW_NOUNS | words.SAME_WORDS | words.OPERATIONS
     wanted = {word.lower() for word in unknown} - common - words.HIGHEST - words.LOWEST
-    columns = [c for c in clause.table.of_kind("text") if c.unique > FEWEST_TEXTS and not c.entries]
+    columns = [c for c in clause.table.of_kind("text") if c.unique > FEWEST_VALUES and not c.entries]
     for i in clause.free():
         word = clause.word(i)
-        if len(word) < SHORTEST_WORD or not word.isalpha() or word not in wanted:
+        is_long = len(word) >= SHORTEST_WORD or (len(word) > 1 and not word.isalpha() and not word.isdigit())  # "i5"
+        if not is_long or not word.isalnum() or word not in wanted:
             continue
         ways = {word, word.removesuffix("s")}
         having = {c.name: [v for v in c.values if ways & set(re.findall(r"\w+", v.lower()))] for c in columns}
         found = [name for name, values in having.items() if values]
         column = clause.table.column(found[0]) if len(found) == 1 else None
-        if column is None or clause.entity(column) or len(having[column.name]) < 2:
+        single = column is not None and len(having[column.name]) < 2 and word.isalpha()
+        if column is None or clause.entity(column) or single:
             continue
         way = next(w for w in (word, word.removesuffix("s")) if any(w in v.lower() for v in having[column.name]))
         clause.used.add(i)

@@ -185,7 +185,13 @@ def kind_column(clause: Clause) -> None:
     """The one column of types for "what kind of"."""
     found = re.search(r"\b(?:what|which|each|every|per|by) (kind|type|sort)s? of\b", clause.text, re.IGNORECASE)
     columns = [c for c in clause.table.of_kind("text") if {"type", "kind", "categori"} & set(name_stems(c.name))]
-    if found and len(columns) == 1 and columns[0] not in [m.column for m in clause.mentions]:
+    after = max(clause.within(found)) + 1 if found else -1
+    of_column = any(
+        m.tokens == (after,) and name_stems(m.column.name) == [stem(clause.word(after))] for m in clause.mentions
+    )
+    if found and of_column:
+        clause.used |= clause.within(found)  # "what kind of heating": `heating`
+    elif found and len(columns) == 1 and columns[0] not in [m.column for m in clause.mentions]:
         at = max(i for i in clause.within(found)) - 1
         if at in clause.free():
             clause.used.add(at)

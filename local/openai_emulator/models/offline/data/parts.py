@@ -187,15 +187,16 @@ def asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) ->
     if METHOD.match(clause.text):
         return True
     told = bool(asks) and (asks[-1].kind == "missing" or asks[-1].hows == ("count",))
-    if name == "count" and told and not (clause.mentions or clause.conditions):
+    bare = re.fullmatch(_HOW_MANY_HAVE_IT, clause.text, re.IGNORECASE) is not None
+    if name == "count" and told and bare and not (clause.mentions or clause.conditions):
         return True  # "Are any missing? How many?", "Which day had the most, and how many?"
     found_most = bool(asks) and (asks[-1].method == "mode" or asks[-1].hows == ("count",))
     if name == "count" and asks and asks[-1].kind == "extreme" and re.fullmatch(_HOW_MANY_IT_HAS, clause.text, re.I):
         return True  # "Which course has the most subscribers, and how many does it have?"
     if name == "count" and found_most and re.fullmatch(_HOW_MANY_HAVE_IT, clause.text, re.IGNORECASE):
         return True  # "What is the most common term, and how many loans have it?"
-    bare = re.fullmatch(_HOW_MUCH_IT_IS, clause.text, re.IGNORECASE)
-    if name == "count" and bare and asks and asks[-1].kind == "extreme":
+    is_it = re.fullmatch(_HOW_MUCH_IT_IS, clause.text, re.IGNORECASE)
+    if name == "count" and is_it and asks and asks[-1].kind == "extreme":
         return True  # "Which month had the most births, and how many?"
     measures = {column.name for column in clause.measures()}
     again = bool(measures) and bool(asks) and measures <= set(asks[-1].measures) and not clause.conditions

@@ -7,7 +7,14 @@ from collections.abc import Collection
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, LABELS_SHARE, TOKEN, Clause, Mention, is_key
-from local.openai_emulator.models.offline.data.columns import OF_WHOLE, alike, groups, named_columns, written_columns
+from local.openai_emulator.models.offline.data.columns import (
+    OF_WHOLE,
+    SURE,
+    alike,
+    groups,
+    named_columns,
+    written_columns,
+)
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.containing import parts_in, words_in_cells
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
@@ -101,7 +108,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
         clause.claim(match.start(1 if match[1] else 2), match.end(1 if match[1] else 2))
     _idle_phrases(clause)
     written_columns(clause)
-    for column in table.of_kind("date")[:1]:
+    for column in _date_meant(clause):
         for found in time_conditions(text, column):
             clause.claim(found.start, found.end)
             at = [i for i, t in enumerate(clause.tokens) if t.start() < found.end and found.start < t.end()]
@@ -148,6 +155,17 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
         clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds|money)\b")
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     return clause
+
+
+def _date_meant(clause: Clause) -> list[Column]:
+    """The column of dates that a time is about: the one that is named, "discharged in June", else the first."""
+    dates = clause.table.of_kind("date")
+    said = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) not in words.SILENT]
+    common = {"date", "time", "day", stem("date"), stem("time")}
+    named = [c for c in dates if any(alike(w, p) >= SURE for w in said for p in set(name_stems(c.name)) - common)]
+    if len(dates) > 1 and len(named) != 1 and any(time_conditions(clause.text, dates[0])):
+        clause.notes.append(f"`{dates[0].name}` taken as the date")
+    return named if len(named) == 1 else dates[:1]
 
 
 def _idle_phrases(clause: Clause) -> None:

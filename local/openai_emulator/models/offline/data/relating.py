@@ -13,9 +13,7 @@ from local.openai_emulator.models.offline.words import stem
 _STARTS = frozenset(map(stem, ("start", "begin", "hire", "hired", "join", "open", "opened", "from", "appointed")))
 _BUYING = frozenset(["buy", "purchase"])  # at the end: "How many units did Bob buy?"
 _BOUGHT = frozenset(["sold", "purchased"])  # "how many were sold" can ask for a quantity
-_GETTING = frozenset(
-    ["win", "wins", "won", "earn", "earns", "earned", "collect", "collected", "score", "scored", "get", "got"]
-)
+_GETTING = frozenset(["win", "wins", "won", "earn", "earns", "earned", "collect", "collected", "get", "got"])
 MOST_BEFORE_MEASURE = 4  # words of "how many gold medals"
 REACH = 4  # words between the verb and what it relates the rows to
 _BEFORE = """

@@ -203,7 +203,7 @@ tasks departments schools universities courses hospitals tests exams experiments
 foods meals recipes days weeks months years hours earthquakes storms accidents crimes events incidents tickets calls
 emails messages posts tweets articles sites pages devices servers machines sensors stations measurements
 birds dogs cats bookings reservations admissions appointments shipments deliveries rentals subscriptions claims
-campaigns listings
+campaigns listings applications
 """
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
 # Roles that all people of a table can have; the reading says so.
@@ -236,7 +236,7 @@ OPPOSITES = {
 # What became of somebody: the names of columns of yes and no, and what their yes and their no are called
 OUTCOMES = (
     (
-        (frozenset(["loan", "statu"]), frozenset(["applic", "statu"]), frozenset(["approv", "statu"])),
+        tuple(frozenset(map(stem, (name, "status"))) for name in ("loan", "application", "approval")),
         frozenset(["approved", "granted", "accepted", "approval", "approvals"]),
         frozenset(["rejected", "denied", "refused", "declined", "rejection", "rejections"]),
     ),

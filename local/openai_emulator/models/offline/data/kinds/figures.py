@@ -61,7 +61,8 @@ def complete(clause: Clause) -> Ask | Refusal:
         clause.hows = ("sum",)  # "sales by region"
     if not by and which and which.kind == "text":
         by = (which.name,)
-    if not clause.hows and clause.says(r"^\W*how much\b") and all(additive(column.name) for column in measures):
+    adds_up = all(additive(column.name) for column in measures) or clause.says(r"\b(?:spend|spends|spent)\b")
+    if not clause.hows and clause.says(r"^\W*how much\b") and adds_up:
         clause.hows = ("sum",)  # "how much did we sell in Graz?"
     several = next((c.column for c in clause.conditions if c.test == "in"), "")
     by = without_own_groups(clause, by) or ((several,) if several else ())  # "of men and women": of each

@@ -9,7 +9,15 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
-from local.openai_emulator.models.offline.data.clause import LABELS_SHARE, Clause, figures, is_key, is_year, names
+from local.openai_emulator.models.offline.data.clause import (
+    LABELS_SHARE,
+    Clause,
+    Mention,
+    figures,
+    is_key,
+    is_year,
+    names,
+)
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -55,6 +63,8 @@ _BUSY = r"\b(?:busiest|quietest)\b"
 _NUMBER_OF = r"\bby (?:the )?(?:total )?(?:number|count) of (?:the )?$"
 _BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
 _AND_ITS = r"(?:\band|,) (?:who|what|where|in which|by whom|(?:tell me |give me )?(?:their|its|his|her))\b[^,]{0,25}$"
+_OF_PERSONS = "customer client employee agent player person student user buyer seller author artist driver salesperson"
+_PERSONS = frozenset(map(stem, _OF_PERSONS.split()))
 _GOOD = (
     "availability score revenue sales profit rating points happiness yield output accuracy wins income grade efficiency"
 )
@@ -97,9 +107,11 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     if not meant and (unclear := _unclear_end(clause)):
         return unclear
     low = meant[0] if meant else _low(clause)
-    nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m)}
+    nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m) or _numbers_what_is_most(clause, m)}
     measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)
     group = _group(clause, targets)
+    if not group and not meant and not isinstance(measures, Refusal) and additive(measures[0].name):
+        group = _persons(clause)
     if not isinstance(measures, Refusal) and (not group or clause.entity(group[0])):
         measures = tuple(c for c in measures if not is_year(c)) or measures  # the answer shows the other cells
     if not isinstance(measures, Refusal) and not targets and not meant:
@@ -117,6 +129,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         by = names([clause.which] if clause.which else [])
         return with_chart(ask_of(clause, "extreme", by=by, lowest=low, hows=("count",)), "bar")
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
+    if group and meant and group[0] is clause.which and not clause.hows and _is_of_one(clause):
+        targets, group = [*targets, *group], []  # "which company makes the cheapest laptop"
     if group and not meant and _is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
     if group and not (unmeasured and counted) and _are_rows(clause, group[0]):
@@ -135,6 +149,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     rest = [c for c in clause.measures(conditioned=False) if c is not measures[0] and not is_key(c, clause.table)]
     if clause.which and is_key(clause.which, clause.table) and not group and clause.which not in targets:
         targets = [clause.which, *targets]  # "which customer id has the largest balance"
+    beside = [c for c in _told_beside(clause) if c not in (measures[0], *targets) and c.kind != "number"]
+    targets = [*targets, *beside]
     told = names([*targets, *(c for c in rest if c not in targets)] if not group else ())
     ask = ask_of(
         clause, "extreme", measures=names(measures[:1]), by=names(group), hows=(how,), lowest=low, targets=told
@@ -148,6 +164,28 @@ def _has_two_ends(clause: Clause) -> bool:
     joined = re.search(r"\b(\w+) (?:\w+ )?and (?:the )?(?:most |least )?(\w+)\b", clause.text, re.IGNORECASE)
     said = {joined[1].lower(), joined[2].lower()} if joined else set()
     return len(said) == len(ends_ & said) and len(said) > 1
+
+
+def _numbers_what_is_most(clause: Clause, mention: Mention) -> bool:
+    """Whether a column only numbers what there is most of: `match` in "who won the most matches"."""
+    most = clause.word(mention.tokens[0] - 1) in ("most", "fewest")
+    return most and is_key(mention.column, clause.table) and clause.word(mention.tokens[-1]).endswith("s")
+
+
+def _is_of_one(clause: Clause) -> bool:
+    """Whether a superlative is of one thing: "the cheapest laptop", and not "the cheapest laptops"."""
+    found = re.search(rf"\bthe (?:most |least )?(?:{'|'.join(words.ADJECTIVES)}) (\w+)\b", clause.text, re.IGNORECASE)
+    return (
+        found is not None
+        and not found[1].endswith("s")
+        and clause.says(r"\b(?:makes?|made|sells?|sold|has|had|offers?)\b")
+    )
+
+
+def _persons(clause: Clause) -> list[Column]:
+    """The one column of persons of whom each has several rows, for "who spent the most"."""
+    texts = [c for c in clause.table.of_kind("text") if not clause.entity(c) and _PERSONS & set(name_stems(c.name))]
+    return texts if len(texts) == 1 and clause.says(r"^\W*who\b") else []
 
 
 def _is_busiest_year(clause: Clause) -> bool:
@@ -167,6 +205,10 @@ def _unclear_end(clause: Clause) -> Refusal | None:
     unresolved = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.ADJECTIVES]
     if unresolved and not clause.says(_BUSY):
         return Refusal(reason=f'It is not clear which column "{unresolved[0]}" means.')
+    size = re.search(r"\b(largest|smallest|biggest)\b.*?(?:\band|,) (?:what|how|which)\b", clause.text, re.IGNORECASE)
+    starts = [m.tokens[0] for m in clause.mentions if m.column.kind == "number" and m.tokens[0] < len(clause.tokens)]
+    if size and starts and clause.tokens[min(starts)].start() > size.end() and not clause.by_numbers:
+        return Refusal(reason=f'It is not clear of what "{size[1]}" is meant.')
     found = re.match(_OF_A_THING, clause.text, re.IGNORECASE)
     after = max(clause.within(found)) + 1 if found else -1
     if not found or any(after in m.tokens for m in clause.mentions if m.column.kind == "number"):
