@@ -141,6 +141,8 @@ class Clause:
         said = {stem(self.word(i)) for i in mention.tokens}
         if "".join(self.word(i) for i in mention.tokens) == re.sub(r"\W|_", "", mention.column.name.lower()):
             return False
+        if stem(self.word(mention.tokens[-1] + 1)) in _KEYS:
+            return False  # "employee number 117"
         before = [self.word(min(mention.tokens) - back) for back in (2, 1)]
         earlier = [self.word(min(mention.tokens) - back) for back in (3, 2, 1)]
         counted = (

@@ -302,9 +302,9 @@ def _are_people(clause: Clause, places: tuple[int, ...], column: Column) -> bool
 
 
 def _is_done(word: str, part: str, column: Column) -> bool:
-    """Whether a plural would be taken for a participle: "films" for `filmed_in`."""
+    """Whether a noun would be taken for a participle: "films" for `filmed_in`."""
     participle = any(plain.endswith("ed") and stem(plain) == part for plain in plain_words(column.name))
-    return participle and word.endswith("s")
+    return participle and len(name_stems(column.name)) > 1 and not word.endswith(("ed", "ing"))
 
 
 def _is_cost(word: str, part: str, parts: list[str]) -> bool:

@@ -115,8 +115,8 @@ def check_size(clause: Clause) -> None:
     found = re.search(HOW_IT_IS, clause.text, re.IGNORECASE)
     size = found[1].lower() if found else ""
     named = found is not None and any(clause.within(found) & set(mention.tokens) for mention in clause.mentions)
-    before = clause.whole.replace(clause.text, "")
-    if size in _SIZES_OF and not named and not re.search(rf"\b{size}(?:er|est)?\b", before, re.IGNORECASE):
+    before = re.sub(HOW_IT_IS, "", clause.whole, flags=re.IGNORECASE)
+    if size in _SIZES_OF and not named and not re.search(rf"\b{size}\w*", before, re.IGNORECASE):
         clause.ambiguous.append(f'It is not clear what "how {size}" asks for.')
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 _REGULAR = """
 answer appear apply assign attend believe call care carry collect consider contain cook cover deliver describe deserve
 design direct discover employ enjoy enter establish exist experience face feature file fill found gather handle happen
-head help host house include install involve join label lie list look manage march mention name need occupy offer open
+head help host house include install involve join label lie list look march mention name need occupy offer open
 operate order own park pay perform pick place plan plant play possess prefer prescribe present publish rank reach
 receive record register release rely remain report represent request require respond review sail sample say seat
 select serve share ship show sign spend stage start state stay stretch study suffer supply surround tend transport
