@@ -9,10 +9,10 @@ from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Cl
 from local.openai_emulator.models.offline.data.kinds.changing import changes_of_groups
 from local.openai_emulator.models.offline.data.kinds.completing import additive, claim_comparatives, comparatives_in
 from local.openai_emulator.models.offline.data.kinds.contrast import is_contrast
+from local.openai_emulator.models.offline.data.kinds.ends import most_rows
 from local.openai_emulator.models.offline.data.kinds.first_time import asks_first_time
 from local.openai_emulator.models.offline.data.kinds.having import limits_rows
 from local.openai_emulator.models.offline.data.kinds.per_group import averages_totals
-from local.openai_emulator.models.offline.data.kinds.ranking import most_rows
 from local.openai_emulator.models.offline.data.kinds.registry import kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.kinds.share import BY_PERCENT
 from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
@@ -74,6 +74,8 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         return "extreme"
     if name == "share" and _is_share_itself(clause):
         return "figures"
+    if name in ("extreme", "figures", "") and {"min", "max"} <= set(clause.hows) and not (clause.which or clause.by):
+        return "figures"  # "the highest and the lowest salary"
     if name in ("count", "figures") and _asks_for_cells(clause):
         return "lookup"
     if name in ("", "lookup", "describe", "count") and clause.says(_WHICH_ARE_THERE) and clause.texts():

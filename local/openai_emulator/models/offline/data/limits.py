@@ -206,6 +206,9 @@ def _add(clause: Clause, match: re.Match[str], column: Column, tests: Sequence[t
     highest = number_of(column.high) if re.fullmatch(r"\d+(?:\.\d+)?", column.high) else 0.0
     if highest and any(value >= LARGE and value > BEYOND * highest for _, value in tests) and not is_year(column):
         clause.ambiguous.append(f"`{column.name}` goes up to {column.high}, so it may be in another unit.")
+    lowest = number_of(column.low) if re.fullmatch(r"\d+(?:\.\d+)?", column.low) else 0.0
+    if any(0 < value < lowest / BEYOND for _, value in tests):
+        clause.ambiguous.append(f"`{column.name}` starts at {column.low}, so it may be in another unit.")
     for test, value in tests:
         clause.conditions.append(Condition(column=column.name, test=test, value=value, words=text))
 

@@ -50,6 +50,7 @@ from local.openai_emulator.models.offline.words import stem
 _START = (
     "find|calculate|compute|create|make|plot|draw|show|determine|identify|analy[sz]e|describe|visuali[sz]e|compare|count|list|"
     "what|which|who|when|where|how|why|is there|are there|give|tell|report|generate|check|then"
+    "|(?:is|was|does|did) (?:it|he|she)\\b|(?:are|were|do|did) they"
 )
 _PIECES = re.compile(
     rf"(?<=[\w)\"'%.])[.?!;:](?=\s)\s*+|\n++|,\s++(?:(?:and|then|also)\s++)*+(?=(?:at )?(?:{_START})\b)"
@@ -125,17 +126,40 @@ def _attempt(question: str, table: Table, earlier: Sequence[str], *, unknown: Se
 
 
 def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Sequence[str] = ()) -> _Attempt:
-    question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
-    question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
-    question = with_codes(with_digits(plainly(spelt(question, table)), table), table)
-    question = with_nouns(with_ends(with_years(with_days(question, table), table), table), table)
-    question = in_order(without_glosses(as_one_word(question, table), table), table)
+    question = _worded(question, table)
     question, table = with_derived(question, with_places(question, table))
     pieces = _pieces(question)
     clauses = [read(text, table, method=at > 0, unknown=unknown) for at, text in enumerate(pieces)]
     for clause in clauses:
         clause.whole = question
         check_size(clause)
+    fit = _fit(question, table, clauses, pieces)
+    if before and (same := _same(clauses, before, question)):
+        return _Attempt(outcome=same, fit=fit)
+    asks, refused = _asks_of(clauses, before)
+    refused += _conditions_of_method(clauses, asks)
+    _claim_beside_quoted(clauses)
+    left = _left(clauses, asks)
+    unclear = [reason for clause in clauses for reason in clause.ambiguous]
+    if asks and not left and not unclear and not refused:
+        notes = tuple(note for clause in clauses for note in clause.notes)
+        return _Attempt(outcome=Plan(table=table, asks=tuple(asks[:8]), notes=notes), fit=fit)
+    reason = " ".join([*unclear, *(r.reason for r in refused[:1] if r.reason)])
+    refusal = Refusal(understood=_understood(clauses), unknown=tuple(dict.fromkeys(left)), reason=reason, table=table)
+    return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)
+
+
+def _worded(question: str, table: Table) -> str:
+    """The question with one wording for what can be said in several ways."""
+    question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
+    question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
+    question = with_codes(with_digits(plainly(spelt(question, table)), table), table)
+    question = with_nouns(with_ends(with_years(with_days(question, table), table), table), table)
+    return in_order(without_glosses(as_one_word(question, table), table), table)
+
+
+def _fit(question: str, table: Table, clauses: list[Clause], pieces: list[str]) -> float:
+    """How well a table suits a question: what was found in it, and whether the question names the file."""
     fit = float(sum(len(c.mentions) + 2 * len(c.conditions) - len(c.left()) for c in clauses))
     said = {stem(word) for word in re.findall(r"[a-z]+", question.lower())}
     columns = {m.column.name for clause in clauses for m in clause.mentions}
@@ -143,8 +167,11 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Seq
     fit += 2 * sum(table.shown.lower() in text.lower() for text in pieces)
     named = {part for part in re.findall(r"[a-z]+", table.shown.lower().rpartition(".")[0]) if len(part) > 2}
     fit += 1.5 * len({stem(part) for part in named} & {stem(word) for word in re.findall(r"[a-z]+", question.lower())})
-    if before and (same := _same(clauses, before, question)):
-        return _Attempt(outcome=same, fit=fit)
+    return fit
+
+
+def _asks_of(clauses: list[Clause], before: tuple[Ask, ...]) -> tuple[list[Ask], list[Refusal]]:
+    """The asks of the clauses, each once, and the refusals of those that are not understood."""
     asks: list[Ask] = []
     refused: list[Refusal] = []
     lead: Clause | None = None
@@ -169,25 +196,12 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Seq
             asks.append(found)
         elif at == 0:
             lead = clause
-            if (
-                len(clauses) > 1
-                and (clause.mentions or clause.conditions)
-                and re.match(_ASKS, clause.text, re.IGNORECASE)
-            ):
+            named = clause.mentions or clause.conditions
+            if len(clauses) > 1 and named and re.match(_ASKS, clause.text, re.IGNORECASE):
                 refused.append(Refusal(reason="It is not clear what the first part asks for."))
     if not asks and lead is not None and not refused:
         asks = [_describe(lead)] if kind_of(lead.text) == "describe" else []
-    asks = list(dict.fromkeys(asks))
-    refused += _conditions_of_method(clauses, asks)
-    _claim_beside_quoted(clauses)
-    left = _left(clauses, asks)
-    unclear = [reason for clause in clauses for reason in clause.ambiguous]
-    if asks and not left and not unclear and not refused:
-        notes = tuple(note for clause in clauses for note in clause.notes)
-        return _Attempt(outcome=Plan(table=table, asks=tuple(asks[:8]), notes=notes), fit=fit)
-    reason = " ".join([*unclear, *(r.reason for r in refused[:1] if r.reason)])
-    refusal = Refusal(understood=_understood(clauses), unknown=tuple(dict.fromkeys(left)), reason=reason, table=table)
-    return _Attempt(outcome=replace(refusal, instead=_instead(table, clauses)), fit=fit)
+    return list(dict.fromkeys(asks)), refused
 
 
 def _left(clauses: list[Clause], asks: list[Ask]) -> list[str]:
@@ -303,12 +317,7 @@ def _ask(
     if name == "count" and (unclear := counts_nothing(clause, at, asks, lead, refers=refers)):
         return unclear
     source = [*reversed(asks), *reversed(before if refers or at else ())]
-    if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
-        names = next((ask.measures for ask in source if ask.measures), ())
-        columns = [column for n in names if (column := clause.table.column(n))]
-        needs = not (name == "extreme" and any(clause.word(i) in vocabulary.ADJECTIVES for i in clause.free()))
-        if needs or not figures(clause.table):
-            clause.mentions += [Mention(column=column, tokens=(10_000,)) for column in columns]
+    _take_measures(clause, name, source)
     of_winner = bool(asks) and refers and asks[-1].kind == "extreme" and has_winner(clause, asks[-1])
     if of_winner and asks[-1].lists:
         return Refusal(reason=f"The rows of the entry of `{asks[-1].lists[0]}` that was found are not looked at.")
@@ -333,6 +342,16 @@ def _ask(
     if counts_more(asks, found, clause):
         return Refusal(reason='It is not clear what the first "how many" counts.')
     return replace(found, of_winner=of_winner, chart="" if found.chart == "any" else found.chart)
+
+
+def _take_measures(clause: Clause, name: str, source: list[Ask]) -> None:
+    """Give a clause that names no measure those of the asks before it."""
+    if not clause.measures() and name not in ("count", "missing", "describe", "lookup", "share"):
+        names = next((ask.measures for ask in source if ask.measures), ())
+        columns = [column for n in names if (column := clause.table.column(n))]
+        needs = not (name == "extreme" and any(clause.word(i) in vocabulary.ADJECTIVES for i in clause.free()))
+        if needs or not figures(clause.table):
+            clause.mentions += [Mention(column=column, tokens=(10_000,)) for column in columns]
 
 
 def _with_lists(ask: Ask, clause: Clause) -> Ask | Refusal:

@@ -108,15 +108,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
         clause.claim(match.start(1 if match[1] else 2), match.end(1 if match[1] else 2))
     _idle_phrases(clause)
     written_columns(clause)
-    for column in _date_meant(clause):
-        for found in time_conditions(text, column):
-            clause.claim(found.start, found.end)
-            at = [i for i, t in enumerate(clause.tokens) if t.start() < found.end and found.start < t.end()]
-            clause.places += [(column.name, tuple(at))] if at else []
-            if found.condition not in clause.conditions:
-                clause.conditions.append(found.condition)
-    if clause.conditions and clause.says(_OF_TWO_MONTHS):
-        clause.ambiguous.append("Two months are compared only if their years are said.")
+    _times_in(clause)
     _charts_and_periods(clause)
     values_in(clause)
     for implied in (year_columns, state_column, unit_column, inhabitants):
@@ -155,6 +147,19 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
         clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds|money)\b")
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     return clause
+
+
+def _times_in(clause: Clause) -> None:
+    """The conditions on a column of dates."""
+    for column in _date_meant(clause):
+        for found in time_conditions(clause.text, column):
+            clause.claim(found.start, found.end)
+            at = [i for i, t in enumerate(clause.tokens) if t.start() < found.end and found.start < t.end()]
+            clause.places += [(column.name, tuple(at))] if at else []
+            if found.condition not in clause.conditions:
+                clause.conditions.append(found.condition)
+    if clause.conditions and clause.says(_OF_TWO_MONTHS):
+        clause.ambiguous.append("Two months are compared only if their years are said.")
 
 
 def _date_meant(clause: Clause) -> list[Column]:

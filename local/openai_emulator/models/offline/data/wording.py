@@ -70,7 +70,7 @@ def plainly(question: str) -> str:
     )
     for pattern, plain in _ENDS_IN_WORDS:
         question = re.sub(pattern, plain, question, flags=re.IGNORECASE)
-    question = re.sub(r"\s*\([^()]*\betc\b\.?\)", "", question, flags=re.IGNORECASE)  # examples of the groups
+    question = re.sub(r"\s?\([^()\n]{0,80}\betc\b\.?\)", "", question, flags=re.IGNORECASE)  # examples of the groups
     question = _DECADE.sub(lambda match: f"from {match[1]}0 to {match[1]}9", question)
     question = re.sub(r"\b(?:takes?|took|taken) place\b", "happened", question, flags=re.IGNORECASE)
     return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))

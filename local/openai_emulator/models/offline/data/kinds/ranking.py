@@ -12,7 +12,6 @@ from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import (
     LABELS_SHARE,
     Clause,
-    Mention,
     figures,
     is_key,
     is_year,
@@ -40,6 +39,19 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     measured,
     with_chart,
 )
+from local.openai_emulator.models.offline.data.kinds.ends import (
+    BUSY,
+    ROWS,
+    has_two_ends,
+    is_busiest_year,
+    is_number_of,
+    is_of_one,
+    most_rows,
+    numbers_what_is_most,
+    persons,
+    told_beside,
+    unclear_end,
+)
 from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text, told_rows
 from local.openai_emulator.models.offline.data.table import Column, Table
@@ -53,18 +65,11 @@ _ENDS = r"\b(?:highest|lowest|largest|smallest|biggest|greatest|max(?:imum)?|min
 _LATE = r"\b(?:latest|earliest|newest|oldest|last|first|highest|lowest|max(?:imum)?|min(?:imum)?|recent)\b"
 _NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
 # "The five heaviest", "the 3 most expensive", with a few words between.
-_OF_A_THING = r"\W*(?:what|how much) (?:did|does|do|was|is) the (smallest|largest|biggest)\b"
 _SUPERLATIVE = rf"(?:\w+\s+){{0,4}}?(?:{'|'.join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))})\b"
 _COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})", re.IGNORECASE)
-_ROWS = frozenset(["rows", "records", "cases", "entries", "items", "things"])
-_COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | words.ROLES | _ROWS))
+_COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | words.ROLES | ROWS))
 _BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{_COUNTED})\b"
-_BUSY = r"\b(?:busiest|quietest)\b"
-_NUMBER_OF = r"\bby (?:the )?(?:total )?(?:number|count) of (?:the )?$"
 _BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
-_AND_ITS = r"(?:\band|,) (?:who|what|where|in which|by whom|(?:tell me |give me )?(?:their|its|his|her))\b[^,]{0,25}$"
-_OF_PERSONS = "customer client employee agent player person student user buyer seller author artist driver salesperson"
-_PERSONS = frozenset(map(stem, _OF_PERSONS.split()))
 _GOOD = (
     "availability score revenue sales profit rating points happiness yield output accuracy wins income grade efficiency"
 )
@@ -101,17 +106,17 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         return Refusal(reason=f"Figures per `{clause.by_numbers[0].name}` are not computed.")
     row_of = re.search(ROW_OF, clause.text, re.IGNORECASE)
     targets = _asked_of_row(clause, row_of.start()) if row_of else []
-    if _has_two_ends(clause):
+    if has_two_ends(clause):
         return Refusal(reason="Two of the highest or lowest are asked for at once.")
     meant = adjective(clause)
-    if not meant and (unclear := _unclear_end(clause)):
+    if not meant and (unclear := unclear_end(clause)):
         return unclear
     low = meant[0] if meant else _low(clause)
-    nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m) or _numbers_what_is_most(clause, m)}
+    nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m) or numbers_what_is_most(clause, m)}
     measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)
     group = _group(clause, targets)
     if not group and not meant and not isinstance(measures, Refusal) and additive(measures[0].name):
-        group = _persons(clause)
+        group = persons(clause)
     if not isinstance(measures, Refusal) and (not group or clause.entity(group[0])):
         measures = tuple(c for c in measures if not is_year(c)) or measures  # the answer shows the other cells
     if not isinstance(measures, Refusal) and not targets and not meant:
@@ -122,16 +127,16 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         measures = tuple(c for c in measures if c not in targets) or Refusal(reason="It names no column of figures.")
     counted = (
         clause.says(r"\b(?:most|fewest|least)\b")
-        or (not meant and clause.claim_all(_BUSY))
+        or (not meant and clause.claim_all(BUSY))
         or clause.claim_all(_BY_COUNT)
     )
-    if _is_busiest_year(clause):
+    if is_busiest_year(clause):
         by = names([clause.which] if clause.which else [])
         return with_chart(ask_of(clause, "extreme", by=by, lowest=low, hows=("count",)), "bar")
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
-    if group and meant and group[0] is clause.which and not clause.hows and _is_of_one(clause):
+    if group and meant and group[0] is clause.which and not clause.hows and is_of_one(clause):
         targets, group = [*targets, *group], []  # "which company makes the cheapest laptop"
-    if group and not meant and _is_number_of(clause, group[0]):
+    if group and not meant and is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
     if group and not (unmeasured and counted) and _are_rows(clause, group[0]):
         group = []
@@ -141,6 +146,13 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         if groups and counted:
             return with_chart(ask_of(clause, "extreme", by=names(group), lowest=low, hows=("count",)), "bar")
         return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
+    return _ask_of_end(clause, measures, group, targets, low=low)
+
+
+def _ask_of_end(
+    clause: Clause, measures: tuple[Column, ...], group: list[Column], targets: list[Column], *, low: bool
+) -> Ask | Refusal:
+    """The ask for the row or group at the end of a measure, with the other cells that are asked for."""
     how = _how(clause, measures[0])
     if set(clause.hows) & _OF_GROUPS and not (group or clause.period or label(measures[0].name).startswith("average")):
         return Refusal(reason=f"It does not say of which groups the {figure_name(how, measures[0].name)} is meant.")
@@ -149,7 +161,7 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     rest = [c for c in clause.measures(conditioned=False) if c is not measures[0] and not is_key(c, clause.table)]
     if clause.which and is_key(clause.which, clause.table) and not group and clause.which not in targets:
         targets = [clause.which, *targets]  # "which customer id has the largest balance"
-    beside = [c for c in _told_beside(clause) if c not in (measures[0], *targets) and c.kind != "number"]
+    beside = [c for c in told_beside(clause) if c not in (measures[0], *targets) and c.kind != "number"]
     targets = [*targets, *beside]
     told = names([*targets, *(c for c in rest if c not in targets)] if not group else ())
     ask = ask_of(
@@ -158,62 +170,9 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
 
 
-def _has_two_ends(clause: Clause) -> bool:
-    """Whether the ends of two columns are joined: "the largest screen and the highest price"."""
-    ends_ = words.HIGHEST | words.LOWEST | set(words.ADJECTIVES)
-    joined = re.search(r"\b(\w+) (?:\w+ )?and (?:the )?(?:most |least )?(\w+)\b", clause.text, re.IGNORECASE)
-    said = {joined[1].lower(), joined[2].lower()} if joined else set()
-    return len(said) == len(ends_ & said) and len(said) > 1
-
-
-def _numbers_what_is_most(clause: Clause, mention: Mention) -> bool:
-    """Whether a column only numbers what there is most of: `match` in "who won the most matches"."""
-    most = clause.word(mention.tokens[0] - 1) in ("most", "fewest")
-    return most and is_key(mention.column, clause.table) and clause.word(mention.tokens[-1]).endswith("s")
-
-
-def _is_of_one(clause: Clause) -> bool:
-    """Whether a superlative is of one thing: "the cheapest laptop", and not "the cheapest laptops"."""
-    found = re.search(rf"\bthe (?:most |least )?(?:{'|'.join(words.ADJECTIVES)}) (\w+)\b", clause.text, re.IGNORECASE)
-    return (
-        found is not None
-        and not found[1].endswith("s")
-        and clause.says(r"\b(?:makes?|made|sells?|sold|has|had|offers?)\b")
-    )
-
-
-def _persons(clause: Clause) -> list[Column]:
-    """The one column of persons of whom each has several rows, for "who spent the most"."""
-    texts = [c for c in clause.table.of_kind("text") if not clause.entity(c) and _PERSONS & set(name_stems(c.name))]
-    return texts if len(texts) == 1 and clause.says(r"^\W*who\b") else []
-
-
-def _is_busiest_year(clause: Clause) -> bool:
-    """Whether the year with the most rows is asked for: "which year has the most cars"."""
-    most = clause.says(r"\b(?:most|fewest)\b") and most_rows(clause)
-    which = clause.which
-    return bool(which and is_year(which) and most and set(clause.measures(conditioned=False)) <= {which})
-
-
 def _are_rows(clause: Clause, column: Column) -> bool:
     """Whether the values of a column name rows, of which two can be called alike, and no groups of rows."""
     return column not in clause.by and clause.entity(column) and not set(clause.hows) & _OF_GROUPS
-
-
-def _unclear_end(clause: Clause) -> Refusal | None:
-    """A refusal of "the dearest one" without a price, and of "What did the smallest house cost?"."""
-    unresolved = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.ADJECTIVES]
-    if unresolved and not clause.says(_BUSY):
-        return Refusal(reason=f'It is not clear which column "{unresolved[0]}" means.')
-    size = re.search(r"\b(largest|smallest|biggest)\b.*?(?:\band|,) (?:what|how|which)\b", clause.text, re.IGNORECASE)
-    starts = [m.tokens[0] for m in clause.mentions if m.column.kind == "number" and m.tokens[0] < len(clause.tokens)]
-    if size and starts and clause.tokens[min(starts)].start() > size.end() and not clause.by_numbers:
-        return Refusal(reason=f'It is not clear of what "{size[1]}" is meant.')
-    found = re.match(_OF_A_THING, clause.text, re.IGNORECASE)
-    after = max(clause.within(found)) + 1 if found else -1
-    if not found or any(after in m.tokens for m in clause.mentions if m.column.kind == "number"):
-        return None
-    return Refusal(reason=f'It is not clear of what "{found[1]}" is meant.')
 
 
 def _heights(clause: Clause) -> tuple[Column, ...]:
@@ -226,7 +185,7 @@ def _heights(clause: Clause) -> tuple[Column, ...]:
 def _group(clause: Clause, targets: list[Column]) -> list[Column]:
     """The columns whose values are ranked: those after "by", the one after "which", else the first of text."""
     key = clause.which is not None and clause.which.kind == "number" and is_key(clause.which, clause.table)
-    which = clause.which if clause.which not in (*targets, *_told_beside(clause)) else None
+    which = clause.which if clause.which not in (*targets, *told_beside(clause)) else None
     is_few = which is not None and which.unique <= MOST_NUMBERS and 2 * which.unique <= clause.table.rows
     figured = is_few and (bool(set(clause.hows) & _OF_GROUPS) or clause.says(r"\bmost\b(?! expensive)"))
     key = key and which is not None and which.unique <= LABELS_SHARE * clause.table.rows  # else it numbers rows
@@ -234,40 +193,10 @@ def _group(clause: Clause, targets: list[Column]) -> list[Column]:
     joined = clause.table.joined
     if joined and key and clause.which and clause.which.name == clause.table.key:  # the name instead of the number
         group = [c for c in joined.columns if c.kind == "text" and c.unique == joined.rows][:1] or group
-    texts = [c for c in clause.texts() if c.kind == "text" and c not in (*targets, *_told_beside(clause))]
+    texts = [c for c in clause.texts() if c.kind == "text" and c not in (*targets, *told_beside(clause))]
     if clause.claim_all(r"\bcombinations? of\b") and len(texts) == 2 and not group:
         return texts
     return list(dict.fromkeys(group or texts[:1]))
-
-
-def _is_number_of(clause: Clause, column: Column) -> bool:
-    """Whether a column is what is counted: "the top 3 folders by number of articles"."""
-    starts = [clause.tokens[m.tokens[0]].start() for m in clause.mentions if m.column is column]
-    return bool(starts) and all(re.search(_NUMBER_OF, clause.text[:start], re.IGNORECASE) for start in starts)
-
-
-def most_rows(clause: Clause) -> bool:
-    """Whether a noun for the rows stands after "most": "In which month were the most polls?"."""
-    named = {i for m in clause.mentions if m.column.kind != "date" for i in m.tokens}
-    named |= {i for _, at in clause.places for i in at}
-    nouns = [i + 1 for i in range(len(clause.tokens)) if clause.word(i) in ("most", "fewest", "least")]
-    return any(
-        clause.word(i) in _ROWS or (i in clause.used - named and clause.word(i) not in words.ADJECTIVES) for i in nouns
-    )
-
-
-def _told_beside(clause: Clause) -> list[Column]:
-    """The columns of "the two smallest ones with their names", "and what species is it?": shown, and no groups."""
-    return [
-        m.column
-        for m in clause.mentions
-        if (clause.word(m.tokens[0] - 2) == "with" and clause.word(m.tokens[0] - 1) in ("their", "there", "the", "its"))
-        or (clause.word(m.tokens[0] - 1) in ("what", "which") and clause.word(m.tokens[-1] + 2) == "it")
-        or (
-            m.tokens[0] < len(clause.tokens)
-            and re.search(_AND_ITS, clause.text[: clause.tokens[m.tokens[0]].start()], re.IGNORECASE)
-        )
-    ]
 
 
 def _how(clause: Clause, measure: Column) -> str:
@@ -341,6 +270,8 @@ def _low(clause: Clause) -> bool:
     """Whether low values are asked for. "Worst" and "best" depend on whether high values of the measure are good."""
     measures = clause.measures() or figures(clause.table)[:1]
     said = {form for word in plain_words(measures[0].name) for form in (word, f"{word}s")} if measures else set()
+    if measures and stem("rank") in name_stems(measures[0].name):  # the best rank is 1
+        return clause.says(r"\b(?:best|top|highest|first|number one)\b")
     if clause.says(r"\bworst\b"):
         if measures and bool(said & _GOOD_HIGH) == bool(said & _BAD_HIGH):
             clause.ambiguous.append(f"It is not clear whether a high or a low `{measures[0].name}` is bad.")
