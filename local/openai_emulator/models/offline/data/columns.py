@@ -68,6 +68,7 @@ def written_columns(clause: Clause) -> None:
         flags = re.IGNORECASE if len(name) > 1 else 0
         quoted = r"[\"'`“‘]" if name.lower() in _NEVER_BARE else ""
         spaced = re.sub("_", "[_ ]", re.escape(name))  # "red cards" for `red_cards`
+        spaced = spaced.replace("\\ /\\ ", "(?: / | per )")  # "deaths per 100 cases" for `Deaths / 100 Cases`
         for match in re.finditer(rf"(?<!\w){quoted}{spaced}{quoted}(?!\w)", clause.text, flags):
             inside = [i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()]
             if inside and not clause.used & set(inside):
@@ -294,7 +295,7 @@ def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
 
 def _are_people(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     """Whether "applicants" are the rows, beside `ApplicantIncome`; or "employees" that are counted, by their names."""
-    if column.kind == "number":
+    if column.kind in ("number", "date"):
         figure = clause.word(places[0] - 1) in ("total", "average", "mean", "by")
         return not figure and all(clause.word(i).endswith("s") or clause.word(i) == "people" for i in places)
     counted = clause.says(r"\b(?:how many|share|percent\w*|proportion)\b")

@@ -21,7 +21,7 @@ _GIVE = "give|have|report|state|answer|provide|record|tell|know"
 _ENTRY = "(?:figures?|values?|entry|entries|numbers?|data|information) (?:for|of|on|about|in)"
 _GAP = re.compile(
     rf"\b(?:no|without(?: an?| any)?|without a single"
-    rf"|(?:not|never|\w+n't) (?:{_GIVE}|win|won|get|got|earn|score)(?: an?| any)?(?: single)?)\s+(?:{_ENTRY}\s+)?"
+    rf"|(?:not|never|\w+n't) (?:{_GIVE}|had|win|won|get|got|earn|score)(?: an?| any)?(?: single)?)\s+(?:{_ENTRY}\s+)?"
     r"(?:(?:the|their|his|her|its)\s+)?$",
     re.IGNORECASE,
 )

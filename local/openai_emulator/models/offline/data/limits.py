@@ -338,7 +338,11 @@ def _beside(clause: Clause, mention: Mention, i: int) -> bool:
         or (i == last + 2 and clause.word(last + 1) in ("is", "of", "equal", "number", "no", "id", "nr"))
         or (i == first - 2 and is_unit(clause.word(i + 1)))  # "16 GB RAM"
         or (i == first - 3 and clause.word(i + 2) == "of" and is_unit(clause.word(i + 1)))  # "0 grams of sugar"
-        or (i == first - 2 and clause.word(i + 1) == "in" and is_score(mention.column.name))  # "got 100 in math"
+        or (
+            i == first - 2
+            and clause.word(i + 1) in ("in", "on")
+            and (is_score(mention.column.name) or is_percentage(mention.column))
+        )  # "got 100 in math"
     )
 
 

@@ -212,4 +212,6 @@ def asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) ->
         return True  # "Which state has the lowest losses, and how much are they?"
     if name == "count" and clause.says(r"^\W*(?:which|who|what)\b"):
         return False
+    if name == "count" and clause.left():
+        return False  # "and how many from 2000 on?" says something more
     return not asks_more(clause, name) and any(a.kind == name for a in asks) and (not refers or name in _TESTS)

@@ -6,7 +6,15 @@ import re
 from collections.abc import Collection
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import FIGURES, LABELS_SHARE, TOKEN, Clause, Mention, is_key
+from local.openai_emulator.models.offline.data.clause import (
+    FIGURES,
+    LABELS_SHARE,
+    TOKEN,
+    Clause,
+    Mention,
+    is_key,
+    is_year,
+)
 from local.openai_emulator.models.offline.data.columns import (
     OF_WHOLE,
     SURE,
@@ -91,6 +99,7 @@ _HOW_BIG = re.compile(
     re.IGNORECASE,
 )
 HOW_IT_IS = rf"\bhow ({_SIZES}) (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b(?! \w)"
+_LIVES = frozenset(map(stem, ("birth", "born", "birthday", "dob", "death", "died")))
 MOST_CLASSES = 30  # different values of a column of classes
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
 _METHOD_NUMBER = re.compile(
@@ -165,9 +174,14 @@ def _times_in(clause: Clause) -> None:
 def _date_meant(clause: Clause) -> list[Column]:
     """The column of dates that a time is about: the one that is named, "discharged in June", else the first."""
     dates = clause.table.of_kind("date")
+    of_lives = [c for c in dates if _LIVES & set(name_stems(c.name))]
+    years = [c for c in clause.table.of_kind("number") if is_year(c)]
     said = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) not in words.SILENT]
     common = {"date", "time", "day", stem("date"), stem("time")}
     named = [c for c in dates if any(alike(w, p) >= SURE for w in said for p in set(name_stems(c.name)) - common)]
+    if len(named) != 1 and len(of_lives) == len(dates) and years:
+        return []  # "before 2000" is about `year`, and not about `birth_date`
+    dates = [c for c in dates if c not in of_lives] or dates
     if len(dates) > 1 and len(named) != 1 and any(time_conditions(clause.text, dates[0])):
         clause.notes.append(f"`{dates[0].name}` taken as the date")
     return named if len(named) == 1 else dates[:1]
@@ -187,6 +201,7 @@ def _idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"\bperfect (?=\d)|\bacross (?=all\b)|\bin (?:a|one) single (?=day|week|month|year|game|match)")
     clause.claim_all(rf"\bsingle (?=(?:{'|'.join((*words.HIGHEST, *words.LOWEST))})\b)")
     clause.claim_all(r"^\W*(?:(?:i'm|i am|we're|we are) looking for|(?:i|we) (?:want|need)) (?:something|one)\b")
+    clause.claim_all(r"(?<=best )rated\b|(?<=highest )rated\b|(?<=top )rated\b|(?<=worst )rated\b|(?<=lowest )rated\b")
     clause.claim_all(r"\bended (?=in an?\b)|\bamount (?=asked\b)")
     clause.claim_all(r"\b(?:left|gave)\b(?= no\b)|\bruns? on\b")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
@@ -359,5 +374,11 @@ def _file_words(clause: Clause) -> None:
         for i in clause.free()
         if not clause.word(i).isdigit()
         and (own := stem(clause.word(i)))
-        and (own in named or (len(own) >= SHORTEST_BEGINNING and any(part.startswith(own) for part in beginnings)))
+        and (
+            own in named
+            or (
+                len(own) >= SHORTEST_BEGINNING
+                and any(part.startswith(own) or part.endswith(own) for part in beginnings)
+            )
+        )
     }

@@ -25,7 +25,7 @@ _TIMES = ("spans", "weekdays", "hours")
 _BETWEEN = (
     _PREPOSITIONS
     | _ARTICLES
-    | frozenset(["more", "less", "fewer", "than", "least", "most", "about", "up", "out", "only", "themselves"])
+    | frozenset(["both", "more", "less", "fewer", "than", "least", "most", "about", "up", "out", "only", "themselves"])
 )
 # After these, a word that could be a verb is a noun: "the most votes for Trump".
 _BEFORE_NOUNS = _ARTICLES | frozenset(

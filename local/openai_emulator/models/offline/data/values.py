@@ -283,7 +283,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             continue
         is_plural = size > 1 and window[:-1] == parts[:-1] and _plural(window[-1], parts[-1], parts[-1])
         if window == parts or is_plural or (size == 1 and _plural(window[0], parts[0], value)):
-            if value.isdigit() and not _is_beside(column, clause, places):
+            if re.fullmatch(r"\d+\W*", value) and not _is_beside(column, clause, places):
                 continue  # in "stage 2" the number is no `code`
             is_same = clause.tokens[at][0] == value or _is_beside(column, clause, places)
             if len(value) == 1 and (not is_same or _is_pronoun(clause, places, column)):

@@ -14,17 +14,17 @@ design direct discover employ enjoy enter establish exist experience face featur
 head help host house include install involve join label lie list look march mention name need occupy offer open
 operate order own park pay perform pick place plan plant play possess prefer prescribe present publish rank reach
 receive record register release rely remain report represent request require respond review sail sample say seat
-select serve share ship show sign spend stage start state stay stretch study suffer supply surround tend transport
-travel treat try use visit vote walk want watch wear weigh work
+select serve share ship sign spend stage start state stay stretch study suffer supply surround tend transport travel
+treat try use visit vote walk want watch wear weigh work
 """
 _IRREGULAR = """
 brought built came chosen chose drawn drew driven drove eaten ate flew flown gave given held kept knew known laid lain
-lay made meant met paid put read rode ridden said sat sent seen saw sang slept spent stood told took taken thought
-wore worn written wrote choose bring build come draw drive eat fly give hold know make mean meet ride send see sing
-sleep stand tell take think write sits puts holds keeps gives makes takes lies sees saying gets got staying sitting
-lying putting holding giving making taking keep choosing chooses brings brings builds comes draws drives eats flies
-knows means meets rides sends sings sleeps stands tells thinks writes bringing building drawing driving eating flying
-knowing meeting riding sending singing sleeping standing telling thinking writing
+lay made meant met paid put read rode ridden said sat sent seen saw sang showed slept spent stood told took taken
+thought wore worn written wrote choose bring build come draw drive eat fly give hold know make mean meet ride send see
+sing sleep stand tell take think write sits puts holds keeps gives makes takes lies sees saying gets got staying
+sitting lying putting holding giving making taking keep choosing chooses brings brings builds comes draws drives eats
+flies knows means meets rides sends sings sleeps stands tells thinks writes bringing building drawing driving eating
+flying knowing meeting riding sending singing sleeping standing telling thinking writing
 """
 _LEFT_OUT = frozenset(["open", "opens", "opened", "opening", "start", "starts", "started", "starting"])
 

@@ -79,7 +79,7 @@ _SAME = (
     "error failure failures errors",
     "sales revenue turnover sold",
     "salary wage pay income earnings",
-    "cost price fare fee charge",
+    "cost price fare fee charge rent",
     "pay paid price cost fare bill charge",
     "old age",
     "weigh weight mass",
@@ -89,6 +89,7 @@ _SAME = (
     "country nation geography",
     "person people passenger passengers employee user",
     "town city",
+    "neighborhood neighbourhood locality suburb district",
     "gender sex",
     "qty quantity amount count",
     "quantity qty unit pieces",
@@ -147,10 +148,10 @@ ADJECTIVES: dict[str, tuple[bool, str]] = {
     "tallest": (False, "height elevation altitude"),
     "longest": (False, "length duration minutes hours time distance days"),
     "shortest": (True, "length duration minutes hours time distance height days"),
-    "cheapest": (True, "price cost fare fee charge value"),
-    "dearest": (False, "price cost fare fee charge value"),
-    "expensive": (False, "price cost fare fee charge value"),
-    "costliest": (False, "price cost fare fee charge value"),
+    "cheapest": (True, "price cost rent fare fee charge value"),
+    "dearest": (False, "price cost rent fare fee charge value"),
+    "expensive": (False, "price cost rent fare fee charge value"),
+    "costliest": (False, "price cost rent fare fee charge value"),
     "valuable": (False, "value worth price valuation"),
     "richest": (False, "income wealth gdp salary"),
     "poorest": (True, "income wealth gdp salary"),
@@ -203,7 +204,7 @@ tasks departments schools universities courses hospitals tests exams experiments
 foods meals recipes days weeks months years hours earthquakes storms accidents crimes events incidents tickets calls
 emails messages posts tweets articles sites pages devices servers machines sensors stations measurements
 birds dogs cats bookings reservations admissions appointments shipments deliveries rentals subscriptions claims
-campaigns listings applications
+campaigns listings applications prizes awards winners quakes
 """
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
 # Roles that all people of a table can have; the reading says so.

@@ -188,7 +188,8 @@ def _claim_listed(clause: Clause) -> None:
         return
     for match in re.finditer(_WHAT_IS_LISTED, clause.text, re.IGNORECASE):
         free = [i for i in clause.within(match) if i in clause.free() and clause.word(i) not in words.SILENT]
-        if free and clause.text[match.start(1) : match.end(1)].split()[-1].endswith("s"):
+        numbers = any(clause.word(i)[:1].isdigit() for i in free)  # "2 BHK homes"
+        if free and not numbers and clause.text[match.start(1) : match.end(1)].split()[-1].endswith("s"):
             clause.claim(match.start(1), match.end(1))
             clause.notes.append(f"a row taken as one of the {match[1].strip().lower()}")
 

@@ -272,6 +272,8 @@ def _low(clause: Clause) -> bool:
     said = {form for word in plain_words(measures[0].name) for form in (word, f"{word}s")} if measures else set()
     if measures and stem("rank") in name_stems(measures[0].name):  # the best rank is 1
         return clause.says(r"\b(?:best|top|highest|first|number one)\b")
+    after = {clause.word(m.tokens[-1] + 1) for m in clause.mentions if m.column in measures}
+    said |= after & _GOOD_HIGH  # "the worst IMDb rating"
     if clause.says(r"\bworst\b"):
         if measures and bool(said & _GOOD_HIGH) == bool(said & _BAD_HIGH):
             clause.ambiguous.append(f"It is not clear whether a high or a low `{measures[0].name}` is bad.")
