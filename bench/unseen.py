@@ -21,7 +21,7 @@ goyoju/Earthquake_Data_Visualization, chrisjames909/Coffee-Shop-Analysis, blegod
 kbhavna-97/Zomato_Restaurant_Rating, Sufiyan616/House_Rent_SQL_Analysis,
 imdevskp/covid_19_jhu_data_web_scrap_and_cleaning, rooney-nofal/customer-personality-analysis,
 handebasaka/visualizing-the-history-of-nobel-prize-winners and Alain-Duplan/TV-Show-Platformes-and-Ratings; some were
-cut to their first 3,000 rows.
+cut to their first 3,000 rows, some have shorter names here.
 """
 
 from __future__ import annotations

@@ -242,7 +242,7 @@ def listed(cells: pd.Series[Any]) -> list[str]:
     import re
     from collections import Counter, defaultdict
 
-    parts = cells.str.split(r"\s*[,;|]\s*", regex=True)
+    parts = cells.str.split(r"[,;|]", regex=True).map(lambda entries: [entry.strip() for entry in entries])
     lengths = [len(entries) for entries in parts]
     alone = {entries[0] for entries in parts if len(entries) == 1}
     several = {entry for entries in parts if len(entries) > 1 for entry in entries}

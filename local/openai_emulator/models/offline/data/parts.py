@@ -37,7 +37,7 @@ _HOW_MANY_HAVE_IT = (
     r" ?(?:it|that|this|they|them|these|there|in it|of it|of those)?(?: (?:have|occur|appear|happen|come up))?\W*"
 )
 _HOW_MANY_IT_HAS = r"\W*how (?:many|much) (?:does|do|did) (?:it|they|he|she|that)(?: (?:have|get|make|sell))?\W*"
-_IS_IT = r"^\W*(?:and )?(?:is|was|does|did|are|were|do) (?:it|he|she|they)\b"
+IS_IT = r"^\W*(?:and )?(?:is|was|does|did|are|were|do) (?:it|he|she|they)\b"
 _OTHER_END = (
     r"\W*(?:and )?(?:which|who|what)(?: one)?(?: (?:is|was|has|had|have|got|pays?|sold|made))?(?: the)? "
     r"(highest|lowest|most|least|fewest|best|worst|largest|smallest|biggest)(?: one)?\W*"
@@ -80,8 +80,8 @@ def other_ask(ask: Ask, clause: Clause) -> Ask | None:
 def tells_more(ask: Ask, clause: Clause) -> bool:
     """Whether a clause asks for more cells of the row that an ask finds: "... and how old is that person?"."""
     asked = clause.says(_TELLS) or (clause.says(BACK.pattern) and clause.says(_ASKS_OF))
-    asked = asked or clause.says(_IS_IT)
-    flags = [c for c in clause.conditions if clause.says(_IS_IT) and str(c.value).lower() in vocabulary.YES | {"1.0"}]
+    asked = asked or clause.says(IS_IT)
+    flags = [c for c in clause.conditions if clause.says(IS_IT) and str(c.value).lower() in vocabulary.YES | {"1.0"}]
     own = len(flags) < len(clause.conditions) or clause.by or clause.by_numbers or clause.period or clause.hows
     if ask.kind != "extreme" or ask.by or ask.period or own or clause.chart or not asked:
         return False

@@ -16,6 +16,7 @@ from local.openai_emulator.models.offline.data.kinds.registry import kind_named,
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.parts import (
     BACK,
+    IS_IT,
     METHOD,
     asks_nothing,
     chart_of,
@@ -185,6 +186,9 @@ def _asks_of(clauses: list[Clause], before: tuple[Ask, ...]) -> tuple[list[Ask],
         if asks and tells_more(asks[-1], clause):
             asks[-1] = told_more(asks[-1], clause)
             continue
+        if asks and clause.says(IS_IT) and clause.conditions and not kind_of(clause.text):
+            refused.append(Refusal(reason="It is not clear of which rows the last part is."))
+            continue
         found = _ask(clause, at, asks, before, lead, alone=len(clauses) == 1)
         if isinstance(found, Refusal):
             refused.append(found)
@@ -280,6 +284,7 @@ def _pieces(question: str) -> list[str]:
             and not re.search(r"\b(?:charts?|plot|graph)\b", text, re.I)
             and not METHOD.match(text)
             and not re.match(_WHICH_ONES, text, re.IGNORECASE)
+            and not re.match(IS_IT, text, re.IGNORECASE)
         ):
             pieces[-1] = f"{pieces[-1]}, {text}"
         else:
