@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from local.openai_emulator.models.offline.data.rows import entries_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -242,7 +244,7 @@ def listed(cells: pd.Series[Any]) -> list[str]:
     import re
     from collections import Counter, defaultdict
 
-    parts = cells.str.split(r"[,;|]", regex=True).map(lambda entries: [entry.strip() for entry in entries])
+    parts = entries_of(cells)
     lengths = [len(entries) for entries in parts]
     alone = {entries[0] for entries in parts if len(entries) == 1}
     several = {entry for entries in parts if len(entries) > 1 for entry in entries}
@@ -254,7 +256,7 @@ def listed(cells: pd.Series[Any]) -> list[str]:
     found: Counter[str] = Counter()
     places = defaultdict(set)
     for entries in parts:
-        found.update(set(entries) - {""})
+        found.update(entries)
         for place, entry in enumerate(entries):
             places[entry].add(place)
     often = [entry for entry, times in found.items() if times > 1]

@@ -191,17 +191,14 @@ def asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) ->
     """Whether a later clause says how to compute, or repeats what is asked for already."""
     if METHOD.match(clause.text):
         return True
-    told = bool(asks) and (asks[-1].kind == "missing" or asks[-1].hows == ("count",))
-    bare = re.fullmatch(_HOW_MANY_HAVE_IT, clause.text, re.IGNORECASE) is not None
-    if name == "count" and told and bare and not (clause.mentions or clause.conditions):
-        return True  # "Are any missing? How many?", "Which day had the most, and how many?"
-    found_most = bool(asks) and (asks[-1].method == "mode" or asks[-1].hows == ("count",))
-    if name == "count" and asks and asks[-1].kind == "extreme" and re.fullmatch(_HOW_MANY_IT_HAS, clause.text, re.I):
-        return True  # "Which course has the most subscribers, and how many does it have?"
-    if name == "count" and found_most and re.fullmatch(_HOW_MANY_HAVE_IT, clause.text, re.IGNORECASE):
-        return True  # "What is the most common term, and how many loans have it?"
-    is_it = re.fullmatch(_HOW_MUCH_IT_IS, clause.text, re.IGNORECASE)
-    if name == "count" and is_it and asks and asks[-1].kind == "extreme":
+    last = asks[-1] if asks else None
+    if name == "count" and last and re.fullmatch(_HOW_MANY_HAVE_IT, clause.text, re.IGNORECASE):
+        if last.method == "mode" or last.hows == ("count",):
+            return True  # "What is the most common term, and how many loans have it?"
+        if last.kind == "missing" and not (clause.mentions or clause.conditions):
+            return True  # "Are any missing? How many?"
+    is_it = any(re.fullmatch(said, clause.text, re.IGNORECASE) for said in (_HOW_MUCH_IT_IS, _HOW_MANY_IT_HAS))
+    if name == "count" and last and last.kind == "extreme" and is_it:
         return True  # "Which month had the most births, and how many?"
     measures = {column.name for column in clause.measures()}
     again = bool(measures) and bool(asks) and measures <= set(asks[-1].measures) and not clause.conditions

@@ -24,7 +24,7 @@ _COUNTRIES = (
     ("uk", "united kingdom", "great britain", "britain", "british"),
     ("uae", "united arab emirates"),
     ("south korea", "korea, republic of", "republic of korea"),
-    ("russia", "russian federation"),
+    ("russia", "russian federation", "russian"),
     ("czech republic", "czechia", "czech"),
     ("france", "french"),
     ("netherlands", "holland", "dutch"),
@@ -56,7 +56,6 @@ _COUNTRIES = (
     ("italy", "italian"),
     ("brazil", "brazilian"),
     ("australia", "australian"),
-    ("russia", "russian"),
     ("austria", "austrian"),
     ("finland", "finnish"),
     ("israel", "israeli"),
@@ -67,7 +66,7 @@ _COUNTRIES = (
 def places_named(value: str, column: Column) -> list[list[str]]:
     """The words of other names of a value, if it is a country, or a state in a column of states."""
     own = value.lower().replace(".", "")
-    names = list(dict.fromkeys(name for group in _COUNTRIES if own in group for name in group if name != own))
+    names = [name for group in _COUNTRIES if own in group for name in group if name != own]
     if value in STATES and has_states(column):
         names.append(STATES[value])
     return [name.replace(",", "").split() for name in names]

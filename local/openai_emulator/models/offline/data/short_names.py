@@ -105,14 +105,18 @@ def inner_words(clause: Clause, found: Places) -> None:
         fits = len(word) >= SHORTEST_INNER and word.isalpha() and word not in common and stem(word) not in named
         if i not in taken and fits and len(having.get(word, ())) == 1:
             name, value = next(iter(having[word]))
-            before = clause.word(i - 1)
-            is_verb = before in words.PEOPLE and clause.word(i - 2) == "many" and not word.endswith("s")
-            if is_verb or before in ("have", "has"):
+            is_verb = follows_people(clause, i) and not word.endswith("s")
+            if is_verb or clause.word(i - 1) in ("have", "has"):
                 continue  # "how many people support Vienna", "students have parents"
             if word != value_words(value)[-1] and not _stands_before_noun(clause, i):
                 continue  # "walk to school" is no `school bus`
             near = [j for j in range(i - 2, i) if clause.word(j) in value_words(value) and j not in taken and j >= 0]
             found.setdefault(name, []).append((value, (*near[:1], i)))  # "free or reduced" for `free/reduced`
+
+
+def follows_people(clause: Clause, at: int) -> bool:
+    """Whether a word stands after "how many people", where a verb does."""
+    return clause.word(at - 1) in words.PEOPLE and clause.word(at - 2) == "many"
 
 
 def _stands_before_noun(clause: Clause, at: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import loading
 from local.openai_emulator.models.offline.data.regions import other_names
+from local.openai_emulator.models.offline.data.rows import entries_of
 
 READABLE = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".json", ".jsonl", ".ndjson", ".parquet")
 MOST_FILES = 8
@@ -157,7 +158,7 @@ import warnings
 warnings.filterwarnings("ignore")
 
 
-{source((*LOADING, loading.listed, loading.look_at))}
+{source((*LOADING, entries_of, loading.listed, loading.look_at))}
 
 
 profile = {{}}

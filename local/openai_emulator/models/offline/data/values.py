@@ -19,6 +19,7 @@ from local.openai_emulator.models.offline.data.regions import has_states, places
 from local.openai_emulator.models.offline.data.short_names import (
     Places,
     begun_names,
+    follows_people,
     inner_words,
     last_names,
     turned_names,
@@ -175,14 +176,11 @@ def _names_a_column(clause: Clause, at: int) -> bool:
 def _is_verb(clause: Clause, at: int) -> bool:
     """Whether a word stands where a verb does: "train" in "how many people train in Graz"."""
     is_form = re.search(r"(?:s|ed|ing|wn|en)$", clause.word(at)) or not clause.tokens[at][0].islower()
-    counted = re.compile(
-        r"\bhow many (?:people|employees|students|customers|workers|players|patients)\s+$", re.IGNORECASE
-    )
     after = clause.word(at + 1)
     follows = (
         after in ("in", "at", "for", "with", "") or clause.tokens[min(at + 1, len(clause.tokens) - 1)][0][:1].isupper()
     )
-    return not is_form and follows and bool(counted.search(clause.text[: clause.tokens[at].start()]))
+    return not is_form and follows and follows_people(clause, at)
 
 
 def _is_pronoun(clause: Clause, places: tuple[int, ...], column: Column) -> bool:

@@ -26,7 +26,6 @@ sitting lying putting holding giving making taking keep choosing chooses brings 
 flies knows means meets rides sends sings sleeps stands tells thinks writes bringing building drawing driving eating
 flying knowing meeting riding sending singing sleeping standing telling thinking writing
 """
-_LEFT_OUT = frozenset(["open", "opens", "opened", "opening", "start", "starts", "started", "starting"])
 
 
 def _forms(verb: str) -> Iterator[str]:
@@ -36,7 +35,7 @@ def _forms(verb: str) -> Iterator[str]:
     elif verb.endswith("e"):
         yield from (f"{verb}s", f"{verb}d", f"{verb[:-1]}ing" if verb != "lie" else "lying")
     else:
-        last = verb[-1] if re.fullmatch(r"star|plan|ship", verb) else ""
+        last = verb[-1] if re.fullmatch(r"plan|ship", verb) else ""
         yield from (
             f"{verb}{'es' if re.search(r'(?:s|sh|ch|x)$', verb) else 's'}",
             f"{verb}{last}ed",
@@ -44,6 +43,4 @@ def _forms(verb: str) -> Iterator[str]:
         )
 
 
-ACTING = (
-    frozenset(form for verb in _REGULAR.split() for form in _forms(verb)) | frozenset(_IRREGULAR.split()) - _LEFT_OUT
-)
+ACTING = frozenset(form for verb in _REGULAR.split() for form in _forms(verb)) | frozenset(_IRREGULAR.split())

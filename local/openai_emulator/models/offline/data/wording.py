@@ -40,6 +40,10 @@ _END_TO_END = (
     r",? \(?(?:from )?(?:the )?(?:cheapest|lowest|smallest|youngest|shortest|minimum|min) to (?:the )?"
     r"(?:dearest|most expensive|highest|largest|biggest|oldest|longest|maximum|max)\)?"
 )
+_COVERED = (
+    r"\b(?:which|what) (?:years|period|time period|range of years) (?:does|do|is|are) (?:it|the \w+|this \w+|they)"
+    r" (?:covers?|covered|spans?|contain|include)\b"
+)
 _HOLIDAYS = {
     "christmas eve": "24 December",
     "christmas day": "25 December",
@@ -98,14 +102,10 @@ def with_ends(question: str, table: Table) -> str:
 def with_years(question: str, table: Table) -> str:
     """The question with "minimum and maximum year" for "which years does it cover", of the one column of years."""
     years = [c for c in table.of_kind("number") if "year" in name_stems(c.name)]
-    named = f"what is the minimum and maximum {years[0].name}" if len(years) == 1 else r"\g<0>"
-    return re.sub(
-        r"\b(?:which|what) (?:years|period|time period|range of years) (?:does|do|is|are) (?:it|the \w+|this \w+|they)"
-        r" (?:covers?|covered|spans?|contain|include)\b",
-        named,
-        question,
-        flags=re.IGNORECASE,
-    )
+    if len(years) != 1:
+        return question
+    named = f"what is the minimum and maximum {years[0].name}"
+    return re.sub(_COVERED, lambda _: named, question, flags=re.IGNORECASE)
 
 
 def with_days(question: str, table: Table) -> str:
@@ -194,7 +194,7 @@ def _without_glossed_values(question: str, table: Table) -> str:
     for column in table.of_kind("text"):
         for value in column.values if len(column.values) < MOST_VALUES else ():
             if f"({value})" in question and value.isupper():
-                question = re.sub(rf"\b[A-Z][a-z]+ \({re.escape(value)}\)", value, question)
+                question = re.sub(rf"\b[A-Z][a-z]+ (\({re.escape(value)}\))", lambda match: match[1][1:-1], question)
     return question
 
 

@@ -63,9 +63,7 @@ def unclear_end(clause: Clause) -> Refusal | None:
     unresolved = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.ADJECTIVES]
     if unresolved and not clause.says(BUSY):
         return Refusal(reason=f'It is not clear which column "{unresolved[0]}" means.')
-    size = re.search(
-        r"\b(largest|smallest|biggest)\b[^.?\n]{0,60}?(?:\band|,) (?:what|how|which)\b", clause.text, re.IGNORECASE
-    )
+    size = re.search(_SIZE_AND, clause.text, re.IGNORECASE)
     starts = [m.tokens[0] for m in clause.mentions if m.column.kind == "number" and m.tokens[0] < len(clause.tokens)]
     if size and starts and clause.tokens[min(starts)].start() > size.end() and not clause.by_numbers:
         return Refusal(reason=f'It is not clear of what "{size[1]}" is meant.')
