@@ -42,6 +42,7 @@ class Ask:
     conditions: tuple[Condition, ...] = ()
     parts: tuple[tuple[str, str, Any], ...] = ()  # of a share: the conditions on the rows that are the part
     chart: str = ""  # line, bar, pie, histogram or scatter
+    least: int = 0  # rows of a group; smaller groups are left out
     lists: tuple[str, ...] = ()  # the columns of lists of which each entry is a group
     of_winner: bool = False  # only the rows of the group that the ask before found
     method: str = ""  # of outliers (iqr, z) or the test of normality (shapiro, ks, dagostino)

@@ -75,6 +75,10 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
     years = [c for c in clause.table.of_kind("number") if is_year(c)]
     if name == "peak" and not clause.table.of_kind("date") and years and clause.measures():
         return "extreme"
+    ranked = re.search(r"\b(?:top|bottom) (?:\d+|two|three|four|five|ten)\b", clause.text, re.IGNORECASE)
+    if name == "share" and ranked and any(is_fraction(c) or is_percentage(c) for c in clause.measures()):
+        clause.claim_all(r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)(?: of)?\b")
+        return "top"
     if name == "share" and _is_share_itself(clause):
         return "figures"
     if name in ("extreme", "figures", "") and {"min", "max"} <= set(clause.hows) and not (clause.which or clause.by):
@@ -83,6 +87,9 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         return "lookup"
     if name in ("", "lookup", "describe", "count") and clause.says(_WHICH_ARE_THERE) and clause.texts():
         return "count"
+    compared = any(c.test == "in" for c in clause.conditions)
+    if name == "peak" and not clause.table.of_kind("date") and compared and clause.measures():
+        return "compare"
     if name == "peak" and not clause.measures() and most_rows(clause):
         return "extreme"
     is_more = len(clause.measures(conditioned=False)) == 2 and _MORE_AND_MORE.search(clause.text)
@@ -106,11 +113,18 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         return "compare" if has_several and clause.says_beside(CHANGE) else name
     if of_measure and has_several and (clause.says_beside(CHANGE) or clause.says(_COMPARES)):
         return "compare"
+    if name in ("", "describe") and clause.of_all and len(clause.measures()) == 1 and not grouped_(clause):
+        clause.hows = clause.hows or (("sum",) if additive(clause.measures()[0].name) else ("mean",))
+        return "figures"
     if name == "describe" and (clause.mentions or clause.chart):
         name = ""
     if name:
         return name
     return _by_names(clause, first=first or alone, has_several=has_several)
+
+
+def grouped_(clause: Clause) -> bool:
+    return bool(clause.by or clause.by_numbers or clause.period or clause.which)
 
 
 def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:

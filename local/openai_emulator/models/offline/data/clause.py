@@ -15,6 +15,7 @@ from local.openai_emulator.models.offline.words import stem
 TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:['’]\w+)?")
 LENGTH_OF_CODE = 2  # letters
 LABELS_SHARE = 0.9  # of the rows have a name of their own; two can be called alike
+FEWEST_ROWS, SEVERAL_ROWS, MOST_GAPS = 20, 50, 3  # of a column that numbers the rows; its highest number by the rows
 FIRST_SHORT_YEAR = 30  # lower numbers could be years of service, or of this century
 _KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
 _ATTRIBUTES = frozenset(map(stem, ("price", "cost", "fee", "fare", "rate", "score", "rating", "weight", "size", "age")))
@@ -68,6 +69,7 @@ class Clause:
     places: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)  # the tokens of values, by column
     ambiguous: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # assumptions, for the reading of the answer
+    least: int = 0  # rows that a group has at least
     of_all: bool = False  # it says that the whole table is meant: "in the company"
     repeats: bool = False  # it only says how to compute what another clause asks for
     kind: str = ""  # the name of its `Kind`
@@ -141,15 +143,23 @@ class Clause:
         said = {stem(self.word(i)) for i in mention.tokens}
         if "".join(self.word(i) for i in mention.tokens) == re.sub(r"\W|_", "", mention.column.name.lower()):
             return False
-        if stem(self.word(mention.tokens[-1] + 1)) in _KEYS:
-            return False  # "employee number 117"
+        after, one = self.word(mention.tokens[-1] + 1), not self.word(mention.tokens[-1]).endswith("s")
+        if stem(after) in _KEYS or (one and after.isdigit()):
+            return False  # "employee number 117", "customer 1234"
         before = [self.word(min(mention.tokens) - back) for back in (2, 1)]
         earlier = [self.word(min(mention.tokens) - back) for back in (3, 2, 1)]
+        behind = [self.word(mention.tokens[-1] + more) for more in (1, 2)]
         counted = (
-            before[1] in ("most", "fewest", "many") or before == ["number", "of"] or earlier == ["many", "of", "the"]
+            before[1] in ("most", "fewest", "many")
+            or before == ["number", "of"]
+            or earlier == ["many", "of", "the"]
+            or (self.word(mention.tokens[-1]).endswith("ed") and "most" in behind)
+            or (before[1].isdigit() and self.word(mention.tokens[-1]).endswith("s"))
         )
         if counted and mention.column.kind == "number" and _ATTRIBUTES & (set(name_stems(mention.column.name)) - said):
             return True  # "the most sales" beside `Sale Price`
+        if counted and mention.column.kind == "number" and _numbers_rows(mention.column, self.table):
+            return True  # `review` beside "the most reviews"
         numbering = (_KEYS & set(name_stems(mention.column.name))) - said - _counting(mention.column)
         return mention.column.kind == "number" and bool(numbering) and not said & _KEYS and not is_year(mention.column)
 
@@ -181,10 +191,7 @@ def _counting(column: Column) -> frozenset[str]:
 
 def is_year(column: Column) -> bool:
     """Whether a column of numbers holds years."""
-    try:
-        low, high = float(column.low), float(column.high)
-    except ValueError:
-        return False
+    low, high = column.usual
     return (
         column.whole
         and low >= 1500
@@ -205,6 +212,9 @@ def is_short_year(column: Column) -> bool:
 
 def is_part_of_date(column: Column) -> bool:
     """Whether a column of whole numbers holds months, days, hours or weekdays."""
+    plain = {word.lower() for word in re.findall(r"[A-Za-z]+", column.name)}
+    if plain & {"days", "months", "hours", "weeks"} and len(plain) > 1:
+        return False  # `duration_days`
     last = next((last for part, last in _PARTS_OF_DATES.items() if part in name_stems(column.name)), 0)
     try:
         return bool(last) and column.whole and float(column.low) >= 0 and float(column.high) <= last
@@ -220,10 +230,12 @@ def is_key(column: Column, table: Table) -> bool:
 
 
 def _numbers_rows(column: Column, table: Table) -> bool:
-    """Whether a column holds the numbers from 0 or 1 on, one for each row."""
-    if not (column.whole and column.unique == table.rows > 20 and column.low in ("0", "1", "0.0", "1.0")):
+    """Whether a column holds numbers of its own for each row: those from 0 or 1 on, or with some left out."""
+    if not (column.whole and column.unique == table.rows > FEWEST_ROWS):
         return False
-    return float(column.high) - float(column.low) == table.rows - 1
+    if column.low in ("0", "1", "0.0", "1.0") and float(column.high) - float(column.low) == table.rows - 1:
+        return True
+    return table.rows >= SEVERAL_ROWS and float(column.low) >= 0 and float(column.high) <= MOST_GAPS * table.rows
 
 
 def figures(table: Table) -> list[Column]:

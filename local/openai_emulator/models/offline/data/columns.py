@@ -20,6 +20,8 @@ _NAMES = frozenset(["name", "titl", "role"])  # what else the name of the column
 SHARES = frozenset(["share", "shares", "percent", "percentage", "percentages", "proportion", "fraction"])
 _BEFORE_RATE = words.SILENT | words.HIGHEST | words.LOWEST | {"average", "mean", "median", "total", ""}
 _COUNTS = frozenset(map(stem, ("count", "counts", "number", "num", "total", "cases", "n")))
+_LASTING = frozenset(map(stem, ("duration", "hours", "minutes", "time", "length", "amount", "days")))
+_CURRENCIES = {"dollars": "USD", "euros": "EUR", "pounds": "GBP", "rupees": "INR", "yen": "JPY", "yuan": "CNY"}
 _RATES = frozenset(
     map(stem, ("rate", "ratio", "share", "percent", "percentage", "pct", "per", "avg", "average", "index"))
 )
@@ -58,6 +60,7 @@ LONGEST_ENDING = 5  # letters: "salesperson" is not of `Sales`
 SHORTEST_MARKED = 3  # letters of a name before an initial
 SHORTEST_DOING = 3  # letters of a verb
 SHORTEST_SHORTENED = 5  # letters of a word without some of its vowels
+SHORTEST_COMMON = 7  # letters with which two words of one root begin
 SHORTEST_MISSPELT, MISSPELT = 7, 0.8  # letters, and the similarity of a word and a name with a mistake
 
 
@@ -78,6 +81,10 @@ def written_columns(clause: Clause) -> None:
 
 def _parts(column: Column) -> list[str]:
     stems = name_stems(column.name)
+    for at in range(len(stems) - 1, 0, -1):  # `CO2 emissions` has the word co2
+        joined = stems[at - 1] + stems[at]
+        if stems[at].isdigit() and len(stems[at - 1]) <= 2 and joined in column.name.lower():
+            stems = [*stems[: at - 1], joined, *stems[at + 1 :]]
     core = [part for part in stems if part not in _FILLER and part not in UNIT_STEMS]
     return core or [part for part in stems if part not in UNIT_STEMS] or stems
 
@@ -87,15 +94,22 @@ def alike(word: str, part: str) -> float:
     own = stem(word)
     if own == part or word == part:
         return 1.0
+    if stem(words.IRREGULAR.get(word, word)) == part:
+        return 1.0
     if word in words.MEASURES | words.CLASSES | _LIMITS:  # "the rate" is no `rater`, "over" no `overtime`
         return 0.0
     if len(part) >= SHORTEST_DOING and re.fullmatch(rf"{re.escape(part)}(?:e?rs?|ing)", word):
         return 0.9  # "skiers" for `ski`
     begins = part.startswith(own) or (own.startswith(part) and len(own) <= len(part) + LONGEST_ENDING)
-    if min(len(own), len(part)) >= 4 and begins and not part.isdigit():
+    rest = part.removeprefix(own)
+    other = len(own) == SHORTEST_INSIDE and len(rest) == 1 and rest not in "sydern"  # "star" is no `start`
+    if min(len(own), len(part)) >= 4 and begins and not part.isdigit() and not other:
         return 0.9
     if min(len(own), len(part)) >= SHORTEST_MISSPELT and SequenceMatcher(None, own, part).ratio() >= MISSPELT:
         return 0.85
+    is_long = min(len(own), len(part)) >= SHORTEST_COMMON
+    if is_long and own[:SHORTEST_COMMON] == part[:SHORTEST_COMMON]:  # "subscribers": `Subscription`
+        return SURE
     if ends(part, own) and word not in words.SILENT | words.METHOD:
         return 0.8
     if word in _DONE or word in (f"{part}y", f"{part}{part[-1:]}y"):  # "windy" days are no `wind`
@@ -110,6 +124,8 @@ def ends(part: str, own: str) -> bool:
     own = own.rstrip("e")
     part = part.rstrip("e")
     prefixed = part.removesuffix(own) in ("re", "un", "non", "in", "dis", "pre")
+    if any(own.startswith(part[at:]) for at in range(3, len(part) - SHORTEST_INSIDE + 1)) and own not in part:
+        return len(own) >= SHORTEST_MISSPELT  # `streetaddr` with "address"
     return len(own) >= SHORTEST_INSIDE and part != own and part.endswith(own) and not prefixed
 
 
@@ -139,7 +155,7 @@ def named_columns(clause: Clause) -> None:
         top = [entry for entry in top if entry[1] == places]
         top = [entry for entry in top if entry[0].unique > 1] or top  # a column of one value tells nothing
         if len(top) > 1:
-            said_ = {stem(clause.word(i)) for i in places}
+            said_ = {stem(words.IRREGULAR.get(clause.word(i), clause.word(i))) for i in places}
             if all(map(_is_time, columns_ := [column for column, _ in top])) and not said_ & _TIMES:
                 clause.used |= set(places)  # the verb of `YearSold` and `MonthSold`
                 continue
@@ -147,11 +163,29 @@ def named_columns(clause: Clause) -> None:
             if told is not None and told not in columns_:
                 top = [(told, places)]
             top = [entry for entry in top if told is None or entry[0] is told]
+            numbers_ = [entry for entry in top if entry[0].kind == "number"]
+            if numbers_ and [clause.word(places[0] - 2), clause.word(places[0] - 1)] == ["how", "much"]:
+                top = numbers_
+                if len(top) == 1:
+                    clause.used |= set(places)
+                    clause.mentions.append(Mention(column=top[0][0], tokens=top[0][1]))
+                    continue
             called = [entry for entry in top if {*name_stems(entry[0].name)} - said_ <= _NAMES]
             kinds = called if len(called) == 1 else [entry for entry in top if entry[0].kind == "number"]
             if told is None and _are_attributes(clause, [entry[0] for entry in top], places):
                 clause.used |= set(places)
                 clause.notes.append(f"a row taken as one of the {clause.word(places[0])}")
+                continue
+            often = clause.says(r"\bmost often\b|\bthe most\b|\bhow (?:many times|often)\b")
+            if told is None and len(places) == 1 and clause.word(places[0]).endswith("ed") and often:
+                clause.used |= set(places)  # "which customer ordered most often"
+                continue
+            counted = [clause.word(places[0] - 2), clause.word(places[0] - 1)] == ["how", "many"]
+            counted = counted or clause.word(places[0] - 1) == "many" or clause.word(places[0] - 2) == "the"
+            noun = clause.word(places[0])
+            if told is None and counted and clause.places and noun in words.ROW_NOUNS and clause.says(r"\bhow many\b"):
+                clause.used |= set(places)  # "how many products failed": the rows
+                clause.notes.append(f"a row taken as one of the {noun}")
                 continue
             if told is None and (len(kinds) != 1 or (top[0][0].kind == "date" and not called)):
                 names = " or ".join(f"`{column.name}`" for column, _ in top[:4])
@@ -194,6 +228,9 @@ def _is_time(column: Column) -> bool:
 
 def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Column | None:
     """Of columns named alike, the one of numbers of cases and not of rates; or whose other words stand elsewhere."""
+    money = next((code for said_, code in _CURRENCIES.items() if clause.says(rf"\b{said_}\b|\b{code}\b")), "")
+    if money and len(paid := [column for column in columns if column.unit == money]) == 1:
+        return paid[0]  # `Price (USA)` for "in dollars"
     ends_ = (("max", r"\b(?:highest|max(?:imum)?)\b"), ("min", r"\b(?:lowest|min(?:imum)?)\b"), ("mean", FIGURES[0][1]))
     end = next((name for name, said_ in ends_ if clause.says(said_)), "")
     if end and len(of_end_ := of_end(columns, end)) == 1:
@@ -202,6 +239,9 @@ def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Co
     counts = [column for column in columns if others[column.name] and others[column.name] <= _COUNTS]
     if len(counts) == 1 and all(others[c.name] & _RATES for c in columns if c is not counts[0]):
         return counts[0]
+    lasting = [column for column in columns if others[column.name] and others[column.name] <= _LASTING]
+    if len(lasting) == 1 and clause.says(r"\b(?:hours|minutes|days|much|more|most|less|least|long\w*|short\w*)\b"):
+        return lasting[0]  # "people who sleep less than 6 hours": `Sleep Duration`, beside `Sleep Quality`
     ids = [column for column in columns if others[column.name] and others[column.name] <= _IDS]
     plural = any(clause.word(i).endswith("s") and stem(clause.word(i)) in said for i in range(len(clause.tokens)))
     if len(ids) == 1 and plural and clause.says(r"\bhow many\b|\bnumber of\b"):
@@ -212,6 +252,11 @@ def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Co
         if sums[0] not in [m.column for m in clause.mentions]:
             clause.notes.append(f"`{sums[0].name}` taken as all {next(iter(said))}s")
         return sums[0]
+    about = {part for name, _ in clause.places for part in name_stems(name)}
+    about = {part for part in about if sum(part in others[c.name] for c in columns) == 1}
+    of_condition = [c for c in columns if others[c.name] & about and c.name not in [name for name, _ in clause.places]]
+    if len(of_condition) == 1:
+        return of_condition[0]  # "the cost of a hotel": `accommodation_cost` beside `accommodation_type`
     free = [clause.word(i) for i in range(len(clause.tokens)) if stem(clause.word(i)) not in said]
     free = [word for word in free if word not in words.SILENT | _LIMITS]
     told = [c for c in columns if any(alike(word, part) for word in free for part in others[c.name] - UNIT_STEMS)]
@@ -254,6 +299,11 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
                     yield 1.0, column, (first, first + 1)
                 continue
             share = sum(score for score, _ in hits.values()) / len(set(parts))
+            before_ = [clause.word(first - 2), clause.word(first - 1)]
+            if before_ == ["how", "much"] and column.kind == "text":
+                continue
+            if share < SURE and column.kind == "number" and before_ in (["in", "a"], ["in", "an"], ["in", "one"]):
+                continue  # "in a session" is no `session_duration`
             places = tuple(sorted(place for _, place in hits.values()))
             if share < SURE and _are_rows(clause, places, column):
                 continue
@@ -265,7 +315,7 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
             most = clause.word(places[0] - 1) in words.HIGHEST | words.LOWEST  # "the biggest sample"
             alone = not most and all(clause.word(i) in words.SILENT for i in places)
             single = {part: score for part, (score, _) in hits.items() if everywhere.count(part) == 1}
-            sole = any(score >= SURE or score == SAME for score in single.values())
+            sole = any(score >= SURE or (score == SAME and len(set(parts)) < MOST_PARTS) for score in single.values())
             if (share >= 0.5 or sole) and not (alone and share < 0.9):
                 yield share + 0.01 * len(hits), column, places
 
@@ -276,6 +326,7 @@ def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     if clause.word(places[0] - 1) in ("different", "distinct", "unique"):
         return False
     numbers = is_key(column, clause.table) or column.unique == 1 or len(_parts(column)) > MOST_PARTS
+    numbers = numbers and not (column.kind == "number" and clause.word(places[0] - 1).isdigit())
     if said <= words.PEOPLE and (numbers or _are_people(clause, places, column)):
         return True
     named = set(name_stems(clause.table.shown.rpartition(".")[0]))
@@ -295,6 +346,8 @@ def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
 
 def _are_people(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     """Whether "applicants" are the rows, beside `ApplicantIncome`; or "employees" that are counted, by their names."""
+    if clause.word(places[0] - 1).isdigit() and clause.says(r"\b(?:have|has|had|with)\b") and column.kind == "number":
+        return False  # "courses that have more than 1000 students"
     if column.kind in ("number", "date"):
         figure = clause.word(places[0] - 1) in ("total", "average", "mean", "by")
         return not figure and all(clause.word(i).endswith("s") or clause.word(i) == "people" for i in places)
@@ -319,8 +372,12 @@ def _can_name(clause: Clause) -> list[int]:
     changed = clause.says(r"\b(?:did|does)\b.*\bchange\b")
     others = {i for i in clause.free() if changed and clause.word(i) == "change"}
     has_quantity = any({"quantiti", "qty", "unit"} & set(name_stems(c.name)) for c in clause.table.columns)
-    others |= {i for i in clause.free() if has_quantity and clause.word(i) == "sold"}  # that, or the revenue
-    others |= {i for i in clause.free() if is_way_of_paying(clause, i)}
+    has_sold = any("sold" in plain_words(c.name) for c in clause.table.of_kind("number"))
+    others |= {i for i in clause.free() if has_quantity and not has_sold and clause.word(i) == "sold"}
+    of_sold = has_sold and clause.says(r"\bsold\b")  # "units sold": `Number sold`, and no other quantity
+    others |= {i for i in clause.free() if of_sold and clause.word(i) in ("unit", "units", "pieces")}
+    others |= {i for i in clause.free() if is_way_of_paying(clause, i) or _pays_what_is_named(clause, i)}
+    others |= {i for i in clause.free() if clause.word(i) in ("first", "last") and not _is_part_of_name(clause, i)}
     others |= {max(clause.within(m)) for m in OF_WHOLE.finditer(clause.text) if m[1].lower() in words.WHOLES}
     others |= {i for i in clause.free() if clause.word(i) in SHARES and clause.word(i + 1) == "of"}
     others |= {i for i in clause.free() if clause.word(i) in words.LIVING and clause.word(i + 1) in ("in", "at", "for")}
@@ -331,10 +388,27 @@ def _can_name(clause: Clause) -> list[int]:
     ]
 
 
+def _is_part_of_name(clause: Clause, at: int) -> bool:
+    """Whether "first" or "last" belongs to the name of a column: "first name", "last login"."""
+    word, after = clause.word(at), clause.word(at + 1)
+    named = [name_stems(c.name) for c in clause.table.columns if word in name_stems(c.name)]
+    return any(alike(after, part) >= SURE for parts in named for part in parts if part != word)
+
+
 def is_way_of_paying(clause: Clause, at: int) -> bool:
     """Whether a verb only says how it was paid: "paid with Ewallet", "pay cash"."""
     after = at + 1 + (clause.word(at + 1) in ("in", "with", "by", "using", "via"))
     return clause.word(at) in ("pay", "paid", "pays", "paying") and any(after in places for _, places in clause.places)
+
+
+def _pays_what_is_named(clause: Clause, at: int) -> bool:
+    """Whether the object of "pay" is a column itself: "pay no dividend" is about no `price`."""
+    after = at + 1
+    while clause.word(after) in ("no", "a", "an", "any", "the", "more", "higher"):
+        after += 1
+    own = stem(clause.word(after))
+    named = clause.word(after) not in words.SILENT and any(own in name_stems(c.name) for c in clause.table.columns)
+    return clause.word(at) in ("pay", "pays", "paid", "paying") and named and after > at + 1
 
 
 def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
@@ -343,6 +417,8 @@ def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
         return begun
     if len(parts) == 1 and (marked := _marked(clause, first, parts[0])):
         return marked
+    if initials := _initials(clause, first, parts):
+        return initials
     at, found = first, 0
     for part in parts:
         count = len(part)
@@ -361,6 +437,20 @@ def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
         else:
             return ()
     return tuple(range(first, at)) if found else ()
+
+
+def _initials(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
+    """Capitals that are the initials of a name: `Price/Earnings` for "P/E" and "PE", and "EPS" for `Earnings/Share`."""
+    if len(parts) < 2 or len(set(parts)) < len(parts):
+        return ()
+    letters = "".join(part[0] for part in parts).upper()
+    joined = letters[0] + "P" + letters[1] if len(parts) == 2 else letters
+    for count in (1, len(parts)):
+        said = [clause.tokens[i][0] for i in range(first, min(first + count, len(clause.tokens)))]
+        if "".join(said) in (letters, joined) and len("".join(said)) > 1 and not clause.text.isupper():
+            more = clause.word(first + count) in ("ratio", "ratios") and len(parts) == 2
+            return tuple(range(first, first + count + more))
+    return ()
 
 
 def _marked(clause: Clause, first: int, name: str) -> tuple[int, ...]:

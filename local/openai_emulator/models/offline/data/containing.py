@@ -8,7 +8,8 @@ from collections.abc import Collection
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import Clause, Mention
-from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.words import stem
 
 FEWEST_VALUES = 2  # different values of a column of texts: of two, none is a part of a text
 SHORTEST_WORD = 4  # letters
@@ -21,6 +22,11 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 _HAVE = re.compile(rf"\s+(?:have|has|with) {_PART} in (?:them|it|their name|its name)\b", re.IGNORECASE)
+_IN_NAME = re.compile(
+    rf"\b(?:with|have|has|having|contain\w*|mention\w*) {_PART} "
+    r"in (?:their|it'?s|the|his|her) (?P<called>name|title)s?\b",
+    re.IGNORECASE,
+)
 _BEFORE = re.compile(rf"\bwith {_PART} in (?:the|their|its|his|her) (?:\w+ )?$", re.IGNORECASE)
 
 
@@ -39,6 +45,23 @@ def parts_in(clause: Clause) -> None:
             _add(clause, mention, have, "contains", ends=(have.start(), have.end()))
         elif before and _is_text(clause, before):
             _add(clause, mention, before, "contains", ends=(before.start(), end))
+
+
+def named_parts(clause: Clause) -> None:
+    """Of "with curry in its name", the column that is named before it, or the one of names."""
+    found = _IN_NAME.search(clause.text)
+    texts = [c for c in clause.table.of_kind("text") if c.unique > FEWEST_VALUES and not c.entries]
+    own = [m.column for m in clause.mentions if m.column in texts]
+    said = {stem(word) for word in re.findall(r"[a-z]+", clause.text[: found.start()].lower())} if found else set()
+    called = [c for c in texts if found and {stem(found["called"].lower())} & set(name_stems(c.name))]
+    called = called if len(called) == 1 else own or [c for c in texts if said & set(name_stems(c.name))]
+    if found is None or len(called) != 1:
+        return
+    clause.claim(found.start(), found.end())
+    part = found["quoted"] or found["word"]
+    text = f'{label(called[0].name)} contains "{part}"'
+    clause.conditions.append(Condition(column=called[0].name, test="contains", value=part, words=text))
+    clause.places.append((called[0].name, tuple(clause.within(found))))
 
 
 def words_in_cells(clause: Clause, unknown: Collection[str]) -> None:

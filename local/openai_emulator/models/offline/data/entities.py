@@ -13,6 +13,7 @@ from local.openai_emulator.models.offline.words import stem
 
 NEAR = 0.14  # cosine of a word and the table's names; below it the word could be about something else
 NEAR_ONE = 0.35  # cosine of a word and one name or value: "animals" and `Cow`
+COMMON = 0.6  # of these is enough for a common noun
 SEVERAL_SHARE = 0.5  # of the rows have a name of their own; if fewer, each name has several rows
 _OF_PERSONS = """
 age sex gender salary income wage married surname marital single race ethnicity education occupation job children kids
@@ -26,7 +27,9 @@ _OF_ONE = frozenset(map(stem, ("age", "sex", "gender", "name", "married", "educa
 _POPULATION = frozenset(map(stem, ("population", "pop", "inhabitants", "residents")))
 _ROLES = frozenset(map(stem, words.ROLES))
 _PEOPLE_OF = tuple(frozenset(map(stem, group.split())) for group in words.PEOPLE_OF)
-_NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title|entity", re.IGNORECASE)
+_OF_ANY = frozenset(["listings", "listing", "records", "entries", "postings", "occurrences"])
+_SALES = frozenset(map(stem, ("sales", "payments", "claims", "points", "hours", "days")))
+NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title|entity", re.IGNORECASE)
 _WHICH_ONE = re.compile(
     r"^\W*(?:which|what) (\w+) (?:has|have|had|is|was|are|were|with|shows?|got|gets?)\b", re.IGNORECASE
 )
@@ -42,7 +45,12 @@ def words_for_rows(clause: Clause) -> None:
     """Account for a noun that says what the rows are, if only one stands in the clause and the table fits it."""
     aged = any("age" in name_stems(column.name) for column in clause.table.columns)
     nouns = (_NOUNS | _PEOPLE | _ROLES) - (_OF_AGES if aged else frozenset())
+    share = clause.says(r"\bshares? of\b|\bwhat share\b")  # no shares of a firm
     found = {stem(clause.word(i)): i for i in clause.free() if stem(clause.word(i)) in nouns}
+    found = {noun: i for noun, i in found.items() if not (share and clause.word(i) in ("share", "shares"))}
+    behind = {noun: i for noun, i in found.items() if clause.word(i - 1) in words.ADJECTIVES}
+    if len(found) == 2 and len(behind) == 1:  # "which company has the most expensive stock"
+        found = _claim_behind(clause, found, behind)
     if len(found) != 1:
         return
     noun = next(iter(found))
@@ -51,15 +59,18 @@ def words_for_rows(clause: Clause) -> None:
         return
     if _is_beside_counted(clause, found[noun]):
         return
+    ends_ = (words.HIGHEST | words.LOWEST) - {"most", "fewest", "least", "top"}
+    if noun in _SALES and {clause.word(found[noun] - 1), clause.word(found[noun] - 2)} & ends_:
+        return  # "the highest yearly sales" are no rows
     if have_several_rows(clause.table):
         return
     asked = clause.word(found[noun] - 1) in ("which", "what")  # "which athlete", of a table of countries
     labels = [c for c in clause.table.of_kind("text") if c.unique > LABELS_SHARE * clause.table.rows]
-    is_labelled = any(_NAMELESS.fullmatch(c.name) for c in labels)  # a row has a name that does not say what it is
+    is_labelled = any(NAMELESS.fullmatch(c.name) for c in labels)  # a row has a name that does not say what it is
     if (
         (noun in _PEOPLE | _ROLES and (of_people(clause.table) or is_labelled))
         or _called(noun, clause.table)
-        or (not (noun in _PEOPLE and asked) and fits(word, clause.table))
+        or (not (noun in _PEOPLE and asked) and may_be(word, clause.table))
     ):
         named = {i for i in clause.free() if stem(clause.word(i)) == noun}
         means = clause.says(r"\baverages?\b|\bmean\b|\bon average\b")
@@ -67,6 +78,16 @@ def words_for_rows(clause: Clause) -> None:
         role = word if word.endswith("s") else f"{word}s"
         is_assumed = noun in _ROLES or not (of_people(clause.table) or fits(word, clause.table))
         clause.notes += [f"every row taken as one of the {role}"] if is_assumed else []
+
+
+def _claim_behind(clause: Clause, found: dict[str, int], behind: dict[str, int]) -> dict[str, int]:
+    """Leave out the noun behind an adjective, if it can be for the rows; the nouns that are left."""
+    (noun, at) = next(iter(behind.items()))
+    if may_be(clause.word(at), clause.table):
+        clause.used.add(at)
+        clause.notes.append(f'"{clause.word(at)}" was not used')
+        found = {other: i for other, i in found.items() if other != noun}
+    return found
 
 
 def _is_beside_counted(clause: Clause, at: int) -> bool:
@@ -80,7 +101,7 @@ def _is_beside_counted(clause: Clause, at: int) -> bool:
 
 def names_of_rows(clause: Clause) -> None:
     """The column `name` for "countries" or "boxers", where each name has several rows; the reading says so."""
-    columns = [c for c in clause.table.of_kind("text") if _NAMELESS.fullmatch(c.name)]
+    columns = [c for c in clause.table.of_kind("text") if NAMELESS.fullmatch(c.name)]
     if len(columns) != 1 or columns[0].unique > LABELS_SHARE * clause.table.rows:
         return
     several = columns[0].unique < SEVERAL_SHARE * clause.table.rows
@@ -91,10 +112,15 @@ def names_of_rows(clause: Clause) -> None:
         known = stem(word) in _NOUNS | _PEOPLE | _ROLES or (
             word.endswith("s") and word not in words.SILENT and fits(word, clause.table)
         )
+        values = {part for c in clause.table.of_kind("text") for v in c.values for part in v.lower().split()}
+        if word.removesuffix("s") in values:
+            continue  # "how many Camrys"
         before = clause.word(i - 1)
         if not several and before not in ("different", "distinct", "unique"):
             continue
         after = before in _BEFORE_ROWS or before in words.NUMBERS or before.isdigit()
+        if stem(word) in name_stems(clause.table.shown.rpartition(".")[0]) and clause.says(r"\bhow many\b"):
+            continue  # "how many cars" of used_cars.csv are rows
         if known and before == "all" and not clause.says(r"\bhow many\b"):
             clause.used.add(i)
             return
@@ -112,7 +138,7 @@ def word_for_nameless(clause: Clause) -> None:
     The answer names the row, and its reading says how the noun was taken.
     """
     texts = clause.table.of_kind("text")
-    labels = [c for c in texts if c.unique > LABELS_SHARE * clause.table.rows and _NAMELESS.fullmatch(c.name)]
+    labels = [c for c in texts if c.unique > LABELS_SHARE * clause.table.rows and NAMELESS.fullmatch(c.name)]
     found = _WHICH_ONE.match(clause.text)
     if len(labels) != 1 or not found or stem(found[1].lower()) in _KNOWN:
         return
@@ -153,13 +179,21 @@ def are_places(table: Table) -> bool:
 
 def have_several_rows(table: Table) -> bool:
     """Whether what the table is about has a name, and several rows each: then a row is not one of them."""
-    names = [c for c in table.of_kind("text") if _NAMELESS.fullmatch(c.name)]
+    names = [c for c in table.of_kind("text") if NAMELESS.fullmatch(c.name)]
     return any(c.unique < SEVERAL_SHARE * table.rows for c in names)
 
 
 def fits(word: str, table: Table) -> bool:
     """Whether a noun can be for what the rows are: it is near the names of the table, or near one of them."""
     return _near(word, (_text(table),)) >= NEAR or _near(word, _names(table)) >= NEAR_ONE
+
+
+def may_be(word: str, table: Table) -> bool:
+    """Whether a common noun for rows can be for those of a table; it need not be as near as any other noun."""
+    if f"{word}s" in words.ROW_NOUNS:
+        word = f"{word}s"  # the plural is a better guide: "cars"
+    is_near = _near(word, (_text(table),)) >= COMMON * NEAR or _near(word, _names(table)) >= COMMON * NEAR_ONE
+    return is_near or word in _OF_ANY
 
 
 def of_people(table: Table) -> bool:

@@ -11,6 +11,18 @@ from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.words import stem
 
+_LEAVING = frozenset(map(stem, ("exit", "termination", "terminated", "leaving", "separation", "resignation", "term")))
+_LEFT = re.compile(
+    r"\b(?:have |has |had )?(left|quit|resigned|departed|been terminated|(?:are|is) gone)\b"
+    r"(?: the (?:company|firm|organi[sz]ation))?",
+    re.IGNORECASE,
+)
+_STILL = re.compile(
+    r"\b(?:are |is )?(still (?:with|at|in|work(?:ing)? (?:at|for|here)|employed|here|active))\b"
+    r"(?: (?:at |by )?the (?:company|firm|organi[sz]ation))?",
+    re.IGNORECASE,
+)
+
 
 def opposites_in(clause: Clause) -> None:
     """The no of a column of yes and no that the opposite of its name stands for: "died" of `survived`."""
@@ -60,6 +72,18 @@ def outcomes_in(clause: Clause) -> None:
         text = f"{'not ' if denying else ''}{clause.word(at)} ({column.name} = {value})"
         plain: object = float(value) if column.kind == "number" else value
         clause.conditions.append(Condition(column=column.name, test="==", value=plain, words=text))
+
+
+def leavers_in(clause: Clause) -> None:
+    """Those who left, or are still there, by a date that only those who left have: `Exit Date`."""
+    dates = [c for c in clause.table.of_kind("date") if c.missing and _LEAVING & set(name_stems(c.name))]
+    said = _LEFT.search(clause.text) or _STILL.search(clause.text)
+    if len(dates) != 1 or said is None or not clause.is_free(said.start(1), said.end(1)):
+        return
+    test = "filled" if said.re is _LEFT else "missing"
+    clause.claim(said.start(), said.end())
+    text = f"{'with' if test == 'filled' else 'without'} {label(dates[0].name)}"
+    clause.conditions.append(Condition(column=dates[0].name, test=test, words=text))
 
 
 def flags_in(clause: Clause) -> None:

@@ -10,6 +10,7 @@ from local.openai_emulator.models.offline.data.columns import SHARES, alike, end
 from local.openai_emulator.models.offline.data.entities import are_places
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
 from local.openai_emulator.models.offline.data.regions import has_states
+from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
 _SIZES = {
@@ -33,7 +34,17 @@ _DOES = re.compile(
 _CROWDS = frozenset(map(stem, ("attendance", "audience", "spectators", "viewers", "crowd")))
 _TOTALS = frozenset(["total", "amount", "price", "bill", "grand", "line", "sum"])
 _SALES = frozenset(map(stem, ("sales", "revenue", "turnover", "spent", "paid", "spending")))
-_SPENT = frozenset(["sales", "sale", "revenue", "turnover", "spend", "spends", "spent", "pay", "pays", "paid"])
+_WHICH_ITEM = r"(?:^\W*(?:which|what)(?: \w+)?|\btop (?:\d+|\w+)) (items?|products?|things?|articles?)\b"
+_BOUGHT = r"^\W*what (?:did|does|do|has)\b[^,?]{1,60}?\b(buy|bought|purchase|order)\b"
+_MAKERS = frozenset(map(stem, ("manufacturer", "maker", "brand", "make", "company", "builder", "mfr", "organization")))
+_SOLD = frozenset(["sales", "sale", "revenue", "turnover"])
+_AMOUNTS = frozenset(map(stem, ("amount", "price", "cost", "payment", "bill", "fare", "fee", "expense")))
+_CURRENCIES = ("$", "€", "£", "USD", "EUR", "GBP", "INR")
+_MEDALS = frozenset(["gold", "silver", stem("bronze")])
+_SUMS = frozenset(map(stem, ("total", "overall", "all", "sum", "medal", "medals")))
+_SPENT = frozenset(
+    ["sales", "sale", "revenue", "turnover", "spend", "spends", "spending", "spent", "pay", "pays", "paid"]
+)
 
 
 def state_column(clause: Clause) -> None:
@@ -119,16 +130,44 @@ def money_spent(clause: Clause) -> None:
     totals = [c for c in numbers if set(name_stems(c.name)) <= _TOTALS and "total" in name_stems(c.name)]
     sales = [c for c in numbers if set(name_stems(c.name)) & _SALES]
     totals = sales if len(sales) == 1 else [] if sales else totals
-    if len(totals) != 1 or any(m.column.kind == "number" for m in clause.mentions):
+    totals = totals or _money(clause)
+    if len(totals) != 1 or any(m.column.kind == "number" and not clause.is_only_noun(m) for m in clause.mentions):
         return
+    of_price = bool(set(name_stems(totals[0].name)) & _PRICES)  # that is no revenue
     for i in clause.free():
         word, before = clause.word(i), clause.word(i - 1)
-        if word in _SPENT and before not in ("many", "number", "of", "the") and not is_way_of_paying(clause, i):
+        said = word in _SPENT - (_SOLD if of_price else set()) or (word == "money" and not of_price)
+        if said and before not in ("many", "number", "of", "the") and not is_way_of_paying(clause, i):
             clause.used.add(i)
+            clause.claim_all(r"\b(?:spend|spends|spent|paid|pay|spending)\b" if word == "money" else r"$^")
             clause.mentions.append(Mention(column=totals[0], tokens=(i,)))
             clause.mentions.sort(key=lambda mention: mention.tokens)
             clause.notes.append(f"`{totals[0].name}` taken as what is meant by {word}")
             return
+
+
+def _money(clause: Clause) -> list[Column]:
+    """The columns of amounts of money, of a table that has no quantities to multiply a price by."""
+    numbers = clause.table.of_kind("number")
+    if any({"quantiti", "qty", "unit"} & set(name_stems(c.name)) for c in numbers):
+        return []
+    return [c for c in numbers if set(name_stems(c.name)) & _AMOUNTS or c.unit in _CURRENCIES]
+
+
+def medals(clause: Clause) -> None:
+    """The column of all medals for "medals", beside those of gold, silver and bronze."""
+    kinds = [c for c in clause.table.of_kind("number") if set(name_stems(c.name)) & _MEDALS]
+    totals = [c for c in clause.table.of_kind("number") if set(name_stems(c.name)) <= _SUMS and c not in kinds]
+    if len(kinds) != len(_MEDALS) or len(totals) != 1:
+        return
+    for i in clause.free():
+        if clause.word(i) not in ("medal", "medals") or any(m.tokens[-1] == i - 1 for m in clause.mentions):
+            continue
+        clause.used.add(i)
+        if totals[0] not in [m.column for m in clause.mentions]:
+            clause.mentions.append(Mention(column=totals[0], tokens=(i,)))
+            clause.mentions.sort(key=lambda mention: mention.tokens)
+            clause.notes.append(f"`{totals[0].name}` taken as all medals")
 
 
 def occupation(clause: Clause) -> None:
@@ -148,9 +187,23 @@ def occupation(clause: Clause) -> None:
         clause.ambiguous.append('It is not clear what "do" asks for.')
 
 
+def maker(clause: Clause) -> None:
+    """The one column of firms for "who built it"."""
+    found = re.search(
+        r"\bwho (?:else )?(built|builds|made|makes|manufactur\w+|produc\w+)\b", clause.text, re.IGNORECASE
+    )
+    columns = [c for c in clause.table.of_kind("text") if _MAKERS & set(name_stems(c.name))]
+    at = next((i for i, t in enumerate(clause.tokens) if found and t.start() == found.start(1)), -1)
+    if at in clause.free() and len(columns) == 1 and columns[0] not in [m.column for m in clause.mentions]:
+        clause.used.add(at)
+        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
+        clause.mentions.sort(key=lambda mention: mention.tokens)
+        clause.notes.append(f"`{columns[0].name}` taken as who {clause.word(at)} it")
+
+
 def asked_item(clause: Clause) -> None:
     """The column of products for "which item"; of several columns it is not clear which is meant."""
-    found = re.search(r"^\W*(?:which|what)(?: \w+)? (items?|products?|things?|articles?)\b", clause.text, re.IGNORECASE)
+    found = re.search(_WHICH_ITEM, clause.text, re.IGNORECASE) or re.search(_BOUGHT, clause.text, re.IGNORECASE)
     columns = [c for c in clause.table.of_kind("text") if {"product", "item", "articl"} & set(name_stems(c.name))]
     at = next((i for i, t in enumerate(clause.tokens) if found and t.start() == found.start(1)), -1)
     if not columns or at < 0 or any(at in m.tokens or m.column in columns for m in clause.mentions):
@@ -189,6 +242,9 @@ def kind_column(clause: Clause) -> None:
     of_column = any(
         m.tokens == (after,) and name_stems(m.column.name) == [stem(clause.word(after))] for m in clause.mentions
     )
+    partly = [m for m in clause.mentions if m.tokens == (after,) and len(name_stems(m.column.name)) > 1]
+    if found and partly and len(columns) == 1:  # "which type of food": `cuisine_type`, and no `food_time`
+        clause.mentions = [m for m in clause.mentions if m not in partly]
     if found and of_column:
         clause.used |= clause.within(found)  # "what kind of heating": `heating`
     elif found and len(columns) == 1 and columns[0] not in [m.column for m in clause.mentions]:

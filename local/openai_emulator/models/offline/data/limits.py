@@ -10,6 +10,7 @@ from itertools import pairwise
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import (
+    LABELS_SHARE,
     Clause,
     Mention,
     figures,
@@ -20,7 +21,7 @@ from local.openai_emulator.models.offline.data.clause import (
 )
 from local.openai_emulator.models.offline.data.columns import SAME, alike, ends
 from local.openai_emulator.models.offline.data.denials import denial
-from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score, label, name_stems, of_end
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score, label, name_stems, of_end, plain_words
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.units import (
     HALF,
@@ -35,7 +36,8 @@ from local.openai_emulator.models.offline.data.years import months_in, years_in,
 from local.openai_emulator.models.offline.words import stem
 
 _LIMIT = re.compile(
-    r"(?P<words>\b(?:above|over|more than|greater than|higher than|larger than|older than|longer than"
+    r"(?P<words>\b(?:above|over|more than|greater than|higher than|larger than|bigger than|older than"
+    r"|longer than|faster than|slower than"
     r"|exceed(?:s|ed|ing)?|farther than|taller than|heavier than|more expensive than|cheaper than|lighter than"
     r"|at least|below|under|less than|lower than|smaller than|younger than|shorter than|fewer than|at most|up to"
     r"|equals?(?: to)?|since|after|before|until)\b|>=|<=|>|<|==?)\s*[$€£]?(?P<number>-?\d[\d,]*(?:\.\d+)?"
@@ -62,9 +64,9 @@ _OR_MORE = re.compile(
 _UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater", "later", "after", "newer"])
 _DOWN = frozenset(["less", "fewer", "lower", "below", "under", "younger", "earlier", "before"])
 _SIGNS = (
-    (r"above|over|more|greater|higher|larger|older|longer|farther|taller|heavier|exceed|>$|after", ">"),
+    (r"above|over|more|greater|higher|larger|bigger|older|longer|faster|farther|taller|heavier|exceed|>$|after", ">"),
     (r"at least|>=|since", ">="),
-    (r"below|under|less|lower|smaller|younger|shorter|fewer|cheaper|lighter|<$|before", "<"),
+    (r"below|under|less|lower|smaller|younger|shorter|slower|fewer|cheaper|lighter|<$|before", "<"),
     (r"at most|up to|<=|until", "<="),
     (r"equal|=", "=="),
 )
@@ -82,7 +84,11 @@ _UNITS = re.compile(  # of a number or a measure before them
     r"\b(?:an hour|(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b",
     re.IGNORECASE,
 )
-_LOSS = re.compile(r"\b(?:at|made?|making|with) a loss\b|\bloss[- ]making\b|\bunprofitable\b", re.IGNORECASE)
+_LOSS = re.compile(
+    r"\b(?:at|made?|making|with) a loss\b|\b(?:did|do|does)(?: not|n't) (?:make|turn|earn) a profit\b"
+    r"|\bloss[- ]making\b|\bunprofitable\b",
+    re.IGNORECASE,
+)
 LARGE, BEYOND = 1000, 20  # a limit of this size that is so many times the highest value
 LENGTH_OF_YEAR = 4
 MOST_AGE = 120  # years
@@ -90,6 +96,8 @@ _DURATION = r"\W*\d[\d,.]*\s*(?:seconds?|minutes?|min|hours?|h|days?|weeks?)\b"
 _LENGTH = r"\W*\d[\d,.]*\s*(miles?|km|kilomet\w+|met\w+|feet|ft)\b"
 _PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
 _TEMPERATURES = frozenset(map(stem, ("temp", "temperature", "temps")))
+_IDS = frozenset(["id", "no", "nr", "num", "number", "code"])
+_PRICE_WORDS = frozenset(["price", "cost", "fare", "fee", "launched", "unit"])
 _MONEY = re.compile(r"[$€£]|\b(?:dollars?|euros?|pounds?|usd|eur|gbp)\b", re.IGNORECASE)
 
 
@@ -125,6 +133,24 @@ def limits_in(clause: Clause) -> None:
     for name in {c.column for c in clause.conditions if c.test == "in" and isinstance(c.value[0], float)}:
         if len([c for c in clause.conditions if c.column == name]) > 1:
             clause.ambiguous.append(f"Several conditions on `{name}` exclude each other.")
+
+
+def numbers_of_rows(clause: Clause) -> None:
+    """`order 1477334`: the number of a row, in the one column that identifies what is said before it."""
+    for i in clause.free():
+        noun = clause.word(i - 1)
+        if not re.fullmatch(r"\d{2,}", clause.word(i)) or i - 1 in clause.used or noun.endswith("s") or i == 0:
+            continue
+        keys = [c for c in clause.table.columns if stem(noun) in name_stems(c.name) and _IDS & set(name_stems(c.name))]
+        keys = [c for c in keys if c.unique > LABELS_SHARE * clause.table.rows]
+        if len(keys) != 1 or is_unit(clause.word(i + 1)) or clause.word(i + 1) in _UP | _DOWN | {"or", "to"}:
+            continue
+        number = float(clause.word(i))
+        if keys[0].kind == "number" and number_of(keys[0].low) <= number <= number_of(keys[0].high):
+            clause.used |= {i - 1, i}
+            clause.places.append((keys[0].name, (i,)))
+            text = f"`{keys[0].name}` = {clause.word(i)}"
+            clause.conditions.append(Condition(column=keys[0].name, test="==", value=number, words=text))
 
 
 def _lists_in(clause: Clause) -> None:
@@ -246,9 +272,7 @@ def _signs_in(clause: Clause) -> None:
 
 def _units_in(clause: Clause) -> None:
     """Account for the units of numbers: `80 kg`, `32 miles per gallon`."""
-    units = {
-        i for i in clause.free() if stem(clause.word(i)) in UNIT_STEMS and re.fullmatch(r"[\d.,]+", clause.word(i - 1))
-    }
+    units = {i for i in clause.free() if is_unit(clause.word(i)) and re.fullmatch(r"[\d.,]+", clause.word(i - 1))}
     clause.used |= {i for i in units if i - 1 in clause.used}
     for match in _UNITS.finditer(clause.text):
         before = min(clause.within(match)) - 1
@@ -392,6 +416,11 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         clause.claim_all(r"\bdegrees?(?: celsius| fahrenheit)?\b")
         return warm[0]
     priced = [c for c in figures(clause.table) if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))]
+    if len(priced) > 1:
+        free = {clause.word(i) for i in clause.free()}
+        priced = [c for c in priced if free & {part for part in plain_words(c.name) if len(part) > 1} - _PRICE_WORDS]
+        named_ = {part for c in priced for part in plain_words(c.name)}
+        clause.used |= {i for i in clause.free() if len(priced) == 1 and clause.word(i) in named_ - words.SILENT}
     return priced[0] if len(priced) == 1 and _MONEY.search(clause.text[start : end + 9]) else None
 
 
@@ -407,12 +436,16 @@ def _of_unit(clause: Clause, end: int) -> Column | None:
 def _of_comparative(clause: Clause, start: int) -> list[Column] | None:
     """The columns that "taller than", "cheaper than" and the like mean."""
     found = re.match(
-        r"(?:more )?(taller|heavier|expensive|cheaper|lighter|longer|shorter|farther) than", clause.text[start:], re.I
+        r"(?:more )?(taller|heavier|expensive|cheaper|lighter|longer|shorter|farther|faster|slower) than",
+        clause.text[start:],
+        re.I,
     )
     if not found:
         return None
     word = found[1].lower()
     _, hints = words.ADJECTIVES[f"{word.removesuffix('er')}est" if word.endswith("er") else word]
+    if word in ("faster", "slower"):
+        hints = "speed"
     if word in ("longer", "shorter") and re.match(_DURATION, clause.text[start + found.end() :], re.IGNORECASE):
         hints = "duration minutes hours seconds days time"
     if length := re.match(_LENGTH, clause.text[start + found.end() :], re.IGNORECASE):

@@ -156,6 +156,21 @@ def typed(cells: pd.Series[Any], name: str, *, is_clean: bool = False) -> tuple[
         return text, {"kind": "text"}
     if full.str.match(r"0\d").any() and full.str.fullmatch(r"\d+").all():
         return text, {"kind": "text", "code": True}
+    holders = [
+        "not given",
+        "not available",
+        "not applicable",
+        "unknown",
+        "not rated",
+        "unrated",
+        "tba",
+        "no data",
+        "missing",
+    ]
+    held = full.str.lower().isin(holders)
+    if held.any() and not held.all() and as_numbers(full[~held])[0].notna().all():
+        text = text.mask(text.str.lower().isin(holders))  # "Not given" beside 3, 4 and 5
+        full = text.dropna()
     numbers, unit = as_numbers(full)
     if bool((odd := full[numbers.isna()]).str.fullmatch(r"\d+[a-jl-zA-JL-Z]|[A-Za-z]\d+").all()) and len(odd):
         return text, {"kind": "text", "code": True}  # "207a" beside 207
@@ -178,23 +193,37 @@ def as_numbers(full: pd.Series[Any]) -> tuple[pd.Series[Any], str]:
     plain = pd.to_numeric(full, errors="coerce")
     if plain.notna().all():
         return plain, ""
+    codes = "USD|EUR|GBP|JPY|CNY|RMB|INR|PKR|AED|SAR|CHF|CAD|AUD|NZD|SEK|NOK|DKK|PLN|BRL|MXN|ZAR|SGD|HKD|KRW|TRY"
+    money = rf"(?:(?:{codes}|US)? ?[$€£¥₹]|{codes}|Rs\.?)?"
     parts = full.str.replace(r"\s+", " ", regex=True).str.extract(
-        r"^([$€£]?) ?(-?)([$€£]?) ?(\d[\d.,]*) ?([^\d\s.,].{0,14})?$"
+        rf"^({money}) ?(-?)({money}) ?(\d[\d.,]*) ?([^\d\s.,].{{0,14}})?$"
     )
     parts = parts.fillna("")
     digits = parts[3]
-    units = (parts[0] + parts[2] + parts[4])[digits != ""].unique()
+    parts[4] = parts[4].where(~parts[4].isin(["USD", "EUR", "GBP"]) | (parts[0] + parts[2]).eq(""), "")
+    said_units = (parts[0] + parts[2] + parts[4]).replace({"USD": "$", "US$": "$", "EUR": "€", "GBP": "£"})
+    units = said_units[digits != ""].unique()
+    money_units = [unit for unit in units if unit in ("$", "€", "£")]
+    if len(money_units) == 1 and set(units) == {"", *money_units}:  # 1200 beside $1,200 and 1200 USD
+        units = said_units[said_units == money_units[0]].unique()
     comma = digits[digits.str.contains(",", regex=False)]
     both = comma[comma.str.contains(".", regex=False)]
     if not comma.empty:
         last = bool(both.str.rfind(",").gt(both.str.rfind(".")).any())
-        grouped = comma.str.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d*)?")
-        if last or not grouped.all():  # a decimal comma
+        grouped = comma.str.fullmatch(r"\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d*)?")  # also 1,23,456
+        if not last and 0.9 < grouped.mean() < 1:
+            digits = digits.where(~digits.isin(comma[~grouped]), "").str.replace(",", "", regex=False)
+        elif last or not grouped.all():  # a decimal comma
             digits = digits.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
         else:
             digits = digits.str.replace(",", "", regex=False)
     elif digits.str.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}").any():
         digits = digits.str.replace(".", "", regex=False)
+    scales = {"k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9}
+    said = set(parts[4].str.lower()) - {""}
+    if "k" in said and said <= set(scales) and len((parts[0] + parts[2])[digits != ""].unique()) == 1:  # 5.3k, 1.2m
+        scaled = pd.to_numeric(parts[1] + digits, errors="coerce") * parts[4].str.lower().map(scales).fillna(1.0)
+        return scaled.round(6), str((parts[0] + parts[2]).iloc[0]).strip()
     if len(units) > 1:
         return plain, ""
     numbers = pd.to_numeric(parts[1] + digits, errors="coerce")
@@ -225,7 +254,8 @@ def as_dates(full: pd.Series[Any]) -> pd.Series[Any]:
         if short.any():
             way = "%d/%m/%y" if day_first else "%m/%d/%y"
             own = pd.to_datetime(full.where(short).str.replace(r"[.-]", "/", regex=True), errors="coerce", format=way)
-            if (own.max() - own.min()).days > 50 * 365:  # 9/24/06 beside 2/12/98 can be of 1906
+            own = own.where(own.dt.year <= 2040, own - pd.DateOffset(years=100))
+            if (own.max() - own.min()).days > 50 * 365:  # 9/24/06 beside 2/12/50 can be of 1906
                 return full.map(lambda _: pd.NaT)
             dates = dates.fillna(own)
         return dates
@@ -279,6 +309,7 @@ def look_at(path: str, words: list[str]) -> list[dict[str, Any]]:
                 fact |= {"min": str(full.min()), "max": str(full.max())}
             if fact["kind"] == "number":
                 fact["whole"] = bool((full == full.round()).all())
+                fact["usual"] = [float(full.quantile(0.02)), float(full.quantile(0.98))] if len(full) else [0.0, -1.0]
             distinct = [str(value) for value in full.unique()] if fact["kind"] != "date" else []
             entries = listed(full) if fact["kind"] == "text" else []
             if entries:
@@ -294,7 +325,8 @@ def look_at(path: str, words: list[str]) -> list[dict[str, Any]]:
                         value
                         for value in distinct
                         if value in rooted
-                        or wanted & {*re.findall(r"\w+", value.lower()), value.lower().replace(".", "")}
+                        or (len(value) == 3 and value.isupper() and any(w.startswith(value.lower()) for w in words))
+                        or wanted & {*re.findall(r"[^\W_]+", value.lower()), value.lower().replace(".", "")}
                     ]
                     if fact["kind"] == "text"
                     else []

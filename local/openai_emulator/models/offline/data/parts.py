@@ -36,17 +36,28 @@ _HOW_MANY_HAVE_IT = (
     r"(?: (?:have|has|had|uses?|used|get|got|show|are|were|is|was|chose|choose|carry|does|do|did))?"
     r" ?(?:it|that|this|they|them|these|there|in it|of it|of those)?(?: (?:have|occur|appear|happen|come up))?\W*"
 )
+_HOW_MANY_IN_EACH = (
+    r"\W*(?:and )?how many(?: \w+)?(?: (?:are|were|is|was)(?: there)?)?"
+    r" (?:in|of|for|from|at|on|do|does|did) (?:each|every)(?: of them)?(?: one)?(?: (?:have|has|get|got|had))?\W*"
+)
 _HOW_MANY_IT_HAS = r"\W*how (?:many|much) (?:does|do|did) (?:it|they|he|she|that)(?: (?:have|get|make|sell))?\W*"
+_HOW_MANY_CELLS = r"\W*(?:and )?how many [\w ]+? (?:does|do|did|has|have) (?:it|they|he|she|that)\b"
 IS_IT = r"^\W*(?:and )?(?:is|was|does|did|are|were|do) (?:it|he|she|they)\b"
 _OTHER_END = (
     r"\W*(?:and )?(?:which|who|what)(?: one)?(?: (?:is|was|has|had|have|got|pays?|sold|made))?(?: the)? "
     r"(highest|lowest|most|least|fewest|best|worst|largest|smallest|biggest)(?: one)?\W*"
+)
+_SHARE_OF_IT = (
+    r"\W*(?:and )?what (?:share|percent|percentage|proportion|fraction)(?: of (?:all|the|our)(?: \w+){1,3})?"
+    r" (?:is|was|does|did|are|were) (?:that|it|they|this)(?: (?:have|make|make up|represent|account for))?\W*"
 )
 _DO = "did|do|does|have|has|were|are|is|was"
 _DID_NOT = rf"\W*(?:and )?how many (?:(?:{_DO}) not|(?:{_DO})n't)\W*"
 _TELLS = r"^\W*(?:and )?(?:please )?(?:tell me|show me|give me|i'd like to know|i want to know|also|name)\b(?: also)?"
 _ASKS_OF = r"^\W*(?:what|which|who|how|in which|from which)\b"
 _SIZES_OF = ("old", "long", "heavy", "tall", "deep", "expensive", "hot", "cold", "far", "young", "fast", "cheap")
+FEWEST_WORDS = 3  # of a remark
+_LIMITING = vocabulary.NOT | {"only", "just", "exclude", "include", "including", "minus", "plus", "apart", "from"}
 _EVERY = r"\b(?:overall|in all|all|whole|every|everyone|everybody|entire|general)\b"
 _TESTS = ("correlate", "normality", "regression")  # kinds with a verdict, of which "is it positive?" asks nothing new
 
@@ -70,6 +81,10 @@ def other_ask(ask: Ask, clause: Clause) -> Ask | None:
         if lowest != ask.lowest and not clause.conditions:
             clause.used |= set(range(len(clause.tokens)))
             return replace(ask, lowest=lowest)
+    summed = ask.kind == "extreme" and bool(ask.by) and ask.hows in (("sum",), ("count",)) and not clause.conditions
+    if summed and re.fullmatch(_SHARE_OF_IT, clause.text, re.IGNORECASE):
+        clause.used |= set(range(len(clause.tokens)))
+        return replace(ask, kind="share", hows=("sum",), chart="", method="", targets=())
     last = ask.conditions[-1] if ask.kind == "count" and not ask.by and len(ask.conditions) == 1 else None
     if last and last.test == "==" and re.fullmatch(_DID_NOT, clause.text, re.IGNORECASE):
         clause.used |= set(range(len(clause.tokens)))
@@ -87,7 +102,10 @@ def tells_more(ask: Ask, clause: Clause) -> bool:
         return False
     if not (clause.mentions or flags):
         return False
-    if clause.says(r"\bhow (?:many|often)\b") or any(c.name in ask.measures for c in clause.measures()):
+    cells = re.match(_HOW_MANY_CELLS, clause.text, re.IGNORECASE)
+    of_cell = cells is not None and len(clause.mentions) == 1 and clause.mentions[0].column.kind == "number"
+    counted = clause.says(r"\bhow (?:many|often)\b") and not of_cell
+    if counted or any(c.name in ask.measures for c in clause.measures()):
         return False
     ends = vocabulary.HIGHEST | vocabulary.LOWEST | set(vocabulary.ADJECTIVES)
     if any(clause.word(i) in ends for i in clause.free()):
@@ -123,6 +141,24 @@ def check_size(clause: Clause) -> None:
     before = re.sub(HOW_IT_IS, "", clause.whole, flags=re.IGNORECASE)
     if size in _SIZES_OF and not named and not re.search(rf"\b{size}\w*", before, re.IGNORECASE):
         clause.ambiguous.append(f'It is not clear what "how {size}" asks for.')
+
+
+def leave_remarks(clause: Clause) -> None:
+    """Leave out a remark in brackets that names nothing of the table: "(people could tick several)".
+
+    The words that a condition in brackets explains are accounted for: "rodents (order Rodentia)".
+    """
+    for match in re.finditer(r"\(([^()]{3,80})\)", clause.text):
+        inside = sorted(clause.within(match))
+        free = [i for i in inside if i in clause.free()]
+        plain = all(clause.word(i).isalpha() and clause.word(i) not in _LIMITING for i in free)
+        if free and len(free) == len(inside) and plain and len(free) >= FEWEST_WORDS:
+            clause.used |= set(free)
+            clause.notes.append(f'"{match[0]}" was not used')
+        named = any(set(at) & set(inside) for _, at in clause.places)
+        if named and not [i for i in free if clause.word(i) not in vocabulary.SILENT]:
+            before = [i for i in (inside[0] - 1, inside[0] - 2) if i in clause.free()]
+            clause.used |= {i for i in before if clause.word(i) not in vocabulary.NOT and clause.word(i).isalpha()}
 
 
 def counts_nothing(clause: Clause, at: int, asks: list[Ask], lead: Clause | None, *, refers: bool) -> Refusal | None:
@@ -197,6 +233,10 @@ def asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) ->
             return True  # "What is the most common term, and how many loans have it?"
         if last.kind == "missing" and not (clause.mentions or clause.conditions):
             return True  # "Are any missing? How many?"
+    counts = last is not None and last.kind in ("top", "count") and (last.hows == ("count",) or bool(last.by))
+    if name == "count" and counts and re.fullmatch(_HOW_MANY_IN_EACH, clause.text, re.IGNORECASE):
+        clause.used |= set(range(len(clause.tokens)))
+        return True  # "the 3 most common jobs, and how many people in each?"
     is_it = any(re.fullmatch(said, clause.text, re.IGNORECASE) for said in (_HOW_MUCH_IT_IS, _HOW_MANY_IT_HAS))
     if name == "count" and last and last.kind == "extreme" and is_it:
         return True  # "Which month had the most births, and how many?"
@@ -204,6 +244,9 @@ def asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) ->
     again = bool(measures) and bool(asks) and measures <= set(asks[-1].measures) and not clause.conditions
     if again and refers and asks[-1].kind == "extreme" and not clause.hows and len(clause.mentions) == 1:
         return True  # "What is the most streamed song, and how many streams does it have?"
+    same = measures and last is not None and last.kind == "extreme" and not last.by and measures <= set(last.measures)
+    if same and re.fullmatch(r"\W*(?:and )?how (?:many|much)\b[\w ]*\W*", clause.text, re.I) and not clause.conditions:
+        return not clause.left()  # "What was the longest trip, and how many miles?"
     named = clause.mentions or clause.conditions or clause.hows or clause.period
     if name in ("figures", "lookup") and refers and not named and asks and asks[-1].kind == "extreme":
         return True  # "Which state has the lowest losses, and how much are they?"

@@ -26,6 +26,7 @@ from local.openai_emulator.models.offline.data.parts import (
     inherit,
     is_chart_of,
     is_within,
+    leave_remarks,
     other_ask,
     tells_more,
     told_more,
@@ -38,10 +39,12 @@ from local.openai_emulator.models.offline.data.wording import (
     as_one_word,
     in_order,
     plainly,
+    with_both_ends,
     with_codes,
     with_days,
     with_digits,
     with_ends,
+    with_names,
     with_nouns,
     with_years,
     without_glosses,
@@ -133,6 +136,7 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Seq
     clauses = [read(text, table, method=at > 0, unknown=unknown) for at, text in enumerate(pieces)]
     for clause in clauses:
         clause.whole = question
+        leave_remarks(clause)
         check_size(clause)
     fit = _fit(question, table, clauses, pieces)
     if before and (same := _same(clauses, before, question)):
@@ -155,7 +159,8 @@ def _worded(question: str, table: Table) -> str:
     question = re.sub(r"(?m)^[ \t]*+(?:\d{1,2}[.)]|[-*{}])[ \t]+", "", question)
     question = re.sub(r"(?<![ \t])[ \t]*+\n[ \t]*+(?=[a-z])", " ", question)  # a line that begins in lower case goes on
     question = with_codes(with_digits(plainly(spelt(question, table)), table), table)
-    question = with_nouns(with_ends(with_years(with_days(question, table), table), table), table)
+    for way in (with_days, with_years, with_ends, with_nouns, with_names, with_both_ends):
+        question = way(question, table)
     return in_order(without_glosses(as_one_word(question, table), table), table)
 
 
@@ -341,6 +346,8 @@ def _ask(
     if isinstance(found, Refusal):
         asks_more_ = clause.says(r"^\W*(?:and )?(?:which|who|what|when|where|how)\b")
         return found if asks_more_ or not (at and not clause.mentions and asks) else None
+    if clause.least and (found.kind not in ("extreme", "top") or not found.by):
+        return Refusal(reason="It is not clear which groups have so many rows.")
     found = _with_lists(found, clause)
     if isinstance(found, Refusal):
         return found

@@ -17,6 +17,7 @@ from local.openai_emulator.models.offline.data.clause import (
 )
 from local.openai_emulator.models.offline.data.columns import (
     OF_WHOLE,
+    SAME,
     SURE,
     alike,
     groups,
@@ -24,16 +25,19 @@ from local.openai_emulator.models.offline.data.columns import (
     written_columns,
 )
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
-from local.openai_emulator.models.offline.data.containing import parts_in, words_in_cells
+from local.openai_emulator.models.offline.data.containing import named_parts, parts_in, words_in_cells
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import names_of_rows, word_for_nameless, words_for_rows
-from local.openai_emulator.models.offline.data.flags import flags_in, opposites_in, outcomes_in
+from local.openai_emulator.models.offline.data.flags import flags_in, leavers_in, opposites_in, outcomes_in
+from local.openai_emulator.models.offline.data.heads import noun_behind_adjective, words_beside
 from local.openai_emulator.models.offline.data.implied import (
     asked_item,
     asked_size,
     asked_time,
     inhabitants,
     kind_column,
+    maker,
+    medals,
     money_spent,
     occupation,
     price_paid,
@@ -41,8 +45,8 @@ from local.openai_emulator.models.offline.data.implied import (
     unit_column,
 )
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
-from local.openai_emulator.models.offline.data.limits import limits_in
-from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.limits import limits_in, numbers_of_rows
+from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.relating import acting_verbs, relating_verbs
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import is_percentage
@@ -102,6 +106,22 @@ HOW_IT_IS = rf"\bhow ({_SIZES}) (?:is|are|was|were|did|does) (?:it|they|that|he|
 _LIVES = frozenset(map(stem, ("birth", "born", "birthday", "dob", "death", "died")))
 MOST_CLASSES = 30  # different values of a column of classes
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
+_COUNTED = """
+reviews? rows records entries orders movies films games matches ratings? listings sales transactions observations cars
+employees players students products songs books shows courses flights trips
+"""
+_LEAST = re.compile(
+    r"\b(?:with|having|that have|that has|who have) (at least|more than|over) (\d{1,4})"
+    rf" (?:{'|'.join(_COUNTED.split())})\b",
+    re.IGNORECASE,
+)
+_TOOK_PART = (
+    r"\b(?:answered|completed|took|filled (?:in|out)|responded to|replied to|(?:participated|took part) in)"
+    r" (?:the|this|our) (?:whole )?(?:survey|questionnaire|poll|study|form)\b"
+)
+_LASTING = frozenset(map(stem, ("time", "duration", "length")))
+_TIME_UNITS = frozenset(["minutes", "hours", "seconds"])
+_SCORES = frozenset(["score", "scores", "rating", "ratings"])
 _METHOD_NUMBER = re.compile(
     r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
     r"|(?<![\d.])(-?\d++(?:\.\d++)?)\s*+(?:(?:\*|times\b|x\b)\s*+)?(?:the )?"
@@ -119,42 +139,73 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     written_columns(clause)
     _times_in(clause)
     _charts_and_periods(clause)
+    named_parts(clause)
     values_in(clause)
     for implied in (year_columns, state_column, unit_column, inhabitants):
         implied(clause)
+    numbers_of_rows(clause)
     words_in_cells(clause, unknown)
     named_columns(clause)
-    for implied in (price_paid, kind_column, asked_item, money_spent, asked_size, asked_time, occupation):
+    for implied in (
+        medals,
+        price_paid,
+        kind_column,
+        asked_item,
+        money_spent,
+        asked_size,
+        asked_time,
+        occupation,
+        maker,
+    ):
         implied(clause)
     clause.claim_all(HOW_IT_IS)
     parts_in(clause)
     flags_in(clause)
     opposites_in(clause)
     outcomes_in(clause)
+    leavers_in(clause)
     alternatives(clause, clause.places)
     limits_in(clause)
     alternatives(clause, clause.places)
     if not re.search(MISSING.cues, text, re.IGNORECASE):
         gaps_in(clause)
+    if any(condition.test == "missing" for condition in clause.conditions):
+        clause.claim_all(r"\b(?:filled in|filled out|given|entered|recorded|specified|stated|set|available|listed)\b")
     names_of_rows(clause)
     groups(clause)
     _rates(clause)
     _whole_table(clause)
     _file_words(clause)
+    clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     _words_of_classes(clause)
+    words_beside(clause)
+    noun_behind_adjective(clause)
     words_for_rows(clause)
     word_for_nameless(clause)
     relating_verbs(clause)
     acting_verbs(clause)
+    _said_again(clause)
+    if any("sold" in plain_words(m.column.name) for m in clause.mentions):
+        clause.used |= {i for i in clause.free() if clause.word(i) in ("unit", "units", "pieces")}
+    for mention in clause.mentions:  # "GDP per capita" beside `GDP ($ per capita)`
+        if "per" in plain_words(mention.column.name):
+            clause.used |= {i for i in clause.free() if clause.word(i) == "per" and i + 1 in mention.tokens}
     clause.used |= {i for i in clause.free() if clause.word(i) in words.ADVERBS and i + 1 in clause.used}
     _names_of(clause)
-    if clause.says(r"\b(?:than|above|below|over|under) (?:the )?(?:average|mean|median)\b"):
+    of_other = len({at for _, at in clause.places}) == 2 and clause.says(r"^\W*(?:by )?how m\w+\b.*\bthan\b")
+    if clause.says(r"\b(?:than|above|below|over|under) (?:the )?(?:average|mean|median)\b") and not of_other:
         clause.ambiguous.append("A limit at an average is not computed.")
     if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):
         clause.ambiguous.append("A figure in percent of another one is not computed.")
+    parts = {part for m in clause.mentions for part in name_stems(m.column.name)}
+    if parts & _LASTING:  # "the average minutes": `delivery_time`
+        clause.used |= {i for i in clause.free() if clause.word(i) in _TIME_UNITS and not clause.word(i - 1).isdigit()}
+    steps = {"daily": "day", "day": "day", "monthly": "month", "yearly": "year", "annual": "year", "hourly": "hour"}
+    for part in {p for m in clause.mentions for p in plain_words(m.column.name)} & set(steps):
+        clause.claim_all(rf"\b(?:a|per|each|every) {steps[part]}\b")
     if clause.measures():
+        clause.claim_all(r"(?<=how many )(?:dollars|euros|pounds|rupees)\b(?= (?:more|less|higher|lower|cheaper))")
         clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds|money)\b")
-    clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     return clause
 
 
@@ -203,6 +254,16 @@ def _idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"^\W*(?:(?:i'm|i am|we're|we are) looking for|(?:i|we) (?:want|need)) (?:something|one)\b")
     clause.claim_all(r"(?<=best )rated\b|(?<=highest )rated\b|(?<=top )rated\b|(?<=worst )rated\b|(?<=lowest )rated\b")
     clause.claim_all(r"\bended (?=in an?\b)|\bamount (?=asked\b)")
+    if found := _LEAST.search(clause.text):
+        clause.least = int(found[2]) + (found[1].lower() != "at least")
+        clause.claim(found.start(), found.end())
+    if clause.claim_all(_TOOK_PART):
+        clause.of_all = True
+    clause.claim_all(r"\b(?:are|is) (?:up |listed )?for (?:sale|rent)\b|\bfor sale\b(?=\W*$)|\bon the market\b")
+    clause.claim_all(
+        r"\bin (?:an?|one) (?:single )?(?:session|sitting|go|trip|visit|shift|match|game)\b(?=\W*$|,| and)"
+    )
+    clause.claim_all(r"\bfalls? (?:under|into)\b(?! \d)")
     clause.claim_all(r"\b(?:left|gave)\b(?= no\b)|\bruns? on\b")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
@@ -217,7 +278,10 @@ def _charts_and_periods(clause: Clause) -> None:
     if dates:
         _claim_steps(clause, dates[0])
         finest = days_apart(dates[0])
+        own = [c for c in clause.table.of_kind("number") if name_stems(c.name) == ["year"] and is_year(c)]
         for name, pattern in PERIODS:
+            if name == "year" and own and own[0] in [m.column for m in clause.mentions]:
+                continue  # the column `year`
             if finest > _DAYS_OF.get(name, 6):
                 continue
             free = [m for m in re.finditer(pattern, clause.text, re.IGNORECASE) if not clause.period]
@@ -259,6 +323,8 @@ def _words_of_classes(clause: Clause) -> None:
         )
         if clause.word(after) in more and not (is_share and not is_percentage(mention.column)):
             clause.used.add(after)
+        if more is words.MEASURES:  # "satisfaction score of customers": `Customer Satisfaction`
+            clause.used |= {i + 1 for i in mention.tokens if clause.word(i + 1) in _SCORES and i + 1 in clause.free()}
         first = mention.tokens[0]
         first -= clause.word(first - 1) == "the"
         if clause.word(first - 1) in ("for", "of", "in") and clause.word(first - 2) in words.MEASURES:
@@ -274,6 +340,15 @@ def _words_of_classes(clause: Clause) -> None:
             for i in places[:2]:
                 if clause.word(i) in words.CLASSES or stem(clause.word(i)) in column:
                     clause.used.add(i)
+    for name, at in clause.places:  # "under construction"
+        own = clause.table.column(name)
+        if (
+            own is not None
+            and own.kind == "text"
+            and clause.word(min(at) - 1) == "under"
+            and min(at) - 1 in clause.free()
+        ):
+            clause.used.add(min(at) - 1)
     for _, at in clause.places:  # "people who live in Graz"
         clause.used |= _living_in(clause, min(at))
     if clause.measures() or clause.says(r"\bhow many\b|\bshare\b|\bpercent"):
@@ -304,6 +379,17 @@ def _is_of_class(clause: Clause, name: str, at: int) -> bool:
     known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING | words.SAME_WORDS
     plain = word.isalpha() and word.islower() and word not in known and clause.tokens[at][0].islower()
     return plain and not re.search(r"(?:s|er|or|ist|ian|ed|ing|ly|est|ive|al|ic|ous|ful)$", word)
+
+
+def _said_again(clause: Clause) -> None:
+    """Account for a word that names a column again: "mileage in mpg" for `mpg`, if no other column is called so."""
+    named = {mention.column.name for mention in clause.mentions if mention.column.kind == "number"}
+    for i in clause.free():
+        fits = {
+            c.name for c in clause.table.columns if any(alike(clause.word(i), p) >= SAME for p in name_stems(c.name))
+        }
+        if len(fits) == 1 and fits <= named and clause.word(i) not in words.SILENT | words.OPERATIONS:
+            clause.used.add(i)
 
 
 def _claim_beside(clause: Clause, mention: Mention) -> None:

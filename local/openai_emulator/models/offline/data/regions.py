@@ -18,24 +18,26 @@ OK oklahoma, OR oregon, PA pennsylvania, RI rhode island, SC south carolina, SD 
 UT utah, VT vermont, VA virginia, WA washington, WV west virginia, WI wisconsin, WY wyoming, DC district of columbia
 """
 STATES = dict(entry.strip().split(" ", 1) for entry in _STATES.replace("\n", " ").split(","))
-_NAMES = frozenset(STATES.values())
+_LANDS = frozenset(["country", "countries", "nation", "nationality", "citizenship", "team", "noc"])
+LENGTH_OF_CODE = 3  # letters of a code of a country
+STATE_NAMES = frozenset(STATES.values())
 _COUNTRIES = (
     ("usa", "us", "united states", "united states of america", "american"),
-    ("uk", "united kingdom", "great britain", "britain", "british"),
+    ("uk", "united kingdom", "great britain", "britain", "british", "gbr"),
     ("uae", "united arab emirates"),
-    ("south korea", "korea, republic of", "republic of korea"),
+    ("south korea", "korea, republic of", "republic of korea", "kor"),
     ("russia", "russian federation", "russian"),
     ("czech republic", "czechia", "czech"),
     ("france", "french"),
-    ("netherlands", "holland", "dutch"),
-    ("switzerland", "swiss"),
+    ("netherlands", "holland", "dutch", "nld"),
+    ("switzerland", "swiss", "sui", "che"),
     ("greece", "greek"),
     ("denmark", "danish"),
     ("poland", "polish"),
     ("turkey", "türkiye", "turkish"),
-    ("spain", "spanish"),
+    ("spain", "spanish", "esp"),
     ("sweden", "swedish"),
-    ("ireland", "irish"),
+    ("ireland", "irish", "irl"),
     ("scotland", "scottish"),
     ("wales", "welsh"),
     ("england", "english"),
@@ -52,7 +54,7 @@ _COUNTRIES = (
     ("peru", "peruvian"),
     ("india", "indian"),
     ("china", "chinese"),
-    ("germany", "german"),
+    ("germany", "german", "deu"),
     ("italy", "italian"),
     ("brazil", "brazilian"),
     ("australia", "australian"),
@@ -62,11 +64,19 @@ _COUNTRIES = (
     ("egypt", "egyptian"),
 )
 
+PLACES = STATE_NAMES | {name for group in _COUNTRIES for name in group}
+
 
 def places_named(value: str, column: Column) -> list[list[str]]:
     """The words of other names of a value, if it is a country, or a state in a column of states."""
     own = value.lower().replace(".", "")
     names = [name for group in _COUNTRIES if own in group for name in group if name != own]
+    of_lands = _LANDS & set(re.findall(r"[a-z]+", column.name.lower()))
+    if len(own) == LENGTH_OF_CODE and value.isupper() and of_lands and not names:
+        groups = [group for group in _COUNTRIES if any(name.startswith(own) for name in group)]
+        names = [*groups[0]] if len(groups) == 1 else []
+    if " " in own and of_lands and own.endswith("a"):
+        names.append(f"{own}n")  # "South Korean"
     if value in STATES and has_states(column):
         names.append(STATES[value])
     return [name.replace(",", "").split() for name in names]
@@ -77,7 +87,9 @@ def has_states(column: Column) -> bool:
     values = column.values or column.some
     codes = [value for value in values if len(value) == 2 and value.isupper()]
     are_codes = len(codes) >= SHARE * len(values) and sum(value in STATES for value in codes) >= SHARE * len(codes)
-    return len(values) > 1 and (are_codes or sum(value.lower() in _NAMES for value in values) >= SHARE * len(values))
+    return len(values) > 1 and (
+        are_codes or sum(value.lower() in STATE_NAMES for value in values) >= SHARE * len(values)
+    )
 
 
 def other_names(question: str) -> list[str]:

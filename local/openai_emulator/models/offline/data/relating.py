@@ -6,14 +6,18 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import Clause, is_short_year, is_year
+from local.openai_emulator.models.offline.data.columns import is_way_of_paying
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.words import stem
 
 _STARTS = frozenset(map(stem, ("start", "begin", "hire", "hired", "join", "open", "opened", "from", "appointed")))
 _BUYING = frozenset(["buy", "purchase"])  # at the end: "How many units did Bob buy?"
-_BOUGHT = frozenset(["sold", "purchased"])  # "how many were sold" can ask for a quantity
-_GETTING = frozenset(["win", "wins", "won", "earn", "earns", "earned", "collect", "collected", "get", "got"])
+_BOUGHT = frozenset(
+    ["sold", "purchased", "bought", "given", "awarded", "handed"]
+)  # "how many were sold" can ask for a quantity
+_GETS = "score scores scored win wins won earn earns earned collect collected get got"
+_GETTING = frozenset(_GETS.split())
 MOST_BEFORE_MEASURE = 4  # words of "how many gold medals"
 REACH = 4  # words between the verb and what it relates the rows to
 _BEFORE = """
@@ -73,7 +77,12 @@ def relating_verbs(clause: Clause) -> None:
 def acting_verbs(clause: Clause) -> None:
     """Leave out a verb whose object is accounted for, "chose rail", "weigh less than 2"; the reading says so."""
     for i in clause.free():
-        if clause.word(i) in _GETTING and _is_of_measure(clause, i):
+        if clause.word(i) in _GETTING | {"pay", "pays", "paid"} and _is_of_measure(clause, i):
+            clause.used.add(i)
+            continue
+        gap = clause.word(i) in ("leave", "left") and _is_before_gap(clause, i)
+        pays = clause.word(i) in ("pay", "pays", "paid")
+        if gap or (pays and (_is_before_gap(clause, i) or is_way_of_paying(clause, i))):
             clause.used.add(i)
             continue
         if clause.word(i) not in ACTING | _BUYING or clause.word(i - 1) in _BEFORE_NOUNS or not i:
@@ -81,6 +90,11 @@ def acting_verbs(clause: Clause) -> None:
         if not clause.mentions and clause.says(r"^\W*(?:who|whom|where|when|what (?:did|does|do|is|was))\b"):
             continue  # in "who directed Frozen" the verb says what is asked for
         asked = clause.says(r"\b(?:do|does|did)\b") and _is_at_end(clause, i)
+        by_people = clause.word(i - 1) in words.PEOPLE and i - 1 in clause.used and bool(clause.mentions)
+        if by_people and _is_at_end(clause, i):  # "the average rating that customers gave"
+            clause.used.add(i)
+            clause.notes.append(f'"{clause.word(i)}" was not used')
+            continue
         if asked and any(i - 1 in places for _, places in clause.places):  # "In how many films does Ann Lee play?"
             clause.used.add(i)
             clause.notes.append(f'"{clause.word(i)}" was not used')
@@ -95,6 +109,12 @@ def acting_verbs(clause: Clause) -> None:
             clause.notes.append(f'"{clause.word(i)}" was not used')
 
 
+def _is_before_gap(clause: Clause, at: int) -> bool:
+    """Whether what is not there follows: "pay no dividend"."""
+    gaps = {c.column for c in clause.conditions if c.test in ("missing", "filled") or c.value == 0}
+    return bool(gaps) and (clause.word(at + 1) in words.NOT | _ARTICLES) and at + 2 in clause.used
+
+
 def _is_of_measure(clause: Clause, at: int) -> bool:
     """Whether the object of a verb is a column of figures: "won more than 20 gold medals"; or it is what is counted."""
     measures = {i for m in clause.mentions if m.column.kind == "number" for i in m.tokens}
@@ -104,7 +124,7 @@ def _is_of_measure(clause: Clause, at: int) -> bool:
     counted = re.match(r"\W*how (?:many|much) ", clause.text, re.IGNORECASE) and _is_at_end(clause, at)
     first = min(measures, default=-1)
     after = at + 1
-    while clause.word(after) in _BETWEEN | {"a", "single", "than"} or clause.word(after)[:1].isdigit():
+    while clause.word(after) in _BETWEEN | {"a", "single", "than", "or"} or clause.word(after)[:1].isdigit():
         after += 1
     return after in measures or bool(
         counted and 2 <= first <= MOST_BEFORE_MEASURE and clause.says(r"\bdid\b|\bdoes\b|\bdo\b")
@@ -133,7 +153,7 @@ def _of_time(clause: Clause) -> bool:
 def _is_before_condition(clause: Clause, at: int) -> bool:
     """Whether a preposition and something that is accounted for follow: "found with the transit method"."""
     after = at + 1
-    while clause.word(after) in _PREPOSITIONS | _ARTICLES and after <= at + REACH:
+    while clause.word(after) in _PREPOSITIONS | _ARTICLES | {"something", "things", "out"} and after <= at + REACH:
         after += 1
     related = any(clause.word(i) in _PREPOSITIONS for i in range(at + 1, after))
     return after in clause.used and (related or (after == at + 1 and bool(clause.period)))
@@ -147,4 +167,7 @@ def _is_before_most(clause: Clause, at: int) -> bool:
 def _is_at_end(clause: Clause, at: int) -> bool:
     """Whether nothing of the sentence follows: "In which year were the most planets discovered?"."""
     rest = clause.text[clause.tokens[at].end() :]
-    return not rest.strip(" .?!") or rest.lstrip()[:1] in (",", ";")
+    after = range(at + 1, len(clause.tokens))
+    whole = clause.of_all and all(i in clause.used or clause.word(i) in words.SILENT for i in after)
+    rest = re.sub(r"^ (?:in total|in all|overall|altogether)\b", "", rest)
+    return whole or not rest.strip(" .?!") or rest.lstrip()[:1] in (",", ";")

@@ -7,14 +7,24 @@ import re
 from itertools import pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import TOKEN, Clause
+from local.openai_emulator.models.offline.data.clause import LENGTH_OF_CODE, TOKEN, Clause
 from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.regions import PLACES
 from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import stem
 
 # By column: values, and the tokens that name them
 Places = dict[str, list[tuple[str, tuple[int, ...]]]]
 FEWEST_NAMES = 20  # different values of a column of names
+_SUFFIXES = """
+corp corporation inc incorporated co company companies ltd limited llc plc group holdings ag sa nv
+"""
+_FIRMS = frozenset(_SUFFIXES.split())  # the last word of the name of a firm
+_OF_PERSONS = """
+name player person author director artist driver winner loser coach president senator actor athlete employee customer
+founder guest singer candidate manager owner nominee laureate captain pilot minister governor
+"""
+_PERSONS = frozenset(map(stem, _OF_PERSONS.split()))
 MOST_NAMES = 4  # words of the name of a person
 MOST_CLASSES = 12  # different values of a column of classes
 SHORTEST_INNER = 5  # letters
@@ -23,7 +33,23 @@ _DENYING = words.NOT | frozenset(["other", "others", "unknown", "none", "un"])
 
 
 def value_words(value: str) -> list[str]:
-    return [word.lower().removesuffix("'s") for word in TOKEN.findall(without_points(value))]
+    spaced = value.replace("_", " ")
+    return [word.lower().removesuffix("'s") for word in TOKEN.findall(without_points(spaced))]
+
+
+def range_names(value: str) -> list[list[str]]:
+    """How the values of a column of ranges are said: "under 18" for `<18`, "65 or older" for `65+`, "18 to 24"."""
+    if found := re.fullmatch(r"(?:<|under |less than )\s?(\d+)", value, re.IGNORECASE):
+        ways = ["under {}", "below {}", "younger than {}", "less than {}"]
+    elif found := re.fullmatch(r"(?:>|over )\s?(\d+)", value, re.IGNORECASE):
+        ways = ["over {}", "above {}", "older than {}"]
+    elif found := re.fullmatch(r"(\d+)\s?\+", value):
+        ways = [f"{{}} {word} {more}" for word in ("or", "and") for more in ("older", "more", "over", "up")] + [
+            "{} plus"
+        ]
+    elif found := re.fullmatch(r"(\d+)\s?[-–]\s?(\d+)", value):
+        ways = ["{} to {}", "between {} and {}", "from {} to {}"]
+    return [way.format(*found.groups()).split() for way in ways] if found else []
 
 
 def begun_names(clause: Clause, said: list[str], found: Places) -> None:
@@ -41,14 +67,31 @@ def begun_names(clause: Clause, said: list[str], found: Places) -> None:
                 found.setdefault(column.name, []).append((own[0], (at, at + 1)))
 
 
+def first_names(clause: Clause, said: list[str], found: Places) -> None:
+    """A name with a capital that only one firm begins with: "Starbucks" for `Starbucks Corp.`."""
+    taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
+    firms: dict[str, set[tuple[str, str]]] = {}
+    for column in clause.table.of_kind("text"):
+        for value in column.values:
+            parts = value_words(value)
+            if len(parts) > 1 and parts[-1] in _FIRMS | {"the"} and column.unique > FEWEST_NAMES:
+                firms.setdefault(parts[0], set()).add((column.name, value))
+    for i in range(len(clause.tokens)):
+        own = firms.get(said[i], set())
+        if i not in taken and len(own) == 1 and clause.tokens[i][0][0].isupper() and len(said[i]) > LENGTH_OF_CODE:
+            name, value = next(iter(own))
+            found.setdefault(name, []).append((value, (i,)))
+
+
 def last_names(clause: Clause, found: Places) -> None:
-    """A name with a capital that ends only one value: "Nadal" for `Rafael Nadal`."""
+    """A name with a capital that ends only one value: "Nadal" for `Rafael Nadal`; a place is no name."""
     taken = {place for hits in found.values() for _, places in hits for place in places} | clause.used
     ends: dict[str, list[tuple[str, str]]] = {}
     for column in clause.table.of_kind("text"):
         for value in column.values:
             parts = value_words(value)
-            if 1 < len(parts) <= MOST_NAMES and value.istitle() and "," not in value:
+            is_person = bool(_PERSONS & set(name_stems(column.name))) or not set(parts) & PLACES
+            if 1 < len(parts) <= MOST_NAMES and value.istitle() and "," not in value and is_person:
                 ends.setdefault(parts[-1], []).append((column.name, value))
     for i in range(1, len(clause.tokens)):
         word = clause.word(i).removesuffix("'s")
@@ -106,7 +149,7 @@ def inner_words(clause: Clause, found: Places) -> None:
         if i not in taken and fits and len(having.get(word, ())) == 1:
             name, value = next(iter(having[word]))
             is_verb = follows_people(clause, i) and not word.endswith("s")
-            if is_verb or clause.word(i - 1) in ("have", "has"):
+            if is_verb or clause.word(i - 1) in ("have", "has", "i", "we", "you", "they", "he", "she", "to"):
                 continue  # "how many people support Vienna", "students have parents"
             if word != value_words(value)[-1] and not _stands_before_noun(clause, i):
                 continue  # "walk to school" is no `school bus`

@@ -11,7 +11,7 @@ from local.openai_emulator.models.offline.words import one_edit, stem
 SHORTEST_MISSPELT = 6  # letters; a shorter word has too many neighbours
 
 _SHORTENED = re.compile(
-    r"\b(what|who|where|how|that|it)(s)\b|\b(do|does|did|is|are|was|were|has|have|had|would|could|should)n(t)\b",
+    r"\b(what|who|where|how|that)(s)\b|\b(do|does|did|is|are|was|were|has|have|had|would|could|should)n(t)\b",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"(?<![\w.'’-])[A-Za-z]{6,}(?![\w.'’-])")
@@ -45,7 +45,7 @@ def spelt(question: str, table: Table) -> str:
 
     def replacement(match: re.Match[str]) -> str:
         word = match[0].lower()
-        if word in plain or stem(word) in stems or is_token(word):
+        if word in plain or stem(word) in stems or is_token(word) or word.removesuffix("es") in plain:
             return match[0]
         pool = known - values if match[0][0].isupper() and match.start() else known  # a name may be another one's
         near = {other for other in pool if len(other) >= SHORTEST_MISSPELT and one_edit(word, other)}

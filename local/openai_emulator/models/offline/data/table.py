@@ -47,6 +47,7 @@ class Column:
     high: str = ""
     some: tuple[str, ...] = ()  # a few values, if there are more than 40
     values: tuple[str, ...] = ()  # the distinct values if there are at most 40, else those that the question could name
+    usual: tuple[float, float] = (0.0, 0.0)  # the range of nearly all numbers
     entries: int = 0  # different entries of a column whose cells are lists, `Action, Drama`; its `values` are these
 
 
@@ -208,6 +209,7 @@ def _table(filename: str, entry: dict[str, Any]) -> Table:
             high=column.get("max", ""),
             some=tuple(column.get("some", ())),
             values=tuple(column.get("values", ())),
+            usual=tuple(column.get("usual", (0.0, 0.0))),
             entries=column.get("entries", 0),
         )
         for column in entry["columns"]

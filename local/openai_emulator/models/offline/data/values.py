@@ -12,16 +12,18 @@ from local.openai_emulator.models.offline.data.clause import (
     FIGURES,
     Clause,
 )
-from local.openai_emulator.models.offline.data.columns import alike
+from local.openai_emulator.models.offline.data.columns import SAME, alike
 from local.openai_emulator.models.offline.data.denials import denied
 from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
-from local.openai_emulator.models.offline.data.regions import has_states, places_named
+from local.openai_emulator.models.offline.data.regions import STATE_NAMES, has_states, places_named
 from local.openai_emulator.models.offline.data.short_names import (
     Places,
     begun_names,
+    first_names,
     follows_people,
     inner_words,
     last_names,
+    range_names,
     turned_names,
     value_words,
 )
@@ -33,13 +35,17 @@ SHORTEST_BEGINNING = 4  # letters
 _CODES = frozenset(["id", "code", "abbr", "abbrev"])
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
-_NO_GENDERS = frozenset(["other", "unknown", "diverse", "nonbinary", "non-binary", "x", "prefer not to say"])
+_OTHERS = ["other", "unknown", "diverse", "nonbinary", "non-binary", "x", "u", "unk", "prefer not to say"]
+_NO_GENDERS = frozenset(_OTHERS)
 _DEMOCRATS, _REPUBLICANS = frozenset(["democrat", "democrats", "democratic"]), frozenset(["republican", "republicans"])
 _PARTIES = ((_DEMOCRATS, _DEMOCRATS | {"d", "dem"}), (_REPUBLICANS, _REPUBLICANS | {"r", "rep", "gop"}))
+_CITIES = ("new york", "washington")  # of all states these are better known as cities
 _ENDS = {
     "from": frozenset(["from", "origin", "start", "pickup", "departure", "depart", "source"]),
-    "to": frozenset(["to", "destination", "dest", "dropoff", "arrival", "arrive", "end"]),
+    "to": frozenset(["to", "destination", "dest", "dropoff", "arrival", "arrive", "end", "stop", "finish"]),
 }
+_STARTED = frozenset(["start", "started", "starting", "starts", "began", "begin", "departed", "left"])
+_ENDED = frozenset(["end", "ended", "ending", "ends", "arrived", "finished", "stopped", "stop", "finish"])
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _LITTLE = (
     STOP_WORDS | words.SILENT | words.NOT | {"per", "each", "top", "low", "max", "min", "sum"}
@@ -57,21 +63,27 @@ def values_in(clause: Clause) -> None:
     for column in clause.table.of_kind("text"):
         for value in column.values:
             parts = value_words(value)
-            others = [name for name in places_named(value, column) if " ".join(name) not in known]
             of_state = places_named(value, column) if has_states(column) else []
-            clashing = [" ".join(name) for name in of_state if " ".join(name) in cities]
+            sure = {" ".join(name) for name in of_state} - set(_CITIES)
+            others = [n for n in places_named(value, column) if " ".join(n) not in known or " ".join(n) in sure]
+            clashing = {" ".join(name) for name in of_state if " ".join(name) in cities & set(_CITIES)}
             clause.ambiguous += [
                 f'"{name}" could be {value} of `{column.name}`, or a value of another column.'
                 for name in clashing
                 if f" {name} " in f" {' '.join(said)} "
             ]
-            for called in (parts, *others):
+            for called in (parts, *others, *range_names(value)):
                 for places in _places(said, called, clause, value, column):
                     found.setdefault(column.name, []).append((value, places))
     begun_names(clause, said, found)
+    first_names(clause, said, found)
     last_names(clause, found)
     turned_names(clause, said, found)
     inner_words(clause, found)
+    for name, hits in found.items():  # "developed" is no `Developing`
+        exact = {places for value, places in hits if value.lower() == " ".join(said[i] for i in places)}
+        told = [hit for hit in hits if hit[1] not in exact or hit[0].lower() == " ".join(said[i] for i in hit[1])]
+        found[name] = told if len({hit[0].rstrip("s").lower() for hit in hits}) > 1 else hits
     _one_column_each(clause, found)
     _counted_or_value(clause, found)
     everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
@@ -92,6 +104,13 @@ def values_in(clause: Clause) -> None:
             continue
         clause.places += [(name, at) for _, at in hits]
         plain = tuple(dict.fromkeys(value for value, _ in hits if value not in not_these))
+        longer = [v for v in column_.values if any(v.startswith(f"{value}, ") for value in plain) and v not in plain]
+        of_cities = (
+            not column_.entries
+            and len(plain) == 1
+            and {"citi", "town", "destin", "place", "locat"} & {*name_stems(name)}
+        )
+        plain = (*plain, *longer) if of_cities else plain  # "Tokyo" and "Tokyo, Japan"
         _condition(clause, name, plain, "")
         _condition(clause, name, tuple(not_these), "not ")
 
@@ -121,6 +140,8 @@ def _one_column_each(clause: Clause, found: Places) -> None:
         columns = [c for c in clause.table.columns if c.name in values]
         told = " ".join(clause.word(i) for i in places)
         exact = [c for c in columns if values[c.name].lower() == told and not c.entries]
+        states = [c for c in columns if has_states(c)]
+        exact = states if len(states) == 1 and told not in _CITIES and told in STATE_NAMES else exact
         columns = exact if len(exact) == 1 and len(columns) > 1 else columns
         for name in values if exact and len(exact) == len(columns) == 1 else ():
             if name != exact[0].name:
@@ -136,8 +157,19 @@ def _one_column_each(clause: Clause, found: Places) -> None:
             if name != columns[0].name:
                 found[name] = [hit for hit in found[name] if hit[1] != places]
         named = [c for c in columns if _is_beside(c, clause, places)]
+        if len(named) > 1:  # "refund requests by ticket type": `Ticket Type`, and not `Ticket Subject`
+            said_ = {stem(clause.word(i)) for i in range(len(clause.tokens)) if i not in places}
+            whole = [c for c in named if set(name_stems(c.name)) <= said_]
+            named = whole if len(whole) == 1 else named
         if not named:
             named = [c for c in columns if any(_is_name_said(c, clause, i) for i in range(len(clause.tokens)))]
+        if len(named) != 1:  # "Coach Winner" for the coach who won
+            common_ = set.intersection(*(set(name_stems(c.name)) for c in columns))
+            free = [clause.word(i) for i in range(len(clause.tokens)) if i not in places]
+            own_ = [
+                c for c in columns if any(alike(w, p) >= SAME for w in free for p in {*name_stems(c.name)} - common_)
+            ]
+            named = own_ if len(own_) == 1 else named
         common = [c for c in columns if not _names_rows(c, clause) and not c.entries]
         first = [
             c
@@ -201,8 +233,16 @@ def _is_name_said(column: Column, clause: Clause, at: int) -> bool:
     return stem(word) in name_stems(column.name) and (word not in common or word.endswith("s"))
 
 
+def _end_of(clause: Clause, places: tuple[int, ...]) -> str:
+    """Whether a value is said to be where something begins or ends: "from York", "started in York"."""
+    before, verb = clause.word(places[0] - 1), clause.word(places[0] - 2)
+    if before in ("in", "at") and verb in _STARTED | _ENDED:
+        return "from" if verb in _STARTED else "to"
+    return before if before in ("from", "to") else ""
+
+
 def _is_from_or_to(clause: Clause, places: tuple[int, ...]) -> bool:
-    return clause.word(places[0] - 1) in ("from", "to")
+    return bool(_end_of(clause, places))
 
 
 def _keep_end(clause: Clause, found: Places, places: tuple[int, ...], columns: list[Column]) -> None:
@@ -210,7 +250,7 @@ def _keep_end(clause: Clause, found: Places, places: tuple[int, ...], columns: l
     others = [at for column in columns for _, at in found[column.name] if at != places and _is_from_or_to(clause, at)]
     if others:
         return
-    ends_ = _ENDS[clause.word(places[0] - 1)]
+    ends_ = _ENDS[_end_of(clause, places)]
     named = [c for c in columns if ends_ & {*plain_words(c.name)}]
     if len(named) != 1 or clause.word(places[0] - 2) == "or":  # "to or from York"
         said = " ".join(clause.tokens[i][0] for i in places)
@@ -247,8 +287,9 @@ def _condition(clause: Clause, name: str, values: tuple[str, ...], negation: str
 def _from_to(clause: Clause, hits: list[tuple[str, tuple[int, ...]]]) -> bool:
     """Whether two values are "from A to B". They are then one in each of two columns, or left when there are no two."""
     (start, at), (end, to) = sorted(hits, key=lambda hit: hit[1])
-    if clause.word(min(at) - 1) != "from" or clause.word(min(to) - 1) != "to":
+    if _end_of(clause, at) != "from" or _end_of(clause, to) != "to":
         return False
+    clause.used |= {i for place in (min(at), min(to)) for i in (place - 2,) if clause.word(i) in _STARTED | _ENDED}
     columns = [c for c in clause.table.of_kind("text") if start in c.values and end in c.values]
     if len(columns) == 2:
         clause.used |= {*at, *to}
@@ -270,6 +311,10 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         window = said[at : at + size]
         if size == 1 and (_is_column_itself(clause, at) or _is_asked_for(clause, at, value)):
             continue
+        plain = clause.text[clause.tokens[at].start() : clause.tokens[at + size - 1].end()].islower()
+        of_file = all(_is_of_file(clause, i) for i in places)
+        if plain and of_file and _names_rows(column, clause):
+            continue  # "ramen" in ramen_ratings.csv
         if size == 1 and said[at] in words.YES | words.NO and not _is_beside(column, clause, places):
             continue  # "no comment"
         is_code = clause.tokens[at][0].isupper() and len(said[at]) > 1 and not clause.text.isupper()  # "US"
@@ -322,7 +367,7 @@ def _is_shortened(word: str, value: str, column: Column) -> bool:
     """Whether a word is what a value abbreviates: "carnivores" for `carni`, which is no word itself."""
     from local.openai_emulator.search.embeddings import is_token
 
-    if re.search(r"(?:i?ers?|ors?|ists?|isms?|ing|ed|less|ful|able)$", word.removeprefix(value.lower())):
+    if re.search(r"(?:i?ers?|ors?|ists?|isms?|ing|ed|less|ful|able|i?est)$", word.removeprefix(value.lower())):
         return False  # a "cashier" is no `Cash`
     begins = len(value) >= SHORTEST_BEGINNING and word.startswith(value.lower()) and len(word) >= len(value) + 2
     return (
@@ -341,6 +386,13 @@ def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
         return False  # "more" is not the song `MORE`
     if len(without_points(value)) < 4 and own in _LITTLE:
         return False
+    if (
+        value.isupper()
+        and word.islower()
+        and own == value.lower()
+        and (own in words.SAME_WORDS or stem(own) in _COMMON)
+    ):
+        return False  # "cost" is not the symbol `COST`
     common = own in words.HIGHEST | words.LOWEST or stem(word) in _COMMON
     return not (is_name and word.islower() and common)
 
@@ -364,6 +416,9 @@ def _plural(word: str, part: str, value: str) -> bool:
     """Whether a word is a value in another form: `herbivore`, "herbivores"; `suv`, "SUVs"; "manage" is no `Manager`."""
     doer = re.search(r"[eo]rs?$", part)
     same = stem(word) == stem(part) and (not doer or word.rstrip("s").endswith(doer[0].rstrip("s")))
+    doing = part.removesuffix("ing")
+    if part != doing and len(doing) >= SHORTEST_BEGINNING and word in (f"{doing}ers", f"{doing}er"):
+        return True  # "shooters" of `Shooting`
     return (len(value) > 3 and same) or (len(value) == 3 and word == f"{part}s")
 
 

@@ -11,20 +11,21 @@ from collections.abc import Iterator
 _REGULAR = """
 answer appear apply assign attend believe call care carry collect consider contain cook cover deliver describe deserve
 design direct discover employ enjoy enter establish exist experience face feature file fill found gather handle happen
-head help host house include install involve join label lie list look march mention name need occupy offer open
-operate order own park pay perform pick place plan plant play possess prefer prescribe present publish rank reach
-receive record register release rely remain report represent request require respond review sail sample say seat
-select serve share ship sign spend stage start state stay stretch study suffer supply surround tend transport travel
-treat try use visit vote walk want watch wear weigh work
+head help host house include install involve join classify flag label lie list look march mark mention name need
+occupy offer open operate order own park perform pick place plan plant play possess prefer prescribe present publish
+rank reach receive record register release rely remain report represent request require respond review sail sample say
+seat select serve ship sign spend stage start state stay stretch study suffer supply surround tag tend transport
+travel train treat try use visit vote walk want watch wear weigh work
 """
 _IRREGULAR = """
-brought built came chosen chose drawn drew driven drove eaten ate flew flown gave given held kept knew known laid lain
-lay made meant met paid put read rode ridden said sat sent seen saw sang showed slept spent stood told took taken
-thought wore worn written wrote choose bring build come draw drive eat fly give hold know make mean meet ride send see
-sing sleep stand tell take think write sits puts holds keeps gives makes takes lies sees saying gets got staying
-sitting lying putting holding giving making taking keep choosing chooses brings brings builds comes draws drives eats
-flies knows means meets rides sends sings sleeps stands tells thinks writes bringing building drawing driving eating
-flying knowing meeting riding sending singing sleeping standing telling thinking writing
+brought built came chosen chose drawn drew driven drove eaten ate drank drink drinks drunk drinking lasted lasts go
+goes burn burns burned burnt flew flown gave given held kept knew known laid lain lay made meant met put read rode
+ridden said sat sent seen saw sang showed slept spent stood told took taken thought wore worn written wrote choose
+bring build come draw drive eat fly give hold know make mean meet ride send see sing sleep stand tell take think write
+sits puts holds keeps gives makes takes lies sees saying gets got staying sitting lying putting holding giving making
+taking keep choosing chooses brings brings builds comes draws drives eats flies knows means meets rides sends sings
+sleeps stands tells thinks writes bringing building drawing driving eating flying knowing meeting riding sending
+singing sleeping standing telling thinking writing
 """
 
 

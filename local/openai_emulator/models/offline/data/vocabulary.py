@@ -19,8 +19,8 @@ analysis check give report explore examine describe display investigate look see
 draw produce provide return state write help question answer result results data dataset datasets table tables file
 files csv excel xlsx json spreadsheet sheet column columns field fields row rows record records entry entries line
 lines value values variable variables feature figure figures number numbers cell cells item items case cases thing
-things observation observations point points measurement measurements sample samples category group groups given
-following respective corresponding different individual overall exactly actually currently really ever there
+things something observation observations point points measurement measurements sample samples category group groups
+given following respective corresponding different individual overall exactly actually currently really ever there
 separately together available whole entire based located individuals coordinate coordinates recorded listed contained
 present observed made went goes took came comes come coming belong belongs belonging living hit hits achieve achieved
 reached ones part gets getting counted surveyed interviewed readings anyone anybody somebody someone ie noted
@@ -68,6 +68,14 @@ DERIVING = frozenset(_DERIVING.split())
 SILENT = frozenset(_SILENT.split())
 METHOD = frozenset(_METHOD.split())
 
+# Forms of verbs that the stem does not tell
+_IRREGULAR = """
+slept sleep drove drive driven drive flew fly flown fly ran run spent spend bought buy paid pay rode ride
+ridden ride swam swim ate eat eaten eat drank drink wrote write written write spoke speak spoken speak rose rise
+weighed weight
+"""
+IRREGULAR = dict(zip(_IRREGULAR.split()[::2], _IRREGULAR.split()[1::2], strict=True))
+
 # Each group of words means the same in a question as in a column's name.
 _SAME = (
     "usage traffic requests visits sessions hits",
@@ -99,10 +107,11 @@ _SAME = (
     "date day timestamp time",
     "owner responsible owned",
     "gdp economy",
-    "trip ride journey taxi",
+    "trip ride journey taxi drive",
     "bill check",
     "votes vote",
     "sale sold sell selling",
+    "buy bought purchase purchased",
     "worth value valuation",
     "revenue amount",
     "score points rating mark grade",
@@ -110,7 +119,12 @@ _SAME = (
     "population pop",
     "publisher pub",
     "organization organisation org",
-    "department dept",
+    "department dept team division",
+    "job occupation profession",
+    "bed bedroom bedrooms beds",
+    "bath bathroom bathrooms baths",
+    "sqft area footage size",
+    "mileage milage mpg miles",
     "employee emp",
     "experience exp exper",
     "education educ edu",
@@ -118,6 +132,9 @@ _SAME = (
     "manufacturer mfr make brand company maker",
     "match game",
     "winner won win victory",
+    "loser lost lose defeat",
+    "attendance crowd spectators audience",
+    "difference margin",
     "humidity humid",
     "rank place ranked",
     "position pos",
@@ -146,11 +163,12 @@ ADJECTIVES: dict[str, tuple[bool, str]] = {
     "heaviest": (False, "weight mass"),
     "lightest": (True, "weight mass"),
     "tallest": (False, "height elevation altitude"),
-    "longest": (False, "length duration minutes hours time distance days"),
-    "shortest": (True, "length duration minutes hours time distance height days"),
+    "longest": (False, "length duration minutes hours time distance days miles km"),
+    "shortest": (True, "length duration minutes hours time distance height days miles km"),
     "cheapest": (True, "price cost rent fare fee charge value"),
     "dearest": (False, "price cost rent fare fee charge value"),
     "expensive": (False, "price cost rent fare fee charge value"),
+    "priciest": (False, "price cost rent fare fee charge value"),
     "costliest": (False, "price cost rent fare fee charge value"),
     "valuable": (False, "value worth price valuation"),
     "richest": (False, "income wealth gdp salary"),
@@ -165,7 +183,8 @@ ADJECTIVES: dict[str, tuple[bool, str]] = {
     "windiest": (False, "wind"),
     "deepest": (False, "depth"),
     "strongest": (False, "magnitude strength wind"),
-    "farthest": (False, "distance"),
+    "farthest": (False, "distance miles mileage milage km"),
+    "furthest": (False, "distance miles mileage milage km"),
 }
 HIGHEST = frozenset(
     ["highest", "most", "max", "maximum", "largest", "biggest", "greatest", "top", "best", "peak", "worst"]
@@ -215,10 +234,10 @@ golfers runners swimmers skaters climbers
 ROLES = frozenset(_ROLES.split())
 # Participles of verbs that say how the rows came about.
 _RELATING = """
-built caught collected conducted covered created detected diagnosed discovered established examined filed found
-founded grown happened heard held interviewed issued launched listed located logged made manufactured
-measured observed occurred placed planted played produced purchased published recorded registered released reported seen
-sold sighted situated staged submitted surveyed taken tested traveled travelled visited written
+awarded bought built caught collected conducted covered created detected diagnosed discovered established examined
+filed found founded given grown handed happened heard held interviewed issued launched listed located logged made
+manufactured measured observed occurred placed planted played produced purchased published recorded registered
+released reported seen sold sighted situated staged submitted surveyed taken tested traveled travelled visited written
 """
 RELATING = frozenset(_RELATING.split())
 # What the no of a column of yes and no is called
@@ -262,7 +281,8 @@ OUTCOMES = (
     ),
 )
 # Of the first of two dates, which says when something began.
-BEGINNING = frozenset(["appointed", "hired", "started", "joined", "opened", "began", "elected", "employed"])
+_BEGIN = "appointed hired hire start join started joined opened began elected employed"
+BEGINNING = frozenset(_BEGIN.split())
 _VERBS = "is are was were has have had do does did come comes came get gets got take takes took"
 VERBS = frozenset(_VERBS.split())
 # Before what is asked for they add nothing: "still alive", "already paid".

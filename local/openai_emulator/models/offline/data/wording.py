@@ -28,6 +28,13 @@ _ENDS_IN_WORDS = (
     (r"\b(?:sells?|sold|goes|went) for (?:the )?least(?: money)?\b", "has the lowest selling price"),
     (r"\ba breakdown of (?:all )?(?:the )?", "the number of rows by "),
     (r"\bbreak(?:ing)? down (?:all )?the (\w+) by\b", r"number of \1 by"),
+    (r"\bpays? (?:the )?(?:best|most)\b(?! \w+s\b)", "has the highest pay"),
+    (r"\bpays? (?:the )?(?:worst|least)\b(?! \w+s\b)", "has the lowest pay"),
+    (r"\b(?:the )?most times\b", "most often"),
+    (r"\b(top (?:\d+|\w+)) most popular (\w+) by\b", r"\1 \2 by"),
+    (r"\bmost popular (\w+) by (?:the )?(?:total )?(?:number of )?(\w+)", r"\1 with the highest \2"),
+    (r"\b(?:handed|given) out\b", "issued"),
+    (r"\b(?:been )?(?:driven|travelled|traveled) (?:the )?(?:furthest|farthest)\b", "the highest mileage"),
     (r"\bmodel years?\b", "year"),
     (r"\bmost densely populated (\w+)", r"\1 with the highest density"),
     (r"\b(?:least densely|most thinly|most sparsely) populated (\w+)", r"\1 with the lowest density"),
@@ -53,7 +60,16 @@ _HOLIDAYS = {
     "valentine's day": "14 February",
     "halloween": "31 October",
 }
-_CODES = {"EU": "europe", "JP": "japan", "NA": "north america", "US": "united states|usa", "UK": "united kingdom"}
+_BEGINS = frozenset(map(stem, ("start", "origin", "from", "pickup", "departure")))
+_FINISHES = frozenset(map(stem, ("stop", "end", "destination", "to", "dropoff", "arrival")))
+_CODES = {
+    "EU": "europe",
+    "JP": "japan",
+    "NA": "north america",
+    "US": "united states|usa",
+    "UK": "united kingdom",
+    "USA": "united states|(?-i:US)|america",
+}
 _SCALES = {"k": 1e3, "thousand": 1e3, "million": 1e6, "mn": 1e6, "billion": 1e9, "bn": 1e9}
 _SCALED = re.compile(r"(?<![\w.,])(\d[\d,]*+(?:\.\d++)?) ?(thousand|million|mn|billion|bn|(?<=\d)k)\b", re.IGNORECASE)
 SHORTEST_JOINED = 6  # letters of two words in one
@@ -61,6 +77,13 @@ MOST_VALUES = 500  # different values of a column of codes
 SHORTEST_OF_NAME = 4  # letters of a word that stands for a name in brackets
 _SMALL = ["of", "the", "and", "between", "by", "for", "in", "to", "or", "with", "number", "mean", "average", "total"]
 _STOPS = vocabulary.HIGHEST | vocabulary.LOWEST | frozenset([*vocabulary.ADJECTIVES, *_SMALL])
+
+
+_OF_LARGE = re.compile(
+    r"^\W*(?:among|of|for|considering|only counting) (?:the )?(\w+)"
+    r" ((?:with|having|that have) (?:at least|more than|over) \d+ \w+),? which (?:one |of them )?",
+    re.IGNORECASE,
+)
 
 
 def plainly(question: str) -> str:
@@ -72,6 +95,8 @@ def plainly(question: str) -> str:
         question,
         flags=re.IGNORECASE,
     )
+    question = _OF_LARGE.sub(r"Which of the \1 \2 ", question)
+    question = re.sub(r"^(\W*)on average, ([^?]*)(\??)$", r"\1\2 on average\3", question, flags=re.IGNORECASE)
     for pattern, plain in _ENDS_IN_WORDS:
         question = re.sub(pattern, plain, question, flags=re.IGNORECASE)
     question = re.sub(r"\s?\([^()\n]{0,80}\betc\b\.?\)", "", question, flags=re.IGNORECASE)  # examples of the groups
@@ -83,7 +108,7 @@ def plainly(question: str) -> str:
 def with_codes(question: str, table: Table) -> str:
     """The question with `EU` for "Europe" where a column of figures is for that region: `EU_Sales`."""
     known = {value.lower() for column in table.of_kind("text") for value in column.values}
-    parts = {part for c in table.of_kind("number") for part in re.split(r"[\W_]+", c.name) if len(part) == 2}
+    parts = {part for c in table.of_kind("number") for part in re.split(r"[\W_]+", c.name) if 1 < len(part) <= 3}
     for code, names in _CODES.items():
         if code in parts and not known & set(names.split("|")):
             question = re.sub(rf"\b(?:in )?(?:the )?(?:{names})\b", code, question, flags=re.IGNORECASE)
@@ -108,6 +133,24 @@ def with_years(question: str, table: Table) -> str:
     return re.sub(_COVERED, lambda _: named, question, flags=re.IGNORECASE)
 
 
+_OF_COLUMNS = (  # a part of a column's name, and other words for what it is called
+    ("capita", r"\bper (?:person|head|inhabitant|resident|citizen)\b", "per capita"),
+    ("sqft", r"\bsquare (?:feet|foot|footage)\b|\bsq\.? ?f(?:ee)?t\b", "sqft"),
+    ("sqm", r"\bsquare met(?:er|re)s?\b", "sqm"),
+    ("goal", r"\btop (\d+|\w+) (?:goal ?)?scorers\b", r"top \1 players by goals"),
+    ("goal", r"\btop (?:goal ?)?scorer\b", "player with the most goals"),
+    ("goal", r"\b(?:highest|best|leading) (?:goal ?)?scorer\b", "player with the most goals"),
+)
+
+
+def with_names(question: str, table: Table) -> str:
+    """The question with "per capita" for "per person", and the like, where a column is called so."""
+    parts = {part for column in table.columns for part in name_stems(column.name)}
+    for part, said, named in _OF_COLUMNS:
+        question = re.sub(said, named, question, flags=re.IGNORECASE) if part in parts else question
+    return question
+
+
 def with_days(question: str, table: Table) -> str:
     """The question with "25 December" for "Christmas Day", if the table has dates and no such word."""
     known = " ".join(value.lower() for column in table.of_kind("text") for value in column.values)
@@ -115,6 +158,16 @@ def with_days(question: str, table: Table) -> str:
         if name.split()[0] not in known:
             question = re.sub(rf"\b{name}\b", day, question, flags=re.IGNORECASE)
     return question
+
+
+def with_both_ends(question: str, table: Table) -> str:
+    """The question with the names of the columns of a start and an end for "from where to where"."""
+    texts = table.of_kind("text")
+    ends_ = [[c.name for c in texts if part & set(name_stems(c.name))] for part in (_BEGINS, _FINISHES)]
+    if not all(len(names) == 1 for names in ends_):
+        return question
+    named = f"what is its {ends_[0][0]} and {ends_[1][0]}"
+    return re.sub(r"(?:[-–,] ?)?\bfrom where to where\b", lambda _: f", {named}", question, flags=re.IGNORECASE)
 
 
 def with_nouns(question: str, table: Table) -> str:
@@ -139,6 +192,7 @@ def with_digits(question: str, table: Table) -> str:
     def replacement(match: re.Match[str]) -> str:
         return f"{float(match[1].replace(',', '')) * _SCALES[match[2].lower()]:.0f}"
 
+    question = re.sub(r"\bhalf (?:a|an|of a) (?=(?:million|billion|thousand)\b)", "0.5 ", question, flags=re.IGNORECASE)
     question = re.sub(r"\b(?:a|one) (?=(?:million|billion)\b)", "1 ", question, flags=re.IGNORECASE)
     return question if scaled else _SCALED.sub(replacement, question)
 

@@ -13,9 +13,11 @@ from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusa
 from local.openai_emulator.models.offline.data.charts import FIGURES, WORDS_BEFORE_TIMES
 from local.openai_emulator.models.offline.data.clause import Clause, is_year
 from local.openai_emulator.models.offline.data.conditions import days_apart
-from local.openai_emulator.models.offline.data.names import label, unit
+from local.openai_emulator.models.offline.data.names import label, name_stems, unit
 from local.openai_emulator.models.offline.data.table import Column, Table
-from local.openai_emulator.models.offline.words import joined
+from local.openai_emulator.models.offline.words import joined, stem
+
+_NAMES = frozenset(map(stem, ("name", "title", "player", "person", "employee", "customer")))
 
 Result = Mapping[str, Any]  # the entry of one ask in the JSON that the program prints
 DAYS_OF_MONTHS, DAYS_OF_YEARS = 26, 350  # dates farther apart are those of months, of years
@@ -132,7 +134,9 @@ def row_text(ask: Ask, row: Mapping[str, Any], table: Table) -> str:
     """The columns that identify a row: its date, its categories and its identifiers."""
     shown = [c for c in table.columns if c.kind in ("date", "text") or is_year(c)]
     told = [c for c in shown if c.name not in ask.measures and row.get(c.name)]
-    told = sorted(told, key=lambda c: -(c.unique > 0.9 * table.rows))[:4]
+    told = sorted(told, key=lambda c: (-(c.unique > 0.9 * table.rows), not _NAMES & set(name_stems(c.name))))
+    named = [c for c in told if _NAMES & set(name_stems(c.name))][:1]
+    told = [*told[:3], *named] if named and named[0] not in told[:4] else told[:4]
     if not any(c.unique > 0.9 * table.rows for c in told) and table.columns and table.columns[0] not in told:
         told = [c for c in (table.columns[0],) if c.name not in ask.measures] + told[:3]
     told.sort(key=lambda c: c.name != (table.of_kind("date") or [c])[0].name)

@@ -30,6 +30,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     number_groups,
     with_chart,
 )
+from local.openai_emulator.models.offline.data.kinds.counting import claim_counted
 from local.openai_emulator.models.offline.data.kinds.figures import compute_figures
 from local.openai_emulator.models.offline.data.kinds.figures import sentence as figures_sentence
 from local.openai_emulator.models.offline.data.kinds.share import rates
@@ -53,6 +54,10 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
         return rates(clause, contrasted, (), names([clause.table.weight] if clause.table.weight else []))
     measures = measured(clause)
     if isinstance(measures, Refusal):
+        counted = next((c.column for c in clause.conditions if c.test == "in"), "")
+        if counted and clause.says(r"\b(?:number|count) of\b|\bhow many\b") and not clause.mentions:
+            claim_counted(clause)
+            return with_chart(ask_of(clause, "count", by=(counted,)), "bar")
         return measures
     if clause.table.weight in measures and not clause.measures(conditioned=False):
         return Refusal(reason=f"Each row stands for `{measures[0].name}` cases, and how they compare is not clear.")

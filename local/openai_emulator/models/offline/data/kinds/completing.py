@@ -39,6 +39,7 @@ ROW_OF = (
     rf"\bof the (?:(?:most|least) )?(?:{_ENDS})\b(?! (?:common|frequent|popular))"
     r"|\b(?:of|is|was|are|were) the (?:(?!of\b)[\w-]+ ){1,5}?(?:with|having|that (?:has|had)|who (?:has|had)) the "
     rf"(?:{_ENDS})\b"
+    rf"|\b(?:is|was|are|were) the (?:\w+ )?\w+ (?:who|that|which) \w+ the (?:{_ENDS})\b"
 )
 _WHAT_IS_ITS = r"(?:\band|,) (?:what|which|how \w+) (?:is|was|are|were) (?:its|their|his|her|the)\b"
 SHORTEST_ROOT = 4  # letters of an adjective
@@ -71,6 +72,7 @@ def ask_of(clause: Clause, kind: str, **fields: Any) -> Ask:
     ask = Ask(
         kind=kind,
         by=names(clause.by),
+        least=clause.least,
         period=clause.period,
         date=clause.dates(),
         hows=clause.hows or ("mean",),
@@ -213,6 +215,9 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
         low, hints = words.ADJECTIVES.get(word) or (False, "" if i in named_by else _noun_of(clause, word))
         if not hints:
             continue
+        speeds = [c for c in figures(clause.table) if stem("speed") in name_stems(c.name)]
+        if word in ("fastest", "slowest") and speeds:
+            low, hints = word == "slowest", "speed"
         stems = set(map(stem, hints.split()))
         columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name))] or [
             c for c in figures(clause.table) if any(ends(p, own) for p in name_stems(c.name) for own in stems)
@@ -245,7 +250,5 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
             clause.used.add(i)
             clause.claim_all(r"\bmost(?= expensive)|\bleast(?= expensive)")
             least = clause.says(r"\bleast expensive")
-            if named and word in ("fastest", "slowest") and "speed" in name_stems(named[0].name):
-                low = not low
             return low != least, named or columns
     return None

@@ -8,12 +8,13 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, is_key, names
+from local.openai_emulator.models.offline.data.clause import Clause, is_key, is_year, names
 from local.openai_emulator.models.offline.data.entities import (
     are_places,
     fits,
     have_several_rows,
     is_other_role,
+    may_be,
     of_people,
     some_of_people,
 )
@@ -92,12 +93,19 @@ def complete(clause: Clause) -> Ask | Refusal:
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
         limits = ("<", "<=", ">", ">=")
         unsure = any(is_denial(c) or c.test in limits or _is_no(c) for c in clause.conditions)
+        unsure = unsure and not _is_at_one_time(clause)  # "how many towns had more than 10 % in 2016"
         if _is_counted(clause, targets[0]) and unsure and not clause.entity(targets[0]):
             return Refusal(reason=f"It is not clear whether all rows of a `{targets[0].name}` are meant, or any.")
         if _is_counted(clause, targets[0]):
             return ask_of(clause, "count", targets=(_numbered(clause, targets[0]),))
         return Refusal(reason=f"It is not clear what `{targets[0].name}` is to do with it.")
     return _rows(clause, by)
+
+
+def _is_at_one_time(clause: Clause) -> bool:
+    """Whether the rows are those of one year, of which a thing has one."""
+    years = {c.name for c in clause.table.of_kind("number") if is_year(c)}
+    return any(condition.column in years and condition.test == "==" for condition in clause.conditions)
 
 
 def _is_no(condition: Condition) -> bool:
@@ -169,7 +177,8 @@ def claim_counted(clause: Clause) -> None:
                 continue
             common = noun in clause.used or clause.word(noun) in words.SILENT | words.PEOPLE
             known = common or (noun == first and clause.word(noun) in words.ROW_NOUNS)
-            known = known or fits(clause.word(noun), clause.table)
+            near = may_be if clause.word(noun) in words.ROW_NOUNS | words.PEOPLE else fits
+            known = known or near(clause.word(noun), clause.table)
             if noun > first and not known:
                 continue  # "bus drivers" are no rows of `bus`
             if not known or (noun > first and not common):

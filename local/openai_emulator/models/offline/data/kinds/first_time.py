@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, is_short_year, is_year
+from local.openai_emulator.models.offline.data.clause import Clause, is_key, is_short_year, is_year
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -22,8 +22,15 @@ from local.openai_emulator.models.offline.data.kinds.completing import ask_of
 from local.openai_emulator.models.offline.data.names import label
 from local.openai_emulator.models.offline.data.rows import told_rows
 from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.data.vocabulary import ROW_NOUNS
 
-_TIMES = re.compile(r"\b(?P<end>first|last|earliest|latest)\b", re.IGNORECASE)
+_TIMES = re.compile(r"\b(?P<end>first|last|earliest|latest|(?:most )?recent(?:ly)?|newest)\b", re.IGNORECASE)
+_END = r"(?:first|last|earliest|latest|most recent|newest)"
+_UNITS = r"(?! (?:names?|weeks?|months?|years?|days?))"
+_WHEN_FIRST = rf"^\W*(?:where and |where, )?when (?:was|is|were|did|does)\b.*\b{_END}\b{_UNITS}"
+_OPENED = r"\b(?:hired|joined|opened|started|made|placed|open|join)\b"
+_END_DATE = rf"\b{_END} (?:\w+ ){{0,2}}?(?:date|day|time)\b"
+_WHO_FIRST = r"^\W*(?:who|which|what)\b.*\b(?:first|last|earliest|latest|most recently)\W*$"
 _WHEN = r"\bwhen\b|\b(?:which|what|first|last|earliest|latest) (?:year|month|day|date|time)\b"
 _FIGURES = r"\b(?:averages?|means?|totals?|medians?|sum)\b"
 _LIMITS = ("<", "<=", ">", ">=")
@@ -33,13 +40,29 @@ def asks_first_time(clause: Clause) -> bool:
     """Whether a clause asks when something was above or below a limit for the first or the last time."""
     times = {c.name for c in _time_columns(clause)}
     limited = any(c.test in _LIMITS and c.column not in times for c in clause.conditions)
+    if not limited and _is_first_row(clause):
+        return True
     counted = clause.says(r"^\W*how many\b")
     return limited and not counted and bool(_TIMES.search(clause.text)) and clause.says(_WHEN)
 
 
+def _is_first_row(clause: Clause) -> bool:
+    """Whether the first or last row by time is asked for: "when did the first store open", "who was hired last"."""
+    grouped = clause.by or clause.by_numbers or clause.period or clause.hows or clause.chart
+    if grouped or not _time_columns(clause) or clause.says(r"^\W*how (?:many|much|often)\b"):
+        return False
+    numbers = [m for m in clause.mentions if m.column.kind == "number" and not clause.is_only_noun(m)]
+    if any(not is_key(mention.column, clause.table) for mention in numbers):
+        return False
+    dated = any(m.column.kind == "date" for m in clause.mentions) and clause.says(_END_DATE)
+    return dated or clause.says(_WHEN_FIRST) or clause.says(_WHO_FIRST)
+
+
 def _time_columns(clause: Clause) -> list[Column]:
     years = [c for c in clause.table.of_kind("number") if is_year(c) or is_short_year(c)]
-    return clause.table.of_kind("date") or years
+    dates = clause.table.of_kind("date")
+    named = [m.column for m in clause.mentions if m.column.kind == "date"]
+    return list(dict.fromkeys(named))[:1] or dates or years
 
 
 def complete(clause: Clause) -> Ask | Refusal:
@@ -50,8 +73,10 @@ def complete(clause: Clause) -> Ask | Refusal:
         return Refusal(reason="The first time of a figure of several rows is not computed.")
     end = _TIMES.search(clause.text)
     assert end is not None
-    last = end["end"].lower() in ("last", "latest")
+    last = end["end"].lower() not in ("first", "earliest")
     clause.claim_all(r"\b(?:first|last) (?:time|year|month|day|date)\b")
+    clause.claim_all(rf"\b(?:very )?{_END}\b|\bmost recently\b|{_OPENED}")
+    clause.used |= {i for i in clause.free() if clause.word(i) in ROW_NOUNS}
     return ask_of(clause, "first time", by=(), period="", targets=(times[0].name,), lowest=not last, chart="")
 
 

@@ -17,6 +17,7 @@ from local.openai_emulator.models.offline.data.clause import (
     is_year,
     names,
 )
+from local.openai_emulator.models.offline.data.entities import NAMELESS
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -39,6 +40,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     measured,
     with_chart,
 )
+from local.openai_emulator.models.offline.data.kinds.counting import claim_counted
 from local.openai_emulator.models.offline.data.kinds.ends import (
     BUSY,
     ROWS,
@@ -133,6 +135,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     if is_busiest_year(clause):
         by = names([clause.which] if clause.which else [])
         return with_chart(ask_of(clause, "extreme", by=by, lowest=low, hows=("count",)), "bar")
+    if clause.says(_BY_COUNT) and not group and (few := _of_few_numbers(clause)):
+        return with_chart(ask_of(clause, "extreme", by=names(few), lowest=low, hows=("count",)), "bar")
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
     if group and meant and group[0] is clause.which and not clause.hows and is_of_one(clause):
         targets, group = [*targets, *group], []  # "which company makes the cheapest laptop"
@@ -143,10 +147,21 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     group = group if len(group) == 2 and clause.says(r"\bcombinations? of\b") else group[:1]
     groups = bool(group or (clause.period and most_rows(clause)))
     if isinstance(measures, Refusal) or (unmeasured and groups and counted):
-        if groups and counted:
+        if group and counted and group[0].unique == clause.table.rows:
+            return Refusal(reason=f"Each row has its own `{group[0].name}`, so their numbers of rows are all 1.")
+        if groups and counted and not clause.least:
+            claim_counted(clause)
+            clause.claim_all(r"\b(?:common|frequent|popular|often)\b")
             return with_chart(ask_of(clause, "extreme", by=names(group), lowest=low, hows=("count",)), "bar")
         return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
     return _ask_of_end(clause, measures, group, targets, low=low)
+
+
+def _of_few_numbers(clause: Clause) -> list[Column]:
+    """The one column of whole numbers that rows are grouped by: "the top 3 precincts by number of tickets"."""
+    named = clause.measures(conditioned=False)
+    few = [c for c in named if c.whole and (c.unique <= MOST_NUMBERS or 4 * c.unique <= clause.table.rows)]
+    return few if few == named and len(few) == 1 else []
 
 
 def _ask_of_end(
@@ -172,7 +187,10 @@ def _ask_of_end(
 
 def _are_rows(clause: Clause, column: Column) -> bool:
     """Whether the values of a column name rows, of which two can be called alike, and no groups of rows."""
-    return column not in clause.by and clause.entity(column) and not set(clause.hows) & _OF_GROUPS
+    meant = adjective(clause) if NAMELESS.fullmatch(column.name) and not clause.hows else None
+    of_one = meant is not None and bool(meant[1]) and not additive(meant[1][0].name)  # "which car is the dearest"
+    many = of_one and 5 * column.unique > clause.table.rows
+    return column not in clause.by and (clause.entity(column) or many) and not set(clause.hows) & _OF_GROUPS
 
 
 def _heights(clause: Clause) -> tuple[Column, ...]:
@@ -301,6 +319,12 @@ def find_extreme(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     keys = group_keys(rows, ask)
     single = len(keys) == 1 and not ask["period"] and len(rows) == rows[ask["by"][0]].nunique() > 0
     if not keys or (single and measure):
+        return found
+    if ask["least"]:
+        sizes = rows.groupby(keys)[keys[0].name].transform("size")
+        rows = rows[sizes >= ask["least"]]
+        keys = group_keys(rows, ask)
+    if not len(rows):
         return found
     ranked = getattr(rows.groupby(keys)[measure], ask["hows"][0])().dropna() if measure else rows.groupby(keys).size()
     ranked = ranked.sort_values(ascending=ask["lowest"], kind="stable")

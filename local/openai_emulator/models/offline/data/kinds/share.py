@@ -33,7 +33,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     weighs,
     with_chart,
 )
-from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage, same_unit
@@ -44,6 +44,7 @@ _OF = re.compile(
 )
 BY_PERCENT = r"\bby (?:what|how many|how much) (?:an? )?percent(?:age)?s?\b"
 _AMONG = re.compile(r"\bamong(?:st)?\b", re.IGNORECASE)
+_TOTALS = frozenset(["total", "overal", "all"])
 _BE = frozenset(["is", "are", "was", "were"])
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
@@ -72,6 +73,8 @@ def complete_share(clause: Clause) -> Ask | Refusal:
         return _of_another(clause, measures)
     if len(measures) > 1:
         return Refusal(reason="It is not clear of which column the share is meant.")
+    if len(measures) == 1 and not clause.by and (total := _total_beside(clause, measures[0])):
+        return _ask_of_another(clause, measures[0].name, total.name)
     if clause.says(r"\bper\b") and clause.by_numbers:
         return Refusal(reason=f"Figures per `{clause.by_numbers[0].name}` are not computed.")
     by = [*clause.by, *clause.by_numbers]
@@ -125,6 +128,19 @@ def _of_another(clause: Clause, measures: Sequence[Column]) -> Ask | Refusal:
         return Refusal(reason=f"`{measures[0].name}` and `{measures[1].name}` do not add up.")
     clause.claim_all(r"\bfigures?\b")
     (_, whole), (_, part) = after
+    return _ask_of_another(clause, part, whole)
+
+
+def _total_beside(clause: Clause, part: Column) -> Column | None:
+    """The column `Total` whose part stands behind the verb: "what share of the nursing students are women"."""
+    totals = [c for c in figures(clause.table) if set(name_stems(c.name)) <= _TOTALS and c is not part]
+    last = min((m.tokens[0] for m in clause.mentions if m.column is part), default=0)
+    behind = any(clause.word(i) in _BE for i in range(max(last - 3, 0), last))
+    fits = len(totals) == 1 and part.whole == totals[0].whole and part.unit == totals[0].unit
+    return totals[0] if fits and behind and part.kind == "number" else None
+
+
+def _ask_of_another(clause: Clause, part: str, whole: str) -> Ask:
     return ask_of(
         clause, "share", measures=(part, whole), by=(), period="", hows=("sum",), method="of another", chart=""
     )
