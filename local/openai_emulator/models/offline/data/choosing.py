@@ -113,18 +113,20 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         return "compare" if has_several and clause.says_beside(CHANGE) else name
     if of_measure and has_several and (clause.says_beside(CHANGE) or clause.says(_COMPARES)):
         return "compare"
-    if name in ("", "describe") and clause.of_all and len(clause.measures()) == 1 and not grouped_(clause):
+    if name in ("", "describe") and clause.of_all and len(clause.measures()) == 1 and not _is_grouped(clause):
         clause.hows = clause.hows or (("sum",) if additive(clause.measures()[0].name) else ("mean",))
         return "figures"
     if name == "describe" and (clause.mentions or clause.chart):
         name = ""
     if name:
         return name
-    return _by_names(clause, first=first or alone, has_several=has_several)
+    name = _by_names(clause, first=first or alone, has_several=has_several)
+    return "compare" if name == "peak" and compared and not clause.table.of_kind("date") else name
 
 
-def grouped_(clause: Clause) -> bool:
-    return bool(clause.by or clause.by_numbers or clause.period or clause.which)
+def _is_grouped(clause: Clause) -> bool:
+    of_text = clause.which is not None and clause.which.kind == "text"
+    return bool(clause.by or clause.by_numbers or clause.period or of_text)
 
 
 def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:
@@ -137,6 +139,11 @@ def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:
         return "figures"
     if measures and has_several and (clause.says_beside(CHANGE) or clause.says(_MORE_OR)):
         return "compare"
+    called = [c for c in measures if any(re.fullmatch(pattern, c.name, re.IGNORECASE) for _, pattern in FIGURES)]
+    pinned = any((c := clause.table.column(x.column)) and clause.entity(c) for x in clause.conditions)
+    if called and not pinned and additive(called[0].name):  # "total sales in the USA" of `total`
+        clause.hows = clause.hows or ("sum",)
+        return "figures"
     listed = not measures and clause.says(r"^\W*(?:list|show|name|give|which|who)\b")
     if clause.conditions and (listed or any(c.test == "==" for c in clause.conditions)) and not grouped:
         return "lookup"

@@ -96,6 +96,9 @@ def alike(word: str, part: str) -> float:
         return 1.0
     if stem(words.IRREGULAR.get(word, word)) == part:
         return 1.0
+    negated = re.match(r"(?:un|non|dis|in|ir|im)(\w{4})", own)
+    if negated and part.startswith(negated[1]):
+        return 0.0  # "unfurnished" is no misspelt `furnished`
     if word in words.MEASURES | words.CLASSES | _LIMITS:  # "the rate" is no `rater`, "over" no `overtime`
         return 0.0
     if len(part) >= SHORTEST_DOING and re.fullmatch(rf"{re.escape(part)}(?:e?rs?|ing)", word):
@@ -105,11 +108,11 @@ def alike(word: str, part: str) -> float:
     other = len(own) == SHORTEST_INSIDE and len(rest) == 1 and rest not in "sydern"  # "star" is no `start`
     if min(len(own), len(part)) >= 4 and begins and not part.isdigit() and not other:
         return 0.9
-    if min(len(own), len(part)) >= SHORTEST_MISSPELT and SequenceMatcher(None, own, part).ratio() >= MISSPELT:
-        return 0.85
     is_long = min(len(own), len(part)) >= SHORTEST_COMMON
     if is_long and own[:SHORTEST_COMMON] == part[:SHORTEST_COMMON]:  # "subscribers": `Subscription`
         return SURE
+    if min(len(own), len(part)) >= SHORTEST_MISSPELT and SequenceMatcher(None, own, part).ratio() >= MISSPELT:
+        return 0.85
     if ends(part, own) and word not in words.SILENT | words.METHOD:
         return 0.8
     if word in _DONE or word in (f"{part}y", f"{part}{part[-1:]}y"):  # "windy" days are no `wind`
@@ -124,7 +127,8 @@ def ends(part: str, own: str) -> bool:
     own = own.rstrip("e")
     part = part.rstrip("e")
     prefixed = part.removesuffix(own) in ("re", "un", "non", "in", "dis", "pre")
-    if any(own.startswith(part[at:]) for at in range(3, len(part) - SHORTEST_INSIDE + 1)) and own not in part:
+    cuts = range(3, len(part) - SHORTEST_INSIDE + 1)
+    if any(own.startswith(part[at:]) and 2 * (len(part) - at) > len(own) for at in cuts) and own not in part:
         return len(own) >= SHORTEST_MISSPELT  # `streetaddr` with "address"
     return len(own) >= SHORTEST_INSIDE and part != own and part.endswith(own) and not prefixed
 
@@ -282,7 +286,7 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
                 fits = [
                     (alike(clause.word(i), part), -i)
                     for i in near
-                    if not _is_cost(clause.word(i), part, parts) and not _is_done(clause.word(i), part, column)
+                    if not _is_cost(clause.word(i), part, parts) and not _is_done(clause, i, part, column)
                 ]
                 score, at = max(fits, default=(0.0, 0))
                 if score and -at not in [place for _, place in hits.values()]:
@@ -355,10 +359,12 @@ def _are_people(clause: Clause, places: tuple[int, ...], column: Column) -> bool
     return counted and clause.entity(column)
 
 
-def _is_done(word: str, part: str, column: Column) -> bool:
-    """Whether a noun would be taken for a participle: "films" for `filmed_in`."""
+def _is_done(clause: Clause, at: int, part: str, column: Column) -> bool:
+    """Whether a noun would be taken for a participle: "films" for `filmed_in`, but not "launch price"."""
+    word, after = clause.word(at), stem(clause.word(at + 1))
     participle = any(plain.endswith("ed") and stem(plain) == part for plain in plain_words(column.name))
-    return participle and len(name_stems(column.name)) > 1 and not word.endswith(("ed", "ing"))
+    goes_on = after in name_stems(column.name) and after != part
+    return participle and len(name_stems(column.name)) > 1 and not word.endswith(("ed", "ing")) and not goes_on
 
 
 def _is_cost(word: str, part: str, parts: list[str]) -> bool:
@@ -404,7 +410,7 @@ def is_way_of_paying(clause: Clause, at: int) -> bool:
 def _pays_what_is_named(clause: Clause, at: int) -> bool:
     """Whether the object of "pay" is a column itself: "pay no dividend" is about no `price`."""
     after = at + 1
-    while clause.word(after) in ("no", "a", "an", "any", "the", "more", "higher"):
+    while clause.word(after) in ("no", "a", "an", "any", "the", "more", "higher", "most"):
         after += 1
     own = stem(clause.word(after))
     named = clause.word(after) not in words.SILENT and any(own in name_stems(c.name) for c in clause.table.columns)

@@ -45,6 +45,7 @@ _END = re.compile(
 _BEFORE = re.compile(r"\b(since|from|starting|after|before|until|between)\s+(?:the\s+)?(?:year\s+)?$", re.IGNORECASE)
 
 
+HOURS_OF_DAY = 24
 _Unit = tuple[re.Match[str], datetime, datetime, str]  # where it stands, its start, its end, its name
 
 
@@ -80,6 +81,11 @@ def time_conditions(text: str, column: Column) -> list[Found]:
             words = "at weekends" if weekend else "on weekdays"
             found.append(_found(match, column.name, "weekdays", days_in, words))
     hours = _HOURS.search(text)
+    has_times = {column.low[11:19], column.high[11:19]} - {"", "00:00:00"}
+    if hours and not (has_times or re.search(r":00|[ap]m\b", hours[0], re.IGNORECASE)):
+        hours = None  # "between 18 and 65"
+    if hours and not hours[5] and max(int(hours[1]), int(hours[3])) > HOURS_OF_DAY:
+        hours = None
     if hours and not any(start < hours.end() and hours.start() < end for start, end in taken):
         if hours[5]:
             first, last, words = int(hours[5]), int(hours[5]) + 1, f"at {hours[5]}:00"

@@ -70,12 +70,12 @@ def words_for_rows(clause: Clause) -> None:
     if (
         (noun in _PEOPLE | _ROLES and (of_people(clause.table) or is_labelled))
         or _called(noun, clause.table)
-        or (not (noun in _PEOPLE and asked) and may_be(word, clause.table))
+        or (not (noun in _PEOPLE and asked) and (fits if noun in _PEOPLE else may_be)(word, clause.table))
     ):
         named = {i for i in clause.free() if stem(clause.word(i)) == noun}
         means = clause.says(r"\baverages?\b|\bmean\b|\bon average\b")
         clause.used |= named | {i - 1 for i in named if means and clause.word(i - 1) == "per"}
-        role = word if word.endswith("s") else f"{word}s"
+        role = word if word.endswith("s") or noun in _PEOPLE else f"{word}s"
         is_assumed = noun in _ROLES or not (of_people(clause.table) or fits(word, clause.table))
         clause.notes += [f"every row taken as one of the {role}"] if is_assumed else []
 
@@ -119,7 +119,8 @@ def names_of_rows(clause: Clause) -> None:
         if not several and before not in ("different", "distinct", "unique"):
             continue
         after = before in _BEFORE_ROWS or before in words.NUMBERS or before.isdigit()
-        if stem(word) in name_stems(clause.table.shown.rpartition(".")[0]) and clause.says(r"\bhow many\b"):
+        of_file = stem(word) in name_stems(clause.table.shown.rpartition(".")[0])
+        if of_file and before not in ("different", "distinct", "unique") and clause.says(r"\bhow many\b"):
             continue  # "how many cars" of used_cars.csv are rows
         if known and before == "all" and not clause.says(r"\bhow many\b"):
             clause.used.add(i)
@@ -147,7 +148,8 @@ def word_for_nameless(clause: Clause) -> None:
     if not (said & _ENDS or (having and clause.conditions)) or clause.says(_OF_GROUPS):
         return
     noun = next(i for i, token in enumerate(clause.tokens) if token.start() == found.start(1))
-    if noun not in clause.used:
+    unnamed = not re.fullmatch(r"(?:full ?)?name|title", labels[0].name, re.IGNORECASE)
+    if noun not in clause.used and (unnamed or fits(found[1].lower(), clause.table)):
         clause.used.add(noun)
         clause.notes.append(f"`{labels[0].name}` taken as the {found[1].lower()}")
 

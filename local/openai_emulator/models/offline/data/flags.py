@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
@@ -18,7 +19,7 @@ _LEFT = re.compile(
     re.IGNORECASE,
 )
 _STILL = re.compile(
-    r"\b(?:are |is )?(still (?:with|at|in|work(?:ing)? (?:at|for|here)|employed|here|active))\b"
+    r"\b(?:are |is )?(currently|now|still (?:with|at|in|work(?:ing)? (?:at|for|here)|employed|here|active))\b"
     r"(?: (?:at |by )?the (?:company|firm|organi[sz]ation))?",
     re.IGNORECASE,
 )
@@ -28,6 +29,8 @@ def opposites_in(clause: Clause) -> None:
     """The no of a column of yes and no that the opposite of its name stands for: "died" of `survived`."""
     for i in clause.free():
         own = next((stem(name) for name, said in words.OPPOSITES.items() if clause.word(i) in said.split()), "")
+        if not own and (prefix := re.match(r"(?:un|non-?|in|dis)(?=\w{4})", clause.word(i))):
+            own = stem(clause.word(i)[prefix.end() :])  # "unfurnished" of `furnished`
         for column in clause.table.columns if own else ():
             no = [value for value in column.values if value.lower() in words.NO]
             is_flag = len(column.values) == 2 and no and own in name_stems(column.name)
@@ -37,11 +40,13 @@ def opposites_in(clause: Clause) -> None:
                 clause.conditions = [c for c in clause.conditions if c not in same]
                 clause.by.append(column)  # "free or paid courses": of each
                 continue
-            if is_flag and not denial(clause, i, column) and all(c.column != column.name for c in clause.conditions):
-                clause.used.add(i)
+            if is_flag and all(c.column != column.name for c in clause.conditions):
+                denying = denial(clause, i, column)  # "not free" of `paid`
+                said = next(v for v in column.values if v not in no) if denying else no[0]
+                clause.used |= {i, *denying}
                 clause.places.append((column.name, (i,)))
-                value: object = float(no[0]) if column.kind == "number" else no[0]
-                text = f"{clause.word(i)} ({column.name} = {no[0]})"
+                value: object = said if column.kind != "number" else float(said)
+                text = f"{'not ' if denying else ''}{clause.word(i)} ({column.name} = {said})"
                 clause.conditions.append(Condition(column=column.name, test="==", value=value, words=text))
 
 
@@ -82,6 +87,14 @@ def leavers_in(clause: Clause) -> None:
         return
     test = "filled" if said.re is _LEFT else "missing"
     clause.claim(said.start(), said.end())
+    spans = [c for c in clause.conditions if c.test == "spans" and c.column != dates[0].name]
+    if test == "filled" and spans and clause.says(rf"\b(?:{'|'.join(words.BEGINNING)})\b"):
+        clause.ambiguous.append(f"It is not clear what is meant to be at which time: `{dates[0].name}` or another one.")
+    elif test == "filled" and spans:  # "left in 2020"
+        clause.conditions = [replace(c, column=dates[0].name) if c in spans else c for c in clause.conditions]
+        clause.notes = [note for note in clause.notes if not note.endswith("taken as the date")]
+    if test == "filled" and clause.period:
+        clause.ambiguous.append(f"It is not clear whether `{dates[0].name}` or another date is meant.")
     text = f"{'with' if test == 'filled' else 'without'} {label(dates[0].name)}"
     clause.conditions.append(Condition(column=dates[0].name, test=test, words=text))
 

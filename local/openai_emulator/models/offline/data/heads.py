@@ -11,16 +11,17 @@ import re
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, is_key
 from local.openai_emulator.models.offline.data.entities import fits, is_other_role, some_of_people
-from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
 from local.openai_emulator.models.offline.words import stem
 
 # Nouns that make another measure of the one that they stand behind
 _MAKING = """
-change changes increase increases decrease decreases growth rise fall drop drops tax taxes margin margins target targets
-goal goals ratio ratios range ranges gap gaps difference differences cut cuts forecast forecasts budget budgets limit
-limits cap caps trend trends loss losses return returns cost costs price prices fee fees discount discounts refund
-refunds bonus bonuses variance deviation per percentage percentages share shares rank ranks ranking change level
-expectancy density rate rates index capita
+change changes increase increases decrease decreases growth rise fall drop drops tax taxes margin margins target
+targets goal goals ratio ratios range ranges gap gaps difference differences cut cuts forecast forecasts budget
+budgets limit limits cap caps trend trends loss losses return returns cost costs price prices fee fees discount
+discounts refund refunds bonus bonuses variance deviation per percentage percentages share shares rank ranks ranking
+change level expectancy density rate rates index capita nominations nominees attempts chances hits misses wins defeats
+draws points owners holders
 """
 _MAKES_ANOTHER = frozenset(_MAKING.split())
 _FIGURES = frozenset(map(stem, ("median", "mean", "average", "avg", "total", "sum", "overall", "minimum", "maximum")))
@@ -38,6 +39,9 @@ def words_beside(clause: Clause) -> None:
         is_figure = set(name_stems(mention.column.name)) <= _FIGURES
         word = clause.word(after)
         plural = word.endswith("s") and not word.endswith("ss")
+        whole = len(mention.tokens) >= len(set(name_stems(mention.column.name)) - UNIT_STEMS - _FIGURES)
+        if not whole:
+            continue  # "home wins" are no `home_goals`
         if (plural and not _is_own_measure(clause, after)) or is_figure or _PARTICIPLE.fullmatch(word):
             _leave_out(clause, after)
             if _PARTICIPLE.fullmatch(word) and not clause.hows and clause.says(r"\bby\b|\bmost\b|\bfewest\b"):

@@ -36,6 +36,7 @@ _TOTALS = frozenset(["total", "amount", "price", "bill", "grand", "line", "sum"]
 _SALES = frozenset(map(stem, ("sales", "revenue", "turnover", "spent", "paid", "spending")))
 _WHICH_ITEM = r"(?:^\W*(?:which|what)(?: \w+)?|\btop (?:\d+|\w+)) (items?|products?|things?|articles?)\b"
 _BOUGHT = r"^\W*what (?:did|does|do|has)\b[^,?]{1,60}?\b(buy|bought|purchase|order)\b"
+_NOT_SOLD = "times|lines|rows|orders|sales|transactions|customers|people|purchases"
 _MAKERS = frozenset(map(stem, ("manufacturer", "maker", "brand", "make", "company", "builder", "mfr", "organization")))
 _SOLD = frozenset(["sales", "sale", "revenue", "turnover"])
 _AMOUNTS = frozenset(map(stem, ("amount", "price", "cost", "payment", "bill", "fare", "fee", "expense")))
@@ -187,6 +188,21 @@ def occupation(clause: Clause) -> None:
         clause.ambiguous.append('It is not clear what "do" asks for.')
 
 
+def quantity(clause: Clause) -> None:
+    """The one column of quantities for "how many laptops were sold"."""
+    found = re.search(r"^\W*how many\b.*?\b(sold|sell|sells|bought|buy|purchased)\b", clause.text, re.IGNORECASE)
+    columns = [c for c in clause.table.of_kind("number") if {"quantiti", "qty"} & set(name_stems(c.name))]
+    rows = clause.says(rf"^\W*how many (?:different |distinct )?(?:{_NOT_SOLD})\b")
+    at = next((i for i, t in enumerate(clause.tokens) if found and t.start() == found.start(1)), -1)
+    numbers = any(m.column.kind == "number" and not clause.is_only_noun(m) for m in clause.mentions)
+    told = clause.says(r"\b(?:units?|pieces|loss)\b")
+    if at in clause.free() and len(columns) == 1 and not (rows or numbers or told):
+        clause.used.add(at)
+        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
+        clause.mentions.sort(key=lambda mention: mention.tokens)
+        clause.notes.append(f"`{columns[0].name}` taken as how many were {clause.word(at)}")
+
+
 def maker(clause: Clause) -> None:
     """The one column of firms for "who built it"."""
     found = re.search(
@@ -253,3 +269,18 @@ def kind_column(clause: Clause) -> None:
             clause.used.add(at)
             clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
             clause.mentions.sort(key=lambda mention: mention.tokens)
+
+
+# In this order: the first that finds a column has it.
+OF_OTHER_WORDS = (
+    medals,
+    price_paid,
+    kind_column,
+    asked_item,
+    money_spent,
+    asked_size,
+    asked_time,
+    occupation,
+    maker,
+    quantity,
+)

@@ -96,6 +96,11 @@ _DURATION = r"\W*\d[\d,.]*\s*(?:seconds?|minutes?|min|hours?|h|days?|weeks?)\b"
 _LENGTH = r"\W*\d[\d,.]*\s*(miles?|km|kilomet\w+|met\w+|feet|ft)\b"
 _PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
 _TEMPERATURES = frozenset(map(stem, ("temp", "temperature", "temps")))
+_CURRENCIES = {
+    "USD": r"\$|\b(?:dollars?|usd)\b",
+    "EUR": r"€|\b(?:euros?|eur)\b",
+    "GBP": r"£|\b(?:pounds?|gbp)\b",
+}
 _IDS = frozenset(["id", "no", "nr", "num", "number", "code"])
 _PRICE_WORDS = frozenset(["price", "cost", "fare", "fee", "launched", "unit"])
 _MONEY = re.compile(r"[$€£]|\b(?:dollars?|euros?|pounds?|usd|eur|gbp)\b", re.IGNORECASE)
@@ -120,6 +125,9 @@ def limits_in(clause: Clause) -> None:
             if denied:
                 sign = _OPPOSITES[sign]
                 clause.used.add(before)
+            said, own = currency(match[0] + clause.text[match.end() : match.end() + 9]), own_currency(column)
+            if said and own and said != own:
+                clause.ambiguous.append(f"`{column.name}` is in {own}, and the question says {said}.")
             value, told = value_in(clause, column, match["number"], match.end())
             text = f"{label(column.name)} {'not ' if denied else ''}{match['words'].lower()} {told}"
             _add(clause, match, column, ((sign, value),), text)
@@ -139,10 +147,11 @@ def numbers_of_rows(clause: Clause) -> None:
     """`order 1477334`: the number of a row, in the one column that identifies what is said before it."""
     for i in clause.free():
         noun = clause.word(i - 1)
-        if not re.fullmatch(r"\d{2,}", clause.word(i)) or i - 1 in clause.used or noun.endswith("s") or i == 0:
+        if not re.fullmatch(r"\d+", clause.word(i)) or i - 1 in clause.used or noun.endswith("s") or i == 0:
             continue
         keys = [c for c in clause.table.columns if stem(noun) in name_stems(c.name) and _IDS & set(name_stems(c.name))]
-        keys = [c for c in keys if c.unique > LABELS_SHARE * clause.table.rows]
+        rows = [c for c in keys if c.unique > LABELS_SHARE * clause.table.rows]
+        keys = rows or [c for c in keys if is_key(c, clause.table)]
         if len(keys) != 1 or is_unit(clause.word(i + 1)) or clause.word(i + 1) in _UP | _DOWN | {"or", "to"}:
             continue
         number = float(clause.word(i))
@@ -151,6 +160,16 @@ def numbers_of_rows(clause: Clause) -> None:
             clause.places.append((keys[0].name, (i,)))
             text = f"`{keys[0].name}` = {clause.word(i)}"
             clause.conditions.append(Condition(column=keys[0].name, test="==", value=number, words=text))
+
+
+def currency(text: str) -> str:
+    """The code of the currency that a text says; empty if it says none."""
+    return next((code for code, said in _CURRENCIES.items() if re.search(said, text, re.IGNORECASE)), "")
+
+
+def own_currency(column: Column) -> str:
+    """The code of the currency that the cells or the name of a column state."""
+    return currency(column.unit) or currency(column.name.replace("_", " "))
 
 
 def _lists_in(clause: Clause) -> None:
@@ -261,7 +280,9 @@ def _signs_in(clause: Clause) -> None:
     profits = [c for c in figures(clause.table) if {"profit", "profits"} & set(name_stems(c.name))]
     loss = _LOSS.search(clause.text) if len(profits) == 1 else None
     if loss and clause.says(r"\bhow many\b|\bshare\b|\bpercent|\blist\b|^\W*which \w+s\b"):
-        _add(clause, loss, profits[0], (("<", 0.0),), f"{label(profits[0].name)} below 0")
+        none = "profit" in loss[0].lower()  # "did not make a profit"
+        test, said = ("<=", "at most") if none else ("<", "below")
+        _add(clause, loss, profits[0], ((test, 0.0),), f"{label(profits[0].name)} {said} 0")
     for match in re.finditer(r"\b(negative|positive)\b", clause.text, re.IGNORECASE):
         at = min(clause.within(match))
         column = next((m.column for m in clause.mentions if m.column.kind == "number" and _beside(clause, m, at)), None)
@@ -274,6 +295,9 @@ def _units_in(clause: Clause) -> None:
     """Account for the units of numbers: `80 kg`, `32 miles per gallon`."""
     units = {i for i in clause.free() if is_unit(clause.word(i)) and re.fullmatch(r"[\d.,]+", clause.word(i - 1))}
     clause.used |= {i for i in units if i - 1 in clause.used}
+    limited = {condition.column for condition in clause.conditions}
+    own = {c.unit.lower() for c in clause.table.columns if c.unit and c.name in limited}
+    clause.used |= {i for i in clause.free() if clause.word(i) in own and i - 1 in clause.used}
     for match in _UNITS.finditer(clause.text):
         before = min(clause.within(match)) - 1
         is_rate = match[0].lower().startswith("per ")  # "fare per mile" is a ratio

@@ -41,6 +41,7 @@ _HOW_MANY_IN_EACH = (
     r" (?:in|of|for|from|at|on|do|does|did) (?:each|every)(?: of them)?(?: one)?(?: (?:have|has|get|got|had))?\W*"
 )
 _HOW_MANY_IT_HAS = r"\W*how (?:many|much) (?:does|do|did) (?:it|they|he|she|that)(?: (?:have|get|make|sell))?\W*"
+_HOW_MANY_A = r"^\W*(?:and )?how (?:many|much) (?:for |in |does |do )?(?:an?|the)\b"
 _HOW_MANY_CELLS = r"\W*(?:and )?how many [\w ]+? (?:does|do|did|has|have) (?:it|they|he|she|that)\b"
 IS_IT = r"^\W*(?:and )?(?:is|was|does|did|are|were|do) (?:it|he|she|they)\b"
 _OTHER_END = (
@@ -85,6 +86,16 @@ def other_ask(ask: Ask, clause: Clause) -> Ask | None:
     if summed and re.fullmatch(_SHARE_OF_IT, clause.text, re.IGNORECASE):
         clause.used |= set(range(len(clause.tokens)))
         return replace(ask, kind="share", hows=("sum",), chart="", method="", targets=())
+    again = ask.kind == "figures" and not (ask.by or ask.period or clause.mentions or clause.by or clause.hows)
+    if (
+        again
+        and clause.conditions
+        and clause.says(r"^\W*(?:and )?how (?:many|much) (?:for |in |does |do )?(?:an?|the)\b")
+    ):
+        clause.claim_all(r"\bhow (?:many|much)\b|\b(?:items?|ones?)\b")
+        own = {condition.column for condition in clause.conditions}
+        kept = tuple(condition for condition in ask.conditions if condition.column not in own)
+        return replace(ask, conditions=(*kept, *clause.conditions))
     last = ask.conditions[-1] if ask.kind == "count" and not ask.by and len(ask.conditions) == 1 else None
     if last and last.test == "==" and re.fullmatch(_DID_NOT, clause.text, re.IGNORECASE):
         clause.used |= set(range(len(clause.tokens)))
@@ -177,11 +188,15 @@ def inherit(clause: Clause, name: str, before: Ask) -> Refusal | None:
     """Give a second part the conditions that it does not say again; a refusal if it is not clear which are meant."""
     if before.method == "mode" and name in ("share", "figures", "extreme", "lookup") and clause.says(BACK.pattern):
         return Refusal(reason="The rows with the value that was found are not looked at.")
-    if clause.says(r"\bof (?:them|those|these)\b"):  # "and how many of them are active?"
+    if clause.says(r"\bof (?:them|those|these|that)\b"):  # "and how many of them are active?"
         if name != "count":
             return Refusal(reason="It is not clear of which rows the second part is.")
         own = {condition.column for condition in clause.conditions}
         clause.conditions += [condition for condition in before.conditions if condition.column not in own]
+    elif name == before.kind == "share" and clause.conditions:
+        own = {condition.column for condition in clause.conditions}
+        if own != {condition.column for condition in before.conditions}:
+            return Refusal(reason="It is not clear of which rows the second share is.")
     elif name == before.kind == "count":
         more = left_unsaid(before, clause)
         if isinstance(more, Refusal):

@@ -31,21 +31,13 @@ from local.openai_emulator.models.offline.data.entities import names_of_rows, wo
 from local.openai_emulator.models.offline.data.flags import flags_in, leavers_in, opposites_in, outcomes_in
 from local.openai_emulator.models.offline.data.heads import noun_behind_adjective, words_beside
 from local.openai_emulator.models.offline.data.implied import (
-    asked_item,
-    asked_size,
-    asked_time,
+    OF_OTHER_WORDS,
     inhabitants,
-    kind_column,
-    maker,
-    medals,
-    money_spent,
-    occupation,
-    price_paid,
     state_column,
     unit_column,
 )
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
-from local.openai_emulator.models.offline.data.limits import limits_in, numbers_of_rows
+from local.openai_emulator.models.offline.data.limits import currency, limits_in, numbers_of_rows, own_currency
 from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.relating import acting_verbs, relating_verbs
 from local.openai_emulator.models.offline.data.table import Column, Table
@@ -108,7 +100,7 @@ MOST_CLASSES = 30  # different values of a column of classes
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
 _COUNTED = """
 reviews? rows records entries orders movies films games matches ratings? listings sales transactions observations cars
-employees players students products songs books shows courses flights trips
+employees players students products songs books shows courses flights trips respondents people customers
 """
 _LEAST = re.compile(
     r"\b(?:with|having|that have|that has|who have) (at least|more than|over) (\d{1,4})"
@@ -119,6 +111,8 @@ _TOOK_PART = (
     r"\b(?:answered|completed|took|filled (?:in|out)|responded to|replied to|(?:participated|took part) in)"
     r" (?:the|this|our) (?:whole )?(?:survey|questionnaire|poll|study|form)\b"
 )
+_TERMS = frozenset(map(stem, ["available", "until", "expiry", "expires", "discharge", "due", "checkout", "valid"]))
+_PAY = frozenset(map(stem, ("rent", "salary", "wage", "pay", "income", "fee", "earnings")))
 _LASTING = frozenset(map(stem, ("time", "duration", "length")))
 _TIME_UNITS = frozenset(["minutes", "hours", "seconds"])
 _SCORES = frozenset(["score", "scores", "rating", "ratings"])
@@ -146,17 +140,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     numbers_of_rows(clause)
     words_in_cells(clause, unknown)
     named_columns(clause)
-    for implied in (
-        medals,
-        price_paid,
-        kind_column,
-        asked_item,
-        money_spent,
-        asked_size,
-        asked_time,
-        occupation,
-        maker,
-    ):
+    for implied in OF_OTHER_WORDS:
         implied(clause)
     clause.claim_all(HOW_IT_IS)
     parts_in(clause)
@@ -178,6 +162,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     _file_words(clause)
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
     _words_of_classes(clause)
+    _time_units(clause)
     words_beside(clause)
     noun_behind_adjective(clause)
     words_for_rows(clause)
@@ -190,19 +175,25 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     for mention in clause.mentions:  # "GDP per capita" beside `GDP ($ per capita)`
         if "per" in plain_words(mention.column.name):
             clause.used |= {i for i in clause.free() if clause.word(i) == "per" and i + 1 in mention.tokens}
-    clause.used |= {i for i in clause.free() if clause.word(i) in words.ADVERBS and i + 1 in clause.used}
+    clause.used |= {
+        i
+        for i in clause.free()
+        if clause.word(i) in words.ADVERBS
+        and (i + 1 in clause.used or (clause.word(i + 1) in ("in", "at", "on") and i + 2 in clause.used))
+    }
     _names_of(clause)
     of_other = len({at for _, at in clause.places}) == 2 and clause.says(r"^\W*(?:by )?how m\w+\b.*\bthan\b")
     if clause.says(r"\b(?:than|above|below|over|under) (?:the )?(?:average|mean|median)\b") and not of_other:
         clause.ambiguous.append("A limit at an average is not computed.")
     if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):
         clause.ambiguous.append("A figure in percent of another one is not computed.")
-    parts = {part for m in clause.mentions for part in name_stems(m.column.name)}
-    if parts & _LASTING:  # "the average minutes": `delivery_time`
-        clause.used |= {i for i in clause.free() if clause.word(i) in _TIME_UNITS and not clause.word(i - 1).isdigit()}
     steps = {"daily": "day", "day": "day", "monthly": "month", "yearly": "year", "annual": "year", "hourly": "hour"}
     for part in {p for m in clause.mentions for p in plain_words(m.column.name)} & set(steps):
         clause.claim_all(rf"\b(?:a|per|each|every) {steps[part]}\b")
+    for column in clause.measures():
+        said, own_ = currency(clause.text), own_currency(column)
+        if said and own_ and said != own_:
+            clause.ambiguous.append(f"`{column.name}` is in {own_}, and the question says {said}.")
     if clause.measures():
         clause.claim_all(r"(?<=how many )(?:dollars|euros|pounds|rupees)\b(?= (?:more|less|higher|lower|cheaper))")
         clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds|money)\b")
@@ -257,12 +248,21 @@ def _idle_phrases(clause: Clause) -> None:
     if found := _LEAST.search(clause.text):
         clause.least = int(found[2]) + (found[1].lower() != "at least")
         clause.claim(found.start(), found.end())
+    if clause.says(rf"\bwith (?:at most|fewer than|less than|up to) \d+ (?:{'|'.join(_COUNTED.split())})\b"):
+        clause.ambiguous.append("Groups with at most so many rows are not told apart.")
+    if clause.says(r"\bthan (?:their|his|her|its) (?:own )?(?:manager|boss|supervisor|team|group|department|peers)\b"):
+        clause.ambiguous.append("A row is not compared with another one that it names.")
+    dated = any(_TERMS & set(name_stems(c.name)) for c in clause.table.of_kind("date"))
+    if dated and clause.says(r"\b(?:now|currently|today|at the moment)\b"):
+        clause.ambiguous.append("It is not known which day is meant by now.")
     if clause.claim_all(_TOOK_PART):
         clause.of_all = True
     clause.claim_all(r"\b(?:are|is) (?:up |listed )?for (?:sale|rent)\b|\bfor sale\b(?=\W*$)|\bon the market\b")
     clause.claim_all(
         r"\bin (?:an?|one) (?:single )?(?:session|sitting|go|trip|visit|shift|match|game)\b(?=\W*$|,| and)"
     )
+    clause.claim_all(r"(?<=\w )go(?:es)?(?=\W*$)" if clause.says(r"^\W*where\b") else r"$^")
+    clause.claim_all(r"\b(?:happens?|happened|occurs?|occurred|appears?|appeared)\b(?= (?:the )?(?:most|least))")
     clause.claim_all(r"\bfalls? (?:under|into)\b(?! \d)")
     clause.claim_all(r"\b(?:left|gave)\b(?= no\b)|\bruns? on\b")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
@@ -280,6 +280,8 @@ def _charts_and_periods(clause: Clause) -> None:
         finest = days_apart(dates[0])
         own = [c for c in clause.table.of_kind("number") if name_stems(c.name) == ["year"] and is_year(c)]
         for name, pattern in PERIODS:
+            if _is_of_pay(clause):
+                continue
             if name == "year" and own and own[0] in [m.column for m in clause.mentions]:
                 continue  # the column `year`
             if finest > _DAYS_OF.get(name, 6):
@@ -290,6 +292,12 @@ def _charts_and_periods(clause: Clause) -> None:
                 if not tokens <= clause.used:
                     clause.period = name
                     clause.used |= tokens
+
+
+def _is_of_pay(clause: Clause) -> bool:
+    """Whether "yearly" or "monthly" stands before a rent or a salary: that is no group of rows."""
+    found = re.search(r"\b(?:yearly|annual|monthly|weekly|daily|hourly) (\w+)\b", clause.text, re.IGNORECASE)
+    return found is not None and stem(found[1].lower()) in _PAY
 
 
 def _claim_steps(clause: Clause, date: Column) -> None:
@@ -379,6 +387,17 @@ def _is_of_class(clause: Clause, name: str, at: int) -> bool:
     known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING | words.SAME_WORDS
     plain = word.isalpha() and word.islower() and word not in known and clause.tokens[at][0].islower()
     return plain and not re.search(r"(?:s|er|or|ist|ian|ed|ing|ly|est|ive|al|ic|ous|ful)$", word)
+
+
+def _time_units(clause: Clause) -> None:
+    """Account for "minutes" in "the average minutes" of `delivery_time`."""
+    parts = {part for m in clause.mentions for part in name_stems(m.column.name)}
+    if parts & _LASTING:
+        clause.used |= {
+            i
+            for i in clause.free()
+            if clause.word(i) in _TIME_UNITS and not (clause.word(i - 1).isdigit() or clause.word(i - 1) == "in")
+        }
 
 
 def _said_again(clause: Clause) -> None:

@@ -16,7 +16,7 @@ _BUYING = frozenset(["buy", "purchase"])  # at the end: "How many units did Bob 
 _BOUGHT = frozenset(
     ["sold", "purchased", "bought", "given", "awarded", "handed"]
 )  # "how many were sold" can ask for a quantity
-_GETS = "score scores scored win wins won earn earns earned collect collected get got"
+_GETS = "lasts lasted score scores scored win wins won earn earns earned collect collected get got"
 _GETTING = frozenset(_GETS.split())
 MOST_BEFORE_MEASURE = 4  # words of "how many gold medals"
 REACH = 4  # words between the verb and what it relates the rows to
@@ -82,7 +82,7 @@ def acting_verbs(clause: Clause) -> None:
             continue
         gap = clause.word(i) in ("leave", "left") and _is_before_gap(clause, i)
         pays = clause.word(i) in ("pay", "pays", "paid")
-        if gap or (pays and (_is_before_gap(clause, i) or is_way_of_paying(clause, i))):
+        if gap or (pays and (_has_object(clause, i) or is_way_of_paying(clause, i))):
             clause.used.add(i)
             continue
         if clause.word(i) not in ACTING | _BUYING or clause.word(i - 1) in _BEFORE_NOUNS or not i:
@@ -109,6 +109,15 @@ def acting_verbs(clause: Clause) -> None:
             clause.notes.append(f'"{clause.word(i)}" was not used')
 
 
+def _has_object(clause: Clause, at: int) -> bool:
+    """Whether what is paid is named: "pay no dividend", "paid the fee"."""
+    after = at + 1
+    while clause.word(after) in words.NOT | _ARTICLES | {"most", "more"}:
+        after += 1
+    named = {i for mention in clause.mentions for i in mention.tokens} | {i for _, on in clause.places for i in on}
+    return after > at + 1 and (after in named or (after in clause.used and _is_before_gap(clause, at)))
+
+
 def _is_before_gap(clause: Clause, at: int) -> bool:
     """Whether what is not there follows: "pay no dividend"."""
     gaps = {c.column for c in clause.conditions if c.test in ("missing", "filled") or c.value == 0}
@@ -117,7 +126,13 @@ def _is_before_gap(clause: Clause, at: int) -> bool:
 
 def _is_of_measure(clause: Clause, at: int) -> bool:
     """Whether the object of a verb is a column of figures: "won more than 20 gold medals"; or it is what is counted."""
-    measures = {i for m in clause.mentions if m.column.kind == "number" for i in m.tokens}
+    scored = clause.word(at) in ("score", "scores", "scored")  # "scored the most runs" is no `win_by_runs`
+    measures = {
+        i
+        for m in clause.mentions
+        if m.column.kind == "number" and (not scored or len(m.tokens) == len(name_stems(m.column.name)))
+        for i in m.tokens
+    }
     measures |= {
         i for name, places in clause.places if (c := clause.table.column(name)) and c.kind == "number" for i in places
     }

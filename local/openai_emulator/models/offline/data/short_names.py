@@ -26,7 +26,7 @@ founder guest singer candidate manager owner nominee laureate captain pilot mini
 """
 _PERSONS = frozenset(map(stem, _OF_PERSONS.split()))
 MOST_NAMES = 4  # words of the name of a person
-MOST_CLASSES = 12  # different values of a column of classes
+MOST_CLASSES = 20  # different values of a column of classes
 SHORTEST_INNER = 5  # letters
 SHORTEST_PAIR = 9  # letters of two words
 _DENYING = words.NOT | frozenset(["other", "others", "unknown", "none", "un"])

@@ -81,6 +81,8 @@ def value_in(clause: Clause, column: Column, text: str, end: int) -> tuple[float
         return value, f"{text} {said[1]} ({value:g})"
     if said and sizes and own and own not in sizes:
         clause.ambiguous.append(f"`{column.name}` is in {own}, and the question says {said[1]}.")
+    elif said and asked == "week" and not own:
+        clause.ambiguous.append(f"It is not known in which unit `{column.name}` is.")
     elif said and sizes and not own:
         clause.claim(end, end + said.end())
         clause.notes.append(f"`{column.name}` taken to be in {said[1]}")
@@ -106,7 +108,8 @@ def same_unit(one: Column, other: Column) -> bool:
 
 def _own_unit(column: Column) -> str:
     """The symbol of the unit of a column's cells, or of its name: at the end, or a whole word of it."""
-    parts = [part.lower() for part in re.split(r"[\W_]+", column.name.strip(" )]"))]
+    name = re.split(r"(?i)[\W_]per[\W_]", column.name)[0]  # `Hours per day`
+    parts = [part.lower() for part in re.split(r"[\W_]+", name.strip(" )]"))]
     last = parts[-1] if len(parts) > 1 else ""
     whole = [part for part in parts if len(part) >= SHORTEST_UNIT and _unit_of(part)]
     return _unit_of(column.unit or {"in": "inch"}.get(last, last)) or _unit_of(whole[0] if whole else "")

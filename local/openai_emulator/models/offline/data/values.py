@@ -12,7 +12,7 @@ from local.openai_emulator.models.offline.data.clause import (
     FIGURES,
     Clause,
 )
-from local.openai_emulator.models.offline.data.columns import SAME, alike
+from local.openai_emulator.models.offline.data.columns import SAME, SURE, alike
 from local.openai_emulator.models.offline.data.denials import denied
 from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
 from local.openai_emulator.models.offline.data.regions import STATE_NAMES, has_states, places_named
@@ -46,6 +46,7 @@ _ENDS = {
 }
 _STARTED = frozenset(["start", "started", "starting", "starts", "began", "begin", "departed", "left"])
 _ENDED = frozenset(["end", "ended", "ending", "ends", "arrived", "finished", "stopped", "stop", "finish"])
+_OF_THE = r"\b(?:how many|share|percent\w*|proportion|fraction) of (?:all )?(?:the )?$"
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _LITTLE = (
     STOP_WORDS | words.SILENT | words.NOT | {"per", "each", "top", "low", "max", "min", "sum"}
@@ -72,7 +73,8 @@ def values_in(clause: Clause) -> None:
                 for name in clashing
                 if f" {name} " in f" {' '.join(said)} "
             ]
-            for called in (parts, *others, *range_names(value)):
+            joined_ = [[value.lower()]] if "_" in value else []
+            for called in (parts, *others, *range_names(value), *joined_):
                 for places in _places(said, called, clause, value, column):
                     found.setdefault(column.name, []).append((value, places))
     begun_names(clause, said, found)
@@ -83,7 +85,7 @@ def values_in(clause: Clause) -> None:
     for name, hits in found.items():  # "developed" is no `Developing`
         exact = {places for value, places in hits if value.lower() == " ".join(said[i] for i in places)}
         told = [hit for hit in hits if hit[1] not in exact or hit[0].lower() == " ".join(said[i] for i in hit[1])]
-        found[name] = told if len({hit[0].rstrip("s").lower() for hit in hits}) > 1 else hits
+        found[name] = told if any(value.lower().endswith(("ed", "ing")) for value, _ in hits) else hits
     _one_column_each(clause, found)
     _counted_or_value(clause, found)
     everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
@@ -102,6 +104,10 @@ def values_in(clause: Clause) -> None:
         if len(hits) == 2 and len({value for value, _ in hits}) == len(not_these) == 1 and column_.unique == 2:
             clause.by.append(column_)  # "graduates vs non graduates"
             continue
+        first, last = min(hits, key=lambda hit: hit[1])[1], max(hits, key=lambda hit: hit[1])[1]
+        between = clause.text[clause.tokens[max(first)].end() : clause.tokens[min(last)].start()]
+        if len(hits) == 2 and re.fullmatch(r" (?:over|to|rather than|instead of) ", between, re.IGNORECASE):
+            clause.ambiguous.append(f'It is not clear what "{between.strip()}" is to mean.')
         clause.places += [(name, at) for _, at in hits]
         plain = tuple(dict.fromkeys(value for value, _ in hits if value not in not_these))
         longer = [v for v in column_.values if any(v.startswith(f"{value}, ") for value in plain) and v not in plain]
@@ -157,6 +163,9 @@ def _one_column_each(clause: Clause, found: Places) -> None:
             if name != columns[0].name:
                 found[name] = [hit for hit in found[name] if hit[1] != places]
         named = [c for c in columns if _is_beside(c, clause, places)]
+        owned = [c for c in named if _is_owned(c, clause, places)]
+        if owned and (rest := [c for c in columns if c not in owned and clause.entity(c)]):
+            named = rest[:1]  # "David King's manager" is another one
         if len(named) > 1:  # "refund requests by ticket type": `Ticket Type`, and not `Ticket Subject`
             said_ = {stem(clause.word(i)) for i in range(len(clause.tokens)) if i not in places}
             whole = [c for c in named if set(name_stems(c.name)) <= said_]
@@ -187,13 +196,25 @@ def _one_column_each(clause: Clause, found: Places) -> None:
 
 
 def _counted_or_value(clause: Clause, found: Places) -> None:
-    """Refuse "the most deaths" in a table with a value `Death` and another column `death_date`."""
+    """Refuse "the most deaths" in a table with a value `Death` and another column `death_date`.
+
+    Of "how many of the courses are specializations" the courses are all rows, though there is a value `Course`.
+    """
     for name, hits in found.items():
+        before = {hit: clause.text[: clause.tokens[hit[1][0]].start()] for hit in hits}
+        whole = [hit for hit in hits if re.search(_OF_THE, before[hit], re.IGNORECASE)]
+        if len(hits) == 2 and len(whole) == 1 and clause.word(whole[0][1][0]).endswith("s"):
+            found[name] = [hit for hit in hits if hit not in whole]
+            clause.used |= set(whole[0][1])
+            clause.notes.append(f"a row taken as one of the {clause.word(whole[0][1][0])}")
+            continue
         others = {part for c in clause.table.columns if c.name != name for part in name_stems(c.name)}
         for value, places in hits:
             word = clause.word(places[0])
             counted = clause.word(places[0] - 1) in ("most", "fewest", "many") and len(places) == 1
-            if counted and word.endswith("s") and stem(word) in others:
+            plain = word.endswith("s") and clause.tokens[places[0]][0].islower() and len(places) == 1
+            of_rows = plain and not counted and _is_of_file(clause, places[0]) and len(hits) == 1
+            if of_rows or (counted and word.endswith("s") and stem(word) in others):
                 clause.ambiguous.append(f'"{word}" could be {value} of `{name}`, or all rows.')
 
 
@@ -224,6 +245,19 @@ def _is_beside(column: Column, clause: Clause, places: tuple[int, ...]) -> bool:
     """Whether a column is named within three words of a value."""
     beside = [clause.word(i) for i in (*range(places[0] - 3, places[0]), *range(places[-1] + 1, places[-1] + 4))]
     return any(alike(word, part) >= 0.8 for word in beside if len(word) > 2 for part in name_stems(column.name))
+
+
+def _is_owned(column: Column, clause: Clause, places: tuple[int, ...]) -> bool:
+    """Whether a column is asked for of a value: "David King's manager", "the manager of David King"."""
+    after = clause.word(places[-1]).endswith("'s") and clause.word(places[-1] + 1)
+    before = clause.word(places[0] - 1) == "of" and clause.word(places[0] - 2)
+    verb = clause.says(r"^\W*who (?:manages?|leads?|supervises?)\b") and clause.word(places[0] - 1)
+    own = name_stems(column.name)
+    if after and any(alike(after, part) >= SURE for part in own) and clause.word(places[-1] + 2):
+        clause.ambiguous.append(f"What belongs to the `{column.name}` is not looked up.")
+    reports = clause.says(r"\breports? to\W*$") and {"manag", "supervisor", "boss"} & set(own)
+    words_ = [word for word in (after, before, verb) if word]
+    return bool(reports) or any(alike(word, part) >= SURE for word in words_ for part in own)
 
 
 def _is_name_said(column: Column, clause: Clause, at: int) -> bool:
@@ -360,6 +394,12 @@ def _is_column_itself(clause: Clause, at: int) -> bool:
 def _is_asked_for(clause: Clause, at: int, value: str) -> bool:
     """Whether a word is the noun after "which", and no value that is written with a capital: "which property had"."""
     asked = clause.word(at - 1) in ("which", "what") and clause.word(at + 1) in words.VERBS
+    word = clause.word(at)
+    common = f"{word}s" in words.ROW_NOUNS or word in words.ROW_NOUNS | words.PEOPLE or _is_of_file(clause, at)
+    if asked and not common and value.lower() in (word, f"{word}s", word.removesuffix("s")):
+        return False  # "which comedy", "which dessert"
+    if asked and common and value.lower() == word and not _is_of_file(clause, at):
+        clause.ambiguous.append(f'"{word}" could be {value}, or any row.')
     return asked and clause.tokens[at][0].islower() and value[:1].isupper()
 
 

@@ -16,7 +16,7 @@ say she should show shows so some such take tell than that the their them then t
 us use used uses using very via want was we were what when where which while who whom whose will with within would you
 your yours they're it's what's who's i'd let's find calculate compute create make determine identify analyze analyse
 analysis check give report explore examine describe display investigate look see know perform carry apply generate
-draw produce provide return state write help question answer result results data dataset datasets table tables file
+produce provide return state write help question answer result results data dataset datasets table tables file
 files csv excel xlsx json spreadsheet sheet column columns field fields row rows record records entry entries line
 lines value values variable variables feature figure figures number numbers cell cells item items case cases thing
 things something observation observations point points measurement measurements sample samples category group groups
@@ -114,7 +114,7 @@ _SAME = (
     "buy bought purchase purchased",
     "worth value valuation",
     "revenue amount",
-    "score points rating mark grade",
+    "score points rating mark grade star",
     "industry sector branch",
     "population pop",
     "publisher pub",
@@ -138,7 +138,7 @@ _SAME = (
     "humidity humid",
     "rank place ranked",
     "position pos",
-    "die died dead death",
+    "die died dead death killed fatalities deaths",
     "woman women female",
     "man men male",
     "center centre",

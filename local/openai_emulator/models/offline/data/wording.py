@@ -34,7 +34,6 @@ _ENDS_IN_WORDS = (
     (r"\b(top (?:\d+|\w+)) most popular (\w+) by\b", r"\1 \2 by"),
     (r"\bmost popular (\w+) by (?:the )?(?:total )?(?:number of )?(\w+)", r"\1 with the highest \2"),
     (r"\b(?:handed|given) out\b", "issued"),
-    (r"\b(?:been )?(?:driven|travelled|traveled) (?:the )?(?:furthest|farthest)\b", "the highest mileage"),
     (r"\bmodel years?\b", "year"),
     (r"\bmost densely populated (\w+)", r"\1 with the highest density"),
     (r"\b(?:least densely|most thinly|most sparsely) populated (\w+)", r"\1 with the lowest density"),
@@ -137,6 +136,10 @@ _OF_COLUMNS = (  # a part of a column's name, and other words for what it is cal
     ("capita", r"\bper (?:person|head|inhabitant|resident|citizen)\b", "per capita"),
     ("sqft", r"\bsquare (?:feet|foot|footage)\b|\bsq\.? ?f(?:ee)?t\b", "sqft"),
     ("sqm", r"\bsquare met(?:er|re)s?\b", "sqm"),
+    *(
+        (part, r"\b(?:been )?(?:driven|travelled|traveled) (?:the )?(?:furthest|farthest)\b", f"the highest {part}")
+        for part in ("mileage", "milage", "kilometers", "kilometer", "km", "odometer")
+    ),
     ("goal", r"\btop (\d+|\w+) (?:goal ?)?scorers\b", r"top \1 players by goals"),
     ("goal", r"\btop (?:goal ?)?scorer\b", "player with the most goals"),
     ("goal", r"\b(?:highest|best|leading) (?:goal ?)?scorer\b", "player with the most goals"),
@@ -146,6 +149,11 @@ _OF_COLUMNS = (  # a part of a column's name, and other words for what it is cal
 def with_names(question: str, table: Table) -> str:
     """The question with "per capita" for "per person", and the like, where a column is called so."""
     parts = {part for column in table.columns for part in name_stems(column.name)}
+    for column in table.columns:  # "one-star ratings" for `1 star ratings`
+        for number, noun in re.findall(r"(?<![\w.])(\d) ([a-z]{3,})", column.name.lower()):
+            word = next((name for name, digit in vocabulary.NUMBERS.items() if digit == int(number)), number)
+            said = rf"\b(?:{word}|{number})[- ]{noun}s?\b"
+            question = re.sub(said, f"{number} {noun}", question, flags=re.IGNORECASE)
     for part, said, named in _OF_COLUMNS:
         question = re.sub(said, named, question, flags=re.IGNORECASE) if part in parts else question
     return question

@@ -158,6 +158,7 @@ def reading_of(what: str, ask: Ask) -> str:
     by = f" by {' and '.join(groups)}" if groups else ""
     told = dict.fromkeys(condition_text(condition) for condition in ask.conditions)
     where = [*told, *(["the group found"] if ask.of_winner else [])]
+    by += f" (of those with at least {ask.least} rows)" if ask.least else ""
     return f"{what}{by}{', where: ' + '; '.join(where) if where else ''}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, is_key, is_year, names
+from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_key, is_year, names
 from local.openai_emulator.models.offline.data.entities import (
     are_places,
     fits,
@@ -50,6 +50,7 @@ _WHAT_IS_LISTED = rf"\bhow many ((?:[\w-]+ ){{1,3}}?)(?=(?:are|were) (?:there )?
 _PREPOSITIONS = frozenset(
     ["in", "on", "at", "from", "by", "for", "before", "after", "since", "to", "with", "and", "or"]
 )
+_OTHERS = frozenset(map(stem, ("manager", "supervisor", "boss", "doctor", "agent", "teacher", "coach", "landlord")))
 MOST_BEFORE = 2  # words between "how many" and what is counted
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
@@ -90,16 +91,29 @@ def complete(clause: Clause) -> Ask | Refusal:
         return with_chart(ask_of(clause, "count", targets=names(targets[:1]), by=by), "bar")
     if len(targets) > 1 and not by:
         return Refusal(reason=f"It is not clear what `{targets[1].name}` is to do with it.")
+    if targets and not by and not different and clause.conditions and _is_row(clause, targets[0]):
+        targets = []
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
         limits = ("<", "<=", ">", ">=")
         unsure = any(is_denial(c) or c.test in limits or _is_no(c) for c in clause.conditions)
         unsure = unsure and not _is_at_one_time(clause)  # "how many towns had more than 10 % in 2016"
         if _is_counted(clause, targets[0]) and unsure and not clause.entity(targets[0]):
             return Refusal(reason=f"It is not clear whether all rows of a `{targets[0].name}` are meant, or any.")
+        personal = {part for c in clause.conditions for part in name_stems(c.column)} & {"gender", "sex", "age"}
+        if personal and set(name_stems(targets[0].name)) & _OTHERS:
+            return Refusal(reason=f"It is not clear whose {', '.join(sorted(personal))} is meant.")
         if _is_counted(clause, targets[0]):
             return ask_of(clause, "count", targets=(_numbered(clause, targets[0]),))
         return Refusal(reason=f"It is not clear what `{targets[0].name}` is to do with it.")
     return _rows(clause, by)
+
+
+def _is_row(clause: Clause, column: Column) -> bool:
+    """Whether a plural that is counted says what the rows are, which have other names: "disasters" of disasters.csv."""
+    named = set(name_stems(clause.table.shown.rpartition(".")[0]))
+    said = [clause.word(i) for m in clause.mentions if m.column is column for i in m.tokens]
+    others = any(clause.entity(c) for c in clause.table.of_kind("text") if c is not column)
+    return others and len(said) == 1 and said[0].endswith("s") and stem(said[0]) in named
 
 
 def _is_at_one_time(clause: Clause) -> bool:
@@ -122,6 +136,9 @@ def _added_up(clause: Clause, measures: list[Column], by: tuple[str, ...]) -> As
         return Refusal(reason=f"`{summed[0].name}` holds shares, which do not add up.")
     if any(is_averaged(c.name) for c in summed) and not clause.hows:
         return Refusal(reason=f"`{summed[0].name}` does not add up.")
+    heads_ = [m for m in clause.mentions if m.column in summed and _stands_before_rows(clause, m)]
+    if heads_ and clause.says(r"\bhow many\b"):
+        return Refusal(reason=f"It is not clear whether rows are counted, or what `{heads_[0].column.name}` holds.")
     beside = [c for c in summed if not _is_what_is_counted(clause, c)]
     if beside and clause.says(r"^\W*(?:in )?how many\b"):
         return Refusal(reason=f"It is not clear what `{beside[0].name}` is to do with it.")
@@ -134,6 +151,12 @@ def _added_up(clause: Clause, measures: list[Column], by: tuple[str, ...]) -> As
         clause.used |= {i for i in counted if clause.word(i) in words.PEOPLE}
         return with_chart(ask_of(clause, "figures", measures=names(whole), by=by, hows=clause.hows or ("sum",)), "bar")
     return None
+
+
+def _stands_before_rows(clause: Clause, mention: Mention) -> bool:
+    """Whether a column of figures stands before a noun for rows: "home games" is no `home_goals`."""
+    after = clause.word(mention.tokens[-1] + 1)
+    return after in words.ROW_NOUNS and clause.word(mention.tokens[0] - 1) in ("many", "of")
 
 
 def _numbered(clause: Clause, target: Column) -> str:
@@ -177,7 +200,7 @@ def claim_counted(clause: Clause) -> None:
                 continue
             common = noun in clause.used or clause.word(noun) in words.SILENT | words.PEOPLE
             known = common or (noun == first and clause.word(noun) in words.ROW_NOUNS)
-            near = may_be if clause.word(noun) in words.ROW_NOUNS | words.PEOPLE else fits
+            near = may_be if noun == first and clause.word(noun) in words.ROW_NOUNS | words.PEOPLE else fits
             known = known or near(clause.word(noun), clause.table)
             if noun > first and not known:
                 continue  # "bus drivers" are no rows of `bus`
@@ -268,6 +291,8 @@ def _rows(clause: Clause, by: tuple[str, ...]) -> Ask | Refusal:
 
 def asks_more(clause: Clause, name: str) -> bool:
     """Whether a clause says something that an ask of the same kind before it may not have said."""
+    if name == "share" and clause.conditions:
+        return True
     counts = name == "count" and bool(re.search(r"\bhow many\b", clause.text, re.IGNORECASE))
     return bool(clause.mentions) or (counts and bool(clause.conditions or re.search(_IN_ALL, clause.text)))
 
@@ -276,12 +301,23 @@ def left_unsaid(before: Ask, clause: Clause) -> list[Condition] | Refusal:
     """What the second part of "how many women smoke and how many men" does not say again: the other conditions."""
     own = {condition.column for condition in clause.conditions}
     more = [condition for condition in before.conditions if condition.column not in own]
+    if own and _says_no_noun(clause):
+        return more  # "how many studios are there, and how many in Mitte?"
     if not own < {condition.column for condition in before.conditions} or clause.says(_IN_ALL):
         return []
     verbs = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.VERBS]
     if not own or any(verb not in ("is", "are", "was", "were") for verb in verbs):
         return Refusal(reason='It is not clear whether the second "how many" is about the same rows as the first.')
     return more
+
+
+def _says_no_noun(clause: Clause) -> bool:
+    """Whether nothing but conditions stands behind "how many"."""
+    found = re.match(r"\W*(?:and )?how many\b", clause.text, re.IGNORECASE)
+    taken = {i for _, at in clause.places for i in at}
+    after = [i for i, token in enumerate(clause.tokens) if found and token.start() >= found.end()]
+    small = _PREPOSITIONS | {"a", "an", "the", "paid", "one"}
+    return bool(after) and all(i in taken or clause.word(i) in small for i in after)
 
 
 def counts_more(asks: list[Ask], ask: Ask, clause: Clause) -> bool:

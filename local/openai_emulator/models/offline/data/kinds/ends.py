@@ -60,6 +60,8 @@ def is_busiest_year(clause: Clause) -> bool:
 
 def unclear_end(clause: Clause) -> Refusal | None:
     """A refusal of "the dearest one" without a price, and of "What did the smallest house cost?"."""
+    if clause.says(r"\b(?:longest|shortest)[- ]serving\b|\bbeen (?:here|with|at|in)\b.*\b(?:longest|shortest)\b"):
+        return Refusal(reason="How long somebody has been there is not computed.")
     unresolved = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.ADJECTIVES]
     if unresolved and not clause.says(BUSY):
         return Refusal(reason=f'It is not clear which column "{unresolved[0]}" means.')

@@ -77,7 +77,9 @@ def complete(clause: Clause) -> Ask | Refusal:
     clause.claim_all(r"\b(?:first|last) (?:time|year|month|day|date)\b")
     clause.claim_all(rf"\b(?:very )?{_END}\b|\bmost recently\b|{_OPENED}")
     clause.used |= {i for i in clause.free() if clause.word(i) in ROW_NOUNS}
-    return ask_of(clause, "first time", by=(), period="", targets=(times[0].name,), lowest=not last, chart="")
+    asked = [c.name for c in ([clause.which] if clause.which else []) + clause.texts() if c is not times[0]]
+    targets = (times[0].name, *dict.fromkeys(asked))
+    return ask_of(clause, "first time", by=(), period="", targets=targets, lowest=not last, chart="")
 
 
 def find_time(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,13 +102,16 @@ def sentence(ask: Ask, result: Result, table: Table) -> str:
     is_date = column is not None and column.kind == "date"
     time = date_text(str(row[name]), column or "") if is_date else f"{row[name]:g}"
     limits = [c.column for c in ask.conditions if c.test in _LIMITS]
-    told = "; ".join(
-        f"{row_text(ask, one, table)}: "
-        + ", ".join(f"{label(of)} {number(one[of], column_of(table, of))}" for of in dict.fromkeys(limits))
-        for one in result["there"]
-    )
+    told = "; ".join(_row(ask, one, table, limits) for one in result["there"])
     more = f"; and {result['n'] - len(result['there']):,} more" if result["n"] > len(result["there"]) else ""
     return f"The {end} {label(name)}{where_text(ask)} is **{time}** ({told}{more})."
+
+
+def _row(ask: Ask, row: Mapping[str, Any], table: Table, limits: list[str]) -> str:
+    """A row, with the cells of what is limited or asked for."""
+    cells = [f"{label(of)} {number(row[of], column_of(table, of))}" for of in dict.fromkeys(limits)]
+    cells += [f"{label(of)} **{row[of]}**" for of in ask.targets[1:]]
+    return f"{row_text(ask, row, table)}{': ' if cells else ''}{', '.join(cells)}"
 
 
 def reading(ask: Ask) -> str:

@@ -94,12 +94,24 @@ def complete_top(clause: Clause) -> Ask | Refusal:
     if not clause.by and not clause.hows and clause.says(r"\b(?:different|distinct|unique)\b"):
         return Refusal(reason="The highest rows are listed, and two of them can be of the same thing.")
     count = 5
-    if match := _COUNT.search(clause.text):
+    free = (m for m in _COUNT.finditer(clause.text) if _is_count(clause, m))
+    match = next(free, None)
+    if match is None and clause.least:
+        return ask
+    if match:
         word = (match[1] or match[2]).lower()
         count = min(_NUMBERS.get(word) or int(word), 50)
         clause.claim(match.start(), match.end())
     period = "" if ask.period == "hour" and not clause.says(r"\b(?:by|per|of the day|of day)\b") else ask.period
     return replace(ask, kind="top", count=count, period=period)
+
+
+def _is_count(clause: Clause, match: re.Match[str]) -> bool:
+    """Whether a number says how many are listed: it is not accounted for by a limit or as the number of a row."""
+    group = 1 if match[1] else 2
+    taken = {i for _, at in clause.places for i in at}
+    at = next(i for i, token in enumerate(clause.tokens) if token.start() == match.start(group))
+    return at not in taken and not (clause.least and at in clause.used)
 
 
 def complete_extreme(clause: Clause) -> Ask | Refusal:
@@ -111,7 +123,7 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     if has_two_ends(clause):
         return Refusal(reason="Two of the highest or lowest are asked for at once.")
     meant = adjective(clause)
-    if not meant and (unclear := unclear_end(clause)):
+    if (not meant or clause.says(r"serving\b|\bbeen\b")) and (unclear := unclear_end(clause)):
         return unclear
     low = meant[0] if meant else _low(clause)
     nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m) or numbers_what_is_most(clause, m)}
@@ -138,7 +150,11 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     if clause.says(_BY_COUNT) and not group and (few := _of_few_numbers(clause)):
         return with_chart(ask_of(clause, "extreme", by=names(few), lowest=low, hows=("count",)), "bar")
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
-    if group and meant and group[0] is clause.which and not clause.hows and is_of_one(clause):
+    who = re.match(
+        rf"\W*who \w+ the (?:most |least )?(?:{'|'.join(words.ADJECTIVES)}) (\w+)", clause.text, re.IGNORECASE
+    )
+    of_row = who is not None and not who[1].endswith("s")  # "who directed the longest film"
+    if group and meant and not clause.hows and (of_row or (group[0] is clause.which and is_of_one(clause))):
         targets, group = [*targets, *group], []  # "which company makes the cheapest laptop"
     if group and not meant and is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
@@ -147,8 +163,14 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     group = group if len(group) == 2 and clause.says(r"\bcombinations? of\b") else group[:1]
     groups = bool(group or (clause.period and most_rows(clause)))
     if isinstance(measures, Refusal) or (unmeasured and groups and counted):
+        if group and counted and clause.period and group[0].unique == clause.table.rows:
+            group = []
         if group and counted and group[0].unique == clause.table.rows:
             return Refusal(reason=f"Each row has its own `{group[0].name}`, so their numbers of rows are all 1.")
+        others = [m.column for m in clause.mentions if clause.word(m.tokens[0] - 1) in ("most", "fewest")]
+        others = [c for c in others if c.kind == "text" and c not in group and 2 * c.unique < clause.table.rows]
+        if others and not clause.period:
+            return Refusal(reason=f"It is not clear whether rows are counted, or different `{others[0].name}`.")
         if groups and counted and not clause.least:
             claim_counted(clause)
             clause.claim_all(r"\b(?:common|frequent|popular|often)\b")
@@ -169,7 +191,8 @@ def _ask_of_end(
 ) -> Ask | Refusal:
     """The ask for the row or group at the end of a measure, with the other cells that are asked for."""
     how = _how(clause, measures[0])
-    if set(clause.hows) & _OF_GROUPS and not (group or clause.period or label(measures[0].name).startswith("average")):
+    own = label(measures[0].name).startswith("average") or (how == "sum" and "total" in name_stems(measures[0].name))
+    if set(clause.hows) & _OF_GROUPS and not (group or clause.period or own):
         return Refusal(reason=f"It does not say of which groups the {figure_name(how, measures[0].name)} is meant.")
     if targets and group and group[0].unique < clause.table.rows:
         return Refusal(reason=f"There are several rows for each `{group[0].name}`.")
@@ -222,6 +245,8 @@ def _how(clause: Clause, measure: Column) -> str:
     if named := next((how for how in clause.hows if how in _OF_GROUPS), ""):
         return named
     most = clause.says(r"\bmost\b(?! expensive)") and not _rate(measure)
+    if clause.says(r"\b(?:cheapest|priciest|dearest|costliest|(?:most|least) expensive)\b"):
+        return "mean"
     return "sum" if clause.says(_BY_TOTAL) or additive(measure.name) or most else "mean"
 
 
@@ -279,7 +304,7 @@ def _asked_of_row(clause: Clause, end: int) -> list[Column]:
 
 def _rate(column: Column) -> bool:
     return bool(
-        {"percent", "rate", "avg", "averag", "time", "price", "score", "age", "temperatur"}
+        {"percent", "rate", "avg", "averag", "time", "price", "score", "age", "temperatur", "per"}
         & set(name_stems(column.name))
     )
 
@@ -300,9 +325,8 @@ def _low(clause: Clause) -> bool:
         return bool(said & _BAD_HIGH) and not said & _GOOD_HIGH
     if clause.says(r"\bquietest\b"):
         return True
-    return any(clause.word(i) in words.LOWEST for i in range(len(clause.tokens))) and not clause.says(
-        r"\bhighest\b|\bmax"
-    )
+    lowest = [i for i in range(len(clause.tokens)) if clause.word(i) in words.LOWEST and clause.word(i - 1) != "at"]
+    return bool(lowest) and not clause.says(r"\bhighest\b|\bmax")
 
 
 def find_extreme(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:

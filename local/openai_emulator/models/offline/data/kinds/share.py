@@ -82,8 +82,9 @@ def complete_share(clause: Clause) -> Ask | Refusal:
         by = [*clause.texts(), *([clause.which] if clause.which else []), *unique][:1]
         if not by:
             return Refusal(reason="It does not say which share is asked for.")
-    beside = [c for c in clause.texts() if c not in by and c.kind == "text"]
-    if clause.by and beside:
+    beside = [c for c in clause.texts() if c not in (*by, clause.which) and c.kind == "text"]
+    conditioned = {condition.column for condition in clause.conditions}
+    if beside and (clause.by or (conditioned and not {c.name for c in beside} & conditioned)):
         return Refusal(reason=f"It is not clear what `{beside[0].name}` is to do with it.")
     whole = _whole(clause)
     weight = [table.weight] if table.weight and not measures else []
