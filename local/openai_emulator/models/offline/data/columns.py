@@ -16,6 +16,7 @@ from local.openai_emulator.models.offline.words import stem
 
 _FILLER_WORDS = "is has avg mean total number num count the per of in and column"
 _FILLER = frozenset(map(stem, _FILLER_WORDS.split()))
+_MEASURED = frozenset(map(stem, ("sum", "inches", "inch", "level", "count", "value", "amount")))
 _NAMES = frozenset(["name", "titl", "role"])  # what else the name of the column may say that names a thing: `team_name`
 SHARES = frozenset(["share", "shares", "percent", "percentage", "percentages", "proportion", "fraction"])
 _BEFORE_RATE = words.SILENT | words.HIGHEST | words.LOWEST | {"average", "mean", "median", "total", ""}
@@ -127,7 +128,7 @@ def ends(part: str, own: str) -> bool:
     own = own.rstrip("e")
     part = part.rstrip("e")
     prefixed = part.removesuffix(own) in ("re", "un", "non", "in", "dis", "pre")
-    cuts = range(3, len(part) - SHORTEST_INSIDE + 1)
+    cuts = range(4, len(part) - SHORTEST_INSIDE + 1)
     if any(own.startswith(part[at:]) and 2 * (len(part) - at) > len(own) for at in cuts) and own not in part:
         return len(own) >= SHORTEST_MISSPELT  # `streetaddr` with "address"
     return len(own) >= SHORTEST_INSIDE and part != own and part.endswith(own) and not prefixed
@@ -316,10 +317,12 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
                 and clause.word(places[0] - 1) not in _BEFORE_RATE
             ):
                 continue  # "the unemployment rate" is no `literacy_rate`
-            most = clause.word(places[0] - 1) in words.HIGHEST | words.LOWEST  # "the biggest sample"
+            before_two = {clause.word(places[0] - 1), clause.word(places[0] - 2)}
+            most = bool(before_two & (words.HIGHEST | words.LOWEST))  # "the biggest sample", "the most fantasy points"
             alone = not most and all(clause.word(i) in words.SILENT for i in places)
             single = {part: score for part, (score, _) in hits.items() if everywhere.count(part) == 1}
-            sole = any(score >= SURE or (score == SAME and len(set(parts)) < MOST_PARTS) for score in single.values())
+            few = len(set(parts) - _MEASURED) < MOST_PARTS  # of `low wage jobs` a salary is only a part
+            sole = any(score >= SURE or (score == SAME and few) for score in single.values())
             if (share >= 0.5 or sole) and not (alone and share < 0.9):
                 yield share + 0.01 * len(hits), column, places
 

@@ -76,7 +76,7 @@ def denied(clause: Clause, hits: Sequence[tuple[str, tuple[int, ...]]], column: 
 
 def gaps_in(clause: Clause) -> None:
     """`no comment`: the rows in which a column with gaps is empty. `with a garage`: a count of at least one."""
-    counted = bool(re.search(r"\bhow many\b|\bnumber of\b|\bcount\b", clause.text, re.IGNORECASE))
+    counted = clause.says(r"\bhow many\b|\bnumber of\b|\bcount\b|\bshare\b|\bpercent|\bproportion\b")
     for mention in list(clause.mentions):
         limited = any(condition.column == mention.column.name for condition in clause.conditions)
         if limited or min(mention.tokens) >= len(clause.tokens):  # "have a price above 50"

@@ -62,7 +62,7 @@ def words_for_rows(clause: Clause) -> None:
     ends_ = (words.HIGHEST | words.LOWEST) - {"most", "fewest", "least", "top"}
     if noun in _SALES and {clause.word(found[noun] - 1), clause.word(found[noun] - 2)} & ends_:
         return  # "the highest yearly sales" are no rows
-    if have_several_rows(clause.table):
+    if have_several_rows(clause.table) or is_had(clause, found[noun]):
         return
     asked = clause.word(found[noun] - 1) in ("which", "what")  # "which athlete", of a table of countries
     labels = [c for c in clause.table.of_kind("text") if c.unique > LABELS_SHARE * clause.table.rows]
@@ -78,6 +78,15 @@ def words_for_rows(clause: Clause) -> None:
         role = word if word.endswith("s") or noun in _PEOPLE else f"{word}s"
         is_assumed = noun in _ROLES or not (of_people(clause.table) or fits(word, clause.table))
         clause.notes += [f"every row taken as one of the {role}"] if is_assumed else []
+
+
+def is_had(clause: Clause, at: int) -> bool:
+    """Whether a noun is what a row has, and no row: "how many employees does Acme have", "ended in a purchase"."""
+    had = clause.says(rf"\bhow many {re.escape(clause.word(at))} (?:do|does|did)\b.*\bhave\b")
+    people = clause.word(at) in words.PEOPLE and not of_people(clause.table)
+    if clause.says(r"\bhow many (?:days|hours|weeks|months|years|minutes) (?:do|does|did) (?:it|they|he|she)\b"):
+        return clause.word(at) in ("days", "hours", "weeks", "months", "years", "minutes")
+    return (had and people) or (clause.word(at - 1) in ("a", "an") and clause.word(at - 2) in ("in", "into", "with"))
 
 
 def _claim_behind(clause: Clause, found: dict[str, int], behind: dict[str, int]) -> dict[str, int]:
@@ -113,7 +122,7 @@ def names_of_rows(clause: Clause) -> None:
             word.endswith("s") and word not in words.SILENT and fits(word, clause.table)
         )
         values = {part for c in clause.table.of_kind("text") for v in c.values for part in v.lower().split()}
-        if word.removesuffix("s") in values:
+        if stem(word) not in _NOUNS | _PEOPLE and word.removesuffix("s") in values:
             continue  # "how many Camrys"
         before = clause.word(i - 1)
         if not several and before not in ("different", "distinct", "unique"):
@@ -148,7 +157,7 @@ def word_for_nameless(clause: Clause) -> None:
     if not (said & _ENDS or (having and clause.conditions)) or clause.says(_OF_GROUPS):
         return
     noun = next(i for i, token in enumerate(clause.tokens) if token.start() == found.start(1))
-    unnamed = not re.fullmatch(r"(?:full ?)?name|title", labels[0].name, re.IGNORECASE)
+    unnamed = not (of_people(clause.table) and re.fullmatch(r"(?:full ?)?name", labels[0].name, re.IGNORECASE))
     if noun not in clause.used and (unnamed or fits(found[1].lower(), clause.table)):
         clause.used.add(noun)
         clause.notes.append(f"`{labels[0].name}` taken as the {found[1].lower()}")

@@ -25,6 +25,7 @@ draws points owners holders
 """
 _MAKES_ANOTHER = frozenset(_MAKING.split())
 _FIGURES = frozenset(map(stem, ("median", "mean", "average", "avg", "total", "sum", "overall", "minimum", "maximum")))
+_IN = frozenset(map(stem, ("in", "dollars", "euros", "rupees", "million", "millions", "usd", "thousands")))
 _MOST_OF_TABLE = frozenset(["some", "other", "others", "new", "old", "only", "still", "ever", "more", "less", "fewer"])
 _BEHIND = re.compile(r"\b(?:has|have|had|makes?|sells?|offers?) the (?:most |least )?(\w+) (\w+)\b", re.IGNORECASE)
 _PARTICIPLE = re.compile(r"\w{2,}(?:ed|wn|ven|tten|ken|sold|run|made|won|spent|paid|read|sent|held)")
@@ -39,7 +40,7 @@ def words_beside(clause: Clause) -> None:
         is_figure = set(name_stems(mention.column.name)) <= _FIGURES
         word = clause.word(after)
         plural = word.endswith("s") and not word.endswith("ss")
-        whole = len(mention.tokens) >= len(set(name_stems(mention.column.name)) - UNIT_STEMS - _FIGURES)
+        whole = len(mention.tokens) >= len(set(name_stems(mention.column.name)) - UNIT_STEMS - _FIGURES - _IN)
         if not whole:
             continue  # "home wins" are no `home_goals`
         if (plural and not _is_own_measure(clause, after)) or is_figure or _PARTICIPLE.fullmatch(word):

@@ -150,13 +150,16 @@ def numbers_of_rows(clause: Clause) -> None:
         if not re.fullmatch(r"\d+", clause.word(i)) or i - 1 in clause.used or noun.endswith("s") or i == 0:
             continue
         keys = [c for c in clause.table.columns if stem(noun) in name_stems(c.name) and _IDS & set(name_stems(c.name))]
+        if not keys and noun in ("number", "id", "no"):  # "employee number 100" beside `id`
+            keys = [c for c in clause.table.columns if set(name_stems(c.name)) <= _IDS and is_key(c, clause.table)]
         rows = [c for c in keys if c.unique > LABELS_SHARE * clause.table.rows]
         keys = rows or [c for c in keys if is_key(c, clause.table)]
         if len(keys) != 1 or is_unit(clause.word(i + 1)) or clause.word(i + 1) in _UP | _DOWN | {"or", "to"}:
             continue
         number = float(clause.word(i))
         if keys[0].kind == "number" and number_of(keys[0].low) <= number <= number_of(keys[0].high):
-            clause.used |= {i - 1, i}
+            before = {i - 2} if noun in ("number", "id", "no") and clause.word(i - 2) not in words.SILENT else set()
+            clause.used |= {i - 1, i, *before}
             clause.places.append((keys[0].name, (i,)))
             text = f"`{keys[0].name}` = {clause.word(i)}"
             clause.conditions.append(Condition(column=keys[0].name, test="==", value=number, words=text))

@@ -181,7 +181,7 @@ def typed(cells: pd.Series[Any], name: str, *, is_clean: bool = False) -> tuple[
     ):
         return pd.to_timedelta(full).dt.total_seconds().reindex(text.index), {"kind": "number", "unit": "h:mm:ss"}
     if any(w in name.lower() for w in ("date", "day", "begin", "start", "end")):  # 20240131
-        full = full.str.replace(r"^((?:19|20)\d\d)([01]\d)([0-3]\d)$", r"\1-\2-\3", regex=True)
+        full = full.str.replace(r"^((?:19|20)\d\d)([01]\d)([0-3]\d)(?:T\d{6})?$", r"\1-\2-\3", regex=True)
     dates = as_dates(full)
     if dates.notna().mean() > 0.95:
         return dates.reindex(text.index), {"kind": "date", "odd": int(dates.isna().sum())}

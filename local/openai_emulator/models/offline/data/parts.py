@@ -86,12 +86,9 @@ def other_ask(ask: Ask, clause: Clause) -> Ask | None:
     if summed and re.fullmatch(_SHARE_OF_IT, clause.text, re.IGNORECASE):
         clause.used |= set(range(len(clause.tokens)))
         return replace(ask, kind="share", hows=("sum",), chart="", method="", targets=())
-    again = ask.kind == "figures" and not (ask.by or ask.period or clause.mentions or clause.by or clause.hows)
-    if (
-        again
-        and clause.conditions
-        and clause.says(r"^\W*(?:and )?how (?:many|much) (?:for |in |does |do )?(?:an?|the)\b")
-    ):
+    named = [m for m in clause.mentions if not clause.entity(m.column)]  # "an item" only says what the rows are
+    again = ask.kind == "figures" and not (ask.by or ask.period or named or clause.by or clause.hows)
+    if again and clause.conditions and clause.says(_HOW_MANY_A):
         clause.claim_all(r"\bhow (?:many|much)\b|\b(?:items?|ones?)\b")
         own = {condition.column for condition in clause.conditions}
         kept = tuple(condition for condition in ask.conditions if condition.column not in own)
@@ -267,6 +264,6 @@ def asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) ->
         return True  # "Which state has the lowest losses, and how much are they?"
     if name == "count" and clause.says(r"^\W*(?:which|who|what)\b"):
         return False
-    if name == "count" and clause.left():
+    if name in ("count", "lookup") and clause.left():
         return False  # "and how many from 2000 on?" says something more
     return not asks_more(clause, name) and any(a.kind == name for a in asks) and (not refers or name in _TESTS)

@@ -7,7 +7,7 @@ import re
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import Clause, is_short_year, is_year
 from local.openai_emulator.models.offline.data.columns import is_way_of_paying
-from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.words import stem
 
@@ -17,6 +17,7 @@ _BOUGHT = frozenset(
     ["sold", "purchased", "bought", "given", "awarded", "handed"]
 )  # "how many were sold" can ask for a quantity
 _GETS = "lasts lasted score scores scored win wins won earn earns earned collect collected get got"
+_LENGTHS = frozenset(["duration", "length", "time", "days", "hours", "minutes", "seconds", "weeks"])
 _GETTING = frozenset(_GETS.split())
 MOST_BEFORE_MEASURE = 4  # words of "how many gold medals"
 REACH = 4  # words between the verb and what it relates the rows to
@@ -101,6 +102,9 @@ def acting_verbs(clause: Clause) -> None:
             continue
         if clause.word(i) in _BUYING:
             continue
+        if clause.word(i + 1) == "the" and clause.word(i + 2) in words.ADJECTIVES:  # "which dish takes the longest"
+            clause.used.add(i)
+            continue
         after = i + 1
         while clause.word(after) in _BETWEEN and after <= i + REACH:
             after += 1
@@ -126,11 +130,14 @@ def _is_before_gap(clause: Clause, at: int) -> bool:
 
 def _is_of_measure(clause: Clause, at: int) -> bool:
     """Whether the object of a verb is a column of figures: "won more than 20 gold medals"; or it is what is counted."""
+    lasting = clause.word(at) in ("lasts", "lasted")
     scored = clause.word(at) in ("score", "scores", "scored")  # "scored the most runs" is no `win_by_runs`
     measures = {
         i
         for m in clause.mentions
-        if m.column.kind == "number" and (not scored or len(m.tokens) == len(name_stems(m.column.name)))
+        if m.column.kind == "number"
+        and (not scored or len(m.tokens) == len(name_stems(m.column.name)))
+        and (not lasting or _LENGTHS & set(plain_words(m.column.name)))
         for i in m.tokens
     }
     measures |= {

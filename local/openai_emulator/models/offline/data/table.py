@@ -184,7 +184,7 @@ def read_profile(logs: str) -> list[Table]:
 
 def last_json(logs: str, key: str) -> Any:
     """The value of `key` in the last line of JSON that starts with this key; None if there is none."""
-    for line in reversed(logs.splitlines()):
+    for line in reversed(logs.split("\n")):  # a cell can hold another separator of lines
         if line.startswith(f'{{"{key}"'):
             try:
                 return json.loads(line)[key]

@@ -175,6 +175,7 @@ def _one_column_each(clause: Clause, found: Places) -> None:
         if len(named) != 1:  # "Coach Winner" for the coach who won
             common_ = set.intersection(*(set(name_stems(c.name)) for c in columns))
             free = [clause.word(i) for i in range(len(clause.tokens)) if i not in places]
+            free = [word for word in free if word not in words.SILENT]
             own_ = [
                 c for c in columns if any(alike(w, p) >= SAME for w in free for p in {*name_stems(c.name)} - common_)
             ]
@@ -395,7 +396,11 @@ def _is_asked_for(clause: Clause, at: int, value: str) -> bool:
     """Whether a word is the noun after "which", and no value that is written with a capital: "which property had"."""
     asked = clause.word(at - 1) in ("which", "what") and clause.word(at + 1) in words.VERBS
     word = clause.word(at)
-    common = f"{word}s" in words.ROW_NOUNS or word in words.ROW_NOUNS | words.PEOPLE or _is_of_file(clause, at)
+    common = (
+        {f"{word}s", f"{word[:-1]}ies"} & words.ROW_NOUNS
+        or word in words.ROW_NOUNS | words.PEOPLE
+        or _is_of_file(clause, at)
+    )
     if asked and not common and value.lower() in (word, f"{word}s", word.removesuffix("s")):
         return False  # "which comedy", "which dessert"
     if asked and common and value.lower() == word and not _is_of_file(clause, at):
@@ -426,14 +431,8 @@ def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
         return False  # "more" is not the song `MORE`
     if len(without_points(value)) < 4 and own in _LITTLE:
         return False
-    if (
-        value.isupper()
-        and word.islower()
-        and own == value.lower()
-        and (own in words.SAME_WORDS or stem(own) in _COMMON)
-    ):
-        return False  # "cost" is not the symbol `COST`
     common = own in words.HIGHEST | words.LOWEST or stem(word) in _COMMON
+    common = common or (value.isupper() and own in words.SAME_WORDS)  # "cost" is not the symbol `COST`
     return not (is_name and word.islower() and common)
 
 

@@ -18,11 +18,11 @@ seat select serve ship sign spend stage start state stay stretch study suffer su
 travel train treat try use visit vote walk want watch wear weigh work
 """
 _IRREGULAR = """
-brought built came chosen chose drawn drew driven drove eaten ate drank drink drinks drunk drinking go goes burn burns
-burned burnt flew flown gave given held kept knew known laid lain lay made meant met put read rode ridden said sat
-sent seen saw sang showed slept spent stood told took taken thought wore worn written wrote choose bring build come
-draw drive eat fly give hold know make mean meet ride send see sing sleep stand tell take think write sits puts holds
-keeps gives makes takes lies sees saying gets got staying sitting lying putting holding giving making taking keep
+brought built came chosen chose drawn drew driven drove takes eaten ate drank drink drinks drunk drinking go goes burn
+burns burned burnt flew flown gave given held kept knew known laid lain lay made meant met put read rode ridden said
+sat sent seen saw sang showed slept spent stood told took taken thought wore worn written wrote choose bring build
+come draw drive eat fly give hold know make mean meet ride send see sing sleep stand tell take think write sits puts
+holds keeps gives makes lies sees saying gets got staying sitting lying putting holding giving making taking keep
 choosing chooses brings brings builds comes draws drives eats flies knows means meets rides sends sings sleeps stands
 tells thinks writes bringing building drawing driving eating flying knowing meeting riding sending singing sleeping
 standing telling thinking writing

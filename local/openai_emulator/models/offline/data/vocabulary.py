@@ -97,6 +97,8 @@ _SAME = (
     "country nation geography",
     "person people passenger passengers employee user",
     "town city",
+    "team club squad",
+    "born birth bdate dob birthdate birthday",
     "neighborhood neighbourhood locality suburb district",
     "gender sex",
     "qty quantity amount count",
@@ -221,9 +223,10 @@ movies films songs albums games matches teams clubs flights airports planes trip
 purchases transactions payments invoices loans accounts stocks shares companies firms businesses banks jobs projects
 tasks departments schools universities courses hospitals tests exams experiments plants flowers trees wines beers
 foods meals recipes days weeks months years hours earthquakes storms accidents crimes events incidents tickets calls
-emails messages posts tweets articles sites pages devices servers machines sensors stations measurements
-birds dogs cats bookings reservations admissions appointments shipments deliveries rentals subscriptions claims
-campaigns listings applications prizes awards winners quakes
+emails messages posts tweets articles sites pages devices servers machines sensors stations measurements birds dogs
+cats bookings reservations admissions appointments shipments deliveries rentals subscriptions claims campaigns
+listings applications prizes awards winners quakes dishes deals rounds startups sessions visits launches missions
+paintings licenses coffees boats ships podcasts channels videos apps episodes museums libraries markets
 """
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
 # Roles that all people of a table can have; the reading says so.
@@ -252,9 +255,15 @@ OPPOSITES = {
     "employed": "unemployed",
     "passed": "failed",
     "insured": "uninsured",
+    "weekend": "weekday weekdays workdays",
 }
 # What became of somebody: the names of columns of yes and no, and what their yes and their no are called
-OUTCOMES = (
+OUTCOMES: tuple[tuple[tuple[frozenset[str], ...], frozenset[str], frozenset[str]], ...] = (
+    (
+        tuple(frozenset([stem(name)]) for name in ("revenue", "purchased", "purchase", "converted", "conversion")),
+        frozenset(["purchase", "purchases", "bought", "buy", "buys", "converted", "conversion", "conversions"]),
+        frozenset(),
+    ),
     (
         tuple(frozenset(map(stem, (name, "status"))) for name in ("loan", "application", "approval")),
         frozenset(["approved", "granted", "accepted", "approval", "approvals"]),

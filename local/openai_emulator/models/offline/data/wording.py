@@ -150,10 +150,11 @@ def with_names(question: str, table: Table) -> str:
     """The question with "per capita" for "per person", and the like, where a column is called so."""
     parts = {part for column in table.columns for part in name_stems(column.name)}
     for column in table.columns:  # "one-star ratings" for `1 star ratings`
-        for number, noun in re.findall(r"(?<![\w.])(\d) ([a-z]{3,})", column.name.lower()):
-            word = next((name for name, digit in vocabulary.NUMBERS.items() if digit == int(number)), number)
-            said = rf"\b(?:{word}|{number})[- ]{noun}s?\b"
-            question = re.sub(said, f"{number} {noun}", question, flags=re.IGNORECASE)
+        found = re.fullmatch(r"(\d) ([a-z]{3,})( [a-z]+)?", column.name.lower())
+        if found:
+            word = next((name for name, digit in vocabulary.NUMBERS.items() if digit == int(found[1])), found[1])
+            said = rf"\b(?:{word}|{found[1]})[- ]{found[2]}s?(?:{found[3] or ''})?\b"
+            question = re.sub(said, column.name.replace("\\", r"\\"), question, flags=re.IGNORECASE)
     for part, said, named in _OF_COLUMNS:
         question = re.sub(said, named, question, flags=re.IGNORECASE) if part in parts else question
     return question

@@ -206,12 +206,24 @@ def _is_of_adjective(clause: Clause, at: int, named: list[Column]) -> bool:
     return joined_ or bool(starts & {at + 1, at + 2})
 
 
+def _years_of_age(clause: Clause) -> list[Column]:
+    """The one column of years that tells how old the rows are, where no column is an age: "the oldest house"."""
+    numbers = clause.table.of_kind("number")
+    years = [c for c in numbers if is_year(c)]
+    told = any(stem("age") in name_stems(c.name) for c in numbers) or clause.table.of_kind("date")
+    grouped = clause.by or clause.by_numbers or clause.period or clause.hows
+    return years if len(years) == 1 and not (told or grouped) else []
+
+
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
     """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
     named_by = {token for mention in clause.mentions for token in mention.tokens}
     for i in range(len(clause.tokens)):
         word = clause.word(i)
         word = f"{word[:-2]}est" if word.endswith("er") else word
+        if word in ("oldest", "newest") and (years := _years_of_age(clause)):
+            clause.used.add(i)
+            return word == "oldest", years
         low, hints = words.ADJECTIVES.get(word) or (False, "" if i in named_by else _noun_of(clause, word))
         if not hints:
             continue

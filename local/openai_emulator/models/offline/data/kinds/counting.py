@@ -13,6 +13,7 @@ from local.openai_emulator.models.offline.data.entities import (
     are_places,
     fits,
     have_several_rows,
+    is_had,
     is_other_role,
     may_be,
     of_people,
@@ -196,7 +197,7 @@ def claim_counted(clause: Clause) -> None:
                 continue
             if noun in clause.free() and (is_unit(clause.word(noun)) or clause.word(noun).endswith("ly")):
                 continue
-            if noun in clause.free() and is_other_role(clause.word(noun), clause.table):
+            if noun in clause.free() and (is_other_role(clause.word(noun), clause.table) or is_had(clause, noun)):
                 continue
             common = noun in clause.used or clause.word(noun) in words.SILENT | words.PEOPLE
             known = common or (noun == first and clause.word(noun) in words.ROW_NOUNS)

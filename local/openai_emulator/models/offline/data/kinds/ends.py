@@ -6,7 +6,7 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_key, is_year
+from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_key, is_part_of_date, is_year
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
@@ -52,10 +52,15 @@ def persons(clause: Clause) -> list[Column]:
 
 
 def is_busiest_year(clause: Clause) -> bool:
-    """Whether the year with the most rows is asked for: "which year has the most cars"."""
+    """Whether the year or month with the most rows is asked for: "which year has the most cars"."""
     most = clause.says(r"\b(?:most|fewest)\b") and most_rows(clause)
     which = clause.which
-    return bool(which and is_year(which) and most and set(clause.measures(conditioned=False)) <= {which})
+    return bool(
+        which
+        and (is_year(which) or is_part_of_date(which))
+        and most
+        and set(clause.measures(conditioned=False)) <= {which}
+    )
 
 
 def unclear_end(clause: Clause) -> Refusal | None:

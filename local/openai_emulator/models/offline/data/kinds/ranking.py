@@ -143,6 +143,7 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         clause.says(r"\b(?:most|fewest|least)\b")
         or (not meant and clause.claim_all(BUSY))
         or clause.claim_all(_BY_COUNT)
+        or _by_number_of_some(clause)
     )
     if is_busiest_year(clause):
         by = names([clause.which] if clause.which else [])
@@ -168,7 +169,9 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         if group and counted and group[0].unique == clause.table.rows:
             return Refusal(reason=f"Each row has its own `{group[0].name}`, so their numbers of rows are all 1.")
         others = [m.column for m in clause.mentions if clause.word(m.tokens[0] - 1) in ("most", "fewest")]
+        named = set(name_stems(clause.table.shown.rpartition(".")[0]))
         others = [c for c in others if c.kind == "text" and c not in group and 2 * c.unique < clause.table.rows]
+        others = [c for c in others if not named & set(name_stems(c.name))]  # "events" of events.csv are rows
         if others and not clause.period:
             return Refusal(reason=f"It is not clear whether rows are counted, or different `{others[0].name}`.")
         if groups and counted and not clause.least:
@@ -177,6 +180,18 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
             return with_chart(ask_of(clause, "extreme", by=names(group), lowest=low, hows=("count",)), "bar")
         return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
     return _ask_of_end(clause, measures, group, targets, low=low)
+
+
+def _by_number_of_some(clause: Clause) -> bool:
+    """Whether rows are ranked that meet a condition: "by number of non vegetarian dishes"."""
+    found = re.search(
+        rf"\bby (?:the )?(?:number|count) of (?:[\w-]+ ){{1,2}}(?:{_COUNTED})\b", clause.text, re.IGNORECASE
+    )
+    places = {i for _, at in clause.places for i in at}
+    if not found or not places & clause.within(found):
+        return False
+    clause.claim(found.start(), found.end())
+    return True
 
 
 def _of_few_numbers(clause: Clause) -> list[Column]:

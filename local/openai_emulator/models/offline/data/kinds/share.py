@@ -84,6 +84,9 @@ def complete_share(clause: Clause) -> Ask | Refusal:
             return Refusal(reason="It does not say which share is asked for.")
     beside = [c for c in clause.texts() if c not in (*by, clause.which) and c.kind == "text"]
     conditioned = {condition.column for condition in clause.conditions}
+    whole_ = _OF.search(clause.text)  # "the share of the states": these are the rows
+    at = max(clause.within(whole_)) + 1 if whole_ else -1
+    beside = [c for c in beside if not any(at in m.tokens for m in clause.mentions if m.column is c)]
     if beside and (clause.by or (conditioned and not {c.name for c in beside} & conditioned)):
         return Refusal(reason=f"It is not clear what `{beside[0].name}` is to do with it.")
     whole = _whole(clause)
