@@ -72,15 +72,8 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         comparatives_in(clause)
     if of_groups := _of_groups(clause, name):
         return of_groups
-    years = [c for c in clause.table.of_kind("number") if is_year(c)]
-    if name == "peak" and not clause.table.of_kind("date") and years and clause.measures():
-        return "extreme"
-    ranked = re.search(r"\b(?:top|bottom) (?:\d+|two|three|four|five|ten)\b", clause.text, re.IGNORECASE)
-    if name == "share" and ranked and any(is_fraction(c) or is_percentage(c) for c in clause.measures()):
-        clause.claim_all(r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)(?: of)?\b")
-        return "top"
-    if name == "share" and _is_share_itself(clause):
-        return "figures"
+    if name in ("share", "peak") and (better := _better_than_cue(clause, name)):
+        return better
     if name in ("extreme", "figures", "") and {"min", "max"} <= set(clause.hows) and not (clause.which or clause.by):
         return "figures"  # "the highest and the lowest salary"
     if name in ("count", "figures") and _asks_for_cells(clause):
@@ -88,10 +81,6 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
     if name in ("", "lookup", "describe", "count") and clause.says(_WHICH_ARE_THERE) and clause.texts():
         return "count"
     compared = any(c.test == "in" for c in clause.conditions)
-    if name == "peak" and not clause.table.of_kind("date") and compared and clause.measures():
-        return "compare"
-    if name == "peak" and not clause.measures() and most_rows(clause):
-        return "extreme"
     is_more = len(clause.measures(conditioned=False)) == 2 and _MORE_AND_MORE.search(clause.text)
     if name in ("", "figures") and is_more and not clause.says(r"\bthan\b"):
         return "correlate"
@@ -122,6 +111,23 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         return name
     name = _by_names(clause, first=first or alone, has_several=has_several)
     return "compare" if name == "peak" and compared and not clause.table.of_kind("date") else name
+
+
+def _better_than_cue(clause: Clause, name: str) -> str:
+    """The kind of a clause with the cues of a share or a peak that asks for something else; empty if it does not."""
+    dates = clause.table.of_kind("date")
+    years = [c for c in clause.table.of_kind("number") if is_year(c)]
+    if name == "peak" and not dates and years and clause.measures():
+        return "extreme"
+    if name == "peak" and not dates and clause.measures() and any(c.test == "in" for c in clause.conditions):
+        return "compare"
+    if name == "peak":
+        return "extreme" if not clause.measures() and most_rows(clause) else ""
+    ranked = re.search(r"\b(?:top|bottom) (?:\d+|two|three|four|five|ten)\b", clause.text, re.IGNORECASE)
+    if ranked and any(is_fraction(c) or is_percentage(c) for c in clause.measures()):
+        clause.claim_all(r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)(?: of)?\b")
+        return "top"
+    return "figures" if _is_share_itself(clause) else ""
 
 
 def _is_grouped(clause: Clause) -> bool:

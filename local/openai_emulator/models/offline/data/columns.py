@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import SequenceMatcher
-from itertools import combinations, pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_key, is_part_of_date, is_year
 from local.openai_emulator.models.offline.data.conditions import days_apart
+from local.openai_emulator.models.offline.data.likeness import LIMITS, SAME, SURE, alike
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems, of_end, plain_words
+from local.openai_emulator.models.offline.data.spelt_out import spelt_out
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
@@ -51,18 +51,8 @@ _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", 
 
 _WORDS = "a i in on of and no to who what when where which how why is are was were"
 _NEVER_BARE = frozenset(_WORDS.split())  # such a word is only a column's name in quotes
-SHORTEST_INSIDE = 4  # letters of a word that may be the end of a longer one in a column's name
-_DONE = frozenset(["scored", "marked", "pointed", "graded", "ordered", "requested"])  # verbs, not the nouns
-_LIMITS = frozenset(["over", "under", "above", "below", "after", "before", "since", "until", "between", "within"])
 LENGTH_OF_CURRENCY = 3  # letters of a code such as `EUR`
-SURE, SAME = 0.9, 0.7  # how well a word fits one that begins alike; one that means the same
 MOST_PARTS = 3  # words of a name of which "people" says one: `energy consumption per capita (kWh/person)`
-LONGEST_ENDING = 5  # letters: "salesperson" is not of `Sales`
-SHORTEST_MARKED = 3  # letters of a name before an initial
-SHORTEST_DOING = 3  # letters of a verb
-SHORTEST_SHORTENED = 5  # letters of a word without some of its vowels
-SHORTEST_COMMON = 7  # letters with which two words of one root begin
-SHORTEST_MISSPELT, MISSPELT = 7, 0.8  # letters, and the similarity of a word and a name with a mistake
 
 
 def written_columns(clause: Clause) -> None:
@@ -90,67 +80,6 @@ def _parts(column: Column) -> list[str]:
     return core or [part for part in stems if part not in UNIT_STEMS] or stems
 
 
-def alike(word: str, part: str) -> float:
-    """How well a word of a question fits a word of a column's name, 0 to 1."""
-    own = stem(word)
-    if own == part or word == part:
-        return 1.0
-    if stem(words.IRREGULAR.get(word, word)) == part:
-        return 1.0
-    negated = re.match(r"(?:un|non|dis|in|ir|im)(\w{4})", own)
-    if negated and part.startswith(negated[1]):
-        return 0.0  # "unfurnished" is no misspelt `furnished`
-    if word in words.MEASURES | words.CLASSES | _LIMITS:  # "the rate" is no `rater`, "over" no `overtime`
-        return 0.0
-    if len(part) >= SHORTEST_DOING and re.fullmatch(rf"{re.escape(part)}(?:e?rs?|ing)", word):
-        return 0.9  # "skiers" for `ski`
-    begins = part.startswith(own) or (own.startswith(part) and len(own) <= len(part) + LONGEST_ENDING)
-    rest = part.removeprefix(own)
-    other = len(own) == SHORTEST_INSIDE and len(rest) == 1 and rest not in "sydern"  # "star" is no `start`
-    if min(len(own), len(part)) >= 4 and begins and not part.isdigit() and not other:
-        return 0.9
-    is_long = min(len(own), len(part)) >= SHORTEST_COMMON
-    if is_long and own[:SHORTEST_COMMON] == part[:SHORTEST_COMMON]:  # "subscribers": `Subscription`
-        return SURE
-    if min(len(own), len(part)) >= SHORTEST_MISSPELT and SequenceMatcher(None, own, part).ratio() >= MISSPELT:
-        return 0.85
-    if ends(part, own) and word not in words.SILENT | words.METHOD:
-        return 0.8
-    if word in _DONE or word in (f"{part}y", f"{part}{part[-1:]}y"):  # "windy" days are no `wind`
-        return 0.0
-    if _consonants(word, part) or _without_some_vowels(own, part):
-        return 0.8
-    return SAME if any(own in group and part in group for group in words.SAME) else 0.0
-
-
-def ends(part: str, own: str) -> bool:
-    """Whether a part of a name ends with a word: `libprice` with "price"; both are stems, without an e at the end."""
-    own = own.rstrip("e")
-    part = part.rstrip("e")
-    prefixed = part.removesuffix(own) in ("re", "un", "non", "in", "dis", "pre")
-    cuts = range(4, len(part) - SHORTEST_INSIDE + 1)
-    if any(own.startswith(part[at:]) and 2 * (len(part) - at) > len(own) for at in cuts) and own not in part:
-        return len(own) >= SHORTEST_MISSPELT  # `streetaddr` with "address"
-    return len(own) >= SHORTEST_INSIDE and part != own and part.endswith(own) and not prefixed
-
-
-def _consonants(word: str, part: str) -> bool:
-    """Whether a part of a name is a word without its vowels, or only some of its consonants: `hwy`, `cty`, `wt`."""
-    part = re.sub("i$", "y", part)  # the stem of `hwy` is hwi
-    if len(part) < 2 or re.search(r"[aeiou\d]", part) or len(word) <= len(part) or word[0] != part[0]:
-        return False
-    letters = iter(word[1:])
-    ends = len(part) > 2 or word.endswith(part[-1])
-    return ends and all(letter in letters for letter in part[1:])
-
-
-def _without_some_vowels(own: str, part: str) -> bool:
-    """Whether a part of a name is a word with some of its vowels left out: `bathrms` with "bathrooms"; both stems."""
-    letters = iter(own)
-    is_same = re.sub(r"[aeiou]", "", own) == re.sub(r"[aeiou]", "", part)
-    return is_same and SHORTEST_SHORTENED <= len(part) < len(own) and all(letter in letters for letter in part)
-
-
 def named_columns(clause: Clause) -> None:
     """Columns that the words name in part, or by other words. What names two columns alike names none."""
     while candidates := list(_candidates(clause)):
@@ -160,57 +89,50 @@ def named_columns(clause: Clause) -> None:
         top = [entry for entry in top if entry[1] == places]
         top = [entry for entry in top if entry[0].unique > 1] or top  # a column of one value tells nothing
         if len(top) > 1:
-            said_ = {stem(words.IRREGULAR.get(clause.word(i), clause.word(i))) for i in places}
-            if all(map(_is_time, columns_ := [column for column, _ in top])) and not said_ & _TIMES:
-                clause.used |= set(places)  # the verb of `YearSold` and `MonthSold`
-                continue
-            told = _told_elsewhere(columns_, said_, clause)
-            if told is not None and told not in columns_:
-                top = [(told, places)]
-            top = [entry for entry in top if told is None or entry[0] is told]
-            numbers_ = [entry for entry in top if entry[0].kind == "number"]
-            if numbers_ and [clause.word(places[0] - 2), clause.word(places[0] - 1)] == ["how", "much"]:
-                top = numbers_
-                if len(top) == 1:
-                    clause.used |= set(places)
-                    clause.mentions.append(Mention(column=top[0][0], tokens=top[0][1]))
-                    continue
-            called = [entry for entry in top if {*name_stems(entry[0].name)} - said_ <= _NAMES]
-            kinds = called if len(called) == 1 else [entry for entry in top if entry[0].kind == "number"]
-            if told is None and _are_attributes(clause, [entry[0] for entry in top], places):
-                clause.used |= set(places)
-                clause.notes.append(f"a row taken as one of the {clause.word(places[0])}")
-                continue
-            often = clause.says(r"\bmost often\b|\bthe most\b|\bhow (?:many times|often)\b")
-            if told is None and len(places) == 1 and clause.word(places[0]).endswith("ed") and often:
-                clause.used |= set(places)  # "which customer ordered most often"
-                continue
-            counted = [clause.word(places[0] - 2), clause.word(places[0] - 1)] == ["how", "many"]
-            counted = counted or clause.word(places[0] - 1) == "many" or clause.word(places[0] - 2) == "the"
-            noun = clause.word(places[0])
-            if told is None and counted and clause.places and noun in words.ROW_NOUNS and clause.says(r"\bhow many\b"):
-                clause.used |= set(places)  # "how many products failed": the rows
-                clause.notes.append(f"a row taken as one of the {noun}")
-                continue
-            if told is None and (len(kinds) != 1 or (top[0][0].kind == "date" and not called)):
-                names = " or ".join(f"`{column.name}`" for column, _ in top[:4])
-                said = " ".join(clause.tokens[i][0] for i in places)
-                clause.ambiguous.append(f'"{said}" could be {names}.')
+            column = _one_of(clause, [column for column, _ in top], places)
+            if column is None:
                 clause.used |= set(places)
                 continue
-            top = kinds if told is None else top
-        column, tokens = min(top, key=lambda entry: entry[1])
-        if _is_time(column) and len(tokens) == 1 and clause.word(tokens[0]).endswith("ed"):
-            clause.used |= set(tokens)  # "reviewed" beside `ReviewDate`
-            continue
+            top = [(column, places)]
+        column, tokens = top[0]
         clause.used |= set(tokens)
-        clause.mentions.append(Mention(column=column, tokens=tokens))
+        if not (_is_time(column) and len(tokens) == 1 and clause.word(tokens[0]).endswith("ed")):
+            clause.mentions.append(Mention(column=column, tokens=tokens))  # but "reviewed" is no `ReviewDate`
     clause.mentions.sort(key=lambda mention: mention.tokens)
     starts = {mention.tokens[0] for mention in clause.mentions}
     figure = re.compile("|".join(pattern for _, pattern in FIGURES), re.IGNORECASE)
     clause.mentions = [  # "total fare" is a total, though there is a column `total`
         m for m in clause.mentions if not (figure.fullmatch(m.column.name) and m.tokens[-1] + 1 in starts)
     ]
+
+
+def _one_of(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> Column | None:
+    """The one that is meant of columns that are named alike; None if the words name none, or it is not clear which."""
+    said = {stem(words.IRREGULAR.get(clause.word(i), clause.word(i))) for i in places}
+    if all(map(_is_time, columns)) and not said & _TIMES:
+        return None  # the verb of `YearSold` and `MonthSold`
+    told = _told_elsewhere(columns, said, clause)
+    if told is not None:
+        return told
+    numbers = [column for column in columns if column.kind == "number"]
+    before = [clause.word(places[0] - 2), clause.word(places[0] - 1)]
+    if before == ["how", "much"] and len(numbers) == 1:
+        return numbers[0]
+    noun, counts = clause.word(places[0]), clause.says(r"\bhow many\b")
+    counted = counts and (before[1] == "many" or before[0] == "the") and noun in words.ROW_NOUNS and bool(clause.places)
+    if _are_attributes(clause, columns, places) or counted:  # "how many products failed": the rows
+        clause.notes.append(f"a row taken as one of the {noun}")
+        return None
+    often = clause.says(r"\bmost often\b|\bthe most\b|\bhow (?:many times|often)\b")
+    if len(places) == 1 and noun.endswith("ed") and often:
+        return None  # "which customer ordered most often"
+    called = [column for column in columns if {*name_stems(column.name)} - said <= _NAMES]
+    kinds = called if len(called) == 1 else numbers
+    if len(kinds) != 1 or (columns[0].kind == "date" and not called):
+        named = " or ".join(f"`{column.name}`" for column in columns[:4])
+        clause.ambiguous.append(f'"{" ".join(clause.tokens[i][0] for i in places)}" could be {named}.')
+        return None
+    return kinds[0]
 
 
 def _are_attributes(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> bool:
@@ -263,7 +185,7 @@ def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Co
     if len(of_condition) == 1:
         return of_condition[0]  # "the cost of a hotel": `accommodation_cost` beside `accommodation_type`
     free = [clause.word(i) for i in range(len(clause.tokens)) if stem(clause.word(i)) not in said]
-    free = [word for word in free if word not in words.SILENT | _LIMITS]
+    free = [word for word in free if word not in words.SILENT | LIMITS]
     told = [c for c in columns if any(alike(word, part) for word in free for part in others[c.name] - UNIT_STEMS)]
     told = told or whole
     return told[0] if len(told) == 1 else None
@@ -278,45 +200,19 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
     for column in clause.table.columns:
         parts = _parts(column)
         for first in free if column not in codes else ():
-            if spelt := _spelt_out(clause, first, parts):
+            if spelt := spelt_out(clause, first, parts):
                 yield 0.9, column, spelt
                 continue
-            near = [i for i in free if first <= i <= first + len(parts) + 1]
-            hits: dict[str, tuple[float, int]] = {}
-            for part in parts:
-                fits = [
-                    (alike(clause.word(i), part), -i)
-                    for i in near
-                    if not _is_cost(clause.word(i), part, parts) and not _is_done(clause, i, part, column)
-                ]
-                score, at = max(fits, default=(0.0, 0))
-                if score and -at not in [place for _, place in hits.values()]:
-                    hits[part] = (score, -at)
-            sure = any(score >= 0.9 for score, _ in hits.values())
-            for part in [part for part in parts if sure and len(part) == 3 and part not in hits]:  # `UrbanPop`
-                taken = {place for _, place in hits.values()}
-                begun = [i for i in near if i not in taken and clause.word(i).startswith(part)]
-                hits |= {part: (0.8, begun[0])} if begun else {}
-            hits = {} if all(part.isdigit() for part in hits) else hits  # the 2 of "top 2" is no `price2`
+            hits = _hits(clause, column, parts, [i for i in free if first <= i <= first + len(parts) + 1])
             if not hits or first not in [place for _, place in hits.values()]:
                 joined = "".join(clause.word(i) for i in (first, first + 1))
                 if len(joined) > 5 and re.sub(r"\W|_", "", column.name.lower()) in (joined, f"{joined}s"):
                     yield 1.0, column, (first, first + 1)
                 continue
             share = sum(score for score, _ in hits.values()) / len(set(parts))
-            before_ = [clause.word(first - 2), clause.word(first - 1)]
-            if before_ == ["how", "much"] and column.kind == "text":
-                continue
-            if share < SURE and column.kind == "number" and before_ in (["in", "a"], ["in", "an"], ["in", "one"]):
-                continue  # "in a session" is no `session_duration`
             places = tuple(sorted(place for _, place in hits.values()))
-            if share < SURE and _are_rows(clause, places, column):
+            if _is_other(clause, column, places, first, share):
                 continue
-            if (
-                all(clause.word(i) in ("rate", "rates") for i in places)
-                and clause.word(places[0] - 1) not in _BEFORE_RATE
-            ):
-                continue  # "the unemployment rate" is no `literacy_rate`
             before_two = {clause.word(places[0] - 1), clause.word(places[0] - 2)}
             most = bool(before_two & (words.HIGHEST | words.LOWEST))  # "the biggest sample", "the most fantasy points"
             alone = not most and all(clause.word(i) in words.SILENT for i in places)
@@ -325,6 +221,39 @@ def _candidates(clause: Clause) -> Iterator[tuple[float, Column, tuple[int, ...]
             sole = any(score >= SURE or (score == SAME and few) for score in single.values())
             if (share >= 0.5 or sole) and not (alone and share < 0.9):
                 yield share + 0.01 * len(hits), column, places
+
+
+def _hits(clause: Clause, column: Column, parts: list[str], near: list[int]) -> dict[str, tuple[float, int]]:
+    """Of the parts of a name how well, and where, the best of some words fits each."""
+    hits: dict[str, tuple[float, int]] = {}
+    for part in parts:
+        fits = [
+            (alike(clause.word(i), part), -i)
+            for i in near
+            if not _is_cost(clause.word(i), part, parts) and not _is_done(clause, i, part, column)
+        ]
+        score, at = max(fits, default=(0.0, 0))
+        if score and -at not in [place for _, place in hits.values()]:
+            hits[part] = (score, -at)
+    sure = any(score >= 0.9 for score, _ in hits.values())
+    for part in [part for part in parts if sure and len(part) == 3 and part not in hits]:  # `UrbanPop`
+        taken = {place for _, place in hits.values()}
+        begun = [i for i in near if i not in taken and clause.word(i).startswith(part)]
+        hits |= {part: (0.8, begun[0])} if begun else {}
+    return {} if all(part.isdigit() for part in hits) else hits  # the 2 of "top 2" is no `price2`
+
+
+def _is_other(clause: Clause, column: Column, places: tuple[int, ...], first: int, share: float) -> bool:
+    """Whether words that name a part of a column mean something else."""
+    before = [clause.word(first - 2), clause.word(first - 1)]
+    if before == ["how", "much"] and column.kind == "text":
+        return True
+    if share < SURE and column.kind == "number" and before in (["in", "a"], ["in", "an"], ["in", "one"]):
+        return True  # "in a session" is no `session_duration`
+    if share < SURE and _are_rows(clause, places, column):
+        return True
+    of_rate = all(clause.word(i) in ("rate", "rates") for i in places)  # "the unemployment rate" is no `literacy_rate`
+    return of_rate and clause.word(places[0] - 1) not in _BEFORE_RATE
 
 
 def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
@@ -418,84 +347,6 @@ def _pays_what_is_named(clause: Clause, at: int) -> bool:
     own = stem(clause.word(after))
     named = clause.word(after) not in words.SILENT and any(own in name_stems(c.name) for c in clause.table.columns)
     return clause.word(at) in ("pay", "pays", "paid", "paying") and named and after > at + 1
-
-
-def _spelt_out(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
-    """Words whose initials or beginnings are the parts of a name: "gross domestic product per capita", `gdpPercap`."""
-    if len(parts) == 1 and (begun := _begun(clause, first, parts[0])):
-        return begun
-    if len(parts) == 1 and (marked := _marked(clause, first, parts[0])):
-        return marked
-    if initials := _initials(clause, first, parts):
-        return initials
-    at, found = first, 0
-    for part in parts:
-        count = len(part)
-        own = [clause.word(i) for i in range(at, at + count)]
-        if 3 <= count <= 5 and "".join(word[:1] for word in own) == part and clause.word(at) != part:
-            at, found = at + count, found + 1
-        elif found and (clause.word(at) + clause.word(at + 1)).startswith(part):
-            at = at + 2
-        elif found and (more := _after_small_words(clause, at, part)):
-            at = more
-        elif found and part.isdigit():
-            years = [i for i in range(at, min(at + 5, len(clause.tokens))) if clause.word(i) == part]
-            if not years:
-                return ()
-            return (*range(first, at), years[0])
-        else:
-            return ()
-    return tuple(range(first, at)) if found else ()
-
-
-def _initials(clause: Clause, first: int, parts: list[str]) -> tuple[int, ...]:
-    """Capitals that are the initials of a name: `Price/Earnings` for "P/E" and "PE", and "EPS" for `Earnings/Share`."""
-    if len(parts) < 2 or len(set(parts)) < len(parts):
-        return ()
-    letters = "".join(part[0] for part in parts).upper()
-    joined = letters[0] + "P" + letters[1] if len(parts) == 2 else letters
-    for count in (1, len(parts)):
-        said = [clause.tokens[i][0] for i in range(first, min(first + count, len(clause.tokens)))]
-        if "".join(said) in (letters, joined) and len("".join(said)) > 1 and not clause.text.isupper():
-            more = clause.word(first + count) in ("ratio", "ratios") and len(parts) == 2
-            return tuple(range(first, first + count + more))
-    return ()
-
-
-def _marked(clause: Clause, first: int, name: str) -> tuple[int, ...]:
-    """A word and the one beside it whose initial the name ends with: `SATM` for "SAT math" and "math SAT"."""
-    word, mark = name[:-1], name[-1:]
-    for places in ((first, first + 1), (first + 1, first)):
-        said, beside = (clause.word(i) for i in places)
-        if len(word) >= SHORTEST_MARKED and said == word and beside.startswith(mark) and len(beside) > 1:
-            return tuple(sorted(places))
-    return ()
-
-
-def _after_small_words(clause: Clause, at: int, part: str) -> int:
-    """The place after a part of a name that follows, "in the city" for `city`; 0 if it does not."""
-    while clause.word(at) in ("in", "on", "of", "the", "a", "for"):
-        at += 1
-    return at + 1 if alike(clause.word(at), part) >= SURE else 0
-
-
-def _begun(clause: Clause, first: int, name: str) -> tuple[int, ...]:
-    """Two or three words whose beginnings make up a name: `Pclass` for "passenger class"."""
-    places = [i for i in range(first, min(first + 4, len(clause.tokens))) if clause.word(i) not in ("or", "and", "of")]
-    if len(name) < 5 or first not in places:
-        return ()
-    for count in (2, 3):
-        taken = places[:count]
-        own = [clause.word(i) for i in taken]
-        if len(own) < count or "".join(own) == name:
-            continue
-        for cuts in combinations(range(1, len(name)), count - 1):
-            pieces = [name[a:b] for a, b in pairwise((0, *cuts, len(name)))]
-            pairs = list(zip(own, pieces, strict=True))
-            fits = all(word.startswith(piece) or _consonants(word, piece) for word, piece in pairs)
-            if fits and (all(len(piece) > 1 for piece in pieces) or (pieces[-1] == own[-1] and len(own[-1]) > 3)):
-                return tuple(range(first, taken[-1] + 1))
-    return ()
 
 
 def groups(clause: Clause) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, is_key
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_key
 from local.openai_emulator.models.offline.data.entities import fits, is_other_role, some_of_people
+from local.openai_emulator.models.offline.data.likeness import SAME, alike
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
+from local.openai_emulator.models.offline.data.units import is_percentage
+from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.words import stem
 
 # Nouns that make another measure of the one that they stand behind
@@ -98,3 +101,131 @@ def _has_more(clause: Clause) -> bool:
 def _leave_out(clause: Clause, at: int) -> None:
     clause.used.add(at)
     clause.notes.append(f'"{clause.word(at)}" was not used')
+
+
+MOST_CLASSES = 30  # different values of a column of classes
+_LASTING = frozenset(map(stem, ("time", "duration", "length")))
+_TIME_UNITS = frozenset(["minutes", "hours", "seconds"])
+_SCORES = frozenset(["score", "scores", "rating", "ratings"])
+_HOW_BIG = re.compile(
+    r"\bhow (?:big|large|high|low|long|far|heavy|tall|deep|wide|fast|strong) (?:is|are|was|were) "
+    r"(?:(?:the|a|an|its|their) )?$",
+    re.IGNORECASE,
+)
+
+
+def words_of_classes(clause: Clause) -> None:
+    """`educational background`: the second word adds nothing to the column; nor does what an identifier counts."""
+    for mention in clause.mentions:
+        after = mention.tokens[-1] + 1
+        more = words.CLASSES if mention.column.kind == "text" else words.MEASURES
+        is_share = clause.word(after).startswith("percent") or (
+            clause.word(after)[:4] == "rate" and mention.column.whole
+        )
+        if clause.word(after) in more and not (is_share and not is_percentage(mention.column)):
+            clause.used.add(after)
+        if more is words.MEASURES:  # "satisfaction score of customers": `Customer Satisfaction`
+            clause.used |= {i + 1 for i in mention.tokens if clause.word(i + 1) in _SCORES and i + 1 in clause.free()}
+        first = mention.tokens[0]
+        first -= clause.word(first - 1) == "the"
+        if clause.word(first - 1) in ("for", "of", "in") and clause.word(first - 2) in words.MEASURES:
+            clause.used.add(first - 2)  # "the score for drawing", "the size of the army"
+        if clause.word(first - 1) == "of" and clause.word(first - 2) in ("type", "kind") and more is words.CLASSES:
+            clause.used.add(first - 2)  # "the most common type of cuisine"
+        _claim_beside(clause, mention)
+    _claim_behind_values(clause)
+    keys = {part for c in clause.table.columns if is_key(c, clause.table) for part in name_stems(c.name)}
+    clause.used |= {
+        i
+        for i in clause.free()
+        if any(len(k) > 3 and (stem(clause.word(i)) == k or clause.word(i).startswith(k)) for k in keys)
+    }
+
+
+def _claim_behind_values(clause: Clause) -> None:
+    """Account for words beside values: "the executive branch", "under construction", "live in Graz"."""
+    for condition in clause.conditions:
+        value = re.search(re.escape(str(condition.value)), clause.text)
+        if value and condition.test == "==":
+            places = [i for i, token in enumerate(clause.tokens) if value.end() <= token.start() <= value.end() + 12]
+            column = set(name_stems(condition.column))
+            for i in places[:2]:
+                if clause.word(i) in words.CLASSES or stem(clause.word(i)) in column:
+                    clause.used.add(i)
+    for name, at in clause.places:  # "under construction"
+        own = clause.table.column(name)
+        if (
+            own is not None
+            and own.kind == "text"
+            and clause.word(min(at) - 1) == "under"
+            and min(at) - 1 in clause.free()
+        ):
+            clause.used.add(min(at) - 1)
+    for _, at in clause.places:  # "people who live in Graz"
+        clause.used |= _living_in(clause, min(at))
+    if clause.measures() or clause.says(r"\bhow many\b|\bshare\b|\bpercent"):
+        idle = {max(at) + 1 for name, at in clause.places if _is_of_class(clause, name, max(at) + 1)}
+        clause.used |= idle
+        clause.notes += [f'"{clause.word(i)}" was not used' for i in sorted(idle)]
+    for name, at in clause.places:  # "left handed": `Left` of the column `W.Hnd`
+        if any(alike(clause.word(max(at) + 1), part) >= 0.8 for part in name_stems(name)):
+            clause.used.add(max(at) + 1)
+
+
+def _is_of_class(clause: Clause, name: str, at: int) -> bool:
+    """Whether a noun only says what a value is: "branch" in "the executive branch", but not "smokers" after "male"."""
+    column = clause.table.column(name)
+    word = clause.word(at)
+    if column is None or column.kind != "text" or column.unique > MOST_CLASSES or at not in clause.free():
+        return False
+    if {value.lower() for value in column.values} <= words.YES | words.NO:
+        return False
+    if any(clause.word(i) in ("did", "does", "do", "has", "have", "had") for i in range(at)):
+        return False  # it can be a verb: "How much did Ann refund?"
+    known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING | words.SAME_WORDS
+    plain = word.isalpha() and word.islower() and word not in known and clause.tokens[at][0].islower()
+    return plain and not re.search(r"(?:s|er|or|ist|ian|ed|ing|ly|est|ive|al|ic|ous|ful)$", word)
+
+
+def time_units(clause: Clause) -> None:
+    """Account for "minutes" in "the average minutes" of `delivery_time`."""
+    parts = {part for m in clause.mentions for part in name_stems(m.column.name)}
+    if parts & _LASTING:
+        clause.used |= {
+            i
+            for i in clause.free()
+            if clause.word(i) in _TIME_UNITS and not (clause.word(i - 1).isdigit() or clause.word(i - 1) == "in")
+        }
+
+
+def said_again(clause: Clause) -> None:
+    """Account for a word that names a column again: "mileage in mpg" for `mpg`, if no other column is called so."""
+    named = {mention.column.name for mention in clause.mentions if mention.column.kind == "number"}
+    for i in clause.free():
+        fits = {
+            c.name for c in clause.table.columns if any(alike(clause.word(i), p) >= SAME for p in name_stems(c.name))
+        }
+        if len(fits) == 1 and fits <= named and clause.word(i) not in words.SILENT | words.OPERATIONS:
+            clause.used.add(i)
+
+
+def _claim_beside(clause: Clause, mention: Mention) -> None:
+    """Account for "how big" in "how big was the army", and for "people" in "unemployed people"."""
+    first, after = mention.tokens[0], mention.tokens[-1] + 1
+    before = clause.word(first - 1)
+    if mention.column.kind == "text" and words.NUMBERS.get(before) == mention.column.unique:
+        clause.used.add(first - 1)  # "the two parties"
+    if before in words.ORDINALS and mention.column.name.endswith(words.ORDINALS[before]):
+        clause.used.add(first - 1)  # "the first bid": `bid1`
+    if mention.column.kind != "number" or after > len(clause.tokens):
+        return
+    if asked := _HOW_BIG.search(clause.text[: clause.tokens[first].start()]):
+        clause.claim(asked.start(), asked.end())
+    if after in clause.free() and clause.word(after) in words.PEOPLE | {"answers", "responses"}:
+        clause.used.add(after)
+
+
+def _living_in(clause: Clause, at: int) -> set[int]:
+    """The verb of "live in X", which says no more than the value X."""
+    said = [i for i in range(at - 3, at) if clause.word(i) in words.LIVING]
+    return {i for i in said if [clause.word(j) for j in range(i + 1, at)] in (["in"], ["in", "the"])}

@@ -6,8 +6,9 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_year
-from local.openai_emulator.models.offline.data.columns import SHARES, alike, ends, is_way_of_paying
+from local.openai_emulator.models.offline.data.columns import SHARES, is_way_of_paying
 from local.openai_emulator.models.offline.data.entities import are_places
+from local.openai_emulator.models.offline.data.likeness import alike, ends
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
 from local.openai_emulator.models.offline.data.regions import has_states
 from local.openai_emulator.models.offline.data.table import Column

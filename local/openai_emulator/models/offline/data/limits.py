@@ -5,12 +5,10 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import (
-    LABELS_SHARE,
     Clause,
     Mention,
     figures,
@@ -19,17 +17,20 @@ from local.openai_emulator.models.offline.data.clause import (
     is_short_year,
     is_year,
 )
-from local.openai_emulator.models.offline.data.columns import SAME, alike, ends
+from local.openai_emulator.models.offline.data.column_limits import columns_in
 from local.openai_emulator.models.offline.data.denials import denial
+from local.openai_emulator.models.offline.data.likeness import SAME, alike, ends
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score, label, name_stems, of_end, plain_words
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.units import (
     HALF,
+    currency,
     is_fraction,
     is_of_dimension,
     is_percentage,
     is_unit,
     number_of,
+    own_currency,
     value_in,
 )
 from local.openai_emulator.models.offline.data.years import months_in, years_in, years_meant
@@ -61,8 +62,8 @@ _OR_MORE = re.compile(
     r"|earlier|before)\b(?! than)",
     re.IGNORECASE,
 )
-_UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater", "later", "after", "newer"])
-_DOWN = frozenset(["less", "fewer", "lower", "below", "under", "younger", "earlier", "before"])
+UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater", "later", "after", "newer"])
+DOWN = frozenset(["less", "fewer", "lower", "below", "under", "younger", "earlier", "before"])
 _SIGNS = (
     (r"above|over|more|greater|higher|larger|bigger|older|longer|faster|farther|taller|heavier|exceed|>$|after", ">"),
     (r"at least|>=|since", ">="),
@@ -70,16 +71,7 @@ _SIGNS = (
     (r"at most|up to|<=|until", "<="),
     (r"equal|=", "=="),
 )
-_MORE = frozenset(["more", "higher", "larger", "greater", "bigger"])
-_LESS = frozenset(["fewer", "less", "lower", "smaller"])
 _OPPOSITES = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
-_AGAINST = re.compile(
-    r"\W*(?:(?:is|was|were|are|being|(?:come|came|comes) out)\W+)?"
-    r"(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
-    r"|(?P<less>behind|below|under|(?:lower|less|smaller|fewer) than)|equal to|the same as)\W+"
-    r"(?:(?:the|their|its)\W+)?",
-    re.IGNORECASE,
-)
 _UNITS = re.compile(  # of a number or a measure before them
     r"\b(?:an hour|(?:miles? )?per (?:gallon|hour|lit(?:er|re)|second|minute|km|mile)|dollars?|euros?|pounds?)\b",
     re.IGNORECASE,
@@ -96,12 +88,6 @@ _DURATION = r"\W*\d[\d,.]*\s*(?:seconds?|minutes?|min|hours?|h|days?|weeks?)\b"
 _LENGTH = r"\W*\d[\d,.]*\s*(miles?|km|kilomet\w+|met\w+|feet|ft)\b"
 _PRICES = frozenset(map(stem, ("price", "cost", "fare", "fee")))
 _TEMPERATURES = frozenset(map(stem, ("temp", "temperature", "temps")))
-_CURRENCIES = {
-    "USD": r"\$|\b(?:dollars?|usd)\b",
-    "EUR": r"€|\b(?:euros?|eur)\b",
-    "GBP": r"£|\b(?:pounds?|gbp)\b",
-}
-_IDS = frozenset(["id", "no", "nr", "num", "number", "code"])
 _PRICE_WORDS = frozenset(["price", "cost", "fare", "fee", "launched", "unit"])
 _MONEY = re.compile(r"[$€£]|\b(?:dollars?|euros?|pounds?|usd|eur|gbp)\b", re.IGNORECASE)
 
@@ -131,7 +117,7 @@ def limits_in(clause: Clause) -> None:
             value, told = value_in(clause, column, match["number"], match.end())
             text = f"{label(column.name)} {'not ' if denied else ''}{match['words'].lower()} {told}"
             _add(clause, match, column, ((sign, value),), text)
-    _columns_in(clause)
+    columns_in(clause)
     _signs_in(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
     _years_of(clause)
@@ -141,38 +127,6 @@ def limits_in(clause: Clause) -> None:
     for name in {c.column for c in clause.conditions if c.test == "in" and isinstance(c.value[0], float)}:
         if len([c for c in clause.conditions if c.column == name]) > 1:
             clause.ambiguous.append(f"Several conditions on `{name}` exclude each other.")
-
-
-def numbers_of_rows(clause: Clause) -> None:
-    """`order 1477334`: the number of a row, in the one column that identifies what is said before it."""
-    for i in clause.free():
-        noun = clause.word(i - 1)
-        if not re.fullmatch(r"\d+", clause.word(i)) or i - 1 in clause.used or noun.endswith("s") or i == 0:
-            continue
-        keys = [c for c in clause.table.columns if stem(noun) in name_stems(c.name) and _IDS & set(name_stems(c.name))]
-        if not keys and noun in ("number", "id", "no"):  # "employee number 100" beside `id`
-            keys = [c for c in clause.table.columns if set(name_stems(c.name)) <= _IDS and is_key(c, clause.table)]
-        rows = [c for c in keys if c.unique > LABELS_SHARE * clause.table.rows]
-        keys = rows or [c for c in keys if is_key(c, clause.table)]
-        if len(keys) != 1 or is_unit(clause.word(i + 1)) or clause.word(i + 1) in _UP | _DOWN | {"or", "to"}:
-            continue
-        number = float(clause.word(i))
-        if keys[0].kind == "number" and number_of(keys[0].low) <= number <= number_of(keys[0].high):
-            before = {i - 2} if noun in ("number", "id", "no") and clause.word(i - 2) not in words.SILENT else set()
-            clause.used |= {i - 1, i, *before}
-            clause.places.append((keys[0].name, (i,)))
-            text = f"`{keys[0].name}` = {clause.word(i)}"
-            clause.conditions.append(Condition(column=keys[0].name, test="==", value=number, words=text))
-
-
-def currency(text: str) -> str:
-    """The code of the currency that a text says; empty if it says none."""
-    return next((code for code, said in _CURRENCIES.items() if re.search(said, text, re.IGNORECASE)), "")
-
-
-def own_currency(column: Column) -> str:
-    """The code of the currency that the cells or the name of a column state."""
-    return currency(column.unit) or currency(column.name.replace("_", " "))
 
 
 def _lists_in(clause: Clause) -> None:
@@ -236,9 +190,9 @@ def _or_more_in(clause: Clause) -> None:
         named = next((m for m in clause.mentions if m.tokens[0] == noun and m.column.kind == "number"), None)
         end = named.tokens[-1] + 1 if named else noun
         more = clause.word(end) in ("or", "and") and clause.word(end + 2) != "than" and clause.word(end + 1)
-        if named and (is_plus or more in _UP | _DOWN):
-            test = "<=" if more in _DOWN else ">="
-            clause.used |= {*range(i, end), *((end, end + 1) if more in _UP | _DOWN else ())}
+        if named and (is_plus or more in UP | DOWN):
+            test = "<=" if more in DOWN else ">="
+            clause.used |= {*range(i, end), *((end, end + 1) if more in UP | DOWN else ())}
             text = f"{label(named.column.name)} {clause.word(i)} or {'less' if test == '<=' else 'more'}"
             value = number_of(clause.word(i))
             clause.conditions.append(Condition(column=named.column.name, test=test, value=value, words=text))
@@ -350,36 +304,6 @@ def _is_month(clause: Clause, at: int) -> bool:
     return at in clause.used and clause.word(at)[:3] in {name[:3].lower() for name in calendar.month_name if name}
 
 
-def _columns_in(clause: Clause) -> None:
-    """`A was ahead of B`, of two columns of numbers, where rows are counted."""
-    if clause.says(r"\bhow (?:many|much) (?:more|fewer|less)\b"):
-        return  # a difference
-    if not clause.says(r"\bhow many\b|\bhow often\b|\bshare\b|\bpercent|\bnumber of\b|^\W*(?:which|list|who|show)\b"):
-        return
-    numbers = [mention for mention in clause.mentions if mention.column.kind == "number"]
-    for one, other in pairwise(numbers):
-        start, end = clause.tokens[one.tokens[-1]].end(), clause.tokens[other.tokens[0]].start()
-        found = _AGAINST.fullmatch(clause.text[start:end])
-        more_than = re.search(r"\b(more|fewer|less) (\w+) $", clause.text[: clause.tokens[one.tokens[0]].start()], re.I)
-        if more_than and more_than[2].lower() in words.PEOPLE and not found:  # "more people agree than disagree"
-            clause.claim(more_than.start(1), more_than.start(2))
-            found = re.fullmatch(r"\W*than\W+", clause.text[start:end]) and _AGAINST.fullmatch(
-                " over " if more_than[1].lower() == "more" else " under "
-            )
-        word = clause.word(one.tokens[0] - 1)
-        if not found and (word in _MORE | _LESS) and re.fullmatch(r"\W*than\W+(?:the\W+)?", clause.text[start:end]):
-            found = _AGAINST.fullmatch(" over " if word in _MORE else " under ")
-            clause.used.add(one.tokens[0] - 1)
-        if found and one.column is not other.column:
-            sign = ">" if found["more"] else "<" if found["less"] else "="
-            clause.claim(start, end)
-            clause.mentions = [mention for mention in clause.mentions if mention not in (one, other)]
-            text = f"{label(one.column.name)} {sign} {label(other.column.name)}"
-            clause.conditions.append(
-                Condition(column=one.column.name, test=f"{sign} column", value=other.column.name, words=text)
-            )
-
-
 def _beside(clause: Clause, mention: Mention, i: int) -> bool:
     """Whether a number stands directly before or after a column: `8 cylinders`, `class 3`, `cylinders = 8`."""
     first, last = mention.tokens[0], mention.tokens[-1]
@@ -442,6 +366,11 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     if len(warm) == 1 and re.match(r"\W*degrees?\b", clause.text[end:], re.IGNORECASE):
         clause.claim_all(r"\bdegrees?(?: celsius| fahrenheit)?\b")
         return warm[0]
+    return _priced(clause, start, end)
+
+
+def _priced(clause: Clause, start: int, end: int) -> Column | None:
+    """The one column of prices that a limit in money is about: "under $500 in the US"."""
     priced = [c for c in figures(clause.table) if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))]
     if len(priced) > 1:
         free = {clause.word(i) for i in clause.free()}

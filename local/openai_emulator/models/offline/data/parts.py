@@ -8,8 +8,8 @@ from dataclasses import replace
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause
+from local.openai_emulator.models.offline.data.idle import HOW_IT_IS
 from local.openai_emulator.models.offline.data.kinds.counting import asks_more, left_unsaid
-from local.openai_emulator.models.offline.data.reading import HOW_IT_IS
 
 # The start of sentences that say how to compute, not what.
 METHOD = re.compile(

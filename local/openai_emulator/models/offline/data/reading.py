@@ -11,25 +11,23 @@ from local.openai_emulator.models.offline.data.clause import (
     LABELS_SHARE,
     TOKEN,
     Clause,
-    Mention,
-    is_key,
     is_year,
 )
-from local.openai_emulator.models.offline.data.columns import (
-    OF_WHOLE,
-    SAME,
-    SURE,
-    alike,
-    groups,
-    named_columns,
-    written_columns,
-)
+from local.openai_emulator.models.offline.data.columns import OF_WHOLE, groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.containing import named_parts, parts_in, words_in_cells
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import names_of_rows, word_for_nameless, words_for_rows
 from local.openai_emulator.models.offline.data.flags import flags_in, leavers_in, opposites_in, outcomes_in
-from local.openai_emulator.models.offline.data.heads import noun_behind_adjective, words_beside
+from local.openai_emulator.models.offline.data.heads import (
+    noun_behind_adjective,
+    said_again,
+    time_units,
+    words_beside,
+    words_of_classes,
+)
+from local.openai_emulator.models.offline.data.idle import HOW_IT_IS, idle_phrases
+from local.openai_emulator.models.offline.data.ids import numbers_of_rows
 from local.openai_emulator.models.offline.data.implied import (
     OF_OTHER_WORDS,
     inhabitants,
@@ -37,13 +35,13 @@ from local.openai_emulator.models.offline.data.implied import (
     unit_column,
 )
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
-from local.openai_emulator.models.offline.data.limits import currency, limits_in, numbers_of_rows, own_currency
+from local.openai_emulator.models.offline.data.likeness import SURE, alike
+from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.relating import acting_verbs, relating_verbs
 from local.openai_emulator.models.offline.data.table import Column, Table
-from local.openai_emulator.models.offline.data.units import is_percentage
+from local.openai_emulator.models.offline.data.units import currency, own_currency
 from local.openai_emulator.models.offline.data.values import values_in
-from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.data.wide import year_columns
 from local.openai_emulator.models.offline.words import stem
 
@@ -84,38 +82,13 @@ _CHARTS = (
     ("scatter", r"\bscatter(?: ?plots?)?\b"),
     ("any", r"\b(?:charts?|plot(?:s|ted)?|graphs?|diagrams?|visuali[sz]\w*|(?<!a )(?<!the )draw)\b"),
 )
-_SIZES = "(?:big|large|high|low|long|far|heavy|tall|old|young|deep|wide|fast|slow|strong|hot|cold|warm|expensive|cheap)"
 _MONTHS = "(?:jan|febr)uary|march|april|may|june|july|august|(?:sept|nov|dec)ember|october"
 _OF_TWO_MONTHS = (
     rf"(?i)^\W*(?:is|are|was|were|do|does|did|which|when)\b.*\b(?:{_MONTHS}) (?:or|than) (?:in )?(?:{_MONTHS})\b(?! \d)"
 )
-_HOW_BIG = re.compile(
-    r"\bhow (?:big|large|high|low|long|far|heavy|tall|deep|wide|fast|strong) (?:is|are|was|were) "
-    r"(?:(?:the|a|an|its|their) )?$",
-    re.IGNORECASE,
-)
-HOW_IT_IS = rf"\bhow ({_SIZES}) (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b(?! \w)"
 _LIVES = frozenset(map(stem, ("birth", "born", "birthday", "dob", "death", "died")))
-MOST_CLASSES = 30  # different values of a column of classes
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
-_COUNTED = """
-reviews? rows records entries orders movies films games matches ratings? listings sales transactions observations cars
-employees players students products songs books shows courses flights trips respondents people customers
-"""
-_LEAST = re.compile(
-    r"\b(?:with|having|that have|that has|who have) (at least|more than|over) (\d{1,4})"
-    rf" (?:{'|'.join(_COUNTED.split())})\b",
-    re.IGNORECASE,
-)
-_TOOK_PART = (
-    r"\b(?:answered|completed|took|filled (?:in|out)|responded to|replied to|(?:participated|took part) in)"
-    r" (?:the|this|our) (?:whole )?(?:survey|questionnaire|poll|study|form)\b"
-)
-_TERMS = frozenset(map(stem, ["available", "until", "expiry", "expires", "discharge", "due", "checkout", "valid"]))
 _PAY = frozenset(map(stem, ("rent", "salary", "wage", "pay", "income", "fee", "earnings")))
-_LASTING = frozenset(map(stem, ("time", "duration", "length")))
-_TIME_UNITS = frozenset(["minutes", "hours", "seconds"])
-_SCORES = frozenset(["score", "scores", "rating", "ratings"])
 _METHOD_NUMBER = re.compile(
     r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
     r"|(?<![\d.])(-?\d++(?:\.\d++)?)\s*+(?:(?:\*|times\b|x\b)\s*+)?(?:the )?"
@@ -129,7 +102,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     clause = Clause(text=text, table=table, method=method, tokens=list(TOKEN.finditer(text)))
     for match in _METHOD_NUMBER.finditer(text):
         clause.claim(match.start(1 if match[1] else 2), match.end(1 if match[1] else 2))
-    _idle_phrases(clause)
+    idle_phrases(clause)
     written_columns(clause)
     _times_in(clause)
     _charts_and_periods(clause)
@@ -155,21 +128,28 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
         gaps_in(clause)
     if any(condition.test == "missing" for condition in clause.conditions):
         clause.claim_all(r"\b(?:filled in|filled out|given|entered|recorded|specified|stated|set|available|listed)\b")
+    _account_for_rest(clause)
+    _refuse_what_is_not_computed(clause)
+    return clause
+
+
+def _account_for_rest(clause: Clause) -> None:
+    """Account for what names the rows, and for words that add nothing to what is found."""
     names_of_rows(clause)
     groups(clause)
     _rates(clause)
     _whole_table(clause)
     _file_words(clause)
     clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
-    _words_of_classes(clause)
-    _time_units(clause)
+    words_of_classes(clause)
+    time_units(clause)
     words_beside(clause)
     noun_behind_adjective(clause)
     words_for_rows(clause)
     word_for_nameless(clause)
     relating_verbs(clause)
     acting_verbs(clause)
-    _said_again(clause)
+    said_again(clause)
     if any("sold" in plain_words(m.column.name) for m in clause.mentions):
         clause.used |= {i for i in clause.free() if clause.word(i) in ("unit", "units", "pieces")}
     for mention in clause.mentions:  # "GDP per capita" beside `GDP ($ per capita)`
@@ -182,6 +162,10 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
         and (i + 1 in clause.used or (clause.word(i + 1) in ("in", "at", "on") and i + 2 in clause.used))
     }
     _names_of(clause)
+
+
+def _refuse_what_is_not_computed(clause: Clause) -> None:
+    """Limits at figures, figures in percent of others, and amounts in another currency."""
     of_other = len({at for _, at in clause.places}) == 2 and clause.says(r"^\W*(?:by )?how m\w+\b.*\bthan\b")
     if clause.says(r"\b(?:than|above|below|over|under) (?:the )?(?:average|mean|median)\b") and not of_other:
         clause.ambiguous.append("A limit at an average is not computed.")
@@ -197,7 +181,6 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     if clause.measures():
         clause.claim_all(r"(?<=how many )(?:dollars|euros|pounds|rupees)\b(?= (?:more|less|higher|lower|cheaper))")
         clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds|money)\b")
-    return clause
 
 
 def _times_in(clause: Clause) -> None:
@@ -227,47 +210,6 @@ def _date_meant(clause: Clause) -> list[Column]:
     if len(dates) > 1 and len(named) != 1 and any(time_conditions(clause.text, dates[0])):
         clause.notes.append(f"`{dates[0].name}` taken as the date")
     return named if len(named) == 1 else dates[:1]
-
-
-def _idle_phrases(clause: Clause) -> None:
-    """Account for phrases that ask for nothing."""
-    clause.claim_all(r"\bN/A\b")
-    if clause.says(r"\bno\b.{1,40}\bat all\b"):
-        clause.claim_all(r"\bat all\b")
-    clause.claim_all(r"\bshows? up\b(?=(?: the)? most)")
-    clause.claim_all(r"\b(?:do|does|did) (?:this|it|the \w+) (?:cover|contain|include|have|span|list)\b")
-    clause.claim_all(r"\b(?:do|does|did) (?:it|this|that|they) (?:happen|occur)\b|\bper (?:entry|row|record)\b")
-    clause.claim_all(rf"\b(?:{'|'.join((*words.HIGHEST, *words.LOWEST))}) (single)\b|\bhow many times\b")
-    for match in re.finditer(rf"\b(?:{'|'.join(words.ADJECTIVES)}) (reading)\b", clause.text, re.IGNORECASE):
-        clause.claim(match.start(1), match.end(1))
-    clause.claim_all(r"\bperfect (?=\d)|\bacross (?=all\b)|\bin (?:a|one) single (?=day|week|month|year|game|match)")
-    clause.claim_all(rf"\bsingle (?=(?:{'|'.join((*words.HIGHEST, *words.LOWEST))})\b)")
-    clause.claim_all(r"^\W*(?:(?:i'm|i am|we're|we are) looking for|(?:i|we) (?:want|need)) (?:something|one)\b")
-    clause.claim_all(r"(?<=best )rated\b|(?<=highest )rated\b|(?<=top )rated\b|(?<=worst )rated\b|(?<=lowest )rated\b")
-    clause.claim_all(r"\bended (?=in an?\b)|\bamount (?=asked\b)")
-    if found := _LEAST.search(clause.text):
-        clause.least = int(found[2]) + (found[1].lower() != "at least")
-        clause.claim(found.start(), found.end())
-    if clause.says(rf"\bwith (?:at most|fewer than|less than|up to) \d+ (?:{'|'.join(_COUNTED.split())})\b"):
-        clause.ambiguous.append("Groups with at most so many rows are not told apart.")
-    if clause.says(r"\bthan (?:their|his|her|its) (?:own )?(?:manager|boss|supervisor|team|group|department|peers)\b"):
-        clause.ambiguous.append("A row is not compared with another one that it names.")
-    dated = any(_TERMS & set(name_stems(c.name)) for c in clause.table.of_kind("date"))
-    if dated and clause.says(r"\b(?:now|currently|today|at the moment)\b"):
-        clause.ambiguous.append("It is not known which day is meant by now.")
-    if clause.claim_all(_TOOK_PART):
-        clause.of_all = True
-    clause.claim_all(r"\b(?:are|is) (?:up |listed )?for (?:sale|rent)\b|\bfor sale\b(?=\W*$)|\bon the market\b")
-    clause.claim_all(
-        r"\bin (?:an?|one) (?:single )?(?:session|sitting|go|trip|visit|shift|match|game)\b(?=\W*$|,| and)"
-    )
-    clause.claim_all(r"(?<=\w )go(?:es)?(?=\W*$)" if clause.says(r"^\W*where\b") else r"$^")
-    clause.claim_all(r"\b(?:happens?|happened|occurs?|occurred|appears?|appeared)\b(?= (?:the )?(?:most|least))")
-    clause.claim_all(r"\bfalls? (?:under|into)\b(?! \d)")
-    clause.claim_all(r"\b(?:left|gave)\b(?= no\b)|\bruns? on\b")
-    clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
-    clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
-    clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns
 
 
 def _charts_and_periods(clause: Clause) -> None:
@@ -319,118 +261,6 @@ def _names_of(clause: Clause) -> None:
         after += clause.word(after) in ("the", "each", "all")
         if has_names or any(after in mention.tokens for mention in clause.mentions):
             clause.used.add(i)
-
-
-def _words_of_classes(clause: Clause) -> None:
-    """`educational background`: the second word adds nothing to the column; nor does what an identifier counts."""
-    for mention in clause.mentions:
-        after = mention.tokens[-1] + 1
-        more = words.CLASSES if mention.column.kind == "text" else words.MEASURES
-        is_share = clause.word(after).startswith("percent") or (
-            clause.word(after)[:4] == "rate" and mention.column.whole
-        )
-        if clause.word(after) in more and not (is_share and not is_percentage(mention.column)):
-            clause.used.add(after)
-        if more is words.MEASURES:  # "satisfaction score of customers": `Customer Satisfaction`
-            clause.used |= {i + 1 for i in mention.tokens if clause.word(i + 1) in _SCORES and i + 1 in clause.free()}
-        first = mention.tokens[0]
-        first -= clause.word(first - 1) == "the"
-        if clause.word(first - 1) in ("for", "of", "in") and clause.word(first - 2) in words.MEASURES:
-            clause.used.add(first - 2)  # "the score for drawing", "the size of the army"
-        if clause.word(first - 1) == "of" and clause.word(first - 2) in ("type", "kind") and more is words.CLASSES:
-            clause.used.add(first - 2)  # "the most common type of cuisine"
-        _claim_beside(clause, mention)
-    for condition in clause.conditions:
-        value = re.search(re.escape(str(condition.value)), clause.text)
-        if value and condition.test == "==":
-            places = [i for i, token in enumerate(clause.tokens) if value.end() <= token.start() <= value.end() + 12]
-            column = set(name_stems(condition.column))
-            for i in places[:2]:
-                if clause.word(i) in words.CLASSES or stem(clause.word(i)) in column:
-                    clause.used.add(i)
-    for name, at in clause.places:  # "under construction"
-        own = clause.table.column(name)
-        if (
-            own is not None
-            and own.kind == "text"
-            and clause.word(min(at) - 1) == "under"
-            and min(at) - 1 in clause.free()
-        ):
-            clause.used.add(min(at) - 1)
-    for _, at in clause.places:  # "people who live in Graz"
-        clause.used |= _living_in(clause, min(at))
-    if clause.measures() or clause.says(r"\bhow many\b|\bshare\b|\bpercent"):
-        idle = {max(at) + 1 for name, at in clause.places if _is_of_class(clause, name, max(at) + 1)}
-        clause.used |= idle
-        clause.notes += [f'"{clause.word(i)}" was not used' for i in sorted(idle)]
-    for name, at in clause.places:  # "left handed": `Left` of the column `W.Hnd`
-        if any(alike(clause.word(max(at) + 1), part) >= 0.8 for part in name_stems(name)):
-            clause.used.add(max(at) + 1)
-    keys = {part for c in clause.table.columns if is_key(c, clause.table) for part in name_stems(c.name)}
-    clause.used |= {
-        i
-        for i in clause.free()
-        if any(len(k) > 3 and (stem(clause.word(i)) == k or clause.word(i).startswith(k)) for k in keys)
-    }
-
-
-def _is_of_class(clause: Clause, name: str, at: int) -> bool:
-    """Whether a noun only says what a value is: "branch" in "the executive branch", but not "smokers" after "male"."""
-    column = clause.table.column(name)
-    word = clause.word(at)
-    if column is None or column.kind != "text" or column.unique > MOST_CLASSES or at not in clause.free():
-        return False
-    if {value.lower() for value in column.values} <= words.YES | words.NO:
-        return False
-    if any(clause.word(i) in ("did", "does", "do", "has", "have", "had") for i in range(at)):
-        return False  # it can be a verb: "How much did Ann refund?"
-    known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING | words.SAME_WORDS
-    plain = word.isalpha() and word.islower() and word not in known and clause.tokens[at][0].islower()
-    return plain and not re.search(r"(?:s|er|or|ist|ian|ed|ing|ly|est|ive|al|ic|ous|ful)$", word)
-
-
-def _time_units(clause: Clause) -> None:
-    """Account for "minutes" in "the average minutes" of `delivery_time`."""
-    parts = {part for m in clause.mentions for part in name_stems(m.column.name)}
-    if parts & _LASTING:
-        clause.used |= {
-            i
-            for i in clause.free()
-            if clause.word(i) in _TIME_UNITS and not (clause.word(i - 1).isdigit() or clause.word(i - 1) == "in")
-        }
-
-
-def _said_again(clause: Clause) -> None:
-    """Account for a word that names a column again: "mileage in mpg" for `mpg`, if no other column is called so."""
-    named = {mention.column.name for mention in clause.mentions if mention.column.kind == "number"}
-    for i in clause.free():
-        fits = {
-            c.name for c in clause.table.columns if any(alike(clause.word(i), p) >= SAME for p in name_stems(c.name))
-        }
-        if len(fits) == 1 and fits <= named and clause.word(i) not in words.SILENT | words.OPERATIONS:
-            clause.used.add(i)
-
-
-def _claim_beside(clause: Clause, mention: Mention) -> None:
-    """Account for "how big" in "how big was the army", and for "people" in "unemployed people"."""
-    first, after = mention.tokens[0], mention.tokens[-1] + 1
-    before = clause.word(first - 1)
-    if mention.column.kind == "text" and words.NUMBERS.get(before) == mention.column.unique:
-        clause.used.add(first - 1)  # "the two parties"
-    if before in words.ORDINALS and mention.column.name.endswith(words.ORDINALS[before]):
-        clause.used.add(first - 1)  # "the first bid": `bid1`
-    if mention.column.kind != "number" or after > len(clause.tokens):
-        return
-    if asked := _HOW_BIG.search(clause.text[: clause.tokens[first].start()]):
-        clause.claim(asked.start(), asked.end())
-    if after in clause.free() and clause.word(after) in words.PEOPLE | {"answers", "responses"}:
-        clause.used.add(after)
-
-
-def _living_in(clause: Clause, at: int) -> set[int]:
-    """The verb of "live in X", which says no more than the value X."""
-    said = [i for i in range(at - 3, at) if clause.word(i) in words.LIVING]
-    return {i for i in said if [clause.word(j) for j in range(i + 1, at)] in (["in"], ["in", "the"])}
 
 
 def _rates(clause: Clause) -> None:

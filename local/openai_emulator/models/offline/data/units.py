@@ -120,3 +120,20 @@ def _unit_of(word: str) -> str:
     word = word.lower()
     known = {symbol for sizes in _DIMENSIONS for symbol in sizes}
     return word if word in known else _SAID.get(word) or _SAID.get(word.removesuffix("s"), "")
+
+
+_CURRENCIES = {
+    "USD": r"\$|\b(?:dollars?|usd)\b",
+    "EUR": r"€|\b(?:euros?|eur)\b",
+    "GBP": r"£|\b(?:pounds?|gbp)\b",
+}
+
+
+def currency(text: str) -> str:
+    """The code of the currency that a text says; empty if it says none."""
+    return next((code for code, said in _CURRENCIES.items() if re.search(said, text, re.IGNORECASE)), "")
+
+
+def own_currency(column: Column) -> str:
+    """The code of the currency that the cells or the name of a column state."""
+    return currency(column.unit) or currency(column.name.replace("_", " "))

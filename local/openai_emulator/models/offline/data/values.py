@@ -12,10 +12,9 @@ from local.openai_emulator.models.offline.data.clause import (
     FIGURES,
     Clause,
 )
-from local.openai_emulator.models.offline.data.columns import SAME, SURE, alike
 from local.openai_emulator.models.offline.data.denials import denied
-from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
-from local.openai_emulator.models.offline.data.regions import STATE_NAMES, has_states, places_named
+from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.data.regions import has_states, places_named
 from local.openai_emulator.models.offline.data.short_names import (
     Places,
     begun_names,
@@ -28,25 +27,28 @@ from local.openai_emulator.models.offline.data.short_names import (
     value_words,
 )
 from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.data.which_column import (
+    CITIES,
+    ENDED,
+    STARTED,
+    counted_or_value,
+    end_of,
+    is_beside,
+    is_of_file,
+    names_rows,
+    one_column_each,
+)
 from local.openai_emulator.models.offline.data.wording import without_points
 from local.openai_emulator.models.offline.words import STOP_WORDS, stem
 
+_TOWNS = frozenset(map(stem, ("city", "town", "destination", "place", "location")))
 SHORTEST_BEGINNING = 4  # letters
-_CODES = frozenset(["id", "code", "abbr", "abbrev"])
 _ENDINGS = ("ese", "an", "ian", "n", "ish", "i", "ic", "er", "")  # Japan-ese, Ital-ian, Finn-ish, German-
 _ANSWERS = {"y": ("yes",), "n": ("no",), "yes": ("y",), "no": ("n",)}
 _OTHERS = ["other", "unknown", "diverse", "nonbinary", "non-binary", "x", "u", "unk", "prefer not to say"]
 _NO_GENDERS = frozenset(_OTHERS)
 _DEMOCRATS, _REPUBLICANS = frozenset(["democrat", "democrats", "democratic"]), frozenset(["republican", "republicans"])
 _PARTIES = ((_DEMOCRATS, _DEMOCRATS | {"d", "dem"}), (_REPUBLICANS, _REPUBLICANS | {"r", "rep", "gop"}))
-_CITIES = ("new york", "washington")  # of all states these are better known as cities
-_ENDS = {
-    "from": frozenset(["from", "origin", "start", "pickup", "departure", "depart", "source"]),
-    "to": frozenset(["to", "destination", "dest", "dropoff", "arrival", "arrive", "end", "stop", "finish"]),
-}
-_STARTED = frozenset(["start", "started", "starting", "starts", "began", "begin", "departed", "left"])
-_ENDED = frozenset(["end", "ended", "ending", "ends", "arrived", "finished", "stopped", "stop", "finish"])
-_OF_THE = r"\b(?:how many|share|percent\w*|proportion|fraction) of (?:all )?(?:the )?$"
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _LITTLE = (
     STOP_WORDS | words.SILENT | words.NOT | {"per", "each", "top", "low", "max", "min", "sum"}
@@ -57,26 +59,7 @@ def values_in(clause: Clause) -> None:
     """Values of text columns that the words name: `web-02`, "Sunday" for `Sun`, "women" for `Female`."""
     said = [clause.word(i).removesuffix("'s") for i in range(len(clause.tokens))]
     _values_beside(clause, said)
-    found: Places = {}
-    places_ = [column for column in clause.table.of_kind("text") if not has_states(column)]
-    cities = {value.lower() for column in places_ for value in column.values}
-    known = {value.lower() for column in clause.table.of_kind("text") for value in column.values}
-    for column in clause.table.of_kind("text"):
-        for value in column.values:
-            parts = value_words(value)
-            of_state = places_named(value, column) if has_states(column) else []
-            sure = {" ".join(name) for name in of_state} - set(_CITIES)
-            others = [n for n in places_named(value, column) if " ".join(n) not in known or " ".join(n) in sure]
-            clashing = {" ".join(name) for name in of_state if " ".join(name) in cities & set(_CITIES)}
-            clause.ambiguous += [
-                f'"{name}" could be {value} of `{column.name}`, or a value of another column.'
-                for name in clashing
-                if f" {name} " in f" {' '.join(said)} "
-            ]
-            joined_ = [[value.lower()]] if "_" in value else []
-            for called in (parts, *others, *range_names(value), *joined_):
-                for places in _places(said, called, clause, value, column):
-                    found.setdefault(column.name, []).append((value, places))
+    found = _found_in(clause, said)
     begun_names(clause, said, found)
     first_names(clause, said, found)
     last_names(clause, found)
@@ -86,8 +69,8 @@ def values_in(clause: Clause) -> None:
         exact = {places for value, places in hits if value.lower() == " ".join(said[i] for i in places)}
         told = [hit for hit in hits if hit[1] not in exact or hit[0].lower() == " ".join(said[i] for i in hit[1])]
         found[name] = told if any(value.lower().endswith(("ed", "ing")) for value, _ in hits) else hits
-    _one_column_each(clause, found)
-    _counted_or_value(clause, found)
+    one_column_each(clause, found)
+    counted_or_value(clause, found)
     everything = sorted((len(places), name, value, places) for name, hits in found.items() for value, places in hits)
     chosen: Places = {}
     for _, name, value, places in reversed(everything):
@@ -96,29 +79,55 @@ def values_in(clause: Clause) -> None:
         if not set(places) & taken or same:  # `Shield` and `Shields`
             chosen.setdefault(name, []).append((value, places))
     for name, hits in chosen.items():
-        if len(hits) == 2 and _from_to(clause, hits):
-            continue
-        column_ = next(c for c in clause.table.columns if c.name == name)
-        not_these = denied(clause, hits, column_)
-        clause.used |= {place for _, at in hits for place in at} | {i for at in not_these.values() for i in at}
-        if len(hits) == 2 and len({value for value, _ in hits}) == len(not_these) == 1 and column_.unique == 2:
-            clause.by.append(column_)  # "graduates vs non graduates"
-            continue
-        first, last = min(hits, key=lambda hit: hit[1])[1], max(hits, key=lambda hit: hit[1])[1]
-        between = clause.text[clause.tokens[max(first)].end() : clause.tokens[min(last)].start()]
-        if len(hits) == 2 and re.fullmatch(r" (?:over|to|rather than|instead of) ", between, re.IGNORECASE):
-            clause.ambiguous.append(f'It is not clear what "{between.strip()}" is to mean.')
-        clause.places += [(name, at) for _, at in hits]
-        plain = tuple(dict.fromkeys(value for value, _ in hits if value not in not_these))
-        longer = [v for v in column_.values if any(v.startswith(f"{value}, ") for value in plain) and v not in plain]
-        of_cities = (
-            not column_.entries
-            and len(plain) == 1
-            and {"citi", "town", "destin", "place", "locat"} & {*name_stems(name)}
-        )
-        plain = (*plain, *longer) if of_cities else plain  # "Tokyo" and "Tokyo, Japan"
-        _condition(clause, name, plain, "")
-        _condition(clause, name, tuple(not_these), "not ")
+        _conditions_of(clause, name, hits)
+
+
+def _found_in(clause: Clause, said: list[str]) -> Places:
+    """Where the values of the table, and other names of countries and states, stand in the clause."""
+    found: Places = {}
+    places_ = [column for column in clause.table.of_kind("text") if not has_states(column)]
+    cities = {value.lower() for column in places_ for value in column.values}
+    known = {value.lower() for column in clause.table.of_kind("text") for value in column.values}
+    for column in clause.table.of_kind("text"):
+        for value in column.values:
+            parts = value_words(value)
+            of_state = places_named(value, column) if has_states(column) else []
+            sure = {" ".join(name) for name in of_state} - set(CITIES)
+            others = [n for n in places_named(value, column) if " ".join(n) not in known or " ".join(n) in sure]
+            clashing = {" ".join(name) for name in of_state if " ".join(name) in cities & set(CITIES)}
+            clause.ambiguous += [
+                f'"{name}" could be {value} of `{column.name}`, or a value of another column.'
+                for name in clashing
+                if f" {name} " in f" {' '.join(said)} "
+            ]
+            joined_ = [[value.lower()]] if "_" in value else []
+            for called in (parts, *others, *range_names(value), *joined_):
+                for places in _places(said, called, clause, value, column):
+                    found.setdefault(column.name, []).append((value, places))
+    return found
+
+
+def _conditions_of(clause: Clause, name: str, hits: list[tuple[str, tuple[int, ...]]]) -> None:
+    """Add the conditions that a column has the values that were found in the clause, or not."""
+    if len(hits) == 2 and _from_to(clause, hits):
+        return
+    column = next(c for c in clause.table.columns if c.name == name)
+    not_these = denied(clause, hits, column)
+    clause.used |= {place for _, at in hits for place in at} | {i for at in not_these.values() for i in at}
+    if len(hits) == 2 and len({value for value, _ in hits}) == len(not_these) == 1 and column.unique == 2:
+        clause.by.append(column)  # "graduates vs non graduates"
+        return
+    first, last = min(hits, key=lambda hit: hit[1])[1], max(hits, key=lambda hit: hit[1])[1]
+    between = clause.text[clause.tokens[max(first)].end() : clause.tokens[min(last)].start()]
+    if len(hits) == 2 and re.fullmatch(r" (?:over|to|rather than|instead of) ", between, re.IGNORECASE):
+        clause.ambiguous.append(f'It is not clear what "{between.strip()}" is to mean.')
+    clause.places += [(name, at) for _, at in hits]
+    plain = tuple(dict.fromkeys(value for value, _ in hits if value not in not_these))
+    longer = [v for v in column.values if any(v.startswith(f"{value}, ") for value in plain) and v not in plain]
+    if len(plain) == 1 and not column.entries and _TOWNS & {*name_stems(name)}:
+        plain = (*plain, *longer)  # "Tokyo" and "Tokyo, Japan"
+    _condition(clause, name, plain, "")
+    _condition(clause, name, tuple(not_these), "not ")
 
 
 def _values_beside(clause: Clause, said: list[str]) -> None:
@@ -131,92 +140,6 @@ def _values_beside(clause: Clause, said: list[str]) -> None:
         if any(both <= {value.lower() for value in c.values} for c in clause.table.of_kind("text")):
             clause.mentions.remove(mention)
             clause.used.discard(at)
-
-
-def _one_column_each(clause: Clause, found: Places) -> None:
-    """Of columns that have the same value, keep the one that is named beside it, or that does not name the rows.
-
-    If neither tells which is meant, the clause is ambiguous.
-    """
-    by_places: dict[tuple[int, ...], dict[str, str]] = {}
-    for name, hits in found.items():
-        for value, places in hits:
-            by_places.setdefault(places, {})[name] = value
-    for places, values in by_places.items():
-        columns = [c for c in clause.table.columns if c.name in values]
-        told = " ".join(clause.word(i) for i in places)
-        exact = [c for c in columns if values[c.name].lower() == told and not c.entries]
-        states = [c for c in columns if has_states(c)]
-        exact = states if len(states) == 1 and told not in _CITIES and told in STATE_NAMES else exact
-        columns = exact if len(exact) == 1 and len(columns) > 1 else columns
-        for name in values if exact and len(exact) == len(columns) == 1 else ():
-            if name != exact[0].name:
-                found[name] = [hit for hit in found[name] if hit[1] != places]
-        if len(columns) > 1 and _is_from_or_to(clause, places):
-            _keep_end(clause, found, places, columns)
-            continue
-        if len(columns) < 2:
-            continue
-        names_ = [c for c in columns if not _CODES & set(name_stems(c.name))]
-        columns = names_ if len(names_) == 1 else columns  # `country`, and not `country_id`
-        for name in values if len(columns) == 1 else ():
-            if name != columns[0].name:
-                found[name] = [hit for hit in found[name] if hit[1] != places]
-        named = [c for c in columns if _is_beside(c, clause, places)]
-        owned = [c for c in named if _is_owned(c, clause, places)]
-        if owned and (rest := [c for c in columns if c not in owned and clause.entity(c)]):
-            named = rest[:1]  # "David King's manager" is another one
-        if len(named) > 1:  # "refund requests by ticket type": `Ticket Type`, and not `Ticket Subject`
-            said_ = {stem(clause.word(i)) for i in range(len(clause.tokens)) if i not in places}
-            whole = [c for c in named if set(name_stems(c.name)) <= said_]
-            named = whole if len(whole) == 1 else named
-        if not named:
-            named = [c for c in columns if any(_is_name_said(c, clause, i) for i in range(len(clause.tokens)))]
-        if len(named) != 1:  # "Coach Winner" for the coach who won
-            common_ = set.intersection(*(set(name_stems(c.name)) for c in columns))
-            free = [clause.word(i) for i in range(len(clause.tokens)) if i not in places]
-            free = [word for word in free if word not in words.SILENT]
-            own_ = [
-                c for c in columns if any(alike(w, p) >= SAME for w in free for p in {*name_stems(c.name)} - common_)
-            ]
-            named = own_ if len(own_) == 1 else named
-        common = [c for c in columns if not _names_rows(c, clause) and not c.entries]
-        first = [
-            c
-            for c in columns
-            if all(re.fullmatch(rf"{re.escape(c.name)}[ _.]?\d", o.name) for o in columns if o is not c)
-        ]
-        lands = [c for c in columns if {"countri", "nation"} & set(name_stems(c.name))]
-        kept = next((some for some in (named, common, first, lands) if len(some) == 1), columns)
-        for column in columns:
-            if column not in kept:
-                found[column.name] = [hit for hit in found[column.name] if hit[1] != places]
-        if len(kept) > 1:
-            said = " ".join(clause.tokens[i][0] for i in places)
-            clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in kept[:4])}.')
-
-
-def _counted_or_value(clause: Clause, found: Places) -> None:
-    """Refuse "the most deaths" in a table with a value `Death` and another column `death_date`.
-
-    Of "how many of the courses are specializations" the courses are all rows, though there is a value `Course`.
-    """
-    for name, hits in found.items():
-        before = {hit: clause.text[: clause.tokens[hit[1][0]].start()] for hit in hits}
-        whole = [hit for hit in hits if re.search(_OF_THE, before[hit], re.IGNORECASE)]
-        if len(hits) == 2 and len(whole) == 1 and clause.word(whole[0][1][0]).endswith("s"):
-            found[name] = [hit for hit in hits if hit not in whole]
-            clause.used |= set(whole[0][1])
-            clause.notes.append(f"a row taken as one of the {clause.word(whole[0][1][0])}")
-            continue
-        others = {part for c in clause.table.columns if c.name != name for part in name_stems(c.name)}
-        for value, places in hits:
-            word = clause.word(places[0])
-            counted = clause.word(places[0] - 1) in ("most", "fewest", "many") and len(places) == 1
-            plain = word.endswith("s") and clause.tokens[places[0]][0].islower() and len(places) == 1
-            of_rows = plain and not counted and _is_of_file(clause, places[0]) and len(hits) == 1
-            if of_rows or (counted and word.endswith("s") and stem(word) in others):
-                clause.ambiguous.append(f'"{word}" could be {value} of `{name}`, or all rows.')
 
 
 def _names_a_column(clause: Clause, at: int) -> bool:
@@ -239,66 +162,7 @@ def _is_verb(clause: Clause, at: int) -> bool:
 
 def _is_pronoun(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     """Whether a word is "I" that does not stand beside its column: "I mean", but not "class I"."""
-    return clause.tokens[places[0]][0] == "I" and not _is_beside(column, clause, places)
-
-
-def _is_beside(column: Column, clause: Clause, places: tuple[int, ...]) -> bool:
-    """Whether a column is named within three words of a value."""
-    beside = [clause.word(i) for i in (*range(places[0] - 3, places[0]), *range(places[-1] + 1, places[-1] + 4))]
-    return any(alike(word, part) >= 0.8 for word in beside if len(word) > 2 for part in name_stems(column.name))
-
-
-def _is_owned(column: Column, clause: Clause, places: tuple[int, ...]) -> bool:
-    """Whether a column is asked for of a value: "David King's manager", "the manager of David King"."""
-    after = clause.word(places[-1]).endswith("'s") and clause.word(places[-1] + 1)
-    before = clause.word(places[0] - 1) == "of" and clause.word(places[0] - 2)
-    verb = clause.says(r"^\W*who (?:manages?|leads?|supervises?)\b") and clause.word(places[0] - 1)
-    own = name_stems(column.name)
-    if after and any(alike(after, part) >= SURE for part in own) and clause.word(places[-1] + 2):
-        clause.ambiguous.append(f"What belongs to the `{column.name}` is not looked up.")
-    reports = clause.says(r"\breports? to\W*$") and {"manag", "supervisor", "boss"} & set(own)
-    words_ = [word for word in (after, before, verb) if word]
-    return bool(reports) or any(alike(word, part) >= SURE for word in words_ for part in own)
-
-
-def _is_name_said(column: Column, clause: Clause, at: int) -> bool:
-    """Whether a word is the name of a column: "states" for `State`."""
-    word = clause.word(at)
-    common = words.SILENT | words.WHOLES
-    return stem(word) in name_stems(column.name) and (word not in common or word.endswith("s"))
-
-
-def _end_of(clause: Clause, places: tuple[int, ...]) -> str:
-    """Whether a value is said to be where something begins or ends: "from York", "started in York"."""
-    before, verb = clause.word(places[0] - 1), clause.word(places[0] - 2)
-    if before in ("in", "at") and verb in _STARTED | _ENDED:
-        return "from" if verb in _STARTED else "to"
-    return before if before in ("from", "to") else ""
-
-
-def _is_from_or_to(clause: Clause, places: tuple[int, ...]) -> bool:
-    return bool(_end_of(clause, places))
-
-
-def _keep_end(clause: Clause, found: Places, places: tuple[int, ...], columns: list[Column]) -> None:
-    """Of "trips to York", keep the column that names this end; "from A to B" is read later."""
-    others = [at for column in columns for _, at in found[column.name] if at != places and _is_from_or_to(clause, at)]
-    if others:
-        return
-    ends_ = _ENDS[_end_of(clause, places)]
-    named = [c for c in columns if ends_ & {*plain_words(c.name)}]
-    if len(named) != 1 or clause.word(places[0] - 2) == "or":  # "to or from York"
-        said = " ".join(clause.tokens[i][0] for i in places)
-        clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in columns[:4])}.')
-        return
-    for column in columns:
-        if column is not named[0]:
-            found[column.name] = [hit for hit in found[column.name] if hit[1] != places]
-
-
-def _names_rows(column: Column, clause: Clause) -> bool:
-    """Whether most rows have a value of their own, as in a column of names."""
-    return column.unique > max(0.5 * clause.table.rows, 20)
+    return clause.tokens[places[0]][0] == "I" and not is_beside(column, clause, places)
 
 
 def _condition(clause: Clause, name: str, values: tuple[str, ...], negation: str) -> None:
@@ -322,9 +186,9 @@ def _condition(clause: Clause, name: str, values: tuple[str, ...], negation: str
 def _from_to(clause: Clause, hits: list[tuple[str, tuple[int, ...]]]) -> bool:
     """Whether two values are "from A to B". They are then one in each of two columns, or left when there are no two."""
     (start, at), (end, to) = sorted(hits, key=lambda hit: hit[1])
-    if _end_of(clause, at) != "from" or _end_of(clause, to) != "to":
+    if end_of(clause, at) != "from" or end_of(clause, to) != "to":
         return False
-    clause.used |= {i for place in (min(at), min(to)) for i in (place - 2,) if clause.word(i) in _STARTED | _ENDED}
+    clause.used |= {i for place in (min(at), min(to)) for i in (place - 2,) if clause.word(i) in STARTED | ENDED}
     columns = [c for c in clause.table.of_kind("text") if start in c.values and end in c.values]
     if len(columns) == 2:
         clause.used |= {*at, *to}
@@ -347,23 +211,23 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if size == 1 and (_is_column_itself(clause, at) or _is_asked_for(clause, at, value)):
             continue
         plain = clause.text[clause.tokens[at].start() : clause.tokens[at + size - 1].end()].islower()
-        of_file = all(_is_of_file(clause, i) for i in places)
-        if plain and of_file and _names_rows(column, clause):
+        of_file = all(is_of_file(clause, i) for i in places)
+        if plain and of_file and names_rows(column, clause):
             continue  # "ramen" in ramen_ratings.csv
-        if size == 1 and said[at] in words.YES | words.NO and not _is_beside(column, clause, places):
+        if size == 1 and said[at] in words.YES | words.NO and not is_beside(column, clause, places):
             continue  # "no comment"
         is_code = clause.tokens[at][0].isupper() and len(said[at]) > 1 and not clause.text.isupper()  # "US"
         if (
             size == 1
             and not is_code
-            and not _can_be_a_value(clause.tokens[at][0], value, is_name=_names_rows(column, clause))
+            and not _can_be_a_value(clause.tokens[at][0], value, is_name=names_rows(column, clause))
         ):
             continue
         is_plural = size > 1 and window[:-1] == parts[:-1] and _plural(window[-1], parts[-1], parts[-1])
         if window == parts or is_plural or (size == 1 and _plural(window[0], parts[0], value)):
-            if re.fullmatch(r"\d+\W*", value) and not _is_beside(column, clause, places):
+            if re.fullmatch(r"\d+\W*", value) and not is_beside(column, clause, places):
                 continue  # in "stage 2" the number is no `code`
-            is_same = clause.tokens[at][0] == value or _is_beside(column, clause, places)
+            is_same = clause.tokens[at][0] == value or is_beside(column, clause, places)
             if len(value) == 1 and (not is_same or _is_pronoun(clause, places, column)):
                 continue
             if all(word in words.SILENT for word in window) and not value[:1].isupper() and len(value) < 3:
@@ -371,16 +235,12 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places
         elif size == 1 and (_means(window[0], parts[0], column) or _comes_from(clause.tokens[at][0], value, column)):
             yield places
-        elif size == 1 and window[0] in _ANSWERS.get(value.lower(), ()) and _is_beside(column, clause, places):
+        elif size == 1 and window[0] in _ANSWERS.get(value.lower(), ()) and is_beside(column, clause, places):
             yield places  # "voted yes": `Y` of the column `vote`
-        elif size == 1 and len(value) > 3 and window[0].startswith(parts[0]) and _is_beside(column, clause, places):
+        elif size == 1 and len(value) > 3 and window[0].startswith(parts[0]) and is_beside(column, clause, places):
             yield places  # "exercise frequently": `Freq` of the column `Exer`
-        elif size == 1 and not _is_of_file(clause, at) and _is_shortened(window[0], value, column):
+        elif size == 1 and not is_of_file(clause, at) and _is_shortened(window[0], value, column):
             yield places
-
-
-def _is_of_file(clause: Clause, at: int) -> bool:
-    return stem(clause.word(at)) in name_stems(clause.table.shown.rpartition(".")[0])
 
 
 def _is_column_itself(clause: Clause, at: int) -> bool:
@@ -399,11 +259,11 @@ def _is_asked_for(clause: Clause, at: int, value: str) -> bool:
     common = (
         {f"{word}s", f"{word[:-1]}ies"} & words.ROW_NOUNS
         or word in words.ROW_NOUNS | words.PEOPLE
-        or _is_of_file(clause, at)
+        or is_of_file(clause, at)
     )
     if asked and not common and value.lower() in (word, f"{word}s", word.removesuffix("s")):
         return False  # "which comedy", "which dessert"
-    if asked and common and value.lower() == word and not _is_of_file(clause, at):
+    if asked and common and value.lower() == word and not is_of_file(clause, at):
         clause.ambiguous.append(f'"{word}" could be {value}, or any row.')
     return asked and clause.tokens[at][0].islower() and value[:1].isupper()
 

@@ -7,7 +7,7 @@ import re
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import CHANGE, Clause, Mention
-from local.openai_emulator.models.offline.data.columns import SAME, alike
+from local.openai_emulator.models.offline.data.likeness import SAME, alike
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
 from local.openai_emulator.models.offline.data.table import Column, Table
 

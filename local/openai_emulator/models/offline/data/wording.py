@@ -181,7 +181,7 @@ def with_both_ends(question: str, table: Table) -> str:
 
 def with_nouns(question: str, table: Table) -> str:
     """The question with the names of two columns for "high and low temperatures": `TempHighF`, `TempLowF`."""
-    from local.openai_emulator.models.offline.data.columns import SAME, alike
+    from local.openai_emulator.models.offline.data.likeness import SAME, alike
 
     def replacement(match: re.Match[str]) -> str:
         found = []

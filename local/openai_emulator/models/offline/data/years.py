@@ -7,7 +7,7 @@ import re
 
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import CHANGE, Clause, is_part_of_date, is_short_year, is_year
-from local.openai_emulator.models.offline.data.columns import SAME, alike
+from local.openai_emulator.models.offline.data.likeness import SAME, alike
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.table import Column
 

@@ -17,7 +17,7 @@ from local.openai_emulator.models.offline.data.clause import (
     is_year,
     names,
 )
-from local.openai_emulator.models.offline.data.columns import SAME, alike, ends
+from local.openai_emulator.models.offline.data.likeness import SAME, alike, ends
 from local.openai_emulator.models.offline.data.names import is_score, name_stems, of_end
 from local.openai_emulator.models.offline.data.stated import level_of
 from local.openai_emulator.models.offline.data.table import Column

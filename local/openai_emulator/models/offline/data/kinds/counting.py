@@ -95,18 +95,22 @@ def complete(clause: Clause) -> Ask | Refusal:
     if targets and not by and not different and clause.conditions and _is_row(clause, targets[0]):
         targets = []
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
-        limits = ("<", "<=", ">", ">=")
-        unsure = any(is_denial(c) or c.test in limits or _is_no(c) for c in clause.conditions)
-        unsure = unsure and not _is_at_one_time(clause)  # "how many towns had more than 10 % in 2016"
-        if _is_counted(clause, targets[0]) and unsure and not clause.entity(targets[0]):
-            return Refusal(reason=f"It is not clear whether all rows of a `{targets[0].name}` are meant, or any.")
-        personal = {part for c in clause.conditions for part in name_stems(c.column)} & {"gender", "sex", "age"}
-        if personal and set(name_stems(targets[0].name)) & _OTHERS:
-            return Refusal(reason=f"It is not clear whose {', '.join(sorted(personal))} is meant.")
-        if _is_counted(clause, targets[0]):
-            return ask_of(clause, "count", targets=(_numbered(clause, targets[0]),))
-        return Refusal(reason=f"It is not clear what `{targets[0].name}` is to do with it.")
+        return _different(clause, targets[0])
     return _rows(clause, by)
+
+
+def _different(clause: Clause, target: Column) -> Ask | Refusal:
+    """The number of different values of what is counted: "how many towns had more than 10 % in 2016"."""
+    limits = ("<", "<=", ">", ">=")
+    unsure = any(is_denial(c) or c.test in limits or _is_no(c) for c in clause.conditions)
+    if _is_counted(clause, target) and unsure and not clause.entity(target) and not _is_at_one_time(clause):
+        return Refusal(reason=f"It is not clear whether all rows of a `{target.name}` are meant, or any.")
+    personal = {part for c in clause.conditions for part in name_stems(c.column)} & {"gender", "sex", "age"}
+    if personal and set(name_stems(target.name)) & _OTHERS:
+        return Refusal(reason=f"It is not clear whose {', '.join(sorted(personal))} is meant.")
+    if _is_counted(clause, target):
+        return ask_of(clause, "count", targets=(_numbered(clause, target),))
+    return Refusal(reason=f"It is not clear what `{target.name}` is to do with it.")
 
 
 def _is_row(clause: Clause, column: Column) -> bool:

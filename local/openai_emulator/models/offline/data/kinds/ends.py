@@ -6,8 +6,8 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_key, is_part_of_date, is_year
-from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.data.clause import Clause, Mention, figures, is_key, is_part_of_date, is_year
+from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
@@ -19,6 +19,17 @@ _OF_PERSONS = "customer client employee agent player person student user buyer s
 _PERSONS = frozenset(map(stem, _OF_PERSONS.split()))
 _AND_ITS = r"(?:\band|,) (?:who|what|where|in which|by whom|(?:tell me |give me )?(?:their|its|his|her))\b[^,]{0,25}$"
 ROWS = frozenset(["rows", "records", "cases", "entries", "items", "things"])
+_GOOD = (
+    "availability score revenue sales profit rating points happiness yield output accuracy wins income grade efficiency"
+)
+_BAD = """
+time error errors failures latency response duration price cost fare fee deaths accidents crime crimes murder
+loss losses delay delays defects complaints unemployment pollution inflation debt poverty violations penalties
+bounces downtime injuries infections incidents misses faults murders arrests waiting wait usage
+"""
+MOST_NUMBERS = 50  # different ones in a column that rows are grouped by
+_GOOD_HIGH, _BAD_HIGH = frozenset(_GOOD.split()), frozenset(_BAD.split())
+COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | words.ROLES | ROWS))
 
 
 def has_two_ends(clause: Clause) -> bool:
@@ -43,6 +54,13 @@ def is_of_one(clause: Clause) -> bool:
         and not found[1].endswith("s")
         and clause.says(r"\b(?:makes?|made|sells?|sold|has|had|offers?)\b")
     )
+
+
+def who_of_one(clause: Clause) -> bool:
+    """Whether a person of one row is asked for: "who directed the longest film"."""
+    adjectives = "|".join(words.ADJECTIVES)
+    found = re.match(rf"\W*who \w+ the (?:most |least )?(?:{adjectives}) (\w+)", clause.text, re.IGNORECASE)
+    return found is not None and not found[1].endswith("s")
 
 
 def persons(clause: Clause) -> list[Column]:
@@ -109,3 +127,57 @@ def told_beside(clause: Clause) -> list[Column]:
             and re.search(_AND_ITS, clause.text[: clause.tokens[m.tokens[0]].start()], re.IGNORECASE)
         )
     ]
+
+
+def is_count(clause: Clause, match: re.Match[str]) -> bool:
+    """Whether a number says how many are listed: it is not accounted for by a limit or as the number of a row."""
+    group = 1 if match[1] else 2
+    taken = {i for _, at in clause.places for i in at}
+    at = next(i for i, token in enumerate(clause.tokens) if token.start() == match.start(group))
+    return at not in taken and not (clause.least and at in clause.used)
+
+
+def by_number_of_some(clause: Clause) -> bool:
+    """Whether rows are ranked that meet a condition: "by number of non vegetarian dishes"."""
+    found = re.search(
+        rf"\bby (?:the )?(?:number|count) of (?:[\w-]+ ){{1,2}}(?:{COUNTED})\b", clause.text, re.IGNORECASE
+    )
+    places = {i for _, at in clause.places for i in at}
+    if not found or not places & clause.within(found):
+        return False
+    clause.claim(found.start(), found.end())
+    return True
+
+
+def of_few_numbers(clause: Clause) -> list[Column]:
+    """The one column of whole numbers that rows are grouped by: "the top 3 precincts by number of tickets"."""
+    named = clause.measures(conditioned=False)
+    few = [c for c in named if c.whole and (c.unique <= MOST_NUMBERS or 4 * c.unique <= clause.table.rows)]
+    return few if few == named and len(few) == 1 else []
+
+
+def heights(clause: Clause) -> tuple[Column, ...]:
+    """The one column that "the highest mountain" is about."""
+    stems = set(map(stem, words.ADJECTIVES["tallest"][1].split()))
+    found = tuple(c for c in figures(clause.table) if stems & set(name_stems(c.name)))
+    return found if len(found) == 1 else ()
+
+
+def low_asked(clause: Clause) -> bool:
+    """Whether low values are asked for. "Worst" and "best" depend on whether high values of the measure are good."""
+    measures = clause.measures() or figures(clause.table)[:1]
+    said = {form for word in plain_words(measures[0].name) for form in (word, f"{word}s")} if measures else set()
+    if measures and stem("rank") in name_stems(measures[0].name):  # the best rank is 1
+        return clause.says(r"\b(?:best|top|highest|first|number one)\b")
+    after = {clause.word(m.tokens[-1] + 1) for m in clause.mentions if m.column in measures}
+    said |= after & _GOOD_HIGH  # "the worst IMDb rating"
+    if clause.says(r"\bworst\b"):
+        if measures and bool(said & _GOOD_HIGH) == bool(said & _BAD_HIGH):
+            clause.ambiguous.append(f"It is not clear whether a high or a low `{measures[0].name}` is bad.")
+        return bool(said & _GOOD_HIGH)
+    if clause.says(r"\bbest\b"):
+        return bool(said & _BAD_HIGH) and not said & _GOOD_HIGH
+    if clause.says(r"\bquietest\b"):
+        return True
+    lowest = [i for i in range(len(clause.tokens)) if clause.word(i) in words.LOWEST and clause.word(i - 1) != "at"]
+    return bool(lowest) and not clause.says(r"\bhighest\b|\bmax")

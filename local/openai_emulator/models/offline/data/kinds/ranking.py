@@ -12,7 +12,6 @@ from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import (
     LABELS_SHARE,
     Clause,
-    figures,
     is_key,
     is_year,
     names,
@@ -43,25 +42,30 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
 from local.openai_emulator.models.offline.data.kinds.counting import claim_counted
 from local.openai_emulator.models.offline.data.kinds.ends import (
     BUSY,
-    ROWS,
+    COUNTED,
+    MOST_NUMBERS,
+    by_number_of_some,
     has_two_ends,
+    heights,
     is_busiest_year,
+    is_count,
     is_number_of,
     is_of_one,
+    low_asked,
     most_rows,
     numbers_what_is_most,
+    of_few_numbers,
     persons,
     told_beside,
     unclear_end,
+    who_of_one,
 )
-from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
+from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text, told_rows
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import joined as listed
-from local.openai_emulator.models.offline.words import stem
 
 _NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
-MOST_NUMBERS = 50  # different ones in a column that rows are grouped by
 _OF_GROUPS = frozenset(["mean", "sum", "median"])
 _ENDS = r"\b(?:highest|lowest|largest|smallest|biggest|greatest|max(?:imum)?|min(?:imum)?)\b"
 _LATE = r"\b(?:latest|earliest|newest|oldest|last|first|highest|lowest|max(?:imum)?|min(?:imum)?|recent)\b"
@@ -69,18 +73,8 @@ _NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
 # "The five heaviest", "the 3 most expensive", with a few words between.
 _SUPERLATIVE = rf"(?:\w+\s+){{0,4}}?(?:{'|'.join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))})\b"
 _COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})", re.IGNORECASE)
-_COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | words.ROLES | ROWS))
-_BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{_COUNTED})\b"
+_BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{COUNTED})\b"
 _BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
-_GOOD = (
-    "availability score revenue sales profit rating points happiness yield output accuracy wins income grade efficiency"
-)
-_BAD = """
-time error errors failures latency response duration price cost fare fee deaths accidents crime crimes murder
-loss losses delay delays defects complaints unemployment pollution inflation debt poverty violations penalties
-bounces downtime injuries infections incidents misses faults murders arrests waiting wait usage
-"""
-_GOOD_HIGH, _BAD_HIGH = frozenset(_GOOD.split()), frozenset(_BAD.split())
 
 
 def complete_top(clause: Clause) -> Ask | Refusal:
@@ -94,7 +88,7 @@ def complete_top(clause: Clause) -> Ask | Refusal:
     if not clause.by and not clause.hows and clause.says(r"\b(?:different|distinct|unique)\b"):
         return Refusal(reason="The highest rows are listed, and two of them can be of the same thing.")
     count = 5
-    free = (m for m in _COUNT.finditer(clause.text) if _is_count(clause, m))
+    free = (m for m in _COUNT.finditer(clause.text) if is_count(clause, m))
     match = next(free, None)
     if match is None and clause.least:
         return ask
@@ -106,26 +100,16 @@ def complete_top(clause: Clause) -> Ask | Refusal:
     return replace(ask, kind="top", count=count, period=period)
 
 
-def _is_count(clause: Clause, match: re.Match[str]) -> bool:
-    """Whether a number says how many are listed: it is not accounted for by a limit or as the number of a row."""
-    group = 1 if match[1] else 2
-    taken = {i for _, at in clause.places for i in at}
-    at = next(i for i, token in enumerate(clause.tokens) if token.start() == match.start(group))
-    return at not in taken and not (clause.least and at in clause.used)
-
-
 def complete_extreme(clause: Clause) -> Ask | Refusal:
     """The row or group at an end of a measure; without a measure, the group with the most rows."""
-    if clause.says(r"\bper\b") and clause.by_numbers:
-        return Refusal(reason=f"Figures per `{clause.by_numbers[0].name}` are not computed.")
+    if (clause.says(r"\bper\b") and clause.by_numbers) or has_two_ends(clause):
+        return Refusal(reason="A figure per another one, or two ends at once, are not computed.")
     row_of = re.search(ROW_OF, clause.text, re.IGNORECASE)
     targets = _asked_of_row(clause, row_of.start()) if row_of else []
-    if has_two_ends(clause):
-        return Refusal(reason="Two of the highest or lowest are asked for at once.")
     meant = adjective(clause)
     if (not meant or clause.says(r"serving\b|\bbeen\b")) and (unclear := unclear_end(clause)):
         return unclear
-    low = meant[0] if meant else _low(clause)
+    low = meant[0] if meant else low_asked(clause)
     nouns = {m.column.name for m in clause.mentions if clause.is_only_noun(m) or numbers_what_is_most(clause, m)}
     measures = tuple(meant[1][:1]) if meant else _measures(clause, nouns)
     group = _group(clause, targets)
@@ -143,19 +127,15 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         clause.says(r"\b(?:most|fewest|least)\b")
         or (not meant and clause.claim_all(BUSY))
         or clause.claim_all(_BY_COUNT)
-        or _by_number_of_some(clause)
+        or by_number_of_some(clause)
     )
     if is_busiest_year(clause):
         by = names([clause.which] if clause.which else [])
         return with_chart(ask_of(clause, "extreme", by=by, lowest=low, hows=("count",)), "bar")
-    if clause.says(_BY_COUNT) and not group and (few := _of_few_numbers(clause)):
+    if clause.says(_BY_COUNT) and not group and (few := of_few_numbers(clause)):
         return with_chart(ask_of(clause, "extreme", by=names(few), lowest=low, hows=("count",)), "bar")
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
-    who = re.match(
-        rf"\W*who \w+ the (?:most |least )?(?:{'|'.join(words.ADJECTIVES)}) (\w+)", clause.text, re.IGNORECASE
-    )
-    of_row = who is not None and not who[1].endswith("s")  # "who directed the longest film"
-    if group and meant and not clause.hows and (of_row or (group[0] is clause.which and is_of_one(clause))):
+    if group and meant and not clause.hows and (who_of_one(clause) or (group[0] is clause.which and is_of_one(clause))):
         targets, group = [*targets, *group], []  # "which company makes the cheapest laptop"
     if group and not meant and is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
@@ -164,41 +144,28 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     group = group if len(group) == 2 and clause.says(r"\bcombinations? of\b") else group[:1]
     groups = bool(group or (clause.period and most_rows(clause)))
     if isinstance(measures, Refusal) or (unmeasured and groups and counted):
+        unclear = measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
         if group and counted and clause.period and group[0].unique == clause.table.rows:
             group = []
-        if group and counted and group[0].unique == clause.table.rows:
-            return Refusal(reason=f"Each row has its own `{group[0].name}`, so their numbers of rows are all 1.")
-        others = [m.column for m in clause.mentions if clause.word(m.tokens[0] - 1) in ("most", "fewest")]
-        named = set(name_stems(clause.table.shown.rpartition(".")[0]))
-        others = [c for c in others if c.kind == "text" and c not in group and 2 * c.unique < clause.table.rows]
-        others = [c for c in others if not named & set(name_stems(c.name))]  # "events" of events.csv are rows
-        if others and not clause.period:
-            return Refusal(reason=f"It is not clear whether rows are counted, or different `{others[0].name}`.")
-        if groups and counted and not clause.least:
-            claim_counted(clause)
-            clause.claim_all(r"\b(?:common|frequent|popular|often)\b")
-            return with_chart(ask_of(clause, "extreme", by=names(group), lowest=low, hows=("count",)), "bar")
-        return measures if isinstance(measures, Refusal) else Refusal(reason="It names no column of figures.")
+        return (_of_rows(clause, group, low=low) if counted else None) or unclear
     return _ask_of_end(clause, measures, group, targets, low=low)
 
 
-def _by_number_of_some(clause: Clause) -> bool:
-    """Whether rows are ranked that meet a condition: "by number of non vegetarian dishes"."""
-    found = re.search(
-        rf"\bby (?:the )?(?:number|count) of (?:[\w-]+ ){{1,2}}(?:{_COUNTED})\b", clause.text, re.IGNORECASE
-    )
-    places = {i for _, at in clause.places for i in at}
-    if not found or not places & clause.within(found):
-        return False
-    clause.claim(found.start(), found.end())
-    return True
-
-
-def _of_few_numbers(clause: Clause) -> list[Column]:
-    """The one column of whole numbers that rows are grouped by: "the top 3 precincts by number of tickets"."""
-    named = clause.measures(conditioned=False)
-    few = [c for c in named if c.whole and (c.unique <= MOST_NUMBERS or 4 * c.unique <= clause.table.rows)]
-    return few if few == named and len(few) == 1 else []
+def _of_rows(clause: Clause, group: list[Column], *, low: bool) -> Ask | Refusal | None:
+    """The group with the most or fewest rows; None if the clause names no groups."""
+    if group and group[0].unique == clause.table.rows:
+        return Refusal(reason=f"Each row has its own `{group[0].name}`, so their numbers of rows are all 1.")
+    named = set(name_stems(clause.table.shown.rpartition(".")[0]))
+    others = [m.column for m in clause.mentions if clause.word(m.tokens[0] - 1) in ("most", "fewest")]
+    others = [c for c in others if c.kind == "text" and c not in group and 2 * c.unique < clause.table.rows]
+    others = [c for c in others if not named & set(name_stems(c.name))]  # "events" of events.csv are rows
+    if others and not clause.period:
+        return Refusal(reason=f"It is not clear whether rows are counted, or different `{others[0].name}`.")
+    if clause.least or not (group or (clause.period and most_rows(clause))):
+        return None
+    claim_counted(clause)
+    clause.claim_all(r"\b(?:common|frequent|popular|often)\b")
+    return with_chart(ask_of(clause, "extreme", by=names(group), lowest=low, hows=("count",)), "bar")
 
 
 def _ask_of_end(
@@ -229,13 +196,6 @@ def _are_rows(clause: Clause, column: Column) -> bool:
     of_one = meant is not None and bool(meant[1]) and not additive(meant[1][0].name)  # "which car is the dearest"
     many = of_one and 5 * column.unique > clause.table.rows
     return column not in clause.by and (clause.entity(column) or many) and not set(clause.hows) & _OF_GROUPS
-
-
-def _heights(clause: Clause) -> tuple[Column, ...]:
-    """The one column that "the highest mountain" is about."""
-    stems = set(map(stem, words.ADJECTIVES["tallest"][1].split()))
-    found = tuple(c for c in figures(clause.table) if stems & set(name_stems(c.name)))
-    return found if len(found) == 1 else ()
 
 
 def _group(clause: Clause, targets: list[Column]) -> list[Column]:
@@ -269,7 +229,7 @@ def _measures(clause: Clause, nouns: set[str]) -> tuple[Column, ...] | Refusal:
     """The named measures, without those that only name what the rows are; no year, of which the most means nothing."""
     measures = measured(clause, keys=True)
     if isinstance(measures, Refusal):
-        return (clause.says(r"\b(?:highest|lowest)\b") and not clause.measures() and _heights(clause)) or measures
+        return (clause.says(r"\b(?:highest|lowest)\b") and not clause.measures() and heights(clause)) or measures
     if nouns:
         measures = tuple(c for c in measures if c.name not in nouns) or tuple(clause.by_numbers)
     measures = tuple(c for c in measures if c is not clause.which) or measures
@@ -322,26 +282,6 @@ def _rate(column: Column) -> bool:
         {"percent", "rate", "avg", "averag", "time", "price", "score", "age", "temperatur", "per"}
         & set(name_stems(column.name))
     )
-
-
-def _low(clause: Clause) -> bool:
-    """Whether low values are asked for. "Worst" and "best" depend on whether high values of the measure are good."""
-    measures = clause.measures() or figures(clause.table)[:1]
-    said = {form for word in plain_words(measures[0].name) for form in (word, f"{word}s")} if measures else set()
-    if measures and stem("rank") in name_stems(measures[0].name):  # the best rank is 1
-        return clause.says(r"\b(?:best|top|highest|first|number one)\b")
-    after = {clause.word(m.tokens[-1] + 1) for m in clause.mentions if m.column in measures}
-    said |= after & _GOOD_HIGH  # "the worst IMDb rating"
-    if clause.says(r"\bworst\b"):
-        if measures and bool(said & _GOOD_HIGH) == bool(said & _BAD_HIGH):
-            clause.ambiguous.append(f"It is not clear whether a high or a low `{measures[0].name}` is bad.")
-        return bool(said & _GOOD_HIGH)
-    if clause.says(r"\bbest\b"):
-        return bool(said & _BAD_HIGH) and not said & _GOOD_HIGH
-    if clause.says(r"\bquietest\b"):
-        return True
-    lowest = [i for i in range(len(clause.tokens)) if clause.word(i) in words.LOWEST and clause.word(i - 1) != "at"]
-    return bool(lowest) and not clause.says(r"\bhighest\b|\bmax")
 
 
 def find_extreme(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,12 +82,7 @@ def complete_share(clause: Clause) -> Ask | Refusal:
         by = [*clause.texts(), *([clause.which] if clause.which else []), *unique][:1]
         if not by:
             return Refusal(reason="It does not say which share is asked for.")
-    beside = [c for c in clause.texts() if c not in (*by, clause.which) and c.kind == "text"]
-    conditioned = {condition.column for condition in clause.conditions}
-    whole_ = _OF.search(clause.text)  # "the share of the states": these are the rows
-    at = max(clause.within(whole_)) + 1 if whole_ else -1
-    beside = [c for c in beside if not any(at in m.tokens for m in clause.mentions if m.column is c)]
-    if beside and (clause.by or (conditioned and not {c.name for c in beside} & conditioned)):
+    if beside := _beside(clause, by):
         return Refusal(reason=f"It is not clear what `{beside[0].name}` is to do with it.")
     whole = _whole(clause)
     weight = [table.weight] if table.weight and not measures else []
@@ -107,6 +102,16 @@ def complete_share(clause: Clause) -> Ask | Refusal:
     measures = measures[:1] or weight
     ask = ask_of(clause, "share", measures=names(measures), by=names(by), parts=parts, conditions=kept, hows=("sum",))
     return with_chart(ask, "pie")
+
+
+def _beside(clause: Clause, by: Collection[Column]) -> list[Column]:
+    """The columns of text of which it is not clear what they have to do with a share."""
+    beside = [c for c in clause.texts() if c not in (*by, clause.which) and c.kind == "text"]
+    conditioned = {condition.column for condition in clause.conditions}
+    found = _OF.search(clause.text)  # "the share of the states": these are the rows
+    at = max(clause.within(found)) + 1 if found else -1
+    beside = [c for c in beside if not any(at in m.tokens for m in clause.mentions if m.column is c)]
+    return beside if clause.by or (conditioned and not {c.name for c in beside} & conditioned) else []
 
 
 def _rate_of(clause: Clause) -> Ask:
