@@ -27,6 +27,7 @@ _OF_ONE = frozenset(map(stem, ("age", "sex", "gender", "name", "married", "educa
 _POPULATION = frozenset(map(stem, ("population", "pop", "inhabitants", "residents")))
 _ROLES = frozenset(map(stem, words.ROLES))
 _PEOPLE_OF = tuple(frozenset(map(stem, group.split())) for group in words.PEOPLE_OF)
+_TIMES = frozenset(["hour", "day", "week", "month", "year", "season"])
 _OF_ANY = frozenset(["listings", "listing", "records", "entries", "postings", "occurrences"])
 _SALES = frozenset(map(stem, ("sales", "payments", "claims", "points", "hours", "days")))
 NAMELESS = re.compile(r"column \d+|row ?names?|unnamed: \d+|index|(?:full ?)?name|title|entity", re.IGNORECASE)
@@ -92,7 +93,7 @@ def is_had(clause: Clause, at: int) -> bool:
 def _claim_behind(clause: Clause, found: dict[str, int], behind: dict[str, int]) -> dict[str, int]:
     """Leave out the noun behind an adjective, if it can be for the rows; the nouns that are left."""
     (noun, at) = next(iter(behind.items()))
-    if may_be(clause.word(at), clause.table):
+    if clause.word(at) not in _TIMES and may_be(clause.word(at), clause.table):
         clause.used.add(at)
         clause.notes.append(f'"{clause.word(at)}" was not used')
         found = {other: i for other, i in found.items() if other != noun}

@@ -1,4 +1,4 @@
-"""Nouns and participles beside a column or a value that add nothing: "gold medals", "miles driven".
+"""Words beside a column or a value that add nothing: "gold medals", "miles driven", "the executive branch".
 
 What is asked for is in the column or the value. A noun that would make another measure of it ("income tax") is not
 accounted for; the others are left out, and the reading says so.
@@ -32,6 +32,15 @@ _IN = frozenset(map(stem, ("in", "dollars", "euros", "rupees", "million", "milli
 _MOST_OF_TABLE = frozenset(["some", "other", "others", "new", "old", "only", "still", "ever", "more", "less", "fewer"])
 _BEHIND = re.compile(r"\b(?:has|have|had|makes?|sells?|offers?) the (?:most |least )?(\w+) (\w+)\b", re.IGNORECASE)
 _PARTICIPLE = re.compile(r"\w{2,}(?:ed|wn|ven|tten|ken|sold|run|made|won|spent|paid|read|sent|held)")
+MOST_CLASSES = 30  # different values of a column of classes
+_LASTING = frozenset(map(stem, ("time", "duration", "length")))
+_TIME_UNITS = frozenset(["minutes", "hours", "seconds"])
+_SCORES = frozenset(["score", "scores", "rating", "ratings"])
+_HOW_BIG = re.compile(
+    r"\bhow (?:big|large|high|low|long|far|heavy|tall|deep|wide|fast|strong) (?:is|are|was|were) "
+    r"(?:(?:the|a|an|its|their) )?$",
+    re.IGNORECASE,
+)
 
 
 def words_beside(clause: Clause) -> None:
@@ -64,7 +73,8 @@ def noun_behind_adjective(clause: Clause) -> None:
     """Leave out the noun behind a superlative where a group is asked for: "which club has the youngest squad"."""
     found = _BEHIND.search(clause.text) if clause.which is not None else None
     at = max(clause.within(found)) if found else -1
-    if found and found[1].lower() in words.ADJECTIVES and _is_plain(clause, at) and fits(clause.word(at), clause.table):
+    named = found is not None and found[1].lower() in words.ADJECTIVES
+    if named and _is_plain(clause, at) and fits(clause.word(at), clause.table):
         _leave_out(clause, at)
 
 
@@ -101,17 +111,6 @@ def _has_more(clause: Clause) -> bool:
 def _leave_out(clause: Clause, at: int) -> None:
     clause.used.add(at)
     clause.notes.append(f'"{clause.word(at)}" was not used')
-
-
-MOST_CLASSES = 30  # different values of a column of classes
-_LASTING = frozenset(map(stem, ("time", "duration", "length")))
-_TIME_UNITS = frozenset(["minutes", "hours", "seconds"])
-_SCORES = frozenset(["score", "scores", "rating", "ratings"])
-_HOW_BIG = re.compile(
-    r"\bhow (?:big|large|high|low|long|far|heavy|tall|deep|wide|fast|strong) (?:is|are|was|were) "
-    r"(?:(?:the|a|an|its|their) )?$",
-    re.IGNORECASE,
-)
 
 
 def words_of_classes(clause: Clause) -> None:
@@ -190,12 +189,8 @@ def _is_of_class(clause: Clause, name: str, at: int) -> bool:
 def time_units(clause: Clause) -> None:
     """Account for "minutes" in "the average minutes" of `delivery_time`."""
     parts = {part for m in clause.mentions for part in name_stems(m.column.name)}
-    if parts & _LASTING:
-        clause.used |= {
-            i
-            for i in clause.free()
-            if clause.word(i) in _TIME_UNITS and not (clause.word(i - 1).isdigit() or clause.word(i - 1) == "in")
-        }
+    units = [i for i in clause.free() if clause.word(i) in _TIME_UNITS] if parts & _LASTING else []
+    clause.used |= {i for i in units if not clause.word(i - 1).isdigit() and clause.word(i - 1) != "in"}
 
 
 def said_again(clause: Clause) -> None:

@@ -156,6 +156,9 @@ def typed(cells: pd.Series[Any], name: str, *, is_clean: bool = False) -> tuple[
         return text, {"kind": "text"}
     if full.str.match(r"0\d").any() and full.str.fullmatch(r"\d+").all():
         return text, {"kind": "text", "code": True}
+    packed = full.str.extract(r"^((?:19|20)\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?:T\d{6})?$")
+    if packed[0].notna().all() and any(w in name.lower() for w in ("date", "day", "begin", "start", "end")):
+        full = packed[0] + "-" + packed[1] + "-" + packed[2]  # 20240131
     holders = [
         "not given",
         "not available",
@@ -180,8 +183,6 @@ def typed(cells: pd.Series[Any], name: str, *, is_clean: bool = False) -> tuple[
         w in name.lower() for w in ("dura", "elapsed", "length", "took")
     ):
         return pd.to_timedelta(full).dt.total_seconds().reindex(text.index), {"kind": "number", "unit": "h:mm:ss"}
-    if any(w in name.lower() for w in ("date", "day", "begin", "start", "end")):  # 20240131
-        full = full.str.replace(r"^((?:19|20)\d\d)([01]\d)([0-3]\d)(?:T\d{6})?$", r"\1-\2-\3", regex=True)
     dates = as_dates(full)
     if dates.notna().mean() > 0.95:
         return dates.reindex(text.index), {"kind": "date", "odd": int(dates.isna().sum())}

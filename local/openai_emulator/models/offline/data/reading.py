@@ -45,7 +45,7 @@ from local.openai_emulator.models.offline.data.values import values_in
 from local.openai_emulator.models.offline.data.wide import year_columns
 from local.openai_emulator.models.offline.words import stem
 
-_ASKED = "which|what|best|worst|strongest|weakest"
+_ASKED = "which|what|busiest|quietest|best|worst|strongest|weakest"
 PERIODS = (
     (
         "hour",

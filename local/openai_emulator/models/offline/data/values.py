@@ -16,6 +16,7 @@ from local.openai_emulator.models.offline.data.denials import denied
 from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.regions import has_states, places_named
 from local.openai_emulator.models.offline.data.short_names import (
+    MOST_CLASSES,
     Places,
     begun_names,
     first_names,
@@ -208,7 +209,9 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if clause.used & set(places) or (size == 1 and (_names_a_column(clause, at) or _is_verb(clause, at))):
             continue
         window = said[at : at + size]
-        if size == 1 and (_is_column_itself(clause, at) or _is_asked_for(clause, at, value)):
+        if size == 1 and (
+            _is_column_itself(clause, at) or _is_asked_for(clause, at, value, is_class=column.unique <= MOST_CLASSES)
+        ):
             continue
         plain = clause.text[clause.tokens[at].start() : clause.tokens[at + size - 1].end()].islower()
         of_file = all(is_of_file(clause, i) for i in places)
@@ -225,7 +228,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             continue
         is_plural = size > 1 and window[:-1] == parts[:-1] and _plural(window[-1], parts[-1], parts[-1])
         if window == parts or is_plural or (size == 1 and _plural(window[0], parts[0], value)):
-            if re.fullmatch(r"\d+\W*", value) and not is_beside(column, clause, places):
+            if size == 1 and re.fullmatch(r"\d+\W*", value) and not is_beside(column, clause, places):
                 continue  # in "stage 2" the number is no `code`
             is_same = clause.tokens[at][0] == value or is_beside(column, clause, places)
             if len(value) == 1 and (not is_same or _is_pronoun(clause, places, column)):
@@ -252,7 +255,7 @@ def _is_column_itself(clause: Clause, at: int) -> bool:
     )
 
 
-def _is_asked_for(clause: Clause, at: int, value: str) -> bool:
+def _is_asked_for(clause: Clause, at: int, value: str, *, is_class: bool) -> bool:
     """Whether a word is the noun after "which", and no value that is written with a capital: "which property had"."""
     asked = clause.word(at - 1) in ("which", "what") and clause.word(at + 1) in words.VERBS
     word = clause.word(at)
@@ -263,7 +266,7 @@ def _is_asked_for(clause: Clause, at: int, value: str) -> bool:
     )
     if asked and not common and value.lower() in (word, f"{word}s", word.removesuffix("s")):
         return False  # "which comedy", "which dessert"
-    if asked and common and value.lower() == word and not is_of_file(clause, at):
+    if asked and common and value.lower() == word and is_class and not is_of_file(clause, at):
         clause.ambiguous.append(f'"{word}" could be {value}, or any row.')
     return asked and clause.tokens[at][0].islower() and value[:1].isupper()
 

@@ -56,6 +56,12 @@ def is_of_one(clause: Clause) -> bool:
     )
 
 
+def is_of_many(clause: Clause) -> bool:
+    """Whether a superlative is of a group, without its total or average being said: "the most valuable squad"."""
+    said = rf"\bthe (?:most |least )?(?:{'|'.join(words.ADJECTIVES)}) (?:squad|team|staff|fleet|menu|collection|crew)\b"
+    return clause.says(said) and not clause.hows
+
+
 def who_of_one(clause: Clause) -> bool:
     """Whether a person of one row is asked for: "who directed the longest film"."""
     adjectives = "|".join(words.ADJECTIVES)
@@ -109,6 +115,8 @@ def most_rows(clause: Clause) -> bool:
     """Whether a noun for the rows stands after "most": "In which month were the most polls?"."""
     named = {i for m in clause.mentions if m.column.kind != "date" for i in m.tokens}
     named |= {i for _, at in clause.places for i in at}
+    if clause.says(BUSY) and not clause.measures():
+        return True  # "the busiest year"
     nouns = [i + 1 for i in range(len(clause.tokens)) if clause.word(i) in ("most", "fewest", "least")]
     return any(
         clause.word(i) in ROWS or (i in clause.used - named and clause.word(i) not in words.ADJECTIVES) for i in nouns

@@ -50,6 +50,7 @@ from local.openai_emulator.models.offline.data.kinds.ends import (
     is_busiest_year,
     is_count,
     is_number_of,
+    is_of_many,
     is_of_one,
     low_asked,
     most_rows,
@@ -102,8 +103,8 @@ def complete_top(clause: Clause) -> Ask | Refusal:
 
 def complete_extreme(clause: Clause) -> Ask | Refusal:
     """The row or group at an end of a measure; without a measure, the group with the most rows."""
-    if (clause.says(r"\bper\b") and clause.by_numbers) or has_two_ends(clause):
-        return Refusal(reason="A figure per another one, or two ends at once, are not computed.")
+    if (clause.says(r"\bper\b") and clause.by_numbers) or has_two_ends(clause) or is_of_many(clause):
+        return Refusal(reason="A figure per another one, two ends at once, or the end of a whole are not computed.")
     row_of = re.search(ROW_OF, clause.text, re.IGNORECASE)
     targets = _asked_of_row(clause, row_of.start()) if row_of else []
     meant = adjective(clause)

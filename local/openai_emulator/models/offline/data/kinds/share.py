@@ -106,7 +106,8 @@ def complete_share(clause: Clause) -> Ask | Refusal:
 
 def _beside(clause: Clause, by: Collection[Column]) -> list[Column]:
     """The columns of text of which it is not clear what they have to do with a share."""
-    beside = [c for c in clause.texts() if c not in (*by, clause.which) and c.kind == "text"]
+    texts = [c for c in clause.texts() if c.kind == "text" and not clause.entity(c)]
+    beside = [c for c in texts if c not in (*by, clause.which)]
     conditioned = {condition.column for condition in clause.conditions}
     found = _OF.search(clause.text)  # "the share of the states": these are the rows
     at = max(clause.within(found)) + 1 if found else -1
