@@ -18,6 +18,7 @@ LABELS_SHARE = 0.9  # of the rows have a name of their own; two can be called al
 FEWEST_ROWS, SEVERAL_ROWS, MOST_GAPS = 20, 50, 3  # of a column that numbers the rows; its highest number by the rows
 FIRST_SHORT_YEAR = 30  # lower numbers could be years of service, or of this century
 _KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
+_BEGUN = frozenset(map(stem, ("founded", "established", "built", "born", "released", "launched", "opened", "vintage")))
 _ATTRIBUTES = frozenset(map(stem, ("price", "cost", "fee", "fare", "rate", "score", "rating", "weight", "size", "age")))
 _PARTS_OF_DATES = {"month": 12, "day": 31, "hour": 24, "weekday": 7, "week": 53, "quarter": 4}  # and the last number
 # What a question about two points in time says.
@@ -196,7 +197,10 @@ def is_year(column: Column) -> bool:
         column.whole
         and low >= 1500
         and high <= 2200
-        and any(part in ("yr", "season", "date") or part.endswith(("year", "jahr")) for part in name_stems(column.name))
+        and any(
+            part in ("yr", "season", "date") or part in _BEGUN or part.endswith(("year", "jahr"))
+            for part in name_stems(column.name)
+        )
     )
 
 

@@ -27,6 +27,8 @@ _OF_ONE = frozenset(map(stem, ("age", "sex", "gender", "name", "married", "educa
 _POPULATION = frozenset(map(stem, ("population", "pop", "inhabitants", "residents")))
 _ROLES = frozenset(map(stem, words.ROLES))
 _PEOPLE_OF = tuple(frozenset(map(stem, group.split())) for group in words.PEOPLE_OF)
+_OF_PLACES = "cities countries nations states towns regions districts counties provinces"
+_PLACES = frozenset(map(stem, _OF_PLACES.split()))
 _TIMES = frozenset(["hour", "day", "week", "month", "year", "season"])
 _OF_ANY = frozenset(["listings", "listing", "records", "entries", "postings", "occurrences"])
 _SALES = frozenset(map(stem, ("sales", "payments", "claims", "points", "hours", "days")))
@@ -65,18 +67,23 @@ def words_for_rows(clause: Clause) -> None:
         return  # "the highest yearly sales" are no rows
     if have_several_rows(clause.table) or is_had(clause, found[noun]):
         return
-    asked = clause.word(found[noun] - 1) in ("which", "what")  # "which athlete", of a table of countries
+    before = clause.word(found[noun] - 1)
+    back = 2 if before.isdigit() or before in words.NUMBERS else 1  # "which 5 states"
+    asked = clause.word(found[noun] - back) in ("which", "what")  # "which athlete", of a table of countries
     labels = [c for c in clause.table.of_kind("text") if c.unique > LABELS_SHARE * clause.table.rows]
+    if asked and noun in _PLACES and not are_places(clause.table) and not _called(noun, clause.table):
+        return  # "which city", of a table of firms
     is_labelled = any(NAMELESS.fullmatch(c.name) for c in labels)  # a row has a name that does not say what it is
     if (
         (noun in _PEOPLE | _ROLES and (of_people(clause.table) or is_labelled))
         or _called(noun, clause.table)
-        or (not (noun in _PEOPLE and asked) and (fits if noun in _PEOPLE else may_be)(word, clause.table))
+        or (not (noun in _PEOPLE and asked) and (fits if noun in _PEOPLE or asked else may_be)(word, clause.table))
     ):
         named = {i for i in clause.free() if stem(clause.word(i)) == noun}
         means = clause.says(r"\baverages?\b|\bmean\b|\bon average\b")
         clause.used |= named | {i - 1 for i in named if means and clause.word(i - 1) == "per"}
-        role = word if word.endswith("s") or noun in _PEOPLE else f"{word}s"
+        several = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+        role = word if word.endswith("s") or noun in _PEOPLE else several
         is_assumed = noun in _ROLES or not (of_people(clause.table) or fits(word, clause.table))
         clause.notes += [f"every row taken as one of the {role}"] if is_assumed else []
 
@@ -87,6 +94,8 @@ def is_had(clause: Clause, at: int) -> bool:
     people = clause.word(at) in words.PEOPLE and not of_people(clause.table)
     if clause.says(r"\bhow many (?:days|hours|weeks|months|years|minutes) (?:do|does|did) (?:it|they|he|she)\b"):
         return clause.word(at) in ("days", "hours", "weeks", "months", "years", "minutes")
+    if clause.word(at - 1) in ("his", "her", "its", "their", "whose"):
+        return True  # "what is his job"
     return (had and people) or (clause.word(at - 1) in ("a", "an") and clause.word(at - 2) in ("in", "into", "with"))
 
 

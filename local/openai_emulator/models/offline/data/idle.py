@@ -13,13 +13,13 @@ from local.openai_emulator.models.offline.words import stem
 
 _SIZES = "(?:big|large|high|low|long|far|heavy|tall|old|young|deep|wide|fast|slow|strong|hot|cold|warm|expensive|cheap)"
 HOW_IT_IS = rf"\bhow ({_SIZES}) (?:is|are|was|were|did|does) (?:it|they|that|he|she)(?: (?:get|go))?\b(?! \w)"
-_COUNTED = """
+_GROUPED = """
 reviews? rows records entries orders movies films games matches ratings? listings sales transactions observations cars
 employees players students products songs books shows courses flights trips respondents people customers
 """
 _LEAST = re.compile(
     r"\b(?:with|having|that have|that has|who have) (at least|more than|over) (\d{1,4})"
-    rf" (?:{'|'.join(_COUNTED.split())})\b",
+    rf" (?:{'|'.join(_GROUPED.split())})\b",
     re.IGNORECASE,
 )
 _TOOK_PART = (
@@ -48,7 +48,7 @@ def idle_phrases(clause: Clause) -> None:
     if found := _LEAST.search(clause.text):
         clause.least = int(found[2]) + (found[1].lower() != "at least")
         clause.claim(found.start(), found.end())
-    if clause.says(rf"\bwith (?:at most|fewer than|less than|up to) \d+ (?:{'|'.join(_COUNTED.split())})\b"):
+    if clause.says(rf"\bwith (?:at most|fewer than|less than|up to) \d+ (?:{'|'.join(_GROUPED.split())})\b"):
         clause.ambiguous.append("Groups with at most so many rows are not told apart.")
     if clause.says(r"\bthan (?:their|his|her|its) (?:own )?(?:manager|boss|supervisor|team|group|department|peers)\b"):
         clause.ambiguous.append("A row is not compared with another one that it names.")

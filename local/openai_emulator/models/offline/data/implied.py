@@ -41,6 +41,7 @@ _NOT_SOLD = "times|lines|rows|orders|sales|transactions|customers|people|purchas
 _MAKERS = frozenset(map(stem, ("manufacturer", "maker", "brand", "make", "company", "builder", "mfr", "organization")))
 _SOLD = frozenset(["sales", "sale", "revenue", "turnover"])
 _AMOUNTS = frozenset(map(stem, ("amount", "price", "cost", "payment", "bill", "fare", "fee", "expense")))
+_WAGES = frozenset(map(stem, ("salary", "wage", "income", "compensation", "bonus", "earnings", "pay")))
 _CURRENCIES = ("$", "€", "£", "USD", "EUR", "GBP", "INR")
 _MEDALS = frozenset(["gold", "silver", stem("bronze")])
 _SUMS = frozenset(map(stem, ("total", "overall", "all", "sum", "medal", "medals")))
@@ -153,7 +154,8 @@ def _money(clause: Clause) -> list[Column]:
     numbers = clause.table.of_kind("number")
     if any({"quantiti", "qty", "unit"} & set(name_stems(c.name)) for c in numbers):
         return []
-    return [c for c in numbers if set(name_stems(c.name)) & _AMOUNTS or c.unit in _CURRENCIES]
+    paid = [c for c in numbers if not set(name_stems(c.name)) & _WAGES]
+    return [c for c in paid if set(name_stems(c.name)) & _AMOUNTS or c.unit in _CURRENCIES]
 
 
 def medals(clause: Clause) -> None:

@@ -27,6 +27,7 @@ _UNIT = re.compile(r"\s?([a-z]{1,11})\b", re.IGNORECASE)
 _SHARES = frozenset(["percent", "percentage", "pct", "perc", "share", "rate", "proportion", "fraction", "probability"])
 _UNITLESS = "units pieces degrees litres liters gallons dollars euros pounds cents points percent calories watts"
 _OTHERS = frozenset(_UNITLESS.split())
+_PRICED = frozenset(["price", "cost", "fare", "fee", "salary", "amount", "revenue", "sales"])
 HALF = "half"
 SHORTEST_UNIT = 4  # letters of a unit inside of a name
 
@@ -81,6 +82,8 @@ def value_in(clause: Clause, column: Column, text: str, end: int) -> tuple[float
         return value, f"{text} {said[1]} ({value:g})"
     if said and sizes and own and own not in sizes:
         clause.ambiguous.append(f"`{column.name}` is in {own}, and the question says {said[1]}.")
+    elif said and sizes and (own_currency(column) or _PRICED & set(plain_words(column.name))):
+        clause.ambiguous.append(f"`{column.name}` is no number of {said[1]}.")
     elif said and asked == "week" and not own:
         clause.ambiguous.append(f"It is not known in which unit `{column.name}` is.")
     elif said and sizes and not own:

@@ -403,7 +403,7 @@ def reading_top(ask: Ask) -> str:
 TOP = Kind(
     name="top",
     examples=("What are the top 3 X?", "Rank the groups by X", "List the five largest X", "Show the 10 worst X"),
-    cues=(rf"\b(?:top|bottom)\b|\b(?:{_NUMBER}) {_SUPERLATIVE}|\brank(?:ed|ing)?\b"),
+    cues=(rf"\b(?:top|bottom)\b|\b(?:{_NUMBER})(?= {_SUPERLATIVE})|\brank(?:ed|ing)?\b"),
     words="order sorted sort descending ascending " + " ".join(words.HIGHEST | words.LOWEST),
     complete=complete_top,
     program=find_top,
