@@ -20,8 +20,16 @@ ziaulislammughal/NUEXUS-Technologies-AI-Internship-, Animesh77666/Car_Price_Pred
 goyoju/Earthquake_Data_Visualization, chrisjames909/Coffee-Shop-Analysis, blegodwin/EDA-health-care-dataset,
 kbhavna-97/Zomato_Restaurant_Rating, Sufiyan616/House_Rent_SQL_Analysis,
 imdevskp/covid_19_jhu_data_web_scrap_and_cleaning, rooney-nofal/customer-personality-analysis,
-handebasaka/visualizing-the-history-of-nobel-prize-winners and Alain-Duplan/TV-Show-Platformes-and-Ratings; some were
-cut to their first 3,000 rows, some have shorter names here.
+handebasaka/visualizing-the-history-of-nobel-prize-winners, Alain-Duplan/TV-Show-Platformes-and-Ratings,
+Abhinav-1018/Supply-Chain-Analysis, BrandonHardatt/fortune-1000, Insiya24/datasets,
+KingAtomic7/Customer-Satisfaction-Prediction-Project, LucasHTissera/Gym-Members-Exercise-Dataset,
+MortadhaHouch/data-analysis-getting-started, OVP2023/IprojectGeorge, SumayyaAhmed/Life-Expectancy-Data,
+TuMaths/ramen-ratings, Varsha5502/Gitstuff, VincentOracle/BoardGame-Data-Analysis-,
+andriifed77/cost-of-living-countries-eda, brenda-99/world-layoffs-sql-project, codeboyfriend/shopping_sales_data,
+csheldonhess/some_data_files, giritmeltem/Traveler_Trip_Dataset, joviyalrose/FoodHubOrder_Analysis,
+meniar2003/countries-of-the-world-analysis, mpixton2/datafiles, nainil5560/Uber_Dataset, safiiraaulia/mobiles-dataset,
+selva86/datasets, sullivankevint/Roller-Coaster, thetripathi27/Sleep-Health-And-Lifestyle, vinay443/EPL_20_21-Analysis;
+some were cut to their first 3,000 rows, some have shorter names here.
 """
 
 from __future__ import annotations
