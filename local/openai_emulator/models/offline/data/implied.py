@@ -56,8 +56,7 @@ def state_column(clause: Clause) -> None:
     named = any("state" in name_stems(c.name) for c in clause.table.columns)
     for i in clause.free() if len(columns) == 1 and not named else ():
         if clause.word(i) in ("state", "states"):
-            clause.used.add(i)
-            clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
+            _name(clause, columns[0], i)
 
 
 def unit_column(clause: Clause) -> None:
@@ -68,8 +67,7 @@ def unit_column(clause: Clause) -> None:
         if clause.word(i) in SHARES and clause.word(i + 1) == "of":
             continue
         if len(columns) == 1 and not clause.word(i - 1)[:1].isdigit() and clause.word(i - 1) not in ("in", "many"):
-            clause.used.add(i)
-            clause.mentions.append(Mention(column=columns[0], tokens=(i,)))
+            _name(clause, columns[0], i)
 
 
 def inhabitants(clause: Clause) -> None:
@@ -83,8 +81,7 @@ def inhabitants(clause: Clause) -> None:
         if clause.word(i) in ("people", "inhabitants", "residents") and (
             before[-1:].isdigit() or before in ("most", "fewest", "many", "more", "fewer")
         ):
-            clause.used.add(i)
-            clause.mentions.append(Mention(column=whole[0], tokens=(i,)))
+            _name(clause, whole[0], i)
 
 
 def asked_size(clause: Clause) -> None:
@@ -99,9 +96,9 @@ def asked_size(clause: Clause) -> None:
     at = max(clause.within(found))
     if len(columns) == 1 and at in clause.free():
         clause.claim(found.start(), found.end())
-        clause.claim_all(_LASTING if found[1].lower() == "long" else r"$^")
-        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
-        clause.mentions.sort(key=lambda mention: mention.tokens)
+        if found[1].lower() == "long":
+            clause.claim_all(_LASTING)
+        _name(clause, columns[0], at)
 
 
 def price_paid(clause: Clause) -> None:
@@ -141,10 +138,9 @@ def money_spent(clause: Clause) -> None:
         word, before = clause.word(i), clause.word(i - 1)
         said = word in _SPENT - (_SOLD if of_price else set()) or (word == "money" and not of_price)
         if said and before not in ("many", "number", "of", "the") and not is_way_of_paying(clause, i):
-            clause.used.add(i)
-            clause.claim_all(r"\b(?:spend|spends|spent|paid|pay|spending)\b" if word == "money" else r"$^")
-            clause.mentions.append(Mention(column=totals[0], tokens=(i,)))
-            clause.mentions.sort(key=lambda mention: mention.tokens)
+            if word == "money":
+                clause.claim_all(r"\b(?:spend|spends|spent|paid|pay|spending)\b")
+            _name(clause, totals[0], i)
             clause.notes.append(f"`{totals[0].name}` taken as what is meant by {word}")
             return
 
@@ -184,9 +180,7 @@ def occupation(clause: Clause) -> None:
     at = next(i for i, token in enumerate(clause.tokens) if token.start() == found.start(1))
     if len(columns) == 1:
         clause.claim_all(r"\bfor (?:a living|work)\b")
-        clause.used.add(at)
-        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
-        clause.mentions.sort(key=lambda mention: mention.tokens)
+        _name(clause, columns[0], at)
     else:
         clause.ambiguous.append('It is not clear what "do" asks for.')
 
@@ -200,9 +194,7 @@ def quantity(clause: Clause) -> None:
     numbers = any(m.column.kind == "number" and not clause.is_only_noun(m) for m in clause.mentions)
     told = clause.says(r"\b(?:units?|pieces|loss)\b")
     if at in clause.free() and len(columns) == 1 and not (rows or numbers or told):
-        clause.used.add(at)
-        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
-        clause.mentions.sort(key=lambda mention: mention.tokens)
+        _name(clause, columns[0], at)
         clause.notes.append(f"`{columns[0].name}` taken as how many were {clause.word(at)}")
 
 
@@ -214,9 +206,7 @@ def maker(clause: Clause) -> None:
     columns = [c for c in clause.table.of_kind("text") if _MAKERS & set(name_stems(c.name))]
     at = next((i for i, t in enumerate(clause.tokens) if found and t.start() == found.start(1)), -1)
     if at in clause.free() and len(columns) == 1 and columns[0] not in [m.column for m in clause.mentions]:
-        clause.used.add(at)
-        clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
-        clause.mentions.sort(key=lambda mention: mention.tokens)
+        _name(clause, columns[0], at)
         clause.notes.append(f"`{columns[0].name}` taken as who {clause.word(at)} it")
 
 
@@ -231,9 +221,7 @@ def asked_item(clause: Clause) -> None:
         names = " or ".join(f"`{c.name}`" for c in columns[:4])
         clause.ambiguous.append(f'"{clause.word(at)}" could be {names}.')
         return
-    clause.used.add(at)
-    clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
-    clause.mentions.sort(key=lambda mention: mention.tokens)
+    _name(clause, columns[0], at)
 
 
 def asked_time(clause: Clause) -> None:
@@ -269,9 +257,14 @@ def kind_column(clause: Clause) -> None:
     elif found and len(columns) == 1 and columns[0] not in [m.column for m in clause.mentions]:
         at = max(i for i in clause.within(found)) - 1
         if at in clause.free():
-            clause.used.add(at)
-            clause.mentions.append(Mention(column=columns[0], tokens=(at,)))
-            clause.mentions.sort(key=lambda mention: mention.tokens)
+            _name(clause, columns[0], at)
+
+
+def _name(clause: Clause, column: Column, at: int) -> None:
+    """Take a word for the name of a column."""
+    clause.used.add(at)
+    clause.mentions.append(Mention(column=column, tokens=(at,)))
+    clause.mentions.sort(key=lambda mention: mention.tokens)
 
 
 # In this order: the first that finds a column has it.
