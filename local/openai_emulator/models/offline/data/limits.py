@@ -51,7 +51,7 @@ _RANGE = re.compile(
 )
 _ONE_OF_LIST = r"\d{1,3}(?:\.\d+)?"
 _LIST = re.compile(
-    rf"(?<![\d,.$€£-]){_ONE_OF_LIST}(?:, {_ONE_OF_LIST}){{0,9}}+,? (?:and|or) {_ONE_OF_LIST}"
+    rf"(?<![\d,.$€£-]){_ONE_OF_LIST}(?:, {_ONE_OF_LIST}){{0,9}},? (?:and|or) {_ONE_OF_LIST}"
     r"(?![\d,.]\d|%| ?percent)",
     re.IGNORECASE,
 )
