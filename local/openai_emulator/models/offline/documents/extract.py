@@ -20,8 +20,7 @@ from local.openai_emulator.models.offline.documents.units import Unit, units_of
 from local.openai_emulator.models.offline.languages import Language
 from local.openai_emulator.search.passage import Passage
 
-MIN_SCORE = 0.5  # the best unit needs this score, else there is no answer
-MIN_SCORE_BY_WORDS = 0.55  # in languages other than English, where words alone make the score
+MIN_SCORE = 0.55  # the best unit needs this score, else there is no answer
 MIN_SCORE_BY_PAIRS = 0.6  # in languages whose words are cut into pairs of characters, which other words have, too
 NEAR_BEST_SHARE = 0.78  # other units are quoted too if they reach this share of the best score
 NEAR_ROW_SHARE = 0.95  # a table whose best row reaches this share of the best score is quoted as a table
@@ -84,9 +83,7 @@ def answer(question: QuestionTerms, passages: Sequence[Passage]) -> Extract:
 
 
 def _least_score(language: Language) -> float:
-    if language.is_english:
-        return MIN_SCORE
-    return MIN_SCORE_BY_WORDS if language.has_spaces else MIN_SCORE_BY_PAIRS
+    return MIN_SCORE if language.has_spaces else MIN_SCORE_BY_PAIRS
 
 
 def _sections(scored: Sequence[Scored], passages: Sequence[Passage]) -> dict[Section, Unit]:
