@@ -20,7 +20,7 @@ _WORD = re.compile(
     rf"([{UNSPACED}]+)|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*|'{_LETTERS}+)*|\d+(?:[.,:]\d+)*", re.IGNORECASE
 )
 _HYPHEN = re.compile("[\u2010\u2011]")
-_COMPOUND = re.compile(rf"(?<![\w-]){_LETTERS}++(?:-{_LETTERS}++)++(?![\w-])")
+_COMPOUND = re.compile(rf"(?<![\w-]){_LETTERS}++(?:-{_LETTERS}++)+(?![\w-])")
 _ASKS_MEANING = re.compile(r"\bmeans?\b(?=\W*$)|(?<=\bwhat is )mean\b|(?<=\bdoes )mean\b", re.IGNORECASE)
 
 _STOP_WORDS = """

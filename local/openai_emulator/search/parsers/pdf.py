@@ -13,7 +13,7 @@ from local.openai_emulator.search.parsers.base import Section, invalid
 
 # pdfium replaces a hyphen at the end of a line by one of these characters when it takes it for hyphenation.
 _SOFT_HYPHEN = re.compile("[\x02\ufffe](?:\r?\n)?")
-_WORD = r"(?<![\w-])\w++(?:-\w++)*+"
+_WORD = r"(?<![\w-])\w++(?:-\w++)*"
 _BROKEN_WORD = re.compile(rf"({_WORD}){_SOFT_HYPHEN.pattern}({_WORD})")
 
 

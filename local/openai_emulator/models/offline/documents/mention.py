@@ -30,7 +30,7 @@ THROUGHOUT_SHARE, FEWEST_PASSAGES = 0.75, 3  # of a document that is about a wor
 
 _DATES = frozenset(stem(name) for name in (*calendar.month_name, *calendar.day_name) if name)  # "Black Friday"
 _CAPITAL = f"[{''.join(letter for letter in map(chr, range(0x530)) if letter.isupper())}]"  # Latin, Greek, Cyrillic
-_NAME = re.compile(rf"(?<![.?!:]\s)(?<!^)(?<=\s)[\"'(]?({_CAPITAL}[\w’'-]*+(?: {_CAPITAL}[\w’'-]*+)*+|\w*\d[\w.:,-]*)")
+_NAME = re.compile(rf"(?<![.?!:]\s)(?<!^)(?<=\s)[\"'(]?({_CAPITAL}[\w’'-]*+(?: {_CAPITAL}[\w’'-]*+)*|\w*\d[\w.:,-]*)")
 _DEGREES = frozenset(map(stem, ("often", "soon", "far", "fast", "big", "large", "high", "low", "old", "tall", "wide")))
 _ACRONYM = re.compile(r"[A-Z]{2,5}s?")  # a word like any other: SLO, TLS
 _OBJECT = re.compile(r"\b(?:of|in|at|for|from|on|with|without)\s+(?:(?:the|a|an|my|our|your|this|that)\s+)?", re.I)

@@ -16,7 +16,7 @@ _NUMBERED = re.compile(r"^\d{1,2}(?:\.\d{1,2})*\.?\s+[A-Z][^.!?]{2,70}$")
 _CAPTION = re.compile(r"^Table\s+\d+[.:]?\s*", re.IGNORECASE)
 _RULE = re.compile(r"^[\s|:\-=_+]*$")
 _SENTENCE_END = re.compile(  # "[12]": a footnote
-    r"(?<=[.!?…؟۔।])(?:[\"')\]”’»]|(?:\[\d+\])++)?\s+(?=[^\W_a-z]|[\"'(*•“«„¿¡])|(?<=[。！？])(?![」』”’）])|(?<=[。！？][」』”’）])"
+    r"(?<=[.!?…؟۔।])(?:[\"')\]”’»]|(?:\[\d++\])+)?\s+(?=[^\W_a-z]|[\"'(*•“«„¿¡])|(?<=[。！？])(?![」』”’）])|(?<=[。！？][」』”’）])"
 )
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|approx|vs|Dr|Mr|Mrs|Ms|No|Inc|St)\.$")
 _VALUE = re.compile(
