@@ -140,7 +140,7 @@ export async function show(view) {
   const found = () => documents.filter((each) => each.path.toLowerCase().includes(search.value.trim().toLowerCase()));
   const tally = () => {
     const many = found().length;
-    count.textContent = `${many.toLocaleString()} documents${loading ? ", loading …" : ""}`;
+    count.textContent = `${many.toLocaleString()} document${many === 1 ? "" : "s"}${loading ? ", loading …" : ""}`;
     more.hidden = many <= shown;
   };
   const draw = () => {

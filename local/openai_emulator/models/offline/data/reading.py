@@ -88,6 +88,7 @@ _OF_TWO_MONTHS = (
 )
 _LIVES = frozenset(map(stem, ("birth", "born", "birthday", "dob", "death", "died")))
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
+_PLACED = frozenset(["in", "at", "for", "from", "with", "by"])  # "in Finance" is a condition, also on financials.csv
 _PAY = frozenset(map(stem, ("rent", "salary", "wage", "pay", "income", "fee", "earnings")))
 _METHOD_NUMBER = re.compile(
     r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
@@ -313,6 +314,7 @@ def _file_words(clause: Clause) -> None:
             own in named
             or (
                 len(own) >= SHORTEST_BEGINNING
+                and clause.word(i - 1) not in _PLACED
                 and any(part.startswith(own) or part.endswith(own) for part in beginnings)
             )
         )
