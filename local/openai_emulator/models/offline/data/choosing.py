@@ -15,6 +15,7 @@ from local.openai_emulator.models.offline.data.kinds.having import limits_rows
 from local.openai_emulator.models.offline.data.kinds.per_group import averages_totals
 from local.openai_emulator.models.offline.data.kinds.registry import kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.kinds.share import BY_PERCENT
+from local.openai_emulator.models.offline.data.names import squeezed
 from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
 
 _SUPERLATIVE = re.compile(
@@ -185,10 +186,9 @@ def _without_names(clause: Clause) -> str:
     text = clause.text
     names = [(mention.tokens, mention.column.name.lower()) for mention in clause.mentions]
     for tokens, name in (*names, *((tokens, "") for _, tokens in clause.places)):
-        if max(tokens) < len(clause.tokens):
+        if written := clause.written(tokens).replace("_", " "):
             start, end = clause.tokens[min(tokens)].start(), clause.tokens[max(tokens)].end()
-            written = re.sub("_", " ", clause.text[start:end].lower())
-            is_figure = name and "_" in name and any(re.search(figure, written) for _, figure in FIGURES)
-            if not name or (written == re.sub("_", " ", name) and not is_figure):
+            is_figure = name and "_" in name and any(re.match(figure, written) for _, figure in FIGURES)
+            if not name or (squeezed(written) == squeezed(name) and not is_figure):
                 text = f"{text[:start]}{'X' * (end - start)}{text[end:]}"
     return text

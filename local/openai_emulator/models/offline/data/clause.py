@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from local.openai_emulator.models.offline.data import vocabulary as words
@@ -99,6 +99,12 @@ class Clause:
         """Whether the clause says it, and not only as the name of a column: `price change`."""
         named = {i for mention in self.mentions for i in mention.tokens}
         return any(not self.within(match) <= named for match in re.finditer(pattern, self.text, re.IGNORECASE))
+
+    def written(self, tokens: Sequence[int]) -> str:
+        """The text of some words in a row, in lower case; empty if they are not in the clause."""
+        if max(tokens) >= len(self.tokens):
+            return ""
+        return self.text[self.tokens[min(tokens)].start() : self.tokens[max(tokens)].end()].lower()
 
     def is_free(self, start: int, end: int) -> bool:
         """Whether no word between two positions is accounted for."""

@@ -61,7 +61,8 @@ def written_columns(clause: Clause) -> None:
         name = column.name
         flags = re.IGNORECASE if len(name) > 1 else 0
         quoted = r"[\"'`“‘]" if name.lower() in _NEVER_BARE else ""
-        spaced = re.sub("_", "[_ ]", re.escape(name))  # "red cards" for `red_cards`
+        whole = " ?".join(map(re.escape, re.split(r"(?<=[a-z])(?=[A-Z])", name)))  # "daily rate" for `DailyRate`
+        spaced = re.sub("_", "[_ ]", whole)  # "red cards" for `red_cards`
         spaced = spaced.replace("\\ /\\ ", "(?: / | per )")  # "deaths per 100 cases" for `Deaths / 100 Cases`
         for match in re.finditer(rf"(?<!\w){quoted}{spaced}{quoted}(?!\w)", clause.text, flags):
             inside = [i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()]

@@ -57,6 +57,11 @@ def plain_words(name: str) -> list[str]:
     return words(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-./#]", " ", name))
 
 
+def squeezed(name: str) -> str:
+    """A name without what stands between its words: `growth (30 days)` -> growth30days."""
+    return re.sub(r"[\W_]", "", name.lower())
+
+
 def is_score(name: str) -> bool:
     """Whether the name of a column says that it holds scores, of which a higher one is better."""
     return bool(_SCORES & set(name_stems(name)))

@@ -37,7 +37,7 @@ from local.openai_emulator.models.offline.data.implied import (
 from local.openai_emulator.models.offline.data.kinds.overview import MISSING
 from local.openai_emulator.models.offline.data.likeness import SURE, alike
 from local.openai_emulator.models.offline.data.limits import limits_in
-from local.openai_emulator.models.offline.data.names import name_stems, plain_words
+from local.openai_emulator.models.offline.data.names import name_stems, plain_words, squeezed
 from local.openai_emulator.models.offline.data.relating import acting_verbs, relating_verbs
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import currency, own_currency
@@ -141,7 +141,7 @@ def _account_for_rest(clause: Clause) -> None:
     _rates(clause)
     _whole_table(clause)
     _file_words(clause)
-    clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
+    clause.hows = _figures_said(clause)
     words_of_classes(clause)
     time_units(clause)
     words_beside(clause)
@@ -163,6 +163,14 @@ def _account_for_rest(clause: Clause) -> None:
         and (i + 1 in clause.used or (clause.word(i + 1) in ("in", "at", "on") and i + 2 in clause.used))
     }
     _names_of(clause)
+
+
+def _figures_said(clause: Clause) -> tuple[str, ...]:
+    """The figures that a clause says: not the "avg" of `temp_avg`, but the "total" of `total_bill`."""
+    whole = [m for m in clause.mentions if squeezed(clause.written(m.tokens)) == squeezed(m.column.name)]
+    named = {i for mention in whole for i in mention.tokens[1:]}
+    found = {name: list(re.finditer(pattern, clause.text, re.IGNORECASE)) for name, pattern in FIGURES}
+    return tuple(name for name, matches in found.items() if any(not clause.within(m) <= named for m in matches))
 
 
 def _refuse_what_is_not_computed(clause: Clause) -> None:

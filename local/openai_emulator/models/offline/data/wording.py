@@ -69,8 +69,10 @@ _CODES = {
     "UK": "united kingdom",
     "USA": "united states|(?-i:US)|america",
 }
-_SCALES = {"k": 1e3, "thousand": 1e3, "million": 1e6, "mn": 1e6, "billion": 1e9, "bn": 1e9}
-_SCALED = re.compile(r"(?<![\w.,])(\d[\d,]*+(?:\.\d++)?) ?(thousand|million|mn|billion|bn|(?<=\d)k)\b", re.IGNORECASE)
+_SCALES = {"k": 1e3, "thousand": 1e3, "million": 1e6, "mn": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9}
+_SCALED = re.compile(
+    r"(?<![\w.,])(\d[\d,]*+(?:\.\d++)?) ?((?i:thousand|million|mn|billion|bn)|(?<=\d)[kKM]|(?<=\.\d )M)\b(?!['’])"
+)
 SHORTEST_JOINED = 6  # letters of two words in one
 MOST_VALUES = 500  # different values of a column of codes
 SHORTEST_OF_NAME = 4  # letters of a word that stands for a name in brackets

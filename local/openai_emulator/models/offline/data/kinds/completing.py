@@ -116,9 +116,9 @@ def number_groups(clause: Clause, measures: tuple[Column, ...]) -> tuple[str, ..
 
 
 def without_own_groups(clause: Clause, by: tuple[str, ...]) -> tuple[str, ...]:
-    """No groups for "the average a month" in a table with one row for each month."""
+    """No groups for "the average a month" in a table with one row for each month; but for "for each month"."""
     each = all((c := clause.table.column(name)) is not None and c.unique == clause.table.rows for name in by)
-    if by and each and clause.hows == ("mean",) and clause.says(r"\b(?:a|per|each|every)\b"):
+    if by and each and clause.hows == ("mean",) and clause.says(r"\b(?:a|per|(?<!for )(?<!of )(?:each|every))\b"):
         return ()
     many = [n for n in by if (c := clause.table.column(n)) and c.unique > UNIT_SHARE * clause.table.rows]
     return tuple(n for n in by if n not in many) if clause.hows == ("mean",) and len(many) < len(by) else by
