@@ -56,17 +56,21 @@ MOST_PARTS = 3  # words of a name of which "people" says one: `energy consumptio
 
 
 def written_columns(clause: Clause) -> None:
-    """Columns whose whole name stands in the text; the longest first."""
+    """Columns whose whole name stands in the text, and not inside of a value; the longest first."""
+    text = clause.text.lower()
+    values = [v.lower() for c in clause.table.of_kind("text") for v in c.values if " " in v and v.lower() in text]
+    spans = [(at, at + len(value)) for value in values if (at := text.find(value)) >= 0]
     for column in sorted(clause.table.columns, key=lambda c: -len(c.name)):
         name = column.name
         flags = re.IGNORECASE if len(name) > 1 else 0
         quoted = r"[\"'`“‘]" if name.lower() in _NEVER_BARE else ""
         whole = " ?".join(map(re.escape, re.split(r"(?<=[a-z])(?=[A-Z])", name)))  # "daily rate" for `DailyRate`
-        spaced = re.sub("_", "[_ ]", whole)  # "red cards" for `red_cards`
+        spaced = re.sub(r"_|(?<=\w)\\\.(?=\w)", "[_. ]", whole)  # "red cards" for `red_cards`
         spaced = spaced.replace("\\ /\\ ", "(?: / | per )")  # "deaths per 100 cases" for `Deaths / 100 Cases`
         for match in re.finditer(rf"(?<!\w){quoted}{spaced}{quoted}(?!\w)", clause.text, flags):
             inside = [i for i, t in enumerate(clause.tokens) if t.start() < match.end() and match.start() < t.end()]
-            if inside and not clause.used & set(inside):
+            in_value = any(low <= match.start() and match.end() <= high for low, high in spans)
+            if inside and not clause.used & set(inside) and (not in_value or quoted):
                 clause.used |= set(inside)
                 clause.mentions.append(Mention(column=column, tokens=tuple(inside)))
 

@@ -13,6 +13,7 @@ from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.words import stem
 
 _LEAVING = frozenset(map(stem, ("exit", "termination", "terminated", "leaving", "separation", "resignation", "term")))
+_OF_GROUPS = frozenset(["by", "per", "each", "which", "common", "frequent", "different", "distinct"])
 _LEFT = re.compile(
     r"\b(?:have |has |had )?(left|quit|resigned|departed|been terminated|(?:are|is) gone)\b"
     r"(?: the (?:company|firm|organi[sz]ation))?",
@@ -109,12 +110,7 @@ def flags_in(clause: Clause) -> None:
         if len(values) != 2 or not yes or not no or any(c.column == column.name for c in clause.conditions):
             continue
         before = clause.word(mention.tokens[0] - 1)
-        if (
-            before in ("by", "per", "each", "which", "the", "of")
-            and clause.says(rf"\b{before}\s+{re.escape(clause.word(mention.tokens[0]))}")
-            and before != "the"
-            and before != "of"
-        ):
+        if before in _OF_GROUPS:
             continue
         if (
             clause.word(mention.tokens[0]) == column.name.lower()
@@ -157,8 +153,10 @@ def _said(clause: Clause, mention: Mention) -> tuple[int, ...]:
         return (before,)
     if mention.column.kind == "number" and clause.word(after) in ("0", "1"):  # "outcome 1"
         return (after,)
-    answered = clause.word(after) in ("is", "are", "was", "were", "equals")
-    return (after + 1,) if answered and clause.word(after + 1) in ("yes", "no", "true", "false") else ()
+    after += clause.word(after) in ("is", "are", "was", "were", "equals")
+    ends_ = clause.word(after + 1) in words.SILENT | {""}  # "smoker no", but not "smoker no children"
+    beside = after > max(mention.tokens) + 1 or ends_
+    return (after,) if beside and clause.word(after) in ("yes", "no", "true", "false") else ()
 
 
 def _verb_before(clause: Clause, at: int) -> tuple[int, ...]:

@@ -196,8 +196,10 @@ def _times_in(clause: Clause) -> None:
     """The conditions on a column of dates."""
     for column in _date_meant(clause):
         for found in time_conditions(clause.text, column):
-            clause.claim(found.start, found.end)
             at = [i for i, t in enumerate(clause.tokens) if t.start() < found.end and found.start < t.end()]
+            if at and any(set(at) <= set(mention.tokens) for mention in clause.mentions):
+                continue  # the "in weekend" of `stays_in_weekend_nights`
+            clause.claim(found.start, found.end)
             clause.places += [(column.name, tuple(at))] if at else []
             if found.condition not in clause.conditions:
                 clause.conditions.append(found.condition)

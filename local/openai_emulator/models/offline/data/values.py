@@ -51,6 +51,7 @@ _NO_GENDERS = frozenset(_OTHERS)
 _DEMOCRATS, _REPUBLICANS = frozenset(["democrat", "democrats", "democratic"]), frozenset(["republican", "republicans"])
 _PARTIES = ((_DEMOCRATS, _DEMOCRATS | {"d", "dem"}), (_REPUBLICANS, _REPUBLICANS | {"r", "rep", "gop"}))
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
+_OFTEN = frozenset(["common", "frequent", "popular"])  # "the most common name" is no name `Common`
 _LITTLE = (
     STOP_WORDS | words.SILENT | words.NOT | {"per", "each", "top", "low", "max", "min", "sum"}
 )  # "in", "or", "me" and "no" are no codes of states
@@ -290,7 +291,7 @@ def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
         return False
     if word == value and not (own in words.SILENT and word.islower()):
         return True
-    if own in words.SILENT | STOP_WORDS and word.islower() and value[:1].isupper():
+    if own in words.SILENT | STOP_WORDS | _OFTEN and word.islower() and value[:1].isupper():
         return False  # "more" is not the song `MORE`
     if len(without_points(value)) < 4 and own in _LITTLE:
         return False
