@@ -40,6 +40,8 @@ _MORE_OR = (
 def _is_share_itself(clause: Clause) -> bool:
     """Whether "the share of X" is the name of a column of shares: it is read, and not computed."""
     measures = clause.measures(conditioned=False)
+    if clause.says(r"\b(?:share|percent(?:age)?|proportion|fraction|%) of (?:the |all )?(?:total|overall)\b"):
+        return False
     if len(measures) != 1 or not (is_fraction(measures[0]) or is_percentage(measures[0])):
         return False
     if not (clause.conditions or clause.by or clause.by_numbers or clause.period or clause.which or clause.hows):

@@ -28,6 +28,7 @@ _YEAR = re.compile(
     r"\b(?:(?:in|of|for|during|since|from|after|before|until|year|between|and|to|with|than|or|versus|vs|was|were|is)\s+){1,3}+(?P<y>[12]\d{3})\b(?!-)",
     re.IGNORECASE,
 )
+_NUMBERS = re.compile(r"\bbetween (\d+) and (\d+)\b", re.IGNORECASE)
 _WEEK = re.compile(r"\b(first|second|third|fourth|fifth|last|1st|2nd|3rd|4th|5th)\s+week\b", re.IGNORECASE)
 _WEEK_NUMBER = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
 _DAYS = re.compile(rf"\b({'|'.join(calendar.day_name)})s?\b", re.IGNORECASE)
@@ -152,8 +153,15 @@ def _units(text: str, low: datetime, high: datetime, *, fine: bool) -> tuple[str
     units = _of_one_year(units)
     if units:
         return "month", units
-    years = [(match, int(match["y"])) for match in _YEAR.finditer(text)]
+    amounts = [m for m in _NUMBERS.finditer(text) if not _are_years(int(m[1]), int(m[2]), low, high)]
+    years = [(m, int(m["y"])) for m in _YEAR.finditer(text) if not any(a.start() < m.end() <= a.end() for a in amounts)]
     return "year", [(match, datetime(year, 1, 1), datetime(year + 1, 1, 1), str(year)) for match, year in years]
+
+
+def _are_years(first: int, last: int, low: datetime, high: datetime) -> bool:
+    """Whether two numbers can be years, and one of them is a year of the data: not those of "between 1700 and 4000"."""
+    known = any(low.year <= number <= high.year for number in (first, last))
+    return known and all(datetime.min.year < number < 2200 for number in (first, last))
 
 
 def _of_one_year(units: list[_Unit]) -> list[_Unit]:

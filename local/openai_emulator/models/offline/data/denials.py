@@ -98,6 +98,8 @@ def gaps_in(clause: Clause) -> None:
                 _add(clause, mention, gap.start(), "missing", None, f"no {label(column.name)}")
             elif _is_count(column, clause) or (column.kind == "number" and column.low in ("0", "0.0")):
                 _add(clause, mention, gap.start(), "==", 0.0, f"`{column.name}` = 0")
+            elif counted and column.kind == "number":  # no cell is empty, and none is 0
+                _add(clause, mention, gap.start(), "missing", None, f"no {label(column.name)}")
         elif (owns := _OWNS.search(clause.text[:start])) and _is_count(column, clause):
             measured = [c for c in clause.measures(conditioned=False) if c.name != column.name]
             if measured or counted:

@@ -11,6 +11,7 @@ from local.openai_emulator.models.offline.data.clause import (
     Clause,
     is_key,
 )
+from local.openai_emulator.models.offline.data.likeness import LIMITS
 from local.openai_emulator.models.offline.data.limits import DOWN, UP
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.units import (
@@ -19,7 +20,29 @@ from local.openai_emulator.models.offline.data.units import (
 )
 from local.openai_emulator.models.offline.words import stem
 
+_BEFORE_LIMITS = LIMITS | {"than", "least", "most", "to", "and", "up"}
 _IDS = frozenset(["id", "no", "nr", "num", "number", "code"])
+
+
+def numbers_with_units(clause: Clause) -> None:
+    """`2 BHK`: a number of a column of few numbers whose cells all state the unit that stands behind it."""
+    for column in clause.table.of_kind("number"):
+        if not (column.whole and column.values and column.unit.isalpha()):
+            continue
+        said = re.finditer(rf"(?<![\w.])(\d+)[ -]?{re.escape(column.unit)}\b", clause.text, re.IGNORECASE)
+        found = [m for m in said if clause.is_free(m.start(), m.end())]
+        compared = clause.says(r"\b(?:difference|gap|compare|compared)\b")
+        befores = {clause.word(min(clause.within(m)) - 1) for m in found}
+        if not found or (befores & _BEFORE_LIMITS and not compared):
+            continue
+        numbers = tuple(dict.fromkeys(float(m[1]) for m in found))
+        for m in found:
+            clause.claim(m.start(), m.end())
+            clause.places.append((column.name, tuple(sorted(clause.within(m)))))
+        text = " and ".join(f"{number:.0f} {column.unit}" for number in numbers)
+        value: object = numbers if len(numbers) > 1 else numbers[0]
+        test = "in" if len(numbers) > 1 else "=="
+        clause.conditions.append(Condition(column=column.name, test=test, value=value, words=text))
 
 
 def numbers_of_rows(clause: Clause) -> None:

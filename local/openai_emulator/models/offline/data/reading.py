@@ -27,7 +27,7 @@ from local.openai_emulator.models.offline.data.heads import (
     words_of_classes,
 )
 from local.openai_emulator.models.offline.data.idle import HOW_IT_IS, idle_phrases
-from local.openai_emulator.models.offline.data.ids import numbers_of_rows
+from local.openai_emulator.models.offline.data.ids import numbers_of_rows, numbers_with_units
 from local.openai_emulator.models.offline.data.implied import (
     OF_OTHER_WORDS,
     inhabitants,
@@ -111,6 +111,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     values_in(clause)
     for implied in (year_columns, state_column, unit_column, inhabitants):
         implied(clause)
+    numbers_with_units(clause)
     numbers_of_rows(clause)
     words_in_cells(clause, unknown)
     named_columns(clause)

@@ -51,6 +51,8 @@ _NO_GENDERS = frozenset(_OTHERS)
 _DEMOCRATS, _REPUBLICANS = frozenset(["democrat", "democrats", "democratic"]), frozenset(["republican", "republicans"])
 _PARTIES = ((_DEMOCRATS, _DEMOCRATS | {"d", "dem"}), (_REPUBLICANS, _REPUBLICANS | {"r", "rep", "gop"}))
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
+_RANKED = frozenset(["top", "bottom", "first", "last", "best", "worst"])
+_SIGNS = re.compile(r"[+#-](?!\w)")  # at the end of a value: `A+`, `C#`
 _OFTEN = frozenset(["common", "frequent", "popular"])  # "the most common name" is no name `Common`
 _LITTLE = (
     STOP_WORDS | words.SILENT | words.NOT | {"per", "each", "top", "low", "max", "min", "sum"}
@@ -220,6 +222,10 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             continue  # "ramen" in ramen_ratings.csv
         if size == 1 and said[at] in words.YES | words.NO and not is_beside(column, clause, places):
             continue  # "no comment"
+        is_signed = _is_signed(clause, places, value)
+        if is_signed is not None:
+            yield from [places] if is_signed else []
+            continue
         is_code = clause.tokens[at][0].isupper() and len(said[at]) > 1 and not clause.text.isupper()  # "US"
         if (
             size == 1
@@ -247,9 +253,21 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places
 
 
+def _is_signed(clause: Clause, places: tuple[int, ...], value: str) -> bool | None:
+    """Whether a sign behind a word makes it a value, blood type `A+`; None if neither of them has one there."""
+    sign = _SIGNS.match(clause.text, clause.tokens[max(places)].end())
+    if sign is None:
+        return None
+    if f"{clause.written(places)}{sign[0]}" == value.lower():
+        return True
+    return False if value[-1:] in "+-#" else None
+
+
 def _is_column_itself(clause: Clause, at: int) -> bool:
-    """Whether a word that is a value is meant as a column of that name: "all platforms", "per platform"."""
+    """Whether a word that is a value means a column of that name, "per platform", or how many are listed."""
     word, before = clause.word(at), clause.word(at - 1)
+    if word.isdigit():
+        return before in _RANKED  # the 5 of "top 5"
     named = any(name_stems(column.name) == [stem(word)] for column in clause.table.columns)
     return named and (
         word.endswith("s") or before in ("all", "each", "every", "per", "which", "what", "by", "different")
