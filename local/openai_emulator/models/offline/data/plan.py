@@ -35,6 +35,7 @@ from local.openai_emulator.models.offline.data.reading import read
 from local.openai_emulator.models.offline.data.spelling import spelt
 from local.openai_emulator.models.offline.data.stated import with_places
 from local.openai_emulator.models.offline.data.table import Table, joins
+from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
 from local.openai_emulator.models.offline.data.wording import (
     as_one_word,
     in_order,
@@ -142,7 +143,7 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Seq
     if before and (same := _same(clauses, before, question)):
         return _Attempt(outcome=same, fit=fit)
     asks, refused = _asks_of(clauses, before)
-    refused += _conditions_of_method(clauses, asks)
+    refused += _conditions_of_method(clauses, asks) + _percent_of_nothing(question, asks, table)
     _claim_beside_quoted(clauses)
     left = _left(clauses, asks)
     unclear = [reason for clause in clauses for reason in clause.ambiguous]
@@ -248,6 +249,17 @@ def _conditions_of_method(clauses: list[Clause], asks: list[Ask]) -> list[Refusa
             if condition.test in ("==", "!=", "in", "not in", "spans") and condition.column not in known:
                 return [Refusal(reason=f"It is not clear for which part {condition.words} is meant.")]
     return []
+
+
+def _percent_of_nothing(question: str, asks: list[Ask], table: Table) -> list[Refusal]:
+    """A refusal when a sign of percent, which is not that of a number, is not answered by a share."""
+    named = {name for ask in asks for name in (*ask.measures, *ask.targets, *(c.column for c in ask.conditions))}
+    found = [c for name in named if (c := table.column(name))]
+    of_column = any("%" in c.name or is_fraction(c) or is_percentage(c) for c in found)
+    answered = any(ask.kind in ("share", "change") or (ask.kind == "count" and ask.conditions) for ask in asks)
+    if of_column or answered or not re.search(r"(?<![\d %]) ?%", question):
+        return []
+    return [Refusal(reason='It is not clear of what "%" is meant.')]
 
 
 def _claim_beside_quoted(clauses: list[Clause]) -> None:

@@ -40,6 +40,10 @@ _ENDS_IN_WORDS = (
     (r"\b(?:sells|sold) (?:the )?(?:best|most)\b(?! \w+s\b)", "has the highest sales"),
     (r"\b(?:best|highest|most highly)[- ]paid (\w+)", r"\1 with the highest pay"),
     (r"\b(?:worst|lowest)[- ]paid (\w+)", r"\1 with the lowest pay"),
+    (r"\b(?:what|which|how many) ?(?:%|(?:pct|per ?cent)\b)", "what percentage"),
+    (r"(^\W*|\b(?:the|a|me|show|and) )(?:%|(?:pct|per ?cent)\b)(?= of\b)", r"\1percentage"),
+    (r"\bhow (?:big|large|high|small) (?:a|(?:is|was) the) (share|proportion|fraction|percentage)\b", r"what \1"),
+    (r"\bhow much of (?:the|this|our) (?:whole |entire )?(list|data|dataset|table|file)\b", r"what share of the \1"),
 )
 _RANGE_OF = r"\b([a-z]{3,}) range (?=(?:of|for|in|among|across)\b)"
 _END_TO_END = (
