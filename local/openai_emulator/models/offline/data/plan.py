@@ -28,6 +28,7 @@ from local.openai_emulator.models.offline.data.parts import (
     is_within,
     leave_remarks,
     other_ask,
+    shares_end,
     tells_more,
     told_more,
 )
@@ -68,6 +69,7 @@ _SAME = re.compile(
     r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
     re.IGNORECASE,
 )
+_HOW_MANY_TWICE = r"\W*how many [^,.?]+,? and how many (?!(?:is|are|was|were) (?:it|that|there)\b|of|in each)[^,.?]+\W*"
 _ASKS = r"\W*(?:(?:in|on|at|from|for|to|by) )?(?:what|which|who|whose|whom|when|where|how)\b"
 _WHICH_ONES = r"^\W*(?:and )?which (?:ones|of them|are they|are those)(?: are (?:they|those|these))?\W*$"
 _OF_ENTRIES = ("count", "figures", "extreme", "top", "having")  # kinds whose groups can be the entries of lists
@@ -144,6 +146,8 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Seq
         return _Attempt(outcome=same, fit=fit)
     asks, refused = _asks_of(clauses, before)
     refused += _conditions_of_method(clauses, asks) + _percent_of_nothing(question, asks, table)
+    if len(asks) == 1 and re.fullmatch(_HOW_MANY_TWICE, question, re.IGNORECASE):
+        refused.append(Refusal(reason='It is not clear what one of the two "how many" counts.'))
     _claim_beside_quoted(clauses)
     left = _left(clauses, asks)
     unclear = [reason for clause in clauses for reason in clause.ambiguous]
@@ -203,6 +207,11 @@ def _asks_of(clauses: list[Clause], before: tuple[Ask, ...]) -> tuple[list[Ask],
         elif found and any(is_within(found, ask) for ask in asks):
             clause.repeats = True
         elif found:
+            earlier = shares_end(clauses[at - 1], clause, asks[-1], found) if asks else None
+            if isinstance(earlier, Refusal):
+                refused.append(earlier)
+            elif earlier:
+                asks[-1] = earlier
             asks.append(found)
         elif at == 0:
             lead = clause

@@ -56,6 +56,23 @@ def _folder(tmp_path: Path, table: str) -> Path:
         ("cafes", "top 2 districts by reviews", ["Mitte**: 48"]),
         ("cafes", "top 2 districts by stars", [C.groupby("district").stars.mean().max()]),
         ("cafes", "oldest 3", [C.age.max(), "the first 3"]),
+        ("birds", "list of all breeds", ["Robin, Finch, Wren"]),
+        ("birds", "birds per breed", ["| Wren | 12 |"]),
+        ("birds", "how many birds by year (ringing date)? which year had the most", ["The most rows by year"]),
+        ("birds", "are there more robins than finches?", ["36 rows for Robin", "24 rows for Finch"]),
+        ("birds", "are there more robins in red than in grey?", [len(B[(B.breed == "Robin") & (B.colour == "grey")])]),
+        ("birds", "how many are tame and what percentage is that?", ["18 rows for tame (tame = Yes) of 72 (25.0 %)"]),
+        (
+            "birds",
+            "how many robins and how many finches are grey?",
+            [f"{len(B[(B.breed == x) & (B.colour == 'grey')])} rows for" for x in ("Robin", "Finch")],
+        ),
+        (
+            "birds",
+            "how many robins and how many of them are grey?",
+            ["36 rows for Robin", len(B[(B.breed == "Robin") & (B.colour == "grey")])],
+        ),
+        ("birds", "how many robins and how many red birds", ["36 rows for Robin", "24 rows for red"]),
     ],
 )
 def test_a_short_question_is_read(tmp_path: Path, table: str, question: str, values: list[object]) -> None:
@@ -69,6 +86,9 @@ def test_a_short_question_is_read(tmp_path: Path, table: str, question: str, val
         ("birds", "number of releases per breed", "release_date"),
         ("cafes", "what percentage of the roasts are vegan?", "several rows"),
         ("cafes", "top 3 roasts", "number of rows, `price`"),
+        ("cafes", "cafes by price", "`price`"),
+        ("birds", "are there more robins than owners?", "owners"),
+        ("birds", "how many birds were released?", "release_date"),
         ("birds", "top 2 breeds by number of employees", "employees"),
     ],
 )

@@ -259,7 +259,8 @@ def _ranked_by(
         return measures, group
     ends_ = words.HIGHEST | words.LOWEST
     behind = {m.column.name for m in clause.mentions if clause.word(m.tokens[0] - 1) in ends_ and m.column in several}
-    if len(behind) == 1 and not group and clause.says(r"\b(?:what|how|and)\b"):  # the others are shown
+    of_rows = not group or clause.entity(group[0])
+    if len(behind) == 1 and of_rows and clause.says(r"\b(?:what|how|and)\b"):  # the others are shown
         return tuple(c for c in several if c.name in behind), group
     by = re.search(r"\bby\b", clause.text, re.IGNORECASE)
     here = [m for m in clause.mentions if by and m.tokens[0] < len(clause.tokens)]  # others are of an earlier question
