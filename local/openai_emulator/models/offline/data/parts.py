@@ -35,8 +35,9 @@ _HOW_MUCH_IT_IS = (
 )
 _HOW_MANY_HAVE_IT = (
     r"\W*how (?:many|often)(?: (?:of them|[a-z]+))?"
-    r"(?: (?:have|has|had|uses?|used|get|got|show|are|were|is|was|chose|choose|carry|does|do|did))?"
-    r" ?(?:it|that|this|they|them|these|there|in it|of it|of those)?(?: (?:have|occur|appear|happen|come up))?\W*"
+    r"(?: (?:have|has|had|uses?|used|get|got|show|are|were|is|was|chose|choose|carry|own|share|bear|does|do|did))?"
+    r" ?(?:it|that|this|they|them|these|there|in it|of it|of those)?"
+    r"(?: (?:have|occur|appear|happen|come up|noted|seen|recorded|observed|used|listed|reported|chosen|named))?\W*"
 )
 _HOW_MANY_IN_EACH = (
     r"\W*(?:and )?how many(?: \w+)?(?: (?:are|were|is|was)(?: there)?)?"
@@ -57,6 +58,7 @@ _WHICH_HAS_MOST = (
 _SHARE_OF_IT = (
     r"\W*(?:and )?what (?:share|percent|percentage|proportion|fraction)(?: of (?:all|the|our)(?: \w+){1,3})?"
     r" (?:is|was|does|did|are|were) (?:that|it|they|this)(?: (?:have|make|make up|represent|account for))?\W*"
+    r"|\W*(?:(?:as|give me|show) )?(?:the )?(?:count|number) and (?:the )?(?:percent(?:age)?|share)(?: please)?\W*"
 )
 _DO = "did|do|does|have|has|were|are|is|was"
 _DID_NOT = rf"\W*(?:and )?how many (?:(?:{_DO}) not|(?:{_DO})n't)\W*"
@@ -164,6 +166,18 @@ def check_size(clause: Clause) -> None:
         clause.ambiguous.append(f'It is not clear what "how {size}" asks for.')
 
 
+def _start_of_said_again(clause: Clause, inside: list[int]) -> int:
+    """The first of the words that conditions in brackets explain: two, or all behind the verb that say their number.
+
+    "Games strictly for two players (min and max players both 2)".
+    """
+    first = inside[0] - 2
+    values = {condition.value for condition in clause.conditions if isinstance(condition.value, float)}
+    verb = next((i for i in range(inside[0] - 1, -1, -1) if clause.word(i) in vocabulary.VERBS), -1)
+    said = {float(vocabulary.NUMBERS.get(clause.word(i), -1)) for i in range(verb + 1, inside[0])}
+    return min(first, verb + 1) if verb >= 0 and said & values else first
+
+
 def leave_remarks(clause: Clause) -> None:
     """Leave out a remark in brackets that names nothing of the table: "(people could tick several)".
 
@@ -178,7 +192,9 @@ def leave_remarks(clause: Clause) -> None:
             clause.notes.append(f'"{match[0]}" was not used')
         named = any(set(at) & set(inside) for _, at in clause.places)
         if named and not [i for i in free if clause.word(i) not in vocabulary.SILENT]:
-            before = [i for i in (inside[0] - 1, inside[0] - 2) if i in clause.free()]
+            before = [
+                i for i in range(inside[0] - 1, _start_of_said_again(clause, inside) - 1, -1) if i in clause.free()
+            ]
             clause.used |= {i for i in before if clause.word(i) not in vocabulary.NOT and clause.word(i).isalpha()}
 
 

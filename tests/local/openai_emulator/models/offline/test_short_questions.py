@@ -31,6 +31,9 @@ CAFES = pd.DataFrame(
         "age": [1 + (n * 11) % 90 for n in range(96)],
         "vegan": ["Yes", "No", "No"] * 32,
         "review_date": [f"{2020 + n % 3}-{1 + n % 12:02d}-01" for n in range(96)],
+        "sugar_share": [(n % 5) / 4 for n in range(96)],
+        "seats_inside": [2 + n % 4 for n in range(96)],
+        "seats_outside": [2 + n % 3 for n in range(96)],
     }
 )
 FRAMES = {"birds": BIRDS, "cafes": CAFES}
@@ -56,6 +59,10 @@ def _folder(tmp_path: Path, table: str) -> Path:
         ("cafes", "top 2 districts by reviews", ["Mitte**: 48"]),
         ("cafes", "top 2 districts by stars", [C.groupby("district").stars.mean().max()]),
         ("cafes", "oldest 3", [C.age.max(), "the first 3"]),
+        ("cafes", "what is the most common roast and how often was it noted?", ["**dark** (48 rows)"]),
+        ("cafes", "how often was the roast light? count and percentage", ["32 rows for light of 96 (33.3 %)"]),
+        ("cafes", "how many cafes are small ones for two people (seats inside and seats outside both 2)", ["**2** different"]),
+        ("cafes", "how many reviews say 100% of the people came back?", ["`sugar_share` = 1"]),
         ("birds", "list of all breeds", ["Robin, Finch, Wren"]),
         ("birds", "birds per breed", ["| Wren | 12 |"]),
         ("birds", "how many birds by year (ringing date)? which year had the most", ["The most rows by year"]),
@@ -87,6 +94,7 @@ def test_a_short_question_is_read(tmp_path: Path, table: str, question: str, val
         ("cafes", "what percentage of the roasts are vegan?", "several rows"),
         ("cafes", "top 3 roasts", "number of rows, `price`"),
         ("cafes", "cafes by price", "`price`"),
+        ("cafes", "how many have seats inside and seats outside both above 2", "both above"),
         ("birds", "are there more robins than owners?", "owners"),
         ("birds", "how many birds were released?", "release_date"),
         ("birds", "top 2 breeds by number of employees", "employees"),
