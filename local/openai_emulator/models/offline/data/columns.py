@@ -143,9 +143,9 @@ def _is_event(clause: Clause, column: Column, places: tuple[int, ...]) -> bool:
 
     Where the date is missing in some rows, it is not clear whether these count: "deaths" beside `death_date`.
     """
-    if column.kind != "date" or not _are_attributes(clause, [column], places):
-        return False
     noun = clause.word(places[0])
+    if column.kind != "date" or stem(noun) in _TIMES or not _are_attributes(clause, [column], places):
+        return False
     if column.missing:
         clause.ambiguous.append(f'It is not clear whether "{noun}" are all rows, or those with a `{column.name}`.')
     clause.notes.append(f"a row taken as one of the {noun}")

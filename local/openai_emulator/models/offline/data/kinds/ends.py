@@ -179,6 +179,8 @@ def by_number_of_rows(clause: Clause) -> bool | Refusal:
             clause.by = [c for c in clause.by if c is not named[at]]
             clause.by_numbers = [c for c in clause.by_numbers if c is not named[at]]
         of_file = stem(clause.word(at)) in name_stems(clause.table.shown.rpartition(".")[0])
+        if any(m.column.kind == "number" and i > at and i not in nouns for m in clause.mentions for i in m.tokens):
+            continue  # "by number of people laid off" of `total_laid_off`
         if clause.word(at) in words.PEOPLE and not (of_file or at in nouns or of_people(clause.table)):
             return Refusal(reason=f"It is not clear what a row has to do with {clause.word(at)}.")
         clause.claim(match.start(), match.end())

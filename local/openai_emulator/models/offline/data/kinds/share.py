@@ -45,7 +45,7 @@ _OF = re.compile(
 BY_PERCENT = r"\bby (?:what|how many|how much) (?:an? )?percent(?:age)?s?\b"
 _AMONG = re.compile(r"\bamong(?:st)?\b", re.IGNORECASE)
 _TOTALS = frozenset(["total", "overal", "all"])
-_ATTRIBUTES = frozenset(map(stem, ("type", "status", "category", "group", "class", "kind")))
+_ATTRIBUTES = frozenset(map(stem, ("type", "status", "category", "group", "class", "kind", "title")))
 _BE = frozenset(["is", "are", "was", "were"])
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
@@ -130,7 +130,9 @@ def _of_things(clause: Clause, by: Collection[Column]) -> Refusal | None:
         return None
     said = {stem(clause.word(i)) for i in named.tokens}
     of_file = said & set(name_stems(clause.table.shown.rpartition(".")[0]))
-    if of_file or (set(name_stems(named.column.name)) - said) & _ATTRIBUTES or not is_plural(clause.word(at)):
+    if of_file or not said <= set(name_stems(named.column.name)):
+        return None
+    if (set(name_stems(named.column.name)) - said) & _ATTRIBUTES or not is_plural(clause.word(at)):
         return None
     return Refusal(reason=f"A `{named.column.name}` can have several rows, so the share of them is not clear.")
 
