@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary
-from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, is_year
+from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, figures, is_key, is_year
 from local.openai_emulator.models.offline.data.kinds.changing import changes_of_groups
 from local.openai_emulator.models.offline.data.kinds.completing import additive, claim_comparatives, comparatives_in
 from local.openai_emulator.models.offline.data.kinds.contrast import is_contrast
@@ -15,8 +15,9 @@ from local.openai_emulator.models.offline.data.kinds.having import limits_rows
 from local.openai_emulator.models.offline.data.kinds.per_group import averages_totals
 from local.openai_emulator.models.offline.data.kinds.registry import kind_of, nearest_kind
 from local.openai_emulator.models.offline.data.kinds.share import BY_PERCENT
-from local.openai_emulator.models.offline.data.names import squeezed
+from local.openai_emulator.models.offline.data.names import name_stems, squeezed
 from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
+from local.openai_emulator.models.offline.words import stem
 
 _SUPERLATIVE = re.compile(
     rf"\b(?:highest|lowest|most|least|fewest|largest|smallest|biggest|greatest|best|worst"
@@ -30,11 +31,27 @@ _MORE_AND_MORE = re.compile(
     re.IGNORECASE,
 )
 _WHICH_ARE_THERE = r"^\W*(?:which|what) (?:different )?[\w ]{1,30}? (?:are|were) there\b"
+_ROWS = vocabulary.ROW_NOUNS | vocabulary.PEOPLE
+_THINGS_PER = r"^\W*[a-z]{3,}s (?:by|per|in each|for each)\b"
 _COMPARES = r"^\W*(?:was|were|is|are|did|does|do)\b.*\bthan\b"
 _MORE_OR = (
     r"\b(?:higher|lower|more|less|larger|bigger|greater|better|worse)\b.*\bor\b"
     r"|^\W*(?:did|does|do|has|have|is|are|was|were)\b.*\bor\b.*\b(?:higher|lower|more|less|fewer|larger|bigger)\b"
 )
+
+
+def _counts_things(clause: Clause) -> bool:
+    """Whether rows are counted: "dishes per region", but not "sales per region", nor "houses by price"."""
+    noun = clause.word(0)
+    own = next((m.column for m in clause.mentions if 0 in m.tokens), None)
+    if own is not None and own.unique < clause.table.rows:
+        return False
+    of_file = stem(noun) in name_stems(clause.table.shown.rpartition(".")[0])
+    if noun not in _ROWS and own is None and not of_file:
+        return False
+    if any(additive(c.name) for c in figures(clause.table)) and (additive(noun) or noun not in _ROWS):
+        return False
+    return all(is_year(c) or is_key(c, clause.table) for c in clause.by_numbers)
 
 
 def _is_share_itself(clause: Clause) -> bool:
@@ -144,8 +161,13 @@ def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:
         return {"histogram": "distribution", "scatter": "correlate", "pie": "share"}.get(clause.chart, "trend")
     grouped = clause.by or clause.by_numbers or clause.period
     measures = clause.measures(conditioned=False)
+    if grouped and not clause.hows and set(measures) <= set(clause.by_numbers) and clause.says(_THINGS_PER):
+        return "count" if _counts_things(clause) else ""
     if measures and grouped:
         return "figures"
+    several = [c for x in clause.conditions if x.test == "in" and (c := clause.table.column(x.column))]
+    if measures and several and clause.entity(several[0]) and not (grouped or clause.says(_MORE_OR + r"|\btogether\b")):
+        return "lookup"  # "the rent of Ann and Bob"
     if measures and has_several and (clause.says_beside(CHANGE) or clause.says(_MORE_OR)):
         return "compare"
     called = [c for c in measures if any(re.fullmatch(pattern, c.name, re.IGNORECASE) for _, pattern in FIGURES)]

@@ -1,4 +1,4 @@
-"""Columns of numbers that a clause compares with each other: `A was ahead of B`."""
+"""Columns of numbers that a clause compares with each other: `A was ahead of B`; and `A and B both 2`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from itertools import pairwise
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
-from local.openai_emulator.models.offline.data.clause import (
-    Clause,
-)
+from local.openai_emulator.models.offline.data.clause import Clause, figures
 from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
 
 _MORE = frozenset(["more", "higher", "larger", "greater", "bigger"])
 _LESS = frozenset(["fewer", "less", "lower", "smaller"])
+_BOTH = r"\b(?:are |is )?both (?:are |equal )?(?:(?P<number>\d+(?:\.\d+)?)|(?:above|over|below|under|more|less|at)\b)"
+_PART_OF = r"\s?% of (?:the|their|its|all)(?: the)? (?:staff|workforce|employees|people|workers|team)\b"
 _AGAINST = re.compile(
     r"\W*(?:(?:is|was|were|are|being|(?:come|came|comes) out)\W+)?"
     r"(?:(?P<more>ahead of|above|over|(?:higher|greater|larger|more|bigger) than)"
@@ -51,3 +53,29 @@ def columns_in(clause: Clause) -> None:
             clause.conditions.append(
                 Condition(column=one.column.name, test=f"{sign} column", value=other.column.name, words=text)
             )
+
+
+def both_in(clause: Clause) -> None:
+    """`min and max players both 2`: the number is that of both columns."""
+    for match in re.finditer(_BOTH, clause.text, re.IGNORECASE):
+        first, last = min(clause.within(match)), max(clause.within(match))
+        named = [m for m in clause.mentions if m.column.kind == "number" and max(m.tokens) < first]
+        if not named or max(named[-1].tokens) != first - 1:
+            continue
+        if len(named) < 2 or not match["number"]:
+            clause.ambiguous.append(f'"{match[0]}" is not read as a limit of two columns.')
+            continue
+        clause.claim(match.start(), match.end())
+        for name in (m.column.name for m in named[-2:]):
+            text = f"`{name}` = {match['number']}"
+            clause.conditions.append(Condition(column=name, test="==", value=float(match["number"]), words=text))
+            clause.places.append((name, (last,)))
+
+
+def share_meant(clause: Clause, at: int) -> Column | None:
+    """The one column of shares for "100 % of the staff", if rows are counted and no other figure is named."""
+    behind = re.match(_PART_OF, clause.text[clause.tokens[at].end() :], re.IGNORECASE)
+    shares = [c for c in figures(clause.table) if is_fraction(c) or is_percentage(c)]
+    others = [c for c in clause.measures(conditioned=False) if c not in shares]
+    counts = behind and clause.says(r"^\W*(?:in )?how many\b")
+    return shares[0] if len(shares) == 1 and not others and counts else None

@@ -94,6 +94,9 @@ def named_columns(clause: Clause) -> None:
         places = min(tokens for _, tokens in top)
         top = [entry for entry in top if entry[1] == places]
         top = [entry for entry in top if entry[0].unique > 1] or top  # a column of one value tells nothing
+        if len(top) == 1 and _is_event(clause, top[0][0], places):
+            clause.used |= set(places)
+            continue
         if len(top) > 1:
             column = _one_of(clause, [column for column, _ in top], places)
             if column is None:
@@ -141,11 +144,25 @@ def _one_of(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> C
     return kinds[0]
 
 
+def _is_event(clause: Clause, column: Column, places: tuple[int, ...]) -> bool:
+    """Whether what is counted happened in each row at the date of a column: "reviews" beside `review_date`.
+
+    Where the date is missing in some rows, it is not clear whether these count: "deaths" beside `death_date`.
+    """
+    noun = clause.word(places[0])
+    if column.kind != "date" or stem(noun) in _TIMES or not _are_attributes(clause, [column], places):
+        return False
+    if column.missing:
+        clause.ambiguous.append(f'It is not clear whether "{noun}" are all rows, or those with a `{column.name}`.')
+    clause.notes.append(f"a row taken as one of the {noun}")
+    return True
+
+
 def _are_attributes(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> bool:
     """Whether columns tell of what is counted: "admissions" of `Date of Admission` and `Admission Type`."""
     said = {stem(clause.word(i)) for i in places}
     before = [clause.word(i) for i in range(places[0] - 3, places[0])]
-    counted = "many" in before or ("number" in before and "of" in before)
+    counted = "many" in before or ("number" in before and "of" in before) or before[-1] in ("most", "by")
     others = [set(name_stems(column.name)) - said - {"of", "the"} for column in columns]
     return (
         counted
@@ -325,12 +342,17 @@ def _can_name(clause: Clause) -> list[int]:
     others |= {max(clause.within(m)) for m in OF_WHOLE.finditer(clause.text) if m[1].lower() in words.WHOLES}
     others |= {i for i in clause.free() if clause.word(i) in SHARES and clause.word(i + 1) == "of"}
     others |= {i for i in clause.free() if clause.word(i) == "no" and clause.word(i - 1) in _BEFORE_NO}
+    others |= {i for i in clause.free() if clause.word(i) in ("top", "bottom") and _is_number(clause.word(i + 1))}
     others |= {i for i in clause.free() if clause.word(i) in words.LIVING and clause.word(i + 1) in ("in", "at", "for")}
     return [
         i
         for i in clause.free()
         if i not in figures_ | others and (clause.word(i) not in words.SILENT or len(clause.word(i)) > 3)
     ]
+
+
+def _is_number(word: str) -> bool:
+    return word.isdigit() or word in words.NUMBERS
 
 
 def _is_part_of_name(clause: Clause, at: int) -> bool:
@@ -366,6 +388,8 @@ def groups(clause: Clause) -> None:
             if i in starts:
                 return i, starts[i]
             if clause.word(i) in words.CLASSES | words.MEASURES and clause.word(i + 1) == "of":  # "each level of"
+                if clause.word(i) in SHARES:
+                    break  # "what percentage of the bars"
                 continue
             if clause.word(i) not in words.SILENT and clause.word(i) not in words.ORDINALS:
                 break

@@ -31,7 +31,7 @@ _TERMS = frozenset(map(stem, ["available", "until", "expiry", "expires", "discha
 
 def idle_phrases(clause: Clause) -> None:
     """Account for phrases that ask for nothing."""
-    clause.claim_all(r"\bN/A\b")
+    clause.claim_all(r"\bN/A\b|(?<=\bmost )(?:common|frequent)\b")
     if clause.says(r"\bno\b.{1,40}\bat all\b"):
         clause.claim_all(r"\bat all\b")
     clause.claim_all(r"\bshows? up\b(?=(?: the)? most)")

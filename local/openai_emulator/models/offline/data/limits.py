@@ -17,9 +17,9 @@ from local.openai_emulator.models.offline.data.clause import (
     is_short_year,
     is_year,
 )
-from local.openai_emulator.models.offline.data.column_limits import columns_in
+from local.openai_emulator.models.offline.data.column_limits import both_in, columns_in, share_meant
 from local.openai_emulator.models.offline.data.denials import denial
-from local.openai_emulator.models.offline.data.likeness import SAME, alike, ends
+from local.openai_emulator.models.offline.data.likeness import LIMITS, SAME, alike, ends
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score, label, name_stems, of_end, plain_words
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.units import (
@@ -64,6 +64,7 @@ _OR_MORE = re.compile(
 )
 UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater", "later", "after", "newer"])
 DOWN = frozenset(["less", "fewer", "lower", "below", "under", "younger", "earlier", "before"])
+_LIMITING = UP | DOWN | LIMITS | {"than", "least", "most", "to"}
 _SIGNS = (
     (r"above|over|more|greater|higher|larger|bigger|older|longer|faster|farther|taller|heavier|exceed|>$|after", ">"),
     (r"at least|>=|since", ">="),
@@ -118,6 +119,7 @@ def limits_in(clause: Clause) -> None:
             text = f"{label(column.name)} {'not ' if denied else ''}{match['words'].lower()} {told}"
             _add(clause, match, column, ((sign, value),), text)
     columns_in(clause)
+    both_in(clause)
     _signs_in(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
     _years_of(clause)
@@ -282,7 +284,17 @@ def _numbers_in(clause: Clause) -> None:
             column = years[0] if len(years) == 1 else None  # "which month of 2012"
         follows = any(m.column is column and m.tokens[-1] == i - 1 for m in clause.mentions)  # "at age 8"
         percent = clause.text[clause.tokens[i].end() :].lstrip()[:1] == "%"
+        if (
+            percent
+            and column is None
+            and clause.word(i - 1) not in UP | DOWN | LIMITS | {"than", "least", "most", "to"}
+        ):
+            column = share_meant(clause, i)  # "100 % of the staff"
         follows = follows or word == "0" or bool(column and percent and is_percentage(column))  # "100 % access"
+        if column and percent and is_fraction(column):
+            follows, word = True, f"{float(word) / 100:g}"
+        elif column and percent and not is_percentage(column):
+            clause.ambiguous.append(f"`{column.name}` does not hold percentages.")
         if clause.word(i - 1) == "within":
             continue  # a limit, and which one is not clear
         if column and is_short_year(column) and re.fullmatch(r"19\d\d", word):

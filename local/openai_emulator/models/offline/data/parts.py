@@ -10,6 +10,8 @@ from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause
 from local.openai_emulator.models.offline.data.idle import HOW_IT_IS
 from local.openai_emulator.models.offline.data.kinds.counting import asks_more, left_unsaid
+from local.openai_emulator.models.offline.data.names import name_stems
+from local.openai_emulator.models.offline.words import stem
 
 # The start of sentences that say how to compute, not what.
 METHOD = re.compile(
@@ -33,8 +35,9 @@ _HOW_MUCH_IT_IS = (
 )
 _HOW_MANY_HAVE_IT = (
     r"\W*how (?:many|often)(?: (?:of them|[a-z]+))?"
-    r"(?: (?:have|has|had|uses?|used|get|got|show|are|were|is|was|chose|choose|carry|does|do|did))?"
-    r" ?(?:it|that|this|they|them|these|there|in it|of it|of those)?(?: (?:have|occur|appear|happen|come up))?\W*"
+    r"(?: (?:have|has|had|uses?|used|get|got|show|are|were|is|was|chose|choose|carry|own|share|bear|does|do|did))?"
+    r" ?(?:it|that|this|they|them|these|there|in it|of it|of those)?"
+    r"(?: (?:have|occur|appear|happen|come up|noted|seen|recorded|observed|used|listed|reported|chosen|named))?\W*"
 )
 _HOW_MANY_IN_EACH = (
     r"\W*(?:and )?how many(?: \w+)?(?: (?:are|were|is|was)(?: there)?)?"
@@ -48,9 +51,14 @@ _OTHER_END = (
     r"\W*(?:and )?(?:which|who|what)(?: one)?(?: (?:is|was|has|had|have|got|pays?|sold|made))?(?: the)? "
     r"(highest|lowest|most|least|fewest|best|worst|largest|smallest|biggest)(?: one)?\W*"
 )
+_WHICH_HAS_MOST = (
+    r"\W*(?:and )?(?:in )?(?:which|what) (?P<group>\w+) (?:is|was|has|had|have|were|are)(?: there)?(?: the)? "
+    r"(?P<end>most|fewest|least|highest|lowest|biggest|largest|smallest)(?: one)?\W*"
+)
 _SHARE_OF_IT = (
     r"\W*(?:and )?what (?:share|percent|percentage|proportion|fraction)(?: of (?:all|the|our)(?: \w+){1,3})?"
     r" (?:is|was|does|did|are|were) (?:that|it|they|this)(?: (?:have|make|make up|represent|account for))?\W*"
+    r"|\W*(?:(?:as|give me|show) )?(?:the )?(?:count|number) and (?:the )?(?:percent(?:age)?|share)(?: please)?\W*"
 )
 _DO = "did|do|does|have|has|were|are|is|was"
 _DID_NOT = rf"\W*(?:and )?how many (?:(?:{_DO}) not|(?:{_DO})n't)\W*"
@@ -82,6 +90,13 @@ def other_ask(ask: Ask, clause: Clause) -> Ask | None:
         if lowest != ask.lowest and not clause.conditions:
             clause.used |= set(range(len(clause.tokens)))
             return replace(ask, lowest=lowest)
+    end = re.fullmatch(_WHICH_HAS_MOST, clause.text, re.IGNORECASE) if ask.kind == "count" else None
+    if end and not (ask.targets or ask.method) and len([*ask.by, *([ask.period] if ask.period else [])]) == 1:
+        group = set(name_stems(ask.by[0])) if ask.by else {ask.period}
+        if end["group"].lower() == "one" or stem(end["group"].lower()) in {*group, *map(stem, group)}:
+            clause.used |= set(range(len(clause.tokens)))
+            clause.mentions, clause.ambiguous = [], []
+            return replace(ask, kind="extreme", hows=("count",), lowest=end["end"].lower() in vocabulary.LOWEST)
     summed = ask.kind == "extreme" and bool(ask.by) and ask.hows in (("sum",), ("count",)) and not clause.conditions
     if summed and re.fullmatch(_SHARE_OF_IT, clause.text, re.IGNORECASE):
         clause.used |= set(range(len(clause.tokens)))
@@ -151,6 +166,18 @@ def check_size(clause: Clause) -> None:
         clause.ambiguous.append(f'It is not clear what "how {size}" asks for.')
 
 
+def _start_of_said_again(clause: Clause, inside: list[int]) -> int:
+    """The first of the words that conditions in brackets explain: two, or all behind the verb that say their number.
+
+    "Games strictly for two players (min and max players both 2)".
+    """
+    first = inside[0] - 2
+    values = {condition.value for condition in clause.conditions if isinstance(condition.value, float)}
+    verb = next((i for i in range(inside[0] - 1, -1, -1) if clause.word(i) in vocabulary.VERBS), -1)
+    said = {float(vocabulary.NUMBERS.get(clause.word(i), -1)) for i in range(verb + 1, inside[0])}
+    return min(first, verb + 1) if verb >= 0 and said & values else first
+
+
 def leave_remarks(clause: Clause) -> None:
     """Leave out a remark in brackets that names nothing of the table: "(people could tick several)".
 
@@ -165,8 +192,25 @@ def leave_remarks(clause: Clause) -> None:
             clause.notes.append(f'"{match[0]}" was not used')
         named = any(set(at) & set(inside) for _, at in clause.places)
         if named and not [i for i in free if clause.word(i) not in vocabulary.SILENT]:
-            before = [i for i in (inside[0] - 1, inside[0] - 2) if i in clause.free()]
+            before = [
+                i for i in range(inside[0] - 1, _start_of_said_again(clause, inside) - 1, -1) if i in clause.free()
+            ]
             clause.used |= {i for i in before if clause.word(i) not in vocabulary.NOT and clause.word(i).isalpha()}
+
+
+def shares_end(before: Clause, clause: Clause, first: Ask, ask: Ask) -> Ask | Refusal:
+    """The first ask of "how many men and how many women do yoga" with the condition that only the second part says."""
+    both = first.kind == ask.kind == "count" and bool(first.conditions) and not (first.targets or ask.targets)
+    verbs = [i for i in range(len(before.tokens)) if before.word(i) in vocabulary.VERBS]
+    own = {condition.column for condition in first.conditions}
+    more = tuple(condition for condition in ask.conditions if condition.column not in own)
+    if not both or verbs or not more or BACK.search(clause.text) or not before.says(r"^\W*how many\b"):
+        return first
+    if own < {condition.column for condition in ask.conditions}:
+        return replace(first, conditions=(*first.conditions, *more))
+    if len(more) > 1:
+        return Refusal(reason='It is not clear whether the last condition is for the first "how many", too.')
+    return first
 
 
 def counts_nothing(clause: Clause, at: int, asks: list[Ask], lead: Clause | None, *, refers: bool) -> Refusal | None:
@@ -245,6 +289,10 @@ def asks_nothing(clause: Clause, name: str, asks: list[Ask], *, refers: bool) ->
             return True  # "What is the most common term, and how many loans have it?"
         if last.kind == "missing" and not (clause.mentions or clause.conditions):
             return True  # "Are any missing? How many?"
+    one = last is not None and last.kind == "count" and len({c.column for c in last.conditions}) == 1 and not last.by
+    if one and re.fullmatch(_SHARE_OF_IT, clause.text, re.IGNORECASE):
+        clause.used |= set(range(len(clause.tokens)))
+        return True  # the answer tells the share of all rows, too
     counts = last is not None and last.kind in ("top", "count") and (last.hows == ("count",) or bool(last.by))
     if name == "count" and counts and re.fullmatch(_HOW_MANY_IN_EACH, clause.text, re.IGNORECASE):
         clause.used |= set(range(len(clause.tokens)))

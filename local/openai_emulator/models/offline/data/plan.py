@@ -28,6 +28,7 @@ from local.openai_emulator.models.offline.data.parts import (
     is_within,
     leave_remarks,
     other_ask,
+    shares_end,
     tells_more,
     told_more,
 )
@@ -35,6 +36,7 @@ from local.openai_emulator.models.offline.data.reading import read
 from local.openai_emulator.models.offline.data.spelling import spelt
 from local.openai_emulator.models.offline.data.stated import with_places
 from local.openai_emulator.models.offline.data.table import Table, joins
+from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
 from local.openai_emulator.models.offline.data.wording import (
     as_one_word,
     in_order,
@@ -67,6 +69,7 @@ _SAME = re.compile(
     r"\bthe same\b|\blikewise\b|\b(?:what|how) about\b|^\W*and\b(?!.*\b(?:which|when|where|what|how|who)\b)|\bonly\b",
     re.IGNORECASE,
 )
+_HOW_MANY_TWICE = r"\W*how many [^,.?]+,? and how many (?!(?:is|are|was|were) (?:it|that|there)\b|of|in each)[^,.?]+\W*"
 _ASKS = r"\W*(?:(?:in|on|at|from|for|to|by) )?(?:what|which|who|whose|whom|when|where|how)\b"
 _WHICH_ONES = r"^\W*(?:and )?which (?:ones|of them|are they|are those)(?: are (?:they|those|these))?\W*$"
 _OF_ENTRIES = ("count", "figures", "extreme", "top", "having")  # kinds whose groups can be the entries of lists
@@ -142,7 +145,9 @@ def _on_table(question: str, table: Table, before: tuple[Ask, ...], unknown: Seq
     if before and (same := _same(clauses, before, question)):
         return _Attempt(outcome=same, fit=fit)
     asks, refused = _asks_of(clauses, before)
-    refused += _conditions_of_method(clauses, asks)
+    refused += _conditions_of_method(clauses, asks) + _percent_of_nothing(question, asks, table)
+    if len(asks) == 1 and re.fullmatch(_HOW_MANY_TWICE, question, re.IGNORECASE):
+        refused.append(Refusal(reason='It is not clear what one of the two "how many" counts.'))
     _claim_beside_quoted(clauses)
     left = _left(clauses, asks)
     unclear = [reason for clause in clauses for reason in clause.ambiguous]
@@ -202,6 +207,11 @@ def _asks_of(clauses: list[Clause], before: tuple[Ask, ...]) -> tuple[list[Ask],
         elif found and any(is_within(found, ask) for ask in asks):
             clause.repeats = True
         elif found:
+            earlier = shares_end(clauses[at - 1], clause, asks[-1], found) if asks else None
+            if isinstance(earlier, Refusal):
+                refused.append(earlier)
+            elif earlier:
+                asks[-1] = earlier
             asks.append(found)
         elif at == 0:
             lead = clause
@@ -248,6 +258,17 @@ def _conditions_of_method(clauses: list[Clause], asks: list[Ask]) -> list[Refusa
             if condition.test in ("==", "!=", "in", "not in", "spans") and condition.column not in known:
                 return [Refusal(reason=f"It is not clear for which part {condition.words} is meant.")]
     return []
+
+
+def _percent_of_nothing(question: str, asks: list[Ask], table: Table) -> list[Refusal]:
+    """A refusal when a sign of percent, which is not that of a number, is not answered by a share."""
+    named = {name for ask in asks for name in (*ask.measures, *ask.targets, *(c.column for c in ask.conditions))}
+    found = [c for name in named if (c := table.column(name))]
+    of_column = any("%" in c.name or is_fraction(c) or is_percentage(c) for c in found)
+    answered = any(ask.kind in ("share", "change") or (ask.kind == "count" and ask.conditions) for ask in asks)
+    if of_column or answered or not re.search(r"(?<![\d %]) ?%", question):
+        return []
+    return [Refusal(reason='It is not clear of what "%" is meant.')]
 
 
 def _claim_beside_quoted(clauses: list[Clause]) -> None:

@@ -40,6 +40,28 @@ _ENDS_IN_WORDS = (
     (r"\b(?:sells|sold) (?:the )?(?:best|most)\b(?! \w+s\b)", "has the highest sales"),
     (r"\b(?:best|highest|most highly)[- ]paid (\w+)", r"\1 with the highest pay"),
     (r"\b(?:worst|lowest)[- ]paid (\w+)", r"\1 with the lowest pay"),
+    (r"\b(?:what|which|how many) ?(?:%|(?:pct|per ?cent)\b)", "what percentage"),
+    (r"(^\W*|\b(?:the|a|me|show|and) )(?:%|(?:pct|per ?cent)\b)(?= of\b)", r"\1percentage"),
+    (r"\bhow (?:big|large|high|small) (?:a|(?:is|was) the) (share|proportion|fraction|percentage)\b", r"what \1"),
+    (r"\bhow much of (?:the|this|our) (?:whole |entire )?(list|data|dataset|table|file)\b", r"what share of the \1"),
+)
+_STOP = r"(?!(?:than|or|per|in|on|at|from|with|average|usual|\w+er)\b)"
+_THING = rf"(?:{_STOP}[\w'’-]+ ){{0,3}}{_STOP}[\w'’-]+"
+_OF_EACH = r"(?:,? (?:and )?(?:how many|what number)(?: (?:of|are there of|in))? each)?"
+_TAIL = rf"( (?:in|with|from|among|who|that|on|at)\b[^,?]*)?{_OF_EACH}(\W*)$"
+_MORE_OF = (  # "are there more men than women", "which is more common, A or B": their numbers
+    rf"^(\W*(?:in [^,?]{{1,30}}, )?)(?:are|were) there more ({_THING}) (?:than|or(?: more)?) "
+    rf"({_THING}){_TAIL}",
+    rf"^(\W*)(?:which|what) (?:is|are|was|were)(?: there)? more (?:common|frequent|popular|of)\W+"
+    rf"({_THING}) or ({_THING}){_TAIL}",
+)
+_MORE_IN = (
+    rf"^(\W*)(?:are|were) there more ({_THING} (?:in|from|on|at|with) {_THING}) (?:than|or(?: more)?) "
+    rf"((?:in|from|on|at|with) {_THING}){_OF_EACH}(\W*)$"
+)
+_LIST_OF = (
+    r"^\W*(?:(?:show|give)(?: me)? )?(?:an? |the )?(?:full |complete )?list (?:of )?(?:all )?(?:the )?(?:different )?"
+    r"((?:[a-z]+ )?[a-z]+s)\W*$"
 )
 _RANGE_OF = r"\b([a-z]{3,}) range (?=(?:of|for|in|among|across)\b)"
 _END_TO_END = (
@@ -73,6 +95,7 @@ _SCALES = {"k": 1e3, "thousand": 1e3, "million": 1e6, "mn": 1e6, "m": 1e6, "bill
 _SCALED = re.compile(
     r"(?<![\w.,])(\d[\d,]*+(?:\.\d++)?) ?((?i:thousand|million|mn|billion|bn)|(?<=\d)[kKM]|(?<=\.\d )M)\b(?!['’])"
 )
+_PERIODS = frozenset(["year", "quarter", "month", "week", "day", "hour", "weekday"])
 SHORTEST_JOINED = 6  # letters of two words in one
 MOST_VALUES = 500  # different values of a column of codes
 SHORTEST_OF_NAME = 4  # letters of a word that stands for a name in brackets
@@ -96,6 +119,10 @@ def plainly(question: str) -> str:
         question,
         flags=re.IGNORECASE,
     )
+    for pattern in _MORE_OF:
+        question = re.sub(pattern, r"\1how many \2\4 and how many \3\4\5", question, flags=re.IGNORECASE)
+    question = re.sub(_MORE_IN, r"\1how many \2 and how many \3\4", question, flags=re.IGNORECASE)
+    question = re.sub(_LIST_OF, r"which \1 are there", question, flags=re.IGNORECASE)
     question = _OF_LARGE.sub(r"Which of the \1 \2 ", question)
     question = re.sub(r"^(\W*)on average, ([^?]*)(\??)$", r"\1\2 on average\3", question, flags=re.IGNORECASE)
     for pattern, plain in _ENDS_IN_WORDS:
@@ -245,8 +272,8 @@ def without_glosses(question: str, table: Table) -> str:
         name = _in_brackets(question, column.name, table)
         for match in list(re.finditer(rf"(?<!\s)\s*+\(\s*+[\"'`]?{name}[\"'`]?(?: column)?\s*+\)", question)):
             words = _phrase(question[: match.start()])
-            if not words:
-                continue
+            if not words or (column.kind == "date" and words.split()[-1].lower() in _PERIODS):
+                continue  # "by year (order date)"
             explained = question[: match.start()]
             question = f"{explained[: len(explained) - len(words)]}{column.name}{question[match.end() :]}"
             question = re.sub(rf"(?<!\w){re.escape(words)}(?!\w)", column.name, question)

@@ -52,6 +52,7 @@ _PREPOSITIONS = frozenset(
     ["in", "on", "at", "from", "by", "for", "before", "after", "since", "to", "with", "and", "or"]
 )
 _OTHERS = frozenset(map(stem, ("manager", "supervisor", "boss", "doctor", "agent", "teacher", "coach", "landlord")))
+MOST_TOLD = 20  # different values that are told where only their number is asked for
 MOST_BEFORE = 2  # words between "how many" and what is counted
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
@@ -76,13 +77,17 @@ def complete(clause: Clause) -> Ask | Refusal:
             by = by or (wanted[0].name,)
             return with_chart(ask_of(clause, "extreme", measures=(weight.name,), by=by, hows=("sum",)), "bar")
         return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
+    happened = [m for m in clause.mentions if m.column.kind == "date" and m.column.missing]
+    if happened and any(clause.word(m.tokens[0] - 1) in ("are", "is", "was", "were", "been", "not") for m in happened):
+        return Refusal(reason=f"It is not clear whether rows without a `{happened[0].column.name}` are counted.")
     if clause.says(r"\bhow many (?:more|fewer|less)\b.+\bthan\b"):
         return Refusal(reason="A difference of two numbers of rows is not computed.")
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
     if clause.says(r"^\W*(?:which|what)\b") and targets:
         clause.claim_all(r"\b(?:different|distinct|unique)\b")
-        return ask_of(clause, "count", targets=names(targets[:1]), by=())
+        listed = "list" if clause.says(r"\b(?:are|were) there\b") else ""
+        return ask_of(clause, "count", targets=names(targets[:1]), by=(), method=listed)
     if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
         return Refusal(reason="It names no column whose different values are to be counted.")
     added = _added_up(clause, measures, by)
@@ -307,13 +312,20 @@ def left_unsaid(before: Ask, clause: Clause) -> list[Condition] | Refusal:
     own = {condition.column for condition in clause.conditions}
     more = [condition for condition in before.conditions if condition.column not in own]
     if own and _says_no_noun(clause):
-        return more  # "how many studios are there, and how many in Mitte?"
+        return [] if _are_two(clause) else more  # "how many studios are there, and how many in Mitte?"
     if not own < {condition.column for condition in before.conditions} or clause.says(_IN_ALL):
         return []
     verbs = [clause.word(i) for i in range(len(clause.tokens)) if clause.word(i) in words.VERBS]
     if not own or any(verb not in ("is", "are", "was", "were") for verb in verbs):
         return Refusal(reason='It is not clear whether the second "how many" is about the same rows as the first.')
     return more
+
+
+def _are_two(clause: Clause) -> bool:
+    """Whether a question only names two things that are counted: "how many men and how many smokers"."""
+    found = re.fullmatch(r"\W*how many ([\w' -]+?),? and how many (\w+)\b.*", clause.whole, re.IGNORECASE)
+    said = set(found[1].lower().split()) if found else set()
+    return found is not None and not said & words.VERBS and found[2].lower() not in _PREPOSITIONS
 
 
 def _says_no_noun(clause: Clause) -> bool:
@@ -336,7 +348,10 @@ def count_rows(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     """`counts` by group, the largest first; or `unique`, the number of different values; or only the rows."""
     if ask["targets"] and not ask["by"]:
         cells = rows[ask["targets"][0]].dropna()
-        return {"unique": int(cells.nunique()), "some": [str(value) for value in cells.unique()[:20]]}
+        return {
+            "unique": int(cells.nunique()),
+            "some": [str(value) for value in cells.unique()[: 300 if ask["method"] == "list" else 20]],
+        }
     keys = group_keys(rows, ask)
     if not keys:
         return {}
@@ -351,7 +366,9 @@ def count_rows(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
 
 def sentence(ask: Ask, result: Result, table: Table) -> str:
     if "unique" in result:
-        some = f": {', '.join(result['some'])}" if result["unique"] <= 20 else ""
+        shown = result["some"] if result["unique"] <= MOST_TOLD or ask.method == "list" else ()
+        first = f", the first {len(shown)} are" if 0 < len(shown) < result["unique"] else ""
+        some = f"{first}: {', '.join(shown)}" if shown else ""
         return f"There are **{result['unique']:,}** different values of {label(ask.targets[0])}{where_text(ask)}{some}."
     lead = f"{result['rows']:,} row{'' if result['rows'] == 1 else 's'}{where_text(ask)}"
     if table.rows != result["rows"]:

@@ -7,9 +7,10 @@ import re
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, Mention, figures, is_key, is_part_of_date, is_year
+from local.openai_emulator.models.offline.data.entities import of_people
 from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.table import Column
-from local.openai_emulator.models.offline.words import stem
+from local.openai_emulator.models.offline.words import joined, stem
 
 _OF_A_THING = r"\W*(?:what|how much) (?:did|does|do|was|is) the (smallest|largest|biggest)\b"
 _SIZE_AND = r"\b(largest|smallest|biggest)\b[^.?\n]{0,60}?(?:\band|,) (?:what|how|which)\b"
@@ -29,14 +30,21 @@ bounces downtime injuries infections incidents misses faults murders arrests wai
 """
 MOST_NUMBERS = 50  # different ones in a column that rows are grouped by
 _GOOD_HIGH, _BAD_HIGH = frozenset(_GOOD.split()), frozenset(_BAD.split())
-COUNTED = "|".join(sorted(words.ROW_NOUNS | words.PEOPLE | words.ROLES | ROWS))
+_NO_TOP = (words.HIGHEST | words.LOWEST | set(words.ADJECTIVES)) - {"top", "bottom"}
+_MORE_THAN_TOP = rf"\b(?:{'|'.join(sorted(_NO_TOP))})\b"
+_ROWS_COUNTED = words.ROW_NOUNS | words.PEOPLE | words.ROLES | ROWS | {"shows"}
+_BY_COUNT = re.compile(
+    r"\bby (?:the )?(?P<number>(?:total )?(?:number|count) of )?(?P<more>(?:[\w-]+ ){0,2})"
+    r"(?:[a-z]+s|people|men|women|children)\b",
+    re.IGNORECASE,
+)
 
 
 def has_two_ends(clause: Clause) -> bool:
     """Whether the ends of two columns are joined: "the largest screen and the highest price"."""
     ends_ = words.HIGHEST | words.LOWEST | set(words.ADJECTIVES)
-    joined = re.search(r"\b(\w+) (?:\w+ )?and (?:the )?(?:most |least )?(\w+)\b", clause.text, re.IGNORECASE)
-    said = {joined[1].lower(), joined[2].lower()} if joined else set()
+    both = re.search(r"\b(\w+) (?:\w+ )?and (?:the )?(?:most |least )?(\w+)\b", clause.text, re.IGNORECASE)
+    said = {both[1].lower(), both[2].lower()} if both else set()
     return len(said) == len(ends_ & said) and len(said) > 1
 
 
@@ -100,6 +108,7 @@ def unclear_end(clause: Clause) -> Refusal | None:
         return Refusal(reason=f'It is not clear of what "{size[1]}" is meant.')
     found = re.match(_OF_A_THING, clause.text, re.IGNORECASE)
     after = max(clause.within(found)) + 1 if found else -1
+    after += clause.word(after) == "single"
     if not found or any(after in m.tokens for m in clause.mentions if m.column.kind == "number"):
         return None
     return Refusal(reason=f'It is not clear of what "{found[1]}" is meant.')
@@ -139,22 +148,58 @@ def told_beside(clause: Clause) -> list[Column]:
 
 def is_count(clause: Clause, match: re.Match[str]) -> bool:
     """Whether a number says how many are listed: it is not accounted for by a limit or as the number of a row."""
-    group = 1 if match[1] else 2
+    group = match.lastindex or 1
     taken = {i for _, at in clause.places for i in at}
     at = next(i for i, token in enumerate(clause.tokens) if token.start() == match.start(group))
     return at not in taken and not (clause.least and at in clause.used)
 
 
-def by_number_of_some(clause: Clause) -> bool:
-    """Whether rows are ranked that meet a condition: "by number of non vegetarian dishes"."""
-    found = re.search(
-        rf"\bby (?:the )?(?:number|count) of (?:[\w-]+ ){{1,2}}(?:{COUNTED})\b", clause.text, re.IGNORECASE
-    )
+def by_number_of_rows(clause: Clause) -> bool | Refusal:
+    """Whether groups are ranked by their number of rows, or of rows that meet a condition.
+
+    "By number of coasters", "by reviews" of `review_date`, "by number of non vegetarian dishes". A refusal if what is
+    counted has several rows, or none: "by number of customers" of a table of orders.
+    """
     places = {i for _, at in clause.places for i in at}
-    if not found or not places & clause.within(found):
-        return False
-    clause.claim(found.start(), found.end())
-    return True
+    named = {i: m.column for m in clause.mentions for i in m.tokens}
+    nouns = {i for m in clause.mentions if clause.is_only_noun(m) for i in m.tokens}
+    for match in _BY_COUNT.finditer(clause.text):
+        at = max(clause.within(match))
+        known = clause.word(at) in _ROWS_COUNTED or at in clause.used
+        if not match["number"]:  # "by reviews", but not "by sales"
+            known = f"a row taken as one of the {clause.word(at)}" in clause.notes
+        if not known or at in places or (match["more"] and not places & clause.within(match)):
+            continue
+        if at in named and named[at].unique < clause.table.rows:
+            if at in nouns:
+                return Refusal(reason=f"It is not clear whether rows are counted, or different `{named[at].name}`.")
+            continue
+        if at in named:  # each row has its own
+            clause.mentions = [m for m in clause.mentions if at not in m.tokens]
+            clause.by = [c for c in clause.by if c is not named[at]]
+            clause.by_numbers = [c for c in clause.by_numbers if c is not named[at]]
+        of_file = stem(clause.word(at)) in name_stems(clause.table.shown.rpartition(".")[0])
+        if any(m.column.kind == "number" and i > at and i not in nouns for m in clause.mentions for i in m.tokens):
+            continue  # "by number of people laid off" of `total_laid_off`
+        if clause.word(at) in words.PEOPLE and not (of_file or at in nouns or of_people(clause.table)):
+            return Refusal(reason=f"It is not clear what a row has to do with {clause.word(at)}.")
+        clause.claim(match.start(), match.end())
+        return True
+    return False
+
+
+def most_frequent(clause: Clause) -> list[Column] | Refusal | None:
+    """The column of "top 5 breeds", if no column of figures could rank its values; a refusal if several could."""
+    group = [c for c in clause.texts() if c.kind == "text"]
+    nouns = all(clause.is_only_noun(m) or m.column in group for m in clause.mentions)
+    bare = nouns and len(group) == 1 and not (clause.by or clause.by_numbers or clause.period or clause.hows)
+    if not bare or clause.entity(group[0]) or clause.says(r"\bby\b") or clause.says(_MORE_THAN_TOP):
+        return None
+    choices = [f"`{c.name}`" for c in figures(clause.table)]
+    if len(choices) > 1:
+        ways = joined(("their number of rows", *choices[:4]), last="or")
+        return Refusal(reason=f"It does not say by what the values of `{group[0].name}` are ranked: {ways}.")
+    return None if choices else group
 
 
 def of_few_numbers(clause: Clause) -> list[Column]:

@@ -42,9 +42,8 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
 from local.openai_emulator.models.offline.data.kinds.counting import claim_counted
 from local.openai_emulator.models.offline.data.kinds.ends import (
     BUSY,
-    COUNTED,
     MOST_NUMBERS,
-    by_number_of_some,
+    by_number_of_rows,
     has_two_ends,
     heights,
     is_busiest_year,
@@ -53,6 +52,7 @@ from local.openai_emulator.models.offline.data.kinds.ends import (
     is_of_many,
     is_of_one,
     low_asked,
+    most_frequent,
     most_rows,
     numbers_what_is_most,
     of_few_numbers,
@@ -73,13 +73,23 @@ _LATE = r"\b(?:latest|earliest|newest|oldest|last|first|highest|lowest|max(?:imu
 _NUMBER = rf"\d{{1,3}}|{'|'.join(_NUMBERS)}"
 # "The five heaviest", "the 3 most expensive", with a few words between.
 _SUPERLATIVE = rf"(?:\w+\s+){{0,4}}?(?:{'|'.join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST}))})\b"
-_COUNT = re.compile(rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})", re.IGNORECASE)
-_BY_COUNT = rf"\bby (?:the )?(?:number|count) of (?:{COUNTED})\b"
+_ENDED = "|".join(sorted({*words.ADJECTIVES, *words.HIGHEST, *words.LOWEST} - {"top", "bottom"}))
+_BEHIND = rf"^\W*(?:the )?(?:(?:most|least) )?(?:{_ENDED})\s+({_NUMBER})(?=\W*$|\s\w+s\b)"  # "oldest 3"
+_COUNT = re.compile(
+    rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})|{_BEHIND}", re.IGNORECASE
+)
 _BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
 
 
 def complete_top(clause: Clause) -> Ask | Refusal:
-    ask = complete_extreme(clause)
+    count, match = 5, next((m for m in _COUNT.finditer(clause.text) if is_count(clause, m)), None)
+    if match:
+        word = next(group for group in match.groups() if group).lower()
+        count = min(_NUMBERS.get(word) or int(word), 50)
+        clause.claim(match.start(), match.end())
+    frequent = most_frequent(clause)
+    ask = _of_rows(clause, frequent, low=clause.says(r"\bbottom\b")) if isinstance(frequent, list) else frequent
+    ask = ask or complete_extreme(clause)
     if isinstance(ask, Refusal):
         return ask
     if clause.by_numbers and not ask.by and ask.measures and ask.measures[0] not in names(clause.by_numbers):
@@ -88,15 +98,8 @@ def complete_top(clause: Clause) -> Ask | Refusal:
         )
     if not clause.by and not clause.hows and clause.says(r"\b(?:different|distinct|unique)\b"):
         return Refusal(reason="The highest rows are listed, and two of them can be of the same thing.")
-    count = 5
-    free = (m for m in _COUNT.finditer(clause.text) if is_count(clause, m))
-    match = next(free, None)
     if match is None and clause.least:
         return ask
-    if match:
-        word = (match[1] or match[2]).lower()
-        count = min(_NUMBERS.get(word) or int(word), 50)
-        clause.claim(match.start(), match.end())
     period = "" if ask.period == "hour" and not clause.says(r"\b(?:by|per|of the day|of day)\b") else ask.period
     return replace(ask, kind="top", count=count, period=period)
 
@@ -105,6 +108,9 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     """The row or group at an end of a measure; without a measure, the group with the most rows."""
     if (clause.says(r"\bper\b") and clause.by_numbers) or has_two_ends(clause) or is_of_many(clause):
         return Refusal(reason="A figure per another one, two ends at once, or the end of a whole are not computed.")
+    by_rows = by_number_of_rows(clause)
+    if isinstance(by_rows, Refusal):
+        return by_rows
     row_of = re.search(ROW_OF, clause.text, re.IGNORECASE)
     targets = _asked_of_row(clause, row_of.start()) if row_of else []
     meant = adjective(clause)
@@ -124,17 +130,11 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
             return measures
     if targets and not isinstance(measures, Refusal):
         measures = tuple(c for c in measures if c not in targets) or Refusal(reason="It names no column of figures.")
-    counted = (
-        clause.says(r"\b(?:most|fewest|least)\b")
-        or (not meant and clause.claim_all(BUSY))
-        or clause.claim_all(_BY_COUNT)
-        or by_number_of_some(clause)
-    )
+    counted = by_rows or clause.says(r"\b(?:most|fewest|least)\b") or (not meant and clause.claim_all(BUSY))
     if is_busiest_year(clause):
-        by = names([clause.which] if clause.which else [])
-        return with_chart(ask_of(clause, "extreme", by=by, lowest=low, hows=("count",)), "bar")
-    if clause.says(_BY_COUNT) and not group and (few := of_few_numbers(clause)):
-        return with_chart(ask_of(clause, "extreme", by=names(few), lowest=low, hows=("count",)), "bar")
+        return _most_rows(clause, [clause.which] if clause.which else [], low=low)
+    if by_rows and not group and (few := of_few_numbers(clause)):
+        return _most_rows(clause, few, low=low)
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
     if group and meant and not clause.hows and (who_of_one(clause) or (group[0] is clause.which and is_of_one(clause))):
         targets, group = [*targets, *group], []  # "which company makes the cheapest laptop"
@@ -166,6 +166,10 @@ def _of_rows(clause: Clause, group: list[Column], *, low: bool) -> Ask | Refusal
         return None
     claim_counted(clause)
     clause.claim_all(r"\b(?:common|frequent|popular|often)\b")
+    return _most_rows(clause, group, low=low)
+
+
+def _most_rows(clause: Clause, group: list[Column], *, low: bool) -> Ask:
     return with_chart(ask_of(clause, "extreme", by=names(group), lowest=low, hows=("count",)), "bar")
 
 
@@ -255,7 +259,8 @@ def _ranked_by(
         return measures, group
     ends_ = words.HIGHEST | words.LOWEST
     behind = {m.column.name for m in clause.mentions if clause.word(m.tokens[0] - 1) in ends_ and m.column in several}
-    if len(behind) == 1 and not group and clause.says(r"\b(?:what|how|and)\b"):  # the others are shown
+    of_rows = not group or clause.entity(group[0])
+    if len(behind) == 1 and of_rows and clause.says(r"\b(?:what|how|and)\b"):  # the others are shown
         return tuple(c for c in several if c.name in behind), group
     by = re.search(r"\bby\b", clause.text, re.IGNORECASE)
     here = [m for m in clause.mentions if by and m.tokens[0] < len(clause.tokens)]  # others are of an earlier question
@@ -403,7 +408,7 @@ def reading_top(ask: Ask) -> str:
 TOP = Kind(
     name="top",
     examples=("What are the top 3 X?", "Rank the groups by X", "List the five largest X", "Show the 10 worst X"),
-    cues=(rf"\b(?:top|bottom)\b|\b(?:{_NUMBER})(?= {_SUPERLATIVE})|\brank(?:ed|ing)?\b"),
+    cues=rf"\b(?:top|bottom)\b|\b(?:{_NUMBER})(?= {_SUPERLATIVE})|{_BEHIND}|\brank(?:ed|ing)?\b",
     words="order sorted sort descending ascending " + " ".join(words.HIGHEST | words.LOWEST),
     complete=complete_top,
     program=find_top,

@@ -33,11 +33,11 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     weighs,
     with_chart,
 )
-from local.openai_emulator.models.offline.data.names import label, name_stems
+from local.openai_emulator.models.offline.data.names import label, name_stems, plain_words
 from local.openai_emulator.models.offline.data.rows import group_keys, keep, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage, same_unit
-from local.openai_emulator.models.offline.words import joined
+from local.openai_emulator.models.offline.words import joined, stem
 
 _OF = re.compile(
     r"\b(?:shares?|percent(?:age)?s?|proportions?|fractions?)\s+of\s+(?:(?:all|the|our|my)\s+)*", re.IGNORECASE
@@ -45,6 +45,7 @@ _OF = re.compile(
 BY_PERCENT = r"\bby (?:what|how many|how much) (?:an? )?percent(?:age)?s?\b"
 _AMONG = re.compile(r"\bamong(?:st)?\b", re.IGNORECASE)
 _TOTALS = frozenset(["total", "overal", "all"])
+_ATTRIBUTES = frozenset(map(stem, ("type", "status", "category", "group", "class", "kind", "title")))
 _BE = frozenset(["is", "are", "was", "were"])
 _OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
@@ -82,8 +83,8 @@ def complete_share(clause: Clause) -> Ask | Refusal:
         by = [*clause.texts(), *([clause.which] if clause.which else []), *unique][:1]
         if not by:
             return Refusal(reason="It does not say which share is asked for.")
-    if beside := _beside(clause, by):
-        return Refusal(reason=f"It is not clear what `{beside[0].name}` is to do with it.")
+    if unclear := _of_things(clause, by) or _of_other([*_of_deed(clause, measures), *_beside(clause, by)]):
+        return unclear
     whole = _whole(clause)
     weight = [table.weight] if table.weight and not measures else []
     if weight and not weighs(clause):
@@ -113,6 +114,37 @@ def _beside(clause: Clause, by: Collection[Column]) -> list[Column]:
     at = max(clause.within(found)) + 1 if found else -1
     beside = [c for c in beside if not any(at in m.tokens for m in clause.mentions if m.column is c)]
     return beside if clause.by or (conditioned and not {c.name for c in beside} & conditioned) else []
+
+
+def _of_things(clause: Clause, by: Collection[Column]) -> Refusal | None:
+    """A refusal of "what share of the brands are ..." where a brand has several rows, and is not what the rows are."""
+    found = _OF.search(clause.text)
+    at = max(clause.within(found)) + 1 if found else -1
+    named = next((m for m in clause.mentions if at in m.tokens and m.column.kind == "text"), None)
+    if (
+        named is None
+        or by
+        or clause.entity(named.column)
+        or any(c.column == named.column.name for c in clause.conditions)
+    ):
+        return None
+    said = {stem(clause.word(i)) for i in named.tokens}
+    of_file = said & set(name_stems(clause.table.shown.rpartition(".")[0]))
+    if of_file or not said <= set(name_stems(named.column.name)):
+        return None
+    if (set(name_stems(named.column.name)) - said) & _ATTRIBUTES or not is_plural(clause.word(at)):
+        return None
+    return Refusal(reason=f"A `{named.column.name}` can have several rows, so the share of them is not clear.")
+
+
+def _of_other(others: Sequence[Column]) -> Refusal | None:
+    return Refusal(reason=f"It is not clear what `{others[0].name}` is to do with it.") if others else None
+
+
+def _of_deed(clause: Clause, measures: Collection[Column]) -> list[Column]:
+    """The measures that are only named by what somebody did: "ordered" is no `cost_of_the_order`."""
+    named = [m for m in clause.mentions if m.column in measures and clause.word(m.tokens[-1]).endswith("ed")]
+    return [m.column for m in named if not {clause.word(i) for i in m.tokens} & set(plain_words(m.column.name))]
 
 
 def _rate_of(clause: Clause) -> Ask:
