@@ -21,6 +21,7 @@ from local.openai_emulator.models.offline.data.likeness import SAME, alike, ends
 from local.openai_emulator.models.offline.data.names import is_score, name_stems, of_end
 from local.openai_emulator.models.offline.data.stated import level_of
 from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.data.units import bare_prices
 from local.openai_emulator.models.offline.words import joined, stem
 
 _ADDED = """
@@ -234,6 +235,7 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
         columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name))] or [
             c for c in figures(clause.table) if any(ends(p, own) for p in name_stems(c.name) for own in stems)
         ]
+        columns = columns or (bare_prices(clause.table) if "cost" in hints.split() else [])
         columns = [c for c in columns if "rank" not in name_stems(c.name)]
         named = [c for c in clause.measures(conditioned=False) if not is_key(c, clause.table)]
         apart = columns and not set(named) & set(columns)

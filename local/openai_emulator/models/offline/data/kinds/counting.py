@@ -85,6 +85,10 @@ def complete(clause: Clause) -> Ask | Refusal:
         return ask_of(clause, "count", targets=names(targets[:1]), by=())
     if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
         return Refusal(reason="It names no column whose different values are to be counted.")
+    nouns = [m.column for m in clause.mentions if clause.is_only_noun(m)]
+    codes = [c for c in measures if is_key(c, clause.table) and not is_year(c) and c not in nouns]
+    if codes and not by and not targets and codes[0].unique < clause.table.rows and _is_counted(clause, codes[0]):
+        return _different(clause, codes[0])  # "how many zip codes are there"
     added = _added_up(clause, measures, by)
     if added is not None:
         return added
@@ -246,7 +250,10 @@ def _is_counted(clause: Clause, column: Column, *, directly: bool = False) -> bo
     named = {i for mention in clause.mentions for i in mention.tokens}
     # "the internal polls": the column says which polls, and is not counted
     after = [
-        at for at in after if not (at in tokens and is_plural(clause.word(at + 1)) and at + 1 in clause.used - named)
+        at
+        for at in after
+        if not (at in tokens and is_plural(clause.word(at + 1)) and at + 1 in clause.used - named)
+        or clause.word(at + 1) in ("codes", "numbers", "ids")
     ]
     if not after:
         return False
