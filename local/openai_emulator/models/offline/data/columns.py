@@ -60,6 +60,8 @@ _WHICH = re.compile(r"\b(?:which|what|whose)\s+(?:of (?:the|those|these)\s+)?", 
 _WORDS = "a i in on of and no to who what when where which how why is are was were"
 _NEVER_BARE = frozenset(_WORDS.split())  # such a word is only a column's name in quotes
 LENGTH_OF_CURRENCY = 3  # letters of a code such as `EUR`
+_RANGES = frozenset(["group", "groups", "range", "ranges", "bracket", "band"])
+MOST_GROUPS = 8  # numbers that stand for groups
 MOST_PARTS = 3  # words of a name of which "people" says one: `energy consumption per capita (kWh/person)`
 
 
@@ -402,7 +404,7 @@ def groups(clause: Clause) -> None:
                 break  # "per 100g": the unit of `100g_USD`
             if found[1].kind == "number" and found[1] not in clause.by_numbers:
                 clause.by_numbers.append(found[1])
-                if clause.word(found[0] + 1) in ("group", "groups", "range", "ranges", "bracket", "band"):
+                if clause.word(found[0] + 1) in _RANGES and not _is_sparse(found[1]):
                     clause.ambiguous.append(f"The groups of `{found[1].name}` are not given.")
             elif found[1].kind == "text" and found[1] not in clause.by:
                 clause.by.append(found[1])
@@ -414,6 +416,12 @@ def groups(clause: Clause) -> None:
     for match in _WHICH.finditer(clause.text):
         if (found := column_at(match.end())) and not clause.which:
             clause.which = found[1]
+
+
+def _is_sparse(column: Column) -> bool:
+    """Whether a column has a few numbers with others between them, which stand for groups: 7, 13, 16 and 18."""
+    low, high = column.usual
+    return column.whole and column.unique <= MOST_GROUPS and 2 * column.unique <= high - low
 
 
 def _period(column: Column) -> str:

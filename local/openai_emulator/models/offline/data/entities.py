@@ -90,8 +90,9 @@ def words_for_rows(clause: Clause) -> None:
 
 
 def _is_noun(word: str) -> bool:
-    """Whether a word is no form of a verb with the stem of a noun: "shipping" is not for ships."""
-    return not word.endswith("ing") or f"{word}s" in words.ROW_NOUNS
+    """Whether a word is not only a form of a verb with the stem of a noun: "shipping" is not for ships."""
+    forms = {word, f"{word}s", f"{word}es", f"{word.removesuffix('y')}ies"}
+    return bool(forms & (words.ROW_NOUNS | words.PEOPLE | words.ROLES))
 
 
 def is_had(clause: Clause, at: int) -> bool:

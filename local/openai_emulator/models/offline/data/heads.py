@@ -194,7 +194,9 @@ def _is_of_class(clause: Clause, name: str, at: int) -> bool:
         return False
     if any(clause.word(i) in ("did", "does", "do", "has", "have", "had") for i in range(at)):
         return False  # it can be a verb: "How much did Ann refund?"
-    known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING | words.SAME_WORDS
+    known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING
+    if any(alike(word, part) >= SAME for c in clause.table.columns for part in name_stems(c.name)):
+        return False  # it names a column
     plain = word.isalpha() and word.islower() and word not in known and clause.tokens[at][0].islower()
     return plain and not re.search(r"(?:s|er|or|ist|ian|ed|ing|ly|est|ive|al|ic|ous|ful)$", word)
 

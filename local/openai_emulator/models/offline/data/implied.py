@@ -164,7 +164,7 @@ def medals(clause: Clause) -> None:
     for i in clause.free():
         if clause.word(i) not in ("medal", "medals") or any(m.tokens[-1] == i - 1 for m in clause.mentions):
             continue
-        clause.used.add(i)
+        clause.used |= {i, *({i + 1} if clause.word(i + 1) in ("count", "counts", "tally") else ())}
         if totals[0] not in [m.column for m in clause.mentions]:
             clause.mentions.append(Mention(column=totals[0], tokens=(i,)))
             clause.mentions.sort(key=lambda mention: mention.tokens)

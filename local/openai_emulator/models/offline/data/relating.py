@@ -98,6 +98,8 @@ def acting_verbs(clause: Clause) -> None:
             clause.used.add(i)
             clause.notes.append(f'"{clause.word(i)}" was not used')
             continue
+        timed = clause.word(i + 1) in ("in", "on") and _is_time(clause, i + 2) and _times(clause) == 1
+        asked = asked or (timed and clause.says(r"\b(?:do|does|did)\b"))
         if asked and any(i - 1 in places for _, places in clause.places):  # "In how many films does Ann Lee play?"
             clause.used.add(i)
             clause.notes.append(f'"{clause.word(i)}" was not used')

@@ -144,6 +144,8 @@ _SAME = (
     "woman women female",
     "man men male",
     "center centre",
+    "zip zcta postcode",
+    "earthquake quake",
     "odds probability chance chances likelihood",
     "high max maximum",
     "low min minimum",
@@ -227,6 +229,7 @@ emails messages posts tweets articles sites pages devices servers machines senso
 cats bookings reservations admissions appointments shipments deliveries rentals subscriptions claims campaigns
 listings applications prizes awards winners quakes dishes deals rounds startups sessions visits launches missions
 paintings licenses coffees boats ships podcasts channels videos apps episodes museums libraries markets
+reviews
 """
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
 # Roles that all people of a table can have; the reading says so.

@@ -47,7 +47,22 @@ TEAS = pd.DataFrame(
         "100g_USD": [2.5 + n % 13 for n in range(40)],
     }
 )
-FRAMES = {"places": PLACES, "toys": TOYS, "pets": PETS, "teas": TEAS}
+TEAMS = pd.DataFrame(
+    {
+        "country": [f"Land {n}" for n in range(30)],
+        "Gold Medal": [n % 7 for n in range(30)],
+        "Silver Medal": [n % 5 for n in range(30)],
+        "Bronze Medal": [n % 3 for n in range(30)],
+        "Total": [n % 7 + n % 5 + n % 3 for n in range(30)],
+        "wt": [60 + n * 7 % 31 for n in range(30)],
+        "age": [7, 13, 16] * 10,
+        "rating": [1 + (n * 17 % 40) / 10 for n in range(30)],
+        "joined": [f"2021-{1 + n % 12:02d}-05" for n in range(30)],
+        "total_laid_off": [n * 19 % 43 for n in range(30)],
+        "percentage_laid_off": [n / 100 for n in range(30)],
+    }
+)
+FRAMES = {"teams": TEAMS, "places": PLACES, "toys": TOYS, "pets": PETS, "teas": TEAS}
 POWER, RENT, PRICE = PLACES["Local Buying Power Index"], PLACES["Rent Index"], TEAS["100g_USD"]
 
 
@@ -77,6 +92,13 @@ def _folder(tmp_path: Path, table: str) -> Path:
         ("pets", "How many dogs live in zip code 15001?", [(PETS.OwnerZip == 15001).sum()]),
         ("pets", "How many different email addresses are there?", [30]),
         ("pets", "How many pets are called Mr Bean?", [(PETS.PetName == "MR BEAN").sum(), "`PetName` is MR BEAN"]),
+        ("teams", "What is the average medal count?", [TEAMS.Total.mean()]),
+        ("teams", "Top 3 countries by gold medal count", ["The highest of `Gold Medal`"]),
+        ("teams", "How many gold medals were there worldwide?", [TEAMS["Gold Medal"].sum()]),
+        ("teams", "Which team is the heaviest?", [TEAMS.wt.max()]),
+        ("teams", "What is the highest rated team?", [TEAMS.rating.max()]),
+        ("teams", "What is the average rating for each age group?", [TEAMS[TEAMS.age == 13].rating.mean()]),
+        ("teams", "What was the biggest single layoff?", [TEAMS.total_laid_off.max()]),
         ("teas", "average price per roast level", [PRICE[TEAS.roast == "Dark"].mean()]),
         ("teas", "Which tea is the cheapest?", [PRICE.min()]),
         ("teas", "What is the rating of Dai's Blend 7?", [TEAS.rating[7]]),
@@ -100,6 +122,9 @@ def test_words_name_columns_rows_and_values(tmp_path: Path, table: str, question
         ("toys", "Which toy was rated by the most users?"),
         ("pets", "How many pets are named White?"),
         ("pets", "Which zip code has the most breeds?"),
+        ("teams", "What is the average count?"),
+        ("teams", "Which team had the largest layoff?"),
+        ("teams", "What was the biggest single team?"),
         ("teas", "What is the average shipping cost?"),
         ("teas", "How many teas cost more than 10 euros?"),
     ],

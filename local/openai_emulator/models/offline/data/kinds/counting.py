@@ -8,7 +8,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_key, is_year, names
+from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_key, is_part_of_date, is_year, names
 from local.openai_emulator.models.offline.data.entities import (
     are_places,
     fits,
@@ -86,7 +86,8 @@ def complete(clause: Clause) -> Ask | Refusal:
     if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
         return Refusal(reason="It names no column whose different values are to be counted.")
     nouns = [m.column for m in clause.mentions if clause.is_only_noun(m)]
-    codes = [c for c in measures if is_key(c, clause.table) and not is_year(c) and c not in nouns]
+    codes = [c for c in measures if is_key(c, clause.table) and c not in nouns]
+    codes = [c for c in codes if not is_year(c) and not is_part_of_date(c)]
     if codes and not by and not targets and codes[0].unique < clause.table.rows and _is_counted(clause, codes[0]):
         return _different(clause, codes[0])  # "how many zip codes are there"
     added = _added_up(clause, measures, by)
@@ -284,6 +285,8 @@ def _names_rows(name: str, clause: Clause) -> bool:
 
 def _rows(clause: Clause, by: tuple[str, ...]) -> Ask | Refusal:
     """The number of rows; in a frequency table, of the cases that they stand for."""
+    if set(clause.hows) & {"mean", "median"} and not (by or clause.period or clause.conditions):
+        return Refusal(reason="It does not say of which groups the average number of rows is meant.")
     if clause.conditions or by or clause.period or clause.says(_LISTED):
         claim_counted(clause)
         _claim_listed(clause)

@@ -115,6 +115,7 @@ def unclear_end(clause: Clause) -> Refusal | None:
         return Refusal(reason=f'It is not clear of what "{size[1]}" is meant.')
     found = re.match(_OF_A_THING, clause.text, re.IGNORECASE)
     after = max(clause.within(found)) + 1 if found else -1
+    after += clause.word(after) == "single"
     if not found or any(after in m.tokens for m in clause.mentions if m.column.kind == "number"):
         return None
     return Refusal(reason=f'It is not clear of what "{found[1]}" is meant.')
