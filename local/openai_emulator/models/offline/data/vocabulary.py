@@ -299,6 +299,8 @@ _VERBS = "is are was were has have had do does did come comes came get gets got 
 VERBS = frozenset(_VERBS.split())
 # Before what is asked for they add nothing: "still alive", "already paid".
 ADVERBS = frozenset(["still", "fully", "already", "completely", "currently", "previously", "now"])
+# In "phone number of" nothing is counted.
+NUMBERED = "phone|telephone|mobile|fax|account|serial|invoice|passport|jersey"
 # Before a name they only say that it is one: "the dog called Rex"; "called" is no value `Calle`.
 NAMING = frozenset(["called", "named", "titled", "entitled", "nicknamed"])
 LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end in ("", "s", "d", "ed"))

@@ -157,6 +157,9 @@ def with_names(question: str, table: Table) -> str:
             word = next((name for name, digit in vocabulary.NUMBERS.items() if digit == int(found[1])), found[1])
             said = rf"\b(?:{word}|{found[1]})[- ]{found[2]}s?(?:{found[3] or ''})?\b"
             question = re.sub(said, column.name.replace("\\", r"\\"), question, flags=re.IGNORECASE)
+    numbered = "|".join(sorted(set(vocabulary.NUMBERED.split("|")) & {c.name.lower() for c in table.columns}))
+    if numbered:  # "the phone number of Ann" for `phone`
+        question = re.sub(rf"\b({numbered}) number(?= of\b)", r"\1", question, flags=re.IGNORECASE)
     if "count" not in parts:  # "medal count" for `medals`
         ends_ = {name_stems(column.name)[-1] for column in table.of_kind("number") if name_stems(column.name)}
         said = "|".join(sorted(_COUNTABLE & ends_))

@@ -37,6 +37,8 @@ PETS = pd.DataFrame(
         "Breed": ["POODLE", "BEAGLE", "PUG", "HUSKY"] * 15,
         "OwnerZip": [15000 + n * n % 7 for n in range(60)],
         "Email": [f"p{n % 30}@pets.org" for n in range(60)],
+        "Owner": [f"Ann {chr(65 + n % 26)}{n}" for n in range(60)],
+        "Phone": [5550000 + n * 7 for n in range(60)],
     }
 )
 TEAS = pd.DataFrame(
@@ -91,6 +93,7 @@ def _folder(tmp_path: Path, table: str) -> Path:
         ("pets", "How many zip codes are there?", [f"**{PETS.OwnerZip.nunique()}** different"]),
         ("pets", "How many dogs live in zip code 15001?", [(PETS.OwnerZip == 15001).sum()]),
         ("pets", "How many different email addresses are there?", [30]),
+        ("pets", "What is the phone number of Ann C2?", ["`Owner` is Ann C2", "5,550,014"]),
         ("pets", "How many pets are called Mr Bean?", [(PETS.PetName == "MR BEAN").sum(), "`PetName` is MR BEAN"]),
         ("teams", "What is the average medal count?", [TEAMS.Total.mean()]),
         ("teams", "Top 3 countries by gold medal count", ["The highest of `Gold Medal`"]),
@@ -121,6 +124,7 @@ def test_words_name_columns_rows_and_values(tmp_path: Path, table: str, question
         ("toys", "Which toy has the most ratings?"),
         ("toys", "Which toy was rated by the most users?"),
         ("pets", "How many pets are named White?"),
+        ("pets", "What is the fax number of Ann C2?"),
         ("pets", "Which zip code has the most breeds?"),
         ("teams", "What is the average count?"),
         ("teams", "Which team had the largest layoff?"),

@@ -76,6 +76,8 @@ def complete(clause: Clause) -> Ask | Refusal:
             by = by or (wanted[0].name,)
             return with_chart(ask_of(clause, "extreme", measures=(weight.name,), by=by, hows=("sum",)), "bar")
         return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
+    if clause.says(rf"\b(?:{words.NUMBERED}) number of\b"):
+        return Refusal(reason="It is not clear which column numbers are in.")
     if clause.says(r"\bhow many (?:more|fewer|less)\b.+\bthan\b"):
         return Refusal(reason="A difference of two numbers of rows is not computed.")
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
