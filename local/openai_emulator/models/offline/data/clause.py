@@ -17,7 +17,10 @@ LENGTH_OF_CODE = 2  # letters
 LABELS_SHARE = 0.9  # of the rows have a name of their own; two can be called alike
 FEWEST_ROWS, SEVERAL_ROWS, MOST_GAPS = 20, 50, 3  # of a column that numbers the rows; its highest number by the rows
 FIRST_SHORT_YEAR = 30  # lower numbers could be years of service, or of this century
-_KEYS = frozenset(map(stem, ("id", "no", "nr", "index", "zip", "code", "year", "phone", "postcode", "isbn", "number")))
+_NUMBERING = "id no nr index zip code year phone postcode zcta isbn number"
+_KEYS = frozenset(map(stem, _NUMBERING.split()))
+_INDEX = stem("index")
+_NAMES = frozenset(["name", "titl"])
 _BEGUN = frozenset(map(stem, ("founded", "established", "built", "born", "released", "launched", "opened", "vintage")))
 _ATTRIBUTES = frozenset(map(stem, ("price", "cost", "fee", "fare", "rate", "score", "rating", "weight", "size", "age")))
 _PARTS_OF_DATES = {"month": 12, "day": 31, "hour": 24, "weekday": 7, "week": 53, "quarter": 4}  # and the last number
@@ -167,7 +170,7 @@ class Clause:
             return True  # "the most sales" beside `Sale Price`
         if counted and mention.column.kind == "number" and _numbers_rows(mention.column, self.table):
             return True  # `review` beside "the most reviews"
-        numbering = (_KEYS & set(name_stems(mention.column.name))) - said - _counting(mention.column)
+        numbering = (_KEYS & set(name_stems(mention.column.name))) - said - _counting(mention.column, self.table)
         return mention.column.kind == "number" and bool(numbering) and not said & _KEYS and not is_year(mention.column)
 
     def conditions_of_limit(self) -> bool:
@@ -190,10 +193,11 @@ class Clause:
         return next((m.column.name for m in self.mentions if m.column.kind == "date"), dates[0].name if dates else "")
 
 
-def _counting(column: Column) -> frozenset[str]:
-    """The words of a name that say that things are counted: `Number.of.Bags`, which numbers no bags."""
+def _counting(column: Column, table: Table) -> frozenset[str]:
+    """The words of a name that do not say that it numbers rows: of `Number.of.Bags`, and of a measure, `Rent Index`."""
     found = re.match(r"(?:number|no|nr|num)[\W_]*of[\W_]", column.name, re.IGNORECASE)
-    return frozenset(["number", "no", "nr", "num"]) if found else frozenset()
+    of_measure = name_stems(column.name) != [_INDEX] and not _numbers_rows(column, table)
+    return frozenset(["number", "no", "nr", "num"] if found else []) | ({_INDEX} if of_measure else set())
 
 
 def is_year(column: Column) -> bool:
@@ -234,9 +238,16 @@ def is_part_of_date(column: Column) -> bool:
 
 def is_key(column: Column, table: Table) -> bool:
     """Whether a number identifies a row (an id, a code, a year): its figures have no meaning."""
-    parts = [part for part in name_stems(column.name) if part not in _counting(column)]
+    parts = [part for part in name_stems(column.name) if part not in _counting(column, table)]
     named = any(part in _KEYS or part.endswith(("year", "jahr")) for part in parts) or column.name.startswith("column ")
     return (named and column.whole) or is_part_of_date(column) or _numbers_rows(column, table)
+
+
+def name_beside(key: Column, table: Table) -> Column | None:
+    """The column that names what another one numbers: `name` or `game_name` beside `game_id`."""
+    own = {*name_stems(key.name), *_NAMES}
+    names = [c for c in table.of_kind("text") if set(name_stems(c.name)) <= own and _NAMES & set(name_stems(c.name))]
+    return names[0] if len(names) == 1 and 2 * names[0].unique > table.rows else None
 
 
 def _numbers_rows(column: Column, table: Table) -> bool:

@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_key, is_part_of_date, is_year
+from local.openai_emulator.models.offline.data.clause import (
+    FIGURES,
+    Clause,
+    Mention,
+    is_key,
+    is_part_of_date,
+    is_year,
+    name_beside,
+)
 from local.openai_emulator.models.offline.data.conditions import days_apart
 from local.openai_emulator.models.offline.data.likeness import LIMITS, SAME, SURE, alike
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems, of_end, plain_words
@@ -53,6 +61,8 @@ _BEFORE_NO = words.SILENT | {"have", "has", "had", "with", ""}  # "have no win" 
 _WORDS = "a i in on of and no to who what when where which how why is are was were"
 _NEVER_BARE = frozenset(_WORDS.split())  # such a word is only a column's name in quotes
 LENGTH_OF_CURRENCY = 3  # letters of a code such as `EUR`
+_RANGES = frozenset(["group", "groups", "range", "ranges", "bracket", "band"])
+MOST_GROUPS = 8  # numbers that stand for groups
 MOST_PARTS = 3  # words of a name of which "people" says one: `energy consumption per capita (kWh/person)`
 
 
@@ -117,7 +127,7 @@ def named_columns(clause: Clause) -> None:
 
 def _one_of(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> Column | None:
     """The one that is meant of columns that are named alike; None if the words name none, or it is not clear which."""
-    said = {stem(words.IRREGULAR.get(clause.word(i), clause.word(i))) for i in places}
+    said = {own for i in places for own in (stem(clause.word(i)), stem(words.IRREGULAR.get(clause.word(i), "")))}
     if all(map(_is_time, columns)) and not said & _TIMES:
         return None  # the verb of `YearSold` and `MonthSold`
     told = _told_elsewhere(columns, said, clause)
@@ -196,6 +206,8 @@ def _told_elsewhere(columns: list[Column], said: set[str], clause: Clause) -> Co
     plural = any(clause.word(i).endswith("s") and stem(clause.word(i)) in said for i in range(len(clause.tokens)))
     if len(ids) == 1 and plural and clause.says(r"\bhow many\b|\bnumber of\b"):
         return ids[0]  # "how many different orders": `Order ID`
+    if len(ids) == 1 and not counts and ids[0].unique == clause.table.rows and name_beside(ids[0], clause.table):
+        return ids[0]  # "which game": `game_id`, beside `age_of_game`; another column names the rows
     whole = [column for column in columns if others[column.name] and others[column.name] <= _ALL]
     sums = [c for c in clause.table.of_kind("number") if set(name_stems(c.name)) <= _SUMS and c not in columns]
     if len(columns) > 2 and len(sums) == 1 and not whole and all(c.kind == "number" for c in columns):
@@ -268,13 +280,17 @@ def _hits(clause: Clause, column: Column, parts: list[str], near: list[int]) -> 
 
 def _is_other(clause: Clause, column: Column, places: tuple[int, ...], first: int, share: float) -> bool:
     """Whether words that name a part of a column mean something else."""
-    before = [clause.word(first - 2), clause.word(first - 1)]
+    before, said = [clause.word(first - 2), clause.word(first - 1)], [clause.word(i) for i in places]
     if before == ["how", "much"] and column.kind == "text":
         return True
     if share < SURE and column.kind == "number" and before in (["in", "a"], ["in", "an"], ["in", "one"]):
         return True  # "in a session" is no `session_duration`
     if share < SURE and _are_rows(clause, places, column):
         return True
+    if before[1] in ("most", "fewest") and said == ["ratings"] and column.kind == "number" and not column.whole:
+        return True  # how many rated it, and not how
+    if said == ["rated"] and clause.word(places[0] + 1) == "by" and column.kind == "number":
+        return True  # it says by whom, and not how
     of_rate = all(clause.word(i) in ("rate", "rates") for i in places)  # "the unemployment rate" is no `literacy_rate`
     return of_rate and clause.word(places[0] - 1) not in _BEFORE_RATE
 
@@ -315,10 +331,12 @@ def _are_people(clause: Clause, places: tuple[int, ...], column: Column) -> bool
 
 
 def _is_done(clause: Clause, at: int, part: str, column: Column) -> bool:
-    """Whether a noun would be taken for a participle: "films" for `filmed_in`, but not "launch price"."""
-    word, after = clause.word(at), stem(clause.word(at + 1))
+    """Whether a noun would be taken for a participle: "films" for `filmed_in`, but not "user ratings"."""
+    word, before, after = clause.word(at), stem(clause.word(at - 1)), stem(clause.word(at + 1))
     participle = any(plain.endswith("ed") and stem(plain) == part for plain in plain_words(column.name))
-    goes_on = after in name_stems(column.name) and after != part
+    if participle and word in ("rated", "ranked") and clause.word(at + 1) in words.HIGHEST | words.LOWEST:
+        return True  # "rated highest" is no number of `users_rated`
+    goes_on = any(near in name_stems(column.name) and near != part for near in (before, after))
     return participle and len(name_stems(column.name)) > 1 and not word.endswith(("ed", "ing")) and not goes_on
 
 
@@ -343,6 +361,7 @@ def _can_name(clause: Clause) -> list[int]:
     others |= {i for i in clause.free() if clause.word(i) in SHARES and clause.word(i + 1) == "of"}
     others |= {i for i in clause.free() if clause.word(i) == "no" and clause.word(i - 1) in _BEFORE_NO}
     others |= {i for i in clause.free() if clause.word(i) in ("top", "bottom") and _is_number(clause.word(i + 1))}
+    others |= {i for i in clause.free() if clause.word(i) in words.NAMING and _starts_value(clause, i + 1)}
     others |= {i for i in clause.free() if clause.word(i) in words.LIVING and clause.word(i + 1) in ("in", "at", "for")}
     return [
         i
@@ -353,6 +372,10 @@ def _can_name(clause: Clause) -> list[int]:
 
 def _is_number(word: str) -> bool:
     return word.isdigit() or word in words.NUMBERS
+
+
+def _starts_value(clause: Clause, at: int) -> bool:
+    return any(at == min(places) for _, places in clause.places)
 
 
 def _is_part_of_name(clause: Clause, at: int) -> bool:
@@ -408,9 +431,11 @@ def groups(clause: Clause) -> None:
             continue
         while found:
             clause.claim(match.start(), match.end())
+            if clause.word(found[0])[:1].isdigit() and found[1].kind == "number":
+                break  # "per 100g": the unit of `100g_USD`
             if found[1].kind == "number" and found[1] not in clause.by_numbers:
                 clause.by_numbers.append(found[1])
-                if clause.word(found[0] + 1) in ("group", "groups", "range", "ranges", "bracket", "band"):
+                if clause.word(found[0] + 1) in _RANGES and not _is_sparse(found[1]):
                     clause.ambiguous.append(f"The groups of `{found[1].name}` are not given.")
             elif found[1].kind == "text" and found[1] not in clause.by:
                 clause.by.append(found[1])
@@ -422,6 +447,12 @@ def groups(clause: Clause) -> None:
     for match in _WHICH.finditer(clause.text):
         if (found := column_at(match.end())) and not clause.which:
             clause.which = found[1]
+
+
+def _is_sparse(column: Column) -> bool:
+    """Whether a column has a few numbers with others between them, which stand for groups: 7, 13, 16 and 18."""
+    low, high = column.usual
+    return column.whole and column.unique <= MOST_GROUPS and 2 * column.unique <= high - low
 
 
 def _period(column: Column) -> str:

@@ -49,7 +49,8 @@ def words_for_rows(clause: Clause) -> None:
     aged = any("age" in name_stems(column.name) for column in clause.table.columns)
     nouns = (_NOUNS | _PEOPLE | _ROLES) - (_OF_AGES if aged else frozenset())
     share = clause.says(r"\bshares? of\b|\bwhat share\b")  # no shares of a firm
-    found = {stem(clause.word(i)): i for i in clause.free() if stem(clause.word(i)) in nouns}
+    known = [i for i in clause.free() if stem(clause.word(i)) in nouns and _is_noun(clause.word(i))]
+    found = {stem(clause.word(i)): i for i in known}
     found = {noun: i for noun, i in found.items() if not (share and clause.word(i) in ("share", "shares"))}
     behind = {noun: i for noun, i in found.items() if clause.word(i - 1) in words.ADJECTIVES}
     if len(found) == 2 and len(behind) == 1:  # "which company has the most expensive stock"
@@ -88,12 +89,20 @@ def words_for_rows(clause: Clause) -> None:
         clause.notes += [f"every row taken as one of the {role}"] if is_assumed else []
 
 
+def _is_noun(word: str) -> bool:
+    """Whether a word is not only a form of a verb with the stem of a noun: "shipping" is not for ships."""
+    forms = {word, f"{word}s", f"{word}es", f"{word.removesuffix('y')}ies"}
+    return bool(forms & (words.ROW_NOUNS | words.PEOPLE | words.ROLES))
+
+
 def is_had(clause: Clause, at: int) -> bool:
     """Whether a noun is what a row has, and no row: "how many employees does Acme have", "ended in a purchase"."""
     had = clause.says(rf"\bhow many {re.escape(clause.word(at))} (?:do|does|did)\b.*\bhave\b")
     people = clause.word(at) in words.PEOPLE and not of_people(clause.table)
     if clause.says(r"\bhow many (?:days|hours|weeks|months|years|minutes) (?:do|does|did) (?:it|they|he|she)\b"):
         return clause.word(at) in ("days", "hours", "weeks", "months", "years", "minutes")
+    if clause.word(at - 1) == "in" and clause.word(at) in ("hours", "minutes", "seconds", "days", "weeks", "months"):
+        return True  # a unit
     if clause.word(at - 1) in ("his", "her", "its", "their", "whose"):
         return True  # "what is his job"
     return (had and people) or (clause.word(at - 1) in ("a", "an") and clause.word(at - 2) in ("in", "into", "with"))

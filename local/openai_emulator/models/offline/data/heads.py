@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_key
+from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, is_key, is_part_of_date, is_year
 from local.openai_emulator.models.offline.data.entities import fits, is_other_role, some_of_people
 from local.openai_emulator.models.offline.data.likeness import SAME, alike
-from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
-from local.openai_emulator.models.offline.data.units import is_percentage
+from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems, plain_words
+from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.data.units import is_percentage, states_no_other
 from local.openai_emulator.models.offline.data.verbs import ACTING
 from local.openai_emulator.models.offline.words import stem
 
@@ -33,7 +34,9 @@ _MOST_OF_TABLE = frozenset(["some", "other", "others", "new", "old", "only", "st
 _BEHIND = re.compile(r"\b(?:has|have|had|makes?|sells?|offers?) the (?:most |least )?(\w+) (\w+)\b", re.IGNORECASE)
 _PARTICIPLE = re.compile(r"\w{2,}(?:ed|wn|ven|tten|ken|sold|run|made|won|spent|paid|read|sent|held)")
 MOST_CLASSES = 30  # different values of a column of classes
-_LASTING = frozenset(map(stem, ("time", "duration", "length")))
+_CALLED = frozenset(["name", "titl"])
+_ADDRESSES = frozenset(map(stem, ("email", "mail", "street", "ip", "web", "home")))
+_LASTING = ("time", "duration", "length")  # so do `playtime` and `delivery_time`
 _TIME_UNITS = frozenset(["minutes", "hours", "seconds"])
 _SCORES = frozenset(["score", "scores", "rating", "ratings"])
 _HOW_BIG = re.compile(
@@ -131,6 +134,8 @@ def words_of_classes(clause: Clause) -> None:
             clause.used.add(first - 2)  # "the score for drawing", "the size of the army"
         if clause.word(first - 1) == "of" and clause.word(first - 2) in ("type", "kind") and more is words.CLASSES:
             clause.used.add(first - 2)  # "the most common type of cuisine"
+        if after in clause.free() and clause.word(after) in _second_halves(mention.column, clause.table):
+            clause.used.add(after)
         _claim_beside(clause, mention)
     _claim_behind_values(clause)
     keys = {part for c in clause.table.columns if is_key(c, clause.table) for part in name_stems(c.name)}
@@ -139,6 +144,15 @@ def words_of_classes(clause: Clause) -> None:
         for i in clause.free()
         if any(len(k) > 3 and (stem(clause.word(i)) == k or clause.word(i).startswith(k)) for k in keys)
     }
+
+
+def _second_halves(column: Column, table: Table) -> frozenset[str]:
+    """What follows a noun in another word for a column: "zip code" for `zip`, "email address" for `email`."""
+    if _ADDRESSES & set(name_stems(column.name)) and column.kind == "text":
+        return frozenset(["address", "addresses", "name", "names"])
+    if is_key(column, table) and not is_year(column) and not is_part_of_date(column):
+        return frozenset(["code", "codes", "number", "numbers"])
+    return frozenset(["name", "names"] if column.kind == "text" else [])
 
 
 def _claim_behind_values(clause: Clause) -> None:
@@ -153,13 +167,12 @@ def _claim_behind_values(clause: Clause) -> None:
                     clause.used.add(i)
     for name, at in clause.places:  # "under construction"
         own = clause.table.column(name)
-        if (
-            own is not None
-            and own.kind == "text"
-            and clause.word(min(at) - 1) == "under"
-            and min(at) - 1 in clause.free()
-        ):
-            clause.used.add(min(at) - 1)
+        before = min(at) - 1
+        if own is None or own.kind != "text" or before not in clause.free():
+            continue
+        is_name = clause.entity(own) or bool(_CALLED & set(name_stems(name)))
+        if clause.word(before) == "under" or (clause.word(before) in words.NAMING and is_name):
+            clause.used.add(before)  # "the dog called Rex"
     for _, at in clause.places:  # "people who live in Graz"
         clause.used |= _living_in(clause, min(at))
     if clause.measures() or clause.says(r"\bhow many\b|\bshare\b|\bpercent"):
@@ -181,16 +194,24 @@ def _is_of_class(clause: Clause, name: str, at: int) -> bool:
         return False
     if any(clause.word(i) in ("did", "does", "do", "has", "have", "had") for i in range(at)):
         return False  # it can be a verb: "How much did Ann refund?"
-    known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING | words.SAME_WORDS
+    known = words.SILENT | words.PEOPLE | words.NOT | words.MEASURES | words.OPERATIONS | ACTING
+    if any(alike(word, part) >= SAME for c in clause.table.columns for part in name_stems(c.name)):
+        return False  # it names a column
     plain = word.isalpha() and word.islower() and word not in known and clause.tokens[at][0].islower()
     return plain and not re.search(r"(?:s|er|or|ist|ian|ed|ing|ly|est|ive|al|ic|ous|ful)$", word)
 
 
 def time_units(clause: Clause) -> None:
     """Account for "minutes" in "the average minutes" of `delivery_time`."""
-    parts = {part for m in clause.mentions for part in name_stems(m.column.name)}
-    units = [i for i in clause.free() if clause.word(i) in _TIME_UNITS] if parts & _LASTING else []
-    clause.used |= {i for i in units if not clause.word(i - 1).isdigit() and clause.word(i - 1) != "in"}
+    named = [m.column for m in clause.mentions if any(w.endswith(_LASTING) for w in plain_words(m.column.name))]
+    for i in clause.free() if named else ():
+        if clause.word(i) not in _TIME_UNITS or clause.word(i - 1).isdigit():
+            continue
+        if clause.word(i - 1) != "in":
+            clause.used.add(i)
+        elif len(set(named)) == 1 and named[0].kind == "number" and states_no_other(named[0], clause.word(i)):
+            clause.used.add(i)
+            clause.notes.append(f"`{named[0].name}` taken to be in {clause.word(i)}")
 
 
 def said_again(clause: Clause) -> None:
@@ -222,5 +243,6 @@ def _claim_beside(clause: Clause, mention: Mention) -> None:
 
 def _living_in(clause: Clause, at: int) -> set[int]:
     """The verb of "live in X", which says no more than the value X."""
-    said = [i for i in range(at - 3, at) if clause.word(i) in words.LIVING]
-    return {i for i in said if [clause.word(j) for j in range(i + 1, at)] in (["in"], ["in", "the"])}
+    said = [i for i in range(at - 5, at) if clause.word(i) in words.LIVING]
+    named = {j for mention in clause.mentions for j in mention.tokens}
+    return {i for i in said if all(clause.word(j) in ("in", "the", "code") or j in named for j in range(i + 1, at))}

@@ -22,6 +22,7 @@ _LEAST = re.compile(
     rf" (?:{'|'.join(_GROUPED.split())})\b",
     re.IGNORECASE,
 )
+MOST_LANDS = 20  # countries of a table that is not about the world
 _TOOK_PART = (
     r"\b(?:answered|completed|took|filled (?:in|out)|responded to|replied to|(?:participated|took part) in)"
     r" (?:the|this|our) (?:whole )?(?:survey|questionnaire|poll|study|form)\b"
@@ -43,8 +44,10 @@ def idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"\bperfect (?=\d)|\bacross (?=all\b)|\bin (?:a|one) single (?=day|week|month|year|game|match)")
     clause.claim_all(rf"\bsingle (?=(?:{'|'.join((*words.HIGHEST, *words.LOWEST))})\b)")
     clause.claim_all(r"^\W*(?:(?:i'm|i am|we're|we are) looking for|(?:i|we) (?:want|need)) (?:something|one)\b")
-    clause.claim_all(r"(?<=best )rated\b|(?<=highest )rated\b|(?<=top )rated\b|(?<=worst )rated\b|(?<=lowest )rated\b")
-    clause.claim_all(r"\bended (?=in an?\b)|\bamount (?=asked\b)")
+    if not any(stem("rated") in name_stems(c.name) for c in clause.table.of_kind("number")):  # else it names a column
+        for match in re.finditer(r"\b(?:best|highest|top|worst|lowest) (rated)\b", clause.text, re.IGNORECASE):
+            clause.claim(match.start(1), match.end(1))
+    clause.claim_all(r"\bended (?=in an?\b)|\bamount (?=asked)")
     if found := _LEAST.search(clause.text):
         clause.least = int(found[2]) + (found[1].lower() != "at least")
         clause.claim(found.start(), found.end())
@@ -67,4 +70,7 @@ def idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"\b(?:left|gave)\b(?= no\b)|\bruns? on\b")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
+    lands = [c for c in clause.table.of_kind("text") if {"countri", "nation"} & set(name_stems(c.name))]
+    if len(lands) == 1 and lands[0].unique > MOST_LANDS:
+        clause.claim_all(r"\b(?:worldwide|(?:in|around|across|of) the (?:whole |entire )?world|globally)\b(?!'s)")
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns

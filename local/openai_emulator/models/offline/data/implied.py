@@ -12,6 +12,7 @@ from local.openai_emulator.models.offline.data.likeness import alike, ends
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, name_stems
 from local.openai_emulator.models.offline.data.regions import has_states
 from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.data.units import bare_prices
 from local.openai_emulator.models.offline.words import stem
 
 _SIZES = {
@@ -163,7 +164,7 @@ def medals(clause: Clause) -> None:
     for i in clause.free():
         if clause.word(i) not in ("medal", "medals") or any(m.tokens[-1] == i - 1 for m in clause.mentions):
             continue
-        clause.used.add(i)
+        clause.used |= {i, *({i + 1} if clause.word(i + 1) in ("count", "counts", "tally") else ())}
         if totals[0] not in [m.column for m in clause.mentions]:
             clause.mentions.append(Mention(column=totals[0], tokens=(i,)))
             clause.mentions.sort(key=lambda mention: mention.tokens)
@@ -241,6 +242,17 @@ def asked_time(clause: Clause) -> None:
     clause.mentions.sort(key=lambda mention: mention.tokens)
 
 
+def bare_price(clause: Clause) -> None:
+    """The column `100g_USD` for "price" or "cost", if no column is called so; the reading says so."""
+    columns = bare_prices(clause.table)
+    if columns and any(_PRICES & set(name_stems(c.name)) for c in clause.table.columns):
+        return
+    for i in clause.free() if columns else ():
+        if stem(clause.word(i)) in ("price", "cost"):
+            _name(clause, columns[0], i)
+            clause.notes.append(f"`{columns[0].name}` taken as the price")
+
+
 def kind_column(clause: Clause) -> None:
     """The one column of types for "what kind of"."""
     found = re.search(r"\b(?:what|which|each|every|per|by) (kind|type|sort)s? of\b", clause.text, re.IGNORECASE)
@@ -270,6 +282,7 @@ def _name(clause: Clause, column: Column, at: int) -> None:
 # In this order: the first that finds a column has it.
 OF_OTHER_WORDS = (
     medals,
+    bare_price,
     price_paid,
     kind_column,
     asked_item,

@@ -36,6 +36,7 @@ def alike(word: str, part: str) -> float:
     begins = part.startswith(own) or (own.startswith(part) and len(own) <= len(part) + LONGEST_ENDING)
     rest = part.removeprefix(own)
     other = len(own) == SHORTEST_INSIDE and len(rest) == 1 and rest not in "sydern"  # "star" is no `start`
+    other = other or own == "count"  # no `country` and no `county`
     if min(len(own), len(part)) >= 4 and begins and not part.isdigit() and not other:
         return 0.9
     is_long = min(len(own), len(part)) >= SHORTEST_COMMON

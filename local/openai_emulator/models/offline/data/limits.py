@@ -24,6 +24,7 @@ from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.units import (
     HALF,
+    bare_prices,
     currency,
     is_fraction,
     is_of_dimension,
@@ -322,7 +323,7 @@ def _beside(clause: Clause, mention: Mention, i: int) -> bool:
     return (
         i == first - 1
         or i == last + 1
-        or (i == last + 2 and clause.word(last + 1) in ("is", "of", "equal", "number", "no", "id", "nr"))
+        or (i == last + 2 and clause.word(last + 1) in ("is", "of", "equal", "number", "no", "id", "nr", "code"))
         or (i == first - 2 and is_unit(clause.word(i + 1)))  # "16 GB RAM"
         or (i == first - 3 and clause.word(i + 2) == "of" and is_unit(clause.word(i + 1)))  # "0 grams of sugar"
         or (
@@ -384,6 +385,7 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
 def _priced(clause: Clause, start: int, end: int) -> Column | None:
     """The one column of prices that a limit in money is about: "under $500 in the US"."""
     priced = [c for c in figures(clause.table) if any(p in _PRICES or ends(p, "price") for p in name_stems(c.name))]
+    priced = priced or bare_prices(clause.table)
     if len(priced) > 1:
         free = {clause.word(i) for i in clause.free()}
         priced = [c for c in priced if free & {part for part in plain_words(c.name) if len(part) > 1} - _PRICE_WORDS]

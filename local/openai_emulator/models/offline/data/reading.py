@@ -17,7 +17,12 @@ from local.openai_emulator.models.offline.data.columns import OF_WHOLE, groups, 
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.containing import named_parts, parts_in, words_in_cells
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
-from local.openai_emulator.models.offline.data.entities import names_of_rows, word_for_nameless, words_for_rows
+from local.openai_emulator.models.offline.data.entities import (
+    names_of_rows,
+    of_people,
+    word_for_nameless,
+    words_for_rows,
+)
 from local.openai_emulator.models.offline.data.flags import flags_in, leavers_in, opposites_in, outcomes_in
 from local.openai_emulator.models.offline.data.heads import (
     noun_behind_adjective,
@@ -86,6 +91,8 @@ _MONTHS = "(?:jan|febr)uary|march|april|may|june|july|august|(?:sept|nov|dec)emb
 _OF_TWO_MONTHS = (
     rf"(?i)^\W*(?:is|are|was|were|do|does|did|which|when)\b.*\b(?:{_MONTHS}) (?:or|than) (?:in )?(?:{_MONTHS})\b(?! \d)"
 )
+_ALL = frozenset(["all", "any", "anything", "each", "every", "everything", "no", "none", "not", "nothing", "nobody"])
+_ENDS = rf"\b(?:{'|'.join(words.HIGHEST | words.LOWEST)})\b"
 _LIVES = frozenset(map(stem, ("birth", "born", "birthday", "dob", "death", "died")))
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
 _PLACED = frozenset(["in", "at", "for", "from", "with", "by"])  # "in Finance" is a condition, also on financials.csv
@@ -152,6 +159,7 @@ def _account_for_rest(clause: Clause) -> None:
     relating_verbs(clause)
     acting_verbs(clause)
     said_again(clause)
+    _joining_words(clause)
     if any("sold" in plain_words(m.column.name) for m in clause.mentions):
         clause.used |= {i for i in clause.free() if clause.word(i) in ("unit", "units", "pieces")}
     for mention in clause.mentions:  # "GDP per capita" beside `GDP ($ per capita)`
@@ -172,6 +180,19 @@ def _figures_said(clause: Clause) -> tuple[str, ...]:
     named = {i for mention in whole for i in mention.tokens[1:]}
     found = {name: list(re.finditer(pattern, clause.text, re.IGNORECASE)) for name, pattern in FIGURES}
     return tuple(name for name, matches in found.items() if any(not clause.within(m) <= named for m in matches))
+
+
+def _joining_words(clause: Clause) -> None:
+    """Account for "but" between two conditions, and for "people" who have a figure of the place where they live."""
+    ends_ = [sorted(min(at) for _, at in clause.places), sorted(max(at) for _, at in clause.places)]
+    for i in clause.free():
+        between = bool(clause.places) and ends_[1][0] < i < ends_[0][-1]
+        if clause.word(i) == "but" and between and not any(clause.word(j) in _ALL for j in range(i)):
+            clause.used.add(i)
+    measured = any(m.column.kind == "number" and not clause.is_only_noun(m) for m in clause.mentions)
+    of_group = clause.which is not None and clause.which.kind == "text" and clause.which in clause.table.columns
+    if measured and of_group and not of_people(clause.table) and clause.says(rf"{_ENDS}"):
+        clause.claim_all(r"(?<=\bdo )people\b|(?<=\bdid )people\b")
 
 
 def _refuse_what_is_not_computed(clause: Clause) -> None:

@@ -88,6 +88,8 @@ def acting_verbs(clause: Clause) -> None:
             continue
         if clause.word(i) not in ACTING | _BUYING or clause.word(i - 1) in _BEFORE_NOUNS or not i:
             continue
+        if clause.word(i) in words.NAMING and any(i + 1 == min(at) for _, at in clause.places):
+            continue  # a value that is no name
         if not clause.mentions and clause.says(r"^\W*(?:who|whom|where|when|what (?:did|does|do|is|was))\b"):
             continue  # in "who directed Frozen" the verb says what is asked for
         asked = clause.says(r"\b(?:do|does|did)\b") and _is_at_end(clause, i)
@@ -96,6 +98,8 @@ def acting_verbs(clause: Clause) -> None:
             clause.used.add(i)
             clause.notes.append(f'"{clause.word(i)}" was not used')
             continue
+        timed = clause.word(i + 1) in ("in", "on") and _is_time(clause, i + 2) and _times(clause) == 1
+        asked = asked or (timed and clause.says(r"\b(?:do|does|did)\b"))
         if asked and any(i - 1 in places for _, places in clause.places):  # "In how many films does Ann Lee play?"
             clause.used.add(i)
             clause.notes.append(f'"{clause.word(i)}" was not used')

@@ -33,7 +33,7 @@ _DENYING = words.NOT | frozenset(["other", "others", "unknown", "none", "un"])
 
 
 def value_words(value: str) -> list[str]:
-    spaced = value.replace("_", " ")
+    spaced = value.replace("_", " ").replace("’", "'")
     return [word.lower().removesuffix("'s") for word in TOKEN.findall(without_points(spaced))]
 
 

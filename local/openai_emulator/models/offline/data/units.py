@@ -7,7 +7,7 @@ import re
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import Clause, is_short_year
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, plain_words, unit
-from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import stem
 
 # Of each dimension the sizes of its units.
@@ -100,6 +100,11 @@ def is_of_dimension(column: Column, word: str) -> bool:
     return any(own in sizes and asked in sizes for sizes in _DIMENSIONS)
 
 
+def states_no_other(column: Column, word: str) -> bool:
+    """Whether a column is in the unit that a word is for, or does not say in which one it is."""
+    return _own_unit(column) in ("", _unit_of(word))
+
+
 def is_unit(word: str) -> bool:
     """Whether a word is for a unit: "millimetres", "kg"."""
     return bool(_unit_of(word)) or stem(word) in UNIT_STEMS or word in _OTHERS
@@ -135,6 +140,18 @@ _CURRENCIES = {
 def currency(text: str) -> str:
     """The code of the currency that a text says; empty if it says none."""
     return next((code for code, said in _CURRENCIES.items() if re.search(said, text, re.IGNORECASE)), "")
+
+
+def bare_prices(table: Table) -> list[Column]:
+    """The one column of figures whose name has nothing but a currency and a quantity, `100g_USD`: it is a price."""
+    found = [c for c in table.of_kind("number") if own_currency(c) and all(map(_is_quantity, plain_words(c.name)))]
+    return found if len(found) == 1 else []
+
+
+def _is_quantity(word: str) -> bool:
+    """Whether a word is a currency, an amount or a unit: "usd", "per", "100g"."""
+    unit = word.lstrip("0123456789")
+    return bool(currency(word) or not unit or _unit_of(unit)) or word in ("per", "each", "unit", "in")
 
 
 def own_currency(column: Column) -> str:

@@ -305,6 +305,8 @@ def _is_shortened(word: str, value: str, column: Column) -> bool:
 def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
     """Whether a word can mean a value, and not something of its own: "in" is not `IN`, "total" not the firm `Total`."""
     own = word.lower()
+    if word in words.NAMING and own != value.lower():
+        return False
     if word.islower() and (own in ("other", "others") or any(re.fullmatch(pattern, own) for _, pattern in FIGURES)):
         return False
     if word == value and not (own in words.SILENT and word.islower()):

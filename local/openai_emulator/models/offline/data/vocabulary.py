@@ -72,7 +72,7 @@ METHOD = frozenset(_METHOD.split())
 _IRREGULAR = """
 slept sleep drove drive driven drive flew fly flown fly ran run spent spend bought buy paid pay rode ride
 ridden ride swam swim ate eat eaten eat drank drink wrote write written write spoke speak spoken speak rose rise
-weighed weight
+weighed weight lay laid
 """
 IRREGULAR = dict(zip(_IRREGULAR.split()[::2], _IRREGULAR.split()[1::2], strict=True))
 
@@ -144,6 +144,8 @@ _SAME = (
     "woman women female",
     "man men male",
     "center centre",
+    "zip zcta postcode",
+    "earthquake quake",
     "odds probability chance chances likelihood",
     "high max maximum",
     "low min minimum",
@@ -227,6 +229,7 @@ emails messages posts tweets articles sites pages devices servers machines senso
 cats bookings reservations admissions appointments shipments deliveries rentals subscriptions claims campaigns
 listings applications prizes awards winners quakes dishes deals rounds startups sessions visits launches missions
 paintings licenses coffees boats ships podcasts channels videos apps episodes museums libraries markets
+reviews
 """
 ROW_NOUNS = frozenset(_ROW_NOUNS.split())
 # Roles that all people of a table can have; the reading says so.
@@ -296,6 +299,10 @@ _VERBS = "is are was were has have had do does did come comes came get gets got 
 VERBS = frozenset(_VERBS.split())
 # Before what is asked for they add nothing: "still alive", "already paid".
 ADVERBS = frozenset(["still", "fully", "already", "completely", "currently", "previously", "now"])
+# In "phone number of" nothing is counted.
+NUMBERED = "phone|telephone|mobile|fax|account|serial|invoice|passport|jersey"
+# Before a name they only say that it is one: "the dog called Rex"; "called" is no value `Calle`.
+NAMING = frozenset(["called", "named", "titled", "entitled", "nicknamed"])
 LIVING = frozenset(f"{verb}{end}" for verb in ("live", "reside", "work") for end in ("", "s", "d", "ed"))
 # In "at the tournament" they mean the whole table.
 _WHOLES = """

@@ -81,6 +81,8 @@ _HOLIDAYS = {
     "valentine's day": "14 February",
     "halloween": "31 October",
 }
+_LARGEST = ("biggest", "largest", "smallest", "highest", "lowest", "average")
+_COUNTABLE = frozenset(["medal", "goal", "vote", "point", "death", "birth", "visit", "ticket", "order", "run", "win"])
 _BEGINS = frozenset(map(stem, ("start", "origin", "from", "pickup", "departure")))
 _FINISHES = frozenset(map(stem, ("stop", "end", "destination", "to", "dropoff", "arrival")))
 _CODES = {
@@ -184,6 +186,20 @@ def with_names(question: str, table: Table) -> str:
             word = next((name for name, digit in vocabulary.NUMBERS.items() if digit == int(found[1])), found[1])
             said = rf"\b(?:{word}|{found[1]})[- ]{found[2]}s?(?:{found[3] or ''})?\b"
             question = re.sub(said, column.name.replace("\\", r"\\"), question, flags=re.IGNORECASE)
+    numbered = "|".join(sorted(set(vocabulary.NUMBERED.split("|")) & {c.name.lower() for c in table.columns}))
+    if numbered:  # "the phone number of Ann" for `phone`
+        question = re.sub(rf"\b({numbered}) number(?= of\b)", r"\1", question, flags=re.IGNORECASE)
+    if "count" not in parts:  # "medal count" for `medals`
+        ends_ = {name_stems(column.name)[-1] for column in table.of_kind("number") if name_stems(column.name)}
+        said = "|".join(sorted(_COUNTABLE & ends_))
+        question = re.sub(rf"\b((?:{said})s?) counts?\b", r"\1", question, flags=re.IGNORECASE) if said else question
+    for name in (column.name.lower().replace("_", " ") for column in table.of_kind("number")):
+        found = re.search(r"\b([a-z]{3,}) (off|out|up|over)$", name)  # "the biggest layoff" for `total_laid_off`
+        if not found or re.search(r"\b(?:which|who)\b", question, re.IGNORECASE):
+            continue  # "which firm had the biggest layoff" is of one row, and no total
+        for base in {k for k, v in vocabulary.IRREGULAR.items() if v == found[1]} | {found[1].removesuffix("ed")}:
+            said = rf"\b({'|'.join(_LARGEST)})( single)? {base}{found[2]}\b"
+            question = re.sub(said, rf"\1\2 {found[0]}", question, flags=re.IGNORECASE)
     for part, said, named in _OF_COLUMNS:
         question = re.sub(said, named, question, flags=re.IGNORECASE) if part in parts else question
     return question

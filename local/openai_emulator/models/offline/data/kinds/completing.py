@@ -17,10 +17,11 @@ from local.openai_emulator.models.offline.data.clause import (
     is_year,
     names,
 )
-from local.openai_emulator.models.offline.data.likeness import SAME, alike, ends
+from local.openai_emulator.models.offline.data.likeness import SAME, alike, consonants, ends
 from local.openai_emulator.models.offline.data.names import is_score, name_stems, of_end
 from local.openai_emulator.models.offline.data.stated import level_of
-from local.openai_emulator.models.offline.data.table import Column
+from local.openai_emulator.models.offline.data.table import Column, Table
+from local.openai_emulator.models.offline.data.units import bare_prices
 from local.openai_emulator.models.offline.words import joined, stem
 
 _ADDED = """
@@ -42,6 +43,7 @@ ROW_OF = (
     rf"|\b(?:is|was|are|were) the (?:\w+ )?\w+ (?:who|that|which) \w+ the (?:{_ENDS})\b"
 )
 _WHAT_IS_ITS = r"(?:\band|,) (?:what|which|how \w+) (?:is|was|are|were) (?:its|their|his|her|the)\b"
+MOST_NUMBERS = 50  # different ones in a column that is grouped by
 SHORTEST_ROOT = 4  # letters of an adjective
 UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups
 NO_MEASURE = "It names no column of figures, and the table has more than one."
@@ -112,7 +114,8 @@ def measured(clause: Clause, *, keys: bool = False) -> tuple[Column, ...] | Refu
 
 def number_groups(clause: Clause, measures: tuple[Column, ...]) -> tuple[str, ...]:
     """The groups, with columns of few whole numbers that stand after "by" beside another measure."""
-    return (*names(clause.by), *(c.name for c in clause.by_numbers if c not in measures and c.unique <= 50))
+    grouped = [c for c in clause.by_numbers if c.unique <= MOST_NUMBERS or is_key(c, clause.table)]
+    return (*names(clause.by), *(c.name for c in grouped if c not in measures))
 
 
 def without_own_groups(clause: Clause, by: tuple[str, ...]) -> tuple[str, ...]:
@@ -215,6 +218,16 @@ def _years_of_age(clause: Clause) -> list[Column]:
     return years if len(years) == 1 and not (told or grouped) else []
 
 
+def _hinted(table: Table, hints: str) -> list[Column]:
+    """The columns that the words of an adjective name: in full, at the end of a name, as `wt`, or as a bare price."""
+    stems, numbers = set(map(stem, hints.split())), figures(table)
+    found = [c for c in numbers if stems & set(name_stems(c.name))]
+    found = found or [c for c in numbers if any(ends(p, own) for p in name_stems(c.name) for own in stems)]
+    if not found and hints.startswith(("weight", "height")):
+        found = [c for c in numbers if any(consonants(hints.split()[0], p) for p in name_stems(c.name))]
+    return found or (bare_prices(table) if "cost" in hints.split() else [])
+
+
 def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
     """What an adjective such as "hottest" means: the lowest or the highest, and of which columns."""
     named_by = {token for mention in clause.mentions for token in mention.tokens}
@@ -231,9 +244,7 @@ def adjective(clause: Clause) -> tuple[bool, list[Column]] | None:
         if word in ("fastest", "slowest") and speeds:
             low, hints = word == "slowest", "speed"
         stems = set(map(stem, hints.split()))
-        columns = [c for c in figures(clause.table) if stems & set(name_stems(c.name))] or [
-            c for c in figures(clause.table) if any(ends(p, own) for p in name_stems(c.name) for own in stems)
-        ]
+        columns = _hinted(clause.table, hints)
         columns = [c for c in columns if "rank" not in name_stems(c.name)]
         named = [c for c in clause.measures(conditioned=False) if not is_key(c, clause.table)]
         apart = columns and not set(named) & set(columns)

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_key, is_year, names
+from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_key, is_part_of_date, is_year, names
 from local.openai_emulator.models.offline.data.entities import (
     are_places,
     fits,
@@ -80,6 +80,8 @@ def complete(clause: Clause) -> Ask | Refusal:
     happened = [m for m in clause.mentions if m.column.kind == "date" and m.column.missing]
     if happened and any(clause.word(m.tokens[0] - 1) in ("are", "is", "was", "were", "been", "not") for m in happened):
         return Refusal(reason=f"It is not clear whether rows without a `{happened[0].column.name}` are counted.")
+    if clause.says(rf"\b(?:{words.NUMBERED}) number of\b"):
+        return Refusal(reason="It is not clear which column numbers are in.")
     if clause.says(r"\bhow many (?:more|fewer|less)\b.+\bthan\b"):
         return Refusal(reason="A difference of two numbers of rows is not computed.")
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
@@ -90,6 +92,11 @@ def complete(clause: Clause) -> Ask | Refusal:
         return ask_of(clause, "count", targets=names(targets[:1]), by=(), method=listed)
     if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
         return Refusal(reason="It names no column whose different values are to be counted.")
+    nouns = [m.column for m in clause.mentions if clause.is_only_noun(m)]
+    codes = [c for c in measures if is_key(c, clause.table) and c not in nouns]
+    codes = [c for c in codes if not is_year(c) and not is_part_of_date(c)]
+    if codes and not by and not targets and codes[0].unique < clause.table.rows and _is_counted(clause, codes[0]):
+        return _different(clause, codes[0])  # "how many zip codes are there"
     added = _added_up(clause, measures, by)
     if added is not None:
         return added
@@ -251,7 +258,10 @@ def _is_counted(clause: Clause, column: Column, *, directly: bool = False) -> bo
     named = {i for mention in clause.mentions for i in mention.tokens}
     # "the internal polls": the column says which polls, and is not counted
     after = [
-        at for at in after if not (at in tokens and is_plural(clause.word(at + 1)) and at + 1 in clause.used - named)
+        at
+        for at in after
+        if not (at in tokens and is_plural(clause.word(at + 1)) and at + 1 in clause.used - named)
+        or clause.word(at + 1) in ("codes", "numbers", "ids")
     ]
     if not after:
         return False
@@ -282,6 +292,8 @@ def _names_rows(name: str, clause: Clause) -> bool:
 
 def _rows(clause: Clause, by: tuple[str, ...]) -> Ask | Refusal:
     """The number of rows; in a frequency table, of the cases that they stand for."""
+    if set(clause.hows) & {"mean", "median"} and not (by or clause.period or clause.conditions):
+        return Refusal(reason="It does not say of which groups the average number of rows is meant.")
     if clause.conditions or by or clause.period or clause.says(_LISTED):
         claim_counted(clause)
         _claim_listed(clause)

@@ -6,7 +6,15 @@ import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Refusal
-from local.openai_emulator.models.offline.data.clause import Clause, Mention, figures, is_key, is_part_of_date, is_year
+from local.openai_emulator.models.offline.data.clause import (
+    LABELS_SHARE,
+    Clause,
+    Mention,
+    figures,
+    is_key,
+    is_part_of_date,
+    is_year,
+)
 from local.openai_emulator.models.offline.data.entities import of_people
 from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.table import Column
@@ -50,8 +58,15 @@ def has_two_ends(clause: Clause) -> bool:
 
 def numbers_what_is_most(clause: Clause, mention: Mention) -> bool:
     """Whether a column only numbers what there is most of: `match` in "who won the most matches"."""
+    if not is_key(mention.column, clause.table) or is_year(mention.column):
+        return False
+    texts = {i for name, at in clause.places if (c := clause.table.column(name)) and c.kind == "text" for i in at}
+    of_values = any(clause.word(i - 1) in ("most", "fewest") for i in texts)
+    is_group = mention.column is clause.which and mention.column.unique <= LABELS_SHARE * clause.table.rows
+    if is_group and (of_values or most_rows(clause)):
+        return True  # "which zip code has the most beagles"
     most = clause.word(mention.tokens[0] - 1) in ("most", "fewest")
-    return most and is_key(mention.column, clause.table) and clause.word(mention.tokens[-1]).endswith("s")
+    return most and clause.word(mention.tokens[-1]).endswith("s")
 
 
 def is_of_one(clause: Clause) -> bool:

@@ -14,6 +14,7 @@ from local.openai_emulator.models.offline.data.clause import (
     Clause,
     is_key,
     is_year,
+    name_beside,
     names,
 )
 from local.openai_emulator.models.offline.data.entities import NAMELESS
@@ -185,7 +186,9 @@ def _ask_of_end(
         return Refusal(reason=f"There are several rows for each `{group[0].name}`.")
     rest = [c for c in clause.measures(conditioned=False) if c is not measures[0] and not is_key(c, clause.table)]
     if clause.which and is_key(clause.which, clause.table) and not group and clause.which not in targets:
-        targets = [clause.which, *targets]  # "which customer id has the largest balance"
+        only = all(clause.is_only_noun(m) for m in clause.mentions if m.column is clause.which)
+        named = name_beside(clause.which, clause.table) if only else None
+        targets = [named or clause.which, *targets]  # "which customer id has the largest balance"
     beside = [c for c in told_beside(clause) if c not in (measures[0], *targets) and c.kind != "number"]
     targets = [*targets, *beside]
     told = names([*targets, *(c for c in rest if c not in targets)] if not group else ())
@@ -245,6 +248,9 @@ def _measures(clause: Clause, nouns: set[str]) -> tuple[Column, ...] | Refusal:
         measures = plain  # "the top 3 years for sales", where each row has its year
     if measures == (clause.which,) and not is_key(measures[0], clause.table) and not clause.says(_ENDS):
         return Refusal(reason=f"It is not clear of what in each `{measures[0].name}` the most or least is meant.")
+    odd = is_key(measures[0], clause.table) and measures[0] is clause.which and not is_year(measures[0])
+    if odd and clause.says(r"\b(?:most|fewest)\b"):
+        return Refusal(reason=f"`{measures[0].name}` identifies rows, so a figure of it has no meaning.")
     if is_year(measures[0]) and not clause.says(_LATE):
         return Refusal(reason=f"`{measures[0].name}` says when it was, and not of what the most or least is meant.")
     return measures
