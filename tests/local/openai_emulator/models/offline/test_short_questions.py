@@ -99,6 +99,7 @@ def test_a_short_question_is_read(tmp_path: Path, table: str, question: str, val
         ("cafes", "what percentage of the roasts are vegan?", "several rows"),
         ("cafes", "top 3 roasts", "number of rows, `price`"),
         ("cafes", "cafes by price", "`price`"),
+        ("birds", "what is the most common breed and colour", "`breed` or `colour`"),
         ("cafes", "how many have seats inside and seats outside both above 2", "both above"),
         ("birds", "are there more robins than owners?", "owners"),
         ("birds", "how many birds were released?", "release_date"),

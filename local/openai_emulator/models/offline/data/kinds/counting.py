@@ -72,6 +72,8 @@ def complete(clause: Clause) -> Ask | Refusal:
         wanted = [c for c in wanted if not clause.entity(c)] or wanted
         if not wanted and not by:
             return Refusal(reason="It names no column whose values are to be counted.")
+        if len(wanted) > 1 and not clause.which and not by:
+            return Refusal(reason=f"It is not clear whether `{wanted[0].name}` or `{wanted[1].name}` is counted.")
         clause.claim_all(r"\b(?:the|top) \d{1,2}\b")  # the list of all shows them
         if weight:
             by = by or (wanted[0].name,)
