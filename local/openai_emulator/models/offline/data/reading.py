@@ -13,7 +13,7 @@ from local.openai_emulator.models.offline.data.clause import (
     Clause,
     is_year,
 )
-from local.openai_emulator.models.offline.data.columns import OF_WHOLE, groups, named_columns, written_columns
+from local.openai_emulator.models.offline.data.columns import OF_WHOLE, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.containing import named_parts, parts_in, words_in_cells
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
@@ -24,6 +24,7 @@ from local.openai_emulator.models.offline.data.entities import (
     words_for_rows,
 )
 from local.openai_emulator.models.offline.data.flags import flags_in, leavers_in, opposites_in, outcomes_in
+from local.openai_emulator.models.offline.data.grouping import groups
 from local.openai_emulator.models.offline.data.heads import (
     noun_behind_adjective,
     said_again,

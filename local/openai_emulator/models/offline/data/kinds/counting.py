@@ -59,33 +59,17 @@ _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|d
 
 def complete(clause: Clause) -> Ask | Refusal:
     """The number of rows or of different values; the total of a measure that is counted (`how many tickets`)."""
-    common = clause.claim_all(r"\bmost (?:common|frequent|popular)\b|\bmode\b|\bmost often\b")
     measures = clause.measures(conditioned=False)
     targets = _targets(clause)
     by = (*names(clause.by), *names(c for c in clause.by_numbers))
-    weight = clause.table.weight
     different = clause.says(r"\b(?:different|distinct|unique)\b")
+    common = not different and clause.claim_all(r"\bmost (?:common|frequent|popular)\b|\bmode\b|\bmost often\b")
     if clause.conditions and not (different or common or by):
         targets = [c for c in targets if not clause.entity(c)]  # it only says what the rows are
     if common:
-        wanted = [*([clause.which] if clause.which else []), *targets, *measures]
-        wanted = [c for c in wanted if not clause.entity(c)] or wanted
-        if not wanted and not by:
-            return Refusal(reason="It names no column whose values are to be counted.")
-        if len(wanted) > 1 and not clause.which and not by:
-            return Refusal(reason=f"It is not clear whether `{wanted[0].name}` or `{wanted[1].name}` is counted.")
-        clause.claim_all(r"\b(?:the|top) \d{1,2}\b")  # the list of all shows them
-        if weight:
-            by = by or (wanted[0].name,)
-            return with_chart(ask_of(clause, "extreme", measures=(weight.name,), by=by, hows=("sum",)), "bar")
-        return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
-    happened = [m for m in clause.mentions if m.column.kind == "date" and m.column.missing]
-    if happened and any(clause.word(m.tokens[0] - 1) in ("are", "is", "was", "were", "been", "not") for m in happened):
-        return Refusal(reason=f"It is not clear whether rows without a `{happened[0].column.name}` are counted.")
-    if clause.says(rf"\b(?:{words.NUMBERED}) number of\b"):
-        return Refusal(reason="It is not clear which column numbers are in.")
-    if clause.says(r"\bhow many (?:more|fewer|less)\b.+\bthan\b"):
-        return Refusal(reason="A difference of two numbers of rows is not computed.")
+        return _most_common(clause, [*targets, *measures], by)
+    if unclear := _not_counted(clause):
+        return unclear
     if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
     if clause.says(r"^\W*(?:which|what)\b") and targets:
@@ -111,6 +95,33 @@ def complete(clause: Clause) -> Ask | Refusal:
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
         return _different(clause, targets[0])
     return _rows(clause, by)
+
+
+def _most_common(clause: Clause, named: list[Column], by: tuple[str, ...]) -> Ask | Refusal:
+    """How often each value of a column comes, the most common first."""
+    wanted = [*([clause.which] if clause.which else []), *named]
+    wanted = [c for c in wanted if not clause.entity(c)] or wanted
+    if not wanted and not by:
+        return Refusal(reason="It names no column whose values are to be counted.")
+    if len(wanted) > 1 and not clause.which and not by:
+        return Refusal(reason=f"It is not clear whether `{wanted[0].name}` or `{wanted[1].name}` is counted.")
+    clause.claim_all(r"\b(?:the|top) \d{1,2}\b")  # the list of all shows them
+    if weight := clause.table.weight:
+        by = by or (wanted[0].name,)
+        return with_chart(ask_of(clause, "extreme", measures=(weight.name,), by=by, hows=("sum",)), "bar")
+    return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
+
+
+def _not_counted(clause: Clause) -> Refusal | None:
+    """A refusal of numbers of rows that are something else, or of which it is not clear what they count."""
+    happened = [m for m in clause.mentions if m.column.kind == "date" and m.column.missing]
+    if happened and any(clause.word(m.tokens[0] - 1) in ("are", "is", "was", "were", "been", "not") for m in happened):
+        return Refusal(reason=f"It is not clear whether rows without a `{happened[0].column.name}` are counted.")
+    if clause.says(rf"\b(?:{words.NUMBERED}) number of\b"):
+        return Refusal(reason="It is not clear which column numbers are in.")
+    if clause.says(r"\bhow many (?:more|fewer|less)\b.+\bthan\b"):
+        return Refusal(reason="A difference of two numbers of rows is not computed.")
+    return None
 
 
 def _different(clause: Clause, target: Column) -> Ask | Refusal:
