@@ -28,6 +28,7 @@ _MORE_AND_MORE = re.compile(
     r"\b(?:more|higher|lower|less|better|worse|larger|greater|bigger|smaller|longer|shorter|heavier|older|younger|taller|cheaper)\b",
     re.IGNORECASE,
 )
+_TIMES = ("spans", "ranges")
 _WHICH_ARE_THERE = r"^\W*(?:which|what) (?:different )?[\w ]{1,30}? (?:are|were) there\b"
 _COMPARES = r"^\W*(?:was|were|is|are|did|does|do)\b.*\bthan\b"
 _MORE_OR = (
@@ -97,10 +98,10 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
     if name == "compare" and any(c.test.endswith(" column") for c in clause.conditions):
         return "count" if counted or clause.says(r"\bhow often\b") else "lookup"
     of_measure = name == "figures" or (name == "count" and clause.measures(conditioned=False))
-    has_several = any(c.test == "in" or (c.test == "spans" and len(c.value) == 2) for c in clause.conditions)
+    has_several = any(c.test == "in" or (c.test in _TIMES and len(c.value) == 2) for c in clause.conditions)
     if name == "share" and clause.says(BY_PERCENT):
         return "compare" if has_several and clause.says_beside(CHANGE) else name
-    if of_measure and has_several and (clause.says_beside(CHANGE) or clause.says(_COMPARES)):
+    if of_measure and has_several and (clause.says_beside(CHANGE) or clause.says(_COMPARES) or _of_decades(clause)):
         return "compare"
     if name in ("", "describe") and clause.of_all and len(clause.measures()) == 1 and not _is_grouped(clause):
         clause.hows = clause.hows or (("sum",) if additive(clause.measures()[0].name) else ("mean",))
@@ -130,6 +131,11 @@ def _better_than_cue(clause: Clause, name: str) -> str:
     return "figures" if _is_share_itself(clause) else ""
 
 
+def _of_decades(clause: Clause) -> bool:
+    """Whether a clause asks which of two decades has more: "higher in the 1980s or in the 1990s"."""
+    return clause.period == "decade" and clause.says(_MORE_OR)
+
+
 def _is_grouped(clause: Clause) -> bool:
     of_text = clause.which is not None and clause.which.kind == "text"
     return bool(clause.by or clause.by_numbers or clause.period or of_text)
@@ -141,7 +147,7 @@ def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:
         return {"histogram": "distribution", "scatter": "correlate", "pie": "share"}.get(clause.chart, "trend")
     grouped = clause.by or clause.by_numbers or clause.period
     measures = clause.measures(conditioned=False)
-    if measures and grouped:
+    if measures and grouped and not _of_decades(clause):
         return "figures"
     if measures and has_several and (clause.says_beside(CHANGE) or clause.says(_MORE_OR)):
         return "compare"

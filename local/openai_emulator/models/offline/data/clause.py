@@ -64,6 +64,7 @@ class Clause:
     by_numbers: list[Column] = field(default_factory=list)  # named after "by": a group, or what is ranked by
     which: Column | None = None
     period: str = ""
+    date: str = ""  # the column of dates or of years that the period is of, if it is no usual one
     chart: str = ""
     hows: tuple[str, ...] = ()
     rate_of: str = ""  # the column of yes and no of a rate: "survival rate"
@@ -180,6 +181,8 @@ class Clause:
         )
 
     def dates(self) -> str:
+        if self.date:
+            return self.date
         dates = self.table.of_kind("date")
         return next((m.column.name for m in self.mentions if m.column.kind == "date"), dates[0].name if dates else "")
 

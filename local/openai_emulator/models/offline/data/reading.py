@@ -16,6 +16,7 @@ from local.openai_emulator.models.offline.data.clause import (
 from local.openai_emulator.models.offline.data.columns import OF_WHOLE, groups, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.containing import named_parts, parts_in, words_in_cells
+from local.openai_emulator.models.offline.data.decades import decades_in
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import names_of_rows, word_for_nameless, words_for_rows
 from local.openai_emulator.models.offline.data.flags import flags_in, leavers_in, opposites_in, outcomes_in
@@ -86,7 +87,7 @@ _MONTHS = "(?:jan|febr)uary|march|april|may|june|july|august|(?:sept|nov|dec)emb
 _OF_TWO_MONTHS = (
     rf"(?i)^\W*(?:is|are|was|were|do|does|did|which|when)\b.*\b(?:{_MONTHS}) (?:or|than) (?:in )?(?:{_MONTHS})\b(?! \d)"
 )
-_LIVES = frozenset(map(stem, ("birth", "born", "birthday", "dob", "death", "died")))
+_LIVES = frozenset(map(stem, ("birth", "born", "birthday", "birthdate", "dob", "death", "died")))
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
 _PAY = frozenset(map(stem, ("rent", "salary", "wage", "pay", "income", "fee", "earnings")))
 _METHOD_NUMBER = re.compile(
@@ -104,7 +105,9 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
         clause.claim(match.start(1 if match[1] else 2), match.end(1 if match[1] else 2))
     idle_phrases(clause)
     written_columns(clause)
-    _times_in(clause)
+    dates = _date_meant(clause)
+    decades_in(clause, dates)
+    _times_in(clause, dates)
     _charts_and_periods(clause)
     named_parts(clause)
     values_in(clause)
@@ -183,9 +186,9 @@ def _refuse_what_is_not_computed(clause: Clause) -> None:
         clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds|money)\b")
 
 
-def _times_in(clause: Clause) -> None:
+def _times_in(clause: Clause, dates: list[Column]) -> None:
     """The conditions on a column of dates."""
-    for column in _date_meant(clause):
+    for column in dates if not clause.conditions else ():
         for found in time_conditions(clause.text, column):
             clause.claim(found.start, found.end)
             at = [i for i, t in enumerate(clause.tokens) if t.start() < found.end and found.start < t.end()]

@@ -14,8 +14,8 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
 
     A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; contains, starts, ends and has
     word (with a text, in any case); lists, lists all and lists none (some texts, of a cell such as `Action, Drama`);
-    spans (pairs of ISO dates, the second excluded); weekdays (0 is Monday); hours (first, end excluded); missing;
-    filled; "> column", "< column" and "= column", whose value is the name of another column.
+    spans and ranges (pairs of ISO dates or of numbers, the second excluded); weekdays (0 is Monday); hours (first, end
+    excluded); missing; filled; "> column", "< column" and "= column", whose value is the name of another column.
     """
     import operator
     import re
@@ -27,10 +27,11 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
         cells = table[column]
         if test in ("missing", "filled"):
             fits = cells.isna() if test == "missing" else cells.notna()
-        elif test == "spans":
+        elif test in ("spans", "ranges"):
             fits = pd.Series(False, index=cells.index)
-            for low, high in value:
-                fits |= (cells >= pd.Timestamp(low)) & (cells < pd.Timestamp(high))
+            for ends in value:
+                low, high = map(pd.Timestamp, ends) if test == "spans" else ends
+                fits |= (cells >= low) & (cells < high)
         elif test == "weekdays":
             fits = cells.dt.day_of_week.isin(value)
         elif test == "hours":
@@ -74,7 +75,11 @@ def one_entry_each(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 def group_keys(rows: pd.DataFrame, ask: Mapping[str, Any]) -> list[pd.Series[Any]]:
     """What an ask groups by: its period of the date column, and its columns. Missing values are no group."""
     keys: list[pd.Series[Any]] = []
-    if ask["period"]:
+    if ask["period"] == "decade":
+        times = rows[ask["date"]]
+        years = times.dt.year if times.dtype.kind == "M" else times
+        keys.append((years // 10 * 10).rename("decade"))
+    elif ask["period"]:
         date = rows[ask["date"]]
         start = date.min().normalize() if len(date.dropna()) else date.min()
         keys.append(

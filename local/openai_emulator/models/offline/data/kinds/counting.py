@@ -92,7 +92,7 @@ def complete(clause: Clause) -> Ask | Refusal:
         return with_chart(ask_of(clause, "count", targets=names(targets[:1]), by=by), "bar")
     if len(targets) > 1 and not by:
         return Refusal(reason=f"It is not clear what `{targets[1].name}` is to do with it.")
-    if targets and not by and not different and clause.conditions and _is_row(clause, targets[0]):
+    if targets and not by and not different and (clause.conditions or clause.period) and _is_row(clause, targets[0]):
         targets = []
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
         return _different(clause, targets[0])
@@ -334,7 +334,7 @@ def counts_more(asks: list[Ask], ask: Ask, clause: Clause) -> bool:
 
 def count_rows(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     """`counts` by group, the largest first; or `unique`, the number of different values; or only the rows."""
-    if ask["targets"] and not ask["by"]:
+    if ask["targets"] and not (ask["by"] or ask["period"]):
         cells = rows[ask["targets"][0]].dropna()
         return {"unique": int(cells.nunique()), "some": [str(value) for value in cells.unique()[:20]]}
     keys = group_keys(rows, ask)

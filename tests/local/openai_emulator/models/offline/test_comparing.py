@@ -1,0 +1,84 @@
+"""Comparisons: decades, limits at the figure of a row, columns that are siblings, two columns of yes and no."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from local.openai_emulator.models.offline.data.ask import Refusal
+from tests.local.openai_emulator.models.offline.test_reading import planned
+from tests.local.openai_emulator.models.offline.test_wordings import check
+
+PAIRS = pd.DataFrame(
+    {
+        "film": [f"Story {n:02d}" for n in range(60)],
+        "release_year": [1955 + n for n in range(60)],
+        "actor_1": ["Ann Ames", "Bob Bird", "Cid Cole"] * 20,
+        "actor_2": ["Dora Dee", "Ann Ames", "Eli East", "Fay Foss"] * 15,
+        "role_1_gender": ["woman", "man", "man"] * 20,
+        "role_2_gender": ["man", "woman", "woman", "man"] * 15,
+        "gap": [(n * 7) % 23 for n in range(60)],
+        "actor_1_birthdate": [f"{1920 + n}-03-{1 + n % 28:02d}" for n in range(60)],
+    }
+)
+PLACES = pd.DataFrame(
+    {
+        "town": [*(f"Town {letter}" for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"), "Ulm", "Ulm", "Rome", "Oslo"],
+        "country": ["Italy", "Norway", "Germany"] * 10,
+        "rent": [400 + (n * 137) % 900 for n in range(30)],
+        "temperature": [5.0 + (n * 3.7) % 21 for n in range(30)],
+        "pool": ["Yes", "No", "No"] * 10,
+        "garden": ["No", "Yes"] * 15,
+    }
+)
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    PAIRS.to_csv(tmp_path / "films.csv", index=False)
+    return tmp_path
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Path:
+    PLACES.to_csv(tmp_path / "places.csv", index=False)
+    return tmp_path
+
+
+A, B = PAIRS, PLACES
+DECADE = A.release_year // 10 * 10
+
+
+@pytest.mark.parametrize(
+    ("question", "values"),
+    [
+        ("number of films per decade", ["| 1950s | 5 |", "| 2010s | 5 |"]),
+        ("average gap by decade", [*A.groupby(DECADE).gap.mean()]),
+        ("How many films in the 1990s (1990 to 1999)?", [f"{(DECADE == 1990).sum()} rows"]),
+        ("What is the average gap in the 80s?", [A.gap[DECADE == 1980].mean()]),
+        ("average gap in the 1960s vs the 2000s", [A.gap[DECADE == 1960].mean(), A.gap[DECADE == 2000].mean()]),
+        ("Was the gap larger in the 1960s or in the 1970s on average?", [A.gap[DECADE == 1960].mean()]),
+        ("number of films in the 1970s, 80s and 90s", ["30 rows", "| 1970s | 10 |", "| 1990s | 10 |"]),
+        ("How many films before the 1970s?", ["**15 rows"]),
+        ("How many films from the 1970s to the 1990s?", ["**30 rows"]),
+        ("which decade had the highest average gap?", [A.groupby(DECADE).gap.mean().max()]),
+    ],
+)
+def test_decades_are_conditions_and_groups(pairs: Path, question: str, values: list[object]) -> None:
+    check(pairs, question, values)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many films in the early 1990s?",
+        "How many people are in their 20s?",
+        "How many films have a gap in the 20s?",
+        "How many films in the 1990s (1985 to 1999)?",
+        "How many films until the 1990s?",
+    ],
+)
+def test_what_may_be_no_decade_is_refused(pairs: Path, question: str) -> None:
+    assert isinstance(planned(pairs, question), Refusal)
