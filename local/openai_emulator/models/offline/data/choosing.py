@@ -90,7 +90,7 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         name in ("figures", "count", "describe")
         and _SUPERLATIVE.search(clause.text)
         and not counted
-        and not clause.conditions_of_limit()
+        and not clause.limits()
     ) and not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
         return "figures" if _is_end_of_each(clause) else "extreme"
     if name == "extreme" and _is_end_of_each(clause):

@@ -67,6 +67,7 @@ class Clause:
     date: str = ""  # the column of dates or of years that the period is of, if it is no usual one
     chart: str = ""
     hows: tuple[str, ...] = ()
+    of_limit: set[int] = field(default_factory=set)  # the tokens of a limit at an average
     rate_of: str = ""  # the column of yes and no of a rate: "survival rate"
     places: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)  # the tokens of values, by column
     ambiguous: list[str] = field(default_factory=list)
@@ -96,9 +97,9 @@ class Clause:
     def says(self, pattern: str) -> bool:
         return re.search(pattern, self.text, re.IGNORECASE) is not None
 
-    def says_beside(self, pattern: str) -> bool:
-        """Whether the clause says it, and not only as the name of a column: `price change`."""
-        named = {i for mention in self.mentions for i in mention.tokens}
+    def says_beside(self, pattern: str, named: set[int] | None = None) -> bool:
+        """Whether the clause says it, and not only within some tokens: those of columns, `price change`."""
+        named = {i for mention in self.mentions for i in mention.tokens} if named is None else named
         return any(not self.within(match) <= named for match in re.finditer(pattern, self.text, re.IGNORECASE))
 
     def is_free(self, start: int, end: int) -> bool:
@@ -165,8 +166,9 @@ class Clause:
         numbering = (_KEYS & set(name_stems(mention.column.name))) - said - _counting(mention.column)
         return mention.column.kind == "number" and bool(numbering) and not said & _KEYS and not is_year(mention.column)
 
-    def conditions_of_limit(self) -> bool:
-        return any(condition.test in ("<", "<=", ">", ">=") for condition in self.conditions)
+    def limits(self) -> list[Condition]:
+        """The conditions that a column of numbers is above or below something."""
+        return [c for c in self.conditions if c.test.partition(" ")[0] in ("<", "<=", ">", ">=")]
 
     def entity(self, column: Column) -> bool:
         """Whether a column names the rows: each has a value of its own, or nearly so."""

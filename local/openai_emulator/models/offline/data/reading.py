@@ -40,6 +40,7 @@ from local.openai_emulator.models.offline.data.likeness import SURE, alike
 from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.relating import acting_verbs, relating_verbs
+from local.openai_emulator.models.offline.data.row_limits import check_average
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import currency, own_currency
 from local.openai_emulator.models.offline.data.values import values_in
@@ -143,7 +144,7 @@ def _account_for_rest(clause: Clause) -> None:
     _rates(clause)
     _whole_table(clause)
     _file_words(clause)
-    clause.hows = tuple(name for name, pattern in FIGURES if clause.says(pattern))
+    clause.hows = tuple(name for name, pattern in FIGURES if clause.says_beside(pattern, clause.of_limit))
     words_of_classes(clause)
     time_units(clause)
     words_beside(clause)
@@ -153,6 +154,7 @@ def _account_for_rest(clause: Clause) -> None:
     relating_verbs(clause)
     acting_verbs(clause)
     said_again(clause)
+    _joined_limits(clause)
     if any("sold" in plain_words(m.column.name) for m in clause.mentions):
         clause.used |= {i for i in clause.free() if clause.word(i) in ("unit", "units", "pieces")}
     for mention in clause.mentions:  # "GDP per capita" beside `GDP ($ per capita)`
@@ -167,10 +169,22 @@ def _account_for_rest(clause: Clause) -> None:
     _names_of(clause)
 
 
+def _joined_limits(clause: Clause) -> None:
+    """Account for "but" and "while" between two conditions: both have to hold."""
+    ends_ = [max(at) for _, at in clause.places]
+    starts = [min(at) for _, at in clause.places]
+    for i in clause.free():
+        joins = clause.word(i) in ("but", "yet", "while", "whereas", "although", "though")
+        if joins and any(end < i for end in ends_) and any(i < start for start in starts):
+            clause.used.add(i)
+
+
 def _refuse_what_is_not_computed(clause: Clause) -> None:
     """Limits at figures, figures in percent of others, and amounts in another currency."""
     of_other = len({at for _, at in clause.places}) == 2 and clause.says(r"^\W*(?:by )?how m\w+\b.*\bthan\b")
-    if clause.says(r"\b(?:than|above|below|over|under) (?:the )?(?:average|mean|median)\b") and not of_other:
+    at_average = clause.says(r"\b(?:than|above|below|over|under)[ -](?:the )?(?:average|mean|median)\b")
+    check_average(clause)
+    if at_average and not (of_other or clause.of_limit):
         clause.ambiguous.append("A limit at an average is not computed.")
     if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):
         clause.ambiguous.append("A figure in percent of another one is not computed.")
@@ -268,9 +282,10 @@ def _names_of(clause: Clause) -> None:
 
 def _rates(clause: Clause) -> None:
     """Refuse "the return rate" where a column is called `rate` and another one says what was returned."""
-    taken = {i for _, at in clause.places for i in at} | {i for m in clause.mentions for i in m.tokens}
     for mention in clause.mentions:
         first = min(mention.tokens)
+        taken = {i for name, at in clause.places for i in at if name != mention.column.name}
+        taken |= {i for m in clause.mentions for i in m.tokens}
         is_rate = mention.column.kind == "number" and (
             len(mention.tokens) == len(name_stems(mention.column.name)) == 1 and clause.word(first) in words.MEASURES
         )

@@ -15,7 +15,9 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
     A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; contains, starts, ends and has
     word (with a text, in any case); lists, lists all and lists none (some texts, of a cell such as `Action, Drama`);
     spans and ranges (pairs of ISO dates or of numbers, the second excluded); weekdays (0 is Monday); hours (first, end
-    excluded); missing; filled; "> column", "< column" and "= column", whose value is the name of another column.
+    excluded); missing; filled; "> column", "< column" and "= column", whose value is the name of another column;
+    "> row" and "< row", whose value is the column and the name of one row of the table: above or below its figure;
+    "> mean", "< median" and the like, of all rows of the table.
     """
     import operator
     import re
@@ -23,6 +25,7 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
     import pandas as pd
 
     signs = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq}
+    whole = table
     for column, test, value in conditions:
         cells = table[column]
         if test in ("missing", "filled"):
@@ -49,6 +52,12 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             fits = ~fits & cells.notna() if test == "lists none" else fits
         elif test in signs:
             fits = signs[test](cells, value)
+        elif test.endswith((" row", " mean", " median")):
+            sign, _, of = test.partition(" ")
+            own = whole.loc[whole[value[0]] == value[1], column].dropna() if of == "row" else whole[column].dropna()
+            if of == "row" and len(own) != 1:
+                raise ValueError(f"{value[1]} has {len(own)} figures")
+            fits = signs[sign](cells, own.iloc[0] if of == "row" else getattr(own, of)())
         elif test.endswith(" column"):
             fits = signs[test[:-7]](cells, table[value])
         else:

@@ -82,3 +82,39 @@ def test_decades_are_conditions_and_groups(pairs: Path, question: str, values: l
 )
 def test_what_may_be_no_decade_is_refused(pairs: Path, question: str) -> None:
     assert isinstance(planned(pairs, question), Refusal)
+
+
+@pytest.mark.parametrize(
+    ("question", "rows"),
+    [
+        ("How many towns have a higher rent than Rome?", B.rent > B.rent[28]),
+        ("How many towns are hotter than Oslo?", B.temperature > B.temperature[29]),
+        ("How many towns have a rent below that of Oslo?", B.rent < B.rent[29]),
+        ("How many towns in Italy have a lower rent than Oslo?", (B.country == "Italy") & (B.rent < B.rent[29])),
+        ("How many towns have a rent above the average?", B.rent > B.rent.mean()),
+        ("How many towns have a temperature below the median?", B.temperature < B.temperature.median()),
+        (
+            "How many towns have a higher rent than Rome but a temperature under 20?",
+            (B.rent > B.rent[28]) & (B.temperature < 20),
+        ),
+        ("How many towns have a rent above 600 but a temperature under 15?", (B.rent > 600) & (B.temperature < 15)),
+    ],
+)
+def test_a_limit_can_be_the_figure_of_a_row_or_of_all(places: Path, question: str, rows: pd.Series) -> None:
+    check(places, question, [f"**{rows.sum()} row"])
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("How many towns have a higher rent than Ulm?", "may be several"),
+        ("How many towns have a higher rent than Rome and Oslo?", "may be several"),
+        ("How many towns in Italy have a rent above the average?", "of which rows the average is meant"),
+        ("Which countries have a rent above the average?", "of which rows the average is meant"),
+        ("How many towns have a rent above the average of their country?", ""),
+        ("How many towns have twice the rent of Rome?", ""),
+    ],
+)
+def test_a_limit_of_which_it_is_not_clear_what_it_is_is_refused(places: Path, question: str, reason: str) -> None:
+    refused = planned(places, question)
+    assert isinstance(refused, Refusal) and reason in refused.text()

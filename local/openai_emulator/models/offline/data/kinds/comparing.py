@@ -185,8 +185,8 @@ COMPARE = Kind(
     r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
     words="how much percent percentage do does did are is was were earn earns than more less often likely frequently "
     "between change changed changes go went up down rise rose fall fell grow grew increase increased decrease "
-    "decreased dropped drop decline declined improve improved gain gained better worse higher lower larger smaller bigger greater t test tests "
-    "difference differences significant significantly",
+    "decreased dropped drop decline declined improve improved gain gained better worse higher lower larger "
+    "smaller bigger greater t test tests difference differences significant significantly",
     complete=complete_compare,
     program=compare_groups,
     helpers=(group_keys, key_text, compute_figures),
