@@ -341,7 +341,7 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         return own_[0].column  # "a count under 2000"
     if behind:  # "more than 10 defects"
         return behind[0]
-    if not of_time and (counted := _counted(clause, beside)):
+    if not of_time and (counted := _counted(clause, beside, at)):
         return counted
     if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1 and (of_time or clause.text[start].isdigit()):
         return years[0]
@@ -373,13 +373,16 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     return _priced(clause, start, end)
 
 
-def _counted(clause: Clause, at: int) -> Column | None:
+def _counted(clause: Clause, at: int, start: int) -> Column | None:
     """The one column of numbers whose name has the people behind a limit: `users_rated` for "at least 1000 users"."""
     people = clause.word(at) in words.PEOPLE and not clause.says(rf"\bhow many {clause.word(at)}\b")
     named = [c for c in figures(clause.table) if people and stem(clause.word(at)) in name_stems(c.name)]
-    if len(named) == 1:
-        clause.used.add(at)
-    return named[0] if len(named) == 1 else None
+    if len(named) != 1:
+        return None
+    clause.used.add(at)
+    verb = clause.word(start - 1) == "by" and stem(clause.word(start - 2)) in name_stems(named[0].name)
+    clause.mentions = [m for m in clause.mentions if not (verb and m.tokens == (start - 2,))]  # "rated by"
+    return named[0]
 
 
 def _priced(clause: Clause, start: int, end: int) -> Column | None:
