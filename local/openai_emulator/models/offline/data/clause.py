@@ -67,9 +67,10 @@ class Clause:
     date: str = ""  # the column of dates or of years that the period is of, if it is no usual one
     chart: str = ""
     hows: tuple[str, ...] = ()
-    of_limit: set[int] = field(default_factory=set)  # the tokens of a limit at an average
+    settled: set[int] = field(default_factory=set)  # the tokens of "above the average" and "of different sexes"
     rate_of: str = ""  # the column of yes and no of a rate: "survival rate"
     places: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)  # the tokens of values, by column
+    either: dict[tuple[int, ...], tuple[str, ...]] = field(default_factory=dict)  # of a value in any of some columns
     ambiguous: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # assumptions, for the reading of the answer
     least: int = 0  # rows that a group has at least

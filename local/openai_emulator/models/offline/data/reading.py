@@ -41,6 +41,7 @@ from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.relating import acting_verbs, relating_verbs
 from local.openai_emulator.models.offline.data.row_limits import check_average
+from local.openai_emulator.models.offline.data.siblings import check_sides, same_in_both
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import currency, own_currency
 from local.openai_emulator.models.offline.data.values import values_in
@@ -127,6 +128,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     leavers_in(clause)
     alternatives(clause, clause.places)
     limits_in(clause)
+    same_in_both(clause)
     alternatives(clause, clause.places)
     if not re.search(MISSING.cues, text, re.IGNORECASE):
         gaps_in(clause)
@@ -144,7 +146,7 @@ def _account_for_rest(clause: Clause) -> None:
     _rates(clause)
     _whole_table(clause)
     _file_words(clause)
-    clause.hows = tuple(name for name, pattern in FIGURES if clause.says_beside(pattern, clause.of_limit))
+    clause.hows = tuple(name for name, pattern in FIGURES if clause.says_beside(pattern, clause.settled))
     words_of_classes(clause)
     time_units(clause)
     words_beside(clause)
@@ -184,7 +186,8 @@ def _refuse_what_is_not_computed(clause: Clause) -> None:
     of_other = len({at for _, at in clause.places}) == 2 and clause.says(r"^\W*(?:by )?how m\w+\b.*\bthan\b")
     at_average = clause.says(r"\b(?:than|above|below|over|under)[ -](?:the )?(?:average|mean|median)\b")
     check_average(clause)
-    if at_average and not (of_other or clause.of_limit):
+    check_sides(clause)
+    if at_average and not (of_other or clause.settled):
         clause.ambiguous.append("A limit at an average is not computed.")
     if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):
         clause.ambiguous.append("A figure in percent of another one is not computed.")

@@ -33,14 +33,14 @@ def limits_at_rows(clause: Clause) -> None:
         _at_row(clause, condition)
     for match in _FIGURE.finditer(clause.text):
         at_ = max(clause.within(match))
-        before = _than(clause, at_) if at_ not in clause.of_limit else -1
+        before = _than(clause, at_) if at_ not in clause.settled else -1
         after = _after_figure(clause, at_)
         if before >= 0 and after and (found := _compared(clause, before, after)):
             column, sign, start = found
             how = "median" if match[1].lower() == "median" else "mean"
             text = f"{label(column.name)} {'above' if sign == '>' else 'below'} the {match[1].lower()} of all rows"
             _add(clause, column, f"{sign} {how}", None, text, range(start, after))
-            clause.of_limit |= set(range(start, after))
+            clause.settled |= set(range(start, after))
 
 
 def _at_row(clause: Clause, condition: Condition) -> None:

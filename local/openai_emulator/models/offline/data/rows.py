@@ -15,7 +15,8 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
     A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; contains, starts, ends and has
     word (with a text, in any case); lists, lists all and lists none (some texts, of a cell such as `Action, Drama`);
     spans and ranges (pairs of ISO dates or of numbers, the second excluded); weekdays (0 is Monday); hours (first, end
-    excluded); missing; filled; "> column", "< column" and "= column", whose value is the name of another column;
+    excluded); missing; filled; "> column", "< column", "= column" and "!= column", whose value is the name of another
+    column; any of and all of (columns and values, one of which one or all of these columns have);
     "> row" and "< row", whose value is the column and the name of one row of the table: above or below its figure;
     "> mean", "< median" and the like, of all rows of the table.
     """
@@ -24,7 +25,14 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
 
     import pandas as pd
 
-    signs = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq}
+    signs = {
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
+        "=": operator.eq,
+        "!=": operator.ne,
+    }
     whole = table
     for column, test, value in conditions:
         cells = table[column]
@@ -50,7 +58,7 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             least = len(value) if test == "lists all" else 1
             fits = pd.Series([len(entries) >= least for entries in found], index=cells.index)
             fits = ~fits & cells.notna() if test == "lists none" else fits
-        elif test in signs:
+        elif test in signs and test != "!=":
             fits = signs[test](cells, value)
         elif test.endswith((" row", " mean", " median")):
             sign, _, of = test.partition(" ")
@@ -59,7 +67,10 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
                 raise ValueError(f"{value[1]} has {len(own)} figures")
             fits = signs[sign](cells, own.iloc[0] if of == "row" else getattr(own, of)())
         elif test.endswith(" column"):
-            fits = signs[test[:-7]](cells, table[value])
+            fits = signs[test[:-7]](cells, table[value]) & cells.notna() & table[value].notna()
+        elif test in ("any of", "all of"):
+            found_in = table[list(value[0])].isin(list(value[1]))
+            fits = found_in.any(axis=1) if test == "any of" else found_in.all(axis=1)
         else:
             wanted = [value] if test in ("==", "!=") else list(value)
             fits = cells.isin(wanted)

@@ -118,3 +118,41 @@ def test_a_limit_can_be_the_figure_of_a_row_or_of_all(places: Path, question: st
 def test_a_limit_of_which_it_is_not_clear_what_it_is_is_refused(places: Path, question: str, reason: str) -> None:
     refused = planned(places, question)
     assert isinstance(refused, Refusal) and reason in refused.text()
+
+
+WITH_ANN = (A.actor_1 == "Ann Ames") | (A.actor_2 == "Ann Ames")
+SAME = A.role_1_gender == A.role_2_gender
+
+
+@pytest.mark.parametrize(
+    ("question", "values"),
+    [
+        ("How many films with Ann Ames are there?", [f"**{WITH_ANN.sum()} rows"]),
+        ("average gap of films with Ann Ames", [A.gap[WITH_ANN].mean()]),
+        (
+            "How many films have a man in them?",
+            [f"**{((A.role_1_gender == 'man') | (A.role_2_gender == 'man')).sum()}"],
+        ),
+        ("In how many films are both men?", [f"**{((A.role_1_gender == 'man') & (A.role_2_gender == 'man')).sum()}"]),
+        ("How many films have the first actor Ann Ames?", [f"**{(A.actor_1 == 'Ann Ames').sum()} rows"]),
+        ("How many films are of the same gender?", [f"**{SAME.sum()} rows"]),
+        ("How many films have different genders?", [f"**{(~SAME).sum()} rows"]),
+    ],
+)
+def test_a_value_can_be_in_any_of_several_columns(pairs: Path, question: str, values: list[object]) -> None:
+    check(pairs, question, values)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many films with Ann Ames and Dora Dee are there?",
+        "How many films without Ann Ames are there?",
+        "What is the average gap of Ann Ames?",
+        "How many films did Ann Ames make?",
+        "How many different genders are there?",
+        "How many films have the same director?",
+    ],
+)
+def test_a_value_of_several_columns_that_is_not_clear_is_refused(pairs: Path, question: str) -> None:
+    assert isinstance(planned(pairs, question), Refusal)

@@ -52,6 +52,7 @@ _PREPOSITIONS = frozenset(
     ["in", "on", "at", "from", "by", "for", "before", "after", "since", "to", "with", "and", "or"]
 )
 _OTHERS = frozenset(map(stem, ("manager", "supervisor", "boss", "doctor", "agent", "teacher", "coach", "landlord")))
+_DIFFERENT = r"\b(?:different|distinct|unique)\b"
 MOST_BEFORE = 2  # words between "how many" and what is counted
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
@@ -63,7 +64,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     targets = _targets(clause)
     by = (*names(clause.by), *names(c for c in clause.by_numbers))
     weight = clause.table.weight
-    different = clause.says(r"\b(?:different|distinct|unique)\b")
+    different = clause.says_beside(_DIFFERENT, clause.settled)
     if clause.conditions and not (different or common or by):
         targets = [c for c in targets if not clause.entity(c)]  # it only says what the rows are
     if common:
@@ -78,10 +79,10 @@ def complete(clause: Clause) -> Ask | Refusal:
         return with_chart(ask_of(clause, "count", by=by or (wanted[0].name,), method="mode"), "bar")
     if clause.says(r"\bhow many (?:more|fewer|less)\b.+\bthan\b"):
         return Refusal(reason="A difference of two numbers of rows is not computed.")
-    if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
+    if different and clause.claim_all(_DIFFERENT) and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
     if clause.says(r"^\W*(?:which|what)\b") and targets:
-        clause.claim_all(r"\b(?:different|distinct|unique)\b")
+        clause.claim_all(_DIFFERENT)
         return ask_of(clause, "count", targets=names(targets[:1]), by=())
     if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
         return Refusal(reason="It names no column whose different values are to be counted.")

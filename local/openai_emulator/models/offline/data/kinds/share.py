@@ -46,7 +46,7 @@ BY_PERCENT = r"\bby (?:what|how many|how much) (?:an? )?percent(?:age)?s?\b"
 _AMONG = re.compile(r"\bamong(?:st)?\b", re.IGNORECASE)
 _TOTALS = frozenset(["total", "overal", "all"])
 _BE = frozenset(["is", "are", "was", "were"])
-_SIGNS = ("<", "<=", ">", ">=", "> column", "< column", "= column", "> row", "< row")
+_SIGNS = ("<", "<=", ">", ">=", "> column", "< column", "= column", "!= column", "any of", "all of", "> row", "< row")
 _OF_VALUES = ("==", "!=", "in", "not in", *_SIGNS, "missing", "filled")
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
 _VERBS = vocabulary.VERBS | {"who", "that", "which", "own", "owns"}
