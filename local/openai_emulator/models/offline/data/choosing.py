@@ -30,6 +30,7 @@ _MORE_AND_MORE = re.compile(
     r"\b(?:more|higher|lower|less|better|worse|larger|greater|bigger|smaller|longer|shorter|heavier|older|younger|taller|cheaper)\b",
     re.IGNORECASE,
 )
+_TIMES = ("spans", "ranges")
 _WHICH_ARE_THERE = r"^\W*(?:which|what) (?:different )?[\w ]{1,30}? (?:are|were) there\b"
 _ROWS = vocabulary.ROW_NOUNS | vocabulary.PEOPLE
 _THINGS_PER = r"^\W*[a-z]{3,}s (?:by|per|in each|for each)\b"
@@ -109,7 +110,7 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         name in ("figures", "count", "describe")
         and _SUPERLATIVE.search(clause.text)
         and not counted
-        and not clause.conditions_of_limit()
+        and not clause.limits()
     ) and not re.search(r"\bmost (?:common|frequent|popular)\b|\bmode\b", clause.text, re.IGNORECASE):
         return "figures" if _is_end_of_each(clause) else "extreme"
     if name == "extreme" and _is_end_of_each(clause):
@@ -117,10 +118,10 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
     if name == "compare" and any(c.test.endswith(" column") for c in clause.conditions):
         return "count" if counted or clause.says(r"\bhow often\b") else "lookup"
     of_measure = name == "figures" or (name == "count" and clause.measures(conditioned=False))
-    has_several = any(c.test == "in" or (c.test == "spans" and len(c.value) == 2) for c in clause.conditions)
+    has_several = any(c.test == "in" or (c.test in _TIMES and len(c.value) == 2) for c in clause.conditions)
     if name == "share" and clause.says(BY_PERCENT):
         return "compare" if has_several and clause.says_beside(CHANGE) else name
-    if of_measure and has_several and (clause.says_beside(CHANGE) or clause.says(_COMPARES)):
+    if of_measure and has_several and (clause.says_beside(CHANGE) or clause.says(_COMPARES) or _of_decades(clause)):
         return "compare"
     if name in ("", "describe") and clause.of_all and len(clause.measures()) == 1 and not _is_grouped(clause):
         clause.hows = clause.hows or (("sum",) if additive(clause.measures()[0].name) else ("mean",))
@@ -150,6 +151,11 @@ def _better_than_cue(clause: Clause, name: str) -> str:
     return "figures" if _is_share_itself(clause) else ""
 
 
+def _of_decades(clause: Clause) -> bool:
+    """Whether a clause asks which of two decades has more: "higher in the 1980s or in the 1990s"."""
+    return clause.period == "decade" and clause.says(_MORE_OR)
+
+
 def _is_grouped(clause: Clause) -> bool:
     of_text = clause.which is not None and clause.which.kind == "text"
     return bool(clause.by or clause.by_numbers or clause.period or of_text)
@@ -163,7 +169,7 @@ def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:
     measures = clause.measures(conditioned=False)
     if grouped and not clause.hows and set(measures) <= set(clause.by_numbers) and clause.says(_THINGS_PER):
         return "count" if _counts_things(clause) else ""
-    if measures and grouped:
+    if measures and grouped and not _of_decades(clause):
         return "figures"
     several = [c for x in clause.conditions if x.test == "in" and (c := clause.table.column(x.column))]
     if measures and several and clause.entity(several[0]) and not (grouped or clause.says(_MORE_OR + r"|\btogether\b")):

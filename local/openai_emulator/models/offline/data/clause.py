@@ -67,10 +67,13 @@ class Clause:
     by_numbers: list[Column] = field(default_factory=list)  # named after "by": a group, or what is ranked by
     which: Column | None = None
     period: str = ""
+    date: str = ""  # the column of dates or of years that the period is of, if it is no usual one
     chart: str = ""
     hows: tuple[str, ...] = ()
+    settled: set[int] = field(default_factory=set)  # the tokens of "above the average" and "of different sexes"
     rate_of: str = ""  # the column of yes and no of a rate: "survival rate"
     places: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)  # the tokens of values, by column
+    either: dict[tuple[int, ...], tuple[str, ...]] = field(default_factory=dict)  # of a value in any of some columns
     ambiguous: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # assumptions, for the reading of the answer
     least: int = 0  # rows that a group has at least
@@ -98,9 +101,9 @@ class Clause:
     def says(self, pattern: str) -> bool:
         return re.search(pattern, self.text, re.IGNORECASE) is not None
 
-    def says_beside(self, pattern: str) -> bool:
-        """Whether the clause says it, and not only as the name of a column: `price change`."""
-        named = {i for mention in self.mentions for i in mention.tokens}
+    def says_beside(self, pattern: str, named: set[int] | None = None) -> bool:
+        """Whether the clause says it, and not only within some tokens: those of columns, `price change`."""
+        named = {i for mention in self.mentions for i in mention.tokens} if named is None else named
         return any(not self.within(match) <= named for match in re.finditer(pattern, self.text, re.IGNORECASE))
 
     def written(self, tokens: Sequence[int]) -> str:
@@ -173,8 +176,9 @@ class Clause:
         numbering = (_KEYS & set(name_stems(mention.column.name))) - said - _counting(mention.column, self.table)
         return mention.column.kind == "number" and bool(numbering) and not said & _KEYS and not is_year(mention.column)
 
-    def conditions_of_limit(self) -> bool:
-        return any(condition.test in ("<", "<=", ">", ">=") for condition in self.conditions)
+    def limits(self) -> list[Condition]:
+        """The conditions that a column of numbers is above or below something."""
+        return [c for c in self.conditions if c.test.partition(" ")[0] in ("<", "<=", ">", ">=")]
 
     def entity(self, column: Column) -> bool:
         """Whether a column names the rows: each has a value of its own, or nearly so."""
@@ -189,6 +193,8 @@ class Clause:
         )
 
     def dates(self) -> str:
+        if self.date:
+            return self.date
         dates = self.table.of_kind("date")
         return next((m.column.name for m in self.mentions if m.column.kind == "date"), dates[0].name if dates else "")
 

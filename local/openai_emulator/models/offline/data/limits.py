@@ -21,6 +21,7 @@ from local.openai_emulator.models.offline.data.column_limits import both_in, col
 from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.likeness import LIMITS, SAME, alike, ends
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score, label, name_stems, of_end, plain_words
+from local.openai_emulator.models.offline.data.row_limits import limits_at_rows
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.units import (
     HALF,
@@ -60,7 +61,7 @@ _OR_MORE = re.compile(
     r"(?<![\d,.])(?P<number>-?\d[\d,]*+(?:\.\d++)?)\s+"
     r"(?:(?:years|days|hours|minutes|degrees|dollars|euros|points|stars|kg|km|miles) )?(?:or|and) "
     r"(?:(?P<more>older|more|above|over|higher|up|greater|later|after|newer)|younger|less|below|under|lower|fewer"
-    r"|earlier|before)\b(?! than)",
+    r"|earlier|before)\b(?! than| [$€£]?\d)",
     re.IGNORECASE,
 )
 UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater", "later", "after", "newer"])
@@ -121,6 +122,7 @@ def limits_in(clause: Clause) -> None:
             _add(clause, match, column, ((sign, value),), text)
     columns_in(clause)
     both_in(clause)
+    limits_at_rows(clause)
     _signs_in(clause)
     clause.used |= {i for i in clause.free() if clause.word(i) in ("year", "years") and i + 1 in clause.used}
     _years_of(clause)
@@ -352,6 +354,8 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         return own_[0].column  # "a count under 2000"
     if behind:  # "more than 10 defects"
         return behind[0]
+    if not of_time and (counted := _counted(clause, beside, at)):
+        return counted
     if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1 and (of_time or clause.text[start].isdigit()):
         return years[0]
     meant = _of_comparative(clause, start)
@@ -380,6 +384,18 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         clause.claim_all(r"\bdegrees?(?: celsius| fahrenheit)?\b")
         return warm[0]
     return _priced(clause, start, end)
+
+
+def _counted(clause: Clause, at: int, start: int) -> Column | None:
+    """The one column of numbers whose name has the people behind a limit: `users_rated` for "at least 1000 users"."""
+    people = clause.word(at) in words.PEOPLE and not clause.says(rf"\bhow many {clause.word(at)}\b")
+    named = [c for c in figures(clause.table) if people and stem(clause.word(at)) in name_stems(c.name)]
+    if len(named) != 1:
+        return None
+    clause.used.add(at)
+    verb = clause.word(start - 1) == "by" and stem(clause.word(start - 2)) in name_stems(named[0].name)
+    clause.mentions = [m for m in clause.mentions if not (verb and m.tokens == (start - 2,))]  # "rated by"
+    return named[0]
 
 
 def _priced(clause: Clause, start: int, end: int) -> Column | None:

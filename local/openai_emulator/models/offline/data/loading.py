@@ -335,6 +335,9 @@ def look_at(path: str, words: list[str]) -> list[dict[str, Any]]:
                     else []
                 )
             fact["values"] = sorted(value[:80] for value in distinct[:400])
+            if fact["kind"] == "text":
+                twice = set(full[full.duplicated()])
+                fact["repeated"] = [value for value in fact["values"] if value in twice]
         texts = [fact["name"] for fact in facts if fact["kind"] == "text"]
         repeats = bool(texts) and bool(table.duplicated(subset=texts).any())
         found.append({"sheet": sheet, "rows": len(table), "columns": facts[:120], "repeats": repeats})

@@ -301,7 +301,8 @@ def _pieces(question: str) -> list[str]:
     for text in (_NUMBERING.sub("", part).strip(" \n\t{}") for part in _PIECES.split(question)):
         if not re.search(r"\w", text):
             continue
-        if pieces and _LEADS.match(pieces[-1]) and not kind_of(pieces[-1]):
+        leads = bool(pieces) and bool(_LEADS.match(pieces[-1]))
+        if leads and not kind_of(re.sub(r"\bat (?:least|most)\b", "", pieces[-1], flags=re.IGNORECASE)):
             lead = f"{pieces[-1]}, "  # "In wave 13, which chamber ..."
             pieces[-1] = lead + text
         elif (

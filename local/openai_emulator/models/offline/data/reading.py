@@ -16,6 +16,7 @@ from local.openai_emulator.models.offline.data.clause import (
 from local.openai_emulator.models.offline.data.columns import OF_WHOLE, named_columns, written_columns
 from local.openai_emulator.models.offline.data.conditions import days_apart, time_conditions
 from local.openai_emulator.models.offline.data.containing import named_parts, parts_in, words_in_cells
+from local.openai_emulator.models.offline.data.decades import decades_in
 from local.openai_emulator.models.offline.data.denials import alternatives, gaps_in
 from local.openai_emulator.models.offline.data.entities import (
     names_of_rows,
@@ -45,6 +46,8 @@ from local.openai_emulator.models.offline.data.likeness import SURE, alike
 from local.openai_emulator.models.offline.data.limits import limits_in
 from local.openai_emulator.models.offline.data.names import name_stems, plain_words, squeezed
 from local.openai_emulator.models.offline.data.relating import acting_verbs, relating_verbs
+from local.openai_emulator.models.offline.data.row_limits import check_average
+from local.openai_emulator.models.offline.data.siblings import check_sides, same_in_both
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.data.units import currency, own_currency
 from local.openai_emulator.models.offline.data.values import values_in
@@ -93,8 +96,9 @@ _OF_TWO_MONTHS = (
     rf"(?i)^\W*(?:is|are|was|were|do|does|did|which|when)\b.*\b(?:{_MONTHS}) (?:or|than) (?:in )?(?:{_MONTHS})\b(?! \d)"
 )
 _ALL = frozenset(["all", "any", "anything", "each", "every", "everything", "no", "none", "not", "nothing", "nobody"])
+_BUT = frozenset(["but", "yet", "while", "whereas", "although", "though"])
 _ENDS = rf"\b(?:{'|'.join(words.HIGHEST | words.LOWEST)})\b"
-_LIVES = frozenset(map(stem, ("birth", "born", "birthday", "dob", "death", "died")))
+_LIVES = frozenset(map(stem, ("birth", "born", "birthday", "birthdate", "dob", "death", "died")))
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
 _PLACED = frozenset(["in", "at", "for", "from", "with", "by"])  # "in Finance" is a condition, also on financials.csv
 _PAY = frozenset(map(stem, ("rent", "salary", "wage", "pay", "income", "fee", "earnings")))
@@ -113,7 +117,9 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
         clause.claim(match.start(1 if match[1] else 2), match.end(1 if match[1] else 2))
     idle_phrases(clause)
     written_columns(clause)
-    _times_in(clause)
+    dates = _date_meant(clause)
+    decades_in(clause, dates)
+    _times_in(clause, dates)
     _charts_and_periods(clause)
     named_parts(clause)
     values_in(clause)
@@ -133,6 +139,7 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     leavers_in(clause)
     alternatives(clause, clause.places)
     limits_in(clause)
+    same_in_both(clause)
     alternatives(clause, clause.places)
     if not re.search(MISSING.cues, text, re.IGNORECASE):
         gaps_in(clause)
@@ -178,7 +185,7 @@ def _account_for_rest(clause: Clause) -> None:
 def _figures_said(clause: Clause) -> tuple[str, ...]:
     """The figures that a clause says: not the "avg" of `temp_avg`, but the "total" of `total_bill`."""
     whole = [m for m in clause.mentions if squeezed(clause.written(m.tokens)) == squeezed(m.column.name)]
-    named = {i for mention in whole for i in mention.tokens[1:]}
+    named = clause.settled | {i for mention in whole for i in mention.tokens[1:]}
     found = {name: list(re.finditer(pattern, clause.text, re.IGNORECASE)) for name, pattern in FIGURES}
     return tuple(name for name, matches in found.items() if any(not clause.within(m) <= named for m in matches))
 
@@ -188,7 +195,7 @@ def _joining_words(clause: Clause) -> None:
     ends_ = [sorted(min(at) for _, at in clause.places), sorted(max(at) for _, at in clause.places)]
     for i in clause.free():
         between = bool(clause.places) and ends_[1][0] < i < ends_[0][-1]
-        if clause.word(i) == "but" and between and not any(clause.word(j) in _ALL for j in range(i)):
+        if clause.word(i) in _BUT and between and not any(clause.word(j) in _ALL for j in range(i)):
             clause.used.add(i)
     measured = any(m.column.kind == "number" and not clause.is_only_noun(m) for m in clause.mentions)
     of_group = clause.which is not None and clause.which.kind == "text" and clause.which in clause.table.columns
@@ -199,7 +206,10 @@ def _joining_words(clause: Clause) -> None:
 def _refuse_what_is_not_computed(clause: Clause) -> None:
     """Limits at figures, figures in percent of others, and amounts in another currency."""
     of_other = len({at for _, at in clause.places}) == 2 and clause.says(r"^\W*(?:by )?how m\w+\b.*\bthan\b")
-    if clause.says(r"\b(?:than|above|below|over|under) (?:the )?(?:average|mean|median)\b") and not of_other:
+    at_average = clause.says(r"\b(?:than|above|below|over|under)[ -](?:the )?(?:average|mean|median)\b")
+    check_average(clause)
+    check_sides(clause)
+    if at_average and not (of_other or clause.settled):
         clause.ambiguous.append("A limit at an average is not computed.")
     if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):
         clause.ambiguous.append("A figure in percent of another one is not computed.")
@@ -215,9 +225,9 @@ def _refuse_what_is_not_computed(clause: Clause) -> None:
         clause.claim_all(r"\bin (?:us )?(?:dollars|euros|pounds|money)\b")
 
 
-def _times_in(clause: Clause) -> None:
+def _times_in(clause: Clause, dates: list[Column]) -> None:
     """The conditions on a column of dates."""
-    for column in _date_meant(clause):
+    for column in dates if not clause.conditions else ():
         for found in time_conditions(clause.text, column):
             at = [i for i, t in enumerate(clause.tokens) if t.start() < found.end and found.start < t.end()]
             if at and any(set(at) <= set(mention.tokens) for mention in clause.mentions):
@@ -299,9 +309,10 @@ def _names_of(clause: Clause) -> None:
 
 def _rates(clause: Clause) -> None:
     """Refuse "the return rate" where a column is called `rate` and another one says what was returned."""
-    taken = {i for _, at in clause.places for i in at} | {i for m in clause.mentions for i in m.tokens}
     for mention in clause.mentions:
         first = min(mention.tokens)
+        taken = {i for name, at in clause.places for i in at if name != mention.column.name}
+        taken |= {i for m in clause.mentions for i in m.tokens}
         is_rate = mention.column.kind == "number" and (
             len(mention.tokens) == len(name_stems(mention.column.name)) == 1 and clause.word(first) in words.MEASURES
         )

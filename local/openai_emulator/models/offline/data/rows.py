@@ -14,23 +14,35 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
 
     A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; contains, starts, ends and has
     word (with a text, in any case); lists, lists all and lists none (some texts, of a cell such as `Action, Drama`);
-    spans (pairs of ISO dates, the second excluded); weekdays (0 is Monday); hours (first, end excluded); missing;
-    filled; "> column", "< column" and "= column", whose value is the name of another column.
+    spans and ranges (pairs of ISO dates or of numbers, the second excluded); weekdays (0 is Monday); hours (first, end
+    excluded); missing; filled; "> column", "< column", "= column" and "!= column", whose value is the name of another
+    column; any of and all of (columns and values, one of which one or all of these columns have);
+    "> row" and "< row", whose value is the column and the name of one row of the table: above or below its figure;
+    "> mean", "< median" and the like, of all rows of the table.
     """
     import operator
     import re
 
     import pandas as pd
 
-    signs = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq}
+    signs = {
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
+        "=": operator.eq,
+        "!=": operator.ne,
+    }
+    whole = table
     for column, test, value in conditions:
         cells = table[column]
         if test in ("missing", "filled"):
             fits = cells.isna() if test == "missing" else cells.notna()
-        elif test == "spans":
+        elif test in ("spans", "ranges"):
             fits = pd.Series(False, index=cells.index)
-            for low, high in value:
-                fits |= (cells >= pd.Timestamp(low)) & (cells < pd.Timestamp(high))
+            for ends in value:
+                low, high = map(pd.Timestamp, ends) if test == "spans" else ends
+                fits |= (cells >= low) & (cells < high)
         elif test == "weekdays":
             fits = cells.dt.day_of_week.isin(value)
         elif test == "hours":
@@ -46,10 +58,19 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             least = len(value) if test == "lists all" else 1
             fits = pd.Series([len(entries) >= least for entries in found], index=cells.index)
             fits = ~fits & cells.notna() if test == "lists none" else fits
-        elif test in signs:
+        elif test in signs and test != "!=":
             fits = signs[test](cells, value)
+        elif test.endswith((" row", " mean", " median")):
+            sign, _, of = test.partition(" ")
+            own = whole.loc[whole[value[0]] == value[1], column].dropna() if of == "row" else whole[column].dropna()
+            if of == "row" and len(own) != 1:
+                raise ValueError(f"{value[1]} has {len(own)} figures")
+            fits = signs[sign](cells, own.iloc[0] if of == "row" else getattr(own, of)())
         elif test.endswith(" column"):
-            fits = signs[test[:-7]](cells, table[value])
+            fits = signs[test[:-7]](cells, table[value]) & cells.notna() & table[value].notna()
+        elif test in ("any of", "all of"):
+            found_in = table[list(value[0])].isin(list(value[1]))
+            fits = found_in.any(axis=1) if test == "any of" else found_in.all(axis=1)
         else:
             wanted = [value] if test in ("==", "!=") else list(value)
             fits = cells.isin(wanted)
@@ -74,7 +95,11 @@ def one_entry_each(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 def group_keys(rows: pd.DataFrame, ask: Mapping[str, Any]) -> list[pd.Series[Any]]:
     """What an ask groups by: its period of the date column, and its columns. Missing values are no group."""
     keys: list[pd.Series[Any]] = []
-    if ask["period"]:
+    if ask["period"] == "decade":
+        times = rows[ask["date"]]
+        years = times.dt.year if times.dtype.kind == "M" else times
+        keys.append((years // 10 * 10).rename("decade"))
+    elif ask["period"]:
         date = rows[ask["date"]]
         start = date.min().normalize() if len(date.dropna()) else date.min()
         keys.append(

@@ -72,8 +72,8 @@ def _after_small_words(clause: Clause, at: int, part: str) -> int:
 def _begun(clause: Clause, first: int, name: str) -> tuple[int, ...]:
     """Two or three words whose beginnings make up a name: `Pclass` for "passenger class"."""
     places = [i for i in range(first, min(first + 4, len(clause.tokens))) if clause.word(i) not in ("or", "and", "of")]
-    if len(name) < 5 or first not in places:
-        return ()
+    if len(name) < 5 or first not in places or clause.word(first).startswith(name):
+        return ()  # "disasters started" is no more than `Disaster`
     for count in (2, 3):
         taken = places[:count]
         own = [clause.word(i) for i in taken]

@@ -48,6 +48,7 @@ class Column:
     some: tuple[str, ...] = ()  # a few values, if there are more than 40
     values: tuple[str, ...] = ()  # the distinct values if there are at most 40, else those that the question could name
     usual: tuple[float, float] = (0.0, 0.0)  # the range of nearly all numbers
+    repeated: tuple[str, ...] = ()  # of `values` of a column of text those that stand in more than one row
     entries: int = 0  # different entries of a column whose cells are lists, `Action, Drama`; its `values` are these
 
 
@@ -210,6 +211,7 @@ def _table(filename: str, entry: dict[str, Any]) -> Table:
             some=tuple(column.get("some", ())),
             values=tuple(column.get("values", ())),
             usual=tuple(column.get("usual", (0.0, 0.0))),
+            repeated=tuple(column.get("repeated", ())),
             entries=column.get("entries", 0),
         )
         for column in entry["columns"]

@@ -27,6 +27,7 @@ from local.openai_emulator.models.offline.data.short_names import (
     turned_names,
     value_words,
 )
+from local.openai_emulator.models.offline.data.siblings import in_any
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.which_column import (
     CITIES,
@@ -118,6 +119,9 @@ def _conditions_of(clause: Clause, name: str, hits: list[tuple[str, tuple[int, .
     column = next(c for c in clause.table.columns if c.name == name)
     not_these = denied(clause, hits, column)
     clause.used |= {place for _, at in hits for place in at} | {i for at in not_these.values() for i in at}
+    if any(at in clause.either for _, at in hits):
+        in_any(clause, hits, bool(not_these))
+        return
     if len(hits) == 2 and len({value for value, _ in hits}) == len(not_these) == 1 and column.unique == 2:
         clause.by.append(column)  # "graduates vs non graduates"
         return

@@ -14,6 +14,7 @@ from local.openai_emulator.models.offline.data.regions import STATE_NAMES, has_s
 from local.openai_emulator.models.offline.data.short_names import (
     Places,
 )
+from local.openai_emulator.models.offline.data.siblings import are_siblings, siblings_meant
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
@@ -52,12 +53,16 @@ def one_column_each(clause: Clause, found: Places) -> None:
         if len(exact) == 1 and len(columns) > 1:
             keep(exact, columns, places)
             continue
-        if len(columns) > 1 and _is_from_or_to(clause, places):
+        of_one_kind = are_siblings([c for c in columns if not clause.entity(c)])
+        if len(columns) > 1 and not of_one_kind and _is_from_or_to(clause, places):
             _keep_end(clause, found, places, columns)
             continue
         if len(columns) < 2:
             continue
         kept = _kept(clause, columns, places)
+        if len(kept) > 1 and are_siblings(kept):
+            clause.either[places] = tuple(c.name for c in kept)
+            kept = kept[:1]
         keep(kept, columns, places)
         if len(kept) > 1:
             said = " ".join(clause.tokens[i][0] for i in places)
@@ -70,6 +75,8 @@ def _kept(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> lis
     if len(names_) == 1:
         return names_  # `country`, and not `country_id`
     named = _named(clause, columns, places)
+    if len(named) != 1 and (several := siblings_meant(clause, names_ or columns, places, named)):
+        return several
     common = [c for c in columns if not names_rows(c, clause) and not c.entries]
     first = [
         c for c in columns if all(re.fullmatch(rf"{re.escape(c.name)}[ _.]?\d", o.name) for o in columns if o is not c)

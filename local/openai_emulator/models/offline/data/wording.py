@@ -13,10 +13,6 @@ _LEFT_OUT = re.compile(
     r"\b(?:if (?:we|you|i) )?(?:leave|leaving) out\b|\b(?:apart|aside) from\b|\bnot (?:counting|including)\b",
     re.IGNORECASE,
 )
-# "in the 1950s", perhaps with the same years in brackets
-_DECADE = re.compile(
-    r"\b(?:in |during |of )?the (\d{3})0'?s\b(?:\s*\(\s*\1\d\s*(?:to|-|–)\s*\1\d\s*\))?", re.IGNORECASE
-)
 _OF_FIRST = re.compile(
     r"^\W*(?:of|among) ([^,?]+), ((?:what|which) (?:share|percent(?:age)?|proportion|fraction)) (.*)$", re.IGNORECASE
 )
@@ -130,7 +126,6 @@ def plainly(question: str) -> str:
     for pattern, plain in _ENDS_IN_WORDS:
         question = re.sub(pattern, plain, question, flags=re.IGNORECASE)
     question = re.sub(r"\s?\([^()\n]{0,80}\betc\b\.?\)", "", question, flags=re.IGNORECASE)  # examples of the groups
-    question = _DECADE.sub(lambda match: f"from {match[1]}0 to {match[1]}9", question)
     question = re.sub(r"\b(?:takes?|took|taken) place\b", "happened", question, flags=re.IGNORECASE)
     return _LEFT_OUT.sub("excluding", without_points(_OF_FIRST.sub(r"\2 of \1 \3", question)))
 

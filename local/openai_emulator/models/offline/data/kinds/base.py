@@ -117,6 +117,8 @@ def group_value(ask: Ask, key: str) -> str:
     """A group's key in words: `14:00` for the hour 14, `February 2026` for 2026-02."""
     if ask.period == "hour" and key.isdigit():
         return f"{int(key):02d}:00"
+    if ask.period == "decade" and key.isdigit():
+        return f"{key}s"
     if ask.period == "month" and re.fullmatch(r"\d{4}-\d{2}", key):
         return f"{datetime.fromisoformat(key + '-01'):%B %Y}"
     return date_text(key)

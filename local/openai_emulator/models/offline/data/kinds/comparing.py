@@ -37,7 +37,7 @@ from local.openai_emulator.models.offline.data.kinds.share import rates
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Table
 
-DAYS_OF_MONTH = 28
+DAYS_OF_MONTH, DAYS_OF_DECADE = 28, 3600
 _OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
 _END = r"(?=\W*$|[,.;]| on average)"
 _OTHERS = (
@@ -103,7 +103,17 @@ def _period_of(condition: Condition) -> str:
     first, end = (date.fromisoformat(text) for text in condition.value[0])
     days = (end - first).days
     return (
-        "day" if days < DAYS_OF_MONTH else "month" if days < 2 * DAYS_OF_MONTH else "quarter" if days < 300 else "year"
+        (
+            "day"
+            if days < DAYS_OF_MONTH
+            else "month"
+            if days < 2 * DAYS_OF_MONTH
+            else "quarter"
+            if days < 300
+            else "year"
+        )
+        if days < DAYS_OF_DECADE
+        else "decade"
     )
 
 
@@ -175,8 +185,8 @@ COMPARE = Kind(
     r"\bcompar\w+|\bversus\b|\bvs\b|\bdifferences? (?:between|in)\b|\bdiffer\b|\bsignificant differences?\b",
     words="how much percent percentage do does did are is was were earn earns than more less often likely frequently "
     "between change changed changes go went up down rise rose fall fell grow grew increase increased decrease "
-    "decreased dropped drop decline declined improve improved gain gained better worse higher lower t test tests "
-    "difference differences significant significantly",
+    "decreased dropped drop decline declined improve improved gain gained better worse higher lower larger "
+    "smaller bigger greater t test tests difference differences significant significantly",
     complete=complete_compare,
     program=compare_groups,
     helpers=(group_keys, key_text, compute_figures),

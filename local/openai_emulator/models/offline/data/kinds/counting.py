@@ -53,6 +53,7 @@ _PREPOSITIONS = frozenset(
 )
 _OTHERS = frozenset(map(stem, ("manager", "supervisor", "boss", "doctor", "agent", "teacher", "coach", "landlord")))
 MOST_TOLD = 20  # different values that are told where only their number is asked for
+_DIFFERENT = r"\b(?:different|distinct|unique)\b"
 MOST_BEFORE = 2  # words between "how many" and what is counted
 _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|distinct|unique|the|all)\s+)*(\w+)"
 
@@ -62,7 +63,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     measures = clause.measures(conditioned=False)
     targets = _targets(clause)
     by = (*names(clause.by), *names(c for c in clause.by_numbers))
-    different = clause.says(r"\b(?:different|distinct|unique)\b")
+    different = clause.says_beside(_DIFFERENT, clause.settled)
     common = not different and clause.claim_all(r"\bmost (?:common|frequent|popular)\b|\bmode\b|\bmost often\b")
     if clause.conditions and not (different or common or by):
         targets = [c for c in targets if not clause.entity(c)]  # it only says what the rows are
@@ -70,10 +71,10 @@ def complete(clause: Clause) -> Ask | Refusal:
         return _most_common(clause, [*targets, *measures], by)
     if unclear := _not_counted(clause):
         return unclear
-    if clause.claim_all(r"\b(?:different|distinct|unique)\b") and (targets or measures):
+    if different and clause.claim_all(_DIFFERENT) and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
     if clause.says(r"^\W*(?:which|what)\b") and targets:
-        clause.claim_all(r"\b(?:different|distinct|unique)\b")
+        clause.claim_all(_DIFFERENT)
         listed = "list" if clause.says(r"\b(?:are|were) there\b") else ""
         return ask_of(clause, "count", targets=names(targets[:1]), by=(), method=listed)
     if clause.says(r"\bhow many (?:different|distinct|unique)\b"):
@@ -90,7 +91,7 @@ def complete(clause: Clause) -> Ask | Refusal:
         return with_chart(ask_of(clause, "count", targets=names(targets[:1]), by=by), "bar")
     if len(targets) > 1 and not by:
         return Refusal(reason=f"It is not clear what `{targets[1].name}` is to do with it.")
-    if targets and not by and not different and clause.conditions and _is_row(clause, targets[0]):
+    if targets and not by and not different and (clause.conditions or clause.period) and _is_row(clause, targets[0]):
         targets = []
     if targets and not by and not any(c.column == targets[0].name for c in clause.conditions):
         return _different(clause, targets[0])
@@ -371,7 +372,7 @@ def counts_more(asks: list[Ask], ask: Ask, clause: Clause) -> bool:
 
 def count_rows(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
     """`counts` by group, the largest first; or `unique`, the number of different values; or only the rows."""
-    if ask["targets"] and not ask["by"]:
+    if ask["targets"] and not (ask["by"] or ask["period"]):
         cells = rows[ask["targets"][0]].dropna()
         return {
             "unique": int(cells.nunique()),

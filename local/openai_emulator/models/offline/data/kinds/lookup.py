@@ -42,7 +42,7 @@ def complete(clause: Clause) -> Ask | Refusal:
     targets = list(
         dict.fromkeys([*targets, *([clause.which] if clause.which and clause.which.name not in chosen else [])])
     )
-    limited = {condition.column for condition in clause.conditions if condition.test in ("<", "<=", ">", ">=")}
+    limited = {condition.column for condition in clause.limits()}
     if clause.which and clause.says(r"^\W*which\b"):  # "Which boxers have more than 45 wins?"
         targets = [c for c in targets if c is clause.which or c.name not in limited]
     if len(targets) == 1 and not clause.entity(targets[0]) and any(map(is_denial, clause.conditions)):
@@ -67,7 +67,11 @@ def sentence(ask: Ask, result: Result, table: Table) -> str:
     if len(rows) == 1:
         cells = [f"{label(name)} **{number(rows[0][name], column_of(table, name))}**" for name in told]
         where = where_text(ask)
-        return f"{joined(cells)}{where if ask.targets else ''}.".replace("..", ".")
+        named = all(c.test == "==" or c.test == "in" for c in ask.conditions) or not ask.targets
+        which = (
+            "" if named or any(not isinstance(rows[0][n], float | int) for n in told) else row_text(ask, rows[0], table)
+        )
+        return f"{which}{': ' if which else ''}{joined(cells)}{where if ask.targets else ''}.".replace("..", ".")
     if result.get("unique", result["rows"]) < result["rows"]:
         some = f"{', '.join(result['distinct'])}{', ...' if result['unique'] > len(result['distinct']) else ''}"
         values = "different values" if result["unique"] > 1 else "value"

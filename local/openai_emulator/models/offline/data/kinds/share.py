@@ -47,7 +47,8 @@ _AMONG = re.compile(r"\bamong(?:st)?\b", re.IGNORECASE)
 _TOTALS = frozenset(["total", "overal", "all"])
 _ATTRIBUTES = frozenset(map(stem, ("type", "status", "category", "group", "class", "kind", "title")))
 _BE = frozenset(["is", "are", "was", "were"])
-_OF_VALUES = ("==", "!=", "in", "not in", "<", "<=", ">", ">=", "> column", "< column", "= column", "missing", "filled")
+_SIGNS = ("<", "<=", ">", ">=", "> column", "< column", "= column", "!= column", "any of", "all of", "> row", "< row")
+_OF_VALUES = ("==", "!=", "in", "not in", *_SIGNS, "missing", "filled")
 _NOUNS = vocabulary.PEOPLE | vocabulary.ROW_NOUNS | vocabulary.WOMEN | vocabulary.MEN
 _VERBS = vocabulary.VERBS | {"who", "that", "which", "own", "owns"}
 _PREPOSITIONS = ("with", "in", "from", "at", "on", "of", "aged")
