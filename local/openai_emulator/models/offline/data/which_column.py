@@ -69,11 +69,21 @@ def one_column_each(clause: Clause, found: Places) -> None:
             clause.ambiguous.append(f'"{said}" could be {" or ".join(f"`{c.name}`" for c in kept[:4])}.')
 
 
+def _written_before(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> list[Column]:
+    """The columns whose name stands right before a value: "team1 Canada", "where team1 is Canada"."""
+    before = min(places) - 1
+    before -= clause.word(before) in ("is", "was", "are", "were", "equals")
+    return [m.column for m in clause.mentions if m.column in columns and max(m.tokens) == before]
+
+
 def _kept(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> list[Column]:
     """Of columns that have a value, those that can be meant."""
     names_ = [c for c in columns if not _CODES & set(name_stems(c.name))]
     if len(names_) == 1:
         return names_  # `country`, and not `country_id`
+    written = _written_before(clause, columns, places)
+    if len(written) == 1:
+        return written
     named = _named(clause, columns, places)
     if len(named) != 1 and (several := siblings_meant(clause, names_ or columns, places, named)):
         return several
