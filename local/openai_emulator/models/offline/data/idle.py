@@ -68,6 +68,7 @@ def idle_phrases(clause: Clause) -> None:
     clause.claim_all(r"\b(?:happens?|happened|occurs?|occurred|appears?|appeared)\b(?= (?:the )?(?:most|least))")
     clause.claim_all(r"\bfalls? (?:under|into)\b(?! \d)")
     clause.claim_all(r"\b(?:left|gave)\b(?= no\b)|\bruns? on\b")
+    clause.claim_all(r"\bwhat(?:'s| is| are| was| were) (?:it|they|he|she) called\b(?=\W*$)")
     clause.claim_all(r"\bend(?:ed|s)? up(?: with| having)?\b")
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
     lands = [c for c in clause.table.of_kind("text") if {"countri", "nation"} & set(name_stems(c.name))]
