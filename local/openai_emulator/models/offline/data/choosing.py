@@ -7,7 +7,12 @@ import re
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.clause import CHANGE, FIGURES, Clause, figures, is_key, is_year
 from local.openai_emulator.models.offline.data.kinds.changing import changes_of_groups
-from local.openai_emulator.models.offline.data.kinds.completing import additive, claim_comparatives, comparatives_in
+from local.openai_emulator.models.offline.data.kinds.completing import (
+    VERSUS,
+    additive,
+    claim_comparatives,
+    comparatives_in,
+)
 from local.openai_emulator.models.offline.data.kinds.contrast import is_contrast
 from local.openai_emulator.models.offline.data.kinds.ends import most_rows
 from local.openai_emulator.models.offline.data.kinds.first_time import asks_first_time
@@ -119,9 +124,11 @@ def kind_of_clause(clause: Clause, *, first: bool, alone: bool) -> str:
         return "count" if counted or clause.says(r"\bhow often\b") else "lookup"
     of_measure = name == "figures" or (name == "count" and clause.measures(conditioned=False))
     has_several = any(c.test == "in" or (c.test in _TIMES and len(c.value) == 2) for c in clause.conditions)
+    if name == "trend" and has_several and clause.says(VERSUS):
+        return "compare"
     if name == "share" and clause.says(BY_PERCENT):
         return "compare" if has_several and clause.says_beside(CHANGE) else name
-    if of_measure and has_several and (clause.says_beside(CHANGE) or clause.says(_COMPARES) or _of_decades(clause)):
+    if of_measure and has_several and _says_compared(clause):
         return "compare"
     if name in ("", "describe") and clause.of_all and len(clause.measures()) == 1 and not _is_grouped(clause):
         clause.hows = clause.hows or (("sum",) if additive(clause.measures()[0].name) else ("mean",))
@@ -151,9 +158,13 @@ def _better_than_cue(clause: Clause, name: str) -> str:
     return "figures" if _is_share_itself(clause) else ""
 
 
-def _of_decades(clause: Clause) -> bool:
-    """Whether a clause asks which of two decades has more: "higher in the 1980s or in the 1990s"."""
-    return clause.period == "decade" and clause.says(_MORE_OR)
+def _says_compared(clause: Clause) -> bool:
+    return clause.says_beside(CHANGE) or clause.says(_COMPARES) or clause.says(VERSUS) or _of_times(clause)
+
+
+def _of_times(clause: Clause) -> bool:
+    """Whether a clause asks which of two times has more: "higher in 2016 or in 2017"."""
+    return clause.says(_MORE_OR) and any(c.test in _TIMES and len(c.value) == 2 for c in clause.conditions)
 
 
 def _is_grouped(clause: Clause) -> bool:
@@ -169,7 +180,7 @@ def _by_names(clause: Clause, *, first: bool, has_several: bool) -> str:
     measures = clause.measures(conditioned=False)
     if grouped and not clause.hows and set(measures) <= set(clause.by_numbers) and clause.says(_THINGS_PER):
         return "count" if _counts_things(clause) else ""
-    if measures and grouped and not _of_decades(clause):
+    if measures and grouped and not _of_times(clause):
         return "figures"
     several = [c for x in clause.conditions if x.test == "in" and (c := clause.table.column(x.column))]
     if measures and several and clause.entity(several[0]) and not (grouped or clause.says(_MORE_OR + r"|\btogether\b")):

@@ -25,7 +25,8 @@ _WHOLE_MONTH = re.compile(
 )
 _QUARTER = re.compile(r"\bQ([1-4])(?:\s+(?:of\s+)?(\d{4}))?\b", re.IGNORECASE)
 _YEAR = re.compile(
-    r"\b(?:(?:in|of|for|during|since|from|after|before|until|year|between|and|to|with|than|or|versus|vs|was|were|is)\s+){1,3}+(?P<y>[12]\d{3})\b(?!-)",
+    r"(?:\b(?:(?:in|of|for|during|since|from|after|before|until|year|between|and|to|with|than|or|versus|vs\.?|was|were|is)\s+){1,3}"
+    r"|(?<![\d.,$€£-])(?=\d{4} (?:vs\.?|versus) [12]\d{3}\b))(?P<y>[12]\d{3})\b(?!-)",
     re.IGNORECASE,
 )
 _NUMBERS = re.compile(r"\bbetween (\d+) and (\d+)\b", re.IGNORECASE)
@@ -77,7 +78,7 @@ def time_conditions(text: str, column: Column) -> list[Found]:
             break
         weekend = match[0].lower().startswith("weekend")
         days_in = (5, 6) if weekend else (0, 1, 2, 3, 4)
-        by = re.search(r"\b(?:by|per|each|which|what)\s+$", text[max(0, match.start() - 8) : match.start()])
+        by = re.search(r"\b(?:by|per|each|which|what)\s+$", text[max(0, match.start() - 8) : match.start()], re.I)
         if not by:
             words = "at weekends" if weekend else "on weekdays"
             found.append(_found(match, column.name, "weekdays", days_in, words))

@@ -14,6 +14,12 @@ from local.openai_emulator.models.offline.words import stem
 
 _LEAVING = frozenset(map(stem, ("exit", "termination", "terminated", "leaving", "separation", "resignation", "term")))
 _OF_GROUPS = frozenset(["by", "per", "each", "which", "common", "frequent", "different", "distinct"])
+COMPARES = r"\bversus\b|\bvs\b|\bcompar|\bdifference\b|\bthan\b"
+_JOINS = frozenset(
+    ["versus", "vs", "than", "to", "with", "and", "against", "compared", "for", "of", "in", "those", "a"]
+)
+_MORE = frozenset(["higher", "lower", "more", "less", "better", "worse", "are", "is", "have"])
+_WITH_AND_WITHOUT = re.compile(r"\bwith(?:,? (?:and|or|vs\.?|versus)) without (?:(?:an?|the|any) )?$", re.IGNORECASE)
 _LEFT = re.compile(
     r"\b(?:have |has |had )?(left|quit|resigned|departed|been terminated|(?:are|is) gone)\b"
     r"(?: the (?:company|firm|organi[sz]ation))?",
@@ -119,6 +125,11 @@ def flags_in(clause: Clause) -> None:
         ):
             continue
         verb = _verb_before(clause, mention.tokens[0])
+        if both := _WITH_AND_WITHOUT.search(clause.text[: clause.tokens[mention.tokens[0]].start()]):
+            clause.claim(both.start(), both.end())
+            clause.mentions.remove(mention)
+            clause.by.append(column)  # "with and without a pool": of each
+            continue
         denying = denial(clause, min((*verb, mention.tokens[0])), column)
         said = _said(clause, mention)
         negated = bool(denying) or any(clause.word(i) in words.NO for i in said)
@@ -168,3 +179,29 @@ def _verb_before(clause: Clause, at: int) -> tuple[int, ...]:
     return (
         (first - 1, first) if clause.word(first) in ("by", "with", "to") and verb.endswith(("ed", "wn", "ng")) else ()
     )
+
+
+def two_flags(clause: Clause) -> tuple[Condition, ...]:
+    """The two conditions on columns of yes and no that a clause compares: "wargames versus card games"."""
+    flags = [c for c in clause.conditions if c.test == "==" and f"({c.column} = " in c.words]
+    places = sorted((at, name) for name, at in clause.places if name in [c.column for c in flags])
+    if len(flags) != 2 or len(places) != 2 or flags[0].column == flags[1].column:
+        return ()
+    (first, _), (second, last) = places
+    named = {clause.word(i) for m in clause.mentions if m.column.kind == "number" for i in m.tokens}
+    between = [clause.word(i) for i in range(max(first) + 1, min(second))]
+    joined = {*between} & _JOINS and {*between} <= _JOINS | _MORE | named | words.ROW_NOUNS | words.PEOPLE
+    ends = [{clause.word(max(at)), clause.word(max(at) + 1)} for at in (first, second)]
+    plural = between[-1:] == ["and"] and all(any(word.endswith("s") for word in end) for end in ends)
+    plural = plural and clause.word(min(first) - 1) not in ("with", "have", "has", "had", "having")
+    each = plural and not clause.says(r"\bboth\b|\bthat\b|\bwho\b|\bwhich\b")  # "wargames and card games"
+    if not joined or not (each or clause.says(COMPARES)):
+        return ()
+    return tuple(sorted(flags, key=lambda c: c.column == last))
+
+
+def check_two_flags(clause: Clause) -> None:
+    """Refuse to count "wargames and card games": it could be those of each, or those that are both."""
+    if clause.says(r"\bhow many\b|\bnumber of\b|\bshare\b|\bpercent") and (flags := two_flags(clause)):
+        told = " and ".join(f"`{c.column}`" for c in flags)
+        clause.ambiguous.append(f"It is not clear whether each of {told} is meant, or both at once.")

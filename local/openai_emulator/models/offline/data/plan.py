@@ -63,6 +63,9 @@ _PIECES = re.compile(
     rf"|(?<!\s)\s++and\s++(?:(?:then|also)\s++)?(?=(?:at )?(?:{_START})\b)",
     re.IGNORECASE,
 )
+_TWO_TIMES = re.compile(
+    r"\W*(?:in )?[12]\d{3}s? (?:vs\.?|versus|compared (?:to|with)) (?:in )?[12]\d{3}s?\W*", re.IGNORECASE
+)
 _NUMBERING = re.compile(r"^\s*+(?:\d{1,2}[.)]|[-*{])\s+")
 _LEADS = re.compile(r"\W*(?:in|at|for|among|on|during|of|within)\b[^,.?!;]*$", re.IGNORECASE)
 _SAME = re.compile(
@@ -307,7 +310,7 @@ def _pieces(question: str) -> list[str]:
             pieces[-1] = lead + text
         elif (
             pieces
-            and not kind_of(text)
+            and (not kind_of(text) or _TWO_TIMES.fullmatch(text))
             and not re.search(r"\b(?:charts?|plot|graph)\b", text, re.I)
             and not METHOD.match(text)
             and not re.match(_WHICH_ONES, text, re.IGNORECASE)

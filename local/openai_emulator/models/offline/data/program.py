@@ -32,7 +32,7 @@ def analysis_code(plan: Plan, *, careful: bool = False) -> str:
         careful: For the second attempt, after the first program failed: an ask that fails does not stop the others.
     """
     kinds = [kind_named(ask.kind) for ask in plan.asks]
-    functions = [*LOADING, loading.load, rows.keep, rows.group_keys, rows.key_text, rows.told_rows]
+    functions = [*LOADING, loading.load, rows.keep, rows.fits_others, rows.group_keys, rows.key_text, rows.told_rows]
     has_lists = any(ask.lists or any(c.test.startswith("lists") for c in ask.conditions) for ask in plan.asks)
     functions += [rows.entries_of, rows.one_entry_each] if has_lists else []
     functions += [derived.derive] if plan.table.derived else []

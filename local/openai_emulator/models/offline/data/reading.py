@@ -24,7 +24,13 @@ from local.openai_emulator.models.offline.data.entities import (
     word_for_nameless,
     words_for_rows,
 )
-from local.openai_emulator.models.offline.data.flags import flags_in, leavers_in, opposites_in, outcomes_in
+from local.openai_emulator.models.offline.data.flags import (
+    check_two_flags,
+    flags_in,
+    leavers_in,
+    opposites_in,
+    outcomes_in,
+)
 from local.openai_emulator.models.offline.data.grouping import groups
 from local.openai_emulator.models.offline.data.heads import (
     noun_behind_adjective,
@@ -209,6 +215,7 @@ def _refuse_what_is_not_computed(clause: Clause) -> None:
     at_average = clause.says(r"\b(?:than|above|below|over|under)[ -](?:the )?(?:average|mean|median)\b")
     check_average(clause)
     check_sides(clause)
+    check_two_flags(clause)
     if at_average and not (of_other or clause.settled):
         clause.ambiguous.append("A limit at an average is not computed.")
     if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):

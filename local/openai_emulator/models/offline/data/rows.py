@@ -15,24 +15,14 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
     A condition is (column, test, value). Tests: ==, !=, <, <=, >, >=, in, not in; contains, starts, ends and has
     word (with a text, in any case); lists, lists all and lists none (some texts, of a cell such as `Action, Drama`);
     spans and ranges (pairs of ISO dates or of numbers, the second excluded); weekdays (0 is Monday); hours (first, end
-    excluded); missing; filled; "> column", "< column", "= column" and "!= column", whose value is the name of another
-    column; any of and all of (columns and values, one of which one or all of these columns have);
-    "> row" and "< row", whose value is the column and the name of one row of the table: above or below its figure;
-    "> mean", "< median" and the like, of all rows of the table.
+    excluded); missing; filled; and those of `fits_others`.
     """
     import operator
     import re
 
     import pandas as pd
 
-    signs = {
-        "<": operator.lt,
-        "<=": operator.le,
-        ">": operator.gt,
-        ">=": operator.ge,
-        "=": operator.eq,
-        "!=": operator.ne,
-    }
+    signs = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
     whole = table
     for column, test, value in conditions:
         cells = table[column]
@@ -58,25 +48,38 @@ def keep(table: pd.DataFrame, conditions: Sequence[tuple[str, str, Any]]) -> pd.
             least = len(value) if test == "lists all" else 1
             fits = pd.Series([len(entries) >= least for entries in found], index=cells.index)
             fits = ~fits & cells.notna() if test == "lists none" else fits
-        elif test in signs and test != "!=":
+        elif test in signs:
             fits = signs[test](cells, value)
-        elif test.endswith((" row", " mean", " median")):
-            sign, _, of = test.partition(" ")
-            own = whole.loc[whole[value[0]] == value[1], column].dropna() if of == "row" else whole[column].dropna()
-            if of == "row" and len(own) != 1:
-                raise ValueError(f"{value[1]} has {len(own)} figures")
-            fits = signs[sign](cells, own.iloc[0] if of == "row" else getattr(own, of)())
-        elif test.endswith(" column"):
-            fits = signs[test[:-7]](cells, table[value]) & cells.notna() & table[value].notna()
-        elif test in ("any of", "all of"):
-            found_in = table[list(value[0])].isin(list(value[1]))
-            fits = found_in.any(axis=1) if test == "any of" else found_in.all(axis=1)
+        elif test.endswith((" column", " row", " mean", " median", " of")):
+            fits = fits_others(table, whole, column, test, value)
         else:
             wanted = [value] if test in ("==", "!=") else list(value)
             fits = cells.isin(wanted)
             fits = ~fits & cells.notna() if test in ("!=", "not in") else fits
         table = table[fits.fillna(False).astype(bool)]
     return table
+
+
+def fits_others(table: pd.DataFrame, whole: pd.DataFrame, column: str, test: str, value: Any) -> Any:
+    """Which rows meet a condition on other cells.
+
+    Tests: "> column", "= column" and the like, with the name of another column; "any of" and "all of", with columns and
+    values; "> row", with the column and the name of one row of the whole table, whose figure is the limit; "> mean",
+    "< median", of all rows of the whole table.
+    """
+    import operator
+
+    signs = {"<": operator.lt, ">": operator.gt, "=": operator.eq, "!=": operator.ne}
+    cells, (sign, _, of) = table[column], test.partition(" ")
+    if of == "column":
+        return signs[sign](cells, table[value]) & cells.notna() & table[value].notna()
+    if of == "of":
+        found = table[list(value[0])].isin(list(value[1]))
+        return found.any(axis=1) if sign == "any" else found.all(axis=1)
+    known = (whole.loc[whole[value[0]] == value[1], column] if of == "row" else whole[column]).dropna()
+    if of == "row" and len(known) != 1:
+        raise ValueError(f"{value[1]} has {len(known)} figures")
+    return signs[sign](cells, known.iloc[0] if of == "row" else getattr(known, of)())
 
 
 def entries_of(cells: pd.Series[Any]) -> pd.Series[Any]:

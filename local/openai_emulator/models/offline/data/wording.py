@@ -30,6 +30,7 @@ _ENDS_IN_WORDS = (
     (r"\b(top (?:\d+|\w+)) most popular (\w+) by\b", r"\1 \2 by"),
     (r"\bmost popular (\w+) by (?:the )?(?:total )?(?:number of )?(\w+)", r"\1 with the highest \2"),
     (r"\b(?:handed|given) out\b", "issued"),
+    (r"\bvs\.(?=\s)", "vs"),
     (r"\bmodel years?\b", "year"),
     (r"\bmost densely populated (\w+)", r"\1 with the highest density"),
     (r"\b(?:least densely|most thinly|most sparsely) populated (\w+)", r"\1 with the lowest density"),

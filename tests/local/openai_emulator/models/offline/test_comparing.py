@@ -156,3 +156,35 @@ def test_a_value_can_be_in_any_of_several_columns(pairs: Path, question: str, va
 )
 def test_a_value_of_several_columns_that_is_not_clear_is_refused(pairs: Path, question: str) -> None:
     assert isinstance(planned(pairs, question), Refusal)
+
+
+POOL, GARDEN = B.pool == "Yes", B.garden == "Yes"
+SOLD = pd.DataFrame({"sold_on": [f"{2020 + n % 3}-{1 + n % 12:02d}-{1 + n % 28:02d}" for n in range(60)]})
+SOLD["price"] = [100 + (n * 31) % 57 for n in range(60)]
+YEAR = pd.to_datetime(SOLD.sold_on).dt.year
+
+
+@pytest.mark.parametrize(
+    ("question", "values"),
+    [
+        ("average rent of pool towns versus garden towns", [B.rent[POOL].mean(), B.rent[GARDEN].mean(), "5 rows"]),
+        ("Is the rent higher for towns with a pool than for towns with a garden?", [B.rent[GARDEN].mean()]),
+        ("average rent with and without a pool", [B.rent[POOL].mean(), B.rent[~POOL].mean()]),
+        ("average rent of towns with a pool and a garden", [B.rent[POOL & GARDEN].mean()]),
+    ],
+)
+def test_two_columns_of_yes_and_no_are_compared(places: Path, question: str, values: list[object]) -> None:
+    check(places, question, values)
+
+
+@pytest.mark.parametrize(
+    ("question", "values"),
+    [
+        ("average price 2020 vs. 2022", [SOLD.price[YEAR == 2020].mean(), SOLD.price[YEAR == 2022].mean()]),
+        ("How did the average price change over the years? 2020 vs 2022", [SOLD.price[YEAR == 2020].mean()]),
+        ("Was the average price higher in 2020 or in 2021?", [SOLD.price[YEAR == 2021].mean()]),
+    ],
+)
+def test_two_years_are_compared(tmp_path: Path, question: str, values: list[object]) -> None:
+    SOLD.to_csv(tmp_path / "sold.csv", index=False)
+    check(tmp_path, question, values)

@@ -170,7 +170,7 @@ def test_ordinary_questions_are_answered(tmp_path: Path, table: str, question: s
         ("staff", "How many employees in Sales resigned?"),
         ("staff", "How many employees moved to or from York?"),
         ("staff", "How many departments are there and which is the most popular?"),
-        ("staff", "How many employees earn less than average?"),
+        ("staff", "How many employees earn less than the average in their department?"),
         ("staff", "What is the average overtime by salary group?"),
         ("staff", "How many more employees are there in Sales than in HR?"),
         ("staff", "What percentage of the salary is overtime?"),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary
-from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
+from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
 from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.kinds.base import (
@@ -28,6 +27,7 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
     claim_comparatives,
     measured,
     number_groups,
+    period_of,
     with_chart,
 )
 from local.openai_emulator.models.offline.data.kinds.counting import claim_counted
@@ -37,7 +37,6 @@ from local.openai_emulator.models.offline.data.kinds.share import rates
 from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Table
 
-DAYS_OF_MONTH, DAYS_OF_DECADE = 28, 3600
 _OFTEN = re.compile(r"\b(?:often|likely|frequent(?:ly)?)\b", re.IGNORECASE)
 _END = r"(?=\W*$|[,.;]| on average)"
 _OTHERS = (
@@ -76,7 +75,7 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
         elif spans and " week" in spans.words:
             period = "nth week"
         elif spans:
-            period = _period_of(spans)
+            period = period_of(spans)
         elif texts := clause.texts():
             by = names(texts[:1])
         elif clause.which:
@@ -96,25 +95,6 @@ def complete_compare(clause: Clause) -> Ask | Refusal:
     method = "student" if student else ""
     ask = ask_of(clause, "compare", measures=names(measures), by=by, period=period, hows=how, method=method)
     return with_chart(ask, "bar")
-
-
-def _period_of(condition: Condition) -> str:
-    """The period that spans of dates are: days, months, quarters or years."""
-    first, end = (date.fromisoformat(text) for text in condition.value[0])
-    days = (end - first).days
-    return (
-        (
-            "day"
-            if days < DAYS_OF_MONTH
-            else "month"
-            if days < 2 * DAYS_OF_MONTH
-            else "quarter"
-            if days < 300
-            else "year"
-        )
-        if days < DAYS_OF_DECADE
-        else "decade"
-    )
 
 
 def _contrasted(clause: Clause) -> tuple[str, ...]:

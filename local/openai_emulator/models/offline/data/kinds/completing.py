@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from local.openai_emulator.models.offline.data import vocabulary as words
@@ -46,7 +47,28 @@ _WHAT_IS_ITS = r"(?:\band|,) (?:what|which|how \w+) (?:is|was|are|were) (?:its|t
 MOST_NUMBERS = 50  # different ones in a column that is grouped by
 SHORTEST_ROOT = 4  # letters of an adjective
 UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups
+DAYS_OF_MONTH, DAYS_OF_DECADE = 28, 3600
+VERSUS = r"\b(?:versus|vs)\b"
 NO_MEASURE = "It names no column of figures, and the table has more than one."
+
+
+def period_of(condition: Condition) -> str:
+    """The period that spans of dates are: days, months, quarters or years."""
+    first, end = (date.fromisoformat(text) for text in condition.value[0])
+    days = (end - first).days
+    return (
+        (
+            "day"
+            if days < DAYS_OF_MONTH
+            else "month"
+            if days < 2 * DAYS_OF_MONTH
+            else "quarter"
+            if days < 300
+            else "year"
+        )
+        if days < DAYS_OF_DECADE
+        else "decade"
+    )
 
 
 def is_denial(condition: Condition) -> bool:

@@ -1,4 +1,4 @@
-"""The rows that meet a condition against all others: `the average of those above 60, compared with 60 and below`."""
+"""The rows that meet a condition against all others, or against those of a second one: "wargames versus card games"."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Condition, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.flags import COMPARES, two_flags
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -30,8 +31,8 @@ _REST = (
 
 
 def is_contrast(clause: Clause) -> bool:
-    """Whether a clause compares the rows that meet one limit with all others."""
-    return _limit(clause) is not None
+    """Whether a clause compares the rows that meet one limit with all others, or those of two columns of yes and no."""
+    return _limit(clause) is not None or bool(two_flags(clause))
 
 
 def _limit(clause: Clause) -> Condition | None:
@@ -54,32 +55,35 @@ def _is_opposite(one: Condition, other: Condition) -> bool:
 
 def complete(clause: Clause) -> Ask | Refusal:
     limit = _limit(clause)
-    assert limit is not None
+    sides = (limit,) if limit is not None else two_flags(clause)
     claim_comparatives(clause)
-    clause.claim_all(_REST)
-    clause.conditions = [c for c in clause.conditions if c is not limit and not _is_opposite(limit, c)]
-    clause.mentions = [m for m in clause.mentions if m.column.name != limit.column]
+    clause.claim_all(_REST if limit else rf"{COMPARES}\w*")
+    clause.conditions = [c for c in clause.conditions if c not in sides and not (limit and _is_opposite(limit, c))]
+    clause.mentions = [m for m in clause.mentions if m.column.name not in [side.column for side in sides]]
     measures = measured(clause)
     if isinstance(measures, Refusal):
         return measures
-    if clause.by or clause.by_numbers or clause.period or clause.texts() or len(measures) > 1:
+    beside = [c for c in clause.texts() if not clause.entity(c)]
+    if clause.by or clause.by_numbers or clause.period or beside or len(measures) > 1:
         return Refusal(reason="Only one measure of all rows is compared.")
     hows = clause.hows[:1] or ("sum" if additive(measures[0].name) and not clause.says(r"\bthan\b") else "mean",)
-    return ask_of(
-        clause, "contrast", measures=names(measures), hows=hows, parts=(limit.plain,), targets=(limit.words,), chart=""
-    )
+    parts, told = tuple(side.plain for side in sides), tuple(side.words for side in sides)
+    return ask_of(clause, "contrast", measures=names(measures), hows=hows, parts=parts, targets=told, chart="")
 
 
 def compare_with_rest(rows: Any, ask: Mapping[str, Any]) -> dict[str, Any]:
-    """`sides`: the figure and the number of values of the rows that meet `parts`, and of the others.
+    """`sides`: the figure and the number of values of the rows that meet a condition, and of the others.
 
-    Rows in which the column of the condition is empty are on neither side.
+    Rows in which the column of the condition is empty are on neither side. Of two conditions each has its side; a row
+    that meets `both` is on both.
     """
     name, how = ask["measures"][0], ask["hows"][0]
     known = keep(rows, [(ask["parts"][0][0], "filled", None)])
-    part = keep(known, ask["parts"])
-    sides = [part[name].dropna(), known.drop(part.index)[name].dropna()]
-    return {"sides": [[float(getattr(cells, how)()) if len(cells) else None, len(cells)] for cells in sides]}
+    part = keep(known, ask["parts"][:1])
+    others = keep(rows, ask["parts"][1:]) if len(ask["parts"]) > 1 else known.drop(part.index)
+    sides = [part[name].dropna(), others[name].dropna()]
+    found = [[float(getattr(cells, how)()) if len(cells) else None, len(cells)] for cells in sides]
+    return {"sides": found, "both": len(part.index.intersection(others.index))}
 
 
 def sentence(ask: Ask, result: Result, table: Table) -> str:
@@ -88,17 +92,20 @@ def sentence(ask: Ask, result: Result, table: Table) -> str:
     what = figure_name(ask.hows[0], ask.measures[0])
     if inside is None or outside is None:
         return f"There is no {what} on both sides of {ask.targets[0]}: {n_inside:,} and {n_outside:,} values."
+    second = ask.targets[1] if len(ask.targets) > 1 else "the others"
+    both = f" {result['both']:,} rows are on both sides." if result.get("both") else ""
     verdict = "higher" if inside > outside else "lower" if inside < outside else "the same"
     return (
         f"The {what}{where_text(ask)} is **{number(inside, column)}** for {ask.targets[0]} ({n_inside:,} values) and "
-        f"**{number(outside, column)}** for the others ({n_outside:,} values): {verdict} by "
-        f"{number(abs(inside - outside), column)}."
+        f"**{number(outside, column)}** for {second} ({n_outside:,} values): {verdict} by "
+        f"{number(abs(inside - outside), column)}.{both}"
     )
 
 
 def reading(ask: Ask) -> str:
     figure = {"sum": "total", "mean": "average"}.get(ask.hows[0], ask.hows[0])
-    return reading_of(f"The {figure} of {columns_text(ask.measures)} for {ask.targets[0]}, and for all other rows", ask)
+    second = ask.targets[1] if len(ask.targets) > 1 else "all other rows"
+    return reading_of(f"The {figure} of {columns_text(ask.measures)} for {ask.targets[0]}, and for {second}", ask)
 
 
 CONTRAST = Kind(
@@ -106,7 +113,7 @@ CONTRAST = Kind(
     examples=("What is the average X of those above 60, compared with the others?", "X above 5 against all others"),
     cues="",
     words="do does did are is was were have has had more less higher lower better worse larger smaller than compare "
-    "compared comparison versus vs with those ones places where",
+    "compared comparison versus vs with those ones places where between difference in",
     complete=complete,
     program=compare_with_rest,
     helpers=(keep,),

@@ -29,12 +29,14 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     where_text,
 )
 from local.openai_emulator.models.offline.data.kinds.completing import (
+    VERSUS,
     ask_of,
     is_averaged,
     is_denial,
     is_number_of_row,
     is_plural,
     measured,
+    period_of,
     weighs,
     with_chart,
     without_own_groups,
@@ -61,6 +63,9 @@ _COUNTED = r"\b(?:how many|number of|count(?: of)?(?: the)?)\s+(?:(?:different|d
 def complete(clause: Clause) -> Ask | Refusal:
     """The number of rows or of different values; the total of a measure that is counted (`how many tickets`)."""
     measures = clause.measures(conditioned=False)
+    spans = next((c for c in clause.conditions if c.test == "spans" and len(c.value) > 1), None)
+    if spans and not clause.period and clause.says(VERSUS):
+        clause.period = period_of(spans)
     targets = _targets(clause)
     by = (*names(clause.by), *names(c for c in clause.by_numbers))
     different = clause.says_beside(_DIFFERENT, clause.settled)
