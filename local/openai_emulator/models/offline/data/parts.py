@@ -8,8 +8,8 @@ from dataclasses import replace
 from local.openai_emulator.models.offline.data import vocabulary
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause
+from local.openai_emulator.models.offline.data.how_many_more import asks_more, left_unsaid
 from local.openai_emulator.models.offline.data.idle import HOW_IT_IS
-from local.openai_emulator.models.offline.data.kinds.counting import asks_more, left_unsaid
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.words import stem
 

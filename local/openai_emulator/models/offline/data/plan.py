@@ -11,7 +11,7 @@ from local.openai_emulator.models.offline.data.ask import Ask, Plan, Refusal
 from local.openai_emulator.models.offline.data.choosing import kind_of_clause
 from local.openai_emulator.models.offline.data.clause import FIGURES, Clause, Mention, figures, is_key
 from local.openai_emulator.models.offline.data.derived import with_derived
-from local.openai_emulator.models.offline.data.kinds.counting import counts_more
+from local.openai_emulator.models.offline.data.how_many_more import counts_more
 from local.openai_emulator.models.offline.data.kinds.registry import kind_named, kind_of
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, label, name_stems
 from local.openai_emulator.models.offline.data.parts import (
