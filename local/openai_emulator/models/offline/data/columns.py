@@ -49,7 +49,6 @@ OF_WHOLE = re.compile(
 )
 
 
-_BEFORE_NO = words.SILENT | {"have", "has", "had", "with", ""}  # "have no win" is no `no_advance`
 _WORDS = "a i in on of and no to who what when where which how why is are was were"
 _NEVER_BARE = frozenset(_WORDS.split())  # such a word is only a column's name in quotes
 LENGTH_OF_CURRENCY = 3  # letters of a code such as `EUR`
@@ -352,7 +351,7 @@ def _can_name(clause: Clause) -> list[int]:
     others |= {i for i in clause.free() if clause.word(i) in ("first", "last") and not _is_part_of_name(clause, i)}
     others |= {max(clause.within(m)) for m in OF_WHOLE.finditer(clause.text) if m[1].lower() in words.WHOLES}
     others |= {i for i in clause.free() if clause.word(i) in SHARES and clause.word(i + 1) == "of"}
-    others |= {i for i in clause.free() if clause.word(i) == "no" and clause.word(i - 1) in _BEFORE_NO}
+    others |= {i for i in clause.free() if clause.word(i) == "no"}  # "have no win" is no `no_advance`
     others |= {i for i in clause.free() if clause.word(i) in ("top", "bottom") and _is_number(clause.word(i + 1))}
     others |= {i for i in clause.free() if clause.word(i) in words.NAMING and _starts_value(clause, i + 1)}
     others |= {i for i in clause.free() if clause.word(i) in words.LIVING and clause.word(i + 1) in ("in", "at", "for")}

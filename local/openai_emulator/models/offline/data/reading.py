@@ -239,12 +239,20 @@ def _times_in(clause: Clause, dates: list[Column]) -> None:
             at = [i for i, t in enumerate(clause.tokens) if t.start() < found.end and found.start < t.end()]
             if at and any(set(at) <= set(mention.tokens) for mention in clause.mentions):
                 continue  # the "in weekend" of `stays_in_weekend_nights`
+            if at and clause.word(at[0]) == "between" and _is_amount(clause, at[0] - 1):
+                break
             clause.claim(found.start, found.end)
             clause.places += [(column.name, tuple(at))] if at else []
             if found.condition not in clause.conditions:
                 clause.conditions.append(found.condition)
     if clause.conditions and clause.says(_OF_TWO_MONTHS):
         clause.ambiguous.append("Two months are compared only if their years are said.")
+
+
+def _is_amount(clause: Clause, at: int) -> bool:
+    """Whether a word is for a column of numbers: what is "between 2000 and 2020" is then a bill, and no year."""
+    numbers = [c for c in clause.table.of_kind("number") if not is_year(c)]
+    return any(alike(clause.word(at), part) >= SURE for c in numbers for part in name_stems(c.name))
 
 
 def _date_meant(clause: Clause) -> list[Column]:
