@@ -116,7 +116,8 @@ def named_columns(clause: Clause) -> None:
 
 def _one_of(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> Column | None:
     """The one that is meant of columns that are named alike; None if the words name none, or it is not clear which."""
-    said = {own for i in places for own in (stem(clause.word(i)), stem(words.IRREGULAR.get(clause.word(i), "")))}
+    spoken = [clause.word(i) for i in places]
+    said = {stem(form) for word in spoken for form in (word, words.IRREGULAR.get(word, word))}
     if all(map(_is_time, columns)) and not said & _TIMES:
         return None  # the verb of `YearSold` and `MonthSold`
     told = _told_elsewhere(columns, said, clause)

@@ -73,5 +73,6 @@ def idle_phrases(clause: Clause) -> None:
     clause.claim_all(rf"\bhow {_SIZES}(?: away)? (?=(?:is|are|was|were) the (?:most \w+|\w+est)\b)")
     lands = [c for c in clause.table.of_kind("text") if {"countri", "nation"} & set(name_stems(c.name))]
     if len(lands) == 1 and lands[0].unique > MOST_LANDS:
-        clause.claim_all(r"\b(?:worldwide|(?:in|around|across|of) the (?:whole |entire )?world|globally)\b(?!'s)")
+        said = r"\b(?:worldwide|(?:in|around|across|of) the (?:whole |entire )?world|globally)\b(?!'s)"
+        clause.of_all = clause.claim_all(said) or clause.of_all
     clause.claim_all(r"^\W*(?:count|list|name|rank)\b(?=\s+(?:the|all|every|how)\b)")  # verbs, not columns

@@ -69,10 +69,15 @@ def relating_verbs(clause: Clause) -> None:
         if (
             _is_before_condition(clause, i)
             or _is_before_most(clause, i)
-            or (word not in _BOUGHT and _is_at_end(clause, i))
+            or ((word not in _BOUGHT or _is_given(clause, i)) and _is_at_end(clause, i))
         ):
             clause.used.add(i)
             clause.notes.append(f"every row taken as {word}")
+
+
+def _is_given(clause: Clause, at: int) -> bool:
+    """Whether a column that is named has what was given: "how many medals were awarded"."""
+    return clause.word(at) in ("awarded", "given", "handed") and bool(clause.measures(conditioned=False))
 
 
 def acting_verbs(clause: Clause) -> None:

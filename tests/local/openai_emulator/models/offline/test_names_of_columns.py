@@ -96,6 +96,7 @@ def _folder(tmp_path: Path, table: str) -> Path:
         ("pets", "What is the phone number of Ann C2?", ["`Owner` is Ann C2", "5,550,014"]),
         ("pets", "How many pets are called Mr Bean?", [(PETS.PetName == "MR BEAN").sum(), "`PetName` is MR BEAN"]),
         ("teams", "What is the average medal count?", [TEAMS.Total.mean()]),
+        ("teams", "How many medals were awarded altogether?", [TEAMS.Total.sum(), "taken as all medals"]),
         ("teams", "Top 3 countries by gold medal count", ["The highest of `Gold Medal`"]),
         ("teams", "How many gold medals were there worldwide?", [TEAMS["Gold Medal"].sum()]),
         ("teams", "Which team is the heaviest?", [TEAMS.wt.max()]),

@@ -69,6 +69,13 @@ def numbers_what_is_most(clause: Clause, mention: Mention) -> bool:
     return most and clause.word(mention.tokens[-1]).endswith("s")
 
 
+def is_most(clause: Clause, at: int) -> bool:
+    """Whether a word says of what there is most: "the most products", "the most of these products"."""
+    back = at - 1 - (clause.word(at - 1) in ("these", "those", "the", "our"))
+    back -= clause.word(back) == "of"
+    return clause.word(back) in ("most", "fewest")
+
+
 def is_of_one(clause: Clause) -> bool:
     """Whether a superlative is of one thing: "the cheapest laptop", and not "the cheapest laptops"."""
     found = re.search(rf"\bthe (?:most |least )?(?:{'|'.join(words.ADJECTIVES)}) (\w+)\b", clause.text, re.IGNORECASE)

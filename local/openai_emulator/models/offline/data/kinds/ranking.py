@@ -49,6 +49,7 @@ from local.openai_emulator.models.offline.data.kinds.ends import (
     heights,
     is_busiest_year,
     is_count,
+    is_most,
     is_number_of,
     is_of_many,
     is_of_one,
@@ -158,7 +159,9 @@ def _of_rows(clause: Clause, group: list[Column], *, low: bool) -> Ask | Refusal
     if group and group[0].unique == clause.table.rows:
         return Refusal(reason=f"Each row has its own `{group[0].name}`, so their numbers of rows are all 1.")
     named = set(name_stems(clause.table.shown.rpartition(".")[0]))
-    others = [m.column for m in clause.mentions if clause.word(m.tokens[0] - 1) in ("most", "fewest")]
+    others = [m.column for m in clause.mentions if is_most(clause, m.tokens[0])]
+    if group and clause.period and group[0] in others and group[0] not in (*clause.by, clause.which):
+        return Refusal(reason=f"It is not clear whether rows are counted, or different `{group[0].name}`.")
     others = [c for c in others if c.kind == "text" and c not in group and 2 * c.unique < clause.table.rows]
     others = [c for c in others if not named & set(name_stems(c.name))]  # "events" of events.csv are rows
     if others and not clause.period:
