@@ -295,7 +295,8 @@ def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:
     if said <= words.PEOPLE and (numbers or _are_people(clause, places, column)):
         return True
     head, of, _ = column.name.lower().replace("_", " ").partition(" of ")
-    if of and said <= words.ROW_NOUNS and not any(alike(word, part) for word in said for part in name_stems(head)):
+    of_text = bool(of) and column.kind == "text" and said <= words.ROW_NOUNS
+    if of_text and not any(alike(word, part) for word in said for part in name_stems(head)):
         return True  # "games" are no `player_of_match`
     named = set(name_stems(clause.table.shown.rpartition(".")[0]))
     of_file = {stem(word) for word in said} <= _ROWS and any(stem(word) in named for word in said)
