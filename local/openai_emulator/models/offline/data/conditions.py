@@ -30,6 +30,9 @@ _YEAR = re.compile(
     re.IGNORECASE,
 )
 _NUMBERS = re.compile(r"\bbetween (\d+) and (\d+)\b", re.IGNORECASE)
+_AMOUNT = re.compile(
+    r"\b(?:more|less|fewer|higher|lower|greater|larger|bigger|longer|shorter|cheaper|heavier) than \d+\b", re.IGNORECASE
+)
 _WEEK = re.compile(r"\b(first|second|third|fourth|fifth|last|1st|2nd|3rd|4th|5th)\s+week\b", re.IGNORECASE)
 _WEEK_NUMBER = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
 _DAYS = re.compile(rf"\b({'|'.join(calendar.day_name)})s?\b", re.IGNORECASE)
@@ -155,6 +158,7 @@ def _units(text: str, low: datetime, high: datetime, *, fine: bool) -> tuple[str
     if units:
         return "month", units
     amounts = [m for m in _NUMBERS.finditer(text) if not _are_years(int(m[1]), int(m[2]), low, high)]
+    amounts += _AMOUNT.finditer(text)
     years = [(m, int(m["y"])) for m in _YEAR.finditer(text) if not any(a.start() < m.end() <= a.end() for a in amounts)]
     return "year", [(match, datetime(year, 1, 1), datetime(year + 1, 1, 1), str(year)) for match, year in years]
 

@@ -132,7 +132,8 @@ def flags_in(clause: Clause) -> None:
             continue
         denying = denial(clause, min((*verb, mention.tokens[0])), column)
         said = _said(clause, mention)
-        negated = bool(denying) or any(clause.word(i) in words.NO for i in said)
+        told = {clause.word(i) for i in said} & (words.YES | words.NO)  # "insured no and married yes"
+        negated = bool(told & words.NO) if told else bool(denying)
         clause.used |= {*verb, *said}
         if clause.word(max(mention.tokens) + 1) in ("rate", "rates"):
             clause.rate_of = column.name

@@ -80,8 +80,8 @@ def values_in(clause: Clause) -> None:
     chosen: Places = {}
     for _, name, value, places in reversed(everything):
         taken = {place for hits in chosen.values() for _, at in hits for place in at}
-        same = [own for own, at in chosen.get(name, ()) if at == places and stem(own.lower()) == stem(value.lower())]
-        if not set(places) & taken or same:  # `Shield` and `Shields`
+        same = [own for own, at in chosen.get(name, ()) if at == places and _root(own) == _root(value)]
+        if not set(places) & taken or same:  # `Shield` and `Shields`, `O+` and `O-`
             chosen.setdefault(name, []).append((value, places))
     for name, hits in chosen.items():
         _conditions_of(clause, name, hits)
@@ -226,7 +226,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             continue  # "ramen" in ramen_ratings.csv
         if size == 1 and said[at] in words.YES | words.NO and not is_beside(column, clause, places):
             continue  # "no comment"
-        is_signed = _is_signed(clause, places, value)
+        is_signed = _is_signed(clause, places, value, column)
         if is_signed is not None:
             yield from [places] if is_signed else []
             continue
@@ -257,9 +257,18 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
             yield places
 
 
-def _is_signed(clause: Clause, places: tuple[int, ...], value: str) -> bool | None:
-    """Whether a sign behind a word makes it a value, blood type `A+`; None if neither of them has one there."""
+def _root(value: str) -> str:
+    return stem(value.lower().rstrip("+-#"))
+
+
+def _is_signed(clause: Clause, places: tuple[int, ...], value: str, column: Column) -> bool | None:
+    """Whether a sign behind a word makes it a value, blood type `A+`; None if the signs do not tell.
+
+    Without a sign, `C` is not `C#`; but blood type O is `O+` and `O-`.
+    """
     sign = _SIGNS.match(clause.text, clause.tokens[max(places)].end())
+    if sign is None and value[-1:] in "+-#" and clause.written(places) in {v.lower() for v in column.values}:
+        return False
     if sign is None:
         return None
     if f"{clause.written(places)}{sign[0]}" == value.lower():
