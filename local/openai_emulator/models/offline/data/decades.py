@@ -21,6 +21,7 @@ _JOINING = frozenset(["and", "or", "vs", "versus", "with", "to", "than", "in", "
 _BEFORE = re.compile(
     r"\b(before|prior to|since|after|until|early|mid|late|end of)[\s-]+(?:the\s+)?['’]?$", re.IGNORECASE
 )
+_OF_TIME = r"\bdecades? of (?:the )?(?:year|release|birth|date|founding|opening|construction|the)\b"
 _FIRST_SHORT = 3  # the 30s are those of the 20th century; the 20s could be these, too
 YEARS = 10
 
@@ -29,6 +30,8 @@ def decades_in(clause: Clause, dates: list[Column]) -> None:
     """The decades that a clause names, of a column of dates or else of years, and "by decade"."""
     times = dates or [c for c in years_meant(clause, short=False) if is_year(c)]
     grouped = clause.says(GROUPS)
+    if grouped and (of := re.search(r"\bdecades? of (\w+)", clause.text, re.IGNORECASE)) and not clause.says(_OF_TIME):
+        clause.ambiguous.append(f'Decades of "{of[1]}" are not grouped.')
     if len(times) != 1 or not times[0].low:
         return
     column = times[0]

@@ -238,6 +238,10 @@ victims inmates prisoners donors suspects defendants offenders nominees authors 
 golfers runners swimmers skaters climbers
 """
 ROLES = frozenset(_ROLES.split())
+# Columns of these are of other persons than those that the rows are.
+OTHER_PERSONS = frozenset(
+    ["manager", "supervisor", "boss", "doctor", "agent", "teacher", "coach", "landlord", "referee"]
+)
 # Participles of verbs that say how the rows came about.
 _RELATING = """
 awarded bought built caught collected conducted covered created detected diagnosed discovered established examined

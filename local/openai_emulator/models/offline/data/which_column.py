@@ -19,6 +19,8 @@ from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import stem
 
 _CODES = frozenset(["id", "code", "abbr", "abbrev"])
+_CALLED = frozenset(["name", "titl"])
+_ABOVE = frozenset(map(stem, ("manager", "supervisor", "boss", "mentor", "reports", "lead", "head")))  # another row
 CITIES = ("new york", "washington")  # of all states these are better known as cities
 _ENDS = {
     "from": frozenset(["from", "origin", "start", "pickup", "departure", "depart", "source"]),
@@ -92,7 +94,16 @@ def _kept(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> lis
         c for c in columns if all(re.fullmatch(rf"{re.escape(c.name)}[ _.]?\d", o.name) for o in columns if o is not c)
     ]
     lands = [c for c in columns if {"countri", "nation"} & set(name_stems(c.name))]
+    own = [c for c in columns if clause.entity(c) and _CALLED & set(name_stems(c.name))]
+    if len(named) != 1 and len(own) == 1 and _ABOVE & {part for c in columns for part in name_stems(c.name)}:
+        return own if _is_of(clause, places) else columns  # "the salary of Ann", who is a manager, too
     return next((some for some in (named, common, first, lands) if len(some) == 1), columns)
+
+
+def _is_of(clause: Clause, places: tuple[int, ...]) -> bool:
+    """Whether what is asked for is of a value: "the salary of Ann", "Ann's salary", "what does Ann earn"."""
+    before = clause.word(min(places) - 1) in ("of", "does", "did", "is", "was")
+    return before or clause.word(max(places)).endswith("'s")
 
 
 def _named(clause: Clause, columns: list[Column], places: tuple[int, ...]) -> list[Column]:

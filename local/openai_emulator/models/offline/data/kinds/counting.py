@@ -49,7 +49,6 @@ from local.openai_emulator.models.offline.words import stem
 
 _LISTED = r"\b(?:listed|covered|recorded|included)\b|\b(?:in|on) (?:the|this) (?:list|table|file|data|dataset)\b"
 _WHAT_IS_LISTED = rf"\bhow many ((?:[\w-]+ ){{1,3}}?)(?=(?:are|were) (?:there )?(?:{_LISTED}))"
-_OTHERS = frozenset(map(stem, ("manager", "supervisor", "boss", "doctor", "agent", "teacher", "coach", "landlord")))
 MOST_TOLD = 20  # different values that are told where only their number is asked for
 _DIFFERENT = r"\b(?:different|distinct|unique)\b"
 MOST_BEFORE = 2  # words between "how many" and what is counted
@@ -72,6 +71,8 @@ def complete(clause: Clause) -> Ask | Refusal:
         return _most_common(clause, [*targets, *measures], by)
     if unclear := _not_counted(clause):
         return unclear
+    if different and len({c.name for c in (*targets, *measures)}) > 1 and clause.says(r"\band\b") and not by:
+        return Refusal(reason="The different values of one column are counted, not those of two.")
     if different and clause.claim_all(_DIFFERENT) and (targets or measures):
         return ask_of(clause, "count", targets=names((targets or measures)[:1]), by=by)
     if clause.says(r"^\W*(?:which|what)\b") and targets:
@@ -133,7 +134,7 @@ def _different(clause: Clause, target: Column) -> Ask | Refusal:
     if _is_counted(clause, target) and unsure and not clause.entity(target) and not _is_at_one_time(clause):
         return Refusal(reason=f"It is not clear whether all rows of a `{target.name}` are meant, or any.")
     personal = {part for c in clause.conditions for part in name_stems(c.column)} & {"gender", "sex", "age"}
-    if personal and set(name_stems(target.name)) & _OTHERS:
+    if personal and set(name_stems(target.name)) & {*map(stem, words.OTHER_PERSONS)}:
         return Refusal(reason=f"It is not clear whose {', '.join(sorted(personal))} is meant.")
     if _is_counted(clause, target):
         return ask_of(clause, "count", targets=(_numbered(clause, target),))
@@ -168,6 +169,9 @@ def _added_up(clause: Clause, measures: list[Column], by: tuple[str, ...]) -> As
         return Refusal(reason=f"`{summed[0].name}` holds shares, which do not add up.")
     if any(is_averaged(c.name) for c in summed) and not clause.hows:
         return Refusal(reason=f"`{summed[0].name}` does not add up.")
+    verbs = [m for m in clause.mentions if m.column in summed and clause.word(m.tokens[-1]).endswith("ed")]
+    if verbs and clause.says(r"^\W*(?:in )?how many\b") and clause.word(verbs[0].tokens[0] - 1) not in ("many", "of"):
+        return Refusal(reason=f"It is not clear whether rows are counted, or what `{verbs[0].column.name}` holds.")
     heads_ = [m for m in clause.mentions if m.column in summed and _stands_before_rows(clause, m)]
     if heads_ and clause.says(r"\bhow many\b"):
         return Refusal(reason=f"It is not clear whether rows are counted, or what `{heads_[0].column.name}` holds.")

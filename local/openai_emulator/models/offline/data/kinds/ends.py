@@ -105,6 +105,12 @@ def persons(clause: Clause) -> list[Column]:
     return texts if len(texts) == 1 and clause.says(r"^\W*who\b") else []
 
 
+def is_own_age(clause: Clause, column: Column) -> bool:
+    """Whether a person is asked for by age or size, and the column has persons: "which doctor is the oldest"."""
+    roles = _PERSONS | set(map(stem, words.ROLES | words.OTHER_PERSONS))
+    return clause.says(r"\b(?:oldest|youngest|tallest|heaviest)\b") and bool(roles & set(name_stems(column.name)))
+
+
 def is_busiest_year(clause: Clause) -> bool:
     """Whether the year or month with the most rows is asked for: "which year has the most cars"."""
     most = clause.says(r"\b(?:most|fewest)\b") and most_rows(clause)

@@ -36,6 +36,10 @@ from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import joined
 
+_OF_AVERAGE = (  # "with an average salary above 70000"
+    r"\b(?:average|mean|median|total)\b[^.?]{1,40} (?:above|below|over|under|exceeding"
+    r"|(?:of )?(?:more|less|higher|lower|greater) than|(?:of )?at (?:least|most)) [\d$€£]"
+)
 MOST_GROUPS = 12  # different numbers in a column after "per"; with more of them a ratio is meant
 _DAYS_OF = {"day": 0.9, "month": 26, "quarter": 85, "year": 350}  # the least days between the rows of a period
 
@@ -45,6 +49,9 @@ def complete(clause: Clause) -> Ask | Refusal:
     measures = measured(clause, keys=only_ends)
     if isinstance(measures, Refusal):
         return measures
+    measures = tuple(c for c in measures if not is_key(c, clause.table)) or measures
+    if clause.says(_OF_AVERAGE) and clause.limits():
+        return Refusal(reason="Groups are not picked out by a limit on their average or total.")
     texts = [c for c in clause.texts() if not clause.entity(c) and not _of_all(clause, c)]
     chosen = {condition.column for condition in clause.conditions if condition.test == "=="}
     which = clause.which if clause.which and clause.which.name not in chosen else None

@@ -53,6 +53,7 @@ from local.openai_emulator.models.offline.data.kinds.ends import (
     is_number_of,
     is_of_many,
     is_of_one,
+    is_own_age,
     low_asked,
     most_frequent,
     most_rows,
@@ -80,6 +81,7 @@ _BEHIND = rf"^\W*(?:the )?(?:(?:most|least) )?(?:{_ENDED})\s+({_NUMBER})(?=\W*$|
 _COUNT = re.compile(
     rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})|{_BEHIND}", re.IGNORECASE
 )
+_OF_EACH = r"^\W*(?:who|which|what)\b.*\b(?:in|for|of|within|from) (?:each|every)\b"
 _BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
 
 
@@ -110,6 +112,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     """The row or group at an end of a measure; without a measure, the group with the most rows."""
     if (clause.says(r"\bper\b") and clause.by_numbers) or has_two_ends(clause) or is_of_many(clause):
         return Refusal(reason="A figure per another one, two ends at once, or the end of a whole are not computed.")
+    if clause.by and clause.says(_OF_EACH) and clause.which not in clause.by:
+        return Refusal(reason=f"The row at the end of each `{clause.by[0].name}` is not looked for.")
     by_rows = by_number_of_rows(clause)
     if isinstance(by_rows, Refusal):
         return by_rows
@@ -140,6 +144,8 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
     if group and meant and not clause.hows and (who_of_one(clause) or (group[0] is clause.which and is_of_one(clause))):
         targets, group = [*targets, *group], []  # "which company makes the cheapest laptop"
+    if group and meant and not clause.hows and not clause.entity(group[0]) and is_own_age(clause, group[0]):
+        return Refusal(reason=f"A `{group[0].name}` has several rows, so `{meant[1][0].name}` may be that of others.")
     if group and not meant and is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
     if group and not (unmeasured and counted) and _are_rows(clause, group[0]):
