@@ -8,9 +8,10 @@ from itertools import pairwise
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
 from local.openai_emulator.models.offline.data.clause import Clause, figures
-from local.openai_emulator.models.offline.data.names import label
+from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.data.units import is_fraction, is_percentage
+from local.openai_emulator.models.offline.words import stem
 
 _MORE = frozenset(["more", "higher", "larger", "greater", "bigger"])
 _LESS = frozenset(["fewer", "less", "lower", "smaller"])
@@ -45,6 +46,10 @@ def columns_in(clause: Clause) -> None:
         if not found and (word in _MORE | _LESS) and re.fullmatch(r"\W*than\W+(?:the\W+)?", clause.text[start:end]):
             found = _AGAINST.fullmatch(" over " if word in _MORE else " under ")
             clause.used.add(one.tokens[0] - 1)
+        by_number = clause.word(one.tokens[0] - 2)[:1].isdigit() or clause.word(one.tokens[0] - 2) in words.NUMBERS
+        if found and word in _MORE | _LESS and by_number:
+            clause.ambiguous.append("A limit at the difference of two columns is not computed.")  # "3 more A than B"
+            return
         if found and one.column is not other.column:
             sign = ">" if found["more"] else "<" if found["less"] else "="
             clause.claim(start, end)
@@ -79,3 +84,15 @@ def share_meant(clause: Clause, at: int) -> Column | None:
     others = [c for c in clause.measures(conditioned=False) if c not in shares]
     counts = behind and clause.says(r"^\W*(?:in )?how many\b")
     return shares[0] if len(shares) == 1 and not others and counts else None
+
+
+def people_counted(clause: Clause, at: int, start: int) -> Column | None:
+    """The one column of numbers whose name has the people behind a limit: `users_rated` for "at least 1000 users"."""
+    people = clause.word(at) in words.PEOPLE and not clause.says(rf"\bhow many {clause.word(at)}\b")
+    named = [c for c in figures(clause.table) if people and stem(clause.word(at)) in name_stems(c.name)]
+    if len(named) != 1:
+        return None
+    clause.used.add(at)
+    verb = clause.word(start - 1) == "by" and stem(clause.word(start - 2)) in name_stems(named[0].name)
+    clause.mentions = [m for m in clause.mentions if not (verb and m.tokens == (start - 2,))]  # "rated by"
+    return named[0]

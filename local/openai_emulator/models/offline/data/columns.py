@@ -353,7 +353,8 @@ def _can_name(clause: Clause) -> list[int]:
     others |= {i for i in clause.free() if clause.word(i) in ("first", "last") and not _is_part_of_name(clause, i)}
     others |= {max(clause.within(m)) for m in OF_WHOLE.finditer(clause.text) if m[1].lower() in words.WHOLES}
     others |= {i for i in clause.free() if clause.word(i) in SHARES and clause.word(i + 1) == "of"}
-    others |= {i for i in clause.free() if clause.word(i) == "no"}  # "have no win" is no `no_advance`
+    has_no = any(c.name.lower() == "no" for c in clause.table.columns)
+    others |= {i for i in clause.free() if clause.word(i) == "no" and not has_no}  # no `no_advance`
     others |= {i for i in clause.free() if clause.word(i) in ("top", "bottom") and _is_number(clause.word(i + 1))}
     others |= {i for i in clause.free() if clause.word(i) in words.NAMING and _starts_value(clause, i + 1)}
     others |= {i for i in clause.free() if clause.word(i) in words.LIVING and clause.word(i + 1) in ("in", "at", "for")}

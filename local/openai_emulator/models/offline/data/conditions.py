@@ -51,6 +51,7 @@ _BEFORE = re.compile(r"\b(since|from|starting|after|before|until|between)\s+(?:t
 
 
 HOURS_OF_DAY = 24
+OPEN_END = datetime(2200, 1, 1)  # later than any date: the condition can be moved to another column
 _Unit = tuple[re.Match[str], datetime, datetime, str]  # where it stands, its start, its end, its name
 
 
@@ -205,9 +206,9 @@ def _spans(text: str, name: str, low: datetime, high: datetime, *, fine: bool = 
     if word in ("between", "from") and len(units) == 2 and not is_change:
         spans, words = ((units[0][1], units[1][2]),), f"from {units[0][3]} to {units[1][3]}"
     elif word in ("since", "from", "starting") and len(units) == 1:
-        spans, words = ((units[0][1], high + timedelta(days=1)),), f"since {units[0][3]}"
+        spans, words = ((units[0][1], OPEN_END),), f"since {units[0][3]}"
     elif word == "after":
-        spans, words = ((units[0][2], high + timedelta(days=1)),), f"after {units[0][3]}"
+        spans, words = ((units[0][2], OPEN_END),), f"after {units[0][3]}"
     elif word == "until the end of":
         spans, words = ((low, units[0][2]),), f"{word} {units[0][3]}"
     elif word in ("before", "until"):

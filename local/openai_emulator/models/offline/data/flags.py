@@ -19,7 +19,8 @@ _JOINS = frozenset(
     ["versus", "vs", "than", "to", "with", "and", "against", "compared", "for", "of", "in", "those", "a"]
 )
 _MORE = frozenset(["higher", "lower", "more", "less", "better", "worse", "are", "is", "have"])
-_WITH_AND_WITHOUT = re.compile(r"\bwith(?:,? (?:and|or|vs\.?|versus)) without (?:(?:an?|the|any) )?$", re.IGNORECASE)
+WITH_AND_WITHOUT = r"\bwith(?:,? (?:and|or|vs\.?|versus)) without\b"
+_WITH_AND_WITHOUT = re.compile(rf"{WITH_AND_WITHOUT} (?:(?:an?|the|any) )?$", re.IGNORECASE)
 _LEFT = re.compile(
     r"\b(?:have |has |had )?(left|quit|resigned|departed|been terminated|(?:are|is) gone)\b"
     r"(?: the (?:company|firm|organi[sz]ation))?",
@@ -116,7 +117,7 @@ def flags_in(clause: Clause) -> None:
         if len(values) != 2 or not yes or not no or any(c.column == column.name for c in clause.conditions):
             continue
         before = clause.word(mention.tokens[0] - 1)
-        if before in _OF_GROUPS:
+        if (before in _OF_GROUPS and not _is_before_noun(clause, mention)) or _is_second_group(clause, mention):
             continue
         if (
             clause.word(mention.tokens[0]) == column.name.lower()
@@ -153,6 +154,20 @@ def flags_in(clause: Clause) -> None:
                 words=f"{text} ({column.name} = {(no if negated else yes)[0]})",
             )
         )
+
+
+def _is_before_noun(clause: Clause, mention: Mention) -> bool:
+    """Whether a column of yes and no stands before a noun: "which remote employee", but not "which sex has"."""
+    after = max(mention.tokens) + 1
+    verbs = words.VERBS | words.SILENT | {""}
+    return clause.word(min(mention.tokens) - 1) == "which" and clause.word(after) not in verbs
+
+
+def _is_second_group(clause: Clause, mention: Mention) -> bool:
+    """Whether a column is the second of two groups: "by smoker and diabetic"."""
+    first = min(mention.tokens)
+    one = next((m for m in clause.mentions if max(m.tokens) == first - 2 and clause.word(first - 1) == "and"), None)
+    return one is not None and clause.word(min(one.tokens) - 1) in ("by", "per", "each")
 
 
 def _said(clause: Clause, mention: Mention) -> tuple[int, ...]:

@@ -17,9 +17,10 @@ _GROUPED = """
 reviews? rows records entries orders movies films games matches ratings? listings sales transactions observations cars
 employees players students products songs books shows courses flights trips respondents people customers
 """
+_OF_ANOTHER = rf"['’]s (?:{'|'.join(sorted(words.OTHER_PERSONS))})(?:['’]s|s['’])"
 _LEAST = re.compile(
     r"\b(?:with|having|that have|that has|who have) (at least|more than|over) (\d{1,4})"
-    rf" (?:{'|'.join(_GROUPED.split())})\b",
+    rf" ({'|'.join(_GROUPED.split())})\b",
     re.IGNORECASE,
 )
 MOST_LANDS = 20  # countries of a table that is not about the world
@@ -48,13 +49,16 @@ def idle_phrases(clause: Clause) -> None:
         for match in re.finditer(r"\b(?:best|highest|top|worst|lowest) (rated)\b", clause.text, re.IGNORECASE):
             clause.claim(match.start(1), match.end(1))
     clause.claim_all(r"\bended (?=in an?\b)|\bamount (?=asked)")
-    if found := _LEAST.search(clause.text):
+    found = _LEAST.search(clause.text)
+    if found and not any(stem(found[3]) in name_stems(c.name) for c in clause.table.of_kind("number")):
         clause.least = int(found[2]) + (found[1].lower() != "at least")
         clause.claim(found.start(), found.end())
     if clause.says(rf"\bwith (?:at most|fewer than|less than|up to) \d+ (?:{'|'.join(_GROUPED.split())})\b"):
         clause.ambiguous.append("Groups with at most so many rows are not told apart.")
     if clause.says(r"\bthan (?:their|his|her|its) (?:own )?(?:manager|boss|supervisor|team|group|department|peers)\b"):
         clause.ambiguous.append("A row is not compared with another one that it names.")
+    if clause.says(rf"\bof the (?:{'|'.join(sorted(words.OTHER_PERSONS))}) of\b") or clause.says(_OF_ANOTHER):
+        clause.ambiguous.append("What another row tells of a person that a row names is not looked up.")
     dated = any(_TERMS & set(name_stems(c.name)) for c in clause.table.of_kind("date"))
     if dated and clause.says(r"\b(?:now|currently|today|at the moment)\b"):
         clause.ambiguous.append("It is not known which day is meant by now.")

@@ -17,7 +17,7 @@ from local.openai_emulator.models.offline.data.clause import (
     is_short_year,
     is_year,
 )
-from local.openai_emulator.models.offline.data.column_limits import both_in, columns_in, share_meant
+from local.openai_emulator.models.offline.data.column_limits import both_in, columns_in, people_counted, share_meant
 from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.likeness import LIMITS, SAME, alike, ends
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, is_score, label, name_stems, of_end, plain_words
@@ -27,6 +27,7 @@ from local.openai_emulator.models.offline.data.units import (
     HALF,
     bare_prices,
     currency,
+    holds,
     is_fraction,
     is_of_dimension,
     is_percentage,
@@ -350,11 +351,12 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
     beside += 2 * ([clause.word(beside), clause.word(beside + 1)] == ["years", "of"])
     behind = [m.column for m in named if m.tokens[0] == beside]
     own_ = [m for m in named if m.tokens[-1] == at - 1]
-    if own_ and not of_time and not (behind and "," in clause.text[clause.tokens[own_[0].tokens[-1]].end() : start]):
+    is_own = own_ and (not of_time or (of_time[0].lower() == "between" and holds(own_[0].column, number)))
+    if is_own and not (behind and "," in clause.text[clause.tokens[own_[0].tokens[-1]].end() : start]):
         return own_[0].column  # "a count under 2000"
     if behind:  # "more than 10 defects"
         return behind[0]
-    if not of_time and (counted := _counted(clause, beside, at)):
+    if not of_time and (counted := people_counted(clause, beside, at)):
         return counted
     if re.fullmatch(r"[12]\d{3}", number) and len(years) == 1 and (of_time or clause.text[start].isdigit()):
         return years[0]
@@ -384,18 +386,6 @@ def _near(clause: Clause, start: int, end: int, number: str) -> Column | None:
         clause.claim_all(r"\bdegrees?(?: celsius| fahrenheit)?\b")
         return warm[0]
     return _priced(clause, start, end)
-
-
-def _counted(clause: Clause, at: int, start: int) -> Column | None:
-    """The one column of numbers whose name has the people behind a limit: `users_rated` for "at least 1000 users"."""
-    people = clause.word(at) in words.PEOPLE and not clause.says(rf"\bhow many {clause.word(at)}\b")
-    named = [c for c in figures(clause.table) if people and stem(clause.word(at)) in name_stems(c.name)]
-    if len(named) != 1:
-        return None
-    clause.used.add(at)
-    verb = clause.word(start - 1) == "by" and stem(clause.word(start - 2)) in name_stems(named[0].name)
-    clause.mentions = [m for m in clause.mentions if not (verb and m.tokens == (start - 2,))]  # "rated by"
-    return named[0]
 
 
 def _priced(clause: Clause, start: int, end: int) -> Column | None:

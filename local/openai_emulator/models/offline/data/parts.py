@@ -23,8 +23,8 @@ METHOD = re.compile(
     r"|strength|p-value)|perform)\b",
     re.IGNORECASE,
 )
-BACK = re.compile(
-    r"\b(?:it|its|that|this|those|these|they|them|their|he|she|his|her|same"
+BACK = re.compile(  # "IT" is a department
+    r"\b(?:(?-i:it|It)|its|that|this|those|these|they|them|their|he|she|his|her|same"
     r"|(?<!are )(?<!is )(?<!were )(?<!was )there)\b",
     re.IGNORECASE,
 )

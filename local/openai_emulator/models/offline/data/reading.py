@@ -25,6 +25,7 @@ from local.openai_emulator.models.offline.data.entities import (
     words_for_rows,
 )
 from local.openai_emulator.models.offline.data.flags import (
+    WITH_AND_WITHOUT,
     check_two_flags,
     flags_in,
     leavers_in,
@@ -106,7 +107,7 @@ _BUT = frozenset(["but", "yet", "while", "whereas", "although", "though"])
 _ENDS = rf"\b(?:{'|'.join(words.HIGHEST | words.LOWEST)})\b"
 _LIVES = frozenset(map(stem, ("birth", "born", "birthday", "birthdate", "dob", "death", "died")))
 SHORTEST_BEGINNING = 5  # letters of a word that the name of the file begins with
-_PLACED = frozenset(["in", "at", "for", "from", "with", "by"])  # "in Finance" is a condition, also on financials.csv
+_PLACED = frozenset(["in", "at", "for", "from"])  # "in Finance" is a condition, also on financials.csv
 _PAY = frozenset(map(stem, ("rent", "salary", "wage", "pay", "income", "fee", "earnings")))
 _METHOD_NUMBER = re.compile(
     r"\b(?:significance|alpha|p-?values?|threshold|iqr|z-?scores?|round\w*)\b[^.\n]{0,60}?(-?\d+(?:\.\d+)?)"
@@ -140,6 +141,8 @@ def read(text: str, table: Table, *, method: bool = False, unknown: Collection[s
     clause.claim_all(HOW_IT_IS)
     parts_in(clause)
     flags_in(clause)
+    if any(not clause.within(m) <= clause.used for m in re.finditer(WITH_AND_WITHOUT, clause.text, re.IGNORECASE)):
+        clause.ambiguous.append('It is not clear what "with and without" is about.')
     opposites_in(clause)
     outcomes_in(clause)
     leavers_in(clause)

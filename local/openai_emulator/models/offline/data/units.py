@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from local.openai_emulator.models.offline.data import vocabulary as words
-from local.openai_emulator.models.offline.data.clause import Clause, is_short_year
+from local.openai_emulator.models.offline.data.clause import Clause, is_short_year, is_year
 from local.openai_emulator.models.offline.data.names import UNIT_STEMS, plain_words, unit
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import stem
@@ -157,3 +157,8 @@ def _is_quantity(word: str) -> bool:
 def own_currency(column: Column) -> str:
     """The code of the currency that the cells or the name of a column state."""
     return currency(column.unit) or currency(column.name.replace("_", " "))
+
+
+def holds(column: Column, number: str) -> bool:
+    """Whether a number is within the range of a column that has no years."""
+    return not is_year(column) and number_of(column.low) <= number_of(number or "0") <= number_of(column.high)

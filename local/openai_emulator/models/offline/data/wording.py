@@ -56,6 +56,7 @@ _MORE_IN = (
     rf"^(\W*)(?:are|were) there more ({_THING} (?:in|from|on|at|with) {_THING}) (?:than|or(?: more)?) "
     rf"((?:in|from|on|at|with) {_THING}){_OF_EACH}(\W*)$"
 )
+_NUMBERS_OF = r"^(\W*)(?:the )?number of ([^,?]+?),? and (?:the )?number of "
 _LIST_OF = (
     r"^\W*(?:(?:show|give)(?: me)? )?(?:an? |the )?(?:full |complete )?list (?:of )?(?:all )?(?:the )?(?:different )?"
     r"((?:[a-z]+ )?[a-z]+s)\W*$"
@@ -121,6 +122,7 @@ def plainly(question: str) -> str:
     for pattern in _MORE_OF:
         question = re.sub(pattern, r"\1how many \2\4 and how many \3\4\5", question, flags=re.IGNORECASE)
     question = re.sub(_MORE_IN, r"\1how many \2 and how many \3\4", question, flags=re.IGNORECASE)
+    question = re.sub(_NUMBERS_OF, r"\1how many \2 and how many ", question, flags=re.IGNORECASE)
     question = re.sub(_LIST_OF, r"which \1 are there", question, flags=re.IGNORECASE)
     question = _OF_LARGE.sub(r"Which of the \1 \2 ", question)
     question = re.sub(r"^(\W*)on average, ([^?]*)(\??)$", r"\1\2 on average\3", question, flags=re.IGNORECASE)

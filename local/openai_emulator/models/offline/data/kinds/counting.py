@@ -133,7 +133,9 @@ def _different(clause: Clause, target: Column) -> Ask | Refusal:
     unsure = any(is_denial(c) or c.test in limits or _is_no(c) for c in clause.conditions)
     if _is_counted(clause, target) and unsure and not clause.entity(target) and not _is_at_one_time(clause):
         return Refusal(reason=f"It is not clear whether all rows of a `{target.name}` are meant, or any.")
+    flags = [c.column for c in clause.conditions if f"({c.column} = " in c.words]
     personal = {part for c in clause.conditions for part in name_stems(c.column)} & {"gender", "sex", "age"}
+    personal |= set(flags)
     if personal and set(name_stems(target.name)) & {*map(stem, words.OTHER_PERSONS)}:
         return Refusal(reason=f"It is not clear whose {', '.join(sorted(personal))} is meant.")
     if _is_counted(clause, target):

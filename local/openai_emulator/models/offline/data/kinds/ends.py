@@ -15,7 +15,8 @@ from local.openai_emulator.models.offline.data.clause import (
     is_part_of_date,
     is_year,
 )
-from local.openai_emulator.models.offline.data.entities import of_people
+from local.openai_emulator.models.offline.data.entities import NAMELESS, of_people
+from local.openai_emulator.models.offline.data.kinds.completing import additive, adjective
 from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import joined, stem
@@ -108,7 +109,8 @@ def persons(clause: Clause) -> list[Column]:
 def is_own_age(clause: Clause, column: Column) -> bool:
     """Whether a person is asked for by age or size, and the column has persons: "which doctor is the oldest"."""
     roles = _PERSONS | set(map(stem, words.ROLES | words.OTHER_PERSONS))
-    return clause.says(r"\b(?:oldest|youngest|tallest|heaviest)\b") and bool(roles & set(name_stems(column.name)))
+    own = clause.says(r"\b(?:oldest|youngest|tallest|heaviest|earns?|earned|(?:best|highest|worst|lowest)[- ]paid)\b")
+    return own and bool(roles & set(name_stems(column.name)))
 
 
 def is_busiest_year(clause: Clause) -> bool:
@@ -262,3 +264,13 @@ def low_asked(clause: Clause) -> bool:
         return True
     lowest = [i for i in range(len(clause.tokens)) if clause.word(i) in words.LOWEST and clause.word(i - 1) != "at"]
     return bool(lowest) and not clause.says(r"\bhighest\b|\bmax")
+
+
+def are_rows(clause: Clause, column: Column) -> bool:
+    """Whether the values of a column name rows, of which two can be called alike, and no groups of rows."""
+    meant = adjective(clause) if NAMELESS.fullmatch(column.name) and not clause.hows else None
+    of_one = meant is not None and bool(meant[1]) and not additive(meant[1][0].name)  # "which car is the dearest"
+    many = of_one and 5 * column.unique > clause.table.rows
+    return (
+        column not in clause.by and (clause.entity(column) or many) and not {"mean", "sum", "median"} & set(clause.hows)
+    )

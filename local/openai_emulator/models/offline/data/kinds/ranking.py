@@ -17,7 +17,6 @@ from local.openai_emulator.models.offline.data.clause import (
     name_beside,
     names,
 )
-from local.openai_emulator.models.offline.data.entities import NAMELESS
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -44,6 +43,7 @@ from local.openai_emulator.models.offline.data.kinds.counting import claim_count
 from local.openai_emulator.models.offline.data.kinds.ends import (
     BUSY,
     MOST_NUMBERS,
+    are_rows,
     by_number_of_rows,
     has_two_ends,
     heights,
@@ -81,7 +81,7 @@ _BEHIND = rf"^\W*(?:the )?(?:(?:most|least) )?(?:{_ENDED})\s+({_NUMBER})(?=\W*$|
 _COUNT = re.compile(
     rf"\b(?:top|bottom|first|the)\s+({_NUMBER})\b|\b({_NUMBER})\s+(?={_SUPERLATIVE})|{_BEHIND}", re.IGNORECASE
 )
-_OF_EACH = r"^\W*(?:who|which|what)\b.*\b(?:in|for|of|within|from) (?:each|every)\b"
+_OF_EACH = r"\b(?:in|for|of|within|from) (?:each|every)\b|\bper\b"
 _BY_TOTAL = r"\bby (?:the )?(?:total )?(?:number|amount|sum|count|total)\b"
 
 
@@ -148,7 +148,7 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
         return Refusal(reason=f"A `{group[0].name}` has several rows, so `{meant[1][0].name}` may be that of others.")
     if group and not meant and is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
-    if group and not (unmeasured and counted) and _are_rows(clause, group[0]):
+    if group and not (unmeasured and counted) and are_rows(clause, group[0]):
         group = []
     group = group if len(group) == 2 and clause.says(r"\bcombinations? of\b") else group[:1]
     groups = bool(group or (clause.period and most_rows(clause)))
@@ -205,14 +205,6 @@ def _ask_of_end(
         clause, "extreme", measures=names(measures[:1]), by=names(group), hows=(how,), lowest=low, targets=told
     )
     return with_chart(replace(ask, method="named" if set(clause.hows) & {"sum", "mean", "median"} else ""), "bar")
-
-
-def _are_rows(clause: Clause, column: Column) -> bool:
-    """Whether the values of a column name rows, of which two can be called alike, and no groups of rows."""
-    meant = adjective(clause) if NAMELESS.fullmatch(column.name) and not clause.hows else None
-    of_one = meant is not None and bool(meant[1]) and not additive(meant[1][0].name)  # "which car is the dearest"
-    many = of_one and 5 * column.unique > clause.table.rows
-    return column not in clause.by and (clause.entity(column) or many) and not set(clause.hows) & _OF_GROUPS
 
 
 def _group(clause: Clause, targets: list[Column]) -> list[Column]:
