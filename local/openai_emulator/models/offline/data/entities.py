@@ -99,6 +99,9 @@ def is_had(clause: Clause, at: int) -> bool:
     """Whether a noun is what a row has, and no row: "how many employees does Acme have", "ended in a purchase"."""
     had = clause.says(rf"\bhow many {re.escape(clause.word(at))} (?:do|does|did)\b.*\bhave\b")
     people = clause.word(at) in words.PEOPLE and not of_people(clause.table)
+    owner = re.search(r"\bhow many \w+ (?:do|does|did) (?:the |our )?(\w+)", clause.text, re.IGNORECASE)
+    if had and owner and owner[1].lower() in words.ROW_NOUNS | words.PEOPLE and clause.word(at) in words.PEOPLE:
+        return True  # "how many children do employees have"
     if clause.says(r"\bhow many (?:days|hours|weeks|months|years|minutes) (?:do|does|did) (?:it|they|he|she)\b"):
         return clause.word(at) in ("days", "hours", "weeks", "months", "years", "minutes")
     if clause.word(at - 1) == "in" and clause.word(at) in ("hours", "minutes", "seconds", "days", "weeks", "months"):

@@ -61,7 +61,7 @@ def groups(clause: Clause) -> None:
             elif found[1].kind == "text" and found[1] not in clause.by:
                 clause.by.append(found[1])
             elif found[1].kind == "date" and not clause.period:
-                clause.period = _period(found[1])
+                clause.period = _said_period(clause, found[0]) or _period(found[1])
             end = clause.tokens[found[0]].end()
             more = re.match(r"\w*\s*(?:,|and|,\s*and)\s+", clause.text[end:])
             found = column_at(end + more.end()) if more else None
@@ -74,6 +74,11 @@ def _is_sparse(column: Column) -> bool:
     """Whether a column has a few numbers with others between them, which stand for groups: 7, 13, 16 and 18."""
     low, high = column.usual
     return column.whole and column.unique <= MOST_GROUPS and 2 * column.unique <= high - low
+
+
+def _said_period(clause: Clause, at: int) -> str:
+    """The period that stands in or behind the name of a column of dates: "per launch year"."""
+    return next((word for i in (at, at + 1) if (word := clause.word(i)) in ("month", "quarter", "year", "week")), "")
 
 
 def _period(column: Column) -> str:

@@ -7,6 +7,7 @@ import re
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.clause import (
     Clause,
+    is_key,
 )
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.words import stem
@@ -50,7 +51,8 @@ def idle_phrases(clause: Clause) -> None:
             clause.claim(match.start(1), match.end(1))
     clause.claim_all(r"\bended (?=in an?\b)|\bamount (?=asked)")
     found = _LEAST.search(clause.text)
-    if found and not any(stem(found[3]) in name_stems(c.name) for c in clause.table.of_kind("number")):
+    numbers = [c for c in clause.table.of_kind("number") if not is_key(c, clause.table)]
+    if found and not any(stem(found[3]) in name_stems(c.name) for c in numbers):
         clause.least = int(found[2]) + (found[1].lower() != "at least")
         clause.claim(found.start(), found.end())
     if clause.says(rf"\bwith (?:at most|fewer than|less than|up to) \d+ (?:{'|'.join(_GROUPED.split())})\b"):

@@ -221,6 +221,10 @@ def _refuse_what_is_not_computed(clause: Clause) -> None:
     check_two_flags(clause)
     if at_average and not (of_other or clause.settled):
         clause.ambiguous.append("A limit at an average is not computed.")
+    if clause.says(r"\bthan (?:any|all|every|each|most)\b(?! other)"):
+        clause.ambiguous.append("A limit at the figures of several rows is not computed.")
+    if clause.says(r"\b(?:what|which) (?:rank|place|position) (?:does|did|is|has|was)\b"):
+        clause.ambiguous.append("The rank of one row is not computed.")
     if clause.says(r"\b(?:in|as) (?:an? )?(?:%|percent(?:age)?) of\b"):
         clause.ambiguous.append("A figure in percent of another one is not computed.")
     steps = {"daily": "day", "day": "day", "monthly": "month", "yearly": "year", "annual": "year", "hourly": "hour"}
@@ -242,7 +246,7 @@ def _times_in(clause: Clause, dates: list[Column]) -> None:
             at = [i for i, t in enumerate(clause.tokens) if t.start() < found.end and found.start < t.end()]
             if at and any(set(at) <= set(mention.tokens) for mention in clause.mentions):
                 continue  # the "in weekend" of `stays_in_weekend_nights`
-            if at and clause.word(at[0]) == "between" and _is_amount(clause, at[0] - 1):
+            if at and clause.word(at[0]) == "between" and _is_amount(clause, at[0]):
                 break
             clause.claim(found.start, found.end)
             clause.places += [(column.name, tuple(at))] if at else []
@@ -253,9 +257,11 @@ def _times_in(clause: Clause, dates: list[Column]) -> None:
 
 
 def _is_amount(clause: Clause, at: int) -> bool:
-    """Whether a word is for a column of numbers: what is "between 2000 and 2020" is then a bill, and no year."""
+    """Whether "between" stands behind a word for a column of numbers: "a bill between 2000 and 2020"."""
+    if not clause.word(at + 1).isdigit():
+        return False
     numbers = [c for c in clause.table.of_kind("number") if not is_year(c)]
-    return any(alike(clause.word(at), part) >= SURE for c in numbers for part in name_stems(c.name))
+    return any(alike(clause.word(at - 1), part) >= SURE for c in numbers for part in name_stems(c.name))
 
 
 def _date_meant(clause: Clause) -> list[Column]:

@@ -36,6 +36,7 @@ from local.openai_emulator.models.offline.data.rows import group_keys, key_text
 from local.openai_emulator.models.offline.data.table import Column, Table
 from local.openai_emulator.models.offline.words import joined
 
+_SORTED = r"^\W*(?:list|rank|sort|order) .*\bby\b"
 _OF_AVERAGE = (  # "with an average salary above 70000"
     r"\b(?:average|mean|median|total)\b[^.?]{1,40} (?:above|below|over|under|exceeding"
     r"|(?:of )?(?:more|less|higher|lower|greater) than|(?:of )?at (?:least|most)) [\d$€£]"
@@ -50,7 +51,10 @@ def complete(clause: Clause) -> Ask | Refusal:
     if isinstance(measures, Refusal):
         return measures
     measures = tuple(c for c in measures if not is_key(c, clause.table)) or measures
-    if clause.says(_OF_AVERAGE) and clause.limits():
+    if clause.says(_SORTED) and not clause.by:
+        return Refusal(reason='The rows are not listed in an order; "top 10" would list the first of them.')
+    grouped = clause.by or clause.by_numbers or clause.which
+    if grouped and clause.says(_OF_AVERAGE) and {c.column for c in clause.limits()} & {*names(measures)}:
         return Refusal(reason="Groups are not picked out by a limit on their average or total.")
     texts = [c for c in clause.texts() if not clause.entity(c) and not _of_all(clause, c)]
     chosen = {condition.column for condition in clause.conditions if condition.test == "=="}
