@@ -52,6 +52,7 @@ OF_WHOLE = re.compile(
 _WORDS = "a i in on of and no to who what when where which how why is are was were"
 _NEVER_BARE = frozenset(_WORDS.split())  # such a word is only a column's name in quotes
 LENGTH_OF_CURRENCY = 3  # letters of a code such as `EUR`
+THIRD_OF_NAME = 0.34  # of the words of a column of yes and no; with fewer it is not named
 MOST_PARTS = 3  # words of a name of which "people" says one: `energy consumption per capita (kWh/person)`
 
 
@@ -275,6 +276,8 @@ def _is_other(clause: Clause, column: Column, places: tuple[int, ...], first: in
         return True
     if share < SURE and column.kind == "number" and before in (["in", "a"], ["in", "an"], ["in", "one"]):
         return True  # "in a session" is no `session_duration`
+    if share < THIRD_OF_NAME and _is_flag(column):
+        return True  # "their job" is no `FromDiversityJobFair`
     if share < SURE and _are_rows(clause, places, column):
         return True
     if before[1] in ("most", "fewest") and said == ["ratings"] and column.kind == "number" and not column.whole:
@@ -283,6 +286,11 @@ def _is_other(clause: Clause, column: Column, places: tuple[int, ...], first: in
         return True  # it says by whom, and not how
     of_rate = all(clause.word(i) in ("rate", "rates") for i in places)  # "the unemployment rate" is no `literacy_rate`
     return of_rate and clause.word(places[0] - 1) not in _BEFORE_RATE
+
+
+def _is_flag(column: Column) -> bool:
+    """Whether a column holds yes and no."""
+    return len(column.values) == 2 and {value.lower() for value in column.values} <= words.YES | words.NO
 
 
 def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:

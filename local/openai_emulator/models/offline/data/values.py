@@ -54,6 +54,9 @@ _PARTIES = ((_DEMOCRATS, _DEMOCRATS | {"d", "dem"}), (_REPUBLICANS, _REPUBLICANS
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
 _RANKED = frozenset(["top", "bottom", "first", "last", "best", "worst"])
 _SIGNS = re.compile(r"[+#-](?!\w)")  # at the end of a value: `A+`, `C#`
+_DOING = frozenset(
+    map(stem, ("sell", "buy", "pay", "work", "live", "play", "win"))
+)  # "did it sell" is no seller `Sell`
 _OFTEN = frozenset(["common", "frequent", "popular"])  # "the most common name" is no name `Common`
 _LITTLE = (
     STOP_WORDS | words.SILENT | words.NOT | {"per", "each", "top", "low", "max", "min", "sum"}
@@ -234,7 +237,7 @@ def _places(said: list[str], parts: list[str], clause: Clause, value: str, colum
         if (
             size == 1
             and not is_code
-            and not _can_be_a_value(clause.tokens[at][0], value, is_name=names_rows(column, clause))
+            and not _can_be_a_value(clause.tokens[at][0], value, is_name=_holds_names(column, clause))
         ):
             continue
         is_plural = size > 1 and window[:-1] == parts[:-1] and _plural(window[-1], parts[-1], parts[-1])
@@ -274,6 +277,11 @@ def _is_signed(clause: Clause, places: tuple[int, ...], value: str, column: Colu
     if f"{clause.written(places)}{sign[0]}" == value.lower():
         return True
     return False if value[-1:] in "+-#" else None
+
+
+def _holds_names(column: Column, clause: Clause) -> bool:
+    """Whether the values of a column are names: of the rows, or so many that they are no classes."""
+    return names_rows(column, clause) or column.unique > MOST_CLASSES
 
 
 def _is_column_itself(clause: Clause, at: int) -> bool:
@@ -328,7 +336,7 @@ def _can_be_a_value(word: str, value: str, *, is_name: bool) -> bool:
         return False  # "more" is not the song `MORE`
     if len(without_points(value)) < 4 and own in _LITTLE:
         return False
-    common = own in words.HIGHEST | words.LOWEST or stem(word) in _COMMON
+    common = own in words.HIGHEST | words.LOWEST | words.VERBS or stem(word) in _COMMON | _DOING
     common = common or (value.isupper() and own in words.SAME_WORDS)  # "cost" is not the symbol `COST`
     return not (is_name and word.islower() and common)
 

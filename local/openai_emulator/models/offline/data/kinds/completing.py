@@ -49,6 +49,7 @@ SHORTEST_ROOT = 4  # letters of an adjective
 UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups
 DAYS_OF_MONTH, DAYS_OF_DECADE = 28, 3600
 VERSUS = r"\b(?:versus|vs)\b"
+_NUMBER_OF_ROWS = r"\b(?:number of|how many|(?:most|fewest) (?!of\b)\w+s)\b"  # no average of the only figures
 NO_MEASURE = "It names no column of figures, and the table has more than one."
 
 
@@ -129,6 +130,8 @@ def measured(clause: Clause, *, keys: bool = False) -> tuple[Column, ...] | Refu
     if meant := adjective(clause):
         return tuple(meant[1][:1])
     usual = figures(clause.table)
+    if clause.says(_NUMBER_OF_ROWS):
+        return Refusal(reason="It is not clear which rows or what else is counted.")
     if len(usual) == 1 and all(c is clause.which for c in clause.texts()):
         return (usual[0],)
     return Refusal(reason=NO_MEASURE if usual else "The table has no column of figures.")

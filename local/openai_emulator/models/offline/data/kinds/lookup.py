@@ -8,6 +8,7 @@ from typing import Any
 
 from local.openai_emulator.models.offline.data.ask import Ask, Refusal
 from local.openai_emulator.models.offline.data.clause import Clause, names
+from local.openai_emulator.models.offline.data.entities import NAMELESS
 from local.openai_emulator.models.offline.data.kinds.base import (
     Kind,
     Result,
@@ -42,6 +43,9 @@ def complete(clause: Clause) -> Ask | Refusal:
     targets = list(
         dict.fromkeys([*targets, *([clause.which] if clause.which and clause.which.name not in chosen else [])])
     )
+    if targets and clause.says(r"^\W*who\b"):  # "who got the peace prize": the name beside the prize
+        named = [c for c in clause.table.of_kind("text") if NAMELESS.fullmatch(label(c.name))]
+        targets = [*(c for c in named[:1] if c.name not in chosen and c not in targets), *targets]
     limited = {condition.column for condition in clause.limits()}
     if clause.which and clause.says(r"^\W*which\b"):  # "Which boxers have more than 45 wins?"
         targets = [c for c in targets if c is clause.which or c.name not in limited]
