@@ -2,7 +2,7 @@
 
 `questions.json` has the questions and the values that right answers contain, by set and table ("a|b" are ways to write
 one value). They were written, and the values computed with pandas, before the model was asked; all but `seen 1` by
-somebody who did not know how it works. `listed` are those of which nothing was mended before their first run:
+somebody who did not know how it works. `listed` are those of which nothing was mended, of tables that no other set has:
 `docs/offline-model-answers.md` has its answers. The others were looked at to mend the model: they show that nothing of
 that is lost.
 
@@ -28,8 +28,13 @@ TuMaths/ramen-ratings, Varsha5502/Gitstuff, VincentOracle/BoardGame-Data-Analysi
 andriifed77/cost-of-living-countries-eda, brenda-99/world-layoffs-sql-project, codeboyfriend/shopping_sales_data,
 csheldonhess/some_data_files, giritmeltem/Traveler_Trip_Dataset, joviyalrose/FoodHubOrder_Analysis,
 meniar2003/countries-of-the-world-analysis, mpixton2/datafiles, nainil5560/Uber_Dataset, safiiraaulia/mobiles-dataset,
-selva86/datasets, sullivankevint/Roller-Coaster, thetripathi27/Sleep-Health-And-Lifestyle, vinay443/EPL_20_21-Analysis;
-some were cut to their first 3,000 rows, some have shorter names here.
+selva86/datasets, sullivankevint/Roller-Coaster, thetripathi27/Sleep-Health-And-Lifestyle, vinay443/EPL_20_21-Analysis,
+CamronDurrant/vgsales-EDA, abinaya-345/Exploratory-Data-Analysis-of-Amazon-Top-50-Best-Selling-Books,
+afemal/Breakfast_Cereal_Analysis. Those in `everyday 2`: TimLafferty/Superstore-Sales, peetck/IMDB-Top1000-Movies,
+mkariithi/HRdataIBM, yeukyul/datasets, jakoborel/hr-analysis, Ayushjain2205/Data-Analysis,
+Ugochukwuodinaka/Shark-Attacks-Analysis, dataprofessor/data, prathapmc/supermarket-sales,
+swathipollishetty/ChocolateBarRatings, and others of the above; some were cut to their first 3,000 rows, some have
+shorter names here.
 """
 
 from __future__ import annotations
