@@ -52,6 +52,7 @@ _NO_GENDERS = frozenset(_OTHERS)
 _DEMOCRATS, _REPUBLICANS = frozenset(["democrat", "democrats", "democratic"]), frozenset(["republican", "republicans"])
 _PARTIES = ((_DEMOCRATS, _DEMOCRATS | {"d", "dem"}), (_REPUBLICANS, _REPUBLICANS | {"r", "rep", "gop"}))
 _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number", "share", "other")))
+MOST_KINDS = 100  # different values of a column of kinds; more are names
 _RANKED = frozenset(["top", "bottom", "first", "last", "best", "worst"])
 _SIGNS = re.compile(r"[+#-](?!\w)")  # at the end of a value: `A+`, `C#`
 _DOING = frozenset(
@@ -281,7 +282,7 @@ def _is_signed(clause: Clause, places: tuple[int, ...], value: str, column: Colu
 
 def _holds_names(column: Column, clause: Clause) -> bool:
     """Whether the values of a column are names: of the rows, or so many that they are no classes."""
-    return names_rows(column, clause) or column.unique > MOST_CLASSES
+    return names_rows(column, clause) or column.unique > MOST_KINDS
 
 
 def _is_column_itself(clause: Clause, at: int) -> bool:
