@@ -61,7 +61,6 @@ def _folder(folder: Path, table: str) -> Path:
             "How many patients with blood type A- are in ward East?",
             [((P.BloodType == "A-") & (P.Ward == "East")).sum()],
         ),
-        ("patients", "average bill by ward type", [P[P.WardType == "Surgery"].bill.mean(), "20 rows without"]),
         ("patients", "What is the average daily avg dose?", [P.daily_avg_dose.mean()]),
         ("patients", "lowest daily avg dose", [P.daily_avg_dose.min()]),
         ("patients", "How many rows have is insured No?", [40]),
@@ -92,6 +91,7 @@ def test_written_names_and_values_are_read(tmp_path: Path, table: str, question:
     [
         ("games", "What share of the total win share comes from Arnia?"),
         ("patients", "How many rows have no show up?"),
+        ("patients", "average bill by ward type"),
         ("flats", "How many 9 XL flats are there?"),
     ],
 )

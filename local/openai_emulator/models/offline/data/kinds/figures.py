@@ -80,6 +80,9 @@ def complete(clause: Clause) -> Ask | Refusal:
     period = "" if _once_each(clause) else clause.period
     if clause.says_beside(CHANGE) and not by and not period:
         return Refusal(reason="It does not say between which times or groups the change is meant.")
+    empty = [name for name in by if (c := clause.table.column(name)) and c.missing > 0.2 * clause.table.rows]
+    if empty:  # merged cells are read as gaps, too
+        return Refusal(reason=f"`{empty[0]}` is empty in many rows, so its groups would be incomplete.")
     for column in [c for c in clause.table.columns if c.name in by and c.missing]:
         clause.notes.append(f"{column.missing:,} rows without `{column.name}` left out")
     return with_chart(ask_of(clause, "figures", measures=names(measures), by=by, period=period), "bar")
