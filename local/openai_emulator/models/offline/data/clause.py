@@ -206,6 +206,11 @@ def _counting(column: Column, table: Table) -> frozenset[str]:
     return frozenset(["number", "no", "nr", "num"] if found else []) | ({_INDEX} if of_measure else set())
 
 
+def is_flag(column: Column) -> bool:
+    """Whether a column holds yes and no."""
+    return len(column.values) == 2 and {value.lower() for value in column.values} <= words.YES | words.NO
+
+
 def is_year(column: Column) -> bool:
     """Whether a column of numbers holds years."""
     low, high = column.usual

@@ -10,6 +10,7 @@ from local.openai_emulator.models.offline.data.clause import (
     FIGURES,
     Clause,
     Mention,
+    is_flag,
     is_key,
     is_part_of_date,
     is_year,
@@ -276,7 +277,7 @@ def _is_other(clause: Clause, column: Column, places: tuple[int, ...], first: in
         return True
     if share < SURE and column.kind == "number" and before in (["in", "a"], ["in", "an"], ["in", "one"]):
         return True  # "in a session" is no `session_duration`
-    if share < THIRD_OF_NAME and _is_flag(column):
+    if share < THIRD_OF_NAME and is_flag(column):
         return True  # "their job" is no `FromDiversityJobFair`
     if share < SURE and _are_rows(clause, places, column):
         return True
@@ -286,11 +287,6 @@ def _is_other(clause: Clause, column: Column, places: tuple[int, ...], first: in
         return True  # it says by whom, and not how
     of_rate = all(clause.word(i) in ("rate", "rates") for i in places)  # "the unemployment rate" is no `literacy_rate`
     return of_rate and clause.word(places[0] - 1) not in _BEFORE_RATE
-
-
-def _is_flag(column: Column) -> bool:
-    """Whether a column holds yes and no."""
-    return len(column.values) == 2 and {value.lower() for value in column.values} <= words.YES | words.NO
 
 
 def _are_rows(clause: Clause, places: tuple[int, ...], column: Column) -> bool:

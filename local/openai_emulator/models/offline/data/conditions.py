@@ -167,7 +167,7 @@ def _units(text: str, low: datetime, high: datetime, *, fine: bool) -> tuple[str
 def _are_years(first: int, last: int, low: datetime, high: datetime) -> bool:
     """Whether two numbers can be years, and one of them is a year of the data: not those of "between 1700 and 4000"."""
     known = any(low.year <= number <= high.year for number in (first, last))
-    return known and all(datetime.min.year < number < 2200 for number in (first, last))
+    return known and all(0 < number < OPEN_END.year for number in (first, last))
 
 
 def _of_one_year(units: list[_Unit]) -> list[_Unit]:

@@ -21,7 +21,7 @@ _JOINING = frozenset(["and", "or", "vs", "versus", "with", "to", "than", "in", "
 _BEFORE = re.compile(
     r"\b(before|prior to|since|after|until|early|mid|late|end of)[\s-]+(?:the\s+)?['’]?$", re.IGNORECASE
 )
-_OF_TIME = r"\bdecades? of (?:the )?(?:year|release|birth|date|founding|opening|construction|the)\b"
+_OF_TIME = r"\bdecades? of (?:the|year|release|birth|date|founding|opening|construction)\b"
 _FIRST_SHORT = 3  # the 30s are those of the 20th century; the 20s could be these, too
 YEARS = 10
 

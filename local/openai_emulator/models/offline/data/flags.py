@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from local.openai_emulator.models.offline.data import vocabulary as words
 from local.openai_emulator.models.offline.data.ask import Condition
-from local.openai_emulator.models.offline.data.clause import Clause, Mention
+from local.openai_emulator.models.offline.data.clause import Clause, Mention, is_flag
 from local.openai_emulator.models.offline.data.denials import denial
 from local.openai_emulator.models.offline.data.names import label, name_stems
 from local.openai_emulator.models.offline.words import stem
@@ -62,8 +62,7 @@ def outcomes_in(clause: Clause) -> None:
     """What the yes and no of `Attrition` or `Churn` are called: "left", "stayed"; of both, the groups."""
     for names, yes, no in words.OUTCOMES:
         columns = [c for c in clause.table.columns if any(name <= set(name_stems(c.name)) for name in names)]
-        columns = [c for c in columns if len(c.values) == 2]
-        columns = [c for c in columns if {value.lower() for value in c.values} <= words.YES | words.NO]
+        columns = [c for c in columns if is_flag(c)]
         said = {True: [i for i in clause.free() if clause.word(i) in yes]}
         said[False] = [i for i in clause.free() if clause.word(i) in no]
         if len(columns) != 1 or not (said[True] or said[False]) or columns[0] in [m.column for m in clause.mentions]:

@@ -11,8 +11,7 @@ from local.openai_emulator.models.offline.data.clause import (
     Clause,
     is_key,
 )
-from local.openai_emulator.models.offline.data.likeness import LIMITS
-from local.openai_emulator.models.offline.data.limits import DOWN, UP
+from local.openai_emulator.models.offline.data.limits import DOWN, LIMITING, UP
 from local.openai_emulator.models.offline.data.names import name_stems
 from local.openai_emulator.models.offline.data.units import (
     is_unit,
@@ -20,7 +19,6 @@ from local.openai_emulator.models.offline.data.units import (
 )
 from local.openai_emulator.models.offline.words import stem
 
-_BEFORE_LIMITS = LIMITS | {"than", "least", "most", "to", "and", "up"}
 _IDS = frozenset(["id", "no", "nr", "num", "number", "code"])
 
 
@@ -33,7 +31,7 @@ def numbers_with_units(clause: Clause) -> None:
         found = [m for m in said if clause.is_free(m.start(), m.end())]
         compared = clause.says(r"\b(?:difference|gap|compare|compared)\b")
         befores = {clause.word(min(clause.within(m)) - 1) for m in found}
-        if not found or (befores & _BEFORE_LIMITS and not compared):
+        if not found or (befores & (LIMITING | {"and"}) and not compared):
             continue
         numbers = tuple(dict.fromkeys(float(m[1]) for m in found))
         for m in found:

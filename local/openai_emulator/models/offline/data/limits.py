@@ -67,7 +67,7 @@ _OR_MORE = re.compile(
 )
 UP = frozenset(["more", "older", "above", "over", "higher", "up", "greater", "later", "after", "newer"])
 DOWN = frozenset(["less", "fewer", "lower", "below", "under", "younger", "earlier", "before"])
-_LIMITING = UP | DOWN | LIMITS | {"than", "least", "most", "to"}
+LIMITING = UP | DOWN | LIMITS | {"than", "least", "most", "to"}
 _SIGNS = (
     (r"above|over|more|greater|higher|larger|bigger|older|longer|faster|farther|taller|heavier|exceed|>$|after", ">"),
     (r"at least|>=|since", ">="),
@@ -288,11 +288,7 @@ def _numbers_in(clause: Clause) -> None:
             column = years[0] if len(years) == 1 else None  # "which month of 2012"
         follows = any(m.column is column and m.tokens[-1] == i - 1 for m in clause.mentions)  # "at age 8"
         percent = clause.text[clause.tokens[i].end() :].lstrip()[:1] == "%"
-        if (
-            percent
-            and column is None
-            and clause.word(i - 1) not in UP | DOWN | LIMITS | {"than", "least", "most", "to"}
-        ):
+        if percent and column is None and clause.word(i - 1) not in LIMITING:
             column = share_meant(clause, i)  # "100 % of the staff"
         follows = follows or word == "0" or bool(column and percent and is_percentage(column))  # "100 % access"
         if column and percent and is_fraction(column):

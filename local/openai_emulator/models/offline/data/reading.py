@@ -177,6 +177,7 @@ def _account_for_rest(clause: Clause) -> None:
     acting_verbs(clause)
     said_again(clause)
     _joining_words(clause)
+    _people_of_places(clause)
     if any("sold" in plain_words(m.column.name) for m in clause.mentions):
         clause.used |= {i for i in clause.free() if clause.word(i) in ("unit", "units", "pieces")}
     for mention in clause.mentions:  # "GDP per capita" beside `GDP ($ per capita)`
@@ -200,15 +201,19 @@ def _figures_said(clause: Clause) -> tuple[str, ...]:
 
 
 def _joining_words(clause: Clause) -> None:
-    """Account for "but" between two conditions, and for "people" who have a figure of the place where they live."""
+    """Account for "but" between two conditions."""
     ends_ = [sorted(min(at) for _, at in clause.places), sorted(max(at) for _, at in clause.places)]
     for i in clause.free():
         between = bool(clause.places) and ends_[1][0] < i < ends_[0][-1]
         if clause.word(i) in _BUT and between and not any(clause.word(j) in _ALL for j in range(i)):
             clause.used.add(i)
+
+
+def _people_of_places(clause: Clause) -> None:
+    """Account for "people" who have a figure of the place where they live: "where do people have the highest rent"."""
     measured = any(m.column.kind == "number" and not clause.is_only_noun(m) for m in clause.mentions)
     of_group = clause.which is not None and clause.which.kind == "text" and clause.which in clause.table.columns
-    if measured and of_group and not of_people(clause.table) and clause.says(rf"{_ENDS}"):
+    if measured and of_group and not of_people(clause.table) and clause.says(_ENDS):
         clause.claim_all(r"(?<=\bdo )people\b|(?<=\bdid )people\b")
 
 

@@ -119,9 +119,8 @@ def _sign(clause: Clause, at: int) -> tuple[str, str]:
         return "<", ""
     if word in ("faster", "slower"):
         return (">" if word == "faster" else "<"), "speed"
-    low, hints = (
-        words.ADJECTIVES.get(f"{word.removesuffix('er')}est", (False, "")) if word.endswith("er") else (False, "")
-    )
+    end = f"{word[:-2]}est" if word.endswith("er") else ""
+    low, hints = words.ADJECTIVES.get(end, (False, ""))
     return ("<" if low else ">", hints) if hints else ("", "")
 
 

@@ -61,7 +61,7 @@ def _is_side(pair: set[str]) -> bool:
     return all(part.isdigit() for part in pair) or any(pair == sides for sides in _SIDES)
 
 
-def in_any(clause: Clause, hits: list[tuple[str, tuple[int, ...]]], denied: bool) -> None:
+def in_any(clause: Clause, hits: list[tuple[str, tuple[int, ...]]], *, denied: bool) -> None:
     """Add the condition that one of several columns has a value; of two values all rows have both, or one of them."""
     columns = list(dict.fromkeys(name for _, at in hits for name in clause.either.get(at, ())))
     values = tuple(dict.fromkeys(value for value, _ in hits))

@@ -55,9 +55,7 @@ _COMMON = frozenset(map(stem, (*words.ROW_NOUNS, *words.PEOPLE, "count", "number
 MOST_KINDS = 100  # different values of a column of kinds; more are names
 _RANKED = frozenset(["top", "bottom", "first", "last", "best", "worst"])
 _SIGNS = re.compile(r"[+#-](?!\w)")  # at the end of a value: `A+`, `C#`
-_DOING = frozenset(
-    map(stem, ("sell", "buy", "pay", "work", "live", "play", "win"))
-)  # "did it sell" is no seller `Sell`
+_DOING = frozenset(map(stem, ("sell", "buy", "pay", "work", "live", "play", "win")))  # no seller `Sell`
 _OFTEN = frozenset(["common", "frequent", "popular"])  # "the most common name" is no name `Common`
 _LITTLE = (
     STOP_WORDS | words.SILENT | words.NOT | {"per", "each", "top", "low", "max", "min", "sum"}
@@ -124,7 +122,7 @@ def _conditions_of(clause: Clause, name: str, hits: list[tuple[str, tuple[int, .
     not_these = denied(clause, hits, column)
     clause.used |= {place for _, at in hits for place in at} | {i for at in not_these.values() for i in at}
     if any(at in clause.either for _, at in hits):
-        in_any(clause, hits, bool(not_these))
+        in_any(clause, hits, denied=bool(not_these))
         return
     if len(hits) == 2 and len({value for value, _ in hits}) == len(not_these) == 1 and column.unique == 2:
         clause.by.append(column)  # "graduates vs non graduates"

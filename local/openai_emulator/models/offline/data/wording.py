@@ -122,7 +122,7 @@ def plainly(question: str) -> str:
     for pattern in _MORE_OF:
         question = re.sub(pattern, r"\1how many \2\4 and how many \3\4\5", question, flags=re.IGNORECASE)
     question = re.sub(_MORE_IN, r"\1how many \2 and how many \3\4", question, flags=re.IGNORECASE)
-    question = re.sub(r"\b(?:no\.?|nr\.?|#) of (?=[a-z])", "number of ", question, flags=re.IGNORECASE)
+    question = re.sub(r"(?<!\w)(?:no\.?|nr\.?|#) of (?=[a-z])", "number of ", question, flags=re.IGNORECASE)
     question = re.sub(_NUMBERS_OF, r"\1how many \2 and how many ", question, flags=re.IGNORECASE)
     question = re.sub(_LIST_OF, r"which \1 are there", question, flags=re.IGNORECASE)
     question = _OF_LARGE.sub(r"Which of the \1 \2 ", question)

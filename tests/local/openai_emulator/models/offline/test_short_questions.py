@@ -71,6 +71,8 @@ def _folder(tmp_path: Path, table: str) -> Path:
         ("birds", "list of all breeds", ["Robin, Finch, Wren"]),
         ("birds", "birds per breed", ["| Wren | 12 |"]),
         ("birds", "how many birds by year (ringing date)? which year had the most", ["The most rows by year"]),
+        ("birds", "# of red robins", [f"{len(B[(B.breed == 'Robin') & (B.colour == 'red')])} rows for"]),
+        ("birds", "No. of wrens", ["12 rows for Wren"]),
         ("birds", "are there more robins than finches?", ["36 rows for Robin", "24 rows for Finch"]),
         ("birds", "are there more robins in red than in grey?", [len(B[(B.breed == "Robin") & (B.colour == "grey")])]),
         ("birds", "how many are tame and what percentage is that?", ["18 rows for tame (tame = Yes) of 72 (25.0 %)"]),

@@ -47,29 +47,16 @@ _WHAT_IS_ITS = r"(?:\band|,) (?:what|which|how \w+) (?:is|was|are|were) (?:its|t
 MOST_NUMBERS = 50  # different ones in a column that is grouped by
 SHORTEST_ROOT = 4  # letters of an adjective
 UNIT_SHARE = 0.4  # of the rows: "the average per game for each player" is one of rows, not of groups
-DAYS_OF_MONTH, DAYS_OF_DECADE = 28, 3600
+_SHORTER_THAN = {"day": 28, "month": 56, "quarter": 300, "year": 3600}  # days
 VERSUS = r"\b(?:versus|vs)\b"
 _NUMBER_OF_ROWS = r"\b(?:number of|how many|(?:most|fewest) (?!of\b)\w+s)\b"  # no average of the only figures
 NO_MEASURE = "It names no column of figures, and the table has more than one."
 
 
 def period_of(condition: Condition) -> str:
-    """The period that spans of dates are: days, months, quarters or years."""
+    """The period that spans of dates are: days, months, quarters, years or decades."""
     first, end = (date.fromisoformat(text) for text in condition.value[0])
-    days = (end - first).days
-    return (
-        (
-            "day"
-            if days < DAYS_OF_MONTH
-            else "month"
-            if days < 2 * DAYS_OF_MONTH
-            else "quarter"
-            if days < 300
-            else "year"
-        )
-        if days < DAYS_OF_DECADE
-        else "decade"
-    )
+    return next((period for period, days in _SHORTER_THAN.items() if (end - first).days < days), "decade")
 
 
 def is_denial(condition: Condition) -> bool:

@@ -129,13 +129,11 @@ def _not_counted(clause: Clause) -> Refusal | None:
 
 def _different(clause: Clause, target: Column) -> Ask | Refusal:
     """The number of different values of what is counted: "how many towns had more than 10 % in 2016"."""
-    limits = ("<", "<=", ">", ">=")
-    unsure = any(is_denial(c) or c.test in limits or _is_no(c) for c in clause.conditions)
+    unsure = bool(clause.limits()) or any(is_denial(c) or _is_no(c) for c in clause.conditions)
     if _is_counted(clause, target) and unsure and not clause.entity(target) and not _is_at_one_time(clause):
         return Refusal(reason=f"It is not clear whether all rows of a `{target.name}` are meant, or any.")
-    flags = [c.column for c in clause.conditions if f"({c.column} = " in c.words]
     personal = {part for c in clause.conditions for part in name_stems(c.column)} & {"gender", "sex", "age"}
-    personal |= set(flags)
+    personal |= {c.column for c in clause.conditions if f"({c.column} = " in c.words}  # "how many doctors smoke"
     if personal and set(name_stems(target.name)) & {*map(stem, words.OTHER_PERSONS)}:
         return Refusal(reason=f"It is not clear whose {', '.join(sorted(personal))} is meant.")
     if _is_counted(clause, target):

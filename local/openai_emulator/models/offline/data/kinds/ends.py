@@ -16,7 +16,7 @@ from local.openai_emulator.models.offline.data.clause import (
     is_year,
 )
 from local.openai_emulator.models.offline.data.entities import NAMELESS, of_people
-from local.openai_emulator.models.offline.data.kinds.completing import additive, adjective
+from local.openai_emulator.models.offline.data.kinds.completing import MOST_NUMBERS, additive, adjective
 from local.openai_emulator.models.offline.data.names import name_stems, plain_words
 from local.openai_emulator.models.offline.data.table import Column
 from local.openai_emulator.models.offline.words import joined, stem
@@ -37,7 +37,6 @@ time error errors failures latency response duration price cost fare fee deaths 
 loss losses delay delays defects complaints unemployment pollution inflation debt poverty violations penalties
 bounces downtime injuries infections incidents misses faults murders arrests waiting wait usage
 """
-MOST_NUMBERS = 50  # different ones in a column that rows are grouped by
 _GOOD_HIGH, _BAD_HIGH = frozenset(_GOOD.split()), frozenset(_BAD.split())
 _NO_TOP = (words.HIGHEST | words.LOWEST | set(words.ADJECTIVES)) - {"top", "bottom"}
 _MORE_THAN_TOP = rf"\b(?:{'|'.join(sorted(_NO_TOP))})\b"
@@ -106,8 +105,8 @@ def persons(clause: Clause) -> list[Column]:
     return texts if len(texts) == 1 and clause.says(r"^\W*who\b") else []
 
 
-def is_own_age(clause: Clause, column: Column) -> bool:
-    """Whether a person is asked for by age or size, and the column has persons: "which doctor is the oldest"."""
+def is_asked_for_itself(clause: Clause, column: Column) -> bool:
+    """Whether persons are asked for by age, size or pay, and the column has persons: "which doctor is the oldest"."""
     roles = _PERSONS | set(map(stem, words.ROLES | words.OTHER_PERSONS))
     own = clause.says(r"\b(?:oldest|youngest|tallest|heaviest|earns?|earned|(?:best|highest|worst|lowest)[- ]paid)\b")
     return own and bool(roles & set(name_stems(column.name)))

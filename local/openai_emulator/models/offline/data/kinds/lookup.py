@@ -71,11 +71,10 @@ def sentence(ask: Ask, result: Result, table: Table) -> str:
     if len(rows) == 1:
         cells = [f"{label(name)} **{number(rows[0][name], column_of(table, name))}**" for name in told]
         where = where_text(ask)
-        named = all(c.test == "==" or c.test == "in" for c in ask.conditions) or not ask.targets
-        which = (
-            "" if named or any(not isinstance(rows[0][n], float | int) for n in told) else row_text(ask, rows[0], table)
-        )
-        return f"{which}{': ' if which else ''}{joined(cells)}{where if ask.targets else ''}.".replace("..", ".")
+        named = all(c.test in ("==", "in") for c in ask.conditions) or not ask.targets
+        only_figures = all(isinstance(rows[0][name], float | int) for name in told)
+        which = f"{row_text(ask, rows[0], table)}: " if only_figures and not named else ""  # they do not say of what
+        return f"{which}{joined(cells)}{where if ask.targets else ''}.".replace("..", ".")
     if result.get("unique", result["rows"]) < result["rows"]:
         some = f"{', '.join(result['distinct'])}{', ...' if result['unique'] > len(result['distinct']) else ''}"
         values = "different values" if result["unique"] > 1 else "value"

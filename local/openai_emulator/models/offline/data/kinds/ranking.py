@@ -31,6 +31,7 @@ from local.openai_emulator.models.offline.data.kinds.base import (
     where_text,
 )
 from local.openai_emulator.models.offline.data.kinds.completing import (
+    MOST_NUMBERS,
     NO_MEASURE,
     ROW_OF,
     additive,
@@ -42,18 +43,17 @@ from local.openai_emulator.models.offline.data.kinds.completing import (
 from local.openai_emulator.models.offline.data.kinds.counting import claim_counted
 from local.openai_emulator.models.offline.data.kinds.ends import (
     BUSY,
-    MOST_NUMBERS,
     are_rows,
     by_number_of_rows,
     has_two_ends,
     heights,
+    is_asked_for_itself,
     is_busiest_year,
     is_count,
     is_most,
     is_number_of,
     is_of_many,
     is_of_one,
-    is_own_age,
     low_asked,
     most_frequent,
     most_rows,
@@ -144,7 +144,7 @@ def complete_extreme(clause: Clause) -> Ask | Refusal:
     unmeasured = all(c.name in nouns for c in clause.measures(conditioned=False)) and not meant
     if group and meant and not clause.hows and (who_of_one(clause) or (group[0] is clause.which and is_of_one(clause))):
         targets, group = [*targets, *group], []  # "which company makes the cheapest laptop"
-    if group and meant and not clause.hows and not clause.entity(group[0]) and is_own_age(clause, group[0]):
+    if group and meant and not clause.hows and not clause.entity(group[0]) and is_asked_for_itself(clause, group[0]):
         return Refusal(reason=f"A `{group[0].name}` has several rows, so `{meant[1][0].name}` may be that of others.")
     if group and not meant and is_number_of(clause, group[0]):
         return Refusal(reason=f"It does not say of what the number of `{group[0].name}` is ranked.")
@@ -180,6 +180,7 @@ def _of_rows(clause: Clause, group: list[Column], *, low: bool) -> Ask | Refusal
 
 
 def _most_rows(clause: Clause, group: list[Column], *, low: bool) -> Ask:
+    """The ask for the group with the most rows, or the fewest."""
     return with_chart(ask_of(clause, "extreme", by=names(group), lowest=low, hows=("count",)), "bar")
 
 
